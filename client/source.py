@@ -1,0 +1,30 @@
+"""The role of a source: where cases come from. Entries live in `client/sources/`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from common.cases import Cases, SiteId
+
+
+class Source(Protocol):
+    """A frozen dataclass of options (`folder` above all) in `client/sources/`.
+
+    A broken case is quarantined (`Cases.quarantined`), not fatal; missing data raises SourceError that says
+    which folder was looked in and how to get the data.
+    """
+
+    has_sites: ClassVar[bool]
+    """Whether the data says which hospital a case is from; if not, a study needs a `[partition]`."""
+
+    def sites(self) -> tuple[SiteId, ...]:
+        """Names of the hospitals, sorted; () where `has_sites` is False. Reads no pixel."""
+        ...
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        """All cases of one hospital, or of everybody (None, where `has_sites` is False).
+
+        `seed` is the study's: only sources that synthesise or draw use it. Order never depends on the order
+        of files in a directory.
+        """
+        ...

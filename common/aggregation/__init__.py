@@ -1,0 +1,1 @@
+"""How sums are made: one file a protocol, both halves side by side."""

@@ -1,0 +1,1 @@
+"""Sums in the clear: the server sees every hospital's single update."""

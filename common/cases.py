@@ -1,0 +1,112 @@
+"""Cases: what a hospital holds, in columns, and what a network is shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.errors import SourceError
+
+SiteId = str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built for: the shape of one input, channels first, and the number of classes."""
+
+    inputs: tuple[int, ...]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A case that could not be used. The reason stays in the hospital; only the count may leave."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cases:
+    """N cases in columns.
+
+    inputs: (N, channels, ...) or (N, features) float32. targets: (N,) or (N, ...) integers, class indices.
+    patients: (N,) words; cases of one patient never part. classes: names of all classes, also of those that
+    this hospital has no case of. given_split: (N,) of "train", "validation", "test" where the data set
+    prescribes it, else None. spacing_mm: pixel spacing of the inputs, empty where it has no meaning.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.integer]
+    patients: NDArray[np.str_]
+    classes: tuple[str, ...]
+    given_split: NDArray[np.str_] | None = None
+    spacing_mm: tuple[float, ...] = ()
+    quarantined: tuple[Quarantined, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.inputs), len(self.targets), len(self.patients)}
+        if len(lengths) != 1:
+            raise SourceError(f"inputs, targets and patients differ in length: {sorted(lengths)}.")
+        if self.inputs.dtype != np.float32:
+            raise SourceError(f"inputs must be float32; they are {self.inputs.dtype}.")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape a network for these cases is built for."""
+        return Shape(tuple(self.inputs.shape[1:]), len(self.classes))
+
+    def take(self, indices: NDArray[np.integer]) -> Cases:
+        """The cases at `indices`, in that order."""
+        split = None if self.given_split is None else self.given_split[indices]
+        return replace(
+            self,
+            inputs=self.inputs[indices],
+            targets=self.targets[indices],
+            patients=self.patients[indices],
+            given_split=split,
+        )
+
+    def batch(self, indices: NDArray[np.integer] | slice = slice(None)) -> Batch:
+        """Tensors of the cases at `indices`."""
+        return Batch(
+            inputs=torch.from_numpy(np.ascontiguousarray(self.inputs[indices])),
+            targets=torch.from_numpy(self.targets[indices].astype(np.int64)),
+            patients=tuple(map(str, self.patients[indices])),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    patients: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def concatenate(parts: Sequence[Cases]) -> Cases:
+    """All cases of several hospitals, in order. They must agree on shape and classes."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.shape != first.shape or part.classes != first.classes:
+            raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
+    splits = [part.given_split for part in parts if part.given_split is not None]
+    return replace(
+        first,
+        inputs=np.concatenate([part.inputs for part in parts]),
+        targets=np.concatenate([part.targets for part in parts]),
+        patients=np.concatenate([part.patients for part in parts]),
+        given_split=np.concatenate(splits) if len(splits) == len(parts) else None,
+        quarantined=tuple(q for part in parts for q in part.quarantined),
+    )

@@ -1,0 +1,55 @@
+"""The exceptions of this project.
+
+WardroundError
++-- StudyError             a study says what cannot be run
+|   +-- UnknownNameError   a name or option that does not exist; says the nearest one
++-- SourceError            data is absent, or not what its source expects
+|   +-- DownloadError      a file could not be fetched, or is not the pinned one
++-- WireError              something that arrived failed a check
++-- HospitalError          a hospital could not answer; its text never leaves the hospital
++-- RoundError             a round cannot be completed
+|   +-- TooFewHospitalsError
++-- EngineError            processes could not be started or reached
+"""
+
+from __future__ import annotations
+
+
+class WardroundError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class StudyError(WardroundError):
+    """A study says what cannot be run."""
+
+
+class UnknownNameError(StudyError):
+    """A name or option that does not exist."""
+
+
+class SourceError(WardroundError):
+    """Data is absent, or not what its source expects."""
+
+
+class DownloadError(SourceError):
+    """A file could not be fetched, or is not the pinned one."""
+
+
+class WireError(WardroundError):
+    """Something that arrived failed a check. The text is ours: it never quotes what arrived."""
+
+
+class HospitalError(WardroundError):
+    """A hospital could not answer."""
+
+
+class RoundError(WardroundError):
+    """A round cannot be completed."""
+
+
+class TooFewHospitalsError(RoundError):
+    """Fewer hospitals replied than the study demands."""
+
+
+class EngineError(WardroundError):
+    """Processes could not be started or reached."""

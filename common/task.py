@@ -1,0 +1,50 @@
+"""The role of a task: what is learned, from a network to its score. Entries live in `common/tasks/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from common.cases import Batch, Shape
+from common.mean import Mean
+
+
+class Network(Protocol):
+    """A frozen dataclass of options in `common/networks/` that builds a network for a shape."""
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A fresh network. Its random initialisation draws from torch's global generator, which the caller seeds.
+
+        Raises StudyError where the shape does not fit the network.
+        """
+        ...
+
+
+class Task(Protocol):
+    """A frozen dataclass of options in `common/tasks/`; all methods are pure but for the network's state."""
+
+    headline: ClassVar[str]
+    """The score shown first; higher is better."""
+
+    def network(self, shape: Shape) -> nn.Module:
+        """A fresh network for cases of `shape`; see Network.build."""
+        ...
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(N,) float32: one loss a case. A case's loss does not depend on the other cases of the batch."""
+        ...
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Mergeable scores, `headline` among them. All cases of a patient come in one batch."""
+        ...
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch as it is trained on; the same batch where the task has no augmentation."""
+        ...
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Class indices: (N,) for classification, (N, ...) for segmentation; int64."""
+        ...

@@ -1,0 +1,1 @@
+"""How a study runs: one file an engine."""

@@ -1,0 +1,1 @@
+"""What the server does with the sum: one file a strategy, pure init and step."""
