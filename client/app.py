@@ -1,0 +1,97 @@
+"""Flower's wiring of a hospital, and the one place that turns any error into one that says nothing of patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, Context, Message
+from flwr.clientapp import ClientApp
+
+from client import answers, incidents
+from client.hospital import Hospital, open_hospital
+from common.errors import SourceError
+from common.exchange import Payload
+from common.order import study_json
+from common.wire import from_records, to_records
+
+LARGEST_ARRAY = 1 << 29
+"""Most numbers a request may hold: 2 GiB, Flower's own limit of a message."""
+
+Answer = Callable[[Hospital, Payload, answers.Memory], Payload]
+
+app = ClientApp()
+
+
+@app.query("hello")
+def hello(message: Message, context: Context) -> Message:
+    """Describe this hospital."""
+    return _reply(message, context, answers.hello)
+
+
+@app.train("round")
+def train_round(message: Message, context: Context) -> Message:
+    """Train on the received model."""
+    return _reply(message, context, answers.round_)
+
+
+@app.evaluate("model")
+def evaluate_model(message: Message, context: Context) -> Message:
+    """Evaluate the received model."""
+    return _reply(message, context, answers.evaluate_)
+
+
+@app.train("local")
+def train_local(message: Message, context: Context) -> Message:
+    """Train a model of this hospital's own."""
+    return _reply(message, context, answers.local)
+
+
+def _reply(message: Message, context: Context, answer: Answer) -> Message:
+    """The answer, or, whatever went wrong, a number to ask this hospital for. No text of an error ever leaves."""
+    try:
+        payload = _answered(message, context, answer)
+        records = to_records(payload)
+    except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
+        folder = context.node_config.get("folder")
+        number = incidents.report(error, Path(str(folder)) if folder else None)
+        records = to_records(Payload(words={"incident": number}))
+    return Message(records, reply_to=message)
+
+
+def _answered(message: Message, context: Context, answer: Answer) -> Payload:
+    torch.set_num_threads(1)
+    request = from_records(message.content, LARGEST_ARRAY)
+    data_folder = context.node_config.get("data-folder")
+    hospital = open_hospital(study_json(request), _index(context), None if data_folder is None else str(data_folder))
+    memory = _recall(context)
+    payload = answer(hospital, request, memory)
+    _remember(context, memory)
+    return payload
+
+
+def _index(context: Context) -> int:
+    """Which of the study's sorted hospitals this node is."""
+    index = context.node_config.get("site-index", context.node_config.get("partition-id"))
+    if not isinstance(index, int):
+        raise SourceError("this node's configuration lacks site-index, the number of its hospital.")
+    return index
+
+
+def _recall(context: Context) -> answers.Memory:
+    record = context.state.get("memory")
+    if not isinstance(record, ArrayRecord):
+        return {}
+    return {name: np.frombuffer(array.data, dtype="<f4").copy() for name, array in record.items()}
+
+
+def _remember(context: Context, memory: answers.Memory) -> None:
+    if memory:
+        context.state["memory"] = ArrayRecord(
+            {
+                name: Array(dtype="float32", shape=vector.shape, stype="raw", data=vector.astype("<f4").tobytes())
+                for name, vector in memory.items()
+            }
+        )

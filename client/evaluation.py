@@ -1,0 +1,37 @@
+"""A model's scores on one hospital's cases, as mergeable statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from common.cases import Cases
+from common.mean import Mean, merge
+from common.task import Task
+
+CASES_A_BATCH = 256
+
+
+def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
+    """Scores of the network on `cases`; {} where there are none. A patient's cases are scored together."""
+    network.eval()
+    with torch.no_grad():
+        return merge(task.score(network, cases.batch(indices)) for indices in _whole_patients(cases))
+
+
+def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:
+    """Batches of about CASES_A_BATCH cases that part no patient, in the order of the patients' names."""
+    order = np.argsort(cases.patients, kind="stable")
+    names = cases.patients[order]
+    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=np.int64)
+    begin = 0
+    for end in [*starts[1:], len(order)]:
+        last = end == len(order)
+        following = starts[np.searchsorted(starts, end) + 1] if not last and end != starts[-1] else len(order)
+        if end > begin and (last or following - begin > CASES_A_BATCH):
+            yield order[begin:end]
+            begin = int(end)

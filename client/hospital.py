@@ -1,0 +1,116 @@
+"""This hospital: its name, its cases, its patient-wise split. Opened once, kept warm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from client.partition import Partition
+from client.source import Source
+from client.splitting import split
+from common.cases import Cases, SiteId
+from common.catalogue import PARTITIONS, SOURCES
+from common.errors import SourceError
+from common.options import Entry
+from common.parameters import new_network
+from common.seeding import generator
+from common.study import Split, Study, parse_json
+from common.task import Task
+
+HOSPITALS_KEPT_WARM = 1024
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into."""
+
+    site: SiteId
+    study: Study
+    task: Task
+    splits: Mapping[str, Cases]
+    network: nn.Module
+
+    @property
+    def train(self) -> Cases:
+        """The cases it learns from."""
+        return self.splits["train"]
+
+
+def site_names(study: Study) -> tuple[SiteId, ...]:
+    """Names of the study's hospitals, sorted: the source's own, or numbered where a partition makes them."""
+    if study.partition is None:
+        return cast(Source, SOURCES.build(study.source)).sites()
+    count = cast(Partition, PARTITIONS.build(study.partition)).hospitals
+    return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
+
+
+def open_hospital(study_json: str, index: int, data_folder: str | None = None) -> Hospital:
+    """Hospital number `index` of the study's sorted names. `data_folder` is the hospital's own place for its data.
+
+    Raises SourceError where the data is absent and StudyError where the study cannot be run here.
+    """
+    return _opened(study_json, index, data_folder)
+
+
+@lru_cache(maxsize=HOSPITALS_KEPT_WARM)
+def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
+    study = parse_json(study_json)
+    if data_folder is not None:
+        options = {**study.source.options, "folder": data_folder}
+        study = replace(study, source=Entry(study.source.name, options))
+    names = site_names(study)
+    if not 0 <= index < len(names):
+        raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
+    splits = _splits(_data_key(study), index)
+    task = study.build_task()
+    return Hospital(names[index], study, task, splits, _network(study.task, splits["train"], study.seed))
+
+
+def _network(task: Entry, cases: Cases, seed: int) -> nn.Module:
+    from common.catalogue import TASKS
+
+    return new_network(TASKS.build(task), cases.shape, seed)
+
+
+def _data_key(study: Study) -> str:
+    """What decides the cases: studies that differ only in training share them in one process."""
+    table = json.loads(study.json)
+    return json.dumps({key: table.get(key) for key in ("source", "partition", "split", "seed")}, sort_keys=True)
+
+
+@lru_cache(maxsize=HOSPITALS_KEPT_WARM)
+def _splits(data_key: str, index: int) -> Mapping[str, Cases]:
+    table: dict[str, Any] = json.loads(data_key)
+    return split(_site_cases(data_key, index), Split(**table["split"]), table["seed"])
+
+
+def _site_cases(data_key: str, index: int) -> Cases:
+    table: dict[str, Any] = json.loads(data_key)
+    seed = table["seed"]
+    source = cast(Source, SOURCES.build(_entry(table["source"])))
+    if table["partition"] is None:
+        return source.cases(source.sites()[index], seed)
+    partition = cast(Partition, PARTITIONS.build(_entry(table["partition"])))
+    cases, assigned = _divided(json.dumps({**table, "split": None}, sort_keys=True))
+    own = cases.take(np.flatnonzero(assigned == index))
+    return partition.adapt(own, index, generator(seed, index, "scanner"))
+
+
+@lru_cache(maxsize=2)
+def _divided(data_key: str) -> tuple[Cases, NDArray[np.int64]]:
+    """Everybody's cases and the hospital of each; kept, since in one process many hospitals share them."""
+    table: dict[str, Any] = json.loads(data_key)
+    cases = cast(Source, SOURCES.build(_entry(table["source"]))).cases(None, table["seed"])
+    partition = cast(Partition, PARTITIONS.build(_entry(table["partition"])))
+    return cases, partition.assign(cases, generator(table["seed"], "partition"))
+
+
+def _entry(table: Mapping[str, Any]) -> Entry:
+    return Entry(table["name"], {key: value for key, value in table.items() if key != "name"})

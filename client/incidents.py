@@ -1,0 +1,29 @@
+"""An exception in a hospital is patient data: it is written down here, and only its number leaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+
+LOG = logging.getLogger("wardround.hospital")
+
+
+def report(error: BaseException, folder: Path | None) -> str:
+    """Append the traceback to `incidents.log` in the hospital's own folder; the incident's random number.
+
+    Readable by the hospital's user only. Without a folder it goes to the hospital's own process log.
+    """
+    number = token_hex(4)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    text = f"incident {number} at {when}\n{''.join(traceback.format_exception(error))}\n"
+    if folder is None:
+        LOG.error("%s", text)
+        return number
+    folder.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(folder / "incidents.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as log:
+        log.write(text)
+    return number

@@ -1,0 +1,73 @@
+"""What the server asks of a hospital in one message, and its form on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from common.errors import WireError
+from common.exchange import Payload
+from common.update import Vector
+from common.work import Sends, Work
+
+LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
+"""A leg's name and the type of Flower message that carries it."""
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One request. work: None where the hospital only evaluates. control: the server's control variate."""
+
+    study_json: str
+    round: int
+    parameters: Vector
+    work: Work | None
+    control: Vector | None = None
+    evaluate: tuple[str, ...] = ()
+
+
+def to_payload(order: Order) -> Payload:
+    """The message of an order."""
+    vectors = [order.parameters] if order.control is None else [order.parameters, order.control]
+    work = order.work
+    return Payload(
+        array=np.concatenate(vectors),
+        numbers={"round": order.round, "proximal_mu": work.proximal_mu if work else 0.0, "vectors": len(vectors)},
+        words={"study": order.study_json, "sends": work.sends if work else "", "evaluate": list(order.evaluate)},
+    )
+
+
+def from_payload(payload: Payload) -> Order:
+    """The order in a message. Raises WireError where it is not one."""
+    sends, vectors = str(payload.words.get("sends", "")), payload.numbers.get("vectors")
+    mu, number = payload.numbers.get("proximal_mu", 0.0), payload.numbers.get("round")
+    evaluate = payload.words.get("evaluate", [])
+    if payload.array is None or vectors not in (1, 2) or payload.array.size % int(vectors):
+        raise WireError("an order must hold one or two vectors of equal length.")
+    if not isinstance(number, int) or not isinstance(mu, float) or mu < 0:
+        raise WireError("an order's round or proximal_mu is out of range.")
+    if not isinstance(evaluate, list) or not set(evaluate) <= set(SPLITS):
+        raise WireError("an order asks to evaluate a split that does not exist.")
+    parts = np.split(payload.array, int(vectors))
+    control = parts[1] if vectors == 2 else None
+    work = Work(_sends(sends), mu, control is not None) if sends else None
+    return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate))
+
+
+def study_json(payload: Payload) -> str:
+    """The study that every request carries."""
+    text = payload.words.get("study")
+    if not isinstance(text, str):
+        raise WireError("a request must carry its study.")
+    return text
+
+
+def _sends(word: str) -> Sends:
+    for choice in get_args(Sends):
+        if word == choice:
+            return choice  # type: ignore[no-any-return]
+    raise WireError("an order must ask for a gradient or a delta.")
