@@ -1,0 +1,107 @@
+"""What happens during a run, as events; whoever wants to show or record it subscribes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any, Literal
+
+from common.cases import SiteId
+
+LOG = logging.getLogger("wardround.progress")
+
+RunState = Literal["running", "completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """All hospitals are known and the first round is near.
+
+    rounds: of the whole study. rounds_done: above zero where a run is resumed. headline: the score shown first.
+    """
+
+    title: str
+    rounds: int
+    sites: tuple[SiteId, ...]
+    headline: str
+    rounds_done: int = 0
+
+
+@dataclass(frozen=True)
+class RoundStarted:
+    """Round `round`, counted from 1, asks the hospitals in `selected` to train."""
+
+    round: int
+    selected: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class HospitalReplied:
+    """A reply arrived. seconds: since the request went out. bytes: of the reply, as it travelled."""
+
+    round: int
+    site: SiteId
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class HospitalDropped:
+    """What a hospital sent, or did not send, is not used in this round, and why."""
+
+    round: int
+    site: SiteId
+    reason: str
+
+
+@dataclass(frozen=True)
+class RoundFinished:
+    """record: one line of `rounds.jsonl`."""
+
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The last event. reason: why the run stopped or failed; empty where it completed. folder: of the run."""
+
+    state: RunState
+    reason: str
+    folder: Path
+
+
+Event = RunStarted | RoundStarted | HospitalReplied | HospitalDropped | RoundFinished | RunFinished
+Subscriber = Callable[[Event], None]
+
+
+class Progress:
+    """Passes every event to every subscriber, one event at a time, in the order of subscription.
+
+    Events may be published from any thread. A subscriber that raises is logged and not called again: a broken
+    display must not end a run of many hours.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: list[Subscriber] = []
+        self._lock = RLock()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """From now on `subscriber` is called with every event, in the publishing thread."""
+        with self._lock:
+            self._subscribers.append(subscriber)
+
+    def publish(self, event: Event) -> None:
+        """Call every subscriber with `event`; returns when all have seen it."""
+        with self._lock:
+            for subscriber in tuple(self._subscribers):
+                self._deliver(subscriber, event)
+
+    def _deliver(self, subscriber: Subscriber, event: Event) -> None:
+        try:
+            subscriber(event)
+        except Exception:
+            LOG.exception("a subscriber failed on %s and is not called again.", type(event).__name__)
+            self._subscribers.remove(subscriber)
