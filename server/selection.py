@@ -1,0 +1,22 @@
+"""Which hospitals take part in a round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.cases import SiteId
+from common.errors import TooFewHospitalsError
+from common.seeding import entropy
+
+
+def select(sites: Iterable[SiteId], fraction: float, seed: int, round_number: int) -> tuple[SiteId, ...]:
+    """m = max(round(C K), 1) of the K sites at random, sorted: McMahan et al. 2017, Algorithm 1.
+
+    fraction: C in [0, 1]; halves round to even. Every site draws a number from (seed, round, site), and the m
+    lowest go, so neither the order of the sites nor who else takes part changes a draw. Raises
+    TooFewHospitalsError where there is no site.
+    """
+    drawn = sorted(sites, key=lambda site: entropy(seed, round_number, site, "selection"))
+    if not drawn:
+        raise TooFewHospitalsError("there is no hospital to select from.")
+    return tuple(sorted(drawn[: max(round(fraction * len(drawn)), 1)]))

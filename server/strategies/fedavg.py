@@ -1,0 +1,50 @@
+"""The weighted mean of the hospitals' locally trained models (McMahan et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from common.checks import positive
+from common.exchange import Reveals
+from common.update import Vector
+from common.work import Sends, Work
+from server.strategies._model import moved
+from server.strategy import Contributions, State, Strategy
+
+
+@dataclass(frozen=True)
+class FedAvg:
+    """theta <- theta + eta sum_k n_k/m_t (theta_k - theta), m_t = sum of n_k over the hospitals that replied.
+
+    At learning_rate (eta) 1 this is McMahan et al. 2017, Algorithm 1, with its erratum's m_t; other values
+    are the server step of Reddi et al. 2021, Algorithm 1.
+    """
+
+    needs: ClassVar[Reveals] = "sum"
+    sends: ClassVar[Sends] = "delta"
+
+    learning_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("strategy", learning_rate=self.learning_rate)
+
+    def init(self, parameters: Vector) -> State:
+        """Nothing is remembered."""
+        return {}
+
+    def work(self) -> Work:
+        """Local training."""
+        return Work(self.sends)
+
+    def broadcast(self, state: State) -> tuple[Vector, ...]:
+        """Nothing beside the model."""
+        return ()
+
+    def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
+        """Go along the mean delta. Raises RoundError where the model diverged."""
+        (delta,) = contributions.total.mean()
+        return state, moved(parameters, self.learning_rate * delta)
+
+
+strategy: type[Strategy] = FedAvg
