@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 
 import numpy as np
 import torch
@@ -67,6 +70,29 @@ def read_gradient(network: nn.Module) -> Vector:
     """(P,) float32: all gradients; zeros where a parameter has none."""
     parts = [(torch.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for _, p in trainable(network)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named parameter stands in the vector."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> Layout:
+        """The layout of a network's trainable parameters."""
+        return cls({name: tuple(parameter.shape) for name, parameter in trainable(network)})
+
+    @property
+    def length(self) -> int:
+        """P, the number of parameters."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def tensors(self, vector: Vector) -> dict[str, Vector]:
+        """The vector's parts by name, each in its shape."""
+        ends = np.cumsum([prod(shape) for shape in self.shapes.values()])
+        parts = np.split(vector, ends[:-1])
+        return {name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
 
 def digest(vector: Vector) -> str:

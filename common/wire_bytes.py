@@ -1,0 +1,37 @@
+"""Flower messages as the bytes that cross the wire. All that leans on Flower's undocumented modules stands here."""
+
+from __future__ import annotations
+
+from flwr.app import Error, Message
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.supercore.task_identity import TaskIdentity
+
+ENGINE_ERROR = 9001
+"""Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
+
+
+def to_bytes(message: Message) -> bytes:
+    """The message in Flower's own protobuf form."""
+    return message_to_proto(message).SerializeToString()
+
+
+def from_bytes(data: bytes) -> Message:
+    """The message in `data`. Raises google.protobuf.message.DecodeError where it is none."""
+    return message_from_proto(MessageProto.FromString(data))
+
+
+def size_of(message: Message) -> int:
+    """Bytes of the message as serialised."""
+    return message_to_proto(message).ByteSize()
+
+
+def engine_error(reason: str, reply_to: Message) -> Message:
+    """The reply an engine makes for a hospital that cannot answer."""
+    return Message(Error(ENGINE_ERROR, reason), reply_to=reply_to)
+
+
+def identify(run_id: int, node_id: int) -> None:
+    """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
+    TaskIdentity.run_id = TaskIdentity.task_id = run_id
+    TaskIdentity.node_id = node_id

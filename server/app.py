@@ -1,0 +1,66 @@
+"""Flower's wiring of the coordinator."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from common.errors import StudyError
+from common.spelling import unknown
+from common.study import Study, parse, parse_json
+from server.conduct import Conductor
+from server.progress import Progress
+from server.report import write_report
+from server.run_folder import RunFolder
+
+STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
+
+app = ServerApp()
+progress = Progress()
+"""Whoever wants to watch the runs of this process subscribes here."""
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the study of the run's configuration. Keys: study, study-name, run-folder, hospitals, resume."""
+    config = context.run_config
+    study, name = read_study(str(config.get("study", "")))
+    name = str(config.get("study-name", "")) or name
+    folder = Path(str(config.get("run-folder", "")) or default_folder(name))
+    conductor = Conductor(
+        study,
+        name,
+        grid,
+        RunFolder(folder),
+        progress,
+        int(config.get("hospitals", 0)),
+        bool(config.get("resume", False)),
+    )
+    try:
+        conductor.run()
+    finally:
+        write_report(folder)
+
+
+def read_study(text: str) -> tuple[Study, str]:
+    """A study from TOML or JSON text, or one of the shipped studies by name; and what to call it."""
+    if text.lstrip().startswith("{"):
+        return parse_json(text), "study"
+    if "\n" in text or "=" in text:
+        return parse(text), "study"
+    shipped = {path.stem: path for path in STUDIES.glob("*.toml")}
+    if text not in shipped:
+        raise unknown("study", text, shipped)
+    return parse(shipped[text].read_text(encoding="utf-8")), text
+
+
+def default_folder(name: str) -> Path:
+    """`runs/<study>/<time>` under the working directory, or under WARDROUND_RUNS."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise StudyError(f"a study's name becomes a folder: letters, digits, - and _ only; it is {name!r}.")
+    root = Path(os.environ.get("WARDROUND_RUNS", "runs"))
+    return root / name / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")

@@ -1,0 +1,206 @@
+"""A whole run on the server's side: hello, rounds, final evaluation, and the folder it leaves behind."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any, cast
+
+import torch
+from common.skew import label_divergence, size_gini
+from flwr.serverapp import Grid
+
+from common import __version__
+from common.cases import SiteId
+from common.catalogue import AGGREGATIONS, STRATEGIES
+from common.errors import WardroundError
+from common.exchange import Aggregation
+from common.parameters import Layout, digest, new_network, read
+from common.study import Study
+from server.checkpoint import Checkpoint, load, save
+from server.conversation import Conversation
+from server.exchange import GridExchange
+from server.gathering import gather
+from server.progress import Progress, RoundFinished, RunFinished, RunStarted
+from server.roster import Member
+from server.rounds import Rounds
+from server.run_folder import RunFolder
+from server.strategy import Strategy
+from server.traffic import Traffic
+
+
+@dataclass
+class Conductor:
+    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum."""
+
+    study: Study
+    name: str
+    grid: Grid
+    folder: RunFolder
+    progress: Progress
+    hospitals: int = 0
+    resume: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def run(self) -> None:
+        """The whole run. Whatever ends it, the folder says how, and the error rises to the caller."""
+        self.about = self._first_words()
+        begin = perf_counter()
+        try:
+            self._write_study()
+            self._conduct(begin)
+            self._finish("completed", "", begin)
+        except WardroundError as error:
+            self._finish("stopped", str(error), begin)
+            raise
+        except KeyboardInterrupt:
+            self._finish("stopped", "it was interrupted from the keyboard", begin)
+            raise
+        except BaseException as error:
+            self._finish("failed", type(error).__name__, begin)
+            raise
+
+    def _conduct(self, begin: float) -> None:
+        torch.set_num_threads(1)
+        rounds, layout, checkpoint = self._prepare()
+        self.about["time"]["start"] = perf_counter() - begin
+        self._started(rounds, checkpoint)
+        while checkpoint.round < self.study.rounds:
+            checkpoint, record = rounds.advance(checkpoint)
+            self._keep(rounds, layout, checkpoint, record)
+        self._conclude(rounds, layout, checkpoint)
+
+    def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
+        conversation = Conversation(self.grid)
+        members, nodes = gather(conversation, self.study, self.hospitals, self.traffic)
+        self._write_roster(members)
+        task = self.study.build_task()
+        shape = next(iter(members.values())).shape
+        network = new_network(task, shape, self.study.seed)
+        layout = Layout.of(network)
+        conversation.largest_array = 4 * layout.length
+        strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
+        aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
+        timeout_s = self.study.federation.round_timeout_s
+        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s)
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange)
+        self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
+        initial = read(network)
+        return rounds, layout, self._first_checkpoint(strategy, initial)
+
+    def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
+        if not self.resume:
+            return Checkpoint(0, initial, strategy.init(initial))
+        checkpoint = load(self.folder.path)
+        self.folder.keep_rounds(checkpoint.round)
+        return checkpoint
+
+    def _started(self, rounds: Rounds, checkpoint: Checkpoint) -> None:
+        self.folder.write_json("about.json", self.about)
+        sites = tuple(rounds.members)
+        headline = str(self.about["headline"])
+        self.progress.publish(RunStarted(self.study.title, self.study.rounds, sites, headline, checkpoint.round))
+
+    def _keep(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, record: Mapping[str, Any]) -> None:
+        """All of a finished round on the disk, so that a crash loses at most the round in progress."""
+        self.folder.append_round(record)
+        save(self.folder.path, checkpoint)
+        self.about["rounds_done"] = checkpoint.round
+        self._count_time(rounds, record["seconds"])
+        self.folder.write_json("traffic.json", self.traffic.table())
+        self.progress.publish(RoundFinished(record))
+
+    def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
+        self.folder.write_model(checkpoint.parameters, layout)
+        self.about["model_sha256"] = digest(checkpoint.parameters)
+        rounds.exchange.timeout_s = self.study.federation.round_timeout_s
+        begin = perf_counter()
+        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, ("validation", "test")))
+        self.about["time"]["evaluation"] += perf_counter() - begin
+        if self.study.baselines.local:
+            self._compare_with_local(rounds)
+        self.folder.write_json("traffic.json", self.traffic.table())
+
+    def _compare_with_local(self, rounds: Rounds) -> None:
+        begin = perf_counter()
+        task, shape = self.study.build_task(), next(iter(rounds.members.values())).shape
+        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed)))
+        spent = perf_counter() - begin
+        table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}
+        self.folder.write_json("baselines.json", table)
+
+    def _count_time(self, rounds: Rounds, seconds: Mapping[str, float]) -> None:
+        """Split the exchange's time by what hospitals say they did, as if all cores shared it evenly."""
+        time = self.about["time"]
+        busy = {kind: spent / self._at_once(rounds) for kind, spent in rounds.busy_seconds.items()}
+        rounds.busy_seconds = dict.fromkeys(rounds.busy_seconds, 0.0)
+        for kind, spent in busy.items():
+            time[kind] += min(spent, seconds["exchange"])
+        time["waiting"] += max(seconds["exchange"] - sum(busy.values()), 0.0)
+        time["server"] += seconds["step"]
+
+    def _at_once(self, rounds: Rounds) -> int:
+        return max(1, min(len(rounds.members), int(getattr(self.grid, "hospitals_at_once", len(rounds.members)))))
+
+    def _first_words(self) -> dict[str, Any]:
+        study = self.study
+        packages = ("flwr", "torch", "numpy", "grpcio", "protobuf")
+        return {
+            "study": self.name,
+            "title": study.title,
+            "description": study.description,
+            "engine": getattr(self.grid, "engine", "flower"),
+            "seed": study.seed,
+            "versions": {"wardround": __version__, "python": platform.python_version()}
+            | {package: version(package) for package in packages},
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": 0.0,
+            "state": "running",
+            "reason": "",
+            "rounds_done": 0,
+            "model_sha256": None,
+            "task": study.task.name,
+            "strategy": study.strategy.name,
+            "aggregation": study.aggregation.name,
+            "source": study.source.name,
+            "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
+        }
+
+    def _write_study(self) -> None:
+        self.folder.write_text("study.toml", self.study.text)
+        self.folder.write_json("about.json", self.about)
+
+    def _write_roster(self, members: Mapping[SiteId, Member]) -> None:
+        first = next(iter(members.values()))
+        labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
+        sizes = {site: m.cases["train"] for site, m in members.items()}
+        partition = self.study.partition
+        roster = {
+            "sites": [_described(member) for member in members.values()],
+            "skew": {"label_divergence": label_divergence(labels), "size_gini": size_gini(sizes)},
+            "partition": partition.name if partition else None,
+            "shape": list(first.shape.inputs),
+            "classes": list(first.classes),
+        }
+        self.folder.write_json("roster.json", roster)
+
+    def _finish(self, state: Any, reason: str, begin: float) -> None:
+        self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
+        self.folder.write_json("about.json", self.about)
+        self.progress.publish(RunFinished(state, reason, self.folder.path))
+
+
+def _described(member: Member) -> dict[str, Any]:
+    total = sum(member.labels) or 1
+    return {
+        "site": member.site,
+        "cases": dict(member.cases),
+        "patients": dict(member.patients),
+        "quarantined": member.quarantined,
+        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)},
+    }

@@ -1,0 +1,123 @@
+"""One leg over Flower's Grid, every wait bounded; what cannot be used becomes a reason in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from common.errors import WireError
+from common.exchange import Payload
+from common.order import LEGS
+from common.wire import from_records, to_records
+from common.wire_bytes import ENGINE_ERROR, size_of
+
+LONGEST_POLL_S = 0.25
+SHORTEST_POLL_S = 0.002
+_FLOWER_ERRORS = {
+    1: "its program could not be loaded",
+    2: "its program failed",
+    3: "the request was lost on the way",
+    4: "its reply was lost on the way",
+    5: "it sent no sign of life",
+    7: "it refused the program it was sent",
+    8: "its process ended",
+}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of one request. payload is None where it failed, and reason says why. Bytes as serialised."""
+
+    node: int
+    payload: Payload | None
+    reason: str
+    seconds: float
+    bytes_received: int
+
+
+@dataclass
+class Conversation:
+    """Sends requests to nodes and waits for replies. A node that still owes an old reply is not asked again."""
+
+    grid: Grid
+    largest_array: int = 0
+    _owed: dict[int, str] = field(default_factory=dict)
+
+    def converse(self, leg: str, requests: Mapping[int, Payload], timeout_s: float) -> Iterator[Heard | Sent]:
+        """Yield a Sent for each message that went out, then a Heard for each node, as they come."""
+        messages: dict[str, tuple[int, float]] = {}
+        for node, payload in requests.items():
+            if self._still_busy(node):
+                yield Heard(node, None, "it is still busy with an earlier request", 0.0, 0)
+                continue
+            message = Message(to_records(payload), node, LEGS[leg], ttl=timeout_s, group_id=leg)
+            yield Sent(node, size_of(message))
+            (sent_id,) = self.grid.push_messages([message])
+            messages[sent_id] = (node, monotonic())
+            self._owed[node] = sent_id
+        yield from self._replies(messages, timeout_s)
+
+    def _still_busy(self, node: int) -> bool:
+        owed = self._owed.get(node)
+        if owed is None:
+            return False
+        if any(True for _ in self.grid.pull_messages([owed])):
+            del self._owed[node]
+            return False
+        return True
+
+    def _replies(self, messages: dict[str, tuple[int, float]], timeout_s: float) -> Iterator[Heard]:
+        deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
+        while messages and monotonic() < deadline:
+            replies = list(self.grid.pull_messages(list(messages)))
+            for reply in replies:
+                answered = messages.pop(reply.metadata.reply_to_message_id, None)
+                if answered is not None:
+                    self._owed.pop(answered[0], None)
+                    yield self._heard(answered[0], reply, monotonic() - answered[1])
+            pause = SHORTEST_POLL_S if replies else min(1.25 * pause, _longest_poll_s(self.grid))
+            if messages and not replies:
+                sleep(pause)
+        for node, begin in messages.values():
+            yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
+
+    def _heard(self, node: int, reply: Message, seconds: float) -> Heard:
+        size = size_of(reply)
+        if reply.has_error():
+            return Heard(node, None, _error_reason(reply), seconds, size)
+        try:
+            payload = from_records(reply.content, self.largest_array)
+        except WireError as error:
+            return Heard(node, None, str(error), seconds, size)
+        if "incident" in payload.words:
+            return Heard(node, None, _incident_reason(payload), seconds, size)
+        return Heard(node, payload, "", seconds, size)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request that went out, and its size as serialised."""
+
+    node: int
+    bytes_sent: int
+
+
+def _longest_poll_s(grid: Grid) -> float:
+    return float(getattr(grid, "longest_poll_s", LONGEST_POLL_S))
+
+
+def _error_reason(reply: Message) -> str:
+    """Only our own engine's words are repeated: another's text could be an exception's, which is patient data."""
+    if reply.error.code == ENGINE_ERROR:
+        return str(reply.error.reason)[:200]
+    return _FLOWER_ERRORS.get(reply.error.code, f"Flower reported error {reply.error.code}")
+
+
+def _incident_reason(payload: Payload) -> str:
+    number = str(payload.words["incident"])
+    known = number if len(number) == 8 and number.isalnum() else "with an invalid number"
+    return f"incident {known}; the hospital's own log says what happened"

@@ -1,0 +1,78 @@
+"""The server's side of `common.exchange.Exchange`: hospitals by name, drops with reasons, bytes counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.cases import SiteId
+from common.exchange import Payload
+from server.conversation import Conversation, Heard, Sent
+from server.progress import HospitalDropped, HospitalReplied, Progress
+from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
+
+_CONTENTS = {"hello": ("study", "description")}
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A hospital whose reply is not used, on which leg, and why."""
+
+    site: SiteId
+    leg: str
+    reason: str
+
+
+@dataclass
+class GridExchange:
+    """Talks to the hospitals of `nodes`. `round` and `timeout_s` are set by the loop before each leg."""
+
+    conversation: Conversation
+    nodes: Mapping[SiteId, int]
+    traffic: Traffic
+    progress: Progress
+    timeout_s: float
+    round: int = 0
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+        """One leg; replies sorted by hospital, failures dropped with their reason."""
+        names = {self.nodes[site]: site for site in requests}
+        by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
+        replies: dict[SiteId, Payload] = {}
+        for event in self.conversation.converse(leg, by_node, self.timeout_s):
+            site = names[event.node]
+            if isinstance(event, Sent):
+                sent_content, _ = _CONTENTS.get(leg, ("model", ""))
+                self.traffic.count(leg, TO_HOSPITAL, sent_content, site, event.bytes_sent)
+            elif self._accept(leg, site, event):
+                assert event.payload is not None
+                replies[site] = event.payload
+        return dict(sorted(replies.items()))
+
+    def _accept(self, leg: str, site: SiteId, heard: Heard) -> bool:
+        if heard.bytes_received:
+            self.traffic.count(leg, TO_SERVER, _content(leg, heard.payload), site, heard.bytes_received)
+        if heard.payload is None:
+            self.drop(site, leg, heard.reason)
+            return False
+        self.progress.publish(HospitalReplied(self.round, site, heard.seconds, heard.bytes_received))
+        return True
+
+    def drop(self, site: SiteId, leg: str, reason: str) -> None:
+        """Remember, and tell whoever watches."""
+        self.dropped.append(Dropped(site, leg, reason))
+        self.progress.publish(HospitalDropped(self.round, site, reason))
+
+    def take_dropped(self) -> list[Dropped]:
+        """Who was dropped since the last call."""
+        taken, self.dropped = self.dropped, []
+        return taken
+
+
+def _content(leg: str, payload: Payload | None) -> str:
+    if payload is None:
+        return "incident"
+    if leg in _CONTENTS:
+        return _CONTENTS[leg][1]
+    return "update" if payload.array is not None else "evaluation"

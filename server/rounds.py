@@ -1,0 +1,166 @@
+"""The loop: select, exchange, combine, step, record. One leg a round; evaluation rides on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from common.cases import SiteId
+from common.decoding import statistics_from_numbers
+from common.errors import RoundError, TooFewHospitalsError, WireError
+from common.exchange import Aggregation, Collected, Expected, Payload
+from common.mean import Mean, Statistics, merge
+from common.order import Order, to_payload
+from common.study import Study
+from common.update import Vector
+from server.checkpoint import Checkpoint
+from server.exchange import GridExchange
+from server.progress import RoundStarted
+from server.roster import Member
+from server.selection import select
+from server.strategy import Contributions, Strategy
+from server.traffic import TO_HOSPITAL, TO_SERVER
+
+
+@dataclass
+class Rounds:
+    """One run's rounds, from any checkpoint. Everything random depends on (seed, round) only."""
+
+    study: Study
+    strategy: Strategy
+    aggregation: Aggregation
+    members: Mapping[SiteId, Member]
+    exchange: GridExchange
+    busy_seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
+
+    def advance(self, before: Checkpoint) -> tuple[Checkpoint, dict[str, Any]]:
+        """Round `before.round + 1`: the next checkpoint and the round's record.
+
+        Raises TooFewHospitalsError, naming each hospital that failed and why, where fewer than the study's
+        minimum replied with something usable. The checkpoint before stays good.
+        """
+        number, begin = before.round + 1, perf_counter()
+        self.exchange.round, self.exchange.timeout_s = number, self.study.federation.round_timeout_s
+        traffic = self.exchange.traffic
+        sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
+        selected = select(tuple(self.members), self.study.federation.client_fraction, self.study.seed, number)
+        self.exchange.progress.publish(RoundStarted(number, selected))
+        collected = self._collect(before, number, selected)
+        exchanged = perf_counter()
+        evaluation = self._evaluation(collected.replies, before.round) if self._evaluates(number) else None
+        dropped = self.exchange.take_dropped()
+        self._demand_enough(number, collected, dropped)
+        after = self._step(before, collected)
+        record = {
+            "round": number,
+            "selected": list(selected),
+            "contributed": list(collected.sites),
+            "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
+            "weights": {site: update.weight for site, update in (collected.each or {}).items()},
+            "training": {site: values(update.statistics) for site, update in (collected.each or {}).items()},
+            "evaluation": evaluation,
+            "site_seconds": self._seconds(collected.replies),
+            "bytes": {
+                "sent": traffic.total(TO_HOSPITAL) - sent,
+                "received": traffic.total(TO_SERVER) - received,
+            },
+        }
+        now = perf_counter()
+        record["seconds"] = {"total": now - begin, "exchange": exchanged - begin, "step": now - exchanged}
+        return after, record
+
+    def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
+        """Scores of a model at every hospital and pooled, by split."""
+        order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=splits)
+        replies = self.exchange.ask("evaluate", {site: to_payload(order) for site in self.members})
+        self._seconds(replies)
+        return {split: self.scores(replies, split) for split in splits}
+
+    def train_alone(self, parameters: Vector) -> dict[str, Any]:
+        """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
+        order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
+        self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
+        return self.scores(self.exchange.ask("local", {site: to_payload(order) for site in self.members}), "test")
+
+    def scores(self, replies: Mapping[SiteId, Payload], split: str) -> dict[str, Any]:
+        """Every hospital's scores in `replies`, and those of all their cases together."""
+        sites: dict[SiteId, dict[str, Mean]] = {}
+        for site, reply in replies.items():
+            try:
+                sites[site] = statistics_from_numbers(split, reply.numbers)
+            except WireError as error:
+                self.exchange.drop(site, "evaluate", str(error))
+        return {
+            "sites": {site: values(scores) for site, scores in sites.items()},
+            "pooled": values(merge(sites.values())),
+        }
+
+    def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
+        work, control = self.strategy.work(), self.strategy.broadcast(before.state)
+        splits = ("validation",) if self._evaluates(number) else ()
+        requests: dict[SiteId, Payload] = {}
+        for site in self.members:
+            contributes = site in selected
+            if contributes or splits:
+                order = Order(
+                    self.study.json,
+                    number,
+                    before.parameters,
+                    work if contributes else None,
+                    control[0] if contributes and control else None,
+                    splits,
+                )
+                requests[site] = to_payload(order)
+        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
+        expected = Expected(len(before.parameters), work.vectors, largest)
+        return self.aggregation.collect(self.exchange, requests, frozenset(selected), expected)
+
+    def _evaluates(self, number: int) -> bool:
+        every = self.study.federation.evaluate_every
+        return every > 0 and (number - 1) % every == 0
+
+    def _evaluation(self, replies: Mapping[SiteId, Payload], of_round: int) -> dict[str, Any]:
+        return {"of_round": of_round, "split": "validation", **self.scores(replies, "validation")}
+
+    def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
+        wanted = self.study.federation.minimum_hospitals
+        if len(collected.sites) >= wanted and collected.total is not None:
+            return
+        reasons = "; ".join(f"{d.site}: {d.reason}" for d in dropped) or "no hospital was dropped"
+        raise TooFewHospitalsError(
+            f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands {wanted} "
+            f"(federation.minimum_hospitals). {reasons}."
+        )
+
+    def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:
+        assert collected.total is not None
+        each = collected.each if self.strategy.needs == "each" else None
+        population = float(sum(member.cases["train"] for member in self.members.values()))
+        contributions = Contributions(collected.total, each, population)
+        state, parameters = self.strategy.step(before.state, before.parameters, contributions)
+        if not np.isfinite(parameters).all():
+            raise RoundError(
+                f"the model is no longer finite after round {before.round + 1}: training diverged. "
+                "Lower the learning rate; the checkpoint holds the last good model."
+            )
+        return Checkpoint(before.round + 1, parameters, state)
+
+    def _seconds(self, replies: Mapping[SiteId, Payload]) -> dict[SiteId, float]:
+        """Seconds each hospital says it computed; they are shown, and nothing depends on them."""
+        seconds: dict[SiteId, float] = {}
+        for site, reply in replies.items():
+            for kind in self.busy_seconds:
+                value = reply.numbers.get(f"seconds/{kind}", 0.0)
+                spent = float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
+                self.busy_seconds[kind] += spent
+                seconds[site] = seconds.get(site, 0.0) + spent
+        return seconds
+
+
+def values(statistics: Statistics) -> dict[str, float | None]:
+    """Means as numbers for JSON; null where nothing was counted."""
+    return {name: mean.value if mean.weight_units else None for name, mean in statistics.items()}
