@@ -1,0 +1,221 @@
+"""The `wardround` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from common import __version__
+from common.catalogue import AGGREGATIONS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
+from common.errors import StudyError, WardroundError
+from common.spelling import unknown
+from experiments.catalogue import BENCHMARKS, ENGINES
+
+STUDIES = Path(__file__).parent / "studies"
+KINDS: dict[str, Catalogue] = {
+    "tasks": TASKS,
+    "networks": NETWORKS,
+    "sources": SOURCES,
+    "partitions": PARTITIONS,
+    "strategies": STRATEGIES,
+    "aggregations": AGGREGATIONS,
+    "engines": ENGINES,
+    "benchmarks": BENCHMARKS,
+}
+INTERRUPTED = 130
+
+cli = typer.Typer(
+    help="Hospitals learn one model together; their data stays where it is.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog="Begin with:  wardround run demo",
+)
+data = typer.Typer(help="Data sets: what can be fetched, and from where.", no_args_is_help=True)
+cli.add_typer(data, name="data")
+console = Console()
+complaints = Console(stderr=True)
+
+
+@contextmanager
+def spoken_errors() -> Iterator[None]:
+    """Say an expected error in one line, and exit with 1; a traceback is for defects only."""
+    try:
+        yield
+    except WardroundError as error:
+        complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
+        complaints.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@cli.command()
+def run(
+    study: Annotated[str, typer.Argument(help="A shipped study's name (see `wardround list`) or a TOML file.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: --set training.epochs=2 --set strategy=fedadam. Repeatable."),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
+) -> None:
+    """Run a study: one process a hospital, a live table, and a report at the end."""
+    with spoken_errors():
+        from common.study import parse
+        from server.app import default_folder
+
+        text, name = read_study(study)
+        overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
+        checked = parse(text, overrides)
+        place = folder or default_folder(name)
+        if (place / "rounds.jsonl").exists():
+            raise StudyError(f"{place} already holds a run; resume it with: wardround resume {place}")
+        _run(checked, name, place, resume=False)
+
+
+@cli.command()
+def resume(folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")]) -> None:
+    """Go on with a run that stopped, from its last finished round."""
+    with spoken_errors():
+        from common.study import parse
+
+        if not (folder / "study.toml").exists():
+            raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
+        study = parse((folder / "study.toml").read_text(encoding="utf-8"))
+        _run(study, folder.resolve().parent.name, folder, resume=True)
+
+
+def _run(study: object, name: str, folder: Path, resume: bool) -> None:
+    from common.study import Study
+    from experiments.live_table import LiveTable
+    from experiments.running import run_study
+    from server.app import progress
+
+    assert isinstance(study, Study)
+    with LiveTable(console) as table:
+        progress.subscribe(table)
+        report_path = run_study(study, name, folder, resume)
+    console.print(f"Report: [bold]{report_path.resolve()}[/]", soft_wrap=True)
+
+
+@cli.command()
+def check(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+) -> None:
+    """Check a study whole, without running it, and print every setting."""
+    with spoken_errors():
+        from common.study import parse
+
+        console.print(parse(read_study(study)[0], set_ or []).text, markup=False, highlight=False)
+
+
+@cli.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="studies, tasks, strategies, ...; all if not given.")] = None,
+) -> None:
+    """List studies and everything a study can name, one line each."""
+    with spoken_errors():
+        if kind is not None and kind not in {"studies", *KINDS}:
+            raise unknown("kind", kind, {"studies", *KINDS})
+        for title in [kind] if kind else ["studies", *KINDS]:
+            table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+            table.add_column(style="bold", no_wrap=True)
+            table.add_column()
+            for name, summary in _entries(title):
+                table.add_row(name, summary)
+            console.print(table)
+
+
+def _entries(kind: str) -> Iterator[tuple[str, str]]:
+    if kind != "studies":
+        catalogue = KINDS[kind]
+        yield from ((name, catalogue.summary(name)) for name in catalogue.names())
+        return
+    import tomllib
+
+    for path in sorted(STUDIES.glob("*.toml")):
+        yield path.stem, str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", ""))
+
+
+@cli.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Write a run's report.html again from its files."""
+    with spoken_errors():
+        from server.report import write_report
+
+        if not (folder / "about.json").exists():
+            raise StudyError(f"{folder} holds no about.json: it is not a run folder.")
+        console.print(str(write_report(folder).resolve()), soft_wrap=True)
+
+
+@cli.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="A benchmark's name (see `wardround list benchmarks`).")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write rows and targets here too.")] = None,
+) -> None:
+    """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
+    with spoken_errors():
+        from experiments.benchmark import show
+
+        measure: Callable[[Console], object] = BENCHMARKS.load(name)
+        show(measure(console), console, json_file)  # type: ignore[arg-type]
+
+
+@data.command("list")
+def data_list() -> None:
+    """Name the data sets, where they come from and under which licence."""
+    with spoken_errors():
+        from experiments.datasets import describe
+
+        for line in describe():
+            console.print(line, highlight=False, markup=False)
+
+
+@data.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A data set's name (see `wardround data list`).")],
+    folder: Annotated[Path, typer.Option(help="Where data sets are kept.")] = Path("data"),
+) -> None:
+    """Download a data set from its official home, checked against a pinned digest, resumable."""
+    with spoken_errors():
+        from experiments.datasets import fetch_with_progress
+
+        console.print(fetch_with_progress(name, folder, console), highlight=False, markup=False)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    console.print(__version__)
+
+
+def read_study(study: str) -> tuple[str, str]:
+    """Text and name of a study: a TOML file's path, or a shipped study's name."""
+    path = Path(study)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise StudyError(f"there is no file {path}.")
+        return path.read_text(encoding="utf-8"), path.stem
+    shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
+    if study not in shipped:
+        raise unknown("study", study, shipped)
+    return shipped[study].read_text(encoding="utf-8"), study
+
+
+def main() -> None:
+    """Entry point of the `wardround` command."""
+    cli()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Pictures of images, truth and prediction for the report. In simulation only: no image leaves a real hospital."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load_file
+
+from client.evaluation import evaluate
+from client.hospital import Hospital, open_hospital, site_names
+from common.cases import Cases
+from common.study import Study
+from server.run_folder import RunFolder
+
+COLOURS = np.array(
+    [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [204, 121, 167], [213, 94, 0]],
+    dtype=np.uint8,
+)
+"""Okabe and Ito's palette, safe for colour-blind readers; background is left out."""
+MOST_HOSPITALS = 12
+SMALLEST_SIDE = 128
+OPACITY = 0.62
+
+
+def write_pictures(study: Study, folder: Path) -> None:
+    """`pictures.json`: for each hospital the test patient of median score, its slice with most to outline.
+
+    Nothing is written where the task is not to outline 2D images, or the run has no model.
+    """
+    if study.task.name != "segmentation" or not (folder / "model.safetensors").exists():
+        return
+    parameters = {name: torch.from_numpy(t) for name, t in load_file(folder / "model.safetensors").items()}
+    count = min(len(site_names(study)), MOST_HOSPITALS)
+    pictures = [_picture(open_hospital(study.json, index), parameters) for index in range(count)]
+    RunFolder(folder).write_json("pictures.json", [picture for picture in pictures if picture])
+
+
+def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[str, Any]:
+    cases = hospital.splits["test"]
+    if len(cases) == 0 or cases.inputs.ndim != 4:
+        return {}
+    hospital.network.load_state_dict(parameters, strict=False)
+    patient, score = _median_patient(hospital, cases)
+    own = cases.take(np.flatnonzero(cases.patients == patient))
+    index = int(np.argmax((own.targets > 0).reshape(len(own), -1).sum(axis=1)))
+    batch = own.batch(np.array([index]))
+    with torch.no_grad():
+        prediction = hospital.task.predict(hospital.network, batch.inputs)[0].numpy()
+    image = _grey(own.inputs[index, 0])
+    return {
+        "site": hospital.site,
+        "patient": patient,
+        "score": score,
+        "image": _url(image),
+        "truth": _url(_overlay(image, own.targets[index])),
+        "prediction": _url(_overlay(image, prediction)),
+    }
+
+
+def _median_patient(hospital: Hospital, cases: Cases) -> tuple[str, float | None]:
+    scored: list[tuple[float, str]] = []
+    for patient in np.unique(cases.patients):
+        own = cases.take(np.flatnonzero(cases.patients == patient))
+        mean = evaluate(hospital.task, hospital.network, own)[hospital.task.headline]
+        if mean.weight_units:
+            scored.append((mean.value, str(patient)))
+    if not scored:
+        return str(cases.patients[0]), None
+    score, patient = sorted(scored)[len(scored) // 2]
+    return patient, score
+
+
+def _grey(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H, W, 3): the middle 99 % of the intensities as black to white."""
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    scaled = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat((255 * scaled).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _overlay(image: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    index = np.where(labels > 0, 1 + (labels.astype(np.int64) - 1) % (len(COLOURS) - 1), 0)
+    mixed = (1 - OPACITY) * image + OPACITY * COLOURS[index]
+    return np.where((labels > 0)[..., None], mixed, image).astype(np.uint8)
+
+
+def _url(pixels: NDArray[np.uint8]) -> str:
+    picture = Image.fromarray(pixels)
+    factor = max(1, SMALLEST_SIDE // min(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

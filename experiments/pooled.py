@@ -1,0 +1,78 @@
+"""The model that hospitals would get if their data could be pooled: the bar for the federation, in simulation only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from client.evaluation import evaluate
+from client.hospital import Hospital, open_hospital, site_names
+from client.training import Trainer
+from common.baseline import baseline_training
+from common.cases import concatenate
+from common.mean import Mean, merge
+from common.parameters import new_network
+from common.seeding import generator
+from common.study import Study, parse_json
+
+NICENESS = 5
+"""The bar is trained beside the federation and must not slow it down."""
+
+
+def train_pooled(study: Study) -> dict[str, Any]:
+    """Train one model on all training cases together; its scores on every hospital's test cases.
+
+    It starts from the federation's initial parameters and passes over the data as often as the hospitals do.
+    """
+    begin = perf_counter()
+    hospitals = [open_hospital(study.json, index) for index in range(len(site_names(study)))]
+    task = study.build_task()
+    cases = concatenate([hospital.train for hospital in hospitals])
+    network = new_network(task, cases.shape, study.seed)
+    training = baseline_training(study)
+    if study.training.steps is not None:
+        training = replace(training, steps=(training.steps or 0) * len(hospitals))
+    Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
+    scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
+    return {
+        "pooled": {site: _values(means) for site, means in scores.items()},
+        "pooled_all": _values(merge(scores.values())),
+        "seconds": {"pooled": perf_counter() - begin},
+    }
+
+
+def _test_scores(hospital: Hospital, network: torch.nn.Module) -> dict[str, Mean]:
+    return evaluate(hospital.task, network, hospital.splits["test"])
+
+
+def _values(means: Mapping[str, Mean]) -> dict[str, float | None]:
+    return {name: mean.value if mean.weight_units else None for name, mean in means.items()}
+
+
+def start(study: Study, answer: Path) -> BaseProcess:
+    """Train in a process of its own, which leaves its scores in `answer`."""
+    process = get_context("spawn").Process(target=_work, args=(study.json, str(answer)), daemon=True)
+    process.start()
+    return process
+
+
+def _work(study_json: str, answer: str) -> None:
+    with suppress(OSError):
+        os.nice(NICENESS)
+    torch.set_num_threads(1)
+    table = train_pooled(parse_json(study_json))
+    part = Path(answer + ".part")
+    part.write_text(json.dumps(table), encoding="utf-8")
+    part.replace(answer)
+
+
