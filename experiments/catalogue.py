@@ -1,0 +1,8 @@
+"""What only experiments can name: engines and benchmarks."""
+
+from __future__ import annotations
+
+from common.catalogue import Catalogue
+
+ENGINES = Catalogue("engine", "experiments.engines")
+BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks")
