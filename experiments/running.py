@@ -7,18 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from client.hospital import site_names
 from common.errors import EngineError
-from common.options import Entry
 from common.study import Study
 from experiments import pooled
-from experiments.catalogue import ENGINES
 from experiments.gallery import write_pictures
-from server.app import app as server_app
+from experiments.quiet import run_quietly
 from server.report import write_report
 from server.run_folder import RunFolder
 
-CLIENT_APP = "client.app:app"
 LONGEST_WAIT_FOR_POOLED_S = 3600
 
 
@@ -27,24 +23,8 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Pa
 
     Raises WardroundError where the run cannot be completed; the folder then says why, and its report too.
     """
-    sites = site_names(study)
-    config: dict[str, str | int | bool] = {
-        "study": study.text,
-        "study-name": name,
-        "run-folder": str(folder),
-        "hospitals": len(sites),
-        "resume": resume,
-    }
     with _pooled_beside(study, folder):
-        engine = ENGINES.build(Entry(study.engine))
-        engine.run(
-            server_app=server_app,
-            client_app_reference=CLIENT_APP,
-            sites=sites,
-            run_config=config,
-            folder=folder,
-            record_traffic=study.federation.record_traffic,
-        )
+        run_quietly(study, folder, name, resume)
     write_pictures(study, folder)
     return write_report(folder)
 

@@ -1,0 +1,63 @@
+"""Run a study without a display, for benchmarks and tests: one process, a folder, and what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from client.hospital import site_names
+from common.options import Entry
+from common.study import Study
+from experiments.catalogue import ENGINES
+from server.app import app as server_app
+
+CLIENT_APP = "client.app:app"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its rounds, its final scores, and `about.json`."""
+
+    rounds: Sequence[dict[str, Any]]
+    final: dict[str, Any]
+    about: dict[str, Any]
+    baselines: dict[str, Any]
+
+
+def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = False) -> Outcome:
+    """Run `study` on its engine into `folder`. Raises WardroundError where the run cannot be completed."""
+    sites = site_names(study)
+    config: dict[str, str | int | bool] = {
+        "study": study.text,
+        "study-name": name,
+        "run-folder": str(folder),
+        "hospitals": len(sites),
+        "resume": resume,
+    }
+    ENGINES.build(Entry(study.engine)).run(
+        server_app=server_app,
+        client_app_reference=CLIENT_APP,
+        sites=sites,
+        run_config=config,
+        folder=folder,
+        record_traffic=study.federation.record_traffic,
+    )
+    return read_outcome(folder)
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome a run left in `folder`."""
+    lines = (folder / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    return Outcome(
+        [json.loads(line) for line in lines],
+        _json(folder / "final.json"),
+        _json(folder / "about.json"),
+        _json(folder / "baselines.json"),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
