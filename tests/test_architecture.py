@@ -1,0 +1,166 @@
+"""What DESIGN.md promises of the house, read from the source itself: layers, cycles, sizes, names, pins."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from common import catalogue as common_catalogue
+from common.catalogue import Catalogue
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "common": {"common"},
+    "client": {"client", "common"},
+    "server": {"server", "common"},
+    "experiments": {"experiments", "server", "client", "common"},
+}
+LONGEST_FILE = 450
+SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top or inside a function, as a dotted name."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the layer"
+            for name in node.names:
+                inner = f"{node.module}.{name.name}"
+                yield inner if inner in MODULES else str(node.module)
+
+
+def by_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_source = pytest.mark.parametrize("path", SOURCES, ids=by_name)
+every_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=by_name)
+
+
+@every_source
+def test_a_layer_imports_only_the_layers_below_it(path):
+    layer = path.relative_to(ROOT).parts[0]
+    ours = {name.split(".")[0] for name in imports(path)} & MAY_IMPORT.keys()
+    assert ours <= MAY_IMPORT[layer]
+
+
+def test_no_module_imports_itself_through_others():
+    """Any cycle counts, also one that an import inside a function would defer."""
+    graph = {name: set(imports(path)) & MODULES.keys() - {name} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' <- '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if by_name(p).startswith("common/")], ids=by_name)
+def test_common_knows_flower_only_at_the_wire(path):
+    if by_name(path) not in ("common/wire.py", "common/wire_bytes.py"):
+        assert "flwr" not in {name.split(".")[0] for name in imports(path)}
+
+
+@every_file
+def test_no_file_is_too_long_to_hold_one_idea(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@every_source
+def test_no_module_is_named_like_one_of_the_standard_library(path):
+    assert path.stem.startswith("__") or path.stem not in sys.stdlib_module_names
+
+
+def test_no_two_test_files_share_a_name():
+    names = [path.name for path in TESTS if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
+
+
+@every_source
+def test_a_library_does_not_print(path):
+    if by_name(path) != "experiments/cli.py":
+        calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+        assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}
+
+
+@every_source
+def test_a_file_says_what_it_is_for(path):
+    assert ast.get_docstring(tree(path))
+
+
+def catalogues() -> Iterator[Catalogue]:
+    """Every catalogue of the project, found wherever a module defines one by name."""
+    yield from (value for value in vars(common_catalogue).values() if isinstance(value, Catalogue))
+    if (ROOT / "experiments" / "catalogue.py").exists():
+        from experiments import catalogue as more
+
+        yield from (value for value in vars(more).values() if isinstance(value, Catalogue))
+
+
+ENTRIES = [
+    pytest.param(catalogue.kind, path, id=f"{catalogue.kind}-{path.stem}")
+    for catalogue in {catalogue.kind: catalogue for catalogue in catalogues()}.values()
+    for path in sorted((ROOT / catalogue.package.replace(".", "/")).glob("*.py"))
+    if not path.name.startswith("_")
+]
+
+
+@pytest.mark.parametrize(("kind", "path"), ENTRIES)
+def test_an_entry_ends_by_binding_its_kinds_word(kind, path):
+    last = tree(path).body[-1]
+    assert isinstance(last, (ast.Assign, ast.AnnAssign))
+    targets = last.targets if isinstance(last, ast.Assign) else [last.target]
+    assert [target.id for target in targets if isinstance(target, ast.Name)] == [kind]
+
+
+@pytest.mark.parametrize(("kind", "path"), ENTRIES)
+def test_an_entrys_first_line_is_a_sentence_for_the_list(kind, path):
+    first = (ast.get_docstring(tree(path)) or "").partition("\n")[0]
+    assert len(first) > 10
+    assert first.endswith(".")
+
+
+EXTRAS = PROJECT["optional-dependencies"].values()
+REQUIREMENTS = [*PROJECT["dependencies"], *(requirement for extra in EXTRAS for requirement in extra)]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_every_package_is_pinned_exactly(requirement):
+    assert re.fullmatch(r"[a-zA-Z0-9_.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*", requirement)
+
+
+INSTALLED = packages_distributions()
+
+
+def distribution(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@every_source
+def test_every_package_that_is_imported_is_asked_for_by_name(path):
+    """A package that merely came along with another one may be gone with its next version."""
+    asked = {distribution(re.split(r"[=\[]", one)[0]) for one in REQUIREMENTS}
+    for name in {name.split(".")[0] for name in imports(path)} - MAY_IMPORT.keys() - set(sys.stdlib_module_names):
+        assert asked & {distribution(one) for one in INSTALLED.get(name, [name])}, f"{name} is not in pyproject.toml"
