@@ -38,7 +38,7 @@ $(VENV)/installed-test: pyproject.toml $(VENV)/pyvenv.cfg
 
 $(VENV)/pyvenv.cfg:
 	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || { \
-	  echo 'Wardround needs Python 3.11 or 3.12 with its venv module, and found: $(or $(PYTHON),$(shell python3 --version 2>&1)).'; \
+	  echo 'Wardround needs Python 3.11 or 3.12 with its venv module; $(or $(PYTHON),what is installed here) is not that.'; \
 	  echo 'Install one (Debian, Ubuntu: apt install python3.11-venv), or name it: make demo PYTHON=/path/to/python3.11'; \
 	  exit 1; } >&2
 	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
