@@ -38,6 +38,8 @@ class Federation:
     client_fraction: share of hospitals drawn each round (McMahan's C). minimum_hospitals: fewer valid replies
     stop the run. round_timeout_s: longest wait for one leg. start_timeout_s: longest wait for hospitals to
     come up. evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
+    evaluate_split: on which of their cases. stop_at_score: stop early once the pooled headline score, as
+    evaluated between rounds, reaches this; choose it on validation cases unless a paper's protocol says test.
     record_traffic: keep every message in the run folder, for the audit.
     """
 
@@ -46,6 +48,8 @@ class Federation:
     round_timeout_s: float = 600.0
     start_timeout_s: float = 120.0
     evaluate_every: int = 1
+    evaluate_split: Literal["validation", "test"] = "validation"
+    stop_at_score: float | None = None
     record_traffic: bool = False
 
     def __post_init__(self) -> None:
@@ -81,7 +85,7 @@ class Study:
     strategy: Entry
     seed: int = 0
     description: str = ""
-    engine: Literal["inline", "processes", "simulation"] = "processes"
+    engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("plain"))
     training: Training = field(default_factory=Training)
@@ -182,6 +186,11 @@ def _check_pairs(study: Study) -> None:
         )
     _check_partition(study, source.has_sites)
     _check_training(study, strategy.sends)
+    if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
+        raise StudyError(
+            f"strategy {study.strategy.name!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
+            f"without momentum; it is {study.training.optimiser!r} with momentum {study.training.momentum}."
+        )
 
 
 def _check_partition(study: Study, has_sites: bool) -> None:

@@ -1,0 +1,200 @@
+"""Seconds a round and peak memory of every engine: 8 hospitals, a CNN of 100 K parameters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import perf_counter
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.progress import Progress
+
+from common.errors import EngineError
+from common.seeding import generator
+from common.study import Study, parse
+from experiments.benchmark import Benchmark, Cell, Measured, Target
+from experiments.quiet import Outcome, read_outcome
+
+HOSPITALS = 8
+IMAGES_A_HOSPITAL = 160
+IMAGE_SIDE = 64
+ROUNDS = {"inline": 8, "processes": 8, "simulation": 8, "deployment": 3}
+LONGEST_RUN_S = 560
+STUDY = """
+title = "Engines compared"
+rounds = 8
+seed = 1
+source = { name = "medmnist" }
+partition = { name = "iid", hospitals = 8 }
+task = { name = "classification", network = "groupnorm_cnn" }
+strategy = "fedavg"
+training = { epochs = 1, batch_size = 32, learning_rate = 0.01 }
+split = { validation = 0.0, test = 0.0 }
+federation = { evaluate_every = 0, minimum_hospitals = 8, start_timeout_s = 240, round_timeout_s = 240 }
+"""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one engine took. round_s: median of all rounds but the first. peak_mib: proportional set size."""
+
+    round_s: float
+    start_s: float
+    total_s: float
+    cpu_a_round_s: float
+    peak_mib: float
+    processes: int
+    training_s: float
+    model: str
+
+
+def measure(console: Console) -> Measured:
+    """Run the same study on each engine, one after the other, and compare."""
+    usages: dict[str, Usage] = {}
+    with TemporaryDirectory() as place, Progress(console=console, transient=True) as progress:
+        _write_images(Path(place))
+        bar = progress.add_task("engines", total=len(ROUNDS))
+        for engine in ROUNDS:
+            progress.update(bar, description=engine)
+            usages[engine] = _run(engine, Path(place))
+            progress.advance(bar)
+    bound = usages["inline"].training_s / _cores()
+    rows = [_row(engine, usage, bound) for engine, usage in usages.items()]
+    return Measured(f"Engines: {HOSPITALS} hospitals, 100 K-parameter CNN", rows, _targets(usages, bound), _NOTES)
+
+
+_NOTES = (
+    "Bound: the hospitals' training seconds a round, as measured alone in one process, spread over all cores.",
+    "CPU seconds a round are of the whole machine from start to end, start included, over the number of rounds.",
+    "deployment is stock Flower: a SuperLink, 8 SuperNodes, a fresh process for every message.",
+)
+
+
+def _write_images(place: Path) -> None:
+    """Random images in the MedMNIST layout: an engine's cost does not depend on what is in them."""
+    rng, count = generator(1, "benchmark images"), HOSPITALS * IMAGES_A_HOSPITAL
+    images = rng.integers(0, 256, (count + 2, IMAGE_SIDE, IMAGE_SIDE), dtype=np.uint8)
+    labels = np.arange(count + 2, dtype=np.uint8)[:, None] % 2
+    parts = {"train": slice(0, count), "val": slice(count, count + 1), "test": slice(count + 1, count + 2)}
+    arrays = {f"{name}_images": images[part] for name, part in parts.items()}
+    arrays |= {f"{name}_labels": labels[part] for name, part in parts.items()}
+    np.savez(place / "images.npz", allow_pickle=False, **arrays)
+
+
+def _study(engine: str, place: Path) -> Study:
+    return parse(STUDY, [f'source.folder="{place}"', f"rounds={ROUNDS[engine]}"])
+
+
+def _run(engine: str, place: Path) -> Usage:
+    study_file, folder = place / f"{engine}.toml", place / engine
+    text = replace(_study(engine, place)).text.replace('engine = "processes"', f'engine = "{engine}"')
+    study_file.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "experiments.benchmarks._engine_probe", str(study_file), str(folder)]
+    begin, cpu = perf_counter(), _machine_cpu_s()
+    with (place / f"{engine}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        watch = _Watch(process.pid)
+        try:
+            code = process.wait(LONGEST_RUN_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            watch.stop()
+            process.terminate()
+    if code != 0:
+        said = (place / f"{engine}.log").read_text(encoding="utf-8", errors="replace")[-1500:]
+        raise EngineError(f"the {engine} engine did not finish (exit status {code}): {said}")
+    total, spent = perf_counter() - begin, _machine_cpu_s() - cpu
+    return _usage(read_outcome(folder), total, spent, watch)
+
+
+def _usage(outcome: Outcome, total_s: float, cpu_s: float, watch: _Watch) -> Usage:
+    later = outcome.rounds[1:] or outcome.rounds
+    seconds = [record["seconds"]["total"] for record in later]
+    training = [sum(record["site_seconds"].values()) for record in later]
+    return Usage(
+        round_s=median(seconds),
+        start_s=total_s - sum(record["seconds"]["total"] for record in outcome.rounds),
+        total_s=total_s,
+        cpu_a_round_s=cpu_s / len(outcome.rounds),
+        peak_mib=watch.peak_bytes / 2**20,
+        processes=watch.most_processes,
+        training_s=median(training),
+        model=outcome.about["model_sha256"],
+    )
+
+
+class _Watch:
+    """Reads the memory of a process and all that descend from it, twice a second."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak_bytes, self.most_processes = 0, 0
+        self._done = Event()
+        self._thread = Thread(target=self._look, args=(psutil.Process(pid),), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._done.set()
+        self._thread.join()
+
+    def _look(self, root: psutil.Process) -> None:
+        while not self._done.wait(0.5):
+            try:
+                family = [root, *root.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                return
+            self.peak_bytes = max(self.peak_bytes, sum(map(_memory_bytes, family)))
+            self.most_processes = max(self.most_processes, len(family))
+
+
+def _memory_bytes(process: psutil.Process) -> int:
+    """Proportional set size: pages shared by n processes count 1/n in each."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def _machine_cpu_s() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.system + times.nice)
+
+
+def _cores() -> int:
+    return min(HOSPITALS, len(os.sched_getaffinity(0)))
+
+
+def _row(engine: str, usage: Usage, bound_s: float) -> dict[str, Cell]:
+    return {
+        "engine": engine,
+        "s a round": usage.round_s,
+        "bound s": bound_s,
+        "ratio": usage.round_s / bound_s,
+        "start s": usage.start_s,
+        "CPU s a round": usage.cpu_a_round_s,
+        "peak MiB": round(usage.peak_mib),
+        "processes": usage.processes,
+        "model": usage.model[:12],
+    }
+
+
+def _targets(usages: dict[str, Usage], bound_s: float) -> list[Target]:
+    ours, stock = usages["processes"].round_s, usages["deployment"].round_s
+    same = len({usage.model for engine, usage in usages.items() if ROUNDS[engine] == ROUNDS["inline"]}) == 1
+    return [
+        Target("processes: s a round", ours, None, bound_s, "at most 1.2 x the bound", ours <= 1.2 * bound_s),
+        Target("stock deployment / processes", stock / ours, None, None, "at least 20", stock / ours >= 20),
+        Target("one model on every engine of equal rounds", float(same), None, None, "bit-identical", same),
+    ]
+
+
+benchmark: Benchmark = measure

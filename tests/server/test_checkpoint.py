@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import RoundError
+from server.checkpoint import Checkpoint, load, save
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    state = {"momentum": np.linspace(0, 1, 5), "second": np.ones(5)}
+    save(tmp_path, Checkpoint(7, np.float32([1.5, -2, 0]), state))
+    back = load(tmp_path)
+    assert back.round == 7
+    assert back.parameters.tobytes() == np.float32([1.5, -2, 0]).tobytes()
+    assert {name: value.tobytes() for name, value in back.state.items()} == {
+        name: value.tobytes() for name, value in state.items()
+    }
+
+
+def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RoundError, match="no checkpoint to resume from"):
+        load(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_noticed(tmp_path: Path) -> None:
+    save(tmp_path, Checkpoint(1, np.zeros(3, np.float32), {}))
+    path = tmp_path / "checkpoint" / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(RoundError, match="damaged"):
+        load(tmp_path)

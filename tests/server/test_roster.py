@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from common.errors import RoundError, WireError
+from common.exchange import Payload
+from server.roster import check_agreement, member
+
+GOOD = Payload(
+    None,
+    {f"{kind}/{split}": 4 for kind in ("cases", "patients") for split in ("train", "validation", "test")}
+    | {"quarantined": 0, "shape": [1, 8, 8], "labels": [30, 2]},
+    {"site": "north", "classes": ["healthy", "ill"]},
+)
+
+
+def test_a_description_is_read() -> None:
+    known = member(GOOD)
+    assert (known.site, known.cases["train"], known.labels, known.shape.inputs) == ("north", 4, (30, 2), (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words", "said"),
+    [
+        ({}, {"site": "../../etc"}, "name must be"),
+        ({}, {"site": "<b>"}, "name must be"),
+        ({}, {"site": "x" * 65}, "name must be"),
+        ({}, {"classes": ["one"]}, "between 2 and 1024"),
+        ({"cases/train": -1}, {}, "cases/train must be"),
+        ({"cases/train": 10**9}, {}, "cases/train must be"),
+        ({"cases/train": 2.5}, {}, "cases/train must be"),
+        ({"shape": [1, 0]}, {}, "out of range"),
+        ({"shape": [1 << 20, 1 << 20]}, {}, "out of range"),
+        ({"labels": [1]}, {}, "out of range"),
+        ({"labels": [1.5, 2.5]}, {}, "whole numbers"),
+    ],
+)
+def test_a_hostile_description_is_refused(numbers: dict, words: dict, said: str) -> None:
+    bad = replace(GOOD, numbers={**GOOD.numbers, **numbers}, words={**GOOD.words, **words})
+    with pytest.raises(WireError, match=said):
+        member(bad)
+
+
+def test_hospitals_of_different_shapes_are_named() -> None:
+    south = replace(GOOD, numbers={**GOOD.numbers, "shape": [1, 9, 9]}, words={**GOOD.words, "site": "south"})
+    with pytest.raises(RoundError, match="north holds .* south of shape"):
+        check_agreement({"north": member(GOOD), "south": member(south)})
