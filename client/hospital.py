@@ -70,13 +70,8 @@ def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
         raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
     splits = _splits(_data_key(study), index)
     task = study.build_task()
-    return Hospital(names[index], study, task, splits, _network(study.task, splits["train"], study.seed))
-
-
-def _network(task: Entry, cases: Cases, seed: int) -> nn.Module:
-    from common.catalogue import TASKS
-
-    return new_network(TASKS.build(task), cases.shape, seed)
+    network = new_network(task, splits["train"].shape, study.seed)
+    return Hospital(names[index], study, task, splits, network)
 
 
 def _data_key(study: Study) -> str:

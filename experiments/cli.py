@@ -65,7 +65,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set training.epochs=2 --set strategy=fedadam. Repeatable."),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
 ) -> None:
     """Run a study: one process a hospital, a live table, and a report at the end."""

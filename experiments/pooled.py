@@ -74,5 +74,3 @@ def _work(study_json: str, answer: str) -> None:
     part = Path(answer + ".part")
     part.write_text(json.dumps(table), encoding="utf-8")
     part.replace(answer)
-
-

@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Any, cast
 
 import torch
-from common.skew import label_divergence, size_gini
 from flwr.serverapp import Grid
 
 from common import __version__
@@ -20,6 +19,7 @@ from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WardroundError
 from common.exchange import Aggregation
 from common.parameters import Layout, digest, new_network, read
+from common.skew import label_divergence, size_gini
 from common.study import Study
 from server.checkpoint import Checkpoint, load, save
 from server.conversation import Conversation
@@ -70,9 +70,11 @@ class Conductor:
         rounds, layout, checkpoint = self._prepare()
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
-        while checkpoint.round < self.study.rounds:
+        reached = False
+        while checkpoint.round < self.study.rounds and not reached:
             checkpoint, record = rounds.advance(checkpoint)
-            self._keep(rounds, layout, checkpoint, record)
+            self._keep(rounds, checkpoint, record)
+            reached = self._reached(record)
         self._conclude(rounds, layout, checkpoint)
 
     def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
@@ -106,7 +108,15 @@ class Conductor:
         headline = str(self.about["headline"])
         self.progress.publish(RunStarted(self.study.title, self.study.rounds, sites, headline, checkpoint.round))
 
-    def _keep(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, record: Mapping[str, Any]) -> None:
+    def _reached(self, record: Mapping[str, Any]) -> bool:
+        """Whether the model this round started from was good enough for the study to stop."""
+        wanted = self.study.federation.stop_at_score
+        if wanted is None or record["evaluation"] is None:
+            return False
+        score = record["evaluation"]["pooled"].get(self.about["headline"])
+        return score is not None and score >= wanted
+
+    def _keep(self, rounds: Rounds, checkpoint: Checkpoint, record: Mapping[str, Any]) -> None:
         """All of a finished round on the disk, so that a crash loses at most the round in progress."""
         self.folder.append_round(record)
         save(self.folder.path, checkpoint)

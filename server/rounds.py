@@ -101,7 +101,7 @@ class Rounds:
 
     def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(before.state)
-        splits = ("validation",) if self._evaluates(number) else ()
+        splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
             contributes = site in selected
@@ -124,7 +124,8 @@ class Rounds:
         return every > 0 and (number - 1) % every == 0
 
     def _evaluation(self, replies: Mapping[SiteId, Payload], of_round: int) -> dict[str, Any]:
-        return {"of_round": of_round, "split": "validation", **self.scores(replies, "validation")}
+        split = self.study.federation.evaluate_split
+        return {"of_round": of_round, "split": split, **self.scores(replies, split)}
 
     def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
         wanted = self.study.federation.minimum_hospitals

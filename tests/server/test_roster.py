@@ -45,5 +45,5 @@ def test_a_hostile_description_is_refused(numbers: dict, words: dict, said: str)
 
 def test_hospitals_of_different_shapes_are_named() -> None:
     south = replace(GOOD, numbers={**GOOD.numbers, "shape": [1, 9, 9]}, words={**GOOD.words, "site": "south"})
-    with pytest.raises(RoundError, match="north holds .* south of shape"):
+    with pytest.raises(RoundError, match=r"north holds .* south of shape"):
         check_agreement({"north": member(GOOD), "south": member(south)})
