@@ -1,0 +1,1 @@
+"""From the files of a run folder to one page that opens anywhere."""

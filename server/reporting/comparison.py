@@ -1,0 +1,74 @@
+"""The run's main figure: the federated model beside models that were not federated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.cases import SiteId
+from server.reporting.records import Run, SiteScores
+
+BySite = Mapping[SiteId, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One score on one split, hospital by hospital.
+
+    split: "test", or "validation" where no test was made; "" where nothing was evaluated. of_round: the model's
+    round. federated, local, pooled: the score by hospital; local and pooled are empty where no such model was
+    trained, or where the split is another than theirs.
+    """
+
+    score: str
+    split: str = ""
+    of_round: int = 0
+    federated: BySite = field(default_factory=dict)
+    local: BySite = field(default_factory=dict)
+    pooled: BySite = field(default_factory=dict)
+
+    @property
+    def models(self) -> dict[str, BySite]:
+        """The models that have any score, by their key, in the order they are shown in."""
+        every = {"local": self.local, "federated": self.federated, "pooled": self.pooled}
+        return {name: scores for name, scores in every.items() if scores}
+
+    @property
+    def shared(self) -> tuple[SiteId, ...]:
+        """Hospitals for which every model has a score: means are taken over these alone, so that they compare."""
+        return tuple(site for site in self.federated if all(site in scores for scores in self.models.values()))
+
+    def mean(self, model: str) -> float | None:
+        """The mean over the shared hospitals, each counted once."""
+        scores = self.models.get(model, {})
+        values = [scores[site] for site in self.shared if site in scores]
+        return sum(values) / len(values) if values else None
+
+    @property
+    def gains(self) -> dict[SiteId, float]:
+        """Federated minus local, where a hospital has both."""
+        return {site: score - self.local[site] for site, score in self.federated.items() if site in self.local}
+
+
+def compare(run: Run) -> Comparison:
+    """The best comparison that the run's files allow: test, else validation, else the last round's evaluation."""
+    score = run.about.headline or "loss"
+    for split in ("test", "validation"):
+        federated = column(run.final[split].sites, score) if split in run.final else {}
+        if federated:
+            return Comparison(score, split, run.rounds_done, federated, *_baselines(run, score, split))
+    for one in reversed(run.rounds):
+        if one.evaluation is not None and (scores := column(one.evaluation.sites, score)):
+            return Comparison(score, one.evaluation.split, one.evaluation.of_round, scores)
+    return Comparison(score)
+
+
+def column(scores: SiteScores, name: str) -> dict[SiteId, float]:
+    """One score of every hospital that has it."""
+    return {site: one[name] for site, one in scores.items() if name in one}
+
+
+def _baselines(run: Run, score: str, split: str) -> tuple[BySite, BySite]:
+    if split != "test" or score == "loss" or run.baselines is None:
+        return {}, {}
+    return column(run.baselines.local.sites, score), column(run.baselines.pooled.sites, score)

@@ -1,0 +1,80 @@
+"""Reads a run folder. Every file may be missing or broken: the report then says so and shows the rest."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from common.errors import WardroundError
+from server.reporting.parsing import about_of, baselines_of, final_of, pictures_of, roster_of, round_of, traffic_of
+from server.reporting.records import Round, Run
+from server.reporting.values import number, table
+
+EXPECTED = ("about.json", "study.toml", "rounds.jsonl")
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`. Raises WardroundError where it is no run folder."""
+    if not any((folder / name).is_file() for name in EXPECTED):
+        raise WardroundError(f"{folder} is no run folder: it holds none of {', '.join(EXPECTED)}.")
+    reader = _Reader(folder)
+    study = reader.text("study.toml")
+    baselines = reader.json("baselines.json")
+    return Run(
+        name=folder.name,
+        about=about_of(reader.json("about.json"), reader.planned_rounds(study)),
+        roster=roster_of(reader.json("roster.json")),
+        rounds=reader.rounds(),
+        final=final_of(reader.json("final.json")),
+        traffic=traffic_of(reader.json("traffic.json")),
+        baselines=None if baselines is None else baselines_of(baselines),
+        pictures=pictures_of(reader.json("pictures.json")),
+        study_text=study,
+        problems=tuple(reader.problems),
+    )
+
+
+class _Reader:
+    """Reads the files of one folder and collects what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        path = self.folder / name
+        if not path.is_file():
+            return ""
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            self.problems.append(f"{name} could not be read.")
+            return ""
+
+    def json(self, name: str) -> Any:
+        text = self.text(name)
+        return self._parsed(text, name) if text else None
+
+    def rounds(self) -> tuple[Round, ...]:
+        """By number; where a round was run again after a resume, its last record."""
+        lines = [line for line in self.text("rounds.jsonl").splitlines() if line.strip()]
+        tables = [table(self._parsed(line, f"rounds.jsonl, line {k}")) for k, line in enumerate(lines, 1)]
+        found = {record.number: record for record in map(round_of, tables) if record is not None}
+        return tuple(found[number] for number in sorted(found))
+
+    def planned_rounds(self, study: str) -> int | None:
+        try:
+            planned = number(tomllib.loads(study).get("rounds"))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            self.problems.append("study.toml is not valid TOML.")
+            return None
+        return None if planned is None else int(planned)
+
+    def _parsed(self, text: str, name: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            self.problems.append(f"{name} is not valid JSON; it is left out.")
+            return None

@@ -1,0 +1,71 @@
+"""HTML that is escaped by construction: text becomes markup only by passing through here.
+
+Names of hospitals and reasons of failures come over the wire, so they may hold anything.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable
+
+VOID = frozenset({"br", "img", "meta"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class Markup(str):
+    """Text that is already HTML."""
+
+    __slots__ = ()
+
+
+Child = str | None
+
+
+def escaped(text: str) -> Markup:
+    """Text as HTML. Control characters and those that turn the direction of writing become U+FFFD."""
+    return text if isinstance(text, Markup) else Markup(html.escape(visible(text), quote=True))
+
+
+def visible(text: str) -> str:
+    """Text without characters that cannot be seen and could make it read as something else."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE else "\ufffd" for c in text)
+
+
+def joined(children: Iterable[Child]) -> Markup:
+    """Children one after the other; None adds nothing."""
+    return Markup("".join(escaped(child) for child in children if child is not None))
+
+
+def tag(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:
+    """One element. `class_` is class, `stroke_width` is stroke-width; an attribute of None or False is left out."""
+    opened = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
+    return Markup(opened if name in VOID else f"{opened}{joined(children)}</{name}>")
+
+
+def _attribute(key: str, value: str | float | bool | None) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    if value is True:
+        return f" {name}"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f' {name}="{escaped(text)}"'
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Child]], words: int = 1) -> Markup:
+    """A table that scrolls by itself where it is wide. The first `words` columns hold words, the others numbers."""
+    head_cells = [tag("th", cell, scope="col", class_=_kind(k, words)) for k, cell in enumerate(head)]
+    body = [tag("tr", *(_cell(k, cell, words) for k, cell in enumerate(row))) for row in rows]
+    whole = tag("table", tag("thead", tag("tr", *head_cells)), tag("tbody", *body))
+    return tag("div", whole, class_="scroll", tabindex="0")
+
+
+def _cell(position: int, content: Child, words: int) -> Markup:
+    if position == 0:
+        return tag("th", content, scope="row")
+    return tag("td", content, class_=_kind(position, words))
+
+
+def _kind(position: int, words: int) -> str | None:
+    return None if position < words else "number"

@@ -1,0 +1,88 @@
+"""The whole page: one file that needs no network and is not allowed any."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+
+from server.reporting.comparison import compare
+from server.reporting.markup import Markup, escaped, joined, tag
+from server.reporting.records import Run
+from server.reporting.script import SCRIPT
+from server.reporting.sections.departures import departures
+from server.reporting.sections.duration import time_spent
+from server.reporting.sections.holdings import holdings
+from server.reporting.sections.learning import learning
+from server.reporting.sections.opening import opening
+from server.reporting.sections.participation import participation
+from server.reporting.sections.pictures import pictures
+from server.reporting.sections.result import result
+from server.reporting.sections.settings import settings
+from server.reporting.style import STYLE
+
+
+def page_of(run: Run) -> str:
+    """The HTML of a run's report."""
+    comparison = compare(run)
+    parts = {
+        "Result": result(run, comparison),
+        "Learning": learning(run),
+        "Pictures": pictures(run),
+        "Data": holdings(run),
+        "What left": departures(run),
+        "Time": time_spent(run),
+        "Rounds": participation(run),
+        "Study": settings(run),
+    }
+    shown = {word: part for word, part in parts.items() if part is not None}
+    main = tag("main", opening(run, comparison), _contents(shown), *shown.values(), _foot(run))
+    title = f"{run.about.title or run.about.study or run.name}, federated training report"
+    return document(title, main)
+
+
+def document(title: str, body: Markup) -> str:
+    """A page around `body`. Its policy forbids every connection, and every style and script but our own."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy()),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", Markup(STYLE)),
+    )
+    whole = tag("html", head, tag("body", body, tag("script", Markup(SCRIPT))), lang="en")
+    return f"<!doctype html>\n{whole}\n"
+
+
+def policy() -> str:
+    """Content-Security-Policy: pictures from within the page, our style and script by their hash, nothing else."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+IDS = {
+    "Result": "result",
+    "Learning": "learning",
+    "Pictures": "pictures",
+    "Data": "data",
+    "What left": "left",
+    "Time": "time",
+    "Rounds": "rounds",
+    "Study": "study",
+}
+
+
+def _contents(shown: dict[str, Markup]) -> Markup:
+    return tag("nav", *(tag("a", word, href=f"#{IDS[word]}") for word in shown), aria_label="Sections")
+
+
+def _foot(run: Run) -> Markup:
+    words = joined(["Run folder ", tag("code", run.name), escaped(". The figures of this page are in ")])
+    return tag("footer", words, tag("code", "summary.json"), ", every round in ", tag("code", "rounds.jsonl"), ".")

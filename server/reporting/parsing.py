@@ -1,0 +1,160 @@
+"""From untrusted JSON to the report's records."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from server.reporting.records import (
+    About,
+    Baselines,
+    Drop,
+    Evaluation,
+    Holding,
+    MessageKind,
+    Picture,
+    Roster,
+    Round,
+    SiteScores,
+    SplitScores,
+    Traffic,
+)
+from server.reporting.values import count, counts, items, name_of, number, numbers, table, text, texts
+
+PNG_URI = "data:image/png;base64,"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LARGEST_PICTURE_CHARACTERS = 2_000_000
+
+
+def about_of(value: object, rounds_planned: int | None) -> About:
+    """`about.json`."""
+    raw = table(value)
+    words = {key: text(raw.get(key)) for key in ("study", "title", "description", "engine", "seed", "started")}
+    names = {key: name_of(raw.get(key)) for key in ("task", "strategy", "aggregation", "source")}
+    states = {key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals")}
+    return About(
+        **words,
+        **names,
+        **states,
+        versions={name: text(version) for name, version in table(raw.get("versions")).items()},
+        seconds=number(raw.get("seconds")),
+        rounds_done=count(raw.get("rounds_done")),
+        rounds_planned=rounds_planned,
+        parameters=count(raw.get("parameters")),
+        time=numbers(raw.get("time")),
+    )
+
+
+def roster_of(value: object) -> Roster:
+    """`roster.json`."""
+    raw = table(value)
+    skew = table(raw.get("skew"))
+    return Roster(
+        holdings=tuple(_holding(entry) for entry in map(table, items(raw.get("sites"))) if text(entry.get("site"))),
+        label_divergence=number(skew.get("label_divergence")),
+        size_gini=number(skew.get("size_gini")),
+        partition=name_of(raw.get("partition")),
+        shape=tuple(count(length) for length in items(raw.get("shape"))),
+        classes=texts(raw.get("classes")),
+    )
+
+
+def _holding(raw: Mapping[str, Any]) -> Holding:
+    return Holding(
+        site=text(raw.get("site")),
+        cases=counts(raw.get("cases")),
+        patients=counts(raw.get("patients")),
+        quarantined=count(raw.get("quarantined")),
+        labels={name: max(share, 0.0) for name, share in numbers(raw.get("labels")).items()},
+    )
+
+
+def round_of(raw: Mapping[str, Any]) -> Round | None:
+    """One line of `rounds.jsonl`; None without a number."""
+    if not count(raw.get("round")):
+        return None
+    moved = table(raw.get("bytes"))
+    return Round(
+        number=count(raw.get("round")),
+        selected=texts(raw.get("selected")),
+        contributed=texts(raw.get("contributed")),
+        dropped=tuple(_drop(entry) for entry in map(table, items(raw.get("dropped")))),
+        weights=numbers(raw.get("weights")),
+        training=_site_scores(raw.get("training")),
+        evaluation=_evaluation(raw.get("evaluation")),
+        seconds=numbers(raw.get("seconds")),
+        site_seconds=numbers(raw.get("site_seconds")),
+        sent=count(moved.get("sent")),
+        received=count(moved.get("received")),
+    )
+
+
+def _drop(raw: Mapping[str, Any]) -> Drop:
+    return Drop(text(raw.get("site")), text(raw.get("leg")), text(raw.get("reason")))
+
+
+def _evaluation(value: object) -> Evaluation | None:
+    raw = table(value)
+    if not raw:
+        return None
+    scores = _split_scores(raw)
+    return Evaluation(count(raw.get("of_round")), text(raw.get("split")), scores.sites, scores.pooled)
+
+
+def _site_scores(value: object) -> SiteScores:
+    return {site: numbers(scores) for site, scores in table(value).items()}
+
+
+def _split_scores(value: object) -> SplitScores:
+    raw = table(value)
+    return SplitScores(_site_scores(raw.get("sites")), numbers(raw.get("pooled")))
+
+
+def final_of(value: object) -> dict[str, SplitScores]:
+    """`final.json`, by split."""
+    return {split: _split_scores(scores) for split, scores in table(value).items()}
+
+
+def baselines_of(value: object) -> Baselines:
+    """`baselines.json`."""
+    raw = table(value)
+    local = SplitScores(_site_scores(raw.get("local")), numbers(raw.get("local_all")))
+    pooled = SplitScores(_site_scores(raw.get("pooled")), numbers(raw.get("pooled_all")))
+    return Baselines(local, pooled, numbers(raw.get("seconds")))
+
+
+def traffic_of(value: object) -> Traffic:
+    """`traffic.json`."""
+    raw = table(value)
+    kinds = tuple(_message_kind(entry) for entry in map(table, items(raw.get("kinds"))))
+    return Traffic(kinds, {site: counts(moved) for site, moved in table(raw.get("sites")).items()})
+
+
+def _message_kind(raw: Mapping[str, Any]) -> MessageKind:
+    words = (text(raw.get("leg")), text(raw.get("direction")), text(raw.get("content")))
+    return MessageKind(*words, count(raw.get("messages")), count(raw.get("bytes")))
+
+
+def pictures_of(value: object) -> tuple[Picture, ...]:
+    """`pictures.json`; entries whose pictures are not PNG are left out."""
+    return tuple(picture for picture in map(_picture, map(table, items(value))) if picture is not None)
+
+
+def _picture(raw: Mapping[str, Any]) -> Picture | None:
+    image, truth, prediction = (text(raw.get(key)) for key in ("image", "truth", "prediction"))
+    if not all(map(_is_png, (image, truth, prediction))):
+        return None
+    return Picture(
+        text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), image, truth, prediction
+    )
+
+
+def _is_png(uri: str) -> bool:
+    if not uri.startswith(PNG_URI) or len(uri) > LARGEST_PICTURE_CHARACTERS:
+        return False
+    try:
+        return base64.b64decode(uri[len(PNG_URI) :], validate=True).startswith(PNG_SIGNATURE)
+    except (binascii.Error, ValueError):
+        return False

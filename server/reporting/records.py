@@ -1,0 +1,182 @@
+"""A run as the report knows it: typed values of the run folder's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.cases import SiteId
+
+Scores = Mapping[str, float]
+"""Finite scores by name; one that is undefined is missing."""
+
+SiteScores = Mapping[SiteId, Scores]
+
+
+@dataclass(frozen=True)
+class About:
+    """`about.json`, and the planned number of rounds of `study.toml` (None where unknown)."""
+
+    study: str = ""
+    title: str = ""
+    description: str = ""
+    engine: str = ""
+    seed: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    started: str = ""
+    seconds: float | None = None
+    state: str = ""
+    reason: str = ""
+    rounds_done: int = 0
+    rounds_planned: int | None = None
+    model_sha256: str = ""
+    parameters: int = 0
+    headline: str = ""
+    task: str = ""
+    strategy: str = ""
+    aggregation: str = ""
+    reveals: str = ""
+    source: str = ""
+    time: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one hospital holds. cases and patients: by split. labels: share of each class, in [0, 1]."""
+
+    site: SiteId
+    cases: Mapping[str, int]
+    patients: Mapping[str, int]
+    quarantined: int
+    labels: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Roster:
+    """All hospitals' holdings, and how much they differ."""
+
+    holdings: tuple[Holding, ...] = ()
+    label_divergence: float | None = None
+    size_gini: float | None = None
+    partition: str = ""
+    shape: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A hospital whose reply was not used. leg: of the exchange it failed in."""
+
+    site: SiteId
+    leg: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of the model after round `of_round` (0: the initial model)."""
+
+    of_round: int
+    split: str
+    sites: SiteScores
+    pooled: Scores
+
+
+@dataclass(frozen=True)
+class Round:
+    """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them."""
+
+    number: int
+    selected: tuple[SiteId, ...]
+    contributed: tuple[SiteId, ...]
+    dropped: tuple[Drop, ...]
+    weights: Mapping[SiteId, float]
+    training: SiteScores
+    evaluation: Evaluation | None
+    seconds: Mapping[str, float]
+    site_seconds: Mapping[SiteId, float]
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores of one model on one split: hospital by hospital, and over all their patients together."""
+
+    sites: SiteScores = field(default_factory=dict)
+    pooled: Scores = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Test scores of the models the federation is compared with, and the seconds they took to train."""
+
+    local: SplitScores = field(default_factory=SplitScores)
+    pooled: SplitScores = field(default_factory=SplitScores)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MessageKind:
+    """How much of one kind of message travelled."""
+
+    leg: str
+    direction: str
+    content: str
+    messages: int
+    bytes: int
+
+    @property
+    def leaves_hospital(self) -> bool:
+        """Whether it goes from a hospital to the server."""
+        return self.direction == "to server"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """All messages by kind, and each hospital's bytes: `sent` to it, `received` from it."""
+
+    kinds: tuple[MessageKind, ...] = ()
+    sites: Mapping[SiteId, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One case of a simulated hospital: three PNG pictures as data URIs."""
+
+    site: SiteId
+    patient: str
+    score: float | None
+    image: str
+    truth: str
+    prediction: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run folder. problems: files that could not be read, in words."""
+
+    name: str
+    about: About
+    roster: Roster = field(default_factory=Roster)
+    rounds: tuple[Round, ...] = ()
+    final: Mapping[str, SplitScores] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=Traffic)
+    baselines: Baselines | None = None
+    pictures: tuple[Picture, ...] = ()
+    study_text: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Every hospital that any file names: the roster's in its order, then others by name."""
+        known = [holding.site for holding in self.roster.holdings]
+        named = {site for one in self.rounds for site in (*one.selected, *one.contributed)}
+        named |= {drop.site for one in self.rounds for drop in one.dropped} | set(self.traffic.sites)
+        named |= {site for scores in self.final.values() for site in scores.sites}
+        return tuple(dict.fromkeys([*known, *sorted(named)]))
+
+    @property
+    def rounds_done(self) -> int:
+        """The last finished round: what the run says of itself, or what its records show."""
+        return max([self.about.rounds_done, *(one.number for one in self.rounds)])

@@ -1,0 +1,130 @@
+"""What left each hospital, how much of it, and who could read it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from server.reporting.charts.bars import bar, row
+from server.reporting.markup import Markup, table, tag
+from server.reporting.records import MessageKind, Run
+from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
+from server.reporting.summary import bytes_moved
+from server.reporting.wording import count, size
+
+WHAT = {
+    "update": "update: how training changed the model",
+    "evaluation": "scores of the model",
+    "description": "description: counts of cases, patients and labels",
+    "incident": "incident number of an error",
+    "model": "the shared model and what to do with it",
+}
+READERS = {
+    "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
+    "description": "The coordinator reads these counts of each hospital.",
+    "incident": "The coordinator reads the number alone; the error's text stays in the hospital.",
+    "model": "Every hospital reads it; nothing in it is a hospital's own.",
+}
+UPDATE_READERS = {
+    "each": "The coordinator can read every hospital's single update.",
+    "sum": "The coordinator can read only the sum over the hospitals, no single update.",
+}
+UNKNOWN_READER = "The run does not say who could read it: take it that the coordinator could."
+
+
+def departures(run: Run) -> Markup | None:
+    """None where no byte was counted."""
+    moved = bytes_moved(run)
+    if not moved["received"] and not moved["sent"]:
+        return None
+    kinds = sorted(run.traffic.kinds, key=lambda kind: (not kind.leaves_hospital, -kind.bytes))
+    by_kind = figure("By kind of message", _bars(kinds)) if kinds else None
+    by_site = _by_site(run)
+    return section(
+        "left",
+        "What left each hospital",
+        lede(run),
+        beside(by_kind, by_site) if by_kind or by_site else None,
+        tag("h3", "Who could read it") if kinds else None,
+        _table(kinds, run.about.reveals) if kinds else None,
+        tag("p", CAVEAT[run.about.reveals if run.about.reveals == "sum" else "each"], class_="note"),
+    )
+
+
+CAVEAT = {
+    "each": "An update is computed from patients' data, and images have been rebuilt from such updates in published "
+    "attacks. Where single updates are readable, trust in the coordinator is part of the protection.",
+    "sum": "A sum hides single hospitals among the others; it says as much about all of them together as before, and "
+    "hides little where only a few take part.",
+}
+
+
+def lede(run: Run) -> str:
+    """Sizes in both directions, and the one fact a privacy officer asks for first."""
+    moved = bytes_moved(run)
+    start = f"{size(moved['received'])} left the hospitals and {size(moved['sent'])} came to them."
+    known = run.traffic.kinds and all(kind.content in WHAT for kind in run.traffic.kinds)
+    kept = "No image and no patient's label was in it." if known else ""
+    return f"{start} {kept} {UPDATE_READERS.get(run.about.reveals, UNKNOWN_READER)}"
+
+
+def _bars(kinds: list[MessageKind]) -> Markup:
+    largest = max(kind.bytes for kind in kinds) or 1
+    return tag("div", *(_bar(kind, largest) for kind in kinds), class_="rows wide-names")
+
+
+def _bar(kind: MessageKind, largest: int) -> Markup:
+    look = "out" if kind.leaves_hospital else "in"
+    tip = f"{kind.content}, {kind.leg}, {kind.direction}: {kind.bytes:,} bytes in {count(kind.messages, 'message')}"
+    arrow = "leaves" if kind.leaves_hospital else "arrives"
+    return row(
+        f"{kind.content or 'unknown'} ({kind.leg})",
+        bar(kind.bytes / largest, size(kind.bytes), look, tip),
+        note=arrow,
+    )
+
+
+def _table(kinds: list[MessageKind], reveals: str) -> Markup:
+    rows = [
+        [
+            WHAT.get(kind.content, kind.content or "unknown"),
+            "out of the hospital" if kind.leaves_hospital else "into the hospital",
+            kind.leg,
+            reader(kind, reveals),
+            f"{kind.messages:,}",
+            size(kind.bytes),
+        ]
+        for kind in kinds
+    ]
+    return table(["What", "Direction", "Leg", "Who could read it", "Messages", "Bytes"], rows, words=4)
+
+
+def reader(kind: MessageKind, reveals: str) -> str:
+    """Who could read a kind of message, given what the aggregation reveals."""
+    if kind.content == "update":
+        return UPDATE_READERS.get(reveals, UNKNOWN_READER)
+    return READERS.get(kind.content, UNKNOWN_READER)
+
+
+def _by_site(run: Run) -> Markup | None:
+    left = {site: moved.get("received", 0) for site, moved in run.traffic.sites.items()}
+    if not left:
+        return None
+    largest = max(left.values()) or 1
+    order = sorted(left, key=lambda site: (-left[site], site))
+    every = numbers("Every hospital", _site_table(run, order))
+    if len(left) > MOST_ROWS:
+        low, middle, high = np.quantile(list(left.values()), [0, 0.5, 1])
+        words = f"Each hospital sent {size(low)} to {size(high)}; half of them sent {size(middle)} or less."
+        return figure("By hospital", tag("p", words), every)
+    tips = {site: f"{site}: {left[site]:,} bytes left, {_sent(run, site):,} came" for site in order}
+    rows = [row(site, bar(left[site] / largest, size(left[site]), "out", tips[site])) for site in order]
+    return figure("By hospital, bytes that left", tag("div", *rows, class_="rows"), every)
+
+
+def _sent(run: Run, site: str) -> int:
+    return run.traffic.sites[site].get("sent", 0)
+
+
+def _site_table(run: Run, order: list[str]) -> Markup:
+    rows = [[site, size(run.traffic.sites[site].get("received", 0)), size(_sent(run, site))] for site in order]
+    return table(["Hospital", "Left it", "Came to it"], rows)

@@ -1,0 +1,102 @@
+"""Where the time went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from server.reporting.charts.bars import Part, bar, legend, row, stacked_bar
+from server.reporting.markup import Markup, joined, table, tag
+from server.reporting.records import Run
+from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
+from server.reporting.wording import duration, listed, percent
+
+WORDS = {
+    "training": "training in hospitals",
+    "evaluation": "evaluation in hospitals",
+    "waiting": "messages and waiting",
+    "server": "the coordinator's own step",
+    "start": "starting the hospitals",
+}
+REST = "everything else"
+
+
+def time_spent(run: Run) -> Markup | None:
+    """None where no time was recorded."""
+    parts = parts_of(run.about.time, run.about.seconds)
+    means = mean_seconds(run)
+    if not parts and not means:
+        return None
+    return section(
+        "time",
+        "Where the time went",
+        _lede(run, parts),
+        _whole(parts) if parts else None,
+        _hospitals(means) if means else None,
+    )
+
+
+def parts_of(time: Mapping[str, float], seconds: float | None) -> list[Part]:
+    """Known parts in a fixed order, others after them, and what the total leaves unexplained."""
+    known = {
+        WORDS.get(key, key): time[key] for key in [*WORDS, *sorted(set(time) - set(WORDS))] if time.get(key, 0) > 0
+    }
+    rest = (seconds or 0.0) - sum(known.values())
+    if known and rest > 0.01 * (seconds or 0.0):
+        known[REST] = rest
+    return [Part(label, value, f"c{k}", duration(value)) for k, (label, value) in enumerate(known.items(), 1)]
+
+
+def mean_seconds(run: Run) -> dict[str, float]:
+    """Mean seconds of a hospital's answer to a round, slowest hospital first."""
+    every: dict[str, list[float]] = {}
+    for one in run.rounds:
+        for site, seconds in one.site_seconds.items():
+            every.setdefault(site, []).append(seconds)
+    means = {site: sum(found) / len(found) for site, found in every.items()}
+    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _lede(run: Run, parts: list[Part]) -> str:
+    words = []
+    if run.about.seconds is not None:
+        each = duration(run.about.seconds / run.rounds_done) if run.rounds_done else ""
+        words.append(f"{duration(run.about.seconds)} in all" + (f", {each} a round." if each else "."))
+    if parts:
+        total = sum(part.value for part in parts)
+        largest = max(parts, key=lambda part: part.value)
+        words.append(f"Most of it, {percent(largest.value / total)}, was {largest.label}.")
+    return " ".join([*words, *_slowest(run), *_baselines(run)])
+
+
+def _slowest(run: Run) -> list[str]:
+    slowest = Counter(
+        max(one.site_seconds, key=one.site_seconds.__getitem__) for one in run.rounds if one.site_seconds
+    )
+    if not slowest or len(mean_seconds(run)) < 2:
+        return []
+    site, times = slowest.most_common(1)[0]
+    return [f"A round waits for its slowest hospital; {site} was slowest in {times} of {slowest.total()} rounds."]
+
+
+def _baselines(run: Run) -> list[str]:
+    spent = run.baselines.seconds if run.baselines else {}
+    words = [f"{duration(value)} for the {name} models" for name, value in sorted(spent.items()) if value > 0]
+    return [f"The models to compare with took {listed(words)}."] if words else []
+
+
+def _whole(parts: list[Part]) -> Markup:
+    keys = legend((f"{part.label} {part.words}", part.look) for part in parts)
+    return joined([tag("div", stacked_bar(parts), class_="rows tall"), keys])
+
+
+def _hospitals(means: Mapping[str, float]) -> Markup:
+    rows = [[site, duration(value)] for site, value in means.items()]
+    every = numbers("Every hospital", table(["Hospital", "Mean seconds a round"], rows))
+    longest = max(means.values()) or 1.0
+    shown = list(means.items())[:MOST_ROWS]
+    bars = [
+        row(site, bar(value / longest, duration(value), "out", f"{site}: {duration(value)}")) for site, value in shown
+    ]
+    title = "Mean time of a hospital's answer" if len(means) <= MOST_ROWS else f"The {MOST_ROWS} slowest hospitals"
+    return beside(figure(title, tag("div", *bars, class_="rows"), every))

@@ -1,0 +1,75 @@
+"""How the model learned: its score and its training loss over rounds."""
+
+from __future__ import annotations
+
+from server.reporting.charts.lines import Band, Line, line_chart
+from server.reporting.curves import Curves, evaluation_curves, training_curves
+from server.reporting.markup import Markup, table
+from server.reporting.records import Run
+from server.reporting.sections.layout import beside, figure, numbers, section
+from server.reporting.wording import NOTHING, capital, score, score_name
+
+MOST_LINES = 8
+EVERYBODY = "all hospitals"
+
+
+def learning(run: Run) -> Markup | None:
+    """None before the first round."""
+    if not run.rounds:
+        return None
+    headline = run.about.headline or "loss"
+    scores, losses = evaluation_curves(run, headline), training_curves(run)
+    name = capital(score_name(headline))
+    return section(
+        "learning",
+        "How the model learned",
+        _lede(run, headline, scores),
+        beside(
+            figure(f"{name} on {scores.split} patients", _chart(scores, f"{name} over rounds"), note=_note(scores)),
+            figure("Training loss", _chart(losses, "training loss over rounds"), note=_note(losses)),
+        ),
+        numbers("The numbers of every round", _table(scores, losses, name)),
+    )
+
+
+def _lede(run: Run, headline: str, scores: Curves) -> str:
+    known = [(x, y) for x, y in scores.pooled if y is not None]
+    if len(known) < 2 or headline == "loss":
+        return "Each line is one hospital; the bold line is over all patients together."
+    (_, first), (last_round, last) = known[0], known[-1]
+    best_round, best = max(known, key=lambda point: point[1])
+    name = score_name(headline)
+    way = f"went from {score(first)} to {score(last)} in {last_round:g} rounds"
+    start = f"Over all {scores.split} patients the {name} {way}"
+    if best - last < 0.0005:
+        return f"{start}; no round before scored higher."
+    return f"{start}; it was highest after round {best_round:g}, at {score(best)}."
+
+
+def _chart(curves: Curves, describe: str) -> Markup:
+    pooled = Line(EVERYBODY, curves.pooled, "everybody")
+    if len(curves.sites) <= MOST_LINES:
+        lines = [Line(site, points, f"c{k}") for k, (site, points) in enumerate(curves.sites.items(), 1)]
+        return line_chart([*lines, pooled], describe=describe, x_word="round", words=score)
+    bands = [
+        Band("80 % of hospitals", curves.quantile(0.1), curves.quantile(0.9), "outer"),
+        Band("half of hospitals", curves.quantile(0.25), curves.quantile(0.75), "inner"),
+    ]
+    median = Line("median hospital", curves.quantile(0.5), "median")
+    return line_chart([median, pooled], bands, describe=describe, x_word="round", words=score)
+
+
+def _note(curves: Curves) -> str | None:
+    if len(curves.sites) <= MOST_LINES:
+        return None
+    return f"Dark band: the middle half of {len(curves.sites)} hospitals; light band: the middle 80 %."
+
+
+def _table(scores: Curves, losses: Curves, name: str) -> Markup:
+    at_score, at_loss = dict(scores.pooled), dict(losses.pooled)
+    low, high = dict(scores.quantile(0.0)), dict(scores.quantile(1.0))
+    rows = [
+        [f"{x:g}", *(score(column.get(x)) if x in column else NOTHING for column in (at_score, low, high, at_loss))]
+        for x in sorted({*at_score, *at_loss})
+    ]
+    return table(["Round", f"{name}, all patients", "Lowest hospital", "Highest hospital", "Training loss"], rows)

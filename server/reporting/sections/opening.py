@@ -1,0 +1,95 @@
+"""The top of the page: what was run, how it ended, and what came out, in one sentence and five numbers."""
+
+from __future__ import annotations
+
+from server.reporting.comparison import Comparison
+from server.reporting.markup import Child, Markup, tag
+from server.reporting.records import Run
+from server.reporting.summary import bytes_moved
+from server.reporting.wording import capital, count, duration, score, score_name, size
+
+STATES = {
+    "completed": ("Completed", "good", "✓"),
+    "stopped": ("Stopped", "warn", "■"),
+    "failed": ("Failed", "bad", "✕"),
+    "running": ("Running", "warn", "…"),
+}
+SPLITS = {"test": "test patients", "validation": "validation patients", "train": "training patients"}
+
+
+def opening(run: Run, comparison: Comparison) -> Markup:
+    """Title, state, main finding and key figures."""
+    about = run.about
+    return tag(
+        "header",
+        tag("p", tag("span", "Federated training report", class_="kind"), _badge(about.state), class_="overline"),
+        tag("h1", about.title or about.study or run.name),
+        tag("p", finding(run, comparison), class_="finding"),
+        _state_note(run),
+        *(tag("p", problem, class_="banner warn") for problem in run.problems),
+        _tiles(run),
+    )
+
+
+def _badge(state: str) -> Markup:
+    word, look, sign = STATES.get(state, (capital(state) or "State unknown", "warn", "?"))
+    return tag("span", f"{sign} {word}", class_=f"badge {look}")
+
+
+def _state_note(run: Run) -> Child:
+    state, reason = run.about.state, run.about.reason
+    done = f"after round {run.rounds_done}" if run.rounds_done else "before the first round finished"
+    if state == "completed":
+        return None
+    if state in ("stopped", "failed"):
+        cause = f": {reason}" if reason else "; no reason was recorded."
+        return tag("p", f"The run {state} {done}{cause}", class_=f"banner {STATES[state][1]}")
+    return tag("p", f"The run had not ended when this page was written, {done}.", class_="banner warn")
+
+
+def finding(run: Run, comparison: Comparison) -> str:
+    """The main figure in a sentence."""
+    mean = comparison.mean("federated")
+    if mean is None:
+        if not run.rounds_done:
+            return "No round finished, so there is no model to judge."
+        return f"{capital(count(run.rounds_done, 'round'))} finished, but no score was recorded."
+    name, split = score_name(comparison.score), SPLITS.get(comparison.split, "patients")
+    hospitals = len(comparison.shared)
+    where = f"the {split} of {hospitals} hospitals" if hospitals > 1 else f"the {split} of one hospital"
+    kind = "a mean" if hospitals > 1 else "a"
+    after = "" if comparison.split == "test" else f", after round {comparison.of_round}"
+    start = f"Learned together, the model reaches {kind} {name} of {score(mean)} on {where}{after}"
+    against = _against(comparison, mean)
+    return f"{start}: {against}." if against else f"{start}."
+
+
+def _against(comparison: Comparison, mean: float) -> str:
+    parts = []
+    local, pooled = comparison.mean("local"), comparison.mean("pooled")
+    if local is not None:
+        parts.append(f"{_step(mean - local)} the hospitals' own models trained alone ({score(local)})")
+    if pooled is not None:
+        parts.append(f"{_step(mean - pooled)} one model trained on all data in one place ({score(pooled)})")
+    return ", and ".join(parts)
+
+
+def _step(change: float) -> str:
+    if abs(change) < 0.0005:
+        return "level with"
+    return f"{score(abs(change))} {'above' if change > 0 else 'below'}"
+
+
+def _tiles(run: Run) -> Markup:
+    moved, planned = bytes_moved(run), run.about.rounds_planned
+    rounds = f"{run.rounds_done} of {planned}" if planned else str(run.rounds_done)
+    patients = sum(holding.patients.get("train", 0) for holding in run.roster.holdings)
+    tiles = [
+        (str(len(run.sites)), "hospital" if len(run.sites) == 1 else "hospitals"),
+        (f"{patients:,}" if patients else "", "patients trained on"),
+        (rounds, "rounds"),
+        (size(moved["received"]) if moved["received"] else "", "left the hospitals, images never"),
+        (duration(run.about.seconds) if run.about.seconds is not None else "", "in all"),
+    ]
+    shown = [tag("div", tag("b", value), tag("span", words), class_="tile") for value, words in tiles if value]
+    return tag("div", *shown, class_="tiles")

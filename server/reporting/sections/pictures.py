@@ -1,0 +1,52 @@
+"""Images, the truth and the prediction, side by side: only of simulated hospitals."""
+
+from __future__ import annotations
+
+from server.reporting.markup import Markup, tag
+from server.reporting.records import Picture, Run
+from server.reporting.sections.layout import section
+from server.reporting.wording import score, score_name
+
+MOST_PICTURES = 24
+MOST_A_HOSPITAL = 2
+
+
+def pictures(run: Run) -> Markup:
+    """A strip of cases, or the sentence that says why there is none."""
+    chosen = _chosen(run.pictures)
+    if not chosen:
+        return section(
+            "pictures",
+            "Pictures",
+            "There are none. Images never leave a hospital, so this page can show pictures only of simulated "
+            "hospitals whose data are images.",
+        )
+    name = score_name(run.about.headline)
+    lede = (
+        "Test patients of the simulated hospitals: the image, the area an expert marked, and the area the model "
+        "found. In a real hospital these pictures would never leave it."
+    )
+    return section(
+        "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")
+    )
+
+
+def _chosen(every: tuple[Picture, ...]) -> list[Picture]:
+    taken: dict[str, int] = {}
+    chosen = []
+    for picture in every:
+        taken[picture.site] = taken.get(picture.site, 0) + 1
+        if taken[picture.site] <= MOST_A_HOSPITAL:
+            chosen.append(picture)
+    return chosen[:MOST_PICTURES]
+
+
+def _card(picture: Picture, name: str) -> Markup:
+    parts = (("image", picture.image), ("truth", picture.truth), ("prediction", picture.prediction))
+    shown = [
+        tag("figure", tag("img", src=uri, alt=f"{word}, {picture.site}"), tag("figcaption", word))
+        for word, uri in parts
+    ]
+    words = f"{name} {score(picture.score)}" if picture.score is not None else ""
+    head = tag("div", tag("b", picture.site), tag("span", words), class_="card-head")
+    return tag("div", head, tag("div", *shown, class_="triple"), class_="card")

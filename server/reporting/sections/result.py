@@ -1,0 +1,141 @@
+"""Does learning together help? Every hospital's score with its own model, the federated and the pooled one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.cases import SiteId
+from server.reporting.charts.bars import bar, legend, row
+from server.reporting.charts.scale import Scale, extent
+from server.reporting.charts.strip import strip, strip_axis
+from server.reporting.comparison import Comparison
+from server.reporting.markup import Child, Markup, joined, table, tag
+from server.reporting.records import Run, Scores
+from server.reporting.sections.layout import MOST_ROWS, figure, numbers, section
+from server.reporting.wording import NOTHING, capital, count, difference, listed, score, score_name
+
+MODELS = {
+    "local": "each hospital alone",
+    "federated": "learned together (federated)",
+    "pooled": "all data in one place (pooled)",
+}
+
+
+def result(run: Run, comparison: Comparison) -> Markup | None:
+    """None where nothing was evaluated."""
+    if not comparison.federated:
+        return None
+    name = capital(score_name(comparison.score))
+    few = len(comparison.federated) <= MOST_ROWS
+    return section(
+        "result",
+        "Does learning together help?",
+        _lede(comparison),
+        legend((label, key) for key, label in MODELS.items() if key in comparison.models),
+        _bars(comparison) if few else _strips(comparison),
+        numbers(f"{name} of every hospital", _table(comparison)),
+        _all_scores(run, comparison.split),
+    )
+
+
+def _lede(comparison: Comparison) -> str:
+    gains = comparison.gains
+    if not gains:
+        missing = "No other model was trained to compare with"
+        return f"{missing}: the study asks for none, or the run ended before." if comparison.split else missing
+    better = [site for site, gain in gains.items() if gain > 0]
+    worse = sorted((site for site in gains if site not in better), key=lambda site: gains[site])
+    start = f"The federated model beats the hospital's own at {len(better)} of {count(len(gains), 'hospital')}."
+    if not worse:
+        return start
+    named = listed([f"{site} ({difference(gains[site])})" for site in worse], most=4)
+    return f"{start} It does not at {named}."
+
+
+def _share(comparison: Comparison) -> Scale:
+    values = [value for scores in comparison.models.values() for value in scores.values()]
+    if all(0 <= value <= 1 for value in values):
+        return Scale(0, 1, 0, 1)
+    low, high = extent([*values, 0.0])
+    return Scale(low, high, 0, 1)
+
+
+def _bars(comparison: Comparison) -> Markup:
+    scale = _share(comparison)
+    shared = len(comparison.shared)
+    mean = row(
+        f"Mean of {count(shared, 'hospital')}",
+        *(_bar(comparison, model, "mean", comparison.mean(model), scale) for model in comparison.models),
+        strong=True,
+    )
+    rows = [
+        row(
+            site,
+            *(_bar(comparison, model, site, scores.get(site), scale) for model, scores in comparison.models.items()),
+        )
+        for site in comparison.federated
+    ]
+    return tag("div", mean if shared > 1 else None, *rows, class_="rows groups")
+
+
+def _bar(comparison: Comparison, model: str, site: SiteId, value: float | None, scale: Scale) -> Markup:
+    if value is None:
+        return bar(0.0, "not defined", model, f"{site}, {MODELS[model]}: not defined")
+    return bar(scale(value), score(value), model, f"{site}, {MODELS[model]}: {score(value)}")
+
+
+def _strips(comparison: Comparison) -> Markup:
+    values = [value for scores in comparison.models.values() for value in scores.values()]
+    scale = Scale(*extent(values), 1, 99)
+    rows = [_strip(comparison, model, scale) for model in comparison.models]
+    axis = row("", strip_axis(scale))
+    name = score_name(comparison.score)
+    note = f"{capital(name)}; one mark a hospital, the bold line is their mean. Hover a mark for its name."
+    return joined([tag("div", *rows, axis, class_="rows"), tag("p", note, class_="note"), _gain_strip(comparison)])
+
+
+def _strip(comparison: Comparison, model: str, scale: Scale) -> Markup:
+    scores, mean = comparison.models[model], comparison.mean(model)
+    tips = {site: f"{site}, {MODELS[model]}: {score(value)}" for site, value in scores.items()}
+    return row(capital(MODELS[model]), strip(scores, scale, model, mean, tips), note=f"mean {score(mean)}")
+
+
+def _gain_strip(comparison: Comparison) -> Child:
+    gains = comparison.gains
+    if not gains:
+        return None
+    scale = Scale(*extent([*gains.values(), 0.0]), 1, 99)
+    mean = sum(gains.values()) / len(gains)
+    tips = {site: f"{site}: {difference(gain)}" for site, gain in gains.items()}
+    drawn = row(
+        "Federated minus alone", strip(gains, scale, "federated", mean, tips), note=f"mean {difference(mean)}"
+    )
+    return figure("What each hospital gains", tag("div", drawn, row("", strip_axis(scale)), class_="rows"))
+
+
+def _table(comparison: Comparison) -> Markup:
+    models = comparison.models
+    head = ["Hospital", *(capital(MODELS[model]) for model in models)]
+    writers: list[Callable[[SiteId], str]] = [lambda site, s=scores: score(s.get(site)) for scores in models.values()]  # type: ignore[misc]
+    if comparison.gains:
+        head.append("Federated minus alone")
+        writers.append(lambda site: difference(comparison.gains[site]) if site in comparison.gains else NOTHING)
+    return table(head, [[site, *(write(site) for write in writers)] for site in comparison.federated])
+
+
+def _all_scores(run: Run, split: str) -> Child:
+    """Every score of the final model, where there is more than the one above."""
+    if split not in run.final:
+        return None
+    scores = run.final[split]
+    names = sorted({name for one in scores.sites.values() for name in one})
+    if len(names) < 2:
+        return None
+    rows = [_score_row(site, one, names) for site, one in scores.sites.items()]
+    rows.append(_score_row("All patients together", scores.pooled, names))
+    head = ["Hospital", *(capital(score_name(name)) for name in names)]
+    return numbers("All scores of the federated model", table(head, rows))
+
+
+def _score_row(name: str, scores: Scores, names: list[str]) -> list[str]:
+    return [name, *(score(scores.get(key)) for key in names)]

@@ -1,0 +1,60 @@
+"""The study as it was run: everything one needs to run it again and compare."""
+
+from __future__ import annotations
+
+from server.reporting.markup import Markup, tag
+from server.reporting.records import Run
+from server.reporting.sections.layout import facts, numbers, section
+from server.reporting.wording import SCORE_MEANINGS, TIMES, capital, score_name
+
+ENGINES = {
+    "inline": "inline: all hospitals in one process",
+    "processes": "processes: one real process a hospital on one machine",
+    "simulation": "simulation: Flower's simulation runtime",
+}
+TERMS = {
+    "round": "the coordinator sends the model to hospitals, they train it on their own patients and send back how it "
+    "changed, and the coordinator averages the changes",
+    "federated": "learned together in rounds; the data stay where they are",
+    "pooled": "trained on all data in one place, which is what federated training avoids; shown to compare with",
+    "test patients": "patients kept apart and never used in training",
+    "loss": "what training makes smaller: how wrong the model is on the cases it learns from",
+}
+
+
+def settings(run: Run) -> Markup:
+    """Settings, versions, hashes, and the words of this page."""
+    return section(
+        "study",
+        "The study as run",
+        run.about.description or "Two runs of this study with the same seed give the same model, bit for bit.",
+        facts(_pairs(run)),
+        numbers("study.toml, every setting", tag("pre", run.study_text)) if run.study_text else None,
+        numbers("Words used on this page", _glossary(run)),
+    )
+
+
+def _pairs(run: Run) -> list[tuple[str, str | None]]:
+    about, roster = run.about, run.roster
+    return [
+        ("Study", about.study or run.name),
+        ("Task", about.task),
+        ("Strategy", about.strategy),
+        ("Aggregation", about.aggregation),
+        ("Source of the data", about.source),
+        ("Partition", roster.partition),
+        ("Engine", ENGINES.get(about.engine, about.engine)),
+        ("Seed", about.seed),
+        ("Started", about.started),
+        ("Shape of one input", f" {TIMES} ".join(map(str, roster.shape))),
+        ("Parameters of the model", f"{about.parameters:,}" if about.parameters else ""),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())),
+        ("SHA-256 of the parameters", tag("code", about.model_sha256) if about.model_sha256 else None),
+    ]
+
+
+def _glossary(run: Run) -> Markup:
+    headline = run.about.headline
+    terms = {score_name(headline): SCORE_MEANINGS[headline]} if headline in SCORE_MEANINGS else {}
+    rows = [(capital(term), f"{meaning}.") for term, meaning in (terms | TERMS).items()]
+    return facts([*rows])

@@ -1,0 +1,184 @@
+"""The page's style sheet. Colours are after Okabe and Ito, who chose them to be told apart with any colour vision."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --page: #fbfaf8; --card: #ffffff; --ink: #1b2430; --quiet: #5c6672; --rule: #e3e1dc; --track: #eeece7;
+  --local: #98a2ad; --federated: #0a66b0; --pooled: #c07a00;
+  --good: #00694c; --good-page: #e2f3ec; --warn: #7d5100; --warn-page: #fdf1d7; --bad: #a33100; --bad-page: #fde7dd;
+  --c1: #0072b2; --c2: #e69f00; --c3: #009e73; --c4: #cc79a7;
+  --c5: #56b4e9; --c6: #d55e00; --c7: #7a5195; --c8: #7d8590;
+  --tip: #1b2430; --tip-ink: #ffffff;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #14181d; --card: #1b2027; --ink: #e8eaed; --quiet: #a2abb5; --rule: #2f3741; --track: #262d36;
+    --local: #7d8894; --federated: #4ba3e8; --pooled: #eab04a;
+    --good: #6fd6b0; --good-page: #15332a; --warn: #f0c674; --warn-page: #3a2e14; --bad: #ffa27a; --bad-page: #41221a;
+    --c1: #4aa8e0; --c2: #f0b73f; --c3: #2fc49a; --c4: #e39cc4;
+    --c5: #9ad6f7; --c6: #f5893d; --c7: #b48fd0; --c8: #a8b0b9;
+    --tip: #e8eaed; --tip-ink: #14181d;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body {
+  margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
+  "Liberation Sans", Arial, sans-serif; font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
+}
+main { max-width: 1080px; margin: 0 auto; padding: 40px 32px 64px; }
+h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.015em; margin: .3rem 0 .8rem; }
+h2 { font-size: 1.4rem; line-height: 1.3; letter-spacing: -.01em; margin: 0 0 .3rem; }
+h3 { font-size: .95rem; margin: 0 0 .6rem; }
+p { margin: 0 0 1rem; }
+section { border-top: 1px solid var(--rule); padding: 36px 0 4px; margin-top: 36px; }
+.overline { display: flex; gap: 12px; align-items: center; margin: 0; }
+.kind { color: var(--quiet); font-size: .875rem; }
+.badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; }
+.good { color: var(--good); background: var(--good-page); }
+.warn { color: var(--warn); background: var(--warn-page); }
+.bad { color: var(--bad); background: var(--bad-page); }
+.finding { font-size: 1.3rem; line-height: 1.45; max-width: 54rem; text-wrap: pretty; }
+.banner { padding: 10px 16px; border-radius: 8px; }
+.lede { max-width: 50rem; margin-bottom: 1.4rem; text-wrap: pretty; }
+.note, .quiet { color: var(--quiet); font-size: .875rem; }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px 44px; margin-top: 28px; }
+.tile { display: flex; flex-direction: column; }
+.tile b { font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; }
+.tile span { color: var(--quiet); font-size: .875rem; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 28px; font-size: .875rem; }
+a { color: var(--federated); text-underline-offset: 3px; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 16px 48px; }
+.figure { min-width: 0; margin-bottom: 1.25rem; }
+.figure > .note { margin: .6rem 0 0; }
+
+.legend { display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 0 0 1rem; list-style: none; }
+.legend { font-size: .875rem; }
+.legend li { display: flex; align-items: center; gap: 7px; }
+.key { width: 13px; height: 13px; border-radius: 3px; flex: none; background: currentColor; }
+.rows { display: grid; gap: 8px; margin-bottom: 1rem; }
+.groups { gap: 16px; }
+.row { display: grid; grid-template-columns: 170px 1fr; gap: 16px; align-items: center; }
+.rows.wide-names .row { grid-template-columns: 210px 1fr; }
+.beside .row { grid-template-columns: 135px 1fr; gap: 12px; }
+.beside .wide-names .row { grid-template-columns: 165px 1fr; }
+.tall .row, .tall { display: block; }
+.name { display: flex; justify-content: space-between; gap: 10px; font-size: .9rem; line-height: 1.3; min-width: 0; }
+.site { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
+.name .note { flex: none; font-size: .8125rem; white-space: nowrap; }
+.strong { font-weight: 650; padding-bottom: 14px; border-bottom: 1px solid var(--rule); }
+.content { display: grid; gap: 1px; min-width: 0; }
+
+svg { display: block; width: 100%; overflow: visible; }
+svg text { fill: var(--quiet); font-size: 12.5px; }
+.bar { height: 18px; width: calc(100% - 76px); }
+.bar .value { fill: var(--ink); font-size: 13px; }
+.track { fill: var(--track); }
+.stack { height: 22px; }
+.tall .stack { height: 34px; margin-bottom: 12px; }
+.strip { height: 26px; }
+.strip-axis { height: 16px; }
+.columns { height: 150px; border-bottom: 1px solid var(--quiet); }
+.timeline { height: 18px; }
+.dense { gap: 1px; }
+.dense .name { font-size: .6875rem; line-height: 1; }
+.dense .name .note { font-size: .6875rem; }
+.dense .site { -webkit-line-clamp: 1; }
+.dense .timeline { height: 11px; }
+.dense .timeline rect { transform: scaleY(.6); }
+.chart { max-width: 520px; }
+.grid { stroke: var(--rule); }
+.axis { stroke: var(--quiet); }
+.line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
+.leader { fill: none; stroke: currentColor; stroke-width: .8; opacity: .5; }
+.dot { fill: currentColor; }
+.band { fill: currentColor; stroke: none; }
+svg .end { fill: var(--ink); }
+svg .end.everybody { font-weight: 700; }
+.line.everybody { stroke-width: 3; }
+.line.c4, .line.c5, .line.c6 { stroke-dasharray: 6 3; }
+.line.c7, .line.c8 { stroke-dasharray: 2 3; }
+.fill, .mark { fill: currentColor; }
+.fill.validation, .fill.test { stroke: none; }
+.mean { stroke: var(--ink); stroke-width: 3; }
+.mark { opacity: .55; }
+.cell.contributed { color: var(--federated); }
+.cell.idle { color: var(--rule); }
+.cell.dropped { color: var(--c6); }
+.cell { fill: currentColor; }
+.key.contributed { color: var(--federated); }
+.key.idle { color: var(--rule); height: 4px; }
+.key.dropped { color: var(--c6); height: 16px; }
+.hit.column { fill: transparent; }
+.hit.column:hover { fill: var(--ink); fill-opacity: .07; }
+.local { color: var(--local); } .federated { color: var(--federated); } .pooled { color: var(--pooled); }
+.train { color: var(--c1); } .validation { color: var(--c5); } .test { color: var(--c2); }
+.out { color: var(--c6); } .in { color: var(--local); }
+.everybody { color: var(--ink); } .median { color: var(--federated); }
+.outer { color: var(--federated); fill-opacity: .16; } .inner { color: var(--federated); fill-opacity: .26; }
+.c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
+.c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }
+svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
+@media (prefers-color-scheme: light) { svg text.on.c1, svg text.on.c7, svg text.on.train { fill: #fff; } }
+
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 24px 32px; }
+.card-head { display: flex; justify-content: space-between; gap: 12px; font-size: .9rem; margin-bottom: 6px; }
+.card-head span { color: var(--quiet); white-space: nowrap; }
+.triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 4px; }
+figure { margin: 0; }
+figure img { width: 100%; display: block; background: #000; border-radius: 3px; image-rendering: pixelated; }
+figcaption { color: var(--quiet); font-size: .75rem; text-align: center; margin-top: 2px; }
+
+details { margin: .75rem 0 1rem; }
+summary { cursor: pointer; font-size: .9rem; color: var(--federated); padding: 4px 0; }
+.scroll { overflow-x: auto; margin: .4rem 0 1.2rem; }
+table { border-collapse: collapse; font-size: .875rem; min-width: 100%; overflow-wrap: normal; }
+th, td { text-align: left; padding: 7px 20px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
+th { font-weight: 600; }
+tbody th { font-weight: 500; }
+thead th { color: var(--quiet); font-weight: 500; vertical-align: bottom; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+thead th.number { white-space: normal; }
+th:last-child, td:last-child { padding-right: 0; }
+.facts { margin: 0 0 1rem; }
+.facts div { display: grid; grid-template-columns: 210px 1fr; gap: 16px; }
+.facts div { padding: 6px 0; border-bottom: 1px solid var(--rule); }
+.facts dt { color: var(--quiet); }
+.facts dd { margin: 0; }
+.facts { font-size: .9rem; }
+code, pre { font: .8125rem/1.5 ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+pre { padding: 14px 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
+pre { overflow-x: auto; }
+footer { border-top: 1px solid var(--rule); margin-top: 36px; padding-top: 16px; }
+footer { color: var(--quiet); font-size: .8125rem; }
+.tip {
+  position: fixed; z-index: 9; max-width: 340px; padding: 8px 12px; border-radius: 6px; background: var(--tip);
+  color: var(--tip-ink); font-size: .8125rem; line-height: 1.4; white-space: pre-line; pointer-events: none;
+}
+.tip[hidden] { display: none; }
+
+@media (max-width: 640px) {
+  main { padding: 24px 16px 40px; }
+  h1 { font-size: 1.6rem; }
+  .finding { font-size: 1.15rem; }
+  .tiles { gap: 14px 28px; }
+  .tile b { font-size: 1.3rem; }
+  section { padding-top: 28px; margin-top: 28px; }
+  .row, .beside .row, .rows.wide-names .row { grid-template-columns: 1fr; gap: 3px; }
+  .dense .row { grid-template-columns: 90px 1fr; gap: 6px; }
+  .dense .name .note { display: none; }
+  .facts div { grid-template-columns: 1fr; gap: 0; }
+  th, td { padding-right: 14px; }
+}
+@media print {
+  :root { --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --track: #eee; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  main { max-width: none; padding: 0; }
+  nav, .tip { display: none; }
+  body { font-size: 11pt; }
+  .row, .card, .figure, tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+  .scroll { overflow: visible; }
+  pre { white-space: pre-wrap; }
+}
+"""

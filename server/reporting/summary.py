@@ -1,0 +1,77 @@
+"""The figures of the page for machines: `summary.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.cases import SiteId
+from server.reporting.comparison import Comparison, compare
+from server.reporting.records import Run
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """Plain JSON values; null where a figure is not known."""
+    about, comparison = run.about, compare(run)
+    return {
+        "study": about.study,
+        "title": about.title,
+        "state": about.state,
+        "reason": about.reason,
+        "rounds": {"done": run.rounds_done, "planned": about.rounds_planned},
+        "seed": about.seed,
+        "seconds": about.seconds,
+        "model_sha256": about.model_sha256,
+        "reveals": about.reveals,
+        "headline": _headline(comparison),
+        "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
+        "bytes": bytes_moved(run),
+        "hospitals": {site: _hospital(run, comparison, site) for site in run.sites},
+        "problems": list(run.problems),
+    }
+
+
+def bytes_moved(run: Run) -> dict[str, int]:
+    """Bytes to and from hospitals: of all messages, or of the rounds alone where `traffic.json` is absent."""
+    if run.traffic.kinds:
+        received = sum(kind.bytes for kind in run.traffic.kinds if kind.leaves_hospital)
+        return {"sent": sum(kind.bytes for kind in run.traffic.kinds) - received, "received": received}
+    return {"sent": sum(one.sent for one in run.rounds), "received": sum(one.received for one in run.rounds)}
+
+
+def _headline(comparison: Comparison) -> dict[str, Any]:
+    gains = comparison.gains.values()
+    return {
+        "score": comparison.score,
+        "split": comparison.split,
+        "of_round": comparison.of_round,
+        "hospitals": len(comparison.shared),
+        "federated": comparison.mean("federated"),
+        "local": comparison.mean("local"),
+        "pooled": comparison.mean("pooled"),
+        "hospitals_compared": len(gains),
+        "hospitals_better_than_alone": sum(gain > 0 for gain in gains),
+    }
+
+
+def _hospital(run: Run, comparison: Comparison, site: SiteId) -> dict[str, Any]:
+    holding = next((one for one in run.roster.holdings if one.site == site), None)
+    moved = run.traffic.sites.get(site, {})
+    return {
+        "federated": comparison.federated.get(site),
+        "local": comparison.local.get(site),
+        "pooled": comparison.pooled.get(site),
+        "cases": dict(holding.cases) if holding else None,
+        "patients": dict(holding.patients) if holding else None,
+        "labels": dict(holding.labels) if holding else None,
+        "quarantined": holding.quarantined if holding else None,
+        "bytes_sent": moved.get("sent"),
+        "bytes_received": moved.get("received"),
+        "rounds_selected": sum(site in one.selected for one in run.rounds),
+        "rounds_contributed": sum(site in one.contributed for one in run.rounds),
+        "drops": [
+            {"round": one.number, "leg": drop.leg, "reason": drop.reason}
+            for one in run.rounds
+            for drop in one.dropped
+            if drop.site == site
+        ],
+    }

@@ -1,0 +1,100 @@
+"""Numbers and names as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NOTHING = "\u2013"
+MINUS = "\u2212"
+TIMES = "\u00d7"
+SPACE = "\u00a0"
+
+SCORE_NAMES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "auc": "AUC",
+    "roc_auc": "ROC AUC",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "hd95": "HD95",
+    "loss": "loss",
+}
+SCORE_MEANINGS = {
+    "dice": "how well the predicted area and the true area overlap: 1 is a perfect match, 0 none at all",
+    "iou": "the overlap of predicted and true area, divided by their union: 1 is a perfect match",
+    "accuracy": "the share of cases that are classified correctly",
+    "balanced_accuracy": "the share of correctly classified cases, averaged over the classes",
+    "auc": "the chance that a sick case is ranked above a healthy one: 1 is perfect, 0.5 is guessing",
+}
+
+
+def score_name(key: str) -> str:
+    """A score's name in a sentence."""
+    return SCORE_NAMES.get(key, key.replace("_", " ")) or "score"
+
+
+def score(value: float | None) -> str:
+    """Three decimals, or four significant digits where the number is large."""
+    if value is None:
+        return NOTHING
+    return f"{value:.3f}".replace("-0.000", "0.000") if abs(value) < 10 else f"{value:.4g}"
+
+
+def difference(value: float) -> str:
+    """With its sign, a true minus."""
+    text = score(abs(value))
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def size(amount: float) -> str:
+    """Bytes in the unit that leaves one to three digits before the point; 1 kB is 1000 bytes."""
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    power = 0
+    while power < len(units) - 1 and round(amount, 1 if power else 0) >= 1000:
+        amount, power = amount / 1000, power + 1
+    digits = 0 if power == 0 or amount >= 100 else 1
+    return f"{amount:.{digits}f}{SPACE}{units[power]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Milliseconds to hours, two units at most."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}{SPACE}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}{SPACE}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{SPACE}min {whole % 60}{SPACE}s"
+    return f"{whole // 3600}{SPACE}h {whole % 3600 // 60}{SPACE}min"
+
+
+def percent(share: float) -> str:
+    """A share of one; a decimal below 10 %."""
+    amount = 100 * share
+    return f"{amount:.1f}{SPACE}%" if 0 < amount < 9.95 else f"{amount:.0f}{SPACE}%"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 hospital`, `12,345 hospitals`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`; from `most` on `a, b and 5 more`."""
+    if len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters, the last an ellipsis where some were cut."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def capital(sentence: str) -> str:
+    """The first letter large, the rest as it is."""
+    return sentence[:1].upper() + sentence[1:]
