@@ -1,4 +1,4 @@
-"""The model that hospitals would get if their data could be pooled: the bar for the federation, in simulation only."""
+"""The model that pooled data would give: the bar for the federation, in simulation only."""
 
 from __future__ import annotations
 
