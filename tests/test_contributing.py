@@ -1,0 +1,109 @@
+"""Every example of CONTRIBUTING.md is true: it stands alone, is clean, binds its kind's word, and does its work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from common.cases import Shape
+from common.exchange import Payload
+from common.update import Update
+from server.strategy import Contributions
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """The module that an example makes, run as if it stood where it says."""
+
+    def load(path):
+        name = path.removesuffix(".py").replace("/", ".")
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(compile(EXAMPLES[path], path, "exec"), vars(module))
+        return module
+
+    return load
+
+
+def test_no_example_has_become_a_real_file():
+    assert not [path for path in EXAMPLES if (ROOT / path).exists()]
+
+
+def test_every_example_is_clean_where_it_says_it_stands(tmp_path):
+    """Checked together in a shadow of the tree, with the project's own settings."""
+    for path, text in EXAMPLES.items():
+        place = tmp_path / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    settings = ["--config", str(ROOT / "pyproject.toml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_task_learns(example):
+    task = example("common/tasks/smoothed.py").task(smoothing=0.0)
+    cases = example("client/sources/two_groups.py").source().cases("hospital-01", 0)
+    network, batch = task.network(cases.shape), cases.batch()
+    loss = task.loss(network, batch)
+    assert loss.shape == (60,)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
+    for _ in range(50):
+        optimiser.zero_grad()
+        task.loss(network, batch).mean().backward()
+        optimiser.step()
+    assert task.loss(network, batch).mean() < loss.mean()
+    assert task.score(network, batch)["accuracy"].value > 0.6
+
+
+def test_the_network_fits_its_shape(example):
+    network = example("common/networks/linear.py").network(bias=False).build(Shape((1, 4, 4), 3))
+    assert network(torch.zeros(2, 1, 4, 4)).tolist() == [[0, 0, 0]] * 2
+
+
+def test_the_source_is_the_same_for_the_same_seed(example):
+    source = example("client/sources/two_groups.py").source(hospitals=2)
+    assert source.sites() == ("hospital-01", "hospital-02")
+    one, same, other = (source.cases(site, 5) for site in ("hospital-01", "hospital-01", "hospital-02"))
+    assert np.array_equal(one.inputs, same.inputs)
+    assert not np.array_equal(one.inputs, other.inputs)
+
+
+def test_the_partition_keeps_patients_whole(example):
+    cases = example("client/sources/two_groups.py").source().cases("hospital-01", 0)
+    hospital = (
+        example("client/partitions/alphabetical.py").partition(hospitals=7).assign(cases, np.random.default_rng(0))
+    )
+    assert set(hospital.tolist()) == set(range(7))
+
+
+def test_the_strategy_steps_by_its_learning_rate(example):
+    strategy = example("server/strategies/fedsign.py").strategy(learning_rate=0.5)
+    contributions = Contributions(Update((np.array([8.0, -2.0, 0.0], np.float32),), 4.0), None, 4.0)
+    _, model = strategy.step({}, np.zeros(3, np.float32), contributions)
+    assert model.tolist() == [0.5, -0.5, 0.0]
+
+
+def test_the_aggregation_rounds_before_anything_leaves(example):
+    aggregation = example("common/aggregation/rounded.py").aggregation(decimals=1)
+    payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0))
+    assert isinstance(payload, Payload)
+    np.testing.assert_allclose(payload.array, [0.3, -1.0], rtol=1e-6)
+
+
+def test_the_benchmark_measures(example):
+    measured = example("experiments/benchmarks/mean.py").benchmark(Console(quiet=True))
+    assert {row["step"] for row in measured.rows} == {"average", "copy"}
