@@ -26,7 +26,8 @@ MAY_IMPORT = {
 LONGEST_FILE = 450
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
 
 
 def module_name(path: Path) -> str:
@@ -146,7 +147,7 @@ EXTRAS = PROJECT["optional-dependencies"].values()
 REQUIREMENTS = [*PROJECT["dependencies"], *(requirement for extra in EXTRAS for requirement in extra)]
 
 
-@pytest.mark.parametrize("requirement", REQUIREMENTS)
+@pytest.mark.parametrize("requirement", [*SETTINGS["build-system"]["requires"], *REQUIREMENTS])
 def test_every_package_is_pinned_exactly(requirement):
     assert re.fullmatch(r"[a-zA-Z0-9_.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*", requirement)
 
