@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from common.cases import SiteId
 from server.reporting.records import Run, SiteScores
 
+LEVEL = 0.0005
+"""Scores nearer than this are shown alike, so they count as level."""
+
 BySite = Mapping[SiteId, float]
 
 
@@ -48,6 +51,18 @@ class Comparison:
     def gains(self) -> dict[SiteId, float]:
         """Federated minus local, where a hospital has both."""
         return {site: score - self.local[site] for site, score in self.federated.items() if site in self.local}
+
+    @property
+    def better(self) -> tuple[SiteId, ...]:
+        """Hospitals whose own model the federated one beats, visibly."""
+        return tuple(site for site, gain in self.gains.items() if gain >= LEVEL)
+
+    @property
+    def worse(self) -> tuple[SiteId, ...]:
+        """Hospitals better off alone, the worst first."""
+        return tuple(
+            sorted((site for site, gain in self.gains.items() if gain <= -LEVEL), key=self.gains.__getitem__)
+        )
 
 
 def compare(run: Run) -> Comparison:

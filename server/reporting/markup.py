@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 VOID = frozenset({"br", "img", "meta"})
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -53,18 +53,22 @@ def _attribute(key: str, value: str | float | bool | None) -> str:
     return f' {name}="{escaped(text)}"'
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[Child]], words: int = 1) -> Markup:
-    """A table that scrolls by itself where it is wide. The first `words` columns hold words, the others numbers."""
+def table(head: Sequence[str], rows: Iterable[Iterable[Child]], words: int = 1) -> Markup:
+    """A table that scrolls by itself where it is wide. The first `words` columns hold words, the others numbers.
+
+    On a narrow screen a row of many words becomes a paragraph, each cell after its column's name.
+    """
     head_cells = [tag("th", cell, scope="col", class_=_kind(k, words)) for k, cell in enumerate(head)]
-    body = [tag("tr", *(_cell(k, cell, words) for k, cell in enumerate(row))) for row in rows]
+    labels = head if words > 1 else [None] * len(head)
+    body = [tag("tr", *(_cell(k, cell, words, labels[k]) for k, cell in enumerate(row))) for row in rows]
     whole = tag("table", tag("thead", tag("tr", *head_cells)), tag("tbody", *body))
-    return tag("div", whole, class_="scroll", tabindex="0")
+    return tag("div", whole, class_="scroll wordy" if words > 1 else "scroll", tabindex="0")
 
 
-def _cell(position: int, content: Child, words: int) -> Markup:
+def _cell(position: int, content: Child, words: int, label: str | None) -> Markup:
     if position == 0:
         return tag("th", content, scope="row")
-    return tag("td", content, class_=_kind(position, words))
+    return tag("td", content, class_=_kind(position, words), data_label=label)
 
 
 def _kind(position: int, words: int) -> str | None:

@@ -128,8 +128,8 @@ class MessageKind:
 
     @property
     def leaves_hospital(self) -> bool:
-        """Whether it goes from a hospital to the server."""
-        return self.direction == "to server"
+        """Whether it goes out of a hospital; a direction that is not known counts as out."""
+        return self.direction != "to hospital"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.015em; margin: .3rem 0
 h2 { font-size: 1.4rem; line-height: 1.3; letter-spacing: -.01em; margin: 0 0 .3rem; }
 h3 { font-size: .95rem; margin: 0 0 .6rem; }
 p { margin: 0 0 1rem; }
-section { border-top: 1px solid var(--rule); padding: 36px 0 4px; margin-top: 36px; }
+section { border-top: 1px solid var(--rule); padding-top: 32px; margin-top: 28px; }
 .overline { display: flex; gap: 12px; align-items: center; margin: 0; }
 .kind { color: var(--quiet); font-size: .875rem; }
 .badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; }
@@ -61,9 +61,12 @@ a { color: var(--federated); text-underline-offset: 3px; }
 .row { display: grid; grid-template-columns: 170px 1fr; gap: 16px; align-items: center; }
 .rows.wide-names .row { grid-template-columns: 210px 1fr; }
 .beside .row { grid-template-columns: 135px 1fr; gap: 12px; }
-.beside .wide-names .row { grid-template-columns: 165px 1fr; }
-.tall .row, .tall { display: block; }
-.name { display: flex; justify-content: space-between; gap: 10px; font-size: .9rem; line-height: 1.3; min-width: 0; }
+.beside .wide-names .row { grid-template-columns: 180px 1fr; }
+.strips .row { grid-template-columns: 210px 1fr; }
+.strips .name { flex-direction: column; gap: 0; }
+.tall { display: block; }
+.name { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; min-width: 0; }
+.name { font-size: .9rem; line-height: 1.3; }
 .site { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
 .name .note { flex: none; font-size: .8125rem; white-space: nowrap; }
 .strong { font-weight: 650; padding-bottom: 14px; border-bottom: 1px solid var(--rule); }
@@ -90,7 +93,7 @@ svg text { fill: var(--quiet); font-size: 12.5px; }
 .grid { stroke: var(--rule); }
 .axis { stroke: var(--quiet); }
 .line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
-.leader { fill: none; stroke: currentColor; stroke-width: .8; opacity: .5; }
+.leader { fill: none; stroke: var(--quiet); stroke-width: .7; opacity: .6; }
 .dot { fill: currentColor; }
 .band { fill: currentColor; stroke: none; }
 svg .end { fill: var(--ink); }
@@ -99,7 +102,6 @@ svg .end.everybody { font-weight: 700; }
 .line.c4, .line.c5, .line.c6 { stroke-dasharray: 6 3; }
 .line.c7, .line.c8 { stroke-dasharray: 2 3; }
 .fill, .mark { fill: currentColor; }
-.fill.validation, .fill.test { stroke: none; }
 .mean { stroke: var(--ink); stroke-width: 3; }
 .mark { opacity: .55; }
 .cell.contributed { color: var(--federated); }
@@ -164,11 +166,16 @@ footer { color: var(--quiet); font-size: .8125rem; }
   .tiles { gap: 14px 28px; }
   .tile b { font-size: 1.3rem; }
   section { padding-top: 28px; margin-top: 28px; }
-  .row, .beside .row, .rows.wide-names .row { grid-template-columns: 1fr; gap: 3px; }
+  .row, .beside .row, .rows.wide-names .row, .strips .row { grid-template-columns: 1fr; gap: 3px; }
   .dense .row { grid-template-columns: 90px 1fr; gap: 6px; }
   .dense .name .note { display: none; }
   .facts div { grid-template-columns: 1fr; gap: 0; }
   th, td { padding-right: 14px; }
+  .wordy thead { display: none; }
+  .wordy tr { display: block; padding: 8px 0; border-bottom: 1px solid var(--rule); }
+  .wordy th, .wordy td, .wordy td.number { display: block; padding: 1px 0; border: 0; }
+  .wordy th, .wordy td, .wordy td.number { text-align: left; white-space: normal; }
+  .wordy td::before { content: attr(data-label) ": "; color: var(--quiet); }
 }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --track: #eee; }

@@ -39,7 +39,6 @@ def bytes_moved(run: Run) -> dict[str, int]:
 
 
 def _headline(comparison: Comparison) -> dict[str, Any]:
-    gains = comparison.gains.values()
     return {
         "score": comparison.score,
         "split": comparison.split,
@@ -48,8 +47,8 @@ def _headline(comparison: Comparison) -> dict[str, Any]:
         "federated": comparison.mean("federated"),
         "local": comparison.mean("local"),
         "pooled": comparison.mean("pooled"),
-        "hospitals_compared": len(gains),
-        "hospitals_better_than_alone": sum(gain > 0 for gain in gains),
+        "hospitals_compared": len(comparison.gains),
+        "hospitals_better_than_alone": len(comparison.better),
     }
 
 

@@ -40,6 +40,11 @@ def score(value: float | None) -> str:
     return f"{value:.3f}".replace("-0.000", "0.000") if abs(value) < 10 else f"{value:.4g}"
 
 
+def plain(value: float) -> str:
+    """A number on an axis."""
+    return f"{value:g}".replace("-", MINUS)
+
+
 def difference(value: float) -> str:
     """With its sign, a true minus."""
     text = score(abs(value))

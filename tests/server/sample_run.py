@@ -55,7 +55,7 @@ def write_sample(
     records = [_round(rng, t, sites, skills, fraction) for t in range(1, rounds + 1)]
     _dump(folder / "about.json", _about(rounds, reveals, state, reason))
     _dump(folder / "roster.json", _roster(rng, sites, classes))
-    (folder / "study.toml").write_text(STUDY, encoding="utf-8")
+    (folder / "study.toml").write_text(STUDY.replace("= 24", f"= {max(rounds, 24)}"), encoding="utf-8")
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (folder / "rounds.jsonl").write_text(lines, encoding="utf-8")
     _dump(folder / "traffic.json", _traffic(sites, rounds))

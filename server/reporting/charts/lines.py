@@ -9,10 +9,10 @@ from itertools import pairwise
 from server.reporting.charts.scale import Scale, extent, spread, ticks
 from server.reporting.curves import Points
 from server.reporting.markup import Markup, joined, tag
-from server.reporting.wording import NOTHING, shortened
+from server.reporting.wording import NOTHING, plain, shortened
 
-WIDTH, HEIGHT = 460.0, 290.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 112.0, 14.0, 40.0
+WIDTH, HEIGHT = 470.0, 290.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 124.0, 14.0, 40.0
 LABEL_GAP = 14.5
 LABEL_CHARACTERS = 15
 MOST_HOVER_COLUMNS = 250
@@ -53,7 +53,7 @@ def line_chart(
     values, rounds = [y for _, y in every if y is not None], sorted({x for x, _ in every})
     if not values:
         return tag("p", "No value was recorded.", class_="quiet")
-    low, high = rounds[0], max(rounds[-1], rounds[0] + 1)
+    low, high = rounds[0] - (len(rounds) == 1), rounds[-1]
     frame = _Frame(Scale(low, high, LEFT, WIDTH - RIGHT), Scale(*extent(values), HEIGHT - BOTTOM, TOP))
     return tag(
         "svg",
@@ -75,9 +75,9 @@ def _axes(frame: _Frame, x_word: str) -> Markup:
     for value in ticks(frame.y.low, frame.y.high):
         y = frame.y(value)
         parts.append(tag("line", x1=LEFT, x2=x_end, y1=y, y2=y, class_="grid"))
-        parts.append(tag("text", f"{value:g}", x=LEFT - 7, y=y + 4, text_anchor="end"))
-    for value in ticks(frame.x.low, frame.x.high, most=6, whole=True):
-        parts.append(tag("text", f"{value:g}", x=frame.x(value), y=y_end + 17, text_anchor="middle"))
+        parts.append(tag("text", plain(value), x=LEFT - 7, y=y + 4, text_anchor="end"))
+    for value in ticks(max(frame.x.low, 0), frame.x.high, most=6, whole=True):
+        parts.append(tag("text", plain(value), x=frame.x(value), y=y_end + 17, text_anchor="middle"))
     parts.append(tag("line", x1=LEFT, x2=x_end, y1=y_end, y2=y_end, class_="axis"))
     parts.append(tag("text", x_word, x=(LEFT + x_end) / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis-word"))
     return joined(parts)
@@ -116,10 +116,12 @@ def _end_labels(lines: Sequence[Line], frame: _Frame) -> Markup:
 
 
 def _end_label(line: Line, x_end: float, y_end: float, y: float) -> Markup:
-    x_label = WIDTH - RIGHT + 16
-    leader = tag("path", d=f"M{x_end + 4:.1f} {y_end:.1f}L{x_label - 3:.1f} {y:.1f}", class_=f"leader {line.look}")
+    x_key, x_label = WIDTH - RIGHT + 13, WIDTH - RIGHT + 27
+    way = f"M{x_end + 4:.1f} {y_end:.1f}L{x_key - 2:.1f} {y:.1f}"
+    leader = tag("path", d=way, class_="leader")
+    key = tag("path", d=f"M{x_key:.1f} {y:.1f}h10", class_=f"line {line.look}")
     text = tag("text", shortened(line.label, LABEL_CHARACTERS), x=x_label, y=y + 4, class_=f"end {line.look}")
-    return joined([leader, text])
+    return joined([leader, key, text])
 
 
 def _last(points: Points) -> tuple[float, float] | None:

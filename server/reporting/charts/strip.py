@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from server.reporting.charts.bars import Part
 from server.reporting.charts.scale import Scale, ticks
 from server.reporting.markup import Markup, joined, tag
+from server.reporting.wording import plain
 
 
 def strip(marks: Mapping[str, float], scale: Scale, look: str, mean: float | None, tips: Mapping[str, str]) -> Markup:
@@ -15,7 +16,9 @@ def strip(marks: Mapping[str, float], scale: Scale, look: str, mean: float | Non
     if mean is not None:
         drawn.append(tag("line", x1=_percent(scale(mean)), x2=_percent(scale(mean)), y1=0, y2=26, class_="mean"))
     base = tag("line", x1="0%", x2="100%", y1=13, y2=13, class_="grid")
-    return tag("svg", base, *drawn, class_="strip", role="img", aria_label=f"{len(marks)} hospitals")
+    zero = _percent(scale(0.0)) if scale.low < 0 < scale.high else None
+    zero_line = tag("line", x1=zero, x2=zero, y1=0, y2=26, class_="axis") if zero else None
+    return tag("svg", base, zero_line, *drawn, class_="strip", role="img", aria_label=f"{len(marks)} hospitals")
 
 
 def _mark(tip: str, place: float, look: str) -> Markup:
@@ -25,7 +28,7 @@ def _mark(tip: str, place: float, look: str) -> Markup:
 def strip_axis(scale: Scale) -> Markup:
     """The numbers under strips."""
     marks = ticks(scale.low, scale.high)
-    texts = (tag("text", f"{value:g}", x=_percent(scale(value)), y=12, text_anchor="middle") for value in marks)
+    texts = (tag("text", plain(value), x=_percent(scale(value)), y=12, text_anchor="middle") for value in marks)
     return tag("svg", *texts, class_="strip-axis", aria_hidden="true")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 
 from server.reporting.charts.bars import bar, row
@@ -18,6 +21,13 @@ WHAT = {
     "incident": "incident number of an error",
     "model": "the shared model and what to do with it",
 }
+SHORT = {
+    "update": "updates",
+    "evaluation": "scores",
+    "description": "descriptions",
+    "incident": "incident numbers",
+    "model": "the model",
+}
 READERS = {
     "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
     "description": "The coordinator reads these counts of each hospital.",
@@ -28,6 +38,12 @@ UPDATE_READERS = {
     "each": "The coordinator can read every hospital's single update.",
     "sum": "The coordinator can read only the sum over the hospitals, no single update.",
 }
+CAVEAT = {
+    "each": "An update is computed from patients' data, and images have been rebuilt from such updates in published "
+    "attacks. Where single updates are readable, trust in the coordinator is part of the protection.",
+    "sum": "A sum hides a single hospital among the others, less well where few take part, and it still says something "
+    "about all of them together.",
+}
 UNKNOWN_READER = "The run does not say who could read it: take it that the coordinator could."
 
 
@@ -36,7 +52,7 @@ def departures(run: Run) -> Markup | None:
     moved = bytes_moved(run)
     if not moved["received"] and not moved["sent"]:
         return None
-    kinds = sorted(run.traffic.kinds, key=lambda kind: (not kind.leaves_hospital, -kind.bytes))
+    kinds = merged(run.traffic.kinds)
     by_kind = figure("By kind of message", _bars(kinds)) if kinds else None
     by_site = _by_site(run)
     return section(
@@ -50,12 +66,18 @@ def departures(run: Run) -> Markup | None:
     )
 
 
-CAVEAT = {
-    "each": "An update is computed from patients' data, and images have been rebuilt from such updates in published "
-    "attacks. Where single updates are readable, trust in the coordinator is part of the protection.",
-    "sum": "A sum hides single hospitals among the others; it says as much about all of them together as before, and "
-    "hides little where only a few take part.",
-}
+def merged(kinds: Iterable[MessageKind]) -> list[MessageKind]:
+    """One kind for all legs of the same content and direction; what leaves comes first, largest first."""
+    found: dict[tuple[str, str], MessageKind] = {}
+    for kind in kinds:
+        key = (kind.direction, kind.content)
+        found[key] = _sum(found[key], kind) if key in found else kind
+    return sorted(found.values(), key=lambda kind: (not kind.leaves_hospital, -kind.bytes))
+
+
+def _sum(one: MessageKind, other: MessageKind) -> MessageKind:
+    leg = ", ".join(dict.fromkeys([*one.leg.split(", "), other.leg]))
+    return replace(one, leg=leg, messages=one.messages + other.messages, bytes=one.bytes + other.bytes)
 
 
 def lede(run: Run) -> str:
@@ -63,7 +85,7 @@ def lede(run: Run) -> str:
     moved = bytes_moved(run)
     start = f"{size(moved['received'])} left the hospitals and {size(moved['sent'])} came to them."
     known = run.traffic.kinds and all(kind.content in WHAT for kind in run.traffic.kinds)
-    kept = "No image and no patient's label was in it." if known else ""
+    kept = "No message carries an image or a patient's label." if known else ""
     return f"{start} {kept} {UPDATE_READERS.get(run.about.reveals, UNKNOWN_READER)}"
 
 
@@ -77,7 +99,7 @@ def _bar(kind: MessageKind, largest: int) -> Markup:
     tip = f"{kind.content}, {kind.leg}, {kind.direction}: {kind.bytes:,} bytes in {count(kind.messages, 'message')}"
     arrow = "leaves" if kind.leaves_hospital else "arrives"
     return row(
-        f"{kind.content or 'unknown'} ({kind.leg})",
+        SHORT.get(kind.content, kind.content or "unknown"),
         bar(kind.bytes / largest, size(kind.bytes), look, tip),
         note=arrow,
     )
@@ -95,7 +117,7 @@ def _table(kinds: list[MessageKind], reveals: str) -> Markup:
         ]
         for kind in kinds
     ]
-    return table(["What", "Direction", "Leg", "Who could read it", "Messages", "Bytes"], rows, words=4)
+    return table(["What", "Direction", "Legs", "Who could read it", "Messages", "Bytes"], rows, words=4)
 
 
 def reader(kind: MessageKind, reveals: str) -> str:

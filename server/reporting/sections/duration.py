@@ -96,7 +96,8 @@ def _hospitals(means: Mapping[str, float]) -> Markup:
     longest = max(means.values()) or 1.0
     shown = list(means.items())[:MOST_ROWS]
     bars = [
-        row(site, bar(value / longest, duration(value), "out", f"{site}: {duration(value)}")) for site, value in shown
+        row(site, bar(value / longest, duration(value), "federated", f"{site}: {duration(value)}"))
+        for site, value in shown
     ]
     title = "Mean time of a hospital's answer" if len(means) <= MOST_ROWS else f"The {MOST_ROWS} slowest hospitals"
     return beside(figure(title, tag("div", *bars, class_="rows"), every))

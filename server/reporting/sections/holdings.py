@@ -34,6 +34,8 @@ def holdings(run: Run) -> Markup | None:
 
 def skew_sentence(roster: Roster) -> str:
     """The measured differences between hospitals, and what they mean for learning together."""
+    if len(roster.holdings) < 2:
+        return ""
     words = []
     if (divergence := roster.label_divergence) is not None:
         words.append(

@@ -7,7 +7,7 @@ from server.reporting.curves import Curves, evaluation_curves, training_curves
 from server.reporting.markup import Markup, table
 from server.reporting.records import Run
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, capital, score, score_name
+from server.reporting.wording import NOTHING, capital, count, score, score_name
 
 MOST_LINES = 8
 EVERYBODY = "all hospitals"
@@ -39,7 +39,7 @@ def _lede(run: Run, headline: str, scores: Curves) -> str:
     (_, first), (last_round, last) = known[0], known[-1]
     best_round, best = max(known, key=lambda point: point[1])
     name = score_name(headline)
-    way = f"went from {score(first)} to {score(last)} in {last_round:g} rounds"
+    way = f"went from {score(first)} to {score(last)} in {count(int(last_round), 'round')}"
     start = f"Over all {scores.split} patients the {name} {way}"
     if best - last < 0.0005:
         return f"{start}; no round before scored higher."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.reporting.comparison import Comparison
+from server.reporting.comparison import LEVEL, Comparison
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
 from server.reporting.summary import bytes_moved
@@ -66,16 +66,17 @@ def finding(run: Run, comparison: Comparison) -> str:
 
 def _against(comparison: Comparison, mean: float) -> str:
     parts = []
+    own = "the hospitals' own models" if len(comparison.shared) > 1 else "the hospital's own model"
     local, pooled = comparison.mean("local"), comparison.mean("pooled")
     if local is not None:
-        parts.append(f"{_step(mean - local)} the hospitals' own models trained alone ({score(local)})")
+        parts.append(f"{_step(mean - local)} {own} trained alone ({score(local)})")
     if pooled is not None:
         parts.append(f"{_step(mean - pooled)} one model trained on all data in one place ({score(pooled)})")
     return ", and ".join(parts)
 
 
 def _step(change: float) -> str:
-    if abs(change) < 0.0005:
+    if abs(change) < LEVEL:
         return "level with"
     return f"{score(abs(change))} {'above' if change > 0 else 'below'}"
 
@@ -88,7 +89,7 @@ def _tiles(run: Run) -> Markup:
         (str(len(run.sites)), "hospital" if len(run.sites) == 1 else "hospitals"),
         (f"{patients:,}" if patients else "", "patients trained on"),
         (rounds, "rounds"),
-        (size(moved["received"]) if moved["received"] else "", "left the hospitals, images never"),
+        (size(moved["received"]) if moved["received"] else "", "left the hospitals"),
         (duration(run.about.seconds) if run.about.seconds is not None else "", "in all"),
     ]
     shown = [tag("div", tag("b", value), tag("span", words), class_="tile") for value, words in tiles if value]

@@ -11,6 +11,8 @@ from server.reporting.wording import count, listed
 
 DENSE_FROM = 26
 MOST_DROPS_LISTED = 200
+FEW_DROPS = 12
+"""So many are shown unfolded."""
 
 
 def participation(run: Run) -> Markup | None:
@@ -25,7 +27,11 @@ def participation(run: Run) -> Markup | None:
     )
     axis = row("", timeline_axis(columns))
     grid = tag("div", *rows, axis, class_="rows dense" if dense else "rows")
-    return section("rounds", "Who took part", _lede(run), keys, grid, _drops(run), _shares(run) if dense else None)
+    length = len(columns[0])
+    binned = f"Each column is {length} rounds and shows the gravest of them." if length > 1 else None
+    note = tag("p", binned, class_="note") if binned else None
+    shares = _shares(run) if dense else None
+    return section("rounds", "Who took part", _lede(run), keys, grid, note, _drops(run), shares)
 
 
 def _share(run: Run, site: str) -> str:
@@ -51,7 +57,10 @@ def _drops(run: Run) -> Markup | None:
     if len(shown) < len(rows):
         title += f", the first {len(shown)}; all are in rounds.jsonl"
     return tag(
-        "details", tag("summary", title), table(["Round", "Hospital", "Leg", "Reason"], shown, words=4), open=True
+        "details",
+        tag("summary", title),
+        table(["Round", "Hospital", "Leg", "Reason"], shown, words=4),
+        open=len(rows) <= FEW_DROPS,
     )
 
 

@@ -23,8 +23,8 @@ def pictures(run: Run) -> Markup:
         )
     name = score_name(run.about.headline)
     lede = (
-        "Test patients of the simulated hospitals: the image, the area an expert marked, and the area the model "
-        "found. In a real hospital these pictures would never leave it."
+        "Test patients of the simulated hospitals: the image, the true labels, and what the model predicts. "
+        "Pictures of a real hospital would never leave it."
     )
     return section(
         "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")

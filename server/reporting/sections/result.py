@@ -43,13 +43,15 @@ def _lede(comparison: Comparison) -> str:
     if not gains:
         missing = "No other model was trained to compare with"
         return f"{missing}: the study asks for none, or the run ended before." if comparison.split else missing
-    better = [site for site, gain in gains.items() if gain > 0]
-    worse = sorted((site for site in gains if site not in better), key=lambda site: gains[site])
-    start = f"The federated model beats the hospital's own at {len(better)} of {count(len(gains), 'hospital')}."
-    if not worse:
+    start = (
+        f"The federated model beats the hospital's own at {len(comparison.better)} of {count(len(gains), 'hospital')}"
+    )
+    level = len(gains) - len(comparison.better) - len(comparison.worse)
+    start += f" and is level with it at {level}." if level else "."
+    if not comparison.worse:
         return start
-    named = listed([f"{site} ({difference(gains[site])})" for site in worse], most=4)
-    return f"{start} It does not at {named}."
+    named = listed([f"{site} ({difference(gains[site])})" for site in comparison.worse], most=4)
+    return f"{start} It falls behind at {named}."
 
 
 def _share(comparison: Comparison) -> Scale:
@@ -91,7 +93,9 @@ def _strips(comparison: Comparison) -> Markup:
     axis = row("", strip_axis(scale))
     name = score_name(comparison.score)
     note = f"{capital(name)}; one mark a hospital, the bold line is their mean. Hover a mark for its name."
-    return joined([tag("div", *rows, axis, class_="rows"), tag("p", note, class_="note"), _gain_strip(comparison)])
+    return joined(
+        [tag("div", *rows, axis, class_="rows strips"), tag("p", note, class_="note"), _gain_strip(comparison)]
+    )
 
 
 def _strip(comparison: Comparison, model: str, scale: Scale) -> Markup:
@@ -110,7 +114,7 @@ def _gain_strip(comparison: Comparison) -> Child:
     drawn = row(
         "Federated minus alone", strip(gains, scale, "federated", mean, tips), note=f"mean {difference(mean)}"
     )
-    return figure("What each hospital gains", tag("div", drawn, row("", strip_axis(scale)), class_="rows"))
+    return figure("What each hospital gains", tag("div", drawn, row("", strip_axis(scale)), class_="rows strips"))
 
 
 def _table(comparison: Comparison) -> Markup:
