@@ -31,7 +31,7 @@ def example(monkeypatch):
         name = path.removesuffix(".py").replace("/", ".")
         module = ModuleType(name)
         monkeypatch.setitem(sys.modules, name, module)
-        exec(compile(EXAMPLES[path], path, "exec"), vars(module))
+        exec(compile(EXAMPLES[path], f"<CONTRIBUTING.md: {path}>", "exec"), vars(module))
         return module
 
     return load
@@ -57,7 +57,7 @@ def test_every_example_is_clean_where_it_says_it_stands(tmp_path):
 def test_the_task_learns(example):
     task = example("common/tasks/smoothed.py").task(smoothing=0.0)
     cases = example("client/sources/two_groups.py").source().cases("hospital-01", 0)
-    network, batch = task.network(cases.shape), cases.batch()
+    network, batch = task.build_network(cases.shape), cases.batch()
     loss = task.loss(network, batch)
     assert loss.shape == (60,)
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
