@@ -45,8 +45,9 @@ class Scan:
         ideal *= 1 + _texture(ideal.shape, field_of_view_mm, rng)
         acquired = resample(ideal, max(round(field_of_view_mm / self.scanner.pixel_mm), 1))
         acquired *= sensitivity(self.coil, acquired.shape[0])
-        moved = motion(acquired, self.scanner.motion_mm / field_of_view_mm * acquired.shape[0], rng)
-        return resample(rician(moved, self.scanner.noise * float(self.signals[WHITE]), rng), size)
+        pixels_a_mm = acquired.shape[0] / field_of_view_mm
+        places = draw_places(acquired.shape[0], self.scanner.motion_mm * pixels_a_mm, rng)
+        return resample(rician(moved(acquired, places), self.scanner.noise * float(self.signals[WHITE]), rng), size)
 
 
 def resample(image: NDArray[np.floating], size: int) -> Image:
@@ -75,19 +76,23 @@ def sensitivity(coil: NDArray[np.float64], size: int) -> Image:
     return np.asarray(np.exp(logarithm), np.float32)
 
 
-def motion(image: Image, distance: float, rng: np.random.Generator) -> NDArray[np.complex64]:
-    """The complex image of a patient who moved while k-space was read line by line.
+def draw_places(lines: int, distance: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(lines, 2): where the head was, pixels down and right, when each line of k-space was read, lowest first.
 
-    distance: standard deviation of each move, in pixels. A shift multiplies k-space by a phase ramp, so every
-    line of the slice carries the ramp of the place the head was at when that line was read.
+    It starts at rest and moves at MOTION_EVENTS random lines, `distance` pixels in standard deviation each time.
     """
-    if distance == 0:
-        return image.astype(np.complex64)
-    lines, columns = image.shape
     events = np.sort(rng.integers(0, lines, MOTION_EVENTS))
     places = np.concatenate([np.zeros((1, 2)), rng.normal(0, distance, (MOTION_EVENTS, 2))])
-    read_order = np.fft.ifftshift(np.arange(lines))
-    down, right = places[np.searchsorted(events, read_order, side="right")].T[:, :, None]
+    return np.asarray(places[np.searchsorted(events, np.arange(lines), side="right")])
+
+
+def moved(image: Image, places: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """The complex image when the head was at `places`, see `draw_places`, while k-space was read line by line.
+
+    A shift multiplies k-space by a phase ramp; each line carries the ramp of its own moment.
+    """
+    lines, columns = image.shape
+    down, right = np.fft.ifftshift(places, axes=0).T[:, :, None]
     cycles = down * np.fft.fftfreq(lines)[:, None] + right * np.fft.fftfreq(columns)
     return np.fft.ifft2(np.fft.fft2(image) * np.exp(-2j * np.pi * cycles)).astype(np.complex64)
 
