@@ -9,6 +9,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
+NODE_ERROR = 9002
+"""Error code of a hospital whose app raised; the reason is an incident's number, never an exception's text."""
 
 
 def to_bytes(message: Message) -> bytes:
@@ -31,7 +33,18 @@ def engine_error(reason: str, reply_to: Message) -> Message:
     return Message(Error(ENGINE_ERROR, reason), reply_to=reply_to)
 
 
+def node_error(reason: str, reply_to: Message) -> Message:
+    """The reply a hospital's node makes where its app could not."""
+    return Message(Error(NODE_ERROR, reason), reply_to=reply_to)
+
+
 def identify(run_id: int, node_id: int) -> None:
     """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
     TaskIdentity.run_id = TaskIdentity.task_id = run_id
     TaskIdentity.node_id = node_id
+
+
+def name_message(message: Message, run_id: int, message_id: str) -> None:
+    """Give an outgoing message its run and its own name, as Flower's own grids do when they push it."""
+    message.metadata.__dict__["_run_id"] = run_id
+    message.metadata.__dict__["_message_id"] = message_id

@@ -39,7 +39,7 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
     }
     ENGINES.build(Entry(study.engine)).run(
         server_app=server_app,
-        client_app_reference=CLIENT_APP,
+        client_app=CLIENT_APP,
         sites=sites,
         run_config=config,
         folder=folder,

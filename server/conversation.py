@@ -13,7 +13,7 @@ from common.errors import WireError
 from common.exchange import Payload
 from common.order import LEGS
 from common.wire import from_records, to_records
-from common.wire_bytes import ENGINE_ERROR, size_of
+from common.wire_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
@@ -94,7 +94,7 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "incident" in payload.words:
-            return Heard(node, None, _incident_reason(payload), seconds, size)
+            return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)
 
 
@@ -114,10 +114,11 @@ def _error_reason(reply: Message) -> str:
     """Only our own engine's words are repeated: another's text could be an exception's, which is patient data."""
     if reply.error.code == ENGINE_ERROR:
         return str(reply.error.reason)[:200]
+    if reply.error.code == NODE_ERROR:
+        return _incident_reason(str(reply.error.reason).removeprefix("incident "))
     return _FLOWER_ERRORS.get(reply.error.code, f"Flower reported error {reply.error.code}")
 
 
-def _incident_reason(payload: Payload) -> str:
-    number = str(payload.words["incident"])
+def _incident_reason(number: str) -> str:
     known = number if len(number) == 8 and number.isalnum() else "with an invalid number"
     return f"incident {known}; the hospital's own log says what happened"

@@ -1,0 +1,54 @@
+"""One hospital's Flower node, whatever carries its messages: bytes in, bytes out, and no error's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from client import incidents
+from common.errors import EngineError
+from common.wire_bytes import from_bytes, identify, node_error, to_bytes
+
+Config = Mapping[str, str | int | float | bool]
+
+
+@dataclass
+class Node:
+    """A ClientApp with the context it keeps between messages. config: the node's own, with its private "folder"."""
+
+    app: ClientApp
+    node_id: int
+    run_id: int
+    config: Config
+    context: Context = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.context = Context(self.run_id, self.node_id, dict(self.config), RecordDict(), {})
+
+    def answer(self, request: bytes) -> bytes:
+        """The serialised reply to a serialised request."""
+        message = from_bytes(request)
+        identify(self.run_id, self.node_id)
+        return to_bytes(self._reply(message))
+
+    def _reply(self, message: Message) -> Message:
+        try:
+            return self.app(message, self.context)
+        except Exception as error:  # noqa: BLE001 - an app that is not ours may raise anything, and it is patient data
+            folder = self.config.get("folder")
+            number = incidents.report(error, Path(str(folder)) if folder else None)
+            return node_error(f"incident {number}", message)
+
+
+def load_app(reference: str) -> ClientApp:
+    """The ClientApp that `module:attribute` names. Raises EngineError where there is none."""
+    module, _, attribute = reference.partition(":")
+    app = getattr(import_module(module), attribute, None)
+    if not isinstance(app, ClientApp):
+        raise EngineError(f"{reference} is not a ClientApp; a reference reads 'client.app:app'.")
+    return app

@@ -1,0 +1,110 @@
+"""One hospital as a process of its own: a warm ClientApp behind gRPC on loopback."""
+
+from __future__ import annotations
+
+import ctypes
+import hmac
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+
+import grpc
+
+from client.node import Config, Node, load_app
+
+METHOD = "/wardround.Hospital/Visit"
+TOKEN_HEADER = "wardround-token"
+LARGEST_MESSAGE_BYTES = 1 << 30
+GRPC_OPTIONS = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+)
+PR_SET_PDEATHSIG = 1
+LOG = logging.getLogger("wardround.hospital")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a hospital's process is told when it starts. token: known only to the engine that started it."""
+
+    app: str
+    node_id: int
+    run_id: int
+    config: Config
+    folder: str
+    search_path: tuple[str, ...]
+    token: str = field(repr=False)
+
+
+def main(start: Start, pipe: Connection) -> None:
+    """Serve until ended. Sends the port through `pipe` once it listens."""
+    _live_no_longer_than_the_engine()
+    _keep_output(Path(start.folder))
+    sys.path[:0] = [path for path in start.search_path if path not in sys.path]
+    node = Node(load_app(start.app), start.node_id, start.run_id, {**start.config, "folder": start.folder})
+    server = grpc.server(ThreadPoolExecutor(max_workers=1), options=GRPC_OPTIONS)
+    server.add_generic_rpc_handlers((_Visits(node, start.token),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    pipe.send(port)
+    pipe.close()
+    server.wait_for_termination()
+
+
+class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """The one method of a hospital: a message in, a message out."""
+
+    def __init__(self, node: Node, token: str) -> None:
+        self._node, self._token = node, token
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """The handler, for our method only."""
+        return grpc.unary_unary_rpc_method_handler(self._visit) if details.method == METHOD else None
+
+    def _visit(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer, or refuse in words that tell nothing: gRPC would send an exception's text to the other side."""
+        given = dict(context.invocation_metadata()).get(TOKEN_HEADER, "")
+        if not hmac.compare_digest(str(given).encode(), self._token.encode()):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "not for you")
+        try:
+            return self._node.answer(request)
+        except Exception:
+            LOG.exception("a request could not be answered")
+        context.abort(grpc.StatusCode.INTERNAL, "the hospital's own log says what happened")
+        raise AssertionError
+
+
+def _live_no_longer_than_the_engine() -> None:
+    """End with the engine, also when it is killed; leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _keep_output(folder: Path) -> None:
+    """All this process prints goes to the hospital's own log."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = os.open(folder / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

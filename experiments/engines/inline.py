@@ -1,0 +1,63 @@
+"""All hospitals in this process, one after the other: for a debugger, and for benchmarks of learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from flwr.serverapp import ServerApp
+
+from client.node import Node, load_app
+from common.cases import SiteId
+from experiments.engine import Engine, RunConfig, quieten
+from experiments.engines._local_grid import Poll
+from experiments.engines._local_run import LocalRun
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A hospital works when its reply is asked for. One that hangs, hangs the run: there is nothing between."""
+
+    def run(
+        self,
+        *,
+        server_app: ServerApp,
+        client_app: str,
+        sites: Sequence[SiteId],
+        run_config: RunConfig,
+        folder: Path,
+        record_traffic: bool = False,
+    ) -> None:
+        """Run in this process, on one thread."""
+        quieten()
+        threads = torch.get_num_threads()
+        local = LocalRun.new("inline", sites, folder, record_traffic, at_once=1)
+        app = load_app(client_app)
+        nodes = {
+            local.node_id(index): Node(
+                app,
+                local.node_id(index),
+                local.run_id,
+                {**local.config(index), "folder": str(local.folder_of(index))},
+            )
+            for index in range(len(sites))
+        }
+        try:
+            local.serve(server_app, _Calls(nodes), run_config)
+        finally:
+            torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Carries a request by calling the node."""
+
+    nodes: dict[int, Node]
+
+    def send(self, node_id: int, request: bytes) -> Poll:
+        return lambda: self.nodes[node_id].answer(request)
+
+
+engine: type[Engine] = Inline

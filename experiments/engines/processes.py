@@ -1,0 +1,213 @@
+"""One real, warm process a hospital, started once, talking gRPC on loopback: the default."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+from typing import Any
+
+import grpc
+from flwr.serverapp import ServerApp
+
+from client import process
+from common.cases import SiteId
+from common.errors import EngineError
+from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._local_grid import Poll, Unreachable
+from experiments.engines._local_run import LocalRun
+
+PRELOADED = ["torch", "grpc", "client.app", "client.process"]
+"""Imported once in the fork server, so that many hospitals cost one import; none of it starts a thread."""
+SLOT_LEASE_S = 20.0
+"""A request older than this no longer counts as busy, so that hospitals that hang cannot starve the others."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """at_once: hospitals that work at the same time; 0: as many as there are cores."""
+
+    at_once: int = 0
+    start_timeout_s: float = 120.0
+
+    def run(
+        self,
+        *,
+        server_app: ServerApp,
+        client_app: str,
+        sites: Sequence[SiteId],
+        run_config: RunConfig,
+        folder: Path,
+        record_traffic: bool = False,
+    ) -> None:
+        """Start one process a hospital, run, and end them all."""
+        quieten()
+        at_once = self.at_once or usable_cores()
+        local = LocalRun.new("processes", sites, folder, record_traffic, at_once)
+        with _hospitals(local, client_app, self.start_timeout_s) as hospitals:
+            local.serve(server_app, _Visits(hospitals, at_once), run_config)
+
+
+@dataclass
+class _Hospital:
+    """A process, and the channel to it once it listens."""
+
+    process: BaseProcess
+    pipe: Connection
+    token: str
+    channel: grpc.Channel | None = None
+    visit: Any = None
+
+    def connect(self, deadline: float) -> None:
+        """Wait for the port. A process that does not come up is left out; the first leg will name it."""
+        try:
+            if not self.pipe.poll(max(0.0, deadline - monotonic())):
+                return
+            port = int(self.pipe.recv())
+        except (EOFError, OSError):
+            return
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=process.GRPC_OPTIONS)
+        self.visit = self.channel.unary_unary(process.METHOD)
+
+    def fate(self) -> str:
+        """Why it does not answer, in words."""
+        self.process.join(1.0)
+        code = self.process.exitcode
+        if code is None:
+            return "its process could not be reached"
+        if code < 0:
+            return f"its process ended (signal {-code}, {signal.Signals(-code).name})"
+        return f"its process ended (exit status {code})"
+
+
+@contextmanager
+def _hospitals(local: LocalRun, client_app: str, start_timeout_s: float) -> Iterator[dict[int, _Hospital]]:
+    context = _context()
+    started: dict[int, _Hospital] = {}
+    try:
+        for index in range(len(local.sites)):
+            started[local.node_id(index)] = _start(context, local, index, client_app)
+        deadline = monotonic() + start_timeout_s
+        for hospital in started.values():
+            hospital.connect(deadline)
+        if all(hospital.channel is None for hospital in started.values()):
+            raise EngineError(f"no hospital's process came up; the logs in {local.folder / 'hospitals'} say why.")
+        yield started
+    finally:
+        _end(list(started.values()))
+
+
+def _context() -> Any:
+    """Fork server where there is one: children fork from a clean process that has imported everything."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _start(context: Any, local: LocalRun, index: int, client_app: str) -> _Hospital:
+    ours, theirs = context.Pipe(duplex=False)
+    token = token_hex(32)
+    start = process.Start(
+        client_app,
+        local.node_id(index),
+        local.run_id,
+        local.config(index),
+        str(local.folder_of(index)),
+        tuple(sys.path),
+        token,
+    )
+    child = context.Process(target=process.main, args=(start, theirs), name=local.sites[index], daemon=True)
+    child.start()
+    theirs.close()
+    return _Hospital(child, ours, token)
+
+
+def _end(hospitals: list[_Hospital]) -> None:
+    """Ask, then force; a stopped process does not hear the first."""
+    for hospital in hospitals:
+        if hospital.channel is not None:
+            hospital.channel.close()
+        hospital.process.terminate()
+    deadline = monotonic() + 2.0
+    for hospital in hospitals:
+        hospital.process.join(max(0.0, deadline - monotonic()))
+        if hospital.process.is_alive():
+            hospital.process.kill()
+            hospital.process.join(5.0)
+        hospital.pipe.close()
+
+
+@dataclass
+class _Visit:
+    """One request on its way. call is None while it waits for a free core."""
+
+    hospital: _Hospital
+    request: bytes
+    call: Any = None
+    since: float = 0.0
+
+    def begin(self) -> None:
+        """Send it. There is no deadline here: whoever asks for the reply has one, and late replies free the node."""
+        metadata = ((process.TOKEN_HEADER, self.hospital.token),)
+        self.since = monotonic()
+        self.call = self.hospital.visit.future(self.request, metadata=metadata, wait_for_ready=False)
+
+    def holds_a_core(self) -> bool:
+        """Whether it counts as busy."""
+        return self.call is not None and not self.call.done() and monotonic() - self.since < SLOT_LEASE_S
+
+
+@dataclass
+class _Visits:
+    """Carries requests by gRPC, as many at a time as there are cores."""
+
+    hospitals: dict[int, _Hospital]
+    at_once: int
+    _waiting: deque[_Visit] = field(default_factory=deque)
+    _begun: list[_Visit] = field(default_factory=list)
+
+    def send(self, node_id: int, request: bytes) -> Poll:
+        visit = _Visit(self.hospitals[node_id], request)
+        if visit.hospital.visit is not None:
+            self._waiting.append(visit)
+            self._begin_some()
+        return lambda: self._poll(visit)
+
+    def _begin_some(self) -> None:
+        self._begun = [visit for visit in self._begun if visit.holds_a_core()]
+        while self._waiting and len(self._begun) < self.at_once:
+            visit = self._waiting.popleft()
+            visit.begin()
+            self._begun.append(visit)
+
+    def _poll(self, visit: _Visit) -> bytes | None:
+        self._begin_some()
+        if visit.hospital.visit is None:
+            raise Unreachable(visit.hospital.fate())
+        if visit.call is None or not visit.call.done():
+            return None
+        try:
+            return bytes(visit.call.result())
+        except grpc.RpcError as error:
+            raise Unreachable(self._reason(visit, error)) from None
+        finally:
+            self._begin_some()
+
+    def _reason(self, visit: _Visit, error: grpc.RpcError) -> str:
+        if error.code() == grpc.StatusCode.UNAVAILABLE:
+            return visit.hospital.fate()
+        return f"its process refused the request ({error.code().name})"
+
+
+engine: type[Engine] = Processes
