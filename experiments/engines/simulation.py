@@ -1,0 +1,104 @@
+"""Flower's simulation runtime on Ray: hundreds of hospitals, and many machines."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from client.node import load_app
+from common.cases import SiteId
+from common.errors import EngineError, StudyError, WardroundError
+from experiments.engine import Engine, RunConfig, quieten, usable_cores
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """cores_a_hospital: of Ray's actors. address: of a Ray cluster to join; "": a cluster of this machine's own."""
+
+    cores_a_hospital: float = 1.0
+    address: str = ""
+
+    def run(
+        self,
+        *,
+        server_app: ServerApp,
+        client_app: str,
+        sites: Sequence[SiteId],
+        run_config: RunConfig,
+        folder: Path,
+        record_traffic: bool = False,
+    ) -> None:
+        """Run on Ray. Hospitals share its actors, and write incidents to their process' log, not to a folder."""
+        if find_spec("ray") is None:
+            raise EngineError("the simulation engine needs Ray: pip install 'wardround[simulation]'.")
+        if record_traffic:
+            raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'simulation'.")
+        quieten()
+        outcome = _Outcome()
+        self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
+        outcome.settle()
+
+    def _simulate(self, server_app: ServerApp, client_app: str, hospitals: int) -> None:
+        from flwr.simulation import run_simulation
+
+        logging.getLogger("flwr").setLevel(logging.ERROR)
+        resources = {"num_cpus": self.cores_a_hospital, "num_gpus": 0.0}
+        start = {"address": self.address} if self.address else {"num_cpus": usable_cores(), "include_dashboard": False}
+        backend = {"client_resources": resources, "init_args": {**start, "log_to_driver": False}}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                run_simulation(server_app, load_app(client_app), hospitals, "ray", backend)
+        except RuntimeError as error:
+            raise EngineError(f"Flower's simulation runtime stopped: {error}") from error
+        finally:
+            _end_ray()
+
+
+class _Outcome:
+    """How the ServerApp ended: Flower runs it in a thread, and its errors arrive changed."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.finished = False
+
+    def settle(self) -> None:
+        """Raise what the ServerApp raised, or say that it never ended."""
+        if self.error is not None:
+            raise self.error
+        if not self.finished:
+            raise EngineError("Flower's simulation runtime ended before the run did.")
+
+
+def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome) -> ServerApp:
+    """The same ServerApp, told its configuration: the runtime has no way to pass one."""
+    configured = ServerApp()
+    main: Callable[[Grid, Context], None]
+
+    @configured.main()
+    def main(grid: Grid, context: Context) -> None:
+        context.run_config = dict(run_config)
+        try:
+            server_app(grid, context)
+            outcome.finished = True
+        except WardroundError as error:
+            outcome.error = error
+
+    return configured
+
+
+def _end_ray() -> None:
+    import ray
+
+    if ray.is_initialized():
+        ray.shutdown()
+
+
+engine: type[Engine] = Simulation
