@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+LARGEST = 1e100
+"""Past it a difference or a sum could overflow."""
+
 
 def number(value: object) -> float | None:
-    """A finite number; None for anything else, null (an undefined score) included."""
+    """A number up to LARGEST; None for anything else, null (an undefined score), NaN and infinity included."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         as_float = float(value)
     except OverflowError:
         return None
-    return as_float if math.isfinite(as_float) else None
+    return as_float if abs(as_float) <= LARGEST else None
 
 
 def count(value: object) -> int:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SMALLEST_RANGE = 1e-30
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -25,12 +27,15 @@ def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> tuple[
     """Round numbers within [low, high], at most `most` + 1, in steps of 1, 2 or 5 times a power of ten."""
     if not high > low:
         return (low,)
+    step = max(_step(low, high, most), 1.0) if whole else _step(low, high, most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(float(f"{k * step:.12g}") for k in range(first, last + 1))
+
+
+def _step(low: float, high: float, most: int) -> float:
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999999)
-    step = max(step, 1.0) if whole else step
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return tuple(round(k * step, 12) for k in range(first, last + 1))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999999)
 
 
 def extent(values: Iterable[float]) -> tuple[float, float]:
@@ -41,10 +46,9 @@ def extent(values: Iterable[float]) -> tuple[float, float]:
     low, high = min(found), max(found)
     if 0 <= low <= 0.4 * high:
         low = 0.0
-    if high == low:
+    if high - low <= max(1e-9 * abs(high), SMALLEST_RANGE):
         low, high = low - max(abs(low), 1.0) * 0.1, high + max(abs(high), 1.0) * 0.1
-    marks = ticks(low, high)
-    step = marks[1] - marks[0] if len(marks) > 1 else high - low
+    step = _step(low, high, 5)
     bottom, top = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return bottom, 1.0 if high <= 1 < top else top
 

@@ -41,8 +41,8 @@ UPDATE_READERS = {
 CAVEAT = {
     "each": "An update is computed from patients' data, and images have been rebuilt from such updates in published "
     "attacks. Where single updates are readable, trust in the coordinator is part of the protection.",
-    "sum": "A sum hides a single hospital among the others, less well where few take part, and it still says something "
-    "about all of them together.",
+    "sum": "A sum hides a single hospital among the others, less well where few take part, and it still says "
+    "something about all of them together.",
 }
 UNKNOWN_READER = "The run does not say who could read it: take it that the coordinator could."
 
