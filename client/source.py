@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from common.cases import Cases, SiteId
 
@@ -14,8 +14,10 @@ class Source(Protocol):
     which folder was looked in and how to get the data.
     """
 
-    has_sites: ClassVar[bool]
-    """Whether the data says which hospital a case is from; if not, a study needs a `[partition]`."""
+    @property
+    def has_sites(self) -> bool:
+        """Whether the data says which hospital a case is from; if not, a study needs a `[partition]`."""
+        ...
 
     def sites(self) -> tuple[SiteId, ...]:
         """Names of the hospitals, sorted; () where `has_sites` is False. Reads no pixel."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from flwr.app import Context
+from flwr.app import ConfigRecordValues, Context
+from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
 from client.node import load_app
@@ -49,9 +50,10 @@ class Simulation:
         from flwr.simulation import run_simulation
 
         logging.getLogger("flwr").setLevel(logging.ERROR)
-        resources = {"num_cpus": self.cores_a_hospital, "num_gpus": 0.0}
-        start = {"address": self.address} if self.address else {"num_cpus": usable_cores(), "include_dashboard": False}
-        backend = {"client_resources": resources, "init_args": {**start, "log_to_driver": False}}
+        backend: BackendConfig = {
+            "client_resources": {"num_cpus": self.cores_a_hospital, "num_gpus": 0.0},
+            "init_args": {"log_to_driver": False, **self._cluster()},
+        }
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -60,6 +62,11 @@ class Simulation:
             raise EngineError(f"Flower's simulation runtime stopped: {error}") from error
         finally:
             _end_ray()
+
+    def _cluster(self) -> dict[str, ConfigRecordValues]:
+        if self.address:
+            return {"address": self.address}
+        return {"num_cpus": usable_cores(), "include_dashboard": False}
 
 
 class _Outcome:
@@ -80,7 +87,6 @@ class _Outcome:
 def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
-    main: Callable[[Grid, Context], None]
 
     @configured.main()
     def main(grid: Grid, context: Context) -> None:

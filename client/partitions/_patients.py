@@ -1,0 +1,58 @@
+"""What every partition works on: patients, in an order of their own, with one label each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.cases import Cases
+from common.errors import StudyError
+
+MASK_TERCILES = 3
+
+
+@dataclass(frozen=True)
+class Patients:
+    """names: (P,) sorted. labels: (P,) whole numbers. of_case: (N,) the patient's index of every case."""
+
+    names: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    of_case: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def patients_of(cases: Cases, hospitals: int) -> Patients:
+    """The patients of `cases`. Raises StudyError where there are fewer than hospitals.
+
+    A patient's label is the commonest of its cases', the lower one where two are as common. Where a case is a
+    mask, it is the tercile of the patient's share of foreground among all patients: little, some, much.
+    """
+    names, of_case = np.unique(cases.patients, return_inverse=True)
+    if len(names) < hospitals:
+        raise StudyError(f"{len(names)} patients cannot be divided between {hospitals} hospitals.")
+    return Patients(names, _labels(cases, of_case, len(names)), of_case.astype(np.int64))
+
+
+def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.int64]:
+    if cases.targets.ndim == 1:
+        votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
+        np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
+        return votes.argmax(axis=1)
+    share = (cases.targets > 0).reshape(len(cases), -1).mean(axis=1)
+    mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
+    ranks = mean.argsort(kind="stable").argsort(kind="stable")
+    return (ranks * MASK_TERCILES // count).astype(np.int64)
+
+
+def spread(assigned: NDArray[np.int64], hospitals: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The same assignment of patients, but every empty hospital is given one patient of the then largest."""
+    filled = assigned.copy()
+    for hospital in range(hospitals):
+        sizes = np.bincount(filled, minlength=hospitals)
+        if sizes[hospital] == 0:
+            filled[rng.choice(np.flatnonzero(filled == sizes.argmax()))] = hospital
+    return filled

@@ -1,0 +1,23 @@
+"""Where a source's folder is, and what to say when it is not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from common.errors import SourceError
+
+
+def existing(folder: str, default: str, remedy: str) -> Path:
+    """The folder as given, or `default` under WARDROUND_DATA ("data" if not set). SourceError says the remedy."""
+    path = Path(folder) if folder else Path(os.environ.get("WARDROUND_DATA", "data")) / default
+    if not path.is_dir():
+        raise SourceError(f"there is no folder {path}. {remedy}")
+    return path
+
+
+def needed(path: Path, remedy: str) -> Path:
+    """The file, if it exists. Raises SourceError with the remedy."""
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}. {remedy}")
+    return path

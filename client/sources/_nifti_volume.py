@@ -1,0 +1,59 @@
+"""A NIfTI image and its labels as arrays in one orientation (RAS), checked against each other."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from common.errors import SourceError
+
+AFFINE_TOLERANCE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """image: (X, Y, Z) float32; labels: the same shape, uint8; axes towards right, front and top. spacing_mm: 3."""
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    spacing_mm: tuple[float, float, float]
+
+
+def read_volume(image_path: Path, labels_path: Path, classes: int) -> Volume:
+    """Read and check. Raises SourceError that names the failed check, never a value of the image."""
+    image, labels = _canonical(image_path), _canonical(labels_path)
+    if image.shape != labels.shape or len(image.shape) != 3:
+        raise SourceError(f"the image is {image.shape} and its labels are {labels.shape}")
+    if not np.allclose(image.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
+        raise SourceError("the image and its labels lie in different places (their affines differ)")
+    intensities, classes_found = _values(image), _values(labels)
+    if not np.isfinite(intensities).all():
+        raise SourceError("the image holds values that are not finite")
+    whole = np.rint(classes_found)
+    if np.abs(classes_found - whole).max(initial=0) > 0 or whole.min() < 0 or whole.max() >= classes:
+        raise SourceError(f"labels must be whole numbers from 0 to {classes - 1}")
+    x, y, z = map(float, np.linalg.norm(image.affine[:3, :3], axis=0))
+    return Volume(intensities.astype(np.float32), whole.astype(np.uint8), (x, y, z))
+
+
+def _canonical(path: Path) -> Any:
+    if not path.is_file():
+        raise SourceError(f"there is no {path.parent.name}/{path.name}")
+    try:
+        return nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
+    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        raise SourceError(f"{path.parent.name}/{path.name} is not a readable NIfTI file") from error
+
+
+def _values(image: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(image.dataobj, dtype=np.float64)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SourceError("a file ends before its header says so") from error

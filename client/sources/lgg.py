@@ -1,0 +1,124 @@
+"""Low-grade glioma on FLAIR slices, 110 patients of five institutions, with outlined abnormality."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.source import Source
+from client.sources._folders import existing, needed
+from common.cases import Cases, Quarantined, SiteId
+from common.checks import one_of, positive
+from common.errors import SourceError, StudyError
+
+REMEDY = (
+    "It needs patients.csv (patient, institution) and patients_flair128/*.npz (flair and mask, slices of 128 x 128); "
+    "name its folder with --set source.folder=..."
+)
+SIDE = 128
+SMALLEST_HOSPITAL = 3
+
+
+@dataclass(frozen=True)
+class Lgg:
+    """Slices of (1, size, size), each patient's intensities scaled to mean 0 and deviation 1 inside the head.
+
+    slices: "tumour" keeps those with abnormality and as many evenly spaced others, "all" keeps every one.
+    size: 128 or a divisor of it; smaller by mean of pixels, masks by majority. Institutions with fewer than
+    three patients cannot be divided into training and test and are left out (EZ, with one).
+    """
+
+    folder: str = ""
+    size: int = 64
+    slices: str = "tumour"
+    has_sites: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        positive("source 'lgg'", size=self.size)
+        one_of("source 'lgg'", ("tumour", "all"), slices=self.slices)
+        if SIDE % self.size:
+            raise StudyError(f"source 'lgg'.size must divide {SIDE}; it is {self.size}.")
+
+    def sites(self) -> tuple[SiteId, ...]:
+        """Institutions with enough patients, sorted."""
+        patients = list(self._table().values())
+        return tuple(sorted({name for name in patients if patients.count(name) >= SMALLEST_HOSPITAL}))
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        """All chosen slices of one institution. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
+        folder = existing(self.folder, "lgg-mri-5site", REMEDY)
+        images, masks, names, quarantined = [], [], [], []
+        for patient in sorted(name for name, institution in self._table().items() if institution == site):
+            try:
+                flair, mask = _read(folder, patient)
+            except SourceError as error:
+                quarantined.append(Quarantined(patient, str(error)))
+                continue
+            kept = self._chosen(mask)
+            images.append(_shrunk(_scaled(flair)[kept], self.size))
+            masks.append(_shrunk(mask[kept].astype(np.float32), self.size) >= 0.5)
+            names += [patient] * len(kept)
+        if not images:
+            raise SourceError(f"{folder} holds no usable patient of {site!r}. {REMEDY}")
+        return Cases(
+            np.concatenate(images)[:, None].astype(np.float32),
+            np.concatenate(masks).astype(np.uint8),
+            np.array(names),
+            ("healthy", "abnormal"),
+            quarantined=tuple(quarantined),
+        )
+
+    def _table(self) -> dict[str, str]:
+        path = needed(existing(self.folder, "lgg-mri-5site", REMEDY) / "patients.csv", REMEDY)
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        if not rows or not {"patient", "institution"} <= rows[0].keys():
+            raise SourceError(f"{path} must have the columns patient and institution.")
+        return {row["patient"]: row["institution"] for row in rows}
+
+    def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        if self.slices == "all":
+            return np.arange(len(mask))
+        ill = mask.any(axis=(1, 2))
+        others = np.flatnonzero(~ill)
+        count = min(len(others), max(1, int(ill.sum())))
+        spaced = others[np.linspace(0, len(others) - 1, count).round().astype(int)] if len(others) else others
+        return np.sort(np.concatenate([np.flatnonzero(ill), spaced]))
+
+
+def _read(folder: Path, patient: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    found = sorted((folder / "patients_flair128").glob(f"{patient}*.npz"))
+    if len(found) != 1:
+        raise SourceError(f"{len(found)} files of the patient instead of one")
+    try:
+        with np.load(found[0], allow_pickle=False) as file:
+            flair, mask = file["flair"], file["mask"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise SourceError("the file cannot be read") from error
+    if flair.shape != mask.shape or flair.shape[1:] != (SIDE, SIDE) or mask.dtype != np.bool_:
+        raise SourceError(f"flair is {flair.shape} and mask {mask.shape}")
+    return flair, mask
+
+
+def _scaled(flair: NDArray[np.uint8]) -> NDArray[np.float32]:
+    head = flair[flair > 0]
+    if head.size == 0:
+        return flair.astype(np.float32)
+    scaled = (flair.astype(np.float32) - head.mean()) / max(float(head.std()), 1.0)
+    return np.asarray(scaled, dtype=np.float32)
+
+
+def _shrunk(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """(N, size, size): means of blocks of pixels."""
+    step = SIDE // size
+    blocks = images.reshape(len(images), size, step, size, step)
+    return np.asarray(blocks.mean(axis=(2, 4)), dtype=np.float32)
+
+
+source: type[Source] = Lgg

@@ -1,0 +1,91 @@
+"""Image sets in the MedMNIST layout: one .npz with images and labels for train, val and test."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.source import Source
+from client.sources._folders import existing
+from common.cases import Cases, SiteId
+from common.errors import SourceError
+from common.spelling import unknown
+
+REMEDY = "Put one .npz of medmnist.com there, or name its folder with --set source.folder=..."
+PARTS = {"train": "train", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class MedMnist:
+    """`file` in `folder`; if not given, the only .npz there. Every image is a patient of its own.
+
+    classes: their names; numbered where not given. Images are (C, H, W) in [0, 1], grey or colour.
+    """
+
+    folder: str = ""
+    file: str = ""
+    classes: tuple[str, ...] = ()
+    has_sites: ClassVar[bool] = False
+
+    def sites(self) -> tuple[SiteId, ...]:
+        """None: a study divides it."""
+        return ()
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        """All images, in the order train, validation, test. inputs: (N, C, H, W); targets: (N,)."""
+        arrays = _load(_only_file(existing(self.folder, "medmnist", REMEDY), self.file))
+        images = np.concatenate([_channels_first(arrays[f"{part}_images"], part) for part in PARTS])
+        labels = [_labels(arrays[f"{part}_labels"], len(arrays[f"{part}_images"]), part) for part in PARTS]
+        split = np.concatenate([np.full(len(of), PARTS[part]) for part, of in zip(PARTS, labels, strict=True)])
+        targets = np.concatenate(labels)
+        names = np.array([f"{part}-{i:06d}" for part, of in zip(PARTS, labels, strict=True) for i in range(len(of))])
+        return Cases(images, targets, names, self._classes(int(targets.max()) + 1), split)
+
+    def _classes(self, count: int) -> tuple[str, ...]:
+        if self.classes and len(self.classes) < count:
+            raise SourceError(f"the labels go up to {count - 1}, and {len(self.classes)} classes are named.")
+        return self.classes or tuple(f"class {index}" for index in range(max(count, 2)))
+
+
+def _only_file(folder: Path, name: str) -> Path:
+    found = {path.name: path for path in sorted(folder.glob("*.npz"))}
+    if name and name not in found:
+        raise unknown(f"file in {folder}", name, found)
+    if not name and len(found) != 1:
+        raise SourceError(f"{folder} holds {len(found)} .npz files; name one with --set source.file=... {REMEDY}")
+    return found[name] if name else next(iter(found.values()))
+
+
+def _load(path: Path) -> Mapping[str, NDArray[np.uint8]]:
+    """All six arrays; nothing in the file is ever unpickled."""
+    wanted = [f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in wanted if name not in file]
+            if missing:
+                raise SourceError(f"{path} lacks {', '.join(missing)}: it is not in the MedMNIST layout.")
+            return {name: file[name] for name in wanted}
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise SourceError(f"{path} is not a readable .npz file.") from error
+
+
+def _channels_first(images: NDArray[np.uint8], part: str) -> NDArray[np.float32]:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise SourceError(f"{part}_images must be (N, H, W) or (N, H, W, C) of uint8; they are {images.shape}.")
+    stacked = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    return np.ascontiguousarray(stacked, dtype=np.float32) / np.float32(255)
+
+
+def _labels(labels: NDArray[np.uint8], count: int, part: str) -> NDArray[np.int64]:
+    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
+        raise SourceError(f"{part}_labels must hold one whole number an image; it is {labels.shape} for {count}.")
+    return labels.reshape(count).astype(np.int64)
+
+
+source: type[Source] = MedMnist

@@ -1,0 +1,83 @@
+"""MNIST from its four idx files, gzipped or not, with its own test set."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.source import Source
+from client.sources._folders import existing
+from common.cases import Cases, SiteId
+from common.errors import SourceError
+
+REMEDY = (
+    "It needs train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
+    "each plain or with .gz; name their folder with --set source.folder=..."
+)
+UNSIGNED_BYTE = 0x08
+LARGEST_FILE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Mnist:
+    """Digits as (1, 28, 28) images in [0, 1]. Every image is a patient of its own."""
+
+    folder: str = ""
+    has_sites: ClassVar[bool] = False
+
+    def sites(self) -> tuple[SiteId, ...]:
+        """None: a study divides it."""
+        return ()
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        """All images, training before test. inputs: (N, 1, 28, 28); targets: (N,)."""
+        folder = existing(self.folder, "mnist", REMEDY)
+        images = np.concatenate([read_idx(folder, f"{part}-images-idx3-ubyte", 3) for part in ("train", "t10k")])
+        labels = [read_idx(folder, f"{part}-labels-idx1-ubyte", 1) for part in ("train", "t10k")]
+        if len(images) != sum(map(len, labels)):
+            raise SourceError(f"{folder} holds {len(images)} images and {sum(map(len, labels))} labels.")
+        names = [
+            f"{part}-{i:05d}" for part, of in zip(("train", "test"), labels, strict=True) for i in range(len(of))
+        ]
+        return Cases(
+            (images[:, None] / np.float32(255)).astype(np.float32),
+            np.concatenate(labels).astype(np.int64),
+            np.array(names),
+            tuple(map(str, range(10))),
+            np.array([name.partition("-")[0] for name in names]),
+        )
+
+
+def read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
+    """The array of an idx file. Raises SourceError where it is absent, truncated, or not what its name says."""
+    data = _bytes(folder, name)
+    if len(data) < 4 + 4 * dimensions or data[:4] != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
+        raise SourceError(f"{folder / name} is not an idx file of unsigned bytes in {dimensions} dimensions.")
+    shape = struct.unpack(f">{dimensions}I", data[4 : 4 + 4 * dimensions])
+    body = data[4 + 4 * dimensions :]
+    if len(body) != prod(shape):
+        raise SourceError(f"{folder / name} says {shape} and holds {len(body)} bytes.")
+    return np.frombuffer(body, dtype=np.uint8).reshape(shape)
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    plain, packed = folder / name, folder / f"{name}.gz"
+    if plain.is_file():
+        return plain.read_bytes()
+    if not packed.is_file():
+        raise SourceError(f"there is no {plain}, nor {packed.name}. {REMEDY}")
+    try:
+        with gzip.open(packed) as file:
+            return file.read(LARGEST_FILE_BYTES)
+    except (OSError, EOFError) as error:
+        raise SourceError(f"{packed} is not a whole gzip file.") from error
+
+
+source: type[Source] = Mnist

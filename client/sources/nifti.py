@@ -1,0 +1,137 @@
+"""Folders of NIfTI volumes with labels, and a table that says which hospital each patient is from."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.source import Source
+from client.sources._folders import existing, needed
+from client.sources._nifti_volume import Volume, read_volume
+from common.cases import Cases, Quarantined, SiteId
+from common.checks import between, positive
+from common.errors import SourceError
+
+REMEDY = (
+    "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
+)
+ENDINGS = (".nii.gz", ".nii")
+T = TypeVar("T", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Nifti:
+    """`images/` and `labels/` with files of the same names, as 2D slices. A patient is a file's name.
+
+    table: a CSV file in the folder with the columns patient and site; without it a study divides the patients.
+    axis: 0, 1 or 2, across which slices are cut, after turning to RAS; 2 gives axial slices. size: slices are
+    cropped or filled around their centre to size x size. slices_per_patient: evenly spaced among those with a
+    label; 0 keeps every slice. Intensities are scaled to mean 0 and deviation 1 of each volume.
+    """
+
+    folder: str = ""
+    table: str = ""
+    classes: tuple[str, ...] = ("background", "anterior", "posterior")
+    axis: int = 2
+    size: int = 64
+    slices_per_patient: int = 8
+
+    def __post_init__(self) -> None:
+        between("source 'nifti'", 0, 2, axis=self.axis)
+        between("source 'nifti'", 0, 10_000, slices_per_patient=self.slices_per_patient)
+        positive("source 'nifti'", size=self.size)
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether a table says which hospital a patient is from."""
+        return bool(self.table)
+
+    def sites(self) -> tuple[SiteId, ...]:
+        """Hospitals of the table, sorted."""
+        return tuple(sorted(set(self._sites().values()))) if self.table else ()
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
+        folder = existing(self.folder, "hippocampus", REMEDY)
+        images, labels, names, quarantined = [], [], [], []
+        spacing_mm: tuple[float, ...] = ()
+        for patient, path in self._patients(folder, site):
+            try:
+                volume = read_volume(path, folder / "labels" / path.name, len(self.classes))
+            except SourceError as error:
+                quarantined.append(Quarantined(patient, str(error)))
+                continue
+            of_image, of_labels = self._slices(volume)
+            images.append(of_image)
+            labels.append(of_labels)
+            names += [patient] * len(of_image)
+            spacing_mm = tuple(mm for axis, mm in enumerate(volume.spacing_mm) if axis != self.axis)
+        if not images:
+            raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
+        return Cases(
+            np.concatenate(images)[:, None],
+            np.concatenate(labels),
+            np.array(names),
+            self.classes,
+            spacing_mm=spacing_mm,
+            quarantined=tuple(quarantined),
+        )
+
+    def _patients(self, folder: Path, site: SiteId | None) -> list[tuple[str, Path]]:
+        found = {_stem(path): path for path in (folder / "images").glob("*.nii*") if path.name.endswith(ENDINGS)}
+        if site is None:
+            return sorted(found.items())
+        own = sorted(patient for patient, of in self._sites().items() if of == site)
+        return [(patient, found.get(patient, folder / "images" / f"{patient}.nii.gz")) for patient in own]
+
+    def _sites(self) -> dict[str, SiteId]:
+        path = needed(existing(self.folder, "hippocampus", REMEDY) / self.table, REMEDY)
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        if not rows or not {"patient", "site"} <= rows[0].keys():
+            raise SourceError(f"{path} must have the columns patient and site.")
+        return {row["patient"]: row["site"] for row in rows}
+
+    def _slices(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        image = np.moveaxis(_scaled(volume.image), self.axis, 0)
+        labels = np.moveaxis(volume.labels, self.axis, 0)
+        kept = self._kept(labels)
+        return _fitted(image[kept], self.size), _fitted(labels[kept], self.size)
+
+    def _kept(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        if self.slices_per_patient == 0:
+            return np.arange(len(labels))
+        outlined = np.flatnonzero(labels.any(axis=(1, 2)))
+        among = outlined if len(outlined) else np.arange(len(labels))
+        places = np.linspace(0, len(among) - 1, min(self.slices_per_patient, len(among)))
+        return np.unique(among[places.round().astype(int)])
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    spread = float(image.std())
+    return np.asarray((image - image.mean()) / (spread if spread > 0 else 1.0), dtype=np.float32)
+
+
+def _fitted(slices: NDArray[T], size: int) -> NDArray[T]:
+    """(N, size, size): cropped or filled with the slices' smallest value, about the centre."""
+    fitted = np.full((len(slices), size, size), slices.min(), dtype=slices.dtype)
+    into, out_of = [], []
+    for length in slices.shape[1:]:
+        shared = min(length, size)
+        start, offset = (length - shared) // 2, (size - shared) // 2
+        out_of.append(slice(start, start + shared))
+        into.append(slice(offset, offset + shared))
+    fitted[:, into[0], into[1]] = slices[:, out_of[0], out_of[1]]
+    return fitted
+
+
+source: type[Source] = Nifti
