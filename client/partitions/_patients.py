@@ -41,11 +41,11 @@ def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.i
     if cases.targets.ndim == 1:
         votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
         np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
-        return votes.argmax(axis=1)
+        return np.asarray(votes.argmax(axis=1), dtype=np.int64)
     share = (cases.targets > 0).reshape(len(cases), -1).mean(axis=1)
     mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
     ranks = mean.argsort(kind="stable").argsort(kind="stable")
-    return (ranks * MASK_TERCILES // count).astype(np.int64)
+    return np.asarray(ranks * MASK_TERCILES // count, dtype=np.int64)
 
 
 def spread(assigned: NDArray[np.int64], hospitals: int, rng: np.random.Generator) -> NDArray[np.int64]:

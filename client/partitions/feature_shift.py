@@ -52,13 +52,14 @@ class FeatureShift:
         width, spread = max(high - low, 1e-12), float(inputs.std())
         curved = low + width * ((inputs.astype(np.float64) - low) / width) ** gamma
         blurred = gaussian_filter(curved, [0, 0] + [blur_pixels] * (inputs.ndim - 2))
-        return gain * blurred + spread * (offset + noise * rng.standard_normal(inputs.shape))
+        shifted = gain * blurred + spread * (offset + noise * rng.standard_normal(inputs.shape))
+        return np.asarray(shifted, dtype=np.float64)
 
     def _features(self, inputs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
         count = inputs.shape[1:]
         gain = np.exp(self.strength * rng.uniform(-0.4, 0.4, count))
         offset = self.strength * rng.uniform(-0.5, 0.5, count)
-        return gain * inputs.astype(np.float64) + offset * inputs.std(axis=0)
+        return np.asarray(gain * inputs.astype(np.float64) + offset * inputs.std(axis=0), dtype=np.float64)
 
 
 partition: type[Partition] = FeatureShift
