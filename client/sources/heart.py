@@ -23,6 +23,10 @@ MOSTLY_MISSING = (10, 11, 12)
 CHEST_PAIN, RESTING_ECG, DIAGNOSIS = 2, 6, 13
 NUMERIC = (0, 1, 3, 4, 5, 7, 8, 9)
 COLUMNS = 14
+REFERENCE = np.array([55.0, 0.5, 130.0, 200.0, 0.5, 140.0, 0.5, 1.0])
+"""Age in years, sex, resting blood pressure in mmHg, cholesterol in mg/dl, raised fasting sugar, largest heart
+rate a minute, angina under exercise, ST depression in mm: round figures in the middle of what adults show."""
+REFERENCE_SPREAD = np.array([10.0, 0.5, 20.0, 100.0, 0.5, 25.0, 0.5, 1.0])
 FLAMBY_TEST_SHARE, FLAMBY_SPLIT_SEED = 0.34, 43
 
 
@@ -35,12 +39,14 @@ class Heart:
     261, 46 and 130 patients, 740 in all. Chest pain (4 kinds) and resting ECG (3) are encoded as indicators of
     all kinds but the first: 13 features. The diagnosis is 0 or, for 1 to 4, 1.
 
-    standardise: subtract this hospital's mean and divide by its standard deviation, feature by feature, so that
-    no statistic leaves it; FLamby uses raw values. given_split: "flamby" keeps its fixed split of each hospital.
+    scaling: "reference" centres and divides each number by a round clinical figure that is the same everywhere
+    and comes from no patient here, so that no statistic crosses between hospitals or from test to training;
+    "hospital" uses the hospital's own mean and deviation; "none" leaves raw values, as FLamby does.
+    given_split: "flamby" keeps its fixed split of each hospital.
     """
 
     folder: str = ""
-    standardise: bool = True
+    scaling: Literal["reference", "hospital", "none"] = "reference"
     given_split: Literal["none", "flamby"] = "none"
     has_sites: ClassVar[bool] = True
 
@@ -55,8 +61,10 @@ class Heart:
         path = needed(existing(self.folder, "heart", REMEDY) / f"processed.{site}.data", REMEDY)
         rows, names, quarantined = _read(path, site)
         features, labels = _features(rows), (rows[:, DIAGNOSIS] > 0).astype(np.int64)
-        if self.standardise:
+        if self.scaling == "hospital":
             features = _standardised(features)
+        if self.scaling == "reference":
+            features[:, : len(NUMERIC)] = (features[:, : len(NUMERIC)] - REFERENCE) / REFERENCE_SPREAD
         return Cases(
             features.astype(np.float32),
             labels,
