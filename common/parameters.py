@@ -23,7 +23,7 @@ def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
     """The task's network for `shape`, initialised from the seed alone; global generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(entropy(seed, "initial parameters") % 2**63)
-        network = task.network(shape)
+        network = task.build_network(shape)
     refuse_unsuitable(network)
     return network
 

@@ -29,7 +29,7 @@ class Task(Protocol):
     headline: ClassVar[str]
     """The score shown first; higher is better."""
 
-    def network(self, shape: Shape) -> nn.Module:
+    def build_network(self, shape: Shape) -> nn.Module:
         """A fresh network for cases of `shape`; see Network.build."""
         ...
 

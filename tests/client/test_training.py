@@ -24,7 +24,7 @@ class Linear:
 
     headline: ClassVar[str] = "accuracy"
 
-    def network(self, shape: Shape) -> nn.Module:
+    def build_network(self, shape: Shape) -> nn.Module:
         return nn.Linear(shape.inputs[0], shape.classes)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:

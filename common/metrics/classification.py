@@ -1,0 +1,37 @@
+"""Figures of a classification, all from one table of counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.integer[Any]]
+Counts = NDArray[np.int64]
+
+
+def confusion_matrix(truth: Labels, prediction: Labels, classes: int) -> Counts:
+    """(classes, classes) int64: how often the truth of the row was answered by the prediction of the column.
+
+    truth, prediction: class indices, of any equal shape. Raises ValueError for other shapes and indices.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape.")
+    for name, labels in (("truth", truth), ("prediction", prediction)):
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"{name} holds {labels.min()} to {labels.max()}; class indices end at {classes - 1}.")
+    cells = truth.reshape(-1).astype(np.int64) * classes + prediction.reshape(-1)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64, copy=False)
+
+
+def accuracy(confusion: Counts) -> float:
+    """The share of right answers; NaN where nothing was counted."""
+    total = int(confusion.sum())
+    return int(np.trace(confusion)) / total if total else float("nan")
+
+
+def recall(confusion: Counts) -> NDArray[np.float64]:
+    """(classes,) TP / (TP + FN): of each class, the share that was found; NaN where the truth has none of it."""
+    truth = confusion.sum(axis=1)
+    return np.asarray(np.divide(np.diag(confusion), truth, out=np.full(len(truth), np.nan), where=truth > 0))

@@ -1,0 +1,41 @@
+"""Checks of the shape a network is asked for."""
+
+from __future__ import annotations
+
+from common.cases import Shape
+from common.errors import StudyError
+
+
+def refuse_unusable(network: str, shape: Shape) -> None:
+    """Raise StudyError below two classes, or where a case holds no number."""
+    if shape.classes < 2:
+        raise StudyError(f"network {network!r} needs at least 2 classes; the cases have {shape.classes}.")
+    if not shape.inputs or min(shape.inputs) < 1:
+        raise StudyError(f"network {network!r} needs inputs that are not empty; their shape is {shape.inputs}.")
+
+
+def channels_of_image(network: str, shape: Shape, divisor: int = 1, smallest: int = 1) -> int:
+    """Channels of a 2D image whose sides are multiples of `divisor` and at least `smallest` pixels.
+
+    Raises StudyError that says which shape came and which would do.
+    """
+    refuse_unusable(network, shape)
+    if len(shape.inputs) != 3:
+        raise StudyError(
+            f"network {network!r} needs images of (channels, height, width); the shape of the inputs is "
+            f"{shape.inputs}. For tables there are 'logistic' and 'mlp'."
+        )
+    channels, height, width = shape.inputs
+    if height % divisor or width % divisor or min(height, width) < smallest:
+        fits = f"multiples of {divisor}" if divisor > 1 else f"at least {smallest} pixels"
+        raise StudyError(
+            f"network {network!r} needs images whose height and width are {fits}; they are {height} x {width}. "
+            f"Pad them to {_fitting(height, divisor, smallest)} x {_fitting(width, divisor, smallest)}, "
+            "or choose another network."
+        )
+    return channels
+
+
+def _fitting(side: int, divisor: int, smallest: int) -> int:
+    """The least multiple of `divisor` that holds both."""
+    return -(-max(side, smallest) // divisor) * divisor

@@ -1,0 +1,87 @@
+"""Contrast augmentation: a case as another scanner might have taken it, mirrored and noisy.
+
+Scanners differ more in which tissue is bright than in anything else, so each case's intensities go along a curve
+drawn for it, dark for bright included (after Billot et al. 2023, SynthSeg, who train on random contrasts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.cases import Batch
+
+LARGEST_LOG_GAMMA = 0.7
+INVERTED_SHARE = 0.5
+LARGEST_GAIN_CHANGE = 0.2
+LARGEST_OFFSET = 0.2
+LARGEST_NOISE = 0.15
+
+Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """All that chance decides for N cases, (N,) each but the noise.
+
+    gamma: exponent of the curve. inverted: whether dark turns bright. gain, offset: of the case afterwards, the
+    offset in its standard deviations. noise: (N, ...), in its standard deviations. mirrored: whether the last
+    axis is reversed.
+    """
+
+    gamma: Numbers
+    inverted: NDArray[np.bool_]
+    gain: Numbers
+    offset: Numbers
+    noise: Numbers
+    mirrored: NDArray[np.bool_]
+
+
+def draw(count: int, inputs: tuple[int, ...], rng: np.random.Generator) -> Draws:
+    """Draws for `count` cases of shape `inputs`."""
+
+    def uniform(size: float) -> Numbers:
+        return rng.uniform(-size, size, count).astype(np.float32)
+
+    strength = np.abs(uniform(LARGEST_NOISE)).reshape(-1, *(1 for _ in inputs))
+    return Draws(
+        gamma=np.exp(uniform(LARGEST_LOG_GAMMA)),
+        inverted=rng.random(count) < INVERTED_SHARE,
+        gain=1 + uniform(LARGEST_GAIN_CHANGE),
+        offset=uniform(LARGEST_OFFSET),
+        noise=strength * rng.standard_normal((count, *inputs), dtype=np.float32),
+        mirrored=rng.random(count) < 0.5,
+    )
+
+
+def augmented(batch: Batch, draws: Draws) -> Batch:
+    """The batch with `draws` applied; masks are mirrored with their images, and nothing else happens to them."""
+    images = _curved(batch.inputs.numpy(), draws)
+    flip = draws.mirrored.reshape(-1, *(1 for _ in images.shape[1:]))
+    inputs = np.where(flip, images[..., ::-1], images)
+    targets = batch.targets.numpy()
+    flip = draws.mirrored.reshape(-1, *(1 for _ in targets.shape[1:]))
+    return Batch(
+        torch.from_numpy(inputs),
+        torch.from_numpy(np.where(flip, targets[..., ::-1], targets)),
+        batch.patients,
+    )
+
+
+def _curved(images: Numbers, draws: Draws) -> Numbers:
+    """(N, ...) images along their curves, then with their own mean and deviation again, gain, offset and noise."""
+    axes = tuple(range(1, images.ndim))
+
+    def of_case(values: NDArray[np.generic]) -> NDArray[np.generic]:
+        return values.reshape(-1, *(1 for _ in axes))
+
+    low, high = images.min(axes, keepdims=True), images.max(axes, keepdims=True)
+    scaled = (images - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
+    scaled = np.where(of_case(draws.inverted), 1 - scaled, scaled) ** of_case(draws.gamma)
+    mean, deviation = images.mean(axes, keepdims=True), images.std(axes, keepdims=True)
+    standard = (scaled - scaled.mean(axes, keepdims=True)) / np.maximum(scaled.std(axes, keepdims=True), 1e-6)
+    changed = of_case(draws.gain) * standard + of_case(draws.offset) + draws.noise
+    return np.asarray(mean + deviation * changed, np.float32)

@@ -1,0 +1,27 @@
+"""Losses of segmentation, one a case."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import nll_loss, one_hot
+
+SMOOTHING_PIXELS = 1.0
+"""Added above and below the fraction: where neither mask has a class the loss is 0, and nothing divides by zero."""
+
+
+def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    """(N,) mean over pixels, in nats, of (N, classes, H, W) log-probabilities at (N, H, W) class indices."""
+    return nll_loss(log_probabilities, targets, reduction="none").flatten(1).mean(1)
+
+
+def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """(N,) 1 - mean over classes but the first (background) of (2 sum p g + 1) / (sum p + sum g + 1).
+
+    probabilities: (N, classes, H, W); targets: (N, H, W) class indices. As Milletari et al. 2016 (V-Net),
+    equation in section 3, without their squares.
+    """
+    truth = one_hot(targets, probabilities.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype).flatten(2)
+    guess = probabilities[:, 1:].flatten(2)
+    both = (guess * truth).sum(2)
+    sizes = guess.sum(2) + truth.sum(2)
+    return 1 - ((2 * both + SMOOTHING_PIXELS) / (sizes + SMOOTHING_PIXELS)).mean(1)

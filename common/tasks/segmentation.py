@@ -1,0 +1,101 @@
+"""Segmentation of 2D images: one class a pixel, learned by soft Dice and cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.cases import Batch, Shape
+from common.catalogue import NETWORKS
+from common.checks import non_negative
+from common.errors import StudyError
+from common.mean import Mean, Statistics, merge
+from common.metrics.overlap import Overlap, dice
+from common.options import Entry
+from common.segmentation.augmentation import augmented, draw
+from common.segmentation.loss import cross_entropy, soft_dice_loss
+from common.task import Task
+from common.tasks._network import build_fitting
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """network: from `common/networks`. dice_weight, cross_entropy_weight: of the two parts of a case's loss.
+    augmentation: "contrast" shows every training case flipped, and as some other scanner might have taken it.
+
+    Scores, class 0 being background: dice_1, dice_2, ... of each other class, over patients, all slices of a
+    patient counted together: 0 where the class is only in the truth or only in the prediction; a patient who
+    has it in neither is not counted (weight 0). dice: over patients, the mean of those that were counted.
+    loss: over cases.
+    """
+
+    headline: ClassVar[str] = "dice"
+
+    network: Entry = field(default_factory=lambda: Entry("unet"))
+    dice_weight: float = 1.0
+    cross_entropy_weight: float = 1.0
+    augmentation: Literal["none", "contrast"] = "none"
+
+    def __post_init__(self) -> None:
+        NETWORKS.build(self.network)
+        non_negative("task", dice_weight=self.dice_weight, cross_entropy_weight=self.cross_entropy_weight)
+        if not self.dice_weight + self.cross_entropy_weight > 0:
+            raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        """A network of logits (N, classes, H, W). Raises StudyError where it does not fit the shape or the task."""
+        return build_fitting(self.network, shape, (shape.classes, *shape.inputs[1:]), "segmentation")
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(N,) float32: dice_weight * soft Dice loss + cross_entropy_weight * cross-entropy."""
+        return self._losses(network(batch.inputs), batch.targets)
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Dice and loss. A patient passes the network alone, so that nobody else changes the last bit."""
+        with torch.no_grad():
+            return merge(self._patient_scores(network, patient) for patient in _patients(batch))
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch as `augmentation` says."""
+        if self.augmentation == "none":
+            return batch
+        return augmented(batch, draw(len(batch), batch.inputs.shape[1:], rng))
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, H, W) int64 class indices."""
+        answer: Tensor = network(inputs).argmax(1)
+        return answer
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        log_probabilities = logits.float().log_softmax(1)
+        losses = self.cross_entropy_weight * cross_entropy(log_probabilities, targets)
+        return losses + self.dice_weight * soft_dice_loss(log_probabilities.exp(), targets)
+
+    def _patient_scores(self, network: nn.Module, patient: Batch) -> Statistics:
+        logits = network(patient.inputs)
+        overlap = Overlap.of(patient.targets.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+        foreground = dice(overlap)[1:]
+        counted = foreground[~np.isnan(foreground)]
+        scores = {f"dice_{index}": _mean_of_one(value) for index, value in enumerate(foreground, start=1)}
+        scores["dice"] = _mean_of_one(counted.mean()) if len(counted) else Mean()
+        scores["loss"] = Mean.of(self._losses(logits, patient.targets).tolist())
+        return scores
+
+
+def _mean_of_one(value: float) -> Mean:
+    return Mean() if np.isnan(value) else Mean.of([value])
+
+
+def _patients(batch: Batch) -> Iterator[Batch]:
+    names = np.array(batch.patients)
+    for name in np.unique(names):
+        indices = torch.from_numpy(np.flatnonzero(names == name))
+        yield Batch(batch.inputs[indices], batch.targets[indices], (str(name),) * len(indices))
+
+
+task: type[Task] = Segmentation
