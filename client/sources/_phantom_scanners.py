@@ -37,6 +37,17 @@ SCANNERS: dict[str, Scanner] = {
 }
 """Hospital to scanner; the hospitals are invented."""
 
+T1_SCANNERS: dict[str, Scanner] = {
+    "ashford-general": Scanner("1.5 T T1 spin echo", 1.5, 500, 14, None, 1.7, 5.0, noise=0.05, bias=0.10),
+    "brackwater-university": Scanner("3 T MPRAGE", 3.0, 2300, 3, 1100, 1.15, 1.2, noise=0.08, bias=0.20),
+    "coldharbour-infirmary": Scanner("1.5 T thick T1", 1.5, 650, 20, None, 2.3, 8.0, noise=0.08, bias=0.10),
+    "dunmere-district": Scanner("0.5 T old noisy T1", 0.5, 400, 20, None, 3.2, 6.0, noise=0.10, bias=0.06),
+    "elmstow-clinic": Scanner("3 T fast T1 with motion", 3.0, 1700, 4, 850, 1.9, 4.0, 0.10, 0.20, motion_mm=3.0),
+}
+"""The same hospitals where they all agreed on T1 weighting, each on its own machine and with its own times."""
+
+PROTOCOLS = {"mixed": SCANNERS, "t1": T1_SCANNERS}
+
 
 def site_names(count: int) -> tuple[str, ...]:
     """Names of `count` hospitals, sorted: those of the table, then numbered ones."""
@@ -45,14 +56,16 @@ def site_names(count: int) -> tuple[str, ...]:
     return known + tuple(f"hospital-{number:0{width}d}" for number in range(len(known) + 1, count + 1))
 
 
-def scanner_of(site: str, rng: np.random.Generator) -> Scanner:
-    """The table's scanner of a hospital, or one drawn from `rng` where the table has none."""
-    return SCANNERS[site] if site in SCANNERS else drawn(rng)
+def scanner_of(site: str, rng: np.random.Generator, protocol: str = "mixed") -> Scanner:
+    """The scanner of a hospital in the protocol's table, or one drawn from `rng` where the table has none."""
+    table = PROTOCOLS[protocol]
+    return table[site] if site in table else drawn(rng, protocol)
 
 
-def drawn(rng: np.random.Generator) -> Scanner:
-    """One of the table's protocols on another machine: times, resolution, noise and coil vary by a fifth."""
-    base = list(SCANNERS.values())[int(rng.integers(len(SCANNERS)))]
+def drawn(rng: np.random.Generator, protocol: str = "mixed") -> Scanner:
+    """One of the table's scanners made anew: times, resolution, noise and coil vary by a fifth."""
+    table = PROTOCOLS[protocol]
+    base = list(table.values())[int(rng.integers(len(table)))]
     repetition, echo, pixel, thickness, noise, bias = np.exp(0.2 * rng.uniform(-1, 1, 6)).tolist()
     return replace(
         base,

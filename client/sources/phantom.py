@@ -43,7 +43,8 @@ class Phantom:
     hospitals: the first five have the scanners of the table, further ones draw theirs from the seed. patients: of
     each hospital in turn, from the start again where there are more hospitals. slices_per_patient: evenly spaced.
     size: pixels a side, over 220 mm. lesions: mean number of white-matter lesions in a patient's head; above 0
-    they are a class of their own. normalise: to mean 0 and deviation 1 over each "patient" or each "slice".
+    they are a class of their own. protocol: "mixed", a T1, T2, PD and FLAIR each of its own, the hardest case, or
+    "t1", where all agreed on T1 weighting on unlike machines. normalise: to mean 0 and deviation 1 over each "patient" or each "slice".
     """
 
     has_sites: ClassVar[bool] = True
@@ -52,6 +53,7 @@ class Phantom:
     patients: tuple[int, ...] = (40, 24, 32, 12, 20)
     slices_per_patient: int = 4
     size: int = 64
+    protocol: Literal["mixed", "t1"] = "mixed"
     lesions: float = 0.0
     normalise: Literal["patient", "slice"] = "patient"
 
@@ -71,7 +73,7 @@ class Phantom:
         sites = self.sites()
         if site not in sites:
             raise unknown("hospital", str(site), sites)
-        scanner = scanner_of(site, generator(seed, "phantom", site, "scanner"))
+        scanner = scanner_of(site, generator(seed, "phantom", site, "scanner"), self.protocol)
         names = [f"{site}-{index:04d}" for index in range(self.patients[sites.index(site) % len(self.patients)])]
         parts = [self._patient(scanner, seed, name) for name in names]
         return Cases(
