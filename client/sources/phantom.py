@@ -43,8 +43,9 @@ class Phantom:
     hospitals: the first five have the scanners of the table, further ones draw theirs from the seed. patients: of
     each hospital in turn, from the start again where there are more hospitals. slices_per_patient: evenly spaced.
     size: pixels a side, over 220 mm. lesions: mean number of white-matter lesions in a patient's head; above 0
-    they are a class of their own. protocol: "mixed", a T1, T2, PD and FLAIR each of its own, the hardest case, or
-    "t1", where all agreed on T1 weighting on unlike machines. normalise: to mean 0 and deviation 1 over each "patient" or each "slice".
+    they are a class of their own. protocol: "mixed", T1, T2, PD and FLAIR side by side, the hardest case, or "t1",
+    where all agreed on T1 weighting on unlike machines. normalise: to mean 0 and deviation 1 over each "patient"
+    or each "slice".
     """
 
     has_sites: ClassVar[bool] = True
