@@ -1,0 +1,47 @@
+"""A tiny study that needs no data but what it makes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.study import Study, parse
+
+TEXT = """
+title = "Tiny"
+rounds = 3
+seed = 11
+engine = "inline"
+source = { name = "medmnist" }
+partition = { name = "quantity", hospitals = 4 }
+task = { name = "classification", network = { name = "mlp", hidden = [8] } }
+strategy = "fedavg"
+training = { batch_size = 8, learning_rate = 0.1 }
+split = { validation = 0.2, test = 0.2 }
+federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2 }
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 images of 6 x 6, bright on the left or on the right."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (120, 1), dtype=np.uint8)
+    images = rng.integers(0, 120, (120, 6, 6), dtype=np.uint8)
+    images[:, :, :3] += 100 * (1 - labels[:, :, None])
+    images[:, :, 3:] += 100 * labels[:, :, None]
+    parts = {"train": slice(0, 80), "val": slice(80, 100), "test": slice(100, 120)}
+    arrays = {f"{part}_images": images[cut] for part, cut in parts.items()}
+    arrays |= {f"{part}_labels": labels[cut] for part, cut in parts.items()}
+    folder = tmp_path_factory.mktemp("images")
+    np.savez(folder / "tiny.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_images: Path) -> Callable[..., Study]:
+    """The tiny study, with overrides as on the command line."""
+    return lambda *overrides: parse(TEXT, [f'source.folder="{tiny_images}"', *overrides])

@@ -1,0 +1,117 @@
+"""Real processes that die, hang, raise and lie, on the processes engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import misbehaving_app
+import psutil
+import pytest
+
+from client.hospital import site_names
+from common.errors import TooFewHospitalsError
+from common.study import Study
+from experiments.engines.processes import Processes
+from experiments.quiet import read_outcome
+from server.app import app as server_app
+
+VILLAIN = "hospital-2"
+
+
+@pytest.fixture
+def run_with(tiny: Callable[..., Study], tmp_path: Path) -> Callable[..., Path]:
+    def run(mischief: str, *overrides: str) -> Path:
+        study = tiny(*overrides)
+        own = tmp_path / "run" / "hospitals" / VILLAIN
+        own.mkdir(parents=True)
+        (own / "mischief.txt").write_text(mischief)
+        folder = tmp_path / "run"
+        config = {"study": study.text, "study-name": "tiny", "run-folder": str(folder), "hospitals": 4}
+        Processes().run(
+            server_app=server_app,
+            client_app="misbehaving_app:app",
+            sites=site_names(study),
+            run_config=config,
+            folder=folder,
+            record_traffic=True,
+        )
+        return folder
+
+    return run
+
+
+def reasons(folder: Path) -> list[tuple[int, str, str]]:
+    return [(r["round"], d["site"], d["reason"]) for r in read_outcome(folder).rounds for d in r["dropped"]]
+
+
+@pytest.mark.parametrize(
+    ("mischief", "said"),
+    [
+        ("nan", "1 of 314 numbers are not finite"),
+        ("wrong shape", "holds 3 numbers; the model needs 314"),
+        ("negative weight", "the weight is -5; it must be above 0"),
+        ("huge weight", "at most"),
+        ("nonsense", "not array, numbers or words"),
+        ("raise inside", "incident "),
+        ("raise outside", "incident "),
+        ("end", "its process ended (signal 9, SIGKILL)"),
+    ],
+)
+def test_a_bad_hospital_is_dropped_by_name_and_the_others_go_on(
+    run_with: Callable[..., Path], mischief: str, said: str
+) -> None:
+    folder = run_with(mischief)
+    dropped = reasons(folder)
+    assert [(number, site) for number, site, _ in dropped] == [(2, VILLAIN), (3, VILLAIN)]
+    assert said in dropped[0][2]
+    outcome = read_outcome(folder)
+    assert [len(record["contributed"]) for record in outcome.rounds] == [4, 3, 3]
+    assert outcome.about["state"] == "completed"
+
+
+@pytest.mark.parametrize("mischief", ["stop", "sleep"])
+def test_a_hospital_that_hangs_costs_one_bounded_wait_and_no_more(
+    run_with: Callable[..., Path], mischief: str
+) -> None:
+    dropped = reasons(run_with(mischief, "federation.round_timeout_s=3"))
+    assert dropped == [
+        (2, VILLAIN, "no reply within 3 s"),
+        (3, VILLAIN, "it is still busy with an earlier request"),
+    ]
+
+
+def test_a_run_below_its_minimum_stops_and_says_who_failed_and_why(
+    run_with: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(TooFewHospitalsError, match=r"3 hospitals contributed .* demands 4.*hospital-2: its process"):
+        run_with("end", "federation.minimum_hospitals=4")
+    about = json.loads((tmp_path / "run" / "about.json").read_text())
+    assert (about["state"], about["rounds_done"]) == ("stopped", 1)
+    assert "hospital-2" in about["reason"]
+    assert (tmp_path / "run" / "checkpoint" / "last.safetensors").exists()
+    assert "hospital-2" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("mischief", ["raise inside", "raise outside"])
+def test_an_exceptions_text_stays_in_the_hospitals_own_log(run_with: Callable[..., Path], mischief: str) -> None:
+    folder = run_with(mischief)
+    own = folder / "hospitals" / VILLAIN
+    assert misbehaving_app.PATIENT in (own / "incidents.log").read_text()
+    number = reasons(folder)[0][2].split()[1].rstrip(";")
+    assert number in (own / "incidents.log").read_text()
+    recorded = sorted((folder / "traffic").glob("*.bin"))
+    assert len(recorded) > 20
+    outside = [path for path in folder.rglob("*") if path.is_file() and "hospitals" not in path.parts]
+    for path in outside:
+        assert b"Jane" not in path.read_bytes(), path
+        assert b"ValueError" not in path.read_bytes(), path
+
+
+def test_no_process_is_left_behind(run_with: Callable[..., Path]) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    run_with("stop", "federation.round_timeout_s=2")
+    left = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
+    names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
+    assert all("forkserver" in name or "resource_tracker" in name for name in names)
