@@ -50,7 +50,7 @@ def spoken_errors() -> Iterator[None]:
         yield
     except WardroundError as error:
         complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
-        complaints.print(str(error), markup=False, highlight=False)
+        complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
@@ -140,7 +140,8 @@ def list_(
 def _entries(kind: str) -> Iterator[tuple[str, str]]:
     if kind != "studies":
         catalogue = KINDS[kind]
-        yield from ((name, catalogue.summary(name)) for name in catalogue.names())
+        spelled = {n: n.replace("_", "-") if kind == "benchmarks" else n for n in catalogue.names()}
+        yield from ((shown, catalogue.summary(name)) for name, shown in spelled.items())
         return
     import tomllib
 
@@ -168,7 +169,7 @@ def bench(
     with spoken_errors():
         from experiments.benchmark import show
 
-        measure: Callable[[Console], object] = BENCHMARKS.load(name)
+        measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
 
