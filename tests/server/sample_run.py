@@ -176,7 +176,7 @@ def _baselines(rng: np.random.Generator, skills: dict[str, float]) -> dict[str, 
 def _traffic(sites: Sequence[str], rounds: int) -> dict[str, Any]:
     n = len(sites)
     rows = (
-        ("hello", "to hospital", "model", n, 1_410 * n),
+        ("hello", "to hospital", "study", n, 1_410 * n),
         ("hello", "to server", "description", n, 612 * n),
         ("round", "to hospital", "model", n * rounds, 474_310 * n * rounds),
         ("round", "to server", "update", n * rounds, 473_620 * n * rounds),

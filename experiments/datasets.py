@@ -1,0 +1,124 @@
+"""Data sets with an official home: what they are, where they come from, and how they are put in place."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from common.download import Digest, Remote, Watcher, download
+from common.errors import DownloadError
+from common.spelling import unknown
+
+UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease"
+DECATHLON = "https://msd-for-monai.s3-us-west-2.amazonaws.com/Task04_Hippocampus.tar"
+MOST_ARCHIVE_FILES = 2000
+LARGEST_UNPACKED_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """files: name in the folder to where it is. arrange: what is done with the folder afterwards."""
+
+    title: str
+    licence: str
+    files: Mapping[str, Remote] = field(default_factory=dict)
+    arrange: Callable[[Path], None] | None = None
+
+
+def _heart(site: str, sha256: str) -> Remote:
+    return Remote(f"{UCI}/processed.{site}.data", Digest("sha256", sha256), 1 << 20)
+
+
+def unpack_decathlon(folder: Path) -> None:
+    """Turn the Decathlon's archive into `images/` and `labels/`; the archive is deleted when all is in place.
+
+    Raises DownloadError for an archive with links, paths that lead outside, or more than it may hold.
+    """
+    archive, unpacked = folder / "Task04_Hippocampus.tar", folder / ".unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        with tarfile.open(archive) as tar:
+            members = tar.getmembers()
+            if len(members) > MOST_ARCHIVE_FILES or sum(member.size for member in members) > LARGEST_UNPACKED_BYTES:
+                raise DownloadError(f"{archive.name} holds more than it may.")
+            tar.extractall(unpacked, filter="data")
+    except (tarfile.TarError, OSError) as error:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        raise DownloadError(f"{archive.name} could not be unpacked safely: {type(error).__name__}.") from error
+    for theirs, ours in (("imagesTr", "images"), ("labelsTr", "labels")):
+        (folder / ours).mkdir(exist_ok=True)
+        for path in sorted(unpacked.glob(f"*/{theirs}/[!.]*.nii.gz")):
+            path.replace(folder / ours / path.name)
+    shutil.rmtree(unpacked)
+    archive.unlink()
+
+
+DATA_SETS: dict[str, DataSet] = {
+    "phantom": DataSet("Phantom hospitals: made on the fly from an atlas that is installed", "see NOTICE"),
+    "heart": DataSet(
+        "UCI heart disease, four hospitals",
+        "CC BY 4.0; Janosi, Steinbrunn, Pfisterer, Detrano",
+        {
+            "processed.cleveland.data": _heart(
+                "cleveland", "a74b7efa387bc9d108d7d0115d831fe9b414b29ae7124f331b622b4efa0427c8"
+            ),
+            "processed.hungarian.data": _heart(
+                "hungarian", "d1ad108f785768cd3d7e82dc522e6f5a61eea93cccfb3a46ee8076f73fc3d796"
+            ),
+            "processed.switzerland.data": _heart(
+                "switzerland", "834a405ccf5b66ab4056bb77794adc8df0b7125186454c0a1d002d33c6c3b314"
+            ),
+            "processed.va.data": _heart("va", "e7c93d8d0d2acdadfa4c5e8de768e2191e7f618b952e29623f1f0d5949ff6b8f"),
+        },
+    ),
+    "hippocampus": DataSet(
+        "Medical Segmentation Decathlon, Task 04, hippocampus (MD5 pin: no SHA-256 is published)",
+        "CC BY-SA 4.0; Simpson et al. 2019",
+        {
+            "Task04_Hippocampus.tar": Remote(
+                DECATHLON, Digest("md5", "9d24dba78a72977dbd1d2e110310f31b"), LARGEST_UNPACKED_BYTES
+            )
+        },
+        unpack_decathlon,
+    ),
+}
+
+
+def describe() -> Iterator[str]:
+    """One line a data set."""
+    for name, data_set in DATA_SETS.items():
+        yield f"{name:12} {data_set.title}. {data_set.licence}."
+
+
+def fetch(name: str, folder: Path, watcher: Callable[[str], Watcher]) -> str:
+    """Fetch and arrange a data set in `folder/<name>`; what to say to the person. Raises DownloadError."""
+    if name not in DATA_SETS:
+        raise unknown("data set", name, DATA_SETS)
+    data_set, place = DATA_SETS[name], folder / name
+    if not data_set.files:
+        return f"{name} needs no download."
+    if data_set.arrange is not None and any((place / "images").glob("*.nii.gz")):
+        return f"{name} is already in {place}."
+    for file, remote in data_set.files.items():
+        download(remote, place / file, watcher(file))
+    if data_set.arrange is not None:
+        data_set.arrange(place)
+    return f"{name} is in {place}."
+
+
+def fetch_with_progress(name: str, folder: Path, console: Console) -> str:
+    """`fetch` with a bar a file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console) as progress:
+
+        def watcher(file: str) -> Watcher:
+            bar = progress.add_task(file, total=None)
+            return lambda done, total: progress.update(bar, completed=done, total=total)
+
+        return fetch(name, folder, watcher)
