@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.splitting import split
+from common.cases import Cases
+from common.study import Split
+
+
+def cases_of(patients: list[str], given_split: list[str] | None = None) -> Cases:
+    count = len(patients)
+    named = None if given_split is None else np.array(given_split)
+    return Cases(
+        np.arange(count, dtype=np.float32)[:, None], np.zeros(count, int), np.array(patients), ("a", "b"), named
+    )
+
+
+patients = st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=1, max_size=60)
+
+
+@given(patients, st.integers(0, 99), st.floats(0, 0.4), st.floats(0, 0.4))
+def test_every_case_is_in_one_part_and_no_patient_in_two(
+    names: list[str], seed: int, validation: float, test: float
+) -> None:
+    parts = split(cases_of(names), Split(validation, test), seed)
+    held = [set(part.patients) for part in parts.values()]
+    assert sum(map(len, held)) == len(set(names))
+    assert sum(map(len, parts.values())) == len(names)
+    assert len(parts["train"]) > 0
+
+
+@given(patients, st.randoms(use_true_random=False))
+def test_the_order_of_cases_changes_nothing(names: list[str], random: object) -> None:
+    shuffled = names.copy()
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    straight, mixed = (split(cases_of(order), Split(0.2, 0.3), 5) for order in (names, shuffled))
+    assert {part: set(cases.patients) for part, cases in straight.items()} == {
+        part: set(cases.patients) for part, cases in mixed.items()
+    }
+
+
+def test_shares_are_of_patients_and_rounded() -> None:
+    parts = split(cases_of([f"p{index}" for index in range(20)]), Split(0.1, 0.25), 0)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 13, "validation": 2, "test": 5}
+
+
+def test_another_seed_splits_otherwise() -> None:
+    names = [f"p{index}" for index in range(40)]
+    first, second = (set(split(cases_of(names), Split(), seed)["test"].patients) for seed in (1, 2))
+    assert first != second
+
+
+def test_a_prescribed_test_set_is_kept_and_validation_cut_from_training() -> None:
+    names = [f"p{index}" for index in range(20)]
+    parts = split(cases_of(names, ["train"] * 15 + ["test"] * 5), Split(0.2, 0.5), 0)
+    assert set(parts["test"].patients) == set(names[15:])
+    assert (len(parts["train"]), len(parts["validation"])) == (12, 3)
+
+
+def test_a_patient_prescribed_to_two_parts_is_only_tested() -> None:
+    parts = split(cases_of(["a", "a", "b"], ["train", "test", "train"]), Split(0, 0), 0)
+    assert (list(parts["test"].patients), list(parts["train"].patients)) == (["a", "a"], ["b"])
