@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from pstats import Stats
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from flwr.serverapp import ServerApp
 from rich.console import Console
 
 from common.cases import Shape
@@ -102,6 +104,25 @@ def test_the_aggregation_rounds_before_anything_leaves(example):
     payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0))
     assert isinstance(payload, Payload)
     np.testing.assert_allclose(payload.array, [0.3, -1.0], rtol=1e-6)
+
+
+def test_the_engine_runs_the_server_and_keeps_its_profile(example, tmp_path):
+    server_app, seen = ServerApp(), []
+
+    @server_app.main()
+    def main(grid, context):
+        seen.append((len(list(grid.get_node_ids())), context.run_config["rounds"]))
+
+    engine = example("experiments/engines/profiled.py").engine()
+    engine.run(
+        server_app=server_app,
+        client_app="client.app:app",
+        sites=("a", "b"),
+        run_config={"rounds": 3},
+        folder=tmp_path / "run",
+    )
+    assert seen == [(2, 3)]
+    assert Stats(str(tmp_path / "run" / "profile.pstats")).total_calls > 0
 
 
 def test_the_benchmark_measures(example):
