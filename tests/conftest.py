@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+
+torch.set_num_threads(1)
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 

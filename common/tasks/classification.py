@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -48,10 +49,15 @@ class Classification:
         return self._losses(network(batch.inputs).float(), batch.targets)
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """Accuracy, loss and recalls."""
+        """Accuracy, loss and recalls.
+
+        Computed in float64 and rounded to float32: how a matrix product rounds depends on the other cases of the
+        batch, and a case's score must not, or hospitals' scores would not merge exactly.
+        """
+        exact = deepcopy(network).double()
         with no_grad():
-            logits = network(batch.inputs).float()
-            losses = self._losses(logits, batch.targets)
+            logits = exact(batch.inputs.double())
+            losses = self._losses(logits, batch.targets).float()
         right = (logits.argmax(1) == batch.targets).numpy()
         scores = {"accuracy": Mean.of(right), "loss": Mean.of(losses.tolist())}
         if logits.shape[1] <= MOST_RECALLS:

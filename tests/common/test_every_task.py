@@ -1,0 +1,152 @@
+"""What every task and every network must do. A new task needs tiny cases here, by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client.evaluation import evaluate
+from client.training import Trainer
+from common.cases import Cases, Shape
+from common.catalogue import NETWORKS, TASKS
+from common.errors import StudyError
+from common.mean import merge
+from common.options import Entry
+from common.parameters import new_network, read, read_gradient, refuse_unsuitable
+from common.work import Training
+
+
+def classification_cases() -> tuple[Any, Cases]:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(12, 5)).astype(np.float32)
+    names = np.array([f"p{index % 6}" for index in range(12)])
+    task = TASKS.build(Entry("classification", {"network": {"name": "mlp", "hidden": [32]}}))
+    return task, Cases(inputs, (np.arange(12) % 3).astype(np.int64), names, ("a", "b", "c"))
+
+
+def segmentation_cases() -> tuple[Any, Cases]:
+    rng = np.random.default_rng(0)
+    masks = np.zeros((12, 16, 16), np.uint8)
+    for index, mask in enumerate(masks):
+        mask[index % 5 + 2 : index % 5 + 8, 3:9] = 1 + index % 2
+    inputs = (masks + 0.1 * rng.normal(size=masks.shape)).astype(np.float32)[:, None]
+    names = np.array([f"p{index % 6}" for index in range(12)])
+    task = TASKS.build(Entry("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}}))
+    return task, Cases(inputs, masks, names, ("none", "one", "two"))
+
+
+@pytest.fixture(params=TASKS.names())
+def made(request: pytest.FixtureRequest) -> tuple[Any, Cases]:
+    maker = globals().get(f"{request.param}_cases")
+    assert maker is not None, f"task {request.param!r} has no tiny cases: add {request.param}_cases to this file"
+    task, cases = maker()
+    return task, cases
+
+
+def test_it_overfits_four_cases(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    four = cases.take(np.arange(4))
+    network = new_network(task, cases.shape, 1)
+    before = evaluate(task, network, four)["loss"].value
+    training = Training(steps=150, batch_size="full", learning_rate=0.02, optimiser="adam")
+    Trainer(task, network, four, training, np.random.default_rng(0)).train()
+    after = evaluate(task, network, four)
+    assert after["loss"].value < 0.2 * before
+    assert after[task.headline].value > 0.9
+
+
+def test_the_loss_is_one_number_a_case_and_of_that_case_alone(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    network = new_network(task, cases.shape, 1)
+    together = task.loss(network, cases.batch())
+    alone = torch.cat([task.loss(network, cases.batch(np.array([index]))) for index in range(len(cases))])
+    assert together.shape == (len(cases),)
+    torch.testing.assert_close(together, alone)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_scores_of_hospitals_merge_exactly_into_those_of_all_patients(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(TASKS.names()))
+    task, cases = globals()[f"{name}_cases"]()
+    network = new_network(task, cases.shape, data.draw(st.integers(0, 5)))
+    hospital = np.array(data.draw(st.lists(st.integers(0, 2), min_size=6, max_size=6)))
+    of_case = hospital[np.array([int(patient[1:]) for patient in cases.patients])]
+    parts = [evaluate(task, network, cases.take(np.flatnonzero(of_case == index))) for index in range(3)]
+    order = data.draw(st.permutations(range(3)))
+    assert merge(parts[index] for index in order) == evaluate(task, network, cases)
+
+
+def test_the_headline_is_among_the_scores(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    scores = evaluate(task, new_network(task, cases.shape, 1), cases)
+    assert {task.headline, "loss"} <= scores.keys()
+
+
+def test_augmentation_depends_on_its_generator_alone(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    if hasattr(task, "augmentation"):
+        task = type(task)(augmentation="contrast")
+    batch = cases.batch()
+    first, second = (task.augment(batch, np.random.default_rng(4)) for _ in range(2))
+    assert torch.equal(first.inputs, second.inputs)
+    assert torch.equal(first.targets, second.targets)
+    assert first.inputs.shape == batch.inputs.shape
+
+
+def test_predictions_are_class_indices(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    predicted = task.predict(new_network(task, cases.shape, 1), cases.batch().inputs)
+    assert predicted.shape == cases.targets.shape
+    assert predicted.dtype == torch.int64
+
+
+SHAPES = {
+    "logistic": Shape((13,), 2),
+    "mlp": Shape((13,), 3),
+    "mcmahan_2nn": Shape((1, 28, 28), 10),
+    "mcmahan_cnn": Shape((1, 28, 28), 10),
+    "groupnorm_cnn": Shape((1, 64, 64), 2),
+    "unet": Shape((1, 32, 32), 4),
+}
+PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logistic": 28}
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_a_network_is_sound_and_learns_with_all_its_parameters(name: str) -> None:
+    assert name in SHAPES, f"network {name!r} has no shape to be tested with: add one to SHAPES"
+    shape = SHAPES[name]
+    torch.manual_seed(0)
+    network = NETWORKS.build(Entry(name)).build(shape)
+    refuse_unsuitable(network)
+    logits = network(torch.randn(2, *shape.inputs))
+    assert logits.shape[:2] == (2, shape.classes)
+    logits.square().sum().backward()
+    assert (read_gradient(network) != 0).mean() > 0.3
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert read(network).size == PUBLISHED_PARAMETERS.get(name, read(network).size)
+
+
+def test_the_small_cnn_has_about_a_hundred_thousand_parameters() -> None:
+    network = NETWORKS.build(Entry("groupnorm_cnn")).build(SHAPES["groupnorm_cnn"])
+    assert 80_000 < read(network).size < 120_000
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("unet", Shape((1, 30, 33), 2)), ("unet", Shape((5,), 2)), ("mcmahan_cnn", Shape((5,), 2))],
+)
+def test_a_shape_that_does_not_fit_is_refused(name: str, shape: Shape) -> None:
+    with pytest.raises(StudyError):
+        NETWORKS.build(Entry(name)).build(shape)
+
+
+def test_a_network_for_images_is_refused_where_outlines_are_asked_for() -> None:
+    task = TASKS.build(Entry("segmentation", {"network": "groupnorm_cnn"}))
+    with pytest.raises(StudyError):
+        task.build_network(Shape((1, 32, 32), 2))
