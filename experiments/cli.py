@@ -180,7 +180,7 @@ def data_list() -> None:
         from experiments.datasets import describe
 
         for line in describe():
-            console.print(line, highlight=False, markup=False)
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @data.command("fetch")

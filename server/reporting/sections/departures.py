@@ -15,11 +15,12 @@ from server.reporting.summary import bytes_moved
 from server.reporting.wording import count, size
 
 WHAT = {
-    "update": "update: how training changed the model",
+    "update": "update: how training changed the model, with its mean scores",
     "evaluation": "scores of the model",
     "description": "description: counts of cases, patients and labels",
     "incident": "incident number of an error",
     "model": "the shared model and what to do with it",
+    "study": "the study: every setting of the run",
 }
 SHORT = {
     "update": "updates",
@@ -27,12 +28,14 @@ SHORT = {
     "description": "descriptions",
     "incident": "incident numbers",
     "model": "the model",
+    "study": "the study",
 }
 READERS = {
     "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
     "description": "The coordinator reads these counts of each hospital.",
     "incident": "The coordinator reads the number alone; the error's text stays in the hospital.",
     "model": "Every hospital reads it; nothing in it is a hospital's own.",
+    "study": "Every hospital reads it; nothing in it is a hospital's own.",
 }
 UPDATE_READERS = {
     "each": "The coordinator can read every hospital's single update.",
