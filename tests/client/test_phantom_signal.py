@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from client.sources._phantom_atlas import CSF, DEEP_GREY, GREY, WHITE
-from client.sources._phantom_scanners import SCANNERS, drawn, site_names
+from client.sources._phantom_scanners import SCANNERS, T1_SCANNERS, drawn, scanner_of, site_names
 from client.sources._phantom_signal import TISSUES, inversion_recovery, signals, spin_echo, varied
 
 HALF = math.log(2)
@@ -82,3 +82,21 @@ def test_a_drawn_scanner_is_near_one_of_the_table_and_follows_its_generator() ->
     base = next(scanner for scanner in SCANNERS.values() if scanner.name in first.name)
     assert abs(math.log(first.repetition_time_ms / base.repetition_time_ms)) <= 0.2
     assert first.inversion_time_ms == base.inversion_time_ms
+
+
+def test_where_all_agreed_on_t1_white_matter_is_bright_and_fluid_dark_everywhere() -> None:
+    for scanner in T1_SCANNERS.values():
+        times = (scanner.repetition_time_ms, scanner.echo_time_ms, scanner.inversion_time_ms)
+        shown = signals(TISSUES, scanner.field_t, *times)
+        assert shown[CSF] < shown[GREY] < shown[WHITE]
+
+
+def test_both_protocols_are_of_the_same_hospitals() -> None:
+    assert list(T1_SCANNERS) == list(SCANNERS)
+
+
+def test_a_hospital_of_the_table_has_its_protocols_scanner_and_others_draw_from_it() -> None:
+    rng = np.random.default_rng(0)
+    assert scanner_of("dunmere-district", rng, "t1") is T1_SCANNERS["dunmere-district"]
+    assert scanner_of("dunmere-district", rng) is SCANNERS["dunmere-district"]
+    assert all("T1" in name or "MPRAGE" in name for name in (drawn(rng, "t1").name for _ in range(20)))

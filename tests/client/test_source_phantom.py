@@ -198,3 +198,10 @@ def test_nilearn_is_found_but_never_imported() -> None:
         "Phantom(patients=(1,), size=16).cases('ashford-general', 0); sys.exit('nilearn' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
+
+
+def test_the_protocol_changes_the_pictures_and_never_the_anatomy() -> None:
+    site, options = "dunmere-district", {"patients": (1,), "slices_per_patient": 1}
+    mixed, t1 = (Phantom(protocol=name, **options).cases(site, 0) for name in ("mixed", "t1"))  # type: ignore[arg-type]
+    assert np.mean(mixed.targets == t1.targets) == 1.0
+    assert mean_of(t1, 3) - mean_of(t1, 2) > mean_of(mixed, 3) - mean_of(mixed, 2) + 0.2
