@@ -1,59 +1,54 @@
-"""A run in the terminal while it happens: a live table, or one plain line a round where there is no terminal."""
+"""A run in the terminal: a table that lives, or one plain line a round where there is no terminal to draw on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from time import monotonic
+from threading import RLock
 from types import TracebackType
-from typing import Any
+from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from server.progress import (
-    Event,
-    HospitalDropped,
-    HospitalReplied,
-    RoundFinished,
-    RoundStarted,
-    RunFinished,
-    RunStarted,
-)
+from experiments.run_view import RunView, SiteState, SiteView
+from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times
+from server.progress import Event
+from server.reporting.wording import NOTHING, capital, duration, score, score_name, size
 
-SPARKS = "▁▂▃▄▅▆▇█"
-MOST_HOSPITALS_SHOWN = 12
-BYTES_STEP = 1000.0
-
-
-@dataclass
-class Row:
-    """What is shown of one hospital."""
-
-    state: str = "ready"
-    seconds: float | None = None
-    bytes: int = 0
-    loss: float | None = None
-    score: float | None = None
+MOST_ROWS = 24
+LINES_AROUND_ROWS = 9
+BAR_WIDTH = 28
+SIGNS: Mapping[SiteState, tuple[str, str]] = {
+    "waiting": ("·", "dim"),
+    "training": ("", "cyan"),
+    "replied": ("✓", "green"),
+    "dropped": ("✕", "red"),
+    "idle": ("·", "dim"),
+}
+PHASES = {"starting": "starting the hospitals", "evaluating": "evaluating the final model"}
+FINISH_STYLES = {"completed": "green", "stopped": "yellow", "failed": "red"}
 
 
-@dataclass
 class LiveTable:
-    """Subscribes to a run's events. Use as a context: the terminal is left as it was, also after Ctrl-C."""
+    """Shows what it is told: `with LiveTable(console) as table: progress.subscribe(table)`.
 
-    console: Console
-    started: RunStarted | None = None
-    round: int = 0
-    rows: dict[str, Row] = field(default_factory=dict)
-    scores: list[float] = field(default_factory=list)
-    begin: float = field(default_factory=monotonic)
-    _live: Live | None = None
+    Leaving the context, by Ctrl-C too, gives the terminal back with the last state standing in it.
+    """
 
-    def __enter__(self) -> LiveTable:
-        if self.console.is_terminal:
-            self._live = Live(console=self.console, refresh_per_second=4, get_renderable=self.render)
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.view = RunView()
+        self._lock = RLock()
+        self._spinner = Spinner("dots", style="cyan")
+        alive = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=8) if alive else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
             self._live.start()
         return self
 
@@ -62,122 +57,79 @@ class LiveTable:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-            self._live = None
 
     def __call__(self, event: Event) -> None:
-        """Take note of one event."""
-        match event:
-            case RunStarted():
-                self.started, self.round = event, event.rounds_done
-                self.rows = {site: Row() for site in event.sites}
-            case RoundStarted():
-                self.round = event.round
-                for site, row in self.rows.items():
-                    row.state = "training" if site in event.selected else "not selected"
-            case HospitalReplied():
-                row = self.rows[event.site]
-                row.state, row.seconds, row.bytes = "done", event.seconds, row.bytes + event.bytes
-            case HospitalDropped():
-                self.rows[event.site].state = f"dropped: {event.reason}"
-            case RoundFinished():
-                self._finish_round(event.record)
-            case RunFinished():
-                self._say_end(event)
+        """Take in one event and show it."""
+        with self._lock:
+            self.view.hear(event)
+            if self._live is None:
+                self._say(event)
 
-    def render(self) -> Group:
-        """The table and the line above it."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("hospital", "state"):
-            table.add_column(name)
-        for name in ("loss", self._headline(), "sent", "seconds"):
-            table.add_column(name, justify="right")
-        for site, row in list(self.rows.items())[:MOST_HOSPITALS_SHOWN]:
-            figures = (_number(row.loss), _number(row.score), spell_bytes(row.bytes), _number(row.seconds, 1))
-            table.add_row(site, _state(row.state), *figures)
-        hidden = len(self.rows) - MOST_HOSPITALS_SHOWN
-        more = Text(f"and {hidden} hospitals more", style="dim") if hidden > 0 else Text("")
-        return Group(self._line(), table, more)
+    def render(self) -> RenderableType:
+        """The present state."""
+        with self._lock:
+            if self.view.phase == "starting":
+                return self._moving(PHASES["starting"])
+            return Group(*self._head(), Text(), self._sites())
 
-    def _headline(self) -> str:
-        return self.started.headline if self.started else "score"
+    def _say(self, event: Event) -> None:
+        line = plain_line(self.view, event)
+        if line:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _line(self) -> Text:
-        if self.started is None:
-            return Text("Waiting for the hospitals to come up ...", style="dim")
-        line = Text(f"{self.started.title}  ", style="bold")
-        line.append(f"round {self.round} of {self.started.rounds}  ", style="cyan")
-        line.append(sparkline(self.scores[-40:]), style="green")
-        if self.scores:
-            line.append(f" {self._headline()} {self.scores[-1]:.3f}", style="green")
-        line.append(f"  {self._time()}", style="dim")
+    def _moving(self, words: str) -> RenderableType:
+        line = Table.grid(padding=(0, 1))
+        line.add_row(self._spinner, f"{words}, {duration(self.view.elapsed_s)}")
         return line
 
-    def _time(self) -> str:
-        """Time passed, and time to go if all rounds take as long as those so far."""
-        passed = monotonic() - self.begin
-        assert self.started is not None
-        done = self.round - 1 - self.started.rounds_done
-        if done < 1:
-            return spell_seconds(passed)
-        left = passed / done * (self.started.rounds - self.round + 1)
-        return f"{spell_seconds(passed)}, about {spell_seconds(left)} to go"
+    def _head(self) -> list[RenderableType]:
+        title = Text(one_line(self.view.title), style="bold")
+        return [title, self._rounds_line(), self._figures_line(), *self._phase_line()]
 
-    def _finish_round(self, record: Mapping[str, Any]) -> None:
-        for site, values in record["training"].items():
-            self.rows[site].loss = values.get("loss")
-        evaluation = record["evaluation"]
-        if evaluation is not None:
-            for site, values in evaluation["sites"].items():
-                self.rows[site].score = values.get(self._headline())
-            pooled = evaluation["pooled"].get(self._headline())
-            if pooled is not None:
-                self.scores.append(pooled)
-        if self._live is None:
-            self.console.print(self._plain(record), highlight=False, markup=False)
+    def _rounds_line(self) -> RenderableType:
+        line, view = Table.grid(padding=(0, 1)), self.view
+        bar = ProgressBar(total=max(view.rounds, 1), completed=view.rounds_done, width=BAR_WIDTH)
+        line.add_row(f"round {view.round} of {view.rounds}", bar, Text(times(view), style="dim"))
+        return line
 
-    def _plain(self, record: Mapping[str, Any]) -> str:
-        score = f"{self._headline()} {self.scores[-1]:.4f}" if self.scores else ""
-        dropped = "".join(f"; dropped {d['site']}: {d['reason']}" for d in record["dropped"])
-        rounds = self.started.rounds if self.started else "?"
-        size = spell_bytes(record["bytes"]["received"])
-        seconds = record["seconds"]["total"]
-        count = len(record["contributed"])
-        return f"round {record['round']}/{rounds}  {count} hospitals  {score}  {size}  {seconds:.1f} s{dropped}"
+    def _figures_line(self) -> RenderableType:
+        view = self.view
+        line = Text(f"{capital(score_name(view.headline))} {score(view.score)} ", no_wrap=True, overflow="ellipsis")
+        line.append(sparkline(tuple(view.scores)), style="cyan")
+        line.append(f"  loss {score(view.loss)}")
+        return line.append(f"  {size(view.sent)} to hospitals, {size(view.received)} back", style="dim")
 
-    def _say_end(self, event: RunFinished) -> None:
-        reason = f": {event.reason}" if event.reason else ""
-        passed = spell_seconds(monotonic() - self.begin)
-        self.console.print(f"The run {event.state} after {passed}{reason}", highlight=False, markup=False)
+    def _phase_line(self) -> list[RenderableType]:
+        if self.view.finish is not None:
+            return [Text(finish_line(self.view.finish), style=FINISH_STYLES.get(self.view.finish.state, ""))]
+        return [self._moving(PHASES[self.view.phase])] if self.view.phase in PHASES else []
 
+    def _sites(self) -> RenderableType:
+        """A row each; where they are too many for the screen, counts, and rows for those that were dropped."""
+        most = max(4, min(MOST_ROWS, self.console.height - LINES_AROUND_ROWS))
+        if len(self.view.sites) <= most:
+            return self._table(self.view.sites)
+        lost = [(name, site) for name, site in self.view.sites.items() if site.state == "dropped"]
+        table = [self._table(dict(lost[: most - 2]))] if lost else []
+        return Group(Text(census(self.view)), *table)
 
-def sparkline(values: list[float]) -> str:
-    """Values as a row of bars from the lowest to the highest."""
-    if not values:
-        return ""
-    low, width = min(values), max(max(values) - min(values), 1e-12)
-    return "".join(SPARKS[round((value - low) / width * (len(SPARKS) - 1))] for value in values)
+    def _table(self, sites: Mapping[str, SiteView]) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("hospital", no_wrap=True, overflow="ellipsis", max_width=24)
+        table.add_column("this round", no_wrap=True, overflow="ellipsis", max_width=36, min_width=14)
+        for word in ("loss", score_name(self.view.headline), "seconds", "sent"):
+            table.add_column(word, justify="right", no_wrap=True)
+        for name, site in sites.items():
+            sent = NOTHING if site.bytes is None else size(site.bytes)
+            numbers = (score(site.loss), score(site.score), duration(site.seconds), sent)
+            table.add_row(Text(one_line(name)), self._state(site), *numbers)
+        return table
 
-
-def spell_bytes(count: int) -> str:
-    """Such as 1.2 MB."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < BYTES_STEP:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= BYTES_STEP
-    return f"{size:.1f} GB"
-
-
-def spell_seconds(seconds: float) -> str:
-    """Such as 42 s or 3 min 05 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _state(state: str) -> Text:
-    looks = {"training": "yellow", "done": "green", "ready": "dim", "not selected": "dim"}
-    return Text(state, style=looks.get(state, "red"))
+    def _state(self, site: SiteView) -> RenderableType:
+        (sign, style), word = SIGNS[site.state], STATE_WORDS[site.state]
+        if site.state == "training":
+            moving = Table.grid(padding=(0, 1, 0, 0))
+            moving.add_row(self._spinner, Text(word, style=style))
+            return moving
+        words = one_line(site.reason) if site.state == "dropped" and site.reason else word
+        return Text(f"{sign} {words}", style=style)

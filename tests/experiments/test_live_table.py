@@ -95,7 +95,7 @@ def test_a_round_in_progress_shows_every_hospitals_state() -> None:
 
 
 def test_a_finished_round_shows_the_weighted_loss_the_score_and_the_bytes() -> None:
-    events = [STARTED, RoundStarted(1, ("Oslo", "Rome")), RoundFinished(record(1, 0.5))]
+    events: list[Event] = [STARTED, RoundStarted(1, ("Oslo", "Rome")), RoundFinished(record(1, 0.5))]
     events += [RoundStarted(2, ("Oslo", "Rome")), RoundFinished(record(2, 0.625))]
     screen = screen_after(*events)
     assert "Dice 0.625 ▁█" in screen and "loss 1.250" in screen
@@ -104,14 +104,14 @@ def test_a_finished_round_shows_the_weighted_loss_the_score_and_the_bytes() -> N
 
 def test_no_line_is_wider_than_the_terminal() -> None:
     long = "Hospital of " + 30 * "x"
-    events = [RunStarted(90 * "t", 3, (long, "Rome"), "dice"), RoundStarted(1, (long,))]
+    events: list[Event] = [RunStarted(90 * "t", 3, (long, "Rome"), "dice"), RoundStarted(1, (long,))]
     events.append(HospitalDropped(1, long, "because " * 40))
     assert max(map(len, screen_after(*events, width=80).splitlines())) <= 80
 
 
 def test_many_hospitals_become_counts_and_only_the_dropped_have_a_row() -> None:
     sites = tuple(f"site-{k:03d}" for k in range(100))
-    events = [RunStarted("MNIST", 3, sites, "accuracy"), RoundStarted(1, sites[:10])]
+    events: list[Event] = [RunStarted("MNIST", 3, sites, "accuracy"), RoundStarted(1, sites[:10])]
     events += [HospitalReplied(1, sites[0], 1.0, 10), HospitalDropped(1, sites[1], "late")]
     screen = screen_after(*events, height=24)
     assert "100 hospitals: 1 replied, 8 training, 1 dropped, 90 not selected" in screen
