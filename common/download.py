@@ -47,22 +47,36 @@ class Remote:
 def download(remote: Remote, target: Path, watch: Watcher | None = None, timeout_s: float = TIMEOUT_S) -> Path:
     """Fetch `remote` to `target`, which appears only when it is whole and the pinned one.
 
-    Goes on from `<target>.part` where the server can, and starts over where it cannot. Raises DownloadError
-    that names the address: after TRIES failures in a row, when the file is larger than it may be, or when it is
-    not the pinned one; then the partial file is deleted, so that nothing wrong is ever resumed.
+    Goes on from `<target>.part` where the server can, and starts over where it cannot, or where what was gone on
+    with turns out to be part of another file: the digest, not the server's word (If-Range), decides. Raises
+    DownloadError that names the address: after TRIES failures in a row without a CHUNK_BYTES of progress, when
+    the file is larger than it may be, or when it is not the pinned one; then the partial file is deleted, so
+    that nothing wrong is ever resumed.
     """
-    if target.exists() and remote.digest.fits(target):
+    if target.is_file() and remote.digest.fits(target):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    _fetch_with_retries(remote, part, watch or (lambda done, total: None), timeout_s)
-    if not remote.digest.fits(part):
-        part.unlink()
-        raise DownloadError(
-            f"{remote.url} is not the pinned file: its {remote.digest.algorithm} is not {remote.digest.value}. "
-            "Nothing of it was kept."
-        )
-    return part.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch_pinned(remote, part, watch or (lambda done, total: None), timeout_s)
+        return part.replace(target)
+    except OSError as error:
+        raise DownloadError(f"{target} could not be written: {error.strerror}.") from error
+
+
+def _fetch_pinned(remote: Remote, part: Path, watch: Watcher, timeout_s: float) -> None:
+    resumed = part.exists()
+    _fetch_with_retries(remote, part, watch, timeout_s)
+    if remote.digest.fits(part):
+        return
+    part.unlink()
+    if resumed:
+        _fetch_pinned(remote, part, watch, timeout_s)
+        return
+    raise DownloadError(
+        f"{remote.url} is not the pinned file: its {remote.digest.algorithm} is not {remote.digest.value}. "
+        "Nothing of it was kept."
+    )
 
 
 def _fetch_with_retries(remote: Remote, part: Path, watch: Watcher, timeout_s: float) -> None:
@@ -72,8 +86,8 @@ def _fetch_with_retries(remote: Remote, part: Path, watch: Watcher, timeout_s: f
         try:
             _fetch(remote, part, watch, timeout_s)
             return
-        except httpx.TransportError as error:
-            grew = part.exists() and part.stat().st_size > before
+        except httpx.RequestError as error:
+            grew = part.exists() and part.stat().st_size >= before + CHUNK_BYTES
             failures = 1 if grew else failures + 1
             if failures >= TRIES:
                 raise DownloadError(

@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from common.download import CHUNK_BYTES, Digest, Remote, download
+from common.download import CHUNK_BYTES, TRIES, Digest, Remote, download
 from common.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 2000
@@ -27,6 +27,7 @@ class Behaviour:
     cuts: int = 0
     hang: bool = False
     status: int = 200
+    location: str = ""
     requested: list[str] = field(default_factory=list)
     done: Event = field(default_factory=Event)
 
@@ -49,6 +50,8 @@ def server() -> Iterator[tuple[str, Behaviour]]:
             body = behaviour.content[start:]
             self.send_response(behaviour.status if behaviour.status != 200 else (206 if start else 200))
             self.send_header("Content-Length", str(len(body)))
+            if behaviour.location:
+                self.send_header("Location", behaviour.location)
             if start:
                 self.send_header(
                     "Content-Range", f"bytes {start}-{len(behaviour.content) - 1}/{len(behaviour.content)}"
@@ -111,6 +114,36 @@ def test_a_file_larger_than_it_may_be_is_refused(server: tuple[str, Behaviour], 
     with pytest.raises(DownloadError, match="larger than 1000 bytes"):
         download(Remote(server[0], remote(server[0]).digest, 1000), tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_another_file_is_thrown_away_and_all_fetched(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(b"x" * 1234)
+    assert download(remote(server[0]), tmp_path / "file").read_bytes() == CONTENT
+    assert server[1].requested == ["bytes=1234-", ""]
+
+
+def test_a_server_that_gives_crumbs_is_given_up(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+    server[1].cuts, server[1].cut_after = 1000, 1
+    with pytest.raises(DownloadError, match="could not be fetched: RemoteProtocolError"):
+        download(remote(server[0]), tmp_path / "file", timeout_s=0.2)
+    assert len(server[1].requested) == TRIES
+
+
+def test_a_server_that_sends_in_circles_is_given_up(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+    server[1].status, server[1].location = 302, server[0]
+    with pytest.raises(DownloadError, match="could not be fetched: TooManyRedirects"):
+        download(remote(server[0]), tmp_path / "file", timeout_s=0.2)
+
+
+def test_a_place_that_cannot_be_written_is_named(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"a file")
+    with pytest.raises(DownloadError, match=r"folder.file could not be written"):
+        download(remote(server[0]), tmp_path / "folder" / "file")
+
+
+def test_an_address_where_nobody_answers_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9/file could not be fetched: ConnectError"):
+        download(remote("http://127.0.0.1:9/file"), tmp_path / "file", timeout_s=0.2)
 
 
 def test_a_status_is_named(server: tuple[str, Behaviour], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from common.download import Digest
 from common.errors import DownloadError, UnknownNameError
-from experiments.datasets import DATA_SETS, fetch, unpack_decathlon
+from experiments.datasets import DATA_SETS, _is_arranged, describe, fetch, unpack_decathlon
 
 
 def archive(folder: Path, *members: tuple[str, bytes], link: str = "") -> None:
@@ -54,6 +54,23 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, spoil: Callable[[Path], ob
     with pytest.raises(DownloadError, match="could not be unpacked safely"):
         unpack_decathlon(place)
     assert [path.name for path in tmp_path.iterdir()] == ["inner"]
+
+
+def test_an_arrangement_that_was_interrupted_is_not_taken_for_done(tmp_path: Path) -> None:
+    place = tmp_path / "hippocampus"
+    for kind in ("images", "labels"):
+        (place / kind).mkdir(parents=True)
+        (place / kind / "h_1.nii.gz").write_bytes(b"volume")
+    assert "already" in fetch("hippocampus", tmp_path, lambda file: lambda done, total: None)
+    archive(place, ("../outside", b"x"))
+    assert not _is_arranged(DATA_SETS["hippocampus"], place)
+
+
+def test_every_set_is_described_on_one_line_with_its_licence_and_kind_of_pin() -> None:
+    lines = list(describe())
+    assert [line.split()[0] for line in lines] == list(DATA_SETS)
+    assert all(data_set.licence in line for data_set, line in zip(DATA_SETS.values(), lines, strict=True))
+    assert "MD5" in next(line for line in lines if line.startswith("hippocampus"))
 
 
 def test_phantoms_need_nothing(tmp_path: Path) -> None:
