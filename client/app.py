@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, Context, Message
+from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client import answers, incidents
+from client import answers, incidents, memory
 from client.hospital import Hospital, open_hospital
-from common.errors import SourceError
+from common.errors import SourceError, WireError
 from common.exchange import Payload
 from common.order import study_json
 from common.wire import from_records, to_records
@@ -66,9 +65,14 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     request = from_records(message.content, LARGEST_ARRAY)
     data_folder = context.node_config.get("data-folder")
     hospital = open_hospital(study_json(request), _index(context), None if data_folder is None else str(data_folder))
-    memory = _recall(context)
-    payload = answer(hospital, request, memory)
-    _remember(context, memory)
+    number = request.numbers.get("round", 0)
+    if not isinstance(number, int):
+        raise WireError("a request's round must be a whole number.")
+    kept = memory.recall(context, number)
+    before = dict(kept)
+    payload = answer(hospital, request, kept)
+    if any(kept[name] is not before.get(name) for name in kept):
+        memory.remember(context, number, kept)
     return payload
 
 
@@ -78,20 +82,3 @@ def _index(context: Context) -> int:
     if not isinstance(index, int):
         raise SourceError("this node's configuration lacks site-index, the number of its hospital.")
     return index
-
-
-def _recall(context: Context) -> answers.Memory:
-    record = context.state.get("memory")
-    if not isinstance(record, ArrayRecord):
-        return {}
-    return {name: np.frombuffer(array.data, dtype="<f4").copy() for name, array in record.items()}
-
-
-def _remember(context: Context, memory: answers.Memory) -> None:
-    if memory:
-        context.state["memory"] = ArrayRecord(
-            {
-                name: Array(dtype="float32", shape=vector.shape, stype="raw", data=vector.astype("<f4").tobytes())
-                for name, vector in memory.items()
-            }
-        )

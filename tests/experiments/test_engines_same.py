@@ -59,12 +59,13 @@ def test_bytes_counted_are_the_bytes_that_travelled(tiny: Callable[..., Study], 
     }
 
 
+@pytest.mark.parametrize("strategy", ["fedadam", "scaffold"])
 def test_a_resumed_run_ends_with_the_model_of_one_that_never_stopped(
-    tiny: Callable[..., Study], tmp_path: Path
+    tiny: Callable[..., Study], tmp_path: Path, strategy: str
 ) -> None:
-    whole = run_quietly(tiny("rounds=4", "strategy=fedadam"), tmp_path / "whole")
-    run_quietly(tiny("rounds=2", "strategy=fedadam"), tmp_path / "parts")
-    resumed = run_quietly(tiny("rounds=4", "strategy=fedadam"), tmp_path / "parts", resume=True)
+    whole = run_quietly(tiny("rounds=4", f"strategy={strategy}"), tmp_path / "whole")
+    run_quietly(tiny("rounds=2", f"strategy={strategy}"), tmp_path / "parts")
+    resumed = run_quietly(tiny("rounds=4", f"strategy={strategy}"), tmp_path / "parts", resume=True)
     assert resumed.about["model_sha256"] == whole.about["model_sha256"]
     assert [record["round"] for record in resumed.rounds] == [1, 2, 3, 4]
 

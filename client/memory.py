@@ -1,0 +1,57 @@
+"""What a hospital keeps between rounds, in itself: in its own folder where it has one, else in the context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Context
+from safetensors.numpy import load_file, save_file
+
+from common.update import Vector
+
+RECORD = "memory"
+ROUNDS_KEPT = 2
+"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too."""
+
+
+def recall(context: Context, number: int) -> dict[str, Vector]:
+    """The memory as it was before round `number`; {} where there is none."""
+    place = _place(context)
+    if place is not None:
+        earlier = [path for path in _kept(place) if int(path.stem) < number]
+        return load_file(earlier[-1]) if earlier else {}
+    record = context.state.get(RECORD)
+    if not isinstance(record, ArrayRecord):
+        return {}
+    return {name: np.frombuffer(array.data, dtype="<f4").copy() for name, array in record.items()}
+
+
+def remember(context: Context, number: int, memory: Mapping[str, Vector]) -> None:
+    """Keep the memory that round `number` left; nothing is written where there is none."""
+    if not memory:
+        return
+    place = _place(context)
+    if place is None:
+        context.state[RECORD] = ArrayRecord({name: _array(vector) for name, vector in memory.items()})
+        return
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = place / "part"
+    save_file({name: np.ascontiguousarray(vector) for name, vector in memory.items()}, part)
+    part.replace(place / f"{number:06d}.safetensors")
+    for old in _kept(place)[:-ROUNDS_KEPT]:
+        old.unlink()
+
+
+def _place(context: Context) -> Path | None:
+    folder = context.node_config.get("folder")
+    return Path(str(folder)) / RECORD if folder else None
+
+
+def _kept(place: Path) -> list[Path]:
+    return sorted(place.glob("*.safetensors"))
+
+
+def _array(vector: Vector) -> Array:
+    return Array(dtype="float32", shape=vector.shape, stype="raw", data=vector.astype("<f4").tobytes())
