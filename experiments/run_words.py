@@ -39,16 +39,16 @@ def _round_line(view: RunView) -> str:
         return ""
     evaluation = record.evaluation
     pooled = evaluation.pooled.get(view.headline) if evaluation else None
-    after = f" (after round {evaluation.of_round})" if evaluation and pooled is not None else ""
+    scored = f"{score_name(view.headline)} {score(pooled)} (after round {evaluation.of_round})" if evaluation else ""
     parts = (
         f"round {record.number} of {view.rounds}",
         f"loss {score(view.loss)}",
-        f"{score_name(view.headline)} {score(pooled)}{after}",
+        scored,
         f"{len(record.contributed)} of {len(record.selected)} hospitals",
         size(record.sent + record.received),
         duration(record.seconds.get("total")),
     )
-    return "  ".join(parts)
+    return "  ".join(part for part in parts if part)
 
 
 def finish_line(event: RunFinished) -> str:
