@@ -58,9 +58,9 @@ a { color: var(--federated); text-underline-offset: 3px; }
 .key { width: 13px; height: 13px; border-radius: 3px; flex: none; background: currentColor; }
 .rows { display: grid; gap: 8px; margin-bottom: 1rem; }
 .groups { gap: 16px; }
-.row { display: grid; grid-template-columns: 170px 1fr; gap: 16px; align-items: center; }
+.row { display: grid; grid-template-columns: 190px 1fr; gap: 16px; align-items: center; }
 .rows.wide-names .row { grid-template-columns: 210px 1fr; }
-.beside .row { grid-template-columns: 135px 1fr; gap: 12px; }
+.beside .row { grid-template-columns: 165px 1fr; gap: 12px; }
 .beside .wide-names .row { grid-template-columns: 180px 1fr; }
 .strips .row { grid-template-columns: 210px 1fr; }
 .strips .name { flex-direction: column; gap: 0; }
@@ -120,6 +120,8 @@ svg .end.everybody { font-weight: 700; }
 .outer { color: var(--federated); fill-opacity: .16; } .inner { color: var(--federated); fill-opacity: .26; }
 .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
 .c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }
+.p1 { color: #e69f00; } .p2 { color: #56b4e9; } .p3 { color: #009e73; }
+.p4 { color: #f0e442; } .p5 { color: #cc79a7; } .p6 { color: #d55e00; }
 svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 @media (prefers-color-scheme: light) { svg text.on.c1, svg text.on.c7, svg text.on.train { fill: #fff; } }
 

@@ -48,7 +48,7 @@ def test_a_run_ends_with_a_report_that_is_there(
 ) -> None:
     place = tmp_path / "run"
     code, said = wardround("run", str(study_file()), "--folder", str(place), "--set", "rounds=2")
-    assert (code, "round 2/2" in said, "completed" in said) == (0, True, True)
+    assert (code, "round 2 of 2" in said, "completed" in said) == (0, True, True)
     assert str(place / "report.html") in said
     for name in ("report.html", "summary.json", "study.toml", "model.safetensors", "final.json", "traffic.json"):
         assert (place / name).stat().st_size > 0

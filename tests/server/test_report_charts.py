@@ -103,7 +103,7 @@ def test_every_place_in_a_chart_is_a_finite_number_within_it(values: list[float 
     chart = line_chart([Line("a", points, "c1")], describe="d", x_word="round", words=score)
     assert "nan" not in chart and "inf" not in chart
     for x, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", chart):
-        assert 0 <= float(x) <= 470 and 0 <= float(y) <= 290
+        assert 0 <= float(x) <= 490 and 0 <= float(y) <= 290
 
 
 def test_the_width_of_a_bar_is_its_share() -> None:

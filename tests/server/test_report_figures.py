@@ -154,6 +154,12 @@ def test_time_that_no_part_explains_is_a_part_of_its_own() -> None:
     assert len(parts_of({"training": 9.95}, 10.0)) == 1
 
 
+def test_models_to_compare_with_are_a_part_where_the_total_leaves_room_for_them() -> None:
+    parts = parts_of({"training": 6.0}, 10.0, compared=3.0)
+    assert [part.value for part in parts] == [6.0, 3.0, 1.0] and "own model" in parts[1].label
+    assert [part.value for part in parts_of({"training": 6.0}, 10.0, compared=5.0)] == [6.0, 4.0]
+
+
 def test_the_slowest_hospital_comes_first() -> None:
     rounds = (one_round(1, seconds={"a": 1.0, "b": 2.0}), one_round(2, seconds={"a": 2.0}))
     assert mean_seconds(Run("r", About(), rounds=rounds)) == {"b": 2.0, "a": 1.5}

@@ -11,10 +11,10 @@ from server.reporting.curves import Points
 from server.reporting.markup import Markup, joined, tag
 from server.reporting.wording import NOTHING, plain, shortened
 
-WIDTH, HEIGHT = 470.0, 290.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 124.0, 14.0, 40.0
+WIDTH, HEIGHT = 490.0, 290.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 146.0, 14.0, 40.0
 LABEL_GAP = 14.5
-LABEL_CHARACTERS = 15
+LABEL_CHARACTERS = 18
 MOST_HOVER_COLUMNS = 250
 MOST_LINES_NAMED_ON_HOVER = 12
 

@@ -18,12 +18,14 @@ WORDS = {
     "server": "the coordinator's own step",
     "start": "starting the hospitals",
 }
+COMPARED = "each hospital's own model, to compare with"
 REST = "everything else"
 
 
 def time_spent(run: Run) -> Markup | None:
     """None where no time was recorded."""
-    parts = parts_of(run.about.time, run.about.seconds)
+    compared = run.baselines.seconds.get("local", 0.0) if run.baselines else 0.0
+    parts = parts_of(run.about.time, run.about.seconds, compared)
     means = mean_seconds(run)
     if not parts and not means:
         return None
@@ -36,11 +38,17 @@ def time_spent(run: Run) -> Markup | None:
     )
 
 
-def parts_of(time: Mapping[str, float], seconds: float | None) -> list[Part]:
-    """Known parts in a fixed order, others after them, and what the total leaves unexplained."""
+def parts_of(time: Mapping[str, float], seconds: float | None, compared: float = 0.0) -> list[Part]:
+    """Known parts in a fixed order, others after them, and what the total leaves unexplained.
+
+    compared: seconds of the hospitals' own models, which are trained at the end of a run; the pooled one is
+    trained beside it and takes none of its time.
+    """
     known = {
         WORDS.get(key, key): time[key] for key in [*WORDS, *sorted(set(time) - set(WORDS))] if time.get(key, 0) > 0
     }
+    if known and 0 < compared <= (seconds or 0.0) - sum(known.values()):
+        known[COMPARED] = compared
     rest = (seconds or 0.0) - sum(known.values())
     if known and rest > 0.01 * (seconds or 0.0):
         known[REST] = rest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from server.reporting.charts.bars import Part, legend, row, stacked_bar
 from server.reporting.charts.strip import columns
@@ -14,6 +14,8 @@ from server.reporting.wording import NOTHING, count, percent, score
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 MOST_CLASSES = 8
 BACKGROUND = "background"
+PICTURE_COLOURS = 6
+"""Classes that pictures can tell apart by colour."""
 
 
 def holdings(run: Run) -> Markup | None:
@@ -39,7 +41,7 @@ def skew_sentence(roster: Roster) -> str:
     words = []
     if (divergence := roster.label_divergence) is not None:
         words.append(
-            f"{_label_words(divergence)} (label divergence {score(divergence)}; 0 is the same mix everywhere)."
+            f"{_label_words(divergence)} (label divergence {score(divergence)}; 0 is the same mix everywhere, 1 nothing in common)."
         )
     if (gini := roster.size_gini) is not None:
         words.append(f"{_size_words(gini)} (Gini coefficient {score(gini)}; 0 is equal sizes).")
@@ -106,19 +108,27 @@ def class_names(roster: Roster) -> list[str]:
     return names if len(names) <= MOST_CLASSES else [*names[: MOST_CLASSES - 1], "all others"]
 
 
+def class_looks(names: Sequence[str], drawn_over: bool) -> dict[str, str]:
+    """The colour of every class; that of the pictures where labels are drawn over images."""
+    kind = "p" if drawn_over and len(names) <= PICTURE_COLOURS else "c"
+    return {name: f"{kind}{k}" for k, name in enumerate(names, 1)}
+
+
 def _label_parts(holding: Holding, names: list[str]) -> list[Part]:
     shares, _ = foreground(holding.labels)
     values = {name: shares.get(name, 0.0) for name in names}
     if names[-1] == "all others":
         values["all others"] = max(0.0, sum(shares.values()) - sum(values.values()))
-    return [Part(name, share, f"c{k}", percent(share)) for k, (name, share) in enumerate(values.items(), 1)]
+    looks = class_looks(names, BACKGROUND in holding.labels)
+    return [Part(name, share, looks[name], percent(share)) for name, share in values.items()]
 
 
 def _labels(roster: Roster) -> Markup:
     names = class_names(roster)
     if not any(holding.labels for holding in roster.holdings) or not names:
         return figure("Labels", tag("p", "No label distribution was recorded.", class_="quiet"))
-    keys = legend((name, f"c{k}") for k, name in enumerate(names, 1))
+    drawn_over = any(BACKGROUND in holding.labels for holding in roster.holdings)
+    keys = legend(class_looks(names, drawn_over).items())
     note = _background_note(roster)
     stacks = {holding.site: _label_parts(holding, names) for holding in roster.holdings}
     if len(stacks) > MOST_ROWS:

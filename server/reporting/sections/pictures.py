@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from server.reporting.charts.bars import legend
 from server.reporting.markup import Markup, tag
-from server.reporting.records import Picture, Run
+from server.reporting.records import Picture, Roster, Run
+from server.reporting.sections.holdings import BACKGROUND, PICTURE_COLOURS, class_looks, class_names
 from server.reporting.sections.layout import section
 from server.reporting.wording import score, score_name
 
@@ -29,6 +31,14 @@ def pictures(run: Run) -> Markup:
     return section(
         "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")
     )
+
+
+def _legend(roster: Roster) -> Markup | None:
+    """The colours of the labels; None where labels are no areas, or more than there are colours."""
+    names = class_names(roster)
+    if BACKGROUND not in roster.classes or len(names) > PICTURE_COLOURS:
+        return None
+    return legend(class_looks(names, drawn_over=True).items())
 
 
 def _chosen(every: tuple[Picture, ...]) -> list[Picture]:
