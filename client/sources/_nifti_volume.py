@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import OrientationError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from numpy.typing import NDArray
 
 from common.errors import SourceError
 
 AFFINE_TOLERANCE_MM = 1e-3
+MOST_VOXELS = 1 << 28
+UNREADABLE = (
+    ImageFileError,
+    HeaderDataError,
+    HeaderTypeError,
+    OrientationError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -31,16 +47,17 @@ def read_volume(image_path: Path, labels_path: Path, classes: int) -> Volume:
     image, labels = _canonical(image_path), _canonical(labels_path)
     if image.shape != labels.shape or len(image.shape) != 3:
         raise SourceError(f"the image is {image.shape} and its labels are {labels.shape}")
+    if not 0 < prod(image.shape) <= MOST_VOXELS:
+        raise SourceError(f"a volume must have from 1 to {MOST_VOXELS} voxels; this is {image.shape}")
     if not np.allclose(image.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
         raise SourceError("the image and its labels lie in different places (their affines differ)")
-    intensities, classes_found = _values(image), _values(labels)
+    intensities, classes_found = _values(image).astype(np.float32), _values(labels)
     if not np.isfinite(intensities).all():
         raise SourceError("the image holds values that are not finite")
-    whole = np.rint(classes_found)
-    if np.abs(classes_found - whole).max(initial=0) > 0 or whole.min() < 0 or whole.max() >= classes:
+    if not np.isin(classes_found, np.arange(classes)).all():
         raise SourceError(f"labels must be whole numbers from 0 to {classes - 1}")
     x, y, z = map(float, np.linalg.norm(image.affine[:3, :3], axis=0))
-    return Volume(intensities.astype(np.float32), whole.astype(np.uint8), (x, y, z))
+    return Volume(intensities, classes_found.astype(np.uint8), (x, y, z))
 
 
 def _canonical(path: Path) -> Any:
@@ -48,12 +65,15 @@ def _canonical(path: Path) -> Any:
         raise SourceError(f"there is no {path.parent.name}/{path.name}")
     try:
         return nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise SourceError(f"{path.parent.name}/{path.name} is not a readable NIfTI file") from error
 
 
 def _values(image: Any) -> NDArray[np.float64]:
+    if image.get_data_dtype().kind not in "iuf":
+        raise SourceError("a file holds something else than whole or real numbers")
     try:
-        return np.asarray(image.dataobj, dtype=np.float64)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        with np.errstate(all="ignore"):
+            return np.asarray(image.dataobj, dtype=np.float64)
+    except UNREADABLE as error:
         raise SourceError("a file ends before its header says so") from error

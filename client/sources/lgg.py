@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import zipfile
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
-from client.sources._folders import existing, needed
+from client.sources._folders import existing
+from client.sources._npz import read_npz
+from client.sources._site_table import site_table
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import one_of, positive
 from common.errors import SourceError, StudyError
+from common.spelling import unknown
 
 REMEDY = (
     "It needs patients.csv (patient, institution) and patients_flair128/*.npz (flair and mask, slices of 128 x 128); "
@@ -52,6 +54,8 @@ class Lgg:
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All chosen slices of one institution. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
+        if site not in self.sites():
+            raise unknown("hospital", str(site), self.sites())
         folder = existing(self.folder, "lgg-mri-5site", REMEDY)
         images, masks, names, quarantined = [], [], [], []
         for patient in sorted(name for name, institution in self._table().items() if institution == site):
@@ -75,12 +79,8 @@ class Lgg:
         )
 
     def _table(self) -> dict[str, str]:
-        path = needed(existing(self.folder, "lgg-mri-5site", REMEDY) / "patients.csv", REMEDY)
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        if not rows or not {"patient", "institution"} <= rows[0].keys():
-            raise SourceError(f"{path} must have the columns patient and institution.")
-        return {row["patient"]: row["institution"] for row in rows}
+        path = existing(self.folder, "lgg-mri-5site", REMEDY) / "patients.csv"
+        return site_table(path, "institution", REMEDY)
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         if self.slices == "all":
@@ -93,16 +93,16 @@ class Lgg:
 
 
 def _read(folder: Path, patient: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    found = sorted((folder / "patients_flair128").glob(f"{patient}*.npz"))
+    place, name = folder / "patients_flair128", escape(patient)
+    found = sorted([*place.glob(f"{name}.npz"), *place.glob(f"{name}_*.npz")])
     if len(found) != 1:
         raise SourceError(f"{len(found)} files of the patient instead of one")
-    try:
-        with np.load(found[0], allow_pickle=False) as file:
-            flair, mask = file["flair"], file["mask"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise SourceError("the file cannot be read") from error
-    if flair.shape != mask.shape or flair.shape[1:] != (SIDE, SIDE) or mask.dtype != np.bool_:
+    arrays = read_npz(found[0], ("flair", "mask"))
+    flair, mask = arrays["flair"], arrays["mask"]
+    if flair.shape != mask.shape or flair.shape[1:] != (SIDE, SIDE) or len(flair) == 0:
         raise SourceError(f"flair is {flair.shape} and mask {mask.shape}")
+    if flair.dtype != np.uint8 or mask.dtype != np.bool_:
+        raise SourceError(f"flair is of {flair.dtype} and mask of {mask.dtype}")
     return flair, mask
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,13 @@ from numpy.typing import NDArray
 
 from client.source import Source
 from client.sources._folders import existing
+from client.sources._npz import read_npz
 from common.cases import Cases, SiteId
 from common.errors import SourceError
 from common.spelling import unknown
 
 REMEDY = "Put one .npz of medmnist.com there, or name its folder with --set source.folder=..."
+MOST_CLASSES = 1000
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -64,27 +65,29 @@ def _only_file(folder: Path, name: str) -> Path:
 
 def _load(path: Path) -> Mapping[str, NDArray[np.uint8]]:
     """All six arrays; nothing in the file is ever unpickled."""
-    wanted = [f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")]
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in wanted if name not in file]
-            if missing:
-                raise SourceError(f"{path} lacks {', '.join(missing)}: it is not in the MedMNIST layout.")
-            return {name: file[name] for name in wanted}
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise SourceError(f"{path} is not a readable .npz file.") from error
+    arrays = read_npz(path, [f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")])
+    shapes = {arrays[f"{part}_images"].shape[1:] for part in PARTS}
+    if len(shapes) != 1:
+        raise SourceError(f"images of the parts of {path.name} differ in shape: {sorted(shapes)}.")
+    return arrays
 
 
 def _channels_first(images: NDArray[np.uint8], part: str) -> NDArray[np.float32]:
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise SourceError(f"{part}_images must be (N, H, W) or (N, H, W, C) of uint8; they are {images.shape}.")
-    stacked = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    grey, colour = images.ndim == 3, images.ndim == 4 and images.shape[-1] in (1, 3)
+    if images.dtype != np.uint8 or not (grey or colour) or images.size == 0:
+        raise SourceError(
+            f"{part}_images must be (N, H, W) or (N, H, W, 1 or 3) of uint8; "
+            f"they are {images.shape} of {images.dtype}."
+        )
+    stacked = images[:, None] if grey else np.moveaxis(images, -1, 1)
     return np.ascontiguousarray(stacked, dtype=np.float32) / np.float32(255)
 
 
 def _labels(labels: NDArray[np.uint8], count: int, part: str) -> NDArray[np.int64]:
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
         raise SourceError(f"{part}_labels must hold one whole number an image; it is {labels.shape} for {count}.")
+    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        raise SourceError(f"{part}_labels must lie between 0 and {MOST_CLASSES - 1}.")
     return labels.reshape(count).astype(np.int64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,6 +23,7 @@ REMEDY = (
     "each plain or with .gz; name their folder with --set source.folder=..."
 )
 UNSIGNED_BYTE = 0x08
+SIDE, DIGITS = 28, 10
 LARGEST_FILE_BYTES = 1 << 30
 
 
@@ -39,10 +41,8 @@ class Mnist:
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All images, training before test. inputs: (N, 1, 28, 28); targets: (N,)."""
         folder = existing(self.folder, "mnist", REMEDY)
-        images = np.concatenate([read_idx(folder, f"{part}-images-idx3-ubyte", 3) for part in ("train", "t10k")])
-        labels = [read_idx(folder, f"{part}-labels-idx1-ubyte", 1) for part in ("train", "t10k")]
-        if len(images) != sum(map(len, labels)):
-            raise SourceError(f"{folder} holds {len(images)} images and {sum(map(len, labels))} labels.")
+        parts = [_part(folder, part) for part in ("train", "t10k")]
+        images, labels = np.concatenate([part[0] for part in parts]), [part[1] for part in parts]
         names = [
             f"{part}-{i:05d}" for part, of in zip(("train", "test"), labels, strict=True) for i in range(len(of))
         ]
@@ -50,9 +50,22 @@ class Mnist:
             (images[:, None] / np.float32(255)).astype(np.float32),
             np.concatenate(labels).astype(np.int64),
             np.array(names),
-            tuple(map(str, range(10))),
+            tuple(map(str, range(DIGITS))),
             np.array([name.partition("-")[0] for name in names]),
         )
+
+
+def _part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images = read_idx(folder, f"{part}-images-idx3-ubyte", 3)
+    labels = read_idx(folder, f"{part}-labels-idx1-ubyte", 1)
+    if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels) or len(labels) == 0:
+        raise SourceError(
+            f"{folder} holds {part} images of shape {images.shape} for {len(labels)} labels; "
+            f"as many images of {SIDE} x {SIDE} as labels are needed."
+        )
+    if labels.max() >= DIGITS:
+        raise SourceError(f"{part} labels of {folder} must be digits; the largest is {labels.max()}.")
+    return images, labels
 
 
 def read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
@@ -76,7 +89,7 @@ def _bytes(folder: Path, name: str) -> bytes:
     try:
         with gzip.open(packed) as file:
             return file.read(LARGEST_FILE_BYTES)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{packed} is not a whole gzip file.") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
-from client.sources._folders import existing, needed
+from client.sources._folders import existing
 from client.sources._nifti_volume import Volume, read_volume
+from client.sources._site_table import site_table
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, positive
 from common.errors import SourceError
+from common.spelling import unknown
 
 REMEDY = (
     "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
@@ -30,7 +31,8 @@ class Nifti:
 
     table: a CSV file in the folder with the columns patient and site; without it a study divides the patients.
     axis: 0, 1 or 2, across which slices are cut, after turning to RAS; 2 gives axial slices. size: slices are
-    cropped or filled around their centre to size x size. slices_per_patient: evenly spaced among those with a
+    cropped or filled (labels with class 0) around their centre to size x size. Pixel spacing is kept where it is
+    that of all volumes, to 0.1 um. slices_per_patient: evenly spaced among those with a
     label; 0 keeps every slice. Intensities are scaled to mean 0 and deviation 1 of each volume.
     """
 
@@ -44,6 +46,7 @@ class Nifti:
     def __post_init__(self) -> None:
         between("source 'nifti'", 0, 2, axis=self.axis)
         between("source 'nifti'", 0, 10_000, slices_per_patient=self.slices_per_patient)
+        between("source 'nifti'", 2, 256, classes=len(self.classes))
         positive("source 'nifti'", size=self.size)
 
     @property
@@ -59,7 +62,7 @@ class Nifti:
         """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
         folder = existing(self.folder, "hippocampus", REMEDY)
         images, labels, names, quarantined = [], [], [], []
-        spacing_mm: tuple[float, ...] = ()
+        spacings_mm: set[tuple[float, ...]] = set()
         for patient, path in self._patients(folder, site):
             try:
                 volume = read_volume(path, folder / "labels" / path.name, len(self.classes))
@@ -70,7 +73,7 @@ class Nifti:
             images.append(of_image)
             labels.append(of_labels)
             names += [patient] * len(of_image)
-            spacing_mm = tuple(mm for axis, mm in enumerate(volume.spacing_mm) if axis != self.axis)
+            spacings_mm.add(tuple(round(mm, 4) for axis, mm in enumerate(volume.spacing_mm) if axis != self.axis))
         if not images:
             raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
         return Cases(
@@ -78,30 +81,30 @@ class Nifti:
             np.concatenate(labels),
             np.array(names),
             self.classes,
-            spacing_mm=spacing_mm,
+            spacing_mm=spacings_mm.pop() if len(spacings_mm) == 1 else (),
             quarantined=tuple(quarantined),
         )
 
     def _patients(self, folder: Path, site: SiteId | None) -> list[tuple[str, Path]]:
-        found = {_stem(path): path for path in (folder / "images").glob("*.nii*") if path.name.endswith(ENDINGS)}
+        paths = sorted((folder / "images").glob("[!.]*.nii*"))
+        found = {_stem(path): path for path in paths if path.name.endswith(ENDINGS)}
         if site is None:
             return sorted(found.items())
-        own = sorted(patient for patient, of in self._sites().items() if of == site)
+        sites = self._sites()
+        if site not in sites.values():
+            raise unknown("hospital", site, set(sites.values()))
+        own = sorted(patient for patient, of in sites.items() if of == site)
         return [(patient, found.get(patient, folder / "images" / f"{patient}.nii.gz")) for patient in own]
 
     def _sites(self) -> dict[str, SiteId]:
-        path = needed(existing(self.folder, "hippocampus", REMEDY) / self.table, REMEDY)
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        if not rows or not {"patient", "site"} <= rows[0].keys():
-            raise SourceError(f"{path} must have the columns patient and site.")
-        return {row["patient"]: row["site"] for row in rows}
+        return site_table(existing(self.folder, "hippocampus", REMEDY) / self.table, "site", REMEDY)
 
     def _slices(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         image = np.moveaxis(_scaled(volume.image), self.axis, 0)
         labels = np.moveaxis(volume.labels, self.axis, 0)
         kept = self._kept(labels)
-        return _fitted(image[kept], self.size), _fitted(labels[kept], self.size)
+        image, labels = image[kept], labels[kept]
+        return _fitted(image, self.size, image.min()), _fitted(labels, self.size, np.uint8(0))
 
     def _kept(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
         if self.slices_per_patient == 0:
@@ -117,13 +120,13 @@ def _stem(path: Path) -> str:
 
 
 def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread = float(image.std())
-    return np.asarray((image - image.mean()) / (spread if spread > 0 else 1.0), dtype=np.float32)
+    spread = float(image.std(dtype=np.float64))
+    return np.asarray((image - image.mean(dtype=np.float64)) / (spread if spread > 0 else 1.0), dtype=np.float32)
 
 
-def _fitted(slices: NDArray[T], size: int) -> NDArray[T]:
-    """(N, size, size): cropped or filled with the slices' smallest value, about the centre."""
-    fitted = np.full((len(slices), size, size), slices.min(), dtype=slices.dtype)
+def _fitted(slices: NDArray[T], size: int, fill: T) -> NDArray[T]:
+    """(N, size, size): cropped or filled, about the centre."""
+    fitted = np.full((len(slices), size, size), fill, dtype=slices.dtype)
     into, out_of = [], []
     for length in slices.shape[1:]:
         shared = min(length, size)

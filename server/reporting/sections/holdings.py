@@ -41,7 +41,8 @@ def skew_sentence(roster: Roster) -> str:
     words = []
     if (divergence := roster.label_divergence) is not None:
         words.append(
-            f"{_label_words(divergence)} (label divergence {score(divergence)}; 0 is the same mix everywhere, 1 nothing in common)."
+            f"{_label_words(divergence)} (label divergence {score(divergence)}; "
+            "0 is the same mix everywhere, 1 nothing in common)."
         )
     if (gini := roster.size_gini) is not None:
         words.append(f"{_size_words(gini)} (Gini coefficient {score(gini)}; 0 is equal sizes).")
