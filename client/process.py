@@ -18,6 +18,7 @@ from threading import Thread
 
 import grpc
 
+from client.allocator import keep_freed_memory
 from client.node import Config, Node, load_app
 
 METHOD = "/wardround.Hospital/Visit"
@@ -48,6 +49,7 @@ class Start:
 def main(start: Start, pipe: Connection) -> None:
     """Serve until ended. Sends the port through `pipe` once it listens."""
     _live_no_longer_than_the_engine()
+    keep_freed_memory()
     _keep_output(Path(start.folder))
     sys.path[:0] = [path for path in start.search_path if path not in sys.path]
     node = Node(load_app(start.app), start.node_id, start.run_id, {**start.config, "folder": start.folder})

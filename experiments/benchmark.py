@@ -12,6 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+WIDTH_IN_A_FILE = 160
+"""A pipe has no width of its own, and a cell cut short cannot be read."""
+
 Cell = str | float | int | None
 
 
@@ -43,6 +46,8 @@ Benchmark = Callable[[Console], Measured]
 
 def show(measured: Measured, console: Console, json_file: Path | None) -> None:
     """Print the table and the targets; write both as JSON where a file is given."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDTH_IN_A_FILE)
     console.print(_rows(measured))
     for note in measured.notes:
         console.print(f"  {note}", style="dim", highlight=False)

@@ -28,6 +28,7 @@ IMAGES_A_HOSPITAL = 160
 IMAGE_SIDE = 64
 ROUNDS = {"inline": 8, "processes": 8, "simulation": 8, "deployment": 3}
 LONGEST_RUN_S = 560
+GROWTH = 1.02
 STUDY = """
 title = "Engines compared"
 rounds = 8
@@ -72,7 +73,8 @@ def measure(console: Console) -> Measured:
 
 
 _NOTES = (
-    "Bound: the hospitals' training seconds a round, as measured alone in one process, spread over all cores.",
+    "Training: seconds a round that the engine's own hospitals spent in training, spread over the cores it uses.",
+    "Bound: those of inline, where a hospital has the machine and its memory to itself, spread over all cores.",
     "CPU seconds a round are of the whole machine from start to end, start included, over the number of rounds.",
     "deployment is stock Flower: a SuperLink, 8 SuperNodes, a fresh process for every message.",
 )
@@ -133,10 +135,14 @@ def _usage(outcome: Outcome, total_s: float, cpu_s: float, watch: _Watch) -> Usa
 
 
 class _Watch:
-    """Reads the memory of a process and all that descend from it, twice a second."""
+    """Reads the memory of a process and all that descend from it, twice a second.
+
+    The proportional set size costs 10 ms a process, which would slow down what is measured; it is read only
+    when the resident size, which is free, has grown.
+    """
 
     def __init__(self, pid: int) -> None:
-        self.peak_bytes, self.most_processes = 0, 0
+        self.peak_bytes, self.most_processes, self._resident_bytes = 0, 0, 0
         self._done = Event()
         self._thread = Thread(target=self._look, args=(psutil.Process(pid),), daemon=True)
         self._thread.start()
@@ -152,8 +158,18 @@ class _Watch:
                 family = [root, *root.children(recursive=True)]
             except psutil.NoSuchProcess:
                 return
-            self.peak_bytes = max(self.peak_bytes, sum(map(_memory_bytes, family)))
+            resident = sum(map(_resident_bytes, family))
+            if resident > GROWTH * self._resident_bytes:
+                self._resident_bytes = resident
+                self.peak_bytes = max(self.peak_bytes, sum(map(_memory_bytes, family)))
             self.most_processes = max(self.most_processes, len(family))
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _memory_bytes(process: psutil.Process) -> int:
@@ -173,12 +189,18 @@ def _cores() -> int:
     return min(HOSPITALS, len(os.sched_getaffinity(0)))
 
 
+def _cores_used(engine: str) -> int:
+    return 1 if engine == "inline" else _cores()
+
+
 def _row(engine: str, usage: Usage, bound_s: float) -> dict[str, Cell]:
     return {
         "engine": engine,
         "s a round": usage.round_s,
+        "training s": usage.training_s / _cores_used(engine),
+        "ratio": usage.round_s * _cores_used(engine) / usage.training_s,
         "bound s": bound_s,
-        "ratio": usage.round_s / bound_s,
+        "to bound": usage.round_s / bound_s,
         "start s": usage.start_s,
         "CPU s a round": usage.cpu_a_round_s,
         "peak MiB": round(usage.peak_mib),
@@ -189,10 +211,14 @@ def _row(engine: str, usage: Usage, bound_s: float) -> dict[str, Cell]:
 
 def _targets(usages: dict[str, Usage], bound_s: float) -> list[Target]:
     ours, stock = usages["processes"].round_s, usages["deployment"].round_s
+    training = usages["processes"].training_s / _cores()
+    overhead = (stock - bound_s) / (ours - bound_s)
     same = len({usage.model for engine, usage in usages.items() if ROUNDS[engine] == ROUNDS["inline"]}) == 1
     return [
-        Target("processes: s a round", ours, None, bound_s, "at most 1.2 x the bound", ours <= 1.2 * bound_s),
-        Target("stock deployment / processes", stock / ours, None, None, "at least 20", stock / ours >= 20),
+        Target("processes: s a round / training", ours / training, None, 1.0, "at most 1.2", ours <= 1.2 * training),
+        Target("processes: s a round / bound", ours / bound_s, None, 1.0, "at most 1.2", ours <= 1.2 * bound_s),
+        Target("stock deployment / processes, s a round", stock / ours, None, None, "at least 20", stock / ours >= 20),
+        Target("the same without the training", overhead, None, None, "at least 20", overhead >= 20),
         Target("one model on every engine of equal rounds", float(same), None, None, "bit-identical", same),
     ]
 

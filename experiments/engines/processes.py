@@ -6,13 +6,14 @@ import multiprocessing
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from secrets import token_hex
+from threading import RLock
 from time import monotonic
 from typing import Any
 
@@ -157,11 +158,16 @@ class _Visit:
     call: Any = None
     since: float = 0.0
 
-    def begin(self) -> None:
-        """Send it. There is no deadline here: whoever asks for the reply has one, and late replies free the node."""
+    def begin(self, and_then: Callable[[], None]) -> None:
+        """Send it, and call `and_then`, from a thread of gRPC's, when the reply is there.
+
+        There is no deadline here: whoever asks for the reply has one, and late replies free the node.
+        """
         metadata = ((process.TOKEN_HEADER, self.hospital.token),)
         self.since = monotonic()
-        self.call = self.hospital.visit.future(self.request, metadata=metadata, wait_for_ready=False)
+        with suppress(ValueError):  # the channel is closed: the run is over
+            self.call = self.hospital.visit.future(self.request, metadata=metadata, wait_for_ready=False)
+            self.call.add_done_callback(lambda _: and_then())
 
     def holds_a_core(self) -> bool:
         """Whether it counts as busy."""
@@ -170,26 +176,29 @@ class _Visit:
 
 @dataclass
 class _Visits:
-    """Carries requests by gRPC, as many at a time as there are cores."""
+    """Carries requests by gRPC, as many at a time as there are cores; a core that falls free is filled at once."""
 
     hospitals: dict[int, _Hospital]
     at_once: int
     _waiting: deque[_Visit] = field(default_factory=deque)
     _begun: list[_Visit] = field(default_factory=list)
+    _lock: RLock = field(default_factory=RLock)
 
     def send(self, node_id: int, request: bytes) -> Poll:
         visit = _Visit(self.hospitals[node_id], request)
         if visit.hospital.visit is not None:
-            self._waiting.append(visit)
+            with self._lock:
+                self._waiting.append(visit)
             self._begin_some()
         return lambda: self._poll(visit)
 
     def _begin_some(self) -> None:
-        self._begun = [visit for visit in self._begun if visit.holds_a_core()]
-        while self._waiting and len(self._begun) < self.at_once:
-            visit = self._waiting.popleft()
-            visit.begin()
-            self._begun.append(visit)
+        with self._lock:
+            self._begun = [visit for visit in self._begun if visit.holds_a_core()]
+            while self._waiting and len(self._begun) < self.at_once:
+                visit = self._waiting.popleft()
+                self._begun.append(visit)
+                visit.begin(self._begin_some)
 
     def _poll(self, visit: _Visit) -> bytes | None:
         self._begin_some()
@@ -201,8 +210,6 @@ class _Visits:
             return bytes(visit.call.result())
         except grpc.RpcError as error:
             raise Unreachable(self._reason(visit, error)) from None
-        finally:
-            self._begin_some()
 
     def _reason(self, visit: _Visit, error: grpc.RpcError) -> str:
         if error.code() == grpc.StatusCode.UNAVAILABLE:
