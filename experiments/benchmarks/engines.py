@@ -217,7 +217,9 @@ def _targets(usages: dict[str, Usage], bound_s: float) -> list[Target]:
     return [
         Target("processes: s a round / training", ours / training, None, 1.0, "at most 1.2", ours <= 1.2 * training),
         Target("processes: s a round / bound", ours / bound_s, None, 1.0, "at most 1.2", ours <= 1.2 * bound_s),
-        Target("stock deployment / processes, s a round", stock / ours, None, None, "at least 20", stock / ours >= 20),
+        Target(
+            "stock deployment / processes, s a round", stock / ours, None, None, "at least 20", stock / ours >= 20
+        ),
         Target("the same without the training", overhead, None, None, "at least 20", overhead >= 20),
         Target("one model on every engine of equal rounds", float(same), None, None, "bit-identical", same),
     ]
