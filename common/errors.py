@@ -5,6 +5,7 @@ WardroundError
 |   +-- UnknownNameError   a name or option that does not exist; says the nearest one
 +-- SourceError            data is absent, or not what its source expects
 |   +-- DownloadError      a file could not be fetched, or is not the pinned one
++-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
 +-- RoundError             a round cannot be completed
@@ -33,6 +34,10 @@ class SourceError(WardroundError):
 
 class DownloadError(SourceError):
     """A file could not be fetched, or is not the pinned one."""
+
+
+class ImageError(WardroundError):
+    """An image, a label map or a transform cannot be read, or does not fit another."""
 
 
 class WireError(WardroundError):
