@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from common.wire_bytes import engine_error, from_bytes, identify, name_message, to_bytes
+from experiments.engines._interrupt import Check
 from experiments.engines._recorder import Recorder
 
 SERVER_NODE_ID = 1
@@ -42,12 +43,20 @@ class LocalGrid(Grid):
     longest_poll_s = 0.02
 
     def __init__(
-        self, engine: str, transport: Transport, nodes: int, run: Run, recorder: Recorder | None, at_once: int
+        self,
+        engine: str,
+        transport: Transport,
+        nodes: int,
+        run: Run,
+        recorder: Recorder | None,
+        at_once: int,
+        check_interrupt: Check = lambda: None,
     ) -> None:
         self.engine = engine
         self.hospitals_at_once = at_once
         self.meter: Counter[tuple[int, str, str]] = Counter()
         self._transport, self._run, self._recorder = transport, run, recorder
+        self._check_interrupt = check_interrupt
         self._node_ids = [SERVER_NODE_ID + 1 + index for index in range(nodes)]
         self._pending: dict[str, tuple[Message, Poll]] = {}
 
@@ -77,7 +86,8 @@ class LocalGrid(Grid):
         return [self._push(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Replies that have come to these messages, each once."""
+        """Replies that have come to these messages, each once. Raises KeyboardInterrupt also where one got lost."""
+        self._check_interrupt()
         self._identify()
         found = [self._pull(message_id) for message_id in message_ids if message_id in self._pending]
         return [reply for reply in found if reply is not None]

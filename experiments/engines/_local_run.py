@@ -14,6 +14,7 @@ from client.node import Config
 from common.cases import SiteId
 from common.wire_bytes import identify
 from experiments.engine import RunConfig
+from experiments.engines._interrupt import remembered_interrupt
 from experiments.engines._local_grid import SERVER_NODE_ID, LocalGrid, Transport, hospital_folder, new_run
 from experiments.engines._recorder import Recorder
 
@@ -51,6 +52,9 @@ class LocalRun:
         names = {self.node_id(index): site for index, site in enumerate(self.sites)}
         recorder = Recorder(self.folder / "traffic", names) if self.record_traffic else None
         identify(self.run_id, SERVER_NODE_ID)
-        grid = LocalGrid(self.engine, transport, len(self.sites), new_run(self.run_id), recorder, self.at_once)
         context = Context(self.run_id, SERVER_NODE_ID, {}, RecordDict(), dict(run_config))
-        server_app(grid, context)
+        run = new_run(self.run_id)
+        with remembered_interrupt() as check:
+            server_app(
+                LocalGrid(self.engine, transport, len(self.sites), run, recorder, self.at_once, check), context
+            )
