@@ -1,0 +1,110 @@
+"""Images at any world points, and images brought onto another lattice through a transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from common.errors import ImageError
+from common.geometry import Geometry
+from common.image import Image
+from common.registration.transform import Transform
+
+POINTS_AT_ONCE = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """values: (C, *shape) of any real dtype on a lattice, read at world points."""
+
+    values: Tensor
+    geometry: Geometry
+
+    @classmethod
+    def of(cls, image: Image) -> Sampler:
+        """One channel, float32."""
+        return cls(torch.from_numpy(np.ascontiguousarray(image.values, np.float32))[None], image.geometry)
+
+    @cached_property
+    def to_cube(self) -> Tensor:
+        """(D + 1, D + 1) float64: world mm to the cube, coordinates in the reverse order that torch wants."""
+        forward = self.geometry.affine @ self.geometry.cube_affine
+        inverse = np.linalg.inv(forward)
+        inverse[:-1] = inverse[-2::-1]
+        return torch.from_numpy(np.ascontiguousarray(inverse))
+
+    def cube(self, points: Tensor) -> Tensor:
+        """Cube coordinates, reversed, of world points (..., D)."""
+        matrix = self.to_cube.to(points.dtype)
+        return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
+
+    def at(self, points: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
+        """Values (C, ...) at world points (..., D), linear in each axis or `nearest`, and which lie inside (...).
+
+        Inside is up to the outer faces; what is outside has the value of the nearest face.
+        """
+        cube = self.cube(points)
+        inside = (cube.detach().abs() <= 1).all(-1)
+        return self.at_cube(cube, mode), inside
+
+    def at_cube(self, cube: Tensor, mode: str = "bilinear") -> Tensor:
+        """Values (C, ...) at reversed cube points (..., D)."""
+        size = cube.shape[-1]
+        flat = cube.reshape(1, *([1] * (size - 1)), -1, size)
+        values = self.values.to(cube.dtype)[None]
+        read = grid_sample(values, flat, mode=mode, padding_mode="border", align_corners=False)
+        return read.reshape(len(self.values), *cube.shape[:-1])
+
+
+def lattice_points(geometry: Geometry, dtype: torch.dtype = torch.float64) -> Tensor:
+    """(*shape, D) world points of all voxels' centres."""
+    axes = [torch.arange(size, dtype=torch.float64) for size in geometry.shape]
+    voxels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    affine = torch.tensor(geometry.affine)
+    return (voxels @ affine[:-1, :-1].T + affine[:-1, -1]).to(dtype)
+
+
+def resample(
+    moving: Image, fixed: Geometry, transform: Transform, *, labels: bool = False, outside: float = 0.0
+) -> Image:
+    """The moving image on the fixed lattice: value at x is the moving value at transform(x).
+
+    Linear, float32; or nearest and of the image's own dtype where `labels`. What comes from beyond the moving
+    image is `outside`. Raises ImageError where dimensions differ.
+    """
+    check_fits(moving.geometry, fixed, transform)
+    points = lattice_points(fixed).reshape(-1, fixed.dimensions)
+    read = _nearest if labels else _linear
+    with torch.no_grad():
+        parts = [read(moving, transform.map_points(part), outside) for part in torch.split(points, POINTS_AT_ONCE)]
+    return Image(np.concatenate(parts).reshape(fixed.shape), fixed)
+
+
+def check_fits(moving: Geometry, fixed: Geometry, transform: Transform) -> None:
+    """Raise ImageError unless both lattices and the transform have equally many dimensions."""
+    if not moving.dimensions == fixed.dimensions == transform.dimensions:
+        raise ImageError(
+            f"a {moving.dimensions}D image does not go onto a {fixed.dimensions}D one "
+            f"by a {transform.dimensions}D transform."
+        )
+
+
+def _linear(moving: Image, points: Tensor, outside: float) -> NDArray[Any]:
+    values, inside = Sampler.of(moving).at(points.to(torch.float32))
+    return values[0].where(inside, torch.tensor(outside)).numpy()
+
+
+def _nearest(moving: Image, points: Tensor, outside: float) -> NDArray[Any]:
+    """By indices, not by floating-point values, so that large labels stay exact."""
+    voxels = np.rint(moving.geometry.world_to_voxel(points.numpy())).astype(np.int64)
+    last = np.array(moving.geometry.shape) - 1
+    inside = ((voxels >= 0) & (voxels <= last)).all(-1)
+    read = moving.values[tuple(np.clip(voxels, 0, last).T)]
+    return np.where(inside, read, np.asarray(outside).astype(moving.values.dtype))
