@@ -1,13 +1,18 @@
-"""Layers that networks share."""
+"""Layers that networks share, for images (2 dimensions) and volumes (3 dimensions)."""
 
 from __future__ import annotations
 
 from math import gcd
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 LARGEST_NUMBER_OF_GROUPS = 4
+CONVOLUTION: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+Normalisation = Literal["group", "instance", "none"]
+"""Within one case only. There is no batch normalisation: it would mix patients, and its running statistics would
+leave the hospital beside the update."""
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -15,18 +20,37 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(gcd(channels, LARGEST_NUMBER_OF_GROUPS), channels)
 
 
-class ConvolutionBlock(nn.Sequential):
-    """3x3 convolution that keeps the size, group normalisation, ReLU.
+def convolution(
+    dimensions: int, channels_in: int, channels_out: int, kernel: int, *, dilation: int = 1, bias: bool = True
+) -> nn.Module:
+    """Convolution of odd `kernel` that keeps the size: filled with zeros by half its reach on every side."""
+    padding = dilation * (kernel - 1) // 2
+    layer = CONVOLUTION[dimensions]
+    return layer(channels_in, channels_out, kernel, padding=padding, dilation=dilation, bias=bias)
 
-    (N, channels_in, H, W) -> (N, channels_out, H, W). No bias: the normalisation would take it away again.
+
+class ConvolutionBlock(nn.Sequential):
+    """3x3 (3x3x3) convolution that keeps the size, normalisation within the case, ReLU.
+
+    (N, channels_in, H, W) -> (N, channels_out, H, W), or the same with D before H. No bias where a normalisation
+    would take it away again.
     """
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-            group_norm(channels_out),
-            nn.ReLU(inplace=True),
-        )
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        dimensions: int = 2,
+        dilation: int = 1,
+        normalisation: Normalisation = "group",
+    ) -> None:
+        bias = normalisation == "none"
+        layers = [convolution(dimensions, channels_in, channels_out, 3, dilation=dilation, bias=bias)]
+        if normalisation == "group":
+            layers.append(group_norm(channels_out))
+        elif normalisation == "instance":
+            layers.append(nn.GroupNorm(channels_out, channels_out))
+        super().__init__(*layers, nn.ReLU(inplace=True))
 
 
 class ChannelsLast(nn.Module):
