@@ -36,6 +36,27 @@ def channels_of_image(network: str, shape: Shape, divisor: int = 1, smallest: in
     return channels
 
 
+def channels_of_grid(network: str, shape: Shape, divisor: int = 1) -> tuple[int, int]:
+    """Channels of a 2D image or a volume whose sides are multiples of `divisor`, and its dimensions, 2 or 3.
+
+    Raises StudyError that says which shape came and which would do.
+    """
+    refuse_unusable(network, shape)
+    channels, *sides = shape.inputs
+    if len(sides) not in (2, 3):
+        raise StudyError(
+            f"network {network!r} needs images of (channels, height, width) or volumes of (channels, depth, height, "
+            f"width); the shape of the inputs is {shape.inputs}. For tables there are 'logistic' and 'mlp'."
+        )
+    if any(side % divisor for side in sides):
+        fitting = " x ".join(str(_fitting(side, divisor, 1)) for side in sides)
+        raise StudyError(
+            f"network {network!r} needs images whose sides are multiples of {divisor}; they are "
+            f"{' x '.join(map(str, sides))}. Pad them to {fitting}, or choose another network."
+        )
+    return channels, len(sides)
+
+
 def _fitting(side: int, divisor: int, smallest: int) -> int:
     """The least multiple of `divisor` that holds both."""
     return -(-max(side, smallest) // divisor) * divisor

@@ -40,6 +40,19 @@ def segmentation_cases() -> tuple[Any, Cases]:
     return task, Cases(inputs, masks, names, ("none", "one", "two"))
 
 
+def registration_cases() -> tuple[Any, Cases]:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((12, 2, 16, 16), np.uint8)
+    for index, (moving, fixed) in enumerate(labels):
+        moving[4:10, 4 + index % 2 : 10] = 1
+        fixed[5:12, 4:11] = 1
+    inputs = (labels + 0.01 * rng.normal(size=labels.shape)).astype(np.float32)
+    names = np.array([f"p{index % 6}" for index in range(12)])
+    options = {"network": {"name": "voxelmorph", "channels": 8, "depth": 2}, "similarity": "difference"}
+    task = TASKS.build(Entry("registration", {**options, "smoothness": 0.001}))
+    return task, Cases(inputs, labels, names, ("none", "square"))
+
+
 @pytest.fixture(params=TASKS.names())
 def made(request: pytest.FixtureRequest) -> tuple[Any, Cases]:
     maker = globals().get(f"{request.param}_cases")
@@ -113,6 +126,8 @@ SHAPES = {
     "mcmahan_cnn": Shape((1, 28, 28), 10),
     "groupnorm_cnn": Shape((1, 64, 64), 2),
     "unet": Shape((1, 32, 32), 4),
+    "two_pathway": Shape((1, 32, 32), 4),
+    "dilated": Shape((1, 32, 32), 4),
 }
 PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logistic": 28}
 
