@@ -46,5 +46,5 @@ class Task(Protocol):
         ...
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """Class indices: (N,) for classification, (N, ...) for segmentation; int64."""
+        """Class indices: (N,) for classification, (N, ...) for segmentation; displacement for registration; int64."""
         ...

@@ -1,10 +1,10 @@
-"""Folders of NIfTI volumes with labels, and a table that says which hospital each patient is from."""
+"""Folders of NIfTI volumes with labels, whole or in slices, and a table that says which hospital each patient is from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,22 @@ from common.spelling import unknown
 REMEDY = (
     "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
 )
+LARGEST_CUBE = 512
 ENDINGS = (".nii.gz", ".nii")
 T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Nifti:
-    """`images/` and `labels/` with files of the same names, as 2D slices. A patient is a file's name.
+    """`images/` and `labels/` with files of the same names, as slices or volumes. A patient is a file's name.
 
     table: a CSV file in the folder with the columns patient and site; without it a study divides the patients.
     axis: 0, 1 or 2, across which slices are cut, after turning to RAS; 2 gives axial slices. size: slices are
     cropped or filled (labels with class 0) around their centre to size x size. Pixel spacing is kept where it is
     that of all volumes, to 0.1 um. slices_per_patient: evenly spaced among those with a
     label; 0 keeps every slice. Intensities are scaled to mean 0 and deviation 1 of each volume.
+    dimensions: 2 for slices; 3 for whole volumes, one a patient, cropped or filled around their centre to a cube of
+    size x size x size, axes towards right, front and top (axis and slices_per_patient are for slices alone).
     """
 
     folder: str = ""
@@ -42,12 +45,15 @@ class Nifti:
     axis: int = 2
     size: int = 64
     slices_per_patient: int = 8
+    dimensions: Literal[2, 3] = 2
 
     def __post_init__(self) -> None:
         between("source 'nifti'", 0, 2, axis=self.axis)
         between("source 'nifti'", 0, 10_000, slices_per_patient=self.slices_per_patient)
         between("source 'nifti'", 2, 256, classes=len(self.classes))
         positive("source 'nifti'", size=self.size)
+        if self.dimensions == 3:
+            between("source 'nifti' with dimensions 3", 1, LARGEST_CUBE, size=self.size)
 
     @property
     def has_sites(self) -> bool:
@@ -59,21 +65,24 @@ class Nifti:
         return tuple(sorted(set(self._sites().values()))) if self.table else ()
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
+        """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8.
+
+        With dimensions 3, volumes: inputs (N, 1, size, size, size); targets (N, size, size, size).
+        """
         folder = existing(self.folder, "hippocampus", REMEDY)
         images, labels, names, quarantined = [], [], [], []
         spacings_mm: set[tuple[float, ...]] = set()
-        for patient, path in self._patients(folder, site):
+        for patient, path in self.patients(folder, site):
             try:
                 volume = read_volume(path, folder / "labels" / path.name, len(self.classes))
             except SourceError as error:
                 quarantined.append(Quarantined(patient, str(error)))
                 continue
-            of_image, of_labels = self._slices(volume)
+            of_image, of_labels = self._slices(volume) if self.dimensions == 2 else self._cube(volume)
             images.append(of_image)
             labels.append(of_labels)
             names += [patient] * len(of_image)
-            spacings_mm.add(tuple(round(mm, 4) for axis, mm in enumerate(volume.spacing_mm) if axis != self.axis))
+            spacings_mm.add(self._spacing_mm(volume))
         if not images:
             raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
         return Cases(
@@ -85,7 +94,8 @@ class Nifti:
             quarantined=tuple(quarantined),
         )
 
-    def _patients(self, folder: Path, site: SiteId | None) -> list[tuple[str, Path]]:
+    def patients(self, folder: Path, site: SiteId | None) -> list[tuple[str, Path]]:
+        """Names and image files of a hospital's patients, or of all. Raises UnknownNameError for no hospital."""
         paths = sorted((folder / "images").glob("[!.]*.nii*"))
         found = {_stem(path): path for path in paths if path.name.endswith(ENDINGS)}
         if site is None:
@@ -106,6 +116,14 @@ class Nifti:
         image, labels = image[kept], labels[kept]
         return _fitted(image, self.size, image.min()), _fitted(labels, self.size, np.uint8(0))
 
+    def _cube(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        image = _scaled(volume.image)
+        return _fitted(image[None], self.size, image.min()), _fitted(volume.labels[None], self.size, np.uint8(0))
+
+    def _spacing_mm(self, volume: Volume) -> tuple[float, ...]:
+        cut = self.axis if self.dimensions == 2 else None
+        return tuple(round(mm, 4) for axis, mm in enumerate(volume.spacing_mm) if axis != cut)
+
     def _kept(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
         if self.slices_per_patient == 0:
             return np.arange(len(labels))
@@ -124,16 +142,16 @@ def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((image - image.mean(dtype=np.float64)) / (spread if spread > 0 else 1.0), dtype=np.float32)
 
 
-def _fitted(slices: NDArray[T], size: int, fill: T) -> NDArray[T]:
-    """(N, size, size): cropped or filled, about the centre."""
-    fitted = np.full((len(slices), size, size), fill, dtype=slices.dtype)
-    into, out_of = [], []
-    for length in slices.shape[1:]:
+def _fitted(images: NDArray[T], size: int, fill: T) -> NDArray[T]:
+    """(N, size, size[, size]): cropped or filled, about the centre."""
+    fitted = np.full((len(images), *(size for _ in images.shape[1:])), fill, dtype=images.dtype)
+    into, out_of = [slice(None)], [slice(None)]
+    for length in images.shape[1:]:
         shared = min(length, size)
         start, offset = (length - shared) // 2, (size - shared) // 2
         out_of.append(slice(start, start + shared))
         into.append(slice(offset, offset + shared))
-    fitted[:, into[0], into[1]] = slices[:, out_of[0], out_of[1]]
+    fitted[tuple(into)] = images[tuple(out_of)]
     return fitted
 
 

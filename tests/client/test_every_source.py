@@ -83,12 +83,17 @@ def make_lgg(folder: Path) -> Made:
     }, lambda: (folder / "patients_flair128" / "P2_20000101.npz").write_bytes(b"broken") and None
 
 
-def make_nifti(folder: Path) -> Made:
+def make_nifti_pairs(folder: Path) -> Made:
+    options, spoil = make_nifti(folder, patients=12)
+    return {"folder": options["folder"], "table": options["table"], "size": [8, 8, 6]}, spoil
+
+
+def make_nifti(folder: Path, patients: int = 6) -> Made:
     rng = np.random.default_rng(0)
     for kind in ("images", "labels"):
         (folder / kind).mkdir()
     lines = ["patient,site"]
-    for index in range(6):
+    for index in range(patients):
         labels = np.zeros((6, 7, 8), np.uint8)
         labels[2:4, 2:5, 3:6] = 1 + index % 2
         for kind, values in (("images", rng.normal(size=(6, 7, 8)).astype(np.float32)), ("labels", labels)):
@@ -130,7 +135,7 @@ def test_cases_are_well_formed(name: str, tmp_path: Path) -> None:
         assert len(cases) > 0
         assert np.isfinite(cases.inputs).all()
         assert 0 <= cases.targets.min() <= cases.targets.max() < len(cases.classes)
-        assert cases.targets.shape in {(len(cases),), (len(cases), *cases.inputs.shape[2:])}
+        assert cases.targets.shape in {(len(cases),), (len(cases), *cases.inputs.shape[2:]), cases.inputs.shape}
         assert cases.quarantined == ()
 
 

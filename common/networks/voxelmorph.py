@@ -1,0 +1,37 @@
+"""Deformable registration: a U-Net that answers a pair with a displacement, diffeomorphic where wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from common.cases import Shape
+from common.checks import positive
+from common.networks._pairs import dimensions_of_pair
+from common.registration.learned.networks import DeformableNetwork
+from common.task import Network
+
+
+@dataclass(frozen=True)
+class VoxelMorph:
+    """channels: at half resolution, doubled once. depth: levels below full resolution.
+
+    diffeomorphic: the network answers a velocity, which is integrated, so that nothing folds.
+    """
+
+    channels: int = 16
+    depth: int = 3
+    diffeomorphic: bool = True
+
+    def __post_init__(self) -> None:
+        positive("network", channels=self.channels, depth=self.depth)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """(N, 2, *S) float32 -> (N, D, *S) displacement in voxels. Raises StudyError for other shapes."""
+        dimensions = dimensions_of_pair("voxelmorph", shape, 2**self.depth)
+        widths = (self.channels, *(2 * self.channels for _ in range(self.depth - 1)))
+        return DeformableNetwork(dimensions, widths, self.diffeomorphic)
+
+
+network: type[Network] = VoxelMorph

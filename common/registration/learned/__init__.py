@@ -1,0 +1,1 @@
+"""Registration that a network has learned: one pass instead of an optimisation."""

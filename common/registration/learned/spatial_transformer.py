@@ -1,0 +1,81 @@
+"""The spatial transformer layer (Jaderberg et al. 2015), and fields of displacement in voxels.
+
+A field is (N, D, *S) float32 with D = len(S) = 2 or 3: channel a is the displacement along array axis a, in voxels.
+It takes points of the fixed image to points of the moving one, so that warping an image reads it at i + u(i).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample, interpolate
+
+
+def warp(
+    images: Tensor,
+    displacement_voxels: Tensor,
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+    padding: Literal["zeros", "border"] = "border",
+) -> Tensor:
+    """(N, C, *S) images read at i + u(i): (N, C, *S). Linear along each axis; differentiable in both arguments."""
+    sizes = images.shape[2:]
+    points = _identity(tuple(sizes)).to(displacement_voxels) + displacement_voxels
+    scale = points.new_tensor([2.0 / size for size in sizes])
+    cube = (points.movedim(1, -1) + 0.5) * scale - 1
+    warped: Tensor = grid_sample(images, cube.flip(-1), mode=mode, padding_mode=padding, align_corners=False)
+    return warped
+
+
+def integrate(velocity_voxels: Tensor, squarings: int = 6) -> Tensor:
+    """The displacement that a stationary velocity field gives after unit time: exp(v).
+
+    Scaling and squaring (Arsigny et al. 2006; Dalca et al. 2019, equation 3). The inverse is `integrate(-v)`.
+    """
+    displacement: Tensor = velocity_voxels / float(2**squarings)
+    for _ in range(squarings):
+        displacement = compose(displacement, displacement)
+    return displacement
+
+
+def compose(first: Tensor, second: Tensor) -> Tensor:
+    """The field of x -> x + first(x), then y -> y + second(y)."""
+    return first + warp(second, first)
+
+
+def enlarged(displacement_voxels: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """A field of a coarser lattice of the same cube on a finer one: interpolated, and in the finer one's voxels."""
+    mode = "bilinear" if len(sizes) == 2 else "trilinear"
+    ratio = [fine / coarse for fine, coarse in zip(sizes, displacement_voxels.shape[2:], strict=True)]
+    scale = displacement_voxels.new_tensor(ratio).reshape(1, -1, *(1 for _ in sizes))
+    return interpolate(displacement_voxels, size=sizes, mode=mode, align_corners=False) * scale
+
+
+def squared_gradient(displacement: Tensor) -> Tensor:
+    """(N,) mean over axes, channels and voxels of squared forward differences (Balakrishnan et al. 2019, eq. 8)."""
+    axes = range(2, displacement.ndim)
+    return torch.stack([displacement.diff(dim=axis).square().flatten(1).mean(1) for axis in axes]).mean(0)
+
+
+def jacobian_determinant(displacement: Tensor) -> Tensor:
+    """(N, *(S - 1)) determinants of d(i + u)/di by forward differences; where it is not above 0 space is folded."""
+    dimensions = displacement.shape[1]
+    columns = [_difference(displacement, axis) for axis in range(dimensions)]
+    jacobian = torch.stack(columns, dim=-1).movedim(1, -2)
+    determinant: Tensor = torch.linalg.det(jacobian + torch.eye(dimensions).to(jacobian))
+    return determinant
+
+
+def _difference(displacement: Tensor, axis: int) -> Tensor:
+    """Forward difference along an axis, cut to where all axes have one."""
+    cut = [slice(None), slice(None), *(slice(0, size - 1) for size in displacement.shape[2:])]
+    cut[2 + axis] = slice(None)
+    return displacement[tuple(cut)].diff(dim=2 + axis)
+
+
+@lru_cache(maxsize=8)
+def _identity(sizes: tuple[int, ...]) -> Tensor:
+    """(1, D, *S) voxel indices."""
+    return torch.stack(torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij"))[None]

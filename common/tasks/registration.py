@@ -1,0 +1,104 @@
+"""Registration of pairs of images: one displacement a pair, learned without any that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.cases import Batch, Shape
+from common.catalogue import NETWORKS
+from common.checks import non_negative, one_of
+from common.errors import StudyError
+from common.mean import Mean, Statistics, merge
+from common.metrics.overlap import Overlap, dice
+from common.options import Entry
+from common.registration.learned.similarity import local_correlation_loss, mean_squared_difference
+from common.registration.learned.spatial_transformer import jacobian_determinant, squared_gradient, warp
+from common.task import Task
+from common.tasks._network import build_fitting
+from common.tasks._patients import mean_of_one, patients
+
+
+@dataclass(frozen=True)
+class Registration:
+    """network: from `common/networks`, "voxelmorph" or "affine_pair". similarity: "local_correlation" (1 - squared
+    correlation within `window` voxels) or "difference" (mean squared). smoothness: weight of the mean squared
+    gradient of the displacement in voxels (Balakrishnan et al. 2019, equation 2).
+
+    Cases are pairs: inputs (N, 2, *S), moving and fixed image; targets (N, 2, *S), their labels, which training
+    never looks at. Scores, over pairs, both directions of a pair counted together: dice and dice_1, dice_2, ... of
+    the moved labels with the fixed ones; dice_before of the labels as they came; folded: the share of voxels where
+    the field folds, negative Jacobian; loss: over cases.
+    """
+
+    headline: ClassVar[str] = "dice"
+
+    network: Entry = field(default_factory=lambda: Entry("voxelmorph"))
+    similarity: Literal["local_correlation", "difference"] = "local_correlation"
+    window: int = 5
+    smoothness: float = 0.1
+
+    def __post_init__(self) -> None:
+        NETWORKS.build(self.network)
+        one_of("task", ("local_correlation", "difference"), similarity=self.similarity)
+        non_negative("task", smoothness=self.smoothness)
+        if self.window < 3 or self.window % 2 == 0:
+            raise StudyError(f"task.window must be an odd number of voxels from 3; it is {self.window}.")
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        """A network of displacements (N, D, *S). Raises StudyError where it does not fit pairs of images."""
+        sizes = shape.inputs[1:]
+        return build_fitting(self.network, shape, (len(sizes), *sizes), "registration")
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(N,) float32: unlikeness of moved and fixed image + smoothness * squared gradient of the displacement."""
+        return self._losses(batch.inputs, network(batch.inputs).float())
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Dice before and after, folds, and loss. A pair passes the network alone."""
+        with torch.no_grad():
+            return merge(self._pair_scores(network, pair) for pair in patients(batch))
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The same batch."""
+        return batch
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, D, *S) int64: displacement in voxels, rounded."""
+        answer: Tensor = network(inputs).round().long()
+        return answer
+
+    def _losses(self, inputs: Tensor, displacement: Tensor) -> Tensor:
+        moving, fixed = inputs[:, :1], inputs[:, 1:]
+        warped = warp(moving, displacement)
+        if self.similarity == "difference":
+            unlikeness = mean_squared_difference(warped, fixed)
+        else:
+            unlikeness = local_correlation_loss(warped, fixed, self.window)
+        return unlikeness + self.smoothness * squared_gradient(displacement)
+
+    def _pair_scores(self, network: nn.Module, pair: Batch) -> Statistics:
+        displacement = network(pair.inputs).float()
+        moving, fixed = pair.targets[:, :1], pair.targets[:, 1:]
+        moved = warp(moving.float(), displacement, mode="nearest", padding="zeros").long()
+        classes = int(pair.targets.max()) + 1
+        after, before = (dice(Overlap.of(fixed.numpy(), other.numpy(), classes))[1:] for other in (moved, moving))
+        folded = (jacobian_determinant(displacement) <= 0).double().mean()
+        scores = {f"dice_{index}": mean_of_one(value) for index, value in enumerate(after, start=1)}
+        scores["dice"], scores["dice_before"] = _mean_over_labels(after), _mean_over_labels(before)
+        scores["folded"] = Mean.of([float(folded)])
+        scores["loss"] = Mean.of(self._losses(pair.inputs, displacement).tolist())
+        return scores
+
+
+def _mean_over_labels(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Mean:
+    counted = values[~np.isnan(values)]
+    return Mean.of([counted.mean()]) if len(counted) else Mean()
+
+
+task: type[Task] = Registration
