@@ -94,7 +94,7 @@ def test_a_smooth_flow_backwards_undoes_the_flow(dimensions: int) -> None:
     flow = VelocityField(torch.stack([3.0 * bump, *[-2.0 * bump] * (dimensions - 1)]), lattice)
     there = flow.map_points(points)
     assert (there - points).norm(dim=-1).max() > 1.5
-    assert (flow.inverse().map_points(there) - points).norm(dim=-1).max() < 0.05
+    assert (flow.inverse().map_points(there) - points).norm(dim=-1).max() < 0.1
     assert jacobian_determinants(flow, points.reshape(-1, dimensions)).min() > 0
 
 

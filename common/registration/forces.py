@@ -1,0 +1,64 @@
+"""Where a dense deformation is pulled: a cost and its gradient by the warped image, worked out by hand.
+
+Autograd gives the same (a test); by hand it costs half, and what depends on the fixed image alone is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from common.registration.filters import along_axes, window
+from common.registration.local_correlation import FLAT
+
+
+class Force(Protocol):
+    """One level's cost and its derivative, for images (*shape) in [0, 1]."""
+
+    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
+        """The cost, lower is better, and its derivative (*shape) by each voxel of the warped image, times N."""
+        ...
+
+
+class SquaredDifference:
+    """Mean squared difference. weight: (*shape)."""
+
+    def __init__(self, fixed: Tensor, weight: Tensor) -> None:
+        self._fixed, self._weight = fixed, weight
+
+    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
+        """2 w (m - f)."""
+        difference = (warped - self._fixed) * self._weight
+        return float((difference**2).mean()), 2 * difference
+
+
+class LocalCorrelationForce:
+    """-mean cov^2 / (var var) in windows, exact in all windows that hold a voxel, not in its own alone.
+
+    With A = 2 cov / (vf vm) and B = A cov / vm, sums over windows: -d/dm = f [A] - m [B] - [A mf] + [B mm].
+    """
+
+    def __init__(self, fixed: Tensor, weight: Tensor, radius: int) -> None:
+        self._sums = [window(size, radius) for size in fixed.shape]
+        self._fixed, self._weight = fixed, weight
+        counts = self._window(torch.ones_like(fixed)[None])
+        self._share = 1 / counts[0]
+        self._mean, squared = self._window(torch.stack([fixed, fixed**2])) * self._share
+        self._variance = (squared - self._mean**2).clamp(min=0) + FLAT
+
+    def _window(self, stack: Tensor) -> Tensor:
+        return along_axes(stack, self._sums)
+
+    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
+        """As the class says; weights choose the windows that count."""
+        mean, squared, product = self._window(torch.stack([warped, warped**2, warped * self._fixed])) * self._share
+        variance = (squared - mean**2).clamp_(min=0) + FLAT
+        covariance = product - mean * self._mean
+        first = 2 * covariance / (self._variance * variance) * self._weight
+        second = first * covariance / variance
+        cost = -float((first * covariance).mean()) / 2
+        parts = torch.stack([first, second, first * self._mean - second * mean]) * self._share
+        one, two, three = self._window(parts)
+        return cost, three + warped * two - self._fixed * one

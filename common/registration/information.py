@@ -1,0 +1,92 @@
+"""Similarities from joint histograms: mutual information, its normalised form, and the correlation ratio.
+
+Intensities are expected in [0, 1]. Parzen windows are cubic B-splines, so the histogram is differentiable and
+sums to 1 exactly (Thevenaz and Unser 2000; Mattes et al. 2003).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from common.registration.free_form import cubic_weights
+from common.registration.similarity import TINY, weighted_mean, weighted_variance
+
+MARGIN = 2
+"""Empty bins at each end, so that no window is cut."""
+
+
+@dataclass(frozen=True)
+class MutualInformation:
+    """-MI = H(I, J) - H(I) - H(J), in nats (Viola and Wells 1997; Maes et al. 1997)."""
+
+    needs_lattice: ClassVar[bool] = False
+    shared_scale: ClassVar[bool] = False
+
+    bins: int = 32
+
+    def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
+        """At most 0."""
+        joint = joint_histogram(moving, fixed, weight, self.bins)
+        return entropy(joint) - entropy(joint.sum(0)) - entropy(joint.sum(1))
+
+
+@dataclass(frozen=True)
+class NormalisedMutualInformation:
+    """-NMI = -(H(I) + H(J)) / H(I, J): less sensitive to the overlap (Studholme et al. 1999)."""
+
+    needs_lattice: ClassVar[bool] = False
+    shared_scale: ClassVar[bool] = False
+
+    bins: int = 32
+
+    def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
+        """From -2 to -1."""
+        joint = joint_histogram(moving, fixed, weight, self.bins)
+        return -(entropy(joint.sum(0)) + entropy(joint.sum(1))) / entropy(joint).clamp(min=TINY)
+
+
+@dataclass(frozen=True)
+class CorrelationRatio:
+    """-(1 - sum_j p_j var(I | J = j) / var I): right where I is any function of J (Roche et al. 1998)."""
+
+    needs_lattice: ClassVar[bool] = False
+    shared_scale: ClassVar[bool] = False
+
+    bins: int = 32
+
+    def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
+        """From -1 to 0."""
+        shares = parzen(fixed.reshape(-1), self.bins) * _normalised(weight)[:, None]
+        given = shares.sum(0).clamp(min=TINY)
+        values = moving.reshape(-1, 1)
+        means = (shares * values).sum(0) / given
+        between = (given * (means - weighted_mean(moving, weight)) ** 2).sum()
+        return -between / weighted_variance(moving, weight).clamp(min=TINY)
+
+
+def joint_histogram(moving: Tensor, fixed: Tensor, weight: Tensor, bins: int) -> Tensor:
+    """(bins, bins) p(i, j), moving in rows; sums to 1."""
+    rows = parzen(moving.reshape(-1), bins) * _normalised(weight)[:, None]
+    return rows.T @ parzen(fixed.reshape(-1), bins)
+
+
+def parzen(values: Tensor, bins: int) -> Tensor:
+    """(N, bins) cubic B-spline weights of values (N,) in [0, 1]; each row sums to 1. Others count as 0 or 1."""
+    places = MARGIN - 0.5 + values.clamp(0, 1) * (bins - 2 * MARGIN)
+    below = places.detach().floor().clamp(1, bins - 3)
+    columns = below.long()[:, None] + torch.arange(-1, 3)
+    return torch.zeros(len(values), bins, dtype=values.dtype).scatter(1, columns, cubic_weights(places - below))
+
+
+def entropy(shares: Tensor) -> Tensor:
+    """() H = -sum p log p, in nats; 0 log 0 is 0."""
+    return -(shares * shares.clamp(min=TINY).log()).sum()
+
+
+def _normalised(weight: Tensor) -> Tensor:
+    flat = weight.reshape(-1)
+    return flat / flat.sum().clamp(min=TINY)

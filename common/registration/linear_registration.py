@@ -1,0 +1,109 @@
+"""Linear registration: from coarse to fine, and from few degrees of freedom to more, from several starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.geometry import Geometry
+from common.registration.families import Family, LinearMotion
+from common.registration.linear import KINDS, Linear, LinearFamily
+from common.registration.objective import Objective, Pair, Sample, random_sample, whole_sample
+from common.registration.optimisers import Found, Optimiser
+from common.registration.record import Stage
+from common.registration.similarity import Similarity
+from common.registration.starts import candidates
+
+FEWEST_POINTS = 4000
+STARTS_TO_FOLLOW = 3
+"""Searches begun from the best of all starts; the lowest cost wins."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search. points: how many places the cost is taken at; starts: how many rotations to begin from."""
+
+    similarity: Similarity
+    optimiser: Optimiser
+    points: int
+    starts: int
+    rng: np.random.Generator
+
+    def draw(self, pair: Pair) -> Sample:
+        """Points for this similarity."""
+        if self.similarity.needs_lattice:
+            return whole_sample(pair)
+        count = min(self.points, max(FEWEST_POINTS, pair.fixed.values.size // 3))
+        return random_sample(pair, count, self.rng)
+
+    def climb(self, pair: Pair, family: Family) -> Found:
+        """The best parameters of a family."""
+        objective = Objective(pair, family, self.similarity, self.draw(pair))
+
+        def cost(parameters: Tensor) -> Tensor:
+            if self.optimiser.stochastic:
+                objective.use(self.draw(pair))
+            return objective(parameters)
+
+        return self.optimiser.minimise(cost, family.parameters)
+
+
+def register_linear(
+    pyramid: Sequence[Pair], kind: str, search: Search, start: Linear | None
+) -> tuple[Linear, list[Stage]]:
+    """The transform and one record a stage. pyramid: coarsest first; start: none to look for one.
+
+    The coarsest level is searched rigidly first, then by similarity, then by affine as far as `kind` allows, the
+    finer ones by `kind` alone.
+    """
+    stages: list[Stage] = []
+    kinds = KINDS[: KINDS.index(kind) + 1]
+    here = start
+    if here is None:
+        here, stage = _best_start(pyramid[0], search)
+        stages.append(stage)
+        kinds = kinds[1:]
+    for level, pair in enumerate(pyramid):
+        for freedom in kinds if level == 0 else (kind,):
+            here, stage = _stage(pair, freedom, search, here)
+            stages.append(stage)
+    return here, stages
+
+
+def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:
+    began = perf_counter()
+    sample = search.draw(pair)
+
+    def cost(start: Linear) -> float:
+        with torch.no_grad():
+            family = _family("rigid", pair.fixed.geometry, start)
+            return float(Objective(pair, family, search.similarity, sample)(family.parameters))
+
+    ranked = sorted(candidates(pair, search.starts, search.rng), key=cost)
+    followed = [_stage(pair, "rigid", search, start) for start in ranked[: STARTS_TO_FOLLOW * search.starts]]
+    best, stage = min(followed, key=lambda pair: min(pair[1].costs))
+    return best, replace(stage, seconds=perf_counter() - began)
+
+
+def _stage(pair: Pair, kind: str, search: Search, start: Linear) -> tuple[Linear, Stage]:
+    began = perf_counter()
+    family = _family(kind, pair.fixed.geometry, start)
+    found = search.climb(pair, family)
+    with torch.no_grad():
+        transform = family.family.at(found.parameters)
+    return transform, Stage(kind, pair.fixed.geometry.shape, found.costs, perf_counter() - began)
+
+
+def _family(kind: str, geometry: Geometry, start: Linear) -> LinearMotion:
+    return LinearMotion(LinearFamily(kind, torch.tensor(geometry.centre_mm), radius_mm(geometry), start))
+
+
+def radius_mm(geometry: Geometry) -> float:
+    """Root mean square distance of the image's points to its middle."""
+    lengths = np.array(geometry.shape) * geometry.spacing_mm
+    return float(np.sqrt((lengths**2).sum() / 12))

@@ -1,0 +1,104 @@
+"""The cost of a transform: a similarity at points of the fixed image, over the overlap and the masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import ImageError
+from common.geometry import Geometry
+from common.image import Image
+from common.registration.families import Family
+from common.registration.sampling import Sampler, lattice_points
+from common.registration.similarity import Similarity
+
+LEAST_OVERLAP = 0.1
+LOST = 10.0
+"""What a transform costs that leaves no overlap: more than any similarity, so a line search turns back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two images of one level, float32, scaled for the similarity, with optional masks (bool, on their lattices)."""
+
+    moving: Image
+    fixed: Image
+    moving_mask: Image | None = None
+    fixed_mask: Image | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """points: (N, D) float32 world mm. values, weight: (N,) the fixed image there. shape: of a lattice, or None."""
+
+    points: Tensor
+    values: Tensor
+    weight: Tensor
+    shape: tuple[int, ...] | None
+
+
+class Objective:
+    """One level's cost of a family's parameters."""
+
+    def __init__(self, pair: Pair, family: Family, similarity: Similarity, sample: Sample) -> None:
+        self._family, self._similarity = family, similarity
+        self._moving = Sampler.of(pair.moving)
+        self._mask = None if pair.moving_mask is None else Sampler.of(pair.moving_mask)
+        self.use(sample)
+
+    def use(self, sample: Sample) -> None:
+        """Other points from now on."""
+        self._sample, self._mapped = sample, self._family.mapped(sample.points)
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """() float64, differentiable."""
+        sample = self._sample
+        points = self._mapped(parameters)
+        values, inside = self._moving.at(points)
+        weight = sample.weight * inside
+        if self._mask is not None:
+            weight = weight * self._mask.at(points.detach(), "nearest")[0][0]
+        shape = sample.shape or (-1,)
+        parts = (part.reshape(shape) for part in (values[0], sample.values, weight))
+        share = float(weight.sum()) / max(float(sample.weight.sum()), 1e-9)
+        lost = LOST * max(0.0, LEAST_OVERLAP - share) / LEAST_OVERLAP
+        return self._similarity.cost(*parts).double() + self._family.penalty(parameters) + lost
+
+
+def random_sample(pair: Pair, count: int, rng: np.random.Generator) -> Sample:
+    """Places drawn evenly from the fixed image or its mask, between voxels too.
+
+    Were they voxels, the fixed image would be read as it is and the moving one as a mean of neighbours, smoother
+    the further it lies from a lattice point: a cost with a grain, which biases entropies most (Pluim et al. 2000).
+    """
+    geometry = pair.fixed.geometry
+    voxels = rng.uniform(-0.5, np.array(geometry.shape) - 0.5, size=(count, geometry.dimensions))
+    if pair.fixed_mask is not None:
+        chosen = np.argwhere(pair.fixed_mask.values)
+        picks = chosen[rng.integers(len(chosen), size=count)]
+        voxels = picks + rng.uniform(-0.5, 0.5, size=picks.shape)
+    points = torch.from_numpy(geometry.voxel_to_world(voxels)).float()
+    return Sample(points, Sampler.of(pair.fixed).at(points)[0][0], torch.ones(count), None)
+
+
+def whole_sample(pair: Pair) -> Sample:
+    """Every voxel, as a lattice."""
+    geometry = pair.fixed.geometry
+    values = torch.from_numpy(np.ascontiguousarray(pair.fixed.values, np.float32)).reshape(-1)
+    weight = torch.ones(len(values))
+    if pair.fixed_mask is not None:
+        weight = torch.from_numpy(pair.fixed_mask.values.astype(np.float32)).reshape(-1)
+    return Sample(lattice_points(geometry, torch.float32).flatten(0, -2), values, weight, geometry.shape)
+
+
+def check_mask(mask: Image | None, image: Geometry, name: str) -> None:
+    """Raise ImageError unless there is no mask, or one on the image's lattice that is not empty."""
+    if mask is None:
+        return
+    if not mask.geometry.same_place(image):
+        raise ImageError(f"the {name} mask must lie on the lattice of the {name} image.")
+    if not mask.values.any():
+        raise ImageError(f"the {name} mask is empty.")

@@ -1,0 +1,39 @@
+"""What a registration returns: the transform, the image, and how it got there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.image import Image
+from common.registration.transform import Transform
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One search on one level. shape: of the fixed image there; costs: one an evaluation or iteration."""
+
+    kind: str
+    shape: tuple[int, ...]
+    costs: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """transform: fixed world to moving world, mm. image: the moving image on the fixed lattice, float32.
+
+    overlap: share of the fixed voxels that have a counterpart. negative_jacobian: share of them where space folds.
+    cost: of the last stage, lower is better; its unit is the similarity's.
+    """
+
+    transform: Transform
+    image: Image
+    stages: tuple[Stage, ...]
+    seconds: float
+    overlap: float
+    negative_jacobian: float
+
+    @property
+    def cost(self) -> float:
+        """The lowest of the last stage."""
+        return min(self.stages[-1].costs, default=float("nan")) if self.stages else float("nan")

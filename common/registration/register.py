@@ -1,0 +1,155 @@
+"""One function: register a moving image to a fixed one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.checks import one_of
+from common.errors import ImageError, StudyError
+from common.image import Image
+from common.registration.deformable import register_dense
+from common.registration.free_form_registration import register_free_form
+from common.registration.linear import KINDS, Linear
+from common.registration.linear_registration import Search, register_linear
+from common.registration.objective import Pair, check_mask
+from common.registration.optimisers import Optimiser, optimiser_of
+from common.registration.pyramid import pyramid, suited_levels
+from common.registration.record import Registration, Stage
+from common.registration.sampling import Sampler, lattice_points, resample
+from common.registration.similarities import similarity_of
+from common.registration.similarity import Similarity
+from common.registration.transform import Transform, jacobian_determinants
+from common.seeding import generator
+
+DEFORMABLE = ("bspline", "displacement", "velocity")
+POINTS_FOR_JACOBIANS = 50_000
+
+
+def register(
+    moving: Image,
+    fixed: Image,
+    transform: str = "affine",
+    similarity: str | Similarity = "cc",
+    optimiser: str | Optimiser = "lbfgs",
+    levels: int | None = None,
+    seed: int = 0,
+    *,
+    moving_mask: Image | None = None,
+    fixed_mask: Image | None = None,
+    points: int = 40_000,
+    starts: int = 1,
+    initial: Linear | None = None,
+    before: str = "affine",
+    spacing_mm: float = 12.0,
+    stiffness: float = 0.01,
+) -> Registration:
+    """Find the transform that makes the moving image like the fixed one.
+
+    transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
+    none where that is "none" or `initial` is given. similarity: ssd, sad, cc, local_cc, mi, nmi, cr, or an object
+    of that role; displacement and velocity take local_cc or ssd (any other name than these means local_cc there).
+    optimiser: lbfgs, adam, gradient_descent, sgd, simplex, or an object, for all but displacement and velocity.
+    levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
+    rotations to begin from, for images turned far. spacing_mm and stiffness: of the B-splines' control points.
+    Images need not share a lattice. Masks (bool) lie on their image's lattice.
+
+    Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
+    """
+    began = perf_counter()
+    one_of("register", (*KINDS, *DEFORMABLE), transform=transform)
+    one_of("register", (*KINDS, "none"), before=before)
+    _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
+    measure = similarity_of(similarity)
+    search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
+    images = _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
+    found: Transform
+    found, stages = _linear(images, transform, before, search, initial)
+    if transform == "bspline":
+        found, more = register_free_form(images, search, found, spacing_mm, stiffness)
+        stages += more
+    elif transform in DEFORMABLE:
+        found, more = register_dense(images, measure, found, invertible=transform == "velocity")
+        stages += more
+    return _finished(moving, fixed, found, stages, began)
+
+
+def _linear(
+    images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None
+) -> tuple[Linear, list[Stage]]:
+    dimensions = images[0].fixed.geometry.dimensions
+    if transform in KINDS:
+        return register_linear(images, transform, search, initial)
+    if initial is not None or before == "none":
+        return initial or Linear.identity(dimensions), []
+    return register_linear(images, before, search, None)
+
+
+def _finished(moving: Image, fixed: Image, found: Transform, stages: Sequence[Stage], began: float) -> Registration:
+    seconds = perf_counter() - began
+    points = lattice_points(fixed.geometry).flatten(0, -2)
+    some = points[:: max(1, len(points) // POINTS_FOR_JACOBIANS)]
+    with torch.no_grad():
+        inside = Sampler.of(moving).at(found.map_points(some))[1]
+        folded = jacobian_determinants(found, some) <= 0
+    image = resample(moving, fixed.geometry, found)
+    return Registration(found, image, tuple(stages), seconds, float(inside.double().mean()),
+                        float(folded.double().mean()))  # fmt: skip
+
+
+def _check(
+    moving: Image,
+    fixed: Image,
+    moving_mask: Image | None,
+    fixed_mask: Image | None,
+    levels: int | None,
+    points: int,
+    starts: int,
+) -> None:
+    if moving.geometry.dimensions != fixed.geometry.dimensions:
+        raise ImageError(
+            f"a {moving.geometry.dimensions}D image cannot be registered to a {fixed.geometry.dimensions}D one."
+        )
+    for name, image in (("moving", moving), ("fixed", fixed)):
+        if image.values.dtype.kind not in "biuf" or not np.isfinite(image.values).all():
+            raise ImageError(f"the {name} image must hold finite real numbers.")
+        if image.values.min() == image.values.max():
+            raise ImageError(f"the {name} image is the same everywhere: there is nothing to register.")
+    check_mask(moving_mask, moving.geometry, "moving")
+    check_mask(fixed_mask, fixed.geometry, "fixed")
+    for option, value, most in (("levels", levels or 1, 12), ("points", points, 1 << 26), ("starts", starts, 10_000)):
+        if not 1 <= value <= most:
+            raise StudyError(f"register.{option} must lie between 1 and {most}; it is {value}.")
+
+
+def _pairs(
+    moving: Image, fixed: Image, moving_mask: Image | None, fixed_mask: Image | None, measure: Similarity, levels: int
+) -> list[Pair]:
+    """Coarsest first, intensities scaled to [0, 1]."""
+    one, two = _range(moving), _range(fixed)
+    if measure.shared_scale:
+        one = two = (min(one[0], two[0]), max(one[1], two[1]))
+    movings, fixeds = pyramid(_scaled(moving, *one), levels), pyramid(_scaled(fixed, *two), levels)
+    masks = [_masks(mask, levels) for mask in (moving_mask, fixed_mask)]
+    return [Pair(*parts) for parts in zip(movings, fixeds, *masks, strict=True)]
+
+
+def _range(image: Image) -> tuple[float, float]:
+    return float(image.values.min()), float(image.values.max())
+
+
+def _scaled(image: Image, low: float, high: float) -> Image:
+    values: NDArray[np.float32] = ((np.asarray(image.values, np.float64) - low) / (high - low)).astype(np.float32)
+    return Image(values, image.geometry)
+
+
+def _masks(mask: Image | None, levels: int) -> Sequence[Image | None]:
+    """A coarse voxel belongs to the mask where most of it does, or, should none be left, where any does."""
+    if mask is None:
+        return [None] * levels
+    shares = pyramid(Image(mask.values.astype(np.float32), mask.geometry), levels)
+    return [Image(share.values >= min(0.5, float(share.values.max())), share.geometry) for share in shares]
