@@ -1,4 +1,4 @@
-"""Folders of NIfTI volumes with labels, whole or in slices, and a table that says which hospital each patient is from."""
+"""Folders of NIfTI volumes with labels, whole or in slices, and a table of the hospital each patient is from."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ drawn for it, dark for bright included (after Billot et al. 2023, SynthSeg, who 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ LARGEST_OFFSET = 0.2
 LARGEST_NOISE = 0.15
 
 Numbers = NDArray[np.float32]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Draws:
     """All that chance decides for N cases, (N,) each but the noise.
 
     gamma: exponent of the curve. inverted: whether dark turns bright. gain, offset: of the case afterwards, the
-    offset in its standard deviations. noise: (N, ...), in its standard deviations. mirrored: whether the last
-    axis is reversed.
+    offset in its standard deviations. noise: (N, ...), in its standard deviations. mirrored: whether the case
+    is reversed, along `mirrored_axis`.
     """
 
     gamma: Numbers
@@ -59,16 +61,22 @@ def draw(count: int, inputs: tuple[int, ...], rng: np.random.Generator) -> Draws
 
 def augmented(batch: Batch, draws: Draws) -> Batch:
     """The batch with `draws` applied; masks are mirrored with their images, and nothing else happens to them."""
-    images = _curved(batch.inputs.numpy(), draws)
-    flip = draws.mirrored.reshape(-1, *(1 for _ in images.shape[1:]))
-    inputs = np.where(flip, images[..., ::-1], images)
-    targets = batch.targets.numpy()
-    flip = draws.mirrored.reshape(-1, *(1 for _ in targets.shape[1:]))
-    return Batch(
-        torch.from_numpy(inputs),
-        torch.from_numpy(np.where(flip, targets[..., ::-1], targets)),
-        batch.patients,
-    )
+    axis = mirrored_axis(batch.inputs.ndim - 2)
+    inputs = _mirrored(_curved(batch.inputs.numpy(), draws), draws, axis)
+    targets = _mirrored(batch.targets.numpy(), draws, axis)
+    return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), batch.patients)
+
+
+def mirrored_axis(dimensions: int) -> int:
+    """The last axis of images. The first spatial axis of volumes: read as RAS, that swaps left and right, as bodies
+    come, and never head and feet.
+    """
+    return -3 if dimensions == 3 else -1
+
+
+def _mirrored(values: NDArray[T], draws: Draws, axis: int) -> NDArray[T]:
+    flip = draws.mirrored.reshape(-1, *(1 for _ in values.shape[1:]))
+    return np.where(flip, np.flip(values, axis), values)
 
 
 def _curved(images: Numbers, draws: Draws) -> Numbers:

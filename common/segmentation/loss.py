@@ -1,4 +1,4 @@
-"""Losses of segmentation, one a case."""
+"""Losses of segmentation, one a case; of images, and of volumes with D before H."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ SMOOTHING_PIXELS = 1.0
 
 
 def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
-    """(N,) mean over pixels, in nats, of (N, classes, H, W) log-probabilities at (N, H, W) class indices."""
+    """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets."""
     return nll_loss(log_probabilities, targets, reduction="none").flatten(1).mean(1)
 
 
 def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     """(N,) 1 - mean over classes but the first (background) of (2 sum p g + 1) / (sum p + sum g + 1).
 
-    probabilities: (N, classes, H, W); targets: (N, H, W) class indices. As Milletari et al. 2016 (V-Net),
+    probabilities: (N, classes, [D,] H, W); targets: (N, [D,] H, W) class indices. As Milletari et al. 2016 (V-Net),
     equation in section 3, without their squares.
     """
     truth = one_hot(targets, probabilities.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype).flatten(2)

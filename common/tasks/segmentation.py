@@ -1,4 +1,4 @@
-"""Segmentation of 2D images: one class a pixel, learned by soft Dice and cross-entropy."""
+"""Segmentation of 2D images and volumes: one class a pixel, learned by soft Dice and cross-entropy."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from common.mean import Mean, Statistics, merge
 from common.metrics.overlap import Overlap, dice
 from common.options import Entry
 from common.segmentation.augmentation import augmented, draw
+from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
 from common.task import Task
 from common.tasks._network import build_fitting
@@ -28,7 +29,10 @@ class Segmentation:
     """network: from `common/networks`. dice_weight, cross_entropy_weight: of the two parts of a case's loss.
     augmentation: "contrast" shows every training case flipped, and as some other scanner might have taken it.
 
-    Scores, class 0 being background: dice_1, dice_2, ... of each other class, over patients, all slices of a
+    A case is an image (channels, H, W) or a volume (channels, D, H, W). Where the network has heads at coarser
+    levels (`network.deep_supervision`), training weighs them 1/2, 1/4, ... of the finest; scores use the finest.
+
+    Scores, class 0 being background: dice_1, dice_2, ... of each other class, over patients, all cases of a
     patient counted together: 0 where the class is only in the truth or only in the prediction; a patient who
     has it in neither is not counted (weight 0). dice: over patients, the mean of those that were counted.
     loss: over cases.
@@ -48,12 +52,13 @@ class Segmentation:
             raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
 
     def build_network(self, shape: Shape) -> nn.Module:
-        """A network of logits (N, classes, H, W). Raises StudyError where it does not fit the shape or the task."""
+        """Logits (N, classes, [D,] H, W). Raises StudyError where the network does not fit the shape or the task."""
         return build_fitting(self.network, shape, (shape.classes, *shape.inputs[1:]), "segmentation")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32: dice_weight * soft Dice loss + cross_entropy_weight * cross-entropy."""
-        return self._losses(network(batch.inputs), batch.targets)
+        levels = logits_of_levels(network, batch.inputs)
+        return deep_losses(lambda logits: self._losses(logits, batch.targets), levels)
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Dice and loss. A patient passes the network alone, so that nobody else changes the last bit."""
@@ -67,7 +72,7 @@ class Segmentation:
         return augmented(batch, draw(len(batch), batch.inputs.shape[1:], rng))
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """(N, H, W) int64 class indices."""
+        """(N, [D,] H, W) int64 class indices."""
         answer: Tensor = network(inputs).argmax(1)
         return answer
 
