@@ -8,22 +8,33 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 
-def border(mask: Mask, dimensions: int | None = None) -> Mask:
+def border(mask: Mask) -> Mask:
     """The mask's voxels with a face neighbour outside it (4 of them in 2D, 6 in 3D); the image's edge is outside.
 
-    mask: an array of bool, the last `dimensions` axes (all by default) being those of an image; the shape is kept.
+    mask: an array of bool with any number of axes; the shape is kept.
     """
-    inside = mask.copy()
-    for axis in range(mask.ndim - (mask.ndim if dimensions is None else dimensions), mask.ndim):
-        first, last = [slice(None)] * mask.ndim, [slice(None)] * mask.ndim
-        first[axis], last[axis] = slice(None, -1), slice(1, None)
-        inside[tuple(first)] &= mask[tuple(last)]
-        inside[tuple(last)] &= mask[tuple(first)]
-        for edge in (0, -1):
-            outer = [slice(None)] * mask.ndim
-            outer[axis] = slice(edge, None) if edge else slice(0, 1)
-            inside[tuple(outer)] = False
-    return np.asarray(mask & ~inside)
+    padded = np.pad(mask, 1)
+    kept = flat_border(padded.reshape(-1), strides(padded.shape)).reshape(padded.shape)
+    return np.asarray(kept[(slice(1, -1),) * mask.ndim])
+
+
+def flat_border(flat: Mask, steps: tuple[int, ...]) -> Mask:
+    """The same of a flattened mask with a margin of at least one voxel. steps: to the next voxel along each axis.
+
+    Shifts of one long row are several times as fast as slices of a block.
+    """
+    inside = flat.copy()
+    for step in steps:
+        inside[step:] &= flat[:-step]
+        inside[:-step] &= flat[step:]
+    np.logical_not(inside, out=inside)
+    inside &= flat
+    return inside
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Voxels to the next along each axis, in C order."""
+    return tuple(int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape)))
 
 
 def box(mask: Mask) -> tuple[slice, ...] | None:

@@ -6,48 +6,75 @@ transform would look at every voxel of the image. Where nothing is found within 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from common.metrics import _rings
-from common.metrics.borders import Mask
+from common.metrics.borders import Mask, flat_border, strides
 
 Distances = NDArray[np.float64]
+Outline = Literal["border", "mask"]
 
-REACH = {1: 64, 2: 16, 3: 8}
+REACH = {1: 32, 2: 8, 3: 6}
 """Voxels to each side that are looked at, by number of axes."""
 
 
-def nearest_mm(points: Mask, target: Mask, spacing_mm: tuple[float, ...]) -> Distances:
-    """(M,) distance in mm from each of the M voxels of `points`, in C order, to the nearest voxel of `target`.
+@dataclass(frozen=True)
+class Points:
+    """Voxels of N images of one shape, in one flattened block with a margin of `reach` around every image.
 
-    points, target: bool of one shape (N, *S), N images, each searched by itself; centres of voxels are meant.
-    Infinite where an image's `target` is empty.
+    flat: (V,) bool; places: (M,) where flat is set; shape: of the block, (N, *S).
     """
-    reach = REACH.get(len(spacing_mm), 2)
-    padded = np.pad(target, [(0, 0), *[(reach, reach)] * len(spacing_mm)])
-    steps, lengths_mm = _steps(padded.shape[1:], spacing_mm, reach)
-    places = np.argwhere(points)
-    margin = np.array([0, *[reach] * len(spacing_mm)])
-    flat = np.ravel_multi_index(tuple((places + margin).T), padded.shape).astype(np.int64)
-    found = _rings.search(padded.reshape(-1), flat, steps, lengths_mm)
+
+    flat: Mask
+    places: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, masks: Mask, outline: Outline) -> Points:
+        """Of (N, *S) masks: their border voxels, or all."""
+        reach = REACH.get(masks.ndim - 1, 2)
+        padded = np.pad(masks, [(0, 0), *[(reach, reach)] * (masks.ndim - 1)])
+        flat = padded.reshape(-1)
+        if outline == "border":
+            flat = flat_border(flat, strides(padded.shape)[1:])
+        return cls(flat, np.flatnonzero(flat), padded.shape)
+
+    def parted(self, values: Distances) -> list[Distances]:
+        """(M,) values, image by image."""
+        size = int(np.prod(self.shape[1:], dtype=np.int64))
+        ends = np.searchsorted(self.places, np.arange(1, self.shape[0]) * size)
+        return np.split(values, ends)
+
+
+def nearest_mm(points: Points, target: Points, spacing_mm: tuple[float, ...]) -> Distances:
+    """(M,) distance in mm from each of the M points to the nearest of the target's in the same image.
+
+    Centres of voxels are meant. Infinite where an image's target is empty.
+    """
+    steps, lengths_mm = _steps(target.shape[1:], spacing_mm, REACH.get(len(spacing_mm), 2))
+    found = _rings.search(target.flat, points.places, steps, lengths_mm)
     missing = np.flatnonzero(np.isnan(found))
-    for image in np.unique(places[missing, 0]):
-        own = missing[places[missing, 0] == image]
-        found[own] = _from_tree(places[own, 1:], target[image], spacing_mm)
+    if len(missing):
+        found[missing] = _from_trees(points.places[missing], target, spacing_mm)
     return found
 
 
-def _from_tree(places: NDArray[np.int64], target: Mask, spacing_mm: tuple[float, ...]) -> Distances:
-    held = np.argwhere(target)
-    if not len(held):
-        return np.full(len(places), np.inf)
+def _from_trees(places: NDArray[np.int64], target: Points, spacing_mm: tuple[float, ...]) -> Distances:
     spacing = np.array(spacing_mm)
-    distances, _ = KDTree(held * spacing).query(places * spacing)
-    return np.asarray(distances, np.float64)
+    asked = np.stack(np.unravel_index(places, target.shape), axis=1)
+    held = np.stack(np.unravel_index(target.places, target.shape), axis=1)
+    found = np.full(len(places), np.inf)
+    for image in np.intersect1d(asked[:, 0], held[:, 0]):
+        tree = KDTree(held[held[:, 0] == image, 1:] * spacing)
+        own = asked[:, 0] == image
+        found[own] = tree.query(asked[own, 1:] * spacing)[0]
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -60,5 +87,4 @@ def _steps(shape: tuple[int, ...], spacing_mm: tuple[float, ...], reach: int) ->
     lengths = np.linalg.norm(around * np.array(spacing_mm), axis=1)
     kept = np.flatnonzero(lengths < (reach + 1) * min(spacing_mm))
     order = kept[np.argsort(lengths[kept], kind="stable")]
-    strides = np.cumprod([1, *reversed(shape[1:])])[::-1]
-    return np.asarray(around[order] @ strides, np.int64), np.asarray(lengths[order], np.float64)
+    return np.asarray(around[order] @ np.array(strides(shape)), np.int64), np.asarray(lengths[order], np.float64)

@@ -20,11 +20,9 @@ from typing import Literal
 import numpy as np
 
 from common.errors import ImageError
-from common.metrics.borders import Mask, border, box
+from common.metrics.borders import Mask, box
 from common.metrics.classification import Labels
-from common.metrics.nearest import Distances, nearest_mm
-
-Outline = Literal["border", "mask"]
+from common.metrics.nearest import Distances, Outline, Points, nearest_mm
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,9 @@ class SurfaceDistances:
     ) -> list[SurfaceDistances]:
         """As `of`, for N pairs at once: (N, *S) each. For many small masks this is far faster than one by one."""
         spacing = _spacing(truths.shape, predictions.shape, spacing_mm)
-        if outline == "border":
-            truths, predictions = border(truths, len(spacing)), border(predictions, len(spacing))
-        to_truth = _parted(nearest_mm(predictions, truths, spacing), predictions)
-        to_prediction = _parted(nearest_mm(truths, predictions, spacing), truths)
+        truth, prediction = Points.of(truths, outline), Points.of(predictions, outline)
+        to_truth = prediction.parted(nearest_mm(prediction, truth, spacing))
+        to_prediction = truth.parted(nearest_mm(truth, prediction, spacing))
         return [cls(a, b) for a, b in zip(to_truth, to_prediction, strict=True)]
 
     @property
@@ -104,12 +101,6 @@ def surface_distances(
 ) -> Mapping[int, SurfaceDistances]:
     """Of each of `labels` in two maps of class indices of one shape. Raises what SurfaceDistances.of raises."""
     return {label: SurfaceDistances.of(truth == label, prediction == label, spacing_mm) for label in labels}
-
-
-def _parted(distances: Distances, points: Mask) -> list[Distances]:
-    """The distances of each image."""
-    counts = points.reshape(len(points), -1).sum(axis=1)
-    return np.split(distances, np.cumsum(counts)[:-1])
 
 
 def _spacing(
