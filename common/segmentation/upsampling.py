@@ -12,6 +12,7 @@ max_unpooling        x at the place its maximum was pooled from, 0 elsewhere (Ze
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 import torch
@@ -23,7 +24,6 @@ from common.segmentation.arithmetic import Layer
 
 Upsampling = Literal["transposed", "nearest", "linear", "fixed_linear", "average_unpooling", "max_unpooling"]
 LINEAR = {2: "bilinear", 3: "trilinear"}
-MAX_UNPOOL = {2: functional.max_unpool2d, 3: functional.max_unpool3d}
 MAX_POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 CONVOLVE_TRANSPOSED = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -133,9 +133,14 @@ def max_pooled(features: Tensor, factor: int = 2) -> tuple[Tensor, Tensor]:
 
 
 def max_unpooled(features: Tensor, switches: Tensor, factor: int = 2) -> Tensor:
-    """Values at the places their switches say, 0 elsewhere; the sides grow by `factor`."""
-    dimensions = features.ndim - 2
-    return MAX_UNPOOL[dimensions](features, switches, [factor] * dimensions)
+    """Values at the places their switches say, 0 elsewhere; the sides grow by `factor`.
+
+    As torch's max_unpool, by a scatter, which `torch.func.vmap` (gradients of single cases) can batch.
+    """
+    sides = [side * factor for side in features.shape[2:]]
+    empty = features.new_zeros(*features.shape[:2], prod(sides))
+    filled = empty.scatter(2, switches.flatten(2), features.flatten(2))
+    return filled.reshape(*features.shape[:2], *sides)
 
 
 def _triangles(dimensions: int, factor: int) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.cases import Shape
@@ -201,3 +202,34 @@ def test_the_default_u_net_has_the_parameters_it_always_had() -> None:
     network = build({"name": "unet"}, Shape((1, 32, 32), 4))
     assert read(network).size == 482_500
     assert np.isclose(read(network).astype(np.float64).sum(), 730.8624461411297, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (4, 8, 4)], ids=["2D", "3D"])
+@pytest.mark.parametrize("options", SMALL, ids=str)
+def test_gradients_of_single_cases_can_be_taken_in_one_pass(options: dict[str, Any], sides: tuple[int, ...]) -> None:
+    """As differential privacy needs them: no layer mixes cases or keeps a state."""
+    network = build(options, Shape((1, *sides), 2))
+    inputs = torch.randn(3, 1, *sides, generator=torch.Generator().manual_seed(2))
+    parameters = dict(network.named_parameters())
+
+    def loss(given: dict[str, torch.Tensor], case: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = functional_call(network, given, (case[None],))
+        return answer.square().sum()
+
+    together = vmap(grad(loss), in_dims=(None, 0))(parameters, inputs)
+    for index, case in enumerate(inputs):
+        for name, alone in grad(loss)(parameters, case).items():
+            torch.testing.assert_close(together[name][index], alone, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (8, 8, 8)], ids=["2D", "3D"])
+@pytest.mark.parametrize("options", SMALL, ids=str)
+def test_every_option_runs_in_bfloat16(options: dict[str, Any], sides: tuple[int, ...]) -> None:
+    network = build(options, Shape((1, *sides), 2))
+    inputs = torch.randn(2, 1, *sides, generator=torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(inputs)
+    rough.float().sum().backward()
+    assert rough.dtype == torch.bfloat16
+    exact = network(inputs)
+    assert (rough.float() - exact).abs().mean() < 0.1 * exact.abs().mean() + 0.01

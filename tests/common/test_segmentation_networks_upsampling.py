@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
+from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate, max_unpool2d, max_unpool3d
 
 from common.segmentation.upsampling import (
     LINEAR,
@@ -73,6 +73,8 @@ def test_max_pooling_undoes_max_unpooling(shape: tuple[int, ...]) -> None:
     unpooled = max_unpooled(pooled, switches)
     assert torch.equal(max_pooled(unpooled)[0], pooled)
     assert torch.equal(unpooled[unpooled != 0], inputs[unpooled != 0])
+    unpool = max_unpool2d if len(shape) == 4 else max_unpool3d
+    assert torch.equal(unpooled, unpool(pooled, switches, 2))
 
 
 @pytest.mark.parametrize("kind", KINDS)
