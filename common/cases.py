@@ -80,16 +80,18 @@ class Cases:
             inputs=torch.from_numpy(np.ascontiguousarray(self.inputs[indices])),
             targets=torch.from_numpy(self.targets[indices].astype(np.int64)),
             patients=tuple(map(str, self.patients[indices])),
+            spacing_mm=self.spacing_mm,
         )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words."""
+    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; spacing_mm: as in Cases."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
     patients: tuple[str, ...]
+    spacing_mm: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

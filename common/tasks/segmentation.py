@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -15,6 +15,7 @@ from common.catalogue import NETWORKS
 from common.checks import non_negative
 from common.errors import StudyError
 from common.mean import Mean, Statistics, merge
+from common.metrics.merged import surface_statistics
 from common.metrics.overlap import Overlap, dice
 from common.options import Entry
 from common.segmentation.augmentation import augmented, draw
@@ -22,6 +23,7 @@ from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
 from common.task import Task
 from common.tasks._network import build_fitting
+from common.tasks._patients import mean_of_one, patients
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Segmentation:
     Scores, class 0 being background: dice_1, dice_2, ... of each other class, over patients, all cases of a
     patient counted together: 0 where the class is only in the truth or only in the prediction; a patient who
     has it in neither is not counted (weight 0). dice: over patients, the mean of those that were counted.
-    loss: over cases.
+    hd95: over patients, in mm ("hd95_voxels" where the spacing is not known), and missed, the share of structures
+    that HD95 cannot measure (see common/metrics/merged.py). loss: over cases.
     """
 
     headline: ClassVar[str] = "dice"
@@ -63,7 +66,7 @@ class Segmentation:
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Dice and loss. A patient passes the network alone, so that nobody else changes the last bit."""
         with torch.no_grad():
-            return merge(self._patient_scores(network, patient) for patient in _patients(batch))
+            return merge(self._patient_scores(network, patient) for patient in patients(batch))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The batch as `augmentation` says."""
@@ -83,24 +86,14 @@ class Segmentation:
 
     def _patient_scores(self, network: nn.Module, patient: Batch) -> Statistics:
         logits = network(patient.inputs)
-        overlap = Overlap.of(patient.targets.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+        truth, prediction = patient.targets.numpy(), logits.argmax(1).numpy()
+        overlap = Overlap.of(truth, prediction, logits.shape[1])
         foreground = dice(overlap)[1:]
         counted = foreground[~np.isnan(foreground)]
-        scores = {f"dice_{index}": _mean_of_one(value) for index, value in enumerate(foreground, start=1)}
-        scores["dice"] = _mean_of_one(counted.mean()) if len(counted) else Mean()
+        scores = {f"dice_{index}": mean_of_one(value) for index, value in enumerate(foreground, start=1)}
+        scores["dice"] = mean_of_one(counted.mean()) if len(counted) else Mean()
         scores["loss"] = Mean.of(self._losses(logits, patient.targets).tolist())
-        return scores
-
-
-def _mean_of_one(value: float) -> Mean:
-    return Mean() if np.isnan(value) else Mean.of([value])
-
-
-def _patients(batch: Batch) -> Iterator[Batch]:
-    names = np.array(batch.patients)
-    for name in np.unique(names):
-        indices = torch.from_numpy(np.flatnonzero(names == name))
-        yield Batch(batch.inputs[indices], batch.targets[indices], (str(name),) * len(indices))
+        return scores | dict(surface_statistics(truth, prediction, range(1, logits.shape[1]), patient.spacing_mm))
 
 
 task: type[Task] = Segmentation
