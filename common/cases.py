@@ -110,5 +110,6 @@ def concatenate(parts: Sequence[Cases]) -> Cases:
         targets=np.concatenate([part.targets for part in parts]),
         patients=np.concatenate([part.patients for part in parts]),
         given_split=np.concatenate(splits) if len(splits) == len(parts) else None,
+        spacing_mm=first.spacing_mm if len({part.spacing_mm for part in parts}) == 1 else (),
         quarantined=tuple(q for part in parts for q in part.quarantined),
     )

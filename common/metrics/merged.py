@@ -1,4 +1,4 @@
-"""HD95 as a statistic that merges: hospitals' means merge into that of all patients, and what was missed is counted."""
+"""HD95 as a statistic that merges from hospitals to all patients, with what was missed counted beside it."""
 
 from __future__ import annotations
 
