@@ -1,7 +1,7 @@
-"""Dense registration by greedy updates: follow the force, smooth it, compose, smooth the whole a little.
+"""Dense registration by greedy updates: a smoothed Newton step, composed, and the whole smoothed a little.
 
-After Joshi et al. 2004 and Avants et al. 2008 (greedy diffeomorphic registration). Each update is smoothed and
-shorter than a voxel, so it is invertible, and so is the composition of all. The stationary form adds updates to
+After Joshi et al. 2004 and Avants et al. 2008 (greedy diffeomorphic registration). Each update is smooth and
+no longer than a voxel, so it is invertible, and so is the composition of all. The stationary form adds updates to
 a velocity instead, whose flow has an exact inverse (Vercauteren et al. 2008).
 """
 
@@ -22,6 +22,7 @@ from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.forces import Force, LocalCorrelationForce, SquaredDifference
 from common.registration.linear import Linear
 from common.registration.local_correlation import LocalCorrelation
+from common.registration.newton import newton_step
 from common.registration.objective import Pair
 from common.registration.record import Stage
 from common.registration.sampling import Sampler, lattice_points
@@ -35,15 +36,15 @@ class Greedy:
     """iterations: at the finest level, next coarser, ...; the last holds for all coarser ones.
 
     update_sigma, field_sigma: smoothing in voxels of each update and of the whole. step: longest update, voxels.
-    patience: a level ends when its cost fell by less than `least_fall` of its fall so far in that many iterations.
+    damping: see newton_step. A level ends when its cost falls by less than `least_fall` of its fall so far.
     """
 
-    iterations: tuple[int, ...] = (12, 50, 100)
-    update_sigma: float = 1.7
-    field_sigma: float = 0.5
-    step: float = 0.5
-    patience: int = 5
-    least_fall: float = 0.01
+    iterations: tuple[int, ...] = (6, 20, 30)
+    update_sigma: float = 2.2
+    field_sigma: float = 0.8
+    step: float = 1.0
+    damping: float = 0.1
+    least_fall: float = 0.001
 
 
 def register_dense(
@@ -137,22 +138,17 @@ def _climb(
     costs: list[float] = []
     for _ in range(count):
         warped = lattice.warped(moving[None], flow.displacement())[0]
-        cost, pull = force.cost_and_gradient(warped)
+        cost, pull, curvature = force.derivatives(warped)
         costs.append(cost)
         if _settled(costs, plan):
             break
-        update = lattice.smoothed(lattice.gradient(warped) * -pull, plan.update_sigma)
-        longest = float(update.square().sum(0).max().sqrt())
-        if longest == 0:
-            break
-        flow.add(update * (plan.step / longest))
+        update = newton_step(lattice, warped, pull, curvature, plan.update_sigma, plan.damping)
+        flow.add(update * (plan.step / update.norm(dim=0).clamp(min=plan.step)))
     return tuple(costs)
 
 
 def _settled(costs: Sequence[float], plan: Greedy) -> bool:
-    if len(costs) <= plan.patience:
-        return False
-    return costs[-1 - plan.patience] - costs[-1] < plan.least_fall * (costs[0] - min(costs))
+    return len(costs) > 3 and costs[-3] - costs[-1] < 2 * plan.least_fall * (costs[0] - min(costs))
 
 
 def _brought(pair: Pair, before: Transform) -> tuple[Tensor, Tensor]:

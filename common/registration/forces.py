@@ -15,10 +15,10 @@ from common.registration.local_correlation import FLAT
 
 
 class Force(Protocol):
-    """One level's cost and its derivative, for images (*shape) in [0, 1]."""
+    """One level's cost and its derivatives by each voxel of the warped image, for images (*shape) in [0, 1]."""
 
-    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
-        """The cost, lower is better, and its derivative (*shape) by each voxel of the warped image, times N."""
+    def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
+        """The cost, lower is better; N times its derivative (*shape); N times a curvature (*shape), at least 0."""
         ...
 
 
@@ -28,16 +28,17 @@ class SquaredDifference:
     def __init__(self, fixed: Tensor, weight: Tensor) -> None:
         self._fixed, self._weight = fixed, weight
 
-    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
-        """2 w (m - f)."""
+    def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
+        """2 w (m - f) and 2 w."""
         difference = (warped - self._fixed) * self._weight
-        return float((difference**2).mean()), 2 * difference
+        return float((difference**2).mean()), 2 * difference, 2 * self._weight
 
 
 class LocalCorrelationForce:
     """-mean cov^2 / (var var) in windows, exact in all windows that hold a voxel, not in its own alone.
 
-    With A = 2 cov / (vf vm) and B = A cov / vm, sums over windows: -d/dm = f [A] - m [B] - [A mf] + [B mm].
+    With A = 2 cov / (vf vm) and B = A cov / vm, sums over windows: -d/dm = f [A] - m [B] - [A mf] + [B mm]; the
+    curvature is [B], what remains of the second derivative when the windows' statistics stay as they are.
     """
 
     def __init__(self, fixed: Tensor, weight: Tensor, radius: int) -> None:
@@ -51,7 +52,7 @@ class LocalCorrelationForce:
     def _window(self, stack: Tensor) -> Tensor:
         return along_axes(stack, self._sums)
 
-    def cost_and_gradient(self, warped: Tensor) -> tuple[float, Tensor]:
+    def derivatives(self, warped: Tensor) -> tuple[float, Tensor, Tensor]:
         """As the class says; weights choose the windows that count."""
         mean, squared, product = self._window(torch.stack([warped, warped**2, warped * self._fixed])) * self._share
         variance = (squared - mean**2).clamp_(min=0) + FLAT
@@ -61,4 +62,4 @@ class LocalCorrelationForce:
         cost = -float((first * covariance).mean()) / 2
         parts = torch.stack([first, second, first * self._mean - second * mean]) * self._share
         one, two, three = self._window(parts)
-        return cost, three + warped * two - self._fixed * one
+        return cost, three + warped * two - self._fixed * one, two

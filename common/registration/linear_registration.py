@@ -21,7 +21,7 @@ from common.registration.starts import candidates
 
 FEWEST_POINTS = 4000
 STARTS_TO_FOLLOW = 3
-"""Searches begun from the best of all starts; the lowest cost wins."""
+"""Searches begun from the best of all starts, and one more for every three of them; the lowest cost wins."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:
             return float(Objective(pair, family, search.similarity, sample)(family.parameters))
 
     ranked = sorted(candidates(pair, search.starts, search.rng), key=cost)
-    followed = [_stage(pair, "rigid", search, start) for start in ranked[: STARTS_TO_FOLLOW * search.starts]]
+    followed = [_stage(pair, "rigid", search, start) for start in ranked[: STARTS_TO_FOLLOW + search.starts // 3]]
     best, stage = min(followed, key=lambda pair: min(pair[1].costs))
     return best, replace(stage, seconds=perf_counter() - began)
 
