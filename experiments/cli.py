@@ -173,6 +173,23 @@ def bench(
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
 
+@cli.command()
+def metrics(
+    prediction: Annotated[Path, typer.Argument(help="A NIfTI label map, or a folder of them.")],
+    truth: Annotated[Path, typer.Argument(help="The true one, or a folder with files of the same names.")],
+    tolerance: Annotated[float, typer.Option(help="Of surface Dice, in mm.")] = 1.0,
+    label: Annotated[list[int] | None, typer.Option(help="Measure this label; all but 0 if none is given.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table here too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here too.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Write a page here that shows where the errors lie.")] = None,
+) -> None:
+    """Compare predicted with true outlines: overlap and distances in mm, label by label."""
+    with spoken_errors():
+        from experiments.metrics_command import compare
+
+        compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure)
+
+
 @data.command("list")
 def data_list() -> None:
     """Name the data sets, where they come from and under which licence."""

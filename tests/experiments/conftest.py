@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from common.study import Study, parse
+from experiments.cli import cli
 
 TEXT = """
 title = "Tiny"
@@ -45,3 +47,14 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_images: Path) -> Callable[..., Study]:
     """The tiny study, with overrides as on the command line."""
     return lambda *overrides: parse(TEXT, [f'source.folder="{tiny_images}"', *overrides])
+
+
+@pytest.fixture
+def wardround() -> Callable[..., tuple[int, str]]:
+    """The command, called in this process: exit code and all it said."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli, arguments)
+        return result.exit_code, result.output
+
+    return run

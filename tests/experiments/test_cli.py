@@ -15,23 +15,13 @@ from time import monotonic, sleep
 import psutil
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from common.study import Study
 from experiments.benchmark import Measured, Target, as_json, show
-from experiments.cli import KINDS, cli
+from experiments.cli import KINDS
 
 COMMAND = [sys.executable, "-m", "experiments.cli"]
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def wardround() -> Callable[..., tuple[int, str]]:
-    def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(cli, arguments)
-        return result.exit_code, result.output
-
-    return run
 
 
 @pytest.fixture

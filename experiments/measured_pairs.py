@@ -1,0 +1,135 @@
+"""Figures of predicted and true label maps in files: one row a case and label."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import ImageError
+from common.image import SUFFIXES, Image, read_labels
+from common.metrics import counts as figures
+from common.metrics.counts import Counts
+from common.metrics.surface import SurfaceDistances
+
+MOST_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of one label of one case. NaN: not defined, since neither map has the label. Infinite: only one has it."""
+
+    case: str
+    label: int
+    dice: float
+    jaccard: float
+    precision: float
+    sensitivity: float
+    volume_similarity: float
+    hausdorff_mm: float
+    hausdorff_95_mm: float
+    average_symmetric_mm: float
+    mean_average_mm: float
+    surface_dice: float
+
+
+def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
+    """Name, predicted and true file of every case: of two files, or of two folders by equal names.
+
+    Raises ImageError where a file has no partner, naming it, and where there is nothing to compare.
+    """
+    if not prediction.is_dir() and not truth.is_dir():
+        return [(_stem(truth), prediction, truth)]
+    if not (prediction.is_dir() and truth.is_dir()):
+        raise ImageError(f"{prediction} and {truth} must be two files or two folders.")
+    predicted, true = ({path.name: path for path in _files(folder)} for folder in (prediction, truth))
+    alone = sorted(predicted.keys() ^ true.keys())
+    if alone:
+        raise ImageError(f"these files are in one folder only: {', '.join(alone)}.")
+    if not true:
+        raise ImageError(f"{truth} holds no .nii or .nii.gz file.")
+    return [(_stem(true[name]), predicted[name], true[name]) for name in sorted(true)]
+
+
+def read_pair(prediction: Path, truth: Path) -> tuple[Image, Image]:
+    """Predicted and true labels. Raises ImageError where they do not lie in the same place."""
+    predicted, true = read_labels(prediction), read_labels(truth)
+    if not predicted.geometry.same_place(true.geometry):
+        raise ImageError(
+            f"{prediction.name} does not lie where the truth lies: shapes {predicted.geometry.shape} and "
+            f"{true.geometry.shape}, spacings {_mm(predicted)} and {_mm(true)} mm; resample it first."
+        )
+    return predicted, true
+
+
+def measure(
+    case: str, predicted: Image, true: Image, tolerance_mm: float, labels: Sequence[int] | None = None
+) -> Iterator[Row]:
+    """A row for each label but 0 that either map has, or for each of `labels`."""
+    found = sorted((set(np.unique(true.values)) | set(np.unique(predicted.values))) - {0})
+    wanted = [int(label) for label in (found if labels is None else labels)]
+    if len(wanted) > MOST_LABELS:
+        raise ImageError(f"case {case} has {len(wanted)} labels; name those to be measured with --label.")
+    counts = Counts.of(true.values, predicted.values, wanted)
+    dice, jaccard = figures.f_beta(counts), figures.jaccard(counts)
+    precision, sensitivity = figures.precision(counts), figures.sensitivity(counts)
+    volume_similarity = figures.volume_similarity(counts)
+    for index, label in enumerate(wanted):
+        surface = SurfaceDistances.of(true.values == label, predicted.values == label, true.geometry.spacing_mm)
+        yield Row(
+            case,
+            label,
+            float(dice[index]),
+            float(jaccard[index]),
+            float(precision[index]),
+            float(sensitivity[index]),
+            float(volume_similarity[index]),
+            surface.hausdorff_mm,
+            surface.hausdorff_percentile_mm(),
+            surface.average_symmetric_mm,
+            surface.mean_average_mm,
+            surface.surface_dice(tolerance_mm),
+        )
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """One line a row; not defined is empty and infinite is "inf"."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(Row.__dataclass_fields__))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: "" if _is_nan(value) else value for key, value in asdict(row).items()})
+
+
+def write_json(rows: Sequence[Row], tolerance_mm: float, path: Path) -> None:
+    """Rows and how they were measured; JSON has no NaN and no infinity, so they are null and "infinite"."""
+    table = [{key: _spelled(value) for key, value in asdict(row).items()} for row in rows]
+    settings = {"outline": "border voxels", "hausdorff_95": "larger of both", "tolerance_mm": tolerance_mm}
+    path.write_text(json.dumps({"settings": settings, "rows": table}, indent=1) + "\n", encoding="utf-8")
+
+
+def _spelled(value: object) -> object:
+    if _is_nan(value):
+        return None
+    return "infinite" if value == math.inf else value
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and not path.name.startswith(".")]
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _mm(image: Image) -> list[float]:
+    return [round(mm, 4) for mm in image.geometry.spacing_mm]
