@@ -190,6 +190,29 @@ def metrics(
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure)
 
 
+@cli.command()
+def register(
+    moving: Annotated[Path, typer.Argument(help="The NIfTI file to bring over.")],
+    fixed: Annotated[Path, typer.Argument(help="The NIfTI file to bring it onto.")],
+    transform: Annotated[
+        str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
+    ] = "affine",
+    similarity: Annotated[str, typer.Option(help="ssd, sad, cc, local_cc, mi, nmi or cr.")] = "cc",
+    starts: Annotated[int, typer.Option(help="Rotations to begin from; 24 for images turned far.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
+    transform_out: Annotated[
+        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, or .nii.gz of displacements.")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
+) -> None:
+    """Register one image to another: the transform, the resampled image, and how it went."""
+    with spoken_errors():
+        from experiments.registration_cli import align
+
+        align(moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures)
+
+
 @data.command("list")
 def data_list() -> None:
     """Name the data sets, where they come from and under which licence."""

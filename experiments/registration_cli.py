@@ -1,0 +1,132 @@
+"""`wardround register`: two NIfTI files in, a transform, a resampled image and a page of pictures out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from rich.console import Console
+from rich.table import Table
+
+from common.errors import ImageError
+from common.image import Image, read_image, write_image
+from common.registration.displacement import sampled
+from common.registration.itk_files import FIELD_SUFFIXES, LINEAR_SUFFIXES, write_transform
+from common.registration.linear import Linear
+from common.registration.pictures import checkerboard, difference, scaled
+from common.registration.record import Registration
+from common.registration.register import register
+from common.registration.sampling import resample
+
+SIDE = 280
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1b1f24; }
+figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { color: #57606a; font-size: 13px; }
+img { image-rendering: pixelated; display: block; border: 1px solid #d0d7de; }
+"""
+
+
+def align(
+    moving_file: Path,
+    fixed_file: Path,
+    console: Console,
+    transform: str,
+    similarity: str,
+    starts: int,
+    seed: int,
+    out: Path | None,
+    transform_out: Path | None,
+    pictures: Path | None,
+) -> None:
+    """Register, print what came out, write what was asked for. Raises ImageError before any work for bad names."""
+    _check_names(transform, out, transform_out)
+    moving, fixed = read_image(moving_file), read_image(fixed_file)
+    found = register(moving, fixed, transform, similarity, starts=starts, seed=seed)
+    console.print(_table(found))
+    if out is not None:
+        write_image(found.image, out)
+    if transform_out is not None:
+        _write(found, fixed, transform_out)
+    if pictures is not None:
+        pictures.parent.mkdir(parents=True, exist_ok=True)
+        pictures.write_text(page(moving, fixed, found), encoding="utf-8")
+
+
+def _check_names(transform: str, out: Path | None, transform_out: Path | None) -> None:
+    linear = transform in ("rigid", "similarity", "affine")
+    suffixes = LINEAR_SUFFIXES + FIELD_SUFFIXES if linear else FIELD_SUFFIXES
+    if out is not None and not out.name.endswith(FIELD_SUFFIXES):
+        raise ImageError(f"{out.name} must end with .nii or .nii.gz.")
+    if transform_out is not None and not transform_out.name.endswith(suffixes):
+        raise ImageError(f"{transform_out.name} must end with {' or '.join(suffixes)} for a transform '{transform}'.")
+
+
+def _write(found: Registration, fixed: Image, path: Path) -> None:
+    """Linear as text where the name says so, anything else as its displacements on the fixed lattice."""
+    as_text = isinstance(found.transform, Linear) and path.name.endswith(LINEAR_SUFFIXES)
+    write_transform(found.transform if as_text else sampled(found.transform, fixed.geometry), path)
+
+
+def _table(found: Registration) -> Table:
+    table = Table(title=f"{found.seconds:.2f} s, overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}")
+    for column in ("stage", "fixed image", "cost before", "after", "evaluations", "seconds"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in found.stages:
+        costs = (f"{stage.costs[0]:.5f}", f"{min(stage.costs):.5f}") if stage.costs else ("-", "-")
+        shape = " x ".join(map(str, stage.shape))
+        table.add_row(stage.kind, shape, *costs, str(len(stage.costs)), f"{stage.seconds:.2f}")
+    return table
+
+
+def page(moving: Image, fixed: Image, found: Registration) -> str:
+    """Self-contained HTML: checkerboards and differences, before and after, through the middle of each axis."""
+    before = resample(moving, fixed.geometry, Linear.identity(fixed.geometry.dimensions))
+    figures = "".join(
+        f"<h2>{name}</h2>{_figures(scaled(fixed.values.astype(float)), scaled(image.values.astype(float)), fixed)}"
+        for name, image in (("Before", before), ("After", found.image))
+    )
+    words = f"overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}, cost {found.cost:.5f}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Registration</title>'
+        f"<style>{STYLE}</style></head><body><h1>Registration</h1><p>{escape(words)}. "
+        f"In a checkerboard, edges run on where images agree; a difference is grey there.</p>{figures}</body></html>\n"
+    )
+
+
+def _figures(fixed: NDArray[np.float64], moving: NDArray[np.float64], image: Image) -> str:
+    axes = range(3) if fixed.ndim == 3 else (None,)
+    return "".join(
+        _figure(checkerboard(one, two), spacing, "checkerboard")
+        + _figure(0.5 + difference(one, two) / 2, spacing, "difference")
+        for one, two, spacing in (_slices(fixed, moving, image, axis) for axis in axes)
+    )
+
+
+def _slices(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], image: Image, axis: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, ...]]:
+    if axis is None:
+        return fixed, moving, image.geometry.spacing_mm
+    middle = fixed.shape[axis] // 2
+    left = tuple(size for other, size in enumerate(image.geometry.spacing_mm) if other != axis)
+    return fixed.take(middle, axis), moving.take(middle, axis), left
+
+
+def _figure(values: NDArray[np.float64], spacing_mm: tuple[float, ...], caption: str) -> str:
+    """First axis to the right, second axis up, in true proportions."""
+    grey = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    lengths = np.array(values.shape) * spacing_mm
+    width, height = np.maximum(1, np.round(SIDE * lengths / lengths.max())).astype(int)
+    buffer = io.BytesIO()
+    Picture.fromarray(grey.T[::-1].copy()).resize((int(width), int(height)), Picture.Resampling.NEAREST).save(
+        buffer, "PNG"
+    )
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+    )

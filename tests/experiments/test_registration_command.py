@@ -1,0 +1,76 @@
+"""`wardround register` as a person uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from common.geometry import Geometry
+from common.image import Image, read_image, write_image
+from common.registration.itk_files import read_transform
+from common.registration.linear import Linear
+from common.registration.sampling import resample
+from experiments.cli import cli
+
+LATTICE = Geometry.of((24, 22, 20), 2.0, (-24, -22, -20))
+SHIFT = Linear.of(np.eye(3), [3.0, -2.0, 1.0])
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, ["register", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    wider = Geometry.of((32, 30, 28), 2.0, (-32, -30, -28))
+    scene = Image(gaussian_filter(np.random.default_rng(0).normal(size=wider.shape), 2), wider)
+    write_image(resample(scene, LATTICE, SHIFT.inverse()), tmp_path / "moving.nii.gz")
+    write_image(resample(scene, LATTICE, Linear.identity(3)), tmp_path / "fixed.nii.gz")
+    return tmp_path / "moving.nii.gz", tmp_path / "fixed.nii.gz"
+
+
+def test_it_writes_image_transform_and_pictures(files: tuple[Path, Path], tmp_path: Path) -> None:
+    out, text, page = tmp_path / "out.nii.gz", tmp_path / "found.tfm", tmp_path / "page.html"
+    code, said = run(*files, "--transform", "rigid", "--out", out, "--transform-out", text, "--pictures", page)
+    assert code == 0, said
+    assert "overlap" in said
+    points = torch.zeros(1, 3, dtype=torch.float64)
+    error = read_transform(text).map_points(points) - SHIFT.map_points(points)
+    assert float(error.norm()) < 0.2
+    inner = (slice(4, -4),) * 3
+    assert np.corrcoef(read_image(out).values[inner].ravel(), read_image(files[1]).values[inner].ravel())[0, 1] > 0.98
+    html = page.read_text()
+    assert html.count("<img") == 12
+    assert "http" not in html
+
+
+def test_a_deformation_is_written_as_a_field(files: tuple[Path, Path], tmp_path: Path) -> None:
+    field = tmp_path / "field.nii.gz"
+    code, said = run(*files, "--transform", "displacement", "--similarity", "ssd", "--transform-out", field)
+    assert code == 0, said
+    moved = read_transform(field).map_points(torch.zeros(1, 3, dtype=torch.float64))
+    assert float((moved - SHIFT.map_points(torch.zeros(1, 3).double())).norm()) < 1.0
+
+
+def test_names_that_cannot_be_written_are_refused_before_any_work(files: tuple[Path, Path], tmp_path: Path) -> None:
+    code, said = run(*files, "--transform", "velocity", "--transform-out", tmp_path / "field.tfm")
+    assert code == 1
+    assert "must end with .nii" in said
+    code, said = run(*files, "--out", tmp_path / "out.png")
+    assert code == 1
+    assert "out.png" in said
+
+
+def test_an_absent_file_and_an_unknown_transform_are_named(files: tuple[Path, Path], tmp_path: Path) -> None:
+    code, said = run(tmp_path / "gone.nii", files[1])
+    assert code == 1
+    assert "gone.nii" in said
+    code, said = run(*files, "--transform", "afine")
+    assert code == 1
+    assert "did you mean 'affine'" in said
