@@ -39,11 +39,19 @@ def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def box(mask: Mask) -> tuple[slice, ...] | None:
     """The smallest block of voxels that holds all of the mask; None where it is empty."""
-    slices = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        found = np.flatnonzero(mask.any(axis=others))
-        if not len(found):
-            return None
-        slices.append(slice(int(found[0]), int(found[-1]) + 1))
-    return tuple(slices)
+    found = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
+    if not len(found):
+        return None
+    kept = slice(int(found[0]), int(found[-1]) + 1)
+    if mask.ndim == 1:
+        return (kept,)
+    rest = box(mask[kept].any(axis=0))
+    return None if rest is None else (kept, *rest)
+
+
+def box_of_both(first: Mask, second: Mask) -> tuple[slice, ...] | None:
+    """The smallest block that holds two masks of one shape; None where both are empty."""
+    boxes = [found for found in (box(first), box(second)) if found is not None]
+    if not boxes:
+        return None
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.integer[Any]]
+Labels = NDArray[np.integer[Any]] | NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
 

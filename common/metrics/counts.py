@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from common.errors import ImageError
 from common.metrics.classification import Labels
 
+FEW_LABELS = 8
+
 Numbers = NDArray[np.int64]
 Figures = NDArray[np.float64]
 
@@ -40,9 +42,12 @@ class Counts:
         """Of two maps of whole numbers of one shape. Raises ImageError for two shapes."""
         if truth.shape != prediction.shape:
             raise ImageError(f"truth {truth.shape} and prediction {prediction.shape} must be maps of one shape.")
-        wanted = np.asarray(labels, np.int64)
-        agreed = _occurrences(truth[truth == prediction], wanted)
-        of_truth, of_prediction = _occurrences(truth, wanted), _occurrences(prediction, wanted)
+        wanted = [int(label) for label in labels]
+        agreed, of_truth, of_prediction = (
+            _counted_singly(truth, prediction, wanted)
+            if len(wanted) <= FEW_LABELS
+            else _counted_together(truth, prediction, np.array(wanted, np.int64))
+        )
         rest = truth.size - of_truth - of_prediction + agreed
         return cls(agreed, of_prediction - agreed, of_truth - agreed, rest)
 
@@ -93,12 +98,29 @@ def volume_similarity(counts: Counts) -> Figures:
     return np.asarray(1 - _ratio(np.abs(counts.false_negatives - counts.false_positives), sizes))
 
 
+def _counted_singly(truth: Labels, prediction: Labels, wanted: Sequence[int]) -> tuple[Numbers, Numbers, Numbers]:
+    """Voxels of both, of the truth, of the prediction: a pass a label, each far faster than a histogram."""
+    rows = []
+    for label in wanted:
+        in_truth, in_prediction = truth == label, prediction == label
+        rows.append([np.count_nonzero(part) for part in (in_truth & in_prediction, in_truth, in_prediction)])
+    both, of_truth, of_prediction = np.array(rows, np.int64).reshape(-1, 3).T
+    return both, of_truth, of_prediction
+
+
+def _counted_together(truth: Labels, prediction: Labels, wanted: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    return (
+        _occurrences(truth[truth == prediction], wanted),
+        _occurrences(truth, wanted),
+        _occurrences(prediction, wanted),
+    )
+
+
 def _occurrences(values: Labels, wanted: Numbers) -> Numbers:
     """(L,) how often each wanted label occurs."""
-    if values.size and values.min() >= 0 and values.max() < 1 << 16:
-        table = np.bincount(values.reshape(-1).astype(np.int64, copy=False), minlength=1 << 16)
-        return np.asarray(np.where((wanted >= 0) & (wanted < 1 << 16), table[wanted.clip(0, (1 << 16) - 1)], 0))
-    return np.array([np.count_nonzero(values == label) for label in wanted], np.int64)
+    found, counts = np.unique(values, return_counts=True)
+    table = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    return np.array([table.get(label, 0) for label in wanted.tolist()], np.int64)
 
 
 def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figures:

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from common.errors import ImageError
-from common.metrics.borders import Mask, box
+from common.metrics.borders import Mask, box_of_both
 from common.metrics.classification import Labels
 from common.metrics.nearest import Distances, Outline, Points, nearest_mm
 
@@ -40,7 +40,7 @@ class SurfaceDistances:
 
         Raises ImageError where shapes or spacing do not fit.
         """
-        block = box(truth | prediction) if truth.shape == prediction.shape else None
+        block = box_of_both(truth, prediction) if truth.shape == prediction.shape else None
         cut = (slice(None),) * truth.ndim if block is None else block
         return cls.of_many(truth[cut][None], prediction[cut][None], spacing_mm, outline)[0]
 
@@ -63,9 +63,9 @@ class SurfaceDistances:
     def hausdorff_percentile_mm(self, percent: float = 95.0, of: Literal["larger", "pooled"] = "larger") -> float:
         """HD95: the percentile of each direction and the larger of both, or of all distances pooled."""
         if of == "pooled":
-            return self._or_empty(lambda: np.percentile(self._all(), percent))
+            return self._or_empty(lambda: _percentile(self._all(), percent))
         return self._or_empty(
-            lambda: max(np.percentile(part, percent) for part in (self.to_truth_mm, self.to_prediction_mm))
+            lambda: max(_percentile(part, percent) for part in (self.to_truth_mm, self.to_prediction_mm))
         )
 
     @property
@@ -101,6 +101,15 @@ def surface_distances(
 ) -> Mapping[int, SurfaceDistances]:
     """Of each of `labels` in two maps of class indices of one shape. Raises what SurfaceDistances.of raises."""
     return {label: SurfaceDistances.of(truth == label, prediction == label, spacing_mm) for label in labels}
+
+
+def _percentile(values: Distances, percent: float) -> float:
+    """numpy.percentile's linear one, at a tenth of its cost for the few values of a small outline."""
+    place = (len(values) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    below, above = np.partition(values, [low, high])[[low, high]].tolist()
+    return below if below == above else below + (above - below) * (place - low)
 
 
 def _spacing(

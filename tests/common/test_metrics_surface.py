@@ -191,3 +191,11 @@ def test_figures_are_those_of_monai_medpy_and_simpleitk() -> None:
     whole = SurfaceDistances.of(*two_ellipsoids(), (2.0, 1.0, 0.5), outline="mask")
     assert whole.hausdorff_mm == pytest.approx(7.826237921249264, rel=1e-12)
     assert whole.mean_average_mm == pytest.approx(0.2786717384873516, rel=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=30), st.floats(0, 100))
+def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
+    found = SurfaceDistances(np.array(values), np.array([0.0]))
+    expected = max(np.percentile(values, percent), 0.0)
+    assert found.hausdorff_percentile_mm(percent) == pytest.approx(expected, rel=1e-12, abs=1e-12)

@@ -1,0 +1,136 @@
+"""Runs beside other libraries, in their own Python: times and figures of each on the pairs of `bench metrics`.
+
+Called as `python _metrics_peers.py PAIRS.npz RESULTS.json`; imports nothing of this project.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPEATS = 3
+SMALL_PAIRS_TIMED = 200
+
+
+def monai_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
+    import torch
+    from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
+
+    a, b = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
+    settings = {"include_background": True, "spacing": spacing}
+    return [
+        float(compute_dice(a, b)),
+        float(compute_hausdorff_distance(a, b, **settings)),
+        float(compute_hausdorff_distance(a, b, percentile=95, **settings)),
+        float(compute_average_surface_distance(a, b, symmetric=True, **settings)),
+    ]
+
+
+def surface_distance_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
+    import surface_distance
+
+    found = surface_distance.compute_surface_distances(truth, prediction, spacing)
+    a, b = surface_distance.compute_average_surface_distance(found)
+    return [
+        float(surface_distance.compute_dice_coefficient(truth, prediction)),
+        float(surface_distance.compute_robust_hausdorff(found, 100)),
+        float(surface_distance.compute_robust_hausdorff(found, 95)),
+        float((a + b) / 2),
+    ]
+
+
+def medpy_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
+    from medpy.metric import binary
+
+    pair = (prediction, truth)
+    return [
+        float(binary.dc(*pair)),
+        float(binary.hd(*pair, spacing)),
+        float(binary.hd95(*pair, spacing)),
+        float(binary.assd(*pair, spacing)),
+    ]
+
+
+def simpleitk_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
+    """Dice and HD by its filters; HD95 and ASSD from its signed distance map and contours, as its users do."""
+    import SimpleITK
+
+    images = []
+    for mask in (truth, prediction):
+        image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+        image.SetSpacing(spacing[::-1])
+        images.append(image)
+    overlap = SimpleITK.LabelOverlapMeasuresImageFilter()
+    overlap.Execute(*images)
+    outlines = [SimpleITK.LabelContour(image) for image in images]
+    distances = [
+        SimpleITK.SignedMaurerDistanceMap(outline, squaredDistance=False, useImageSpacing=True)
+        for outline in outlines
+    ]
+    on_truth, on_prediction = (SimpleITK.GetArrayViewFromImage(outline) > 0 for outline in outlines)
+    from_truth, from_prediction = (SimpleITK.GetArrayViewFromImage(distance) for distance in distances)
+    to_truth, to_prediction = np.abs(from_truth[on_prediction]), np.abs(from_prediction[on_truth])
+    pooled = np.concatenate([to_truth, to_prediction])
+    high = max(float(np.percentile(part, 95)) for part in (to_truth, to_prediction))
+    return [float(overlap.GetDiceCoefficient()), float(pooled.max()), high, float(pooled.mean())]
+
+
+def exacta_figures(truth: Any, prediction: Any, spacing: tuple[float, ...]) -> list[float]:
+    from exacta import functional
+
+    names = ("dice", "hausdorff_distance", "hd95", "assd")
+    pair = [mask[None, None].astype(np.uint8) for mask in (prediction, truth)]
+    found = functional.evaluate(*pair, metrics=names, spacing=spacing, input_format="one-hot")
+    return [float(np.asarray(found[name]).reshape(-1)[0]) for name in names]
+
+
+LIBRARIES = {
+    "MONAI": monai_figures,
+    "surface-distance": surface_distance_figures,
+    "SimpleITK": simpleitk_figures,
+    "medpy": medpy_figures,
+    "exacta": exacta_figures,
+}
+
+
+def main(pairs_file: Path, results_file: Path) -> None:
+    """Time every library on every pair; a library that is absent or fails is left out, with what it said."""
+    warnings.simplefilter("ignore")
+    data = np.load(pairs_file)
+    results: dict[str, Any] = {}
+    for name, figures in LIBRARIES.items():
+        try:
+            results[name] = _measured(figures, data)
+        except Exception as error:  # noqa: BLE001 - whatever a peer raises, the others are still measured
+            results[name] = {"error": f"{type(error).__name__}: {error}"}
+    results_file.write_text(json.dumps(results), encoding="utf-8")
+
+
+def _measured(figures: Any, data: Any) -> dict[str, Any]:
+    spacing = tuple(map(float, data["spacing_mm"]))
+    found: dict[str, Any] = {}
+    for label in ("brain", "small"):
+        pair = data[f"{label}_truth"], data[f"{label}_prediction"]
+        seconds = []
+        for _ in range(REPEATS):
+            begin = time.perf_counter()
+            values = figures(*pair, spacing)
+            seconds.append(time.perf_counter() - begin)
+        found[label] = {"seconds": sorted(seconds)[REPEATS // 2], "figures": values}
+    truths, predictions = data["many_truth"][:SMALL_PAIRS_TIMED], data["many_prediction"][:SMALL_PAIRS_TIMED]
+    figures(truths[0], predictions[0], (1.0, 1.0))
+    begin = time.perf_counter()
+    values = [figures(truth, prediction, (1.0, 1.0)) for truth, prediction in zip(truths, predictions, strict=True)]
+    seconds_a_pair = (time.perf_counter() - begin) / len(truths)
+    found["many"] = {"seconds": seconds_a_pair, "figures": np.mean(values, axis=0).tolist()}
+    return found
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
