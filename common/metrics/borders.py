@@ -45,7 +45,7 @@ def box(mask: Mask) -> tuple[slice, ...] | None:
     kept = slice(int(found[0]), int(found[-1]) + 1)
     if mask.ndim == 1:
         return (kept,)
-    rest = box(mask[kept].any(axis=0))
+    rest = box(np.asarray(mask[kept].any(axis=0)))
     return None if rest is None else (kept, *rest)
 
 

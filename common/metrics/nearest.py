@@ -20,7 +20,7 @@ from common.metrics.borders import Mask, flat_border, strides
 Distances = NDArray[np.float64]
 Outline = Literal["border", "mask"]
 
-REACH = {1: 32, 2: 8, 3: 6}
+REACH = {1: 32, 2: 12, 3: 6}
 """Voxels to each side that are looked at, by number of axes."""
 
 
@@ -70,10 +70,10 @@ def _from_trees(places: NDArray[np.int64], target: Points, spacing_mm: tuple[flo
     asked = np.stack(np.unravel_index(places, target.shape), axis=1)
     held = np.stack(np.unravel_index(target.places, target.shape), axis=1)
     found = np.full(len(places), np.inf)
-    for image in np.intersect1d(asked[:, 0], held[:, 0]):
-        tree = KDTree(held[held[:, 0] == image, 1:] * spacing)
-        own = asked[:, 0] == image
-        found[own] = tree.query(asked[own, 1:] * spacing)[0]
+    for image in np.unique(asked[:, 0]):
+        own, there = (slice(*np.searchsorted(points[:, 0], (image, image + 1))) for points in (asked, held))
+        if there.start < there.stop:
+            found[own] = KDTree(held[there, 1:] * spacing).query(asked[own, 1:] * spacing)[0]
     return found
 
 

@@ -108,7 +108,8 @@ def _percentile(values: Distances, percent: float) -> float:
     place = (len(values) - 1) * percent / 100
     low = int(place)
     high = min(low + 1, len(values) - 1)
-    below, above = np.partition(values, [low, high])[[low, high]].tolist()
+    ordered = np.partition(values, (low, high))
+    below, above = float(ordered[low]), float(ordered[high])
     return below if below == above else below + (above - below) * (place - low)
 
 
