@@ -94,7 +94,8 @@ def page(moving: Image, fixed: Image, found: Registration) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Registration</title>'
         f"<style>{STYLE}</style></head><body><h1>Registration</h1><p>{escape(words)}. "
-        f"In a checkerboard, edges run on where images agree; a difference is grey there.</p>{figures}</body></html>\n"
+        f"In a checkerboard, edges run on where images agree; a difference is grey there.</p>"
+        f"{figures}</body></html>\n"
     )
 
 

@@ -34,6 +34,10 @@ class Family(Protocol):
         """parameters -> points (N, D) where the transform takes these points; differentiable."""
         ...
 
+    def mapped_back(self, points: Tensor) -> Mapping | None:
+        """parameters -> where the inverse takes points (N, D) of the moving image; none where that is not cheap."""
+        ...
+
     def penalty(self, parameters: Tensor) -> Tensor:
         """() what is added to the cost."""
         ...
@@ -57,6 +61,10 @@ class LinearMotion:
     def mapped(self, points: Tensor) -> Mapping:
         """By one matrix product."""
         return lambda parameters: self.family.at(parameters).map_points(points)
+
+    def mapped_back(self, points: Tensor) -> Mapping | None:
+        """By the inverse matrix."""
+        return lambda parameters: self.family.at(parameters).inverse().map_points(points)
 
     def penalty(self, parameters: Tensor) -> Tensor:
         """None."""
@@ -90,6 +98,10 @@ class FreeFormMotion:
             return self.before.map_points(form.displaced(points, indices, weights))
 
         return map_points
+
+    def mapped_back(self, points: Tensor) -> Mapping | None:
+        """None: the inverse is found point by point."""
+        return None
 
     def penalty(self, parameters: Tensor) -> Tensor:
         """Bending energy."""

@@ -1,5 +1,9 @@
 """Similarities from joint histograms: mutual information, its normalised form, and the correlation ratio.
 
+An entropy of the moving image grows with what the transform brings in, truth or not, and pulls the optimum away by
+a slope over a curvature. Taken at places of the fixed image the pull goes one way, at places of the moving image the
+other, so mutual information is added up both ways and the pulls mostly cancel.
+
 Intensities are expected in [0, 1]. Parzen windows are cubic B-splines, so the histogram is differentiable and
 sums to 1 exactly (Thevenaz and Unser 2000; Mattes et al. 2003).
 """
@@ -25,6 +29,7 @@ class MutualInformation:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = True
 
     bins: int = 32
 
@@ -40,6 +45,7 @@ class NormalisedMutualInformation:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = True
 
     bins: int = 32
 
@@ -55,6 +61,7 @@ class CorrelationRatio:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = False
 
     bins: int = 32
 

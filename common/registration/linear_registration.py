@@ -43,14 +43,22 @@ class Search:
 
     def climb(self, pair: Pair, family: Family) -> Found:
         """The best parameters of a family."""
-        objective = Objective(pair, family, self.similarity, self.draw(pair))
+        ways = self._ways(pair, family)
 
         def cost(parameters: Tensor) -> Tensor:
             if self.optimiser.stochastic:
-                objective.use(self.draw(pair))
-            return objective(parameters)
+                for way in ways:
+                    way.use(self.draw(way.pair))
+            return torch.stack([way(parameters) for way in ways]).mean()
 
         return self.optimiser.minimise(cost, family.parameters)
+
+    def _ways(self, pair: Pair, family: Family) -> list[Objective]:
+        ways = [Objective(pair, family.mapped, family.penalty, self.similarity, self.draw(pair))]
+        if self.similarity.both_ways and family.mapped_back(torch.zeros(1, 1)) is not None:
+            back = pair.swapped()
+            ways.append(Objective(back, family.mapped_back, family.penalty, self.similarity, self.draw(back)))
+        return ways
 
 
 def register_linear(
@@ -82,7 +90,8 @@ def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:
     def cost(start: Linear) -> float:
         with torch.no_grad():
             family = _family("rigid", pair.fixed.geometry, start)
-            return float(Objective(pair, family, search.similarity, sample)(family.parameters))
+            once = Objective(pair, family.mapped, family.penalty, search.similarity, sample)
+            return float(once(family.parameters))
 
     ranked = sorted(candidates(pair, search.starts, search.rng), key=cost)
     followed = [_stage(pair, "rigid", search, start) for start in ranked[: STARTS_TO_FOLLOW + search.starts // 3]]

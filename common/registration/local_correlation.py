@@ -21,6 +21,7 @@ class LocalCorrelation:
 
     needs_lattice: ClassVar[bool] = True
     shared_scale: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = False
 
     radius: int = 2
 

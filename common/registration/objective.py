@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from common.errors import ImageError
 from common.geometry import Geometry
 from common.image import Image
-from common.registration.families import Family
+from common.registration.families import Mapping
 from common.registration.sampling import Sampler, lattice_points
 from common.registration.similarity import Similarity
 
@@ -29,6 +30,10 @@ class Pair:
     moving_mask: Image | None = None
     fixed_mask: Image | None = None
 
+    def swapped(self) -> Pair:
+        """Fixed for moving and moving for fixed."""
+        return Pair(self.fixed, self.moving, self.fixed_mask, self.moving_mask)
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -43,19 +48,28 @@ class Sample:
 class Objective:
     """One level's cost of a family's parameters."""
 
-    def __init__(self, pair: Pair, family: Family, similarity: Similarity, sample: Sample) -> None:
-        self._family, self._similarity = family, similarity
+    def __init__(
+        self,
+        pair: Pair,
+        mapped: Callable[[Tensor], Mapping | None],
+        penalty: Callable[[Tensor], Tensor],
+        similarity: Similarity,
+        sample: Sample,
+    ) -> None:
+        self.pair = pair
+        self._maps, self._penalty, self._similarity = mapped, penalty, similarity
         self._moving = Sampler.of(pair.moving)
         self._mask = None if pair.moving_mask is None else Sampler.of(pair.moving_mask)
         self.use(sample)
 
     def use(self, sample: Sample) -> None:
         """Other points from now on."""
-        self._sample, self._mapped = sample, self._family.mapped(sample.points)
+        self._sample, self._mapped = sample, self._maps(sample.points)
 
     def __call__(self, parameters: Tensor) -> Tensor:
         """() float64, differentiable."""
         sample = self._sample
+        assert self._mapped is not None
         points = self._mapped(parameters)
         values, inside = self._moving.at(points)
         weight = sample.weight * inside
@@ -65,7 +79,7 @@ class Objective:
         parts = (part.reshape(shape) for part in (values[0], sample.values, weight))
         share = float(weight.sum()) / max(float(sample.weight.sum()), 1e-9)
         lost = LOST * max(0.0, LEAST_OVERLAP - share) / LEAST_OVERLAP
-        return self._similarity.cost(*parts).double() + self._family.penalty(parameters) + lost
+        return self._similarity.cost(*parts).double() + self._penalty(parameters) + lost
 
 
 def random_sample(pair: Pair, count: int, rng: np.random.Generator) -> Sample:

@@ -16,10 +16,12 @@ class Similarity(Protocol):
 
     needs_lattice: whether values must be whole images (*shape) instead of any points (N,).
     shared_scale: whether intensities of both images are compared as they are, so that they must be scaled alike.
+    both_ways: whether a linear search should take the cost at places of either image and add them up.
     """
 
     needs_lattice: ClassVar[bool]
     shared_scale: ClassVar[bool]
+    both_ways: ClassVar[bool]
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """() from three tensors of one shape; weight 0 where a point is outside the overlap or a mask."""
@@ -32,6 +34,7 @@ class SumOfSquaredDifferences:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = True
+    both_ways: ClassVar[bool] = False
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """At least 0."""
@@ -44,6 +47,7 @@ class SumOfAbsoluteDifferences:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = True
+    both_ways: ClassVar[bool] = False
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """At least 0."""
@@ -56,6 +60,7 @@ class CorrelationCoefficient:
 
     needs_lattice: ClassVar[bool] = False
     shared_scale: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = False
 
     def cost(self, moving: Tensor, fixed: Tensor, weight: Tensor) -> Tensor:
         """From -1 to 1."""
