@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common.spelling import unknown
 
+SHORTEST_STEP_MM = 1e-3
 Cost = Callable[[Tensor], Tensor]
 
 
@@ -122,7 +123,7 @@ class Adam:
 class Lbfgs:
     """Quasi-Newton with a limited memory and strong Wolfe line search (Liu and Nocedal 1989).
 
-    tolerance_mm: it stops where a step is shorter than that; relative_change: or where the cost changes less.
+    It stops where a step is below a thousandth of a mm or changes the cost by less than `relative_change`.
     """
 
     stochastic: ClassVar[bool] = False
@@ -138,14 +139,23 @@ class Lbfgs:
         record.note(start, value)
         scale = self.first_step_mm / max(float(gradient.norm()), 1e-12)
 
-        def scaled(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            point = torch.from_numpy(flat.copy())
-            value, gradient = _gradient(cost, point)
-            record.note(point, value)
-            return scale * value, scale * gradient.numpy()
+        here = start.clone().requires_grad_()
+        enough = min(SHORTEST_STEP_MM, self.relative_change * scale * abs(value))
+        stepper = torch.optim.LBFGS(
+            [here],
+            max_iter=self.iterations,
+            tolerance_grad=0.0,
+            tolerance_change=enough,
+            line_search_fn="strong_wolfe",
+        )
 
-        minimize(scaled, start.numpy(), jac=True, method="L-BFGS-B",
-                 options={"maxiter": self.iterations, "ftol": self.relative_change, "gtol": 1e-9})  # fmt: skip
+        def scaled() -> float:
+            value, gradient = _gradient(cost, here)
+            record.note(here, value)
+            here.grad = scale * gradient
+            return scale * value
+
+        stepper.step(scaled)  # type: ignore[no-untyped-call]
         return record.found()
 
 
