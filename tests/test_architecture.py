@@ -161,7 +161,12 @@ def distribution(name: str) -> str:
 
 @every_source
 def test_every_package_that_is_imported_is_asked_for_by_name(path):
-    """A package that merely came along with another one may be gone with its next version."""
+    """A package that merely came along with another one may be gone with its next version.
+
+    A benchmark's peers run beside us, in a Python of their own, and are no part of the project.
+    """
+    if path.name.endswith("_peers.py"):
+        return
     asked = {distribution(re.split(r"[=\[]", one)[0]) for one in REQUIREMENTS}
     for name in {name.split(".")[0] for name in imports(path)} - MAY_IMPORT.keys() - set(sys.stdlib_module_names):
         assert asked & {distribution(one) for one in INSTALLED.get(name, [name])}, f"{name} is not in pyproject.toml"
