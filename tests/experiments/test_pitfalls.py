@@ -1,0 +1,34 @@
+"""The page of pitfalls is what the code makes, and shows what it claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.pitfalls import _figures, pitfalls, write
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_is_what_the_code_writes(tmp_path: Path) -> None:
+    write(tmp_path)
+    names = ["pitfalls.md", *(f"pitfalls/{path.name}" for path in (tmp_path / "pitfalls").iterdir())]
+    for name in names:
+        assert (DOCS / name).read_text() == (tmp_path / name).read_text(), (
+            f"{name}: run python -m experiments.pitfalls"
+        )
+
+
+def test_every_lesson_is_borne_out_by_its_figures() -> None:
+    found = {pitfall.name: [_figures(example) for example in pitfall.examples] for pitfall in pitfalls()}
+    large, small = found["size"]
+    assert large["Dice"] > 0.96 and small["Dice"] < 0.81 and large["HD"] == small["HD"] == 1
+    assert min(large["accuracy"], small["accuracy"]) > 0.98
+    round_, thin = found["shape"]
+    assert round_["Dice"] > 0.95 and thin["Dice"] == 0.5 and thin["surface Dice, 1 mm"] == 1
+    speck, trembling = found["noise"]
+    assert speck["Dice"] > trembling["Dice"] and speck["HD"] > 10 and speck["HD95"] < 1
+    fine, coarse = found["resolution"]
+    assert fine["HD"] < 3 < coarse["HD"]
+    neither, invented, missed = found["empty"]
+    assert neither["Dice"] != neither["Dice"] and invented["Dice"] == missed["Dice"] == 0
+    assert missed["HD"] == float("inf")
