@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from rich.console import Console
@@ -46,6 +47,7 @@ def align(
     """Register, print what came out, write what was asked for. Raises ImageError before any work for bad names."""
     _check_names(transform, out, transform_out)
     moving, fixed = read_image(moving_file), read_image(fixed_file)
+    torch.set_num_threads(1)  # two fight over a busy machine, and gain little on a quiet one
     found = register(moving, fixed, transform, similarity, starts=starts, seed=seed)
     console.print(_table(found))
     if out is not None:
