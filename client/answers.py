@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import MutableMapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import cast
 
@@ -18,17 +18,30 @@ from common.cases import Cases
 from common.catalogue import AGGREGATIONS
 from common.decoding import statistics_to_numbers
 from common.errors import WireError
-from common.exchange import Aggregation, Number, Payload, Word
+from common.exchange import Number, Payload, Word
+from common.mean import Mean
 from common.order import SPLITS, Order, from_payload
 from common.parameters import write
+from common.protocol import Aggregation, Local
 from common.seeding import generator
 from common.update import Update, Vector
+
+Scores = Mapping[str, Mapping[str, Mean]]
+"""Means by split and name."""
 
 Memory = MutableMapping[str, Vector]
 """What a hospital keeps between rounds, in itself; nothing of it is sent as such."""
 
 
-def hello(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
+@dataclass(frozen=True)
+class Kept:
+    """What a hospital has beside the request. local: its half of a protocol, opened only where one is run."""
+
+    vectors: Memory
+    local: Callable[[], Local]
+
+
+def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient."""
     numbers: dict[str, Number] = {}
     for name in SPLITS:
@@ -49,25 +62,59 @@ def _label_counts(cases: Cases) -> list[int]:
     return [int(counts[label]) for label in range(len(cases.classes))]
 
 
-def round_(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
+def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
     order = from_payload(request)
-    numbers = _evaluations(hospital, order)
-    if order.work is None:
-        return Payload(None, numbers)
+    aggregation = _aggregation(hospital)
+    scores, seconds = _evaluations(hospital, order)
+    if order.work is None and aggregation.reveals == "each":
+        return Payload(None, _numbers(scores, seconds))
     begin = perf_counter()
-    aggregation = cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
-    protected = aggregation.protect(_update(hospital, order, memory))
-    numbers["seconds/training"] = perf_counter() - begin
-    return replace(protected, numbers={**protected.numbers, **numbers})
+    update = Update((), 0.0) if order.work is None else _update(hospital, order, kept.vectors)
+    seconds["training"] = perf_counter() - begin
+    if aggregation.reveals == "sum":
+        return aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
+    protected = aggregation.protect(update, request, kept.local())
+    return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds)})
 
 
-def evaluate_(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
-    """Scores of the received model."""
-    return Payload(None, _evaluations(hospital, from_payload(request)))
+def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """Whatever leg of its own the study's aggregation asks for."""
+    leg = request.words.get("leg")
+    if not isinstance(leg, str):
+        raise WireError("a protocol's request must name its leg.")
+    return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def local(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
+def _aggregation(hospital: Hospital) -> Aggregation:
+    return cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
+
+
+def _with_all_statistics(update: Update, scores: Scores, seconds: Mapping[str, float]) -> Update:
+    """Scores and seconds inside the sum, so that nothing of a single hospital travels beside it."""
+    found = {f"training/{name}": mean for name, mean in update.statistics.items()}
+    for split, means in scores.items():
+        found |= {f"{split}/{name}": mean for name, mean in means.items()}
+    return replace(
+        update, statistics=found | {f"seconds/{kind}": Mean.of([spent]) for kind, spent in seconds.items()}
+    )
+
+
+def _numbers(scores: Scores, seconds: Mapping[str, float]) -> dict[str, Number]:
+    numbers: dict[str, Number] = {f"seconds/{kind}": spent for kind, spent in seconds.items()}
+    for split, means in scores.items():
+        numbers |= statistics_to_numbers(split, means)
+    return numbers
+
+
+def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
+    if _aggregation(hospital).reveals == "sum":
+        raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
+    return Payload(None, _numbers(*_evaluations(hospital, from_payload(request))))
+
+
+def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """The hospital's own model, trained on its own cases alone; only its scores leave."""
     order = from_payload(request)
     write(hospital.network, order.parameters)
@@ -75,25 +122,22 @@ def local(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
     training = baseline_training(hospital.study)
     rng = generator(hospital.study.seed, hospital.site, "local-only")
     Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
-    numbers: dict[str, Number] = {"seconds/training": perf_counter() - begin}
-    return Payload(None, numbers | _scores(hospital, order.evaluate))
+    seconds = {"training": perf_counter() - begin}
+    return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
-def _evaluations(hospital: Hospital, order: Order) -> dict[str, Number]:
+def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, float]]:
+    """Scores of the received model by split, and the seconds it took."""
     if not order.evaluate:
-        return {}
+        return {}, {}
     write(hospital.network, order.parameters)
     begin = perf_counter()
-    numbers = _scores(hospital, order.evaluate)
-    return numbers | {"seconds/evaluation": perf_counter() - begin}
+    scores = _scores(hospital, order.evaluate)
+    return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...]) -> dict[str, Number]:
-    numbers: dict[str, Number] = {}
-    for name in splits:
-        scores = evaluate(hospital.task, hospital.network, hospital.splits[name])
-        numbers |= statistics_to_numbers(name, scores)
-    return numbers
+def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
+    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
 
 
 def _update(hospital: Hospital, order: Order, memory: Memory) -> Update:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -14,6 +14,9 @@ from common.work import Sends, Work
 
 LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
 """A leg's name and the type of Flower message that carries it."""
+
+PROTOCOL_LEG = "query.protocol"
+"""The type of message that carries any other leg: those of an aggregation, which names them itself."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -56,6 +59,12 @@ def from_payload(payload: Payload) -> Order:
     control = parts[1] if vectors == 2 else None
     work = Work(_sends(sends), mu, control is not None) if sends else None
     return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate))
+
+
+def protocol_payload(payload: Payload, leg: str, study: str, number: int) -> Payload:
+    """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
+    words = {**payload.words, "study": study, "leg": leg}
+    return replace(payload, words=words, numbers={**payload.numbers, "round": number})
 
 
 def study_json(payload: Payload) -> str:

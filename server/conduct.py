@@ -17,8 +17,9 @@ from common import __version__
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WardroundError
-from common.exchange import Aggregation
 from common.parameters import Layout, digest, new_network, read
+from common.protocol import Aggregation
+from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
 from server.checkpoint import Checkpoint, load, save
@@ -31,6 +32,9 @@ from server.rounds import Rounds
 from server.run_folder import RunFolder
 from server.strategy import Strategy
 from server.traffic import Traffic
+
+BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
+"""Limits of a protocol's bytes: the most wasteful encryption takes 20 bytes a parameter and vector."""
 
 
 @dataclass
@@ -86,11 +90,13 @@ class Conductor:
         network = new_network(task, shape, self.study.seed)
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
+        conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
-        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s)
-        rounds = Rounds(self.study, strategy, aggregation, members, exchange)
+        aggregation.check(len(members))
+        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json)
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape))
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         initial = read(network)
         return rounds, layout, self._first_checkpoint(strategy, initial)

@@ -11,7 +11,7 @@ from flwr.serverapp import Grid
 
 from common.errors import WireError
 from common.exchange import Payload
-from common.order import LEGS
+from common.order import LEGS, PROTOCOL_LEG
 from common.wire import from_records, to_records
 from common.wire_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 
@@ -45,6 +45,7 @@ class Conversation:
 
     grid: Grid
     largest_array: int = 0
+    largest_data: int = 0
     _owed: dict[int, str] = field(default_factory=dict)
 
     def converse(self, leg: str, requests: Mapping[int, Payload], timeout_s: float) -> Iterator[Heard | Sent]:
@@ -54,7 +55,7 @@ class Conversation:
             if self._still_busy(node):
                 yield Heard(node, None, "it is still busy with an earlier request", 0.0, 0)
                 continue
-            message = Message(to_records(payload), node, LEGS[leg], ttl=timeout_s, group_id=leg)
+            message = Message(to_records(payload), node, LEGS.get(leg, PROTOCOL_LEG), ttl=timeout_s, group_id=leg)
             yield Sent(node, size_of(message))
             (sent_id,) = self.grid.push_messages([message])
             messages[sent_id] = (node, monotonic())
@@ -90,7 +91,7 @@ class Conversation:
         if reply.has_error():
             return Heard(node, None, _error_reason(reply), seconds, size)
         try:
-            payload = from_records(reply.content, self.largest_array)
+            payload = from_records(reply.content, self.largest_array, self.largest_data)
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "incident" in payload.words:

@@ -1,0 +1,135 @@
+"""An update as whole numbers below 2**value_bits, so that a sum of them is exact whatever adds them up.
+
+Values of the model are clipped to +-largest_value, divided into steps and rounded up or down at random, so that
+the rounding has no bias (Konecny et al. 2016, section 3). Statistics are whole numbers of 64 bits already
+(`common.mean`) and travel exactly, cut into limbs of value_bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.aggregation._agreement import Agreement
+from common.errors import StudyError, WireError
+from common.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean
+from common.update import Update
+
+Words = NDArray[np.uint32]
+Totals = NDArray[np.uint64]
+WORD_BITS = 64
+CLIPPED = "training/clipped"
+"""Statistic: the share of values beyond +-largest_value, which were clipped to it."""
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """value_bits: of one whole number, at most 32 with the sum's headroom left to the protocol.
+
+    largest_value: of a value u_k n_k / scale. margin: whole numbers left free at both ends, for noise.
+    """
+
+    value_bits: int
+    largest_value: float
+    margin: int = 0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.value_bits <= 32:
+            raise StudyError(f"value_bits must be between 2 and 32; it is {self.value_bits}.")
+        if not 0 < self.largest_value < float("inf"):
+            raise StudyError(f"largest_value must be above 0; it is {self.largest_value}.")
+        if self.levels < 1:
+            raise StudyError(f"a margin of {self.margin} leaves no room in {self.value_bits} bits.")
+
+    @property
+    def levels(self) -> int:
+        """How many steps lie between -largest_value and +largest_value."""
+        return (1 << self.value_bits) - 1 - 2 * self.margin
+
+    @property
+    def step(self) -> float:
+        """One whole number in units of a value; a hospital's rounding error is below one step."""
+        return 2 * self.largest_value / self.levels
+
+    @property
+    def limbs(self) -> int:
+        """Whole numbers for one 64-bit word."""
+        return -(-WORD_BITS // self.value_bits)
+
+    def length(self, agreement: Agreement) -> int:
+        """How many whole numbers an update takes."""
+        return agreement.values + self.limbs * len(_word_names(agreement))
+
+    def encode(self, update: Update, agreement: Agreement, rng: np.random.Generator) -> Words:
+        """(length,) uint32 below 2**value_bits. Raises WireError where the update does not fit the agreement."""
+        values, clipped = self._values(update, agreement, rng)
+        means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}
+        if agreement.vectors:
+            means[CLIPPED] = Mean.of([clipped], [float(update.weight > 0)])
+        return np.concatenate([values, self._limbs(means, agreement)])
+
+    def decode(self, totals: Totals, count: int, agreement: Agreement) -> Update:
+        """The sum of `count` hospitals' updates from the sums of their words, (length,) uint64."""
+        steps = totals[: agreement.values].astype(np.float64) - float(count) * self.margin
+        values = (steps * self.step - count * self.largest_value) * agreement.scale
+        vectors = tuple(np.split(values, agreement.vectors)) if agreement.vectors else ()
+        statistics = self._statistics(totals[agreement.values :], agreement)
+        weight = statistics.pop("weight").weight
+        return Update(vectors, weight, statistics)
+
+    def largest_error(self, count: int, agreement: Agreement) -> float:
+        """Bound of the sum's error in any coordinate, where nothing was clipped."""
+        return count * self.step * agreement.scale
+
+    def _values(self, update: Update, agreement: Agreement, rng: np.random.Generator) -> tuple[Words, float]:
+        if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
+            raise WireError("the server expects an update of another model.")
+        if not agreement.values:
+            return np.zeros(0, np.uint32), 0.0
+        values = np.concatenate(update.vectors).astype(np.float64) / agreement.scale
+        if not np.isfinite(values).all():
+            raise WireError("an update that is not finite cannot be added up.")
+        clipped = float(np.count_nonzero(np.abs(values) > self.largest_value)) / values.size
+        np.clip(values, -self.largest_value, self.largest_value, out=values)
+        values += self.largest_value
+        values /= self.step
+        values += rng.random(values.size)
+        np.floor(values, out=values)
+        np.minimum(values, self.levels, out=values)
+        return values.astype(np.uint32) + np.uint32(self.margin), clipped
+
+    def _limbs(self, means: dict[str, Mean], agreement: Agreement) -> Words:
+        names = _word_names(agreement)
+        unknown = set(means) - {name for name, _ in names}
+        if unknown:
+            raise WireError(f"{len(unknown)} statistics have no place in what the server adds up.")
+        limbs: list[int] = []
+        for name, part in names:
+            mean = means.get(name, Mean())
+            word = (mean.total_units, mean.weight_units)[part] % (1 << WORD_BITS)
+            limbs += [(word >> (self.value_bits * k)) % (1 << self.value_bits) for k in range(self.limbs)]
+        return np.array(limbs, dtype=np.uint32)
+
+    def _statistics(self, totals: Totals, agreement: Agreement) -> dict[str, Mean]:
+        words = [
+            sum(int(limb) << (self.value_bits * k) for k, limb in enumerate(limbs)) % (1 << WORD_BITS)
+            for limbs in totals.reshape(-1, self.limbs)
+        ]
+        found: dict[str, list[int]] = {}
+        for (name, _), word in zip(_word_names(agreement), words, strict=True):
+            found.setdefault(name, []).append(word - (1 << WORD_BITS) if word >> (WORD_BITS - 1) else word)
+        return {name: _mean(name, *pair) for name, pair in found.items()}
+
+
+def _word_names(agreement: Agreement) -> list[tuple[str, int]]:
+    """What each 64-bit word is: a statistic's total (0) or weight (1), in order."""
+    own = ("weight", CLIPPED) if agreement.vectors else ("weight",)
+    return [(name, part) for name in (*own, *agreement.names) for part in (0, 1)]
+
+
+def _mean(name: str, total: int, weight: int) -> Mean:
+    if abs(total) > LARGEST_UNITS or not 0 <= weight <= LARGEST_UNITS:
+        raise WireError(f"the sum of statistic {name} is out of range.")
+    return Mean(total, weight)
