@@ -98,6 +98,7 @@ class Conductor:
         exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json)
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape))
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
+        self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
         return rounds, layout, self._first_checkpoint(strategy, initial)
 

@@ -33,7 +33,9 @@ def about_of(value: object, rounds_planned: int | None) -> About:
     raw = table(value)
     words = {key: text(raw.get(key)) for key in ("study", "title", "description", "engine", "seed", "started")}
     names = {key: name_of(raw.get(key)) for key in ("task", "strategy", "aggregation", "source")}
-    states = {key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals")}
+    states = {
+        key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals", "readers")
+    }
     return About(
         **words,
         **names,
@@ -88,6 +90,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         site_seconds=numbers(raw.get("site_seconds")),
         sent=count(moved.get("sent")),
         received=count(moved.get("received")),
+        training_of_all=numbers(raw.get("training_of_all")),
     )
 
 

@@ -36,6 +36,7 @@ class About:
     strategy: str = ""
     aggregation: str = ""
     reveals: str = ""
+    readers: str = ""
     source: str = ""
     time: Mapping[str, float] = field(default_factory=dict)
 
@@ -84,7 +85,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Round:
-    """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them."""
+    """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them.
+
+    training_of_all: of all hospitals together, where single ones are not revealed.
+    """
 
     number: int
     selected: tuple[SiteId, ...]
@@ -97,6 +101,7 @@ class Round:
     site_seconds: Mapping[SiteId, float]
     sent: int
     received: int
+    training_of_all: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
