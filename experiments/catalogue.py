@@ -6,3 +6,4 @@ from common.catalogue import Catalogue
 
 ENGINES = Catalogue("engine", "experiments.engines")
 BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks")
+ATTACKS = Catalogue("attack", "experiments.attacks")

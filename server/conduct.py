@@ -17,6 +17,7 @@ from common import __version__
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WardroundError
+from common.exchange import Collected
 from common.parameters import Layout, digest, new_network, read
 from common.protocol import Aggregation
 from common.score_names import statistic_names
@@ -126,11 +127,19 @@ class Conductor:
     def _keep(self, rounds: Rounds, checkpoint: Checkpoint, record: Mapping[str, Any]) -> None:
         """All of a finished round on the disk, so that a crash loses at most the round in progress."""
         self.folder.append_round(record)
+        if self.study.federation.record_traffic and self.about["reveals"] == "sum":
+            self._keep_sum(checkpoint.round, rounds.last)
         save(self.folder.path, checkpoint)
         self.about["rounds_done"] = checkpoint.round
         self._count_time(rounds, record["seconds"])
         self.folder.write_json("traffic.json", self.traffic.table())
         self.progress.publish(RoundFinished(record))
+
+    def _keep_sum(self, number: int, collected: Collected | None) -> None:
+        """What the server learned of a round that it could not read singly, beside the recorded messages."""
+        if collected is not None and collected.total is not None:
+            total = collected.total
+            self.folder.write_sum(number, total.vectors, {"sites": list(collected.sites), "weight": total.weight})
 
     def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
         self.folder.write_model(checkpoint.parameters, layout)

@@ -37,6 +37,7 @@ class Rounds:
     members: Mapping[SiteId, Member]
     exchange: GridExchange
     score_names: tuple[str, ...] = ()
+    last: Collected | None = None
     busy_seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
 
     def advance(self, before: Checkpoint) -> tuple[Checkpoint, dict[str, Any]]:
@@ -57,6 +58,7 @@ class Rounds:
         dropped = self.exchange.take_dropped()
         self._demand_enough(number, collected, dropped)
         after = self._step(before, collected)
+        self.last = collected
         record = {
             "round": number,
             "selected": list(selected),

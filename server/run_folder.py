@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from common.parameters import Layout
@@ -51,6 +52,14 @@ class RunFolder:
         path = self.path / "rounds.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         self.write_text("rounds.jsonl", "".join(f"{line}\n" for line in lines[:last]))
+
+    def write_sum(self, number: int, vectors: Sequence[NDArray[np.floating]], about: Mapping[str, Any]) -> None:
+        """`traffic/sums/<round>`: the vectors of a sum, float32, and what it is of."""
+        place = self.path / "traffic" / "sums"
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tensors = {f"vector-{index}": np.array(vector, np.float32) for index, vector in enumerate(vectors)}
+        save_file(tensors, place / f"{number:06d}.safetensors")
+        (place / f"{number:06d}.json").write_text(json.dumps(about), encoding="utf-8")
 
     def write_model(self, parameters: Vector, layout: Layout) -> None:
         """`model.safetensors`: every trainable parameter under its own name."""
