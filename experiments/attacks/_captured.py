@@ -1,0 +1,86 @@
+"""Updates worth attacking, as gradients: what a single hospital sent, or the sum of several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.cases import SiteId
+from common.catalogue import STRATEGIES
+from common.study import Study
+from common.update import Update, Vector
+from common.work import Sends
+from experiments.observation import Observation
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One update an adversary read.
+
+    cases: how many it was computed from, as it says. parameters: (P,) the model it was computed at. sent: (P,)
+    float64, the mean gradient of the cases, or the mean change that local training made, as `sends` says.
+    """
+
+    round: int
+    sites: tuple[SiteId, ...]
+    cases: int
+    parameters: Vector
+    sends: Sends
+    sent: NDArray[np.float64]
+
+
+def captured_updates(observed: Observation) -> list[Captured]:
+    """Single updates, those of the fewest cases first and then the earliest; sums only where there is no single."""
+    sends = STRATEGIES.load(observed.study.strategy.name).sends
+    if observed.singles:
+        found = [
+            _captured(one.round, (one.site,), one.order.parameters, sends, one.update) for one in observed.singles
+        ]
+    else:
+        found = [_captured(one.round, one.sites, one.parameters, sends, one.update) for one in observed.sums]
+    usable = [one for one in found if np.isfinite(one.sent).all() and np.any(one.sent)]
+    return sorted(usable, key=lambda one: (one.cases, one.round, one.sites))
+
+
+def _captured(number: int, sites: tuple[SiteId, ...], parameters: Vector, sends: Sends, update: Update) -> Captured:
+    weight = max(update.weight, 1.0)
+    sent = update.vectors[0].astype(np.float64) / weight
+    return Captured(number, sites, max(1, round(weight)), parameters, sends, sent)
+
+
+def local_steps(study: Study, cases: int) -> int:
+    """Steps of local training that lie behind one change."""
+    training = study.training
+    if training.steps is not None:
+        return training.steps
+    size = cases if training.batch_size == "full" else min(training.batch_size, cases)
+    return training.epochs * -(-cases // size)
+
+
+def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
+    """(P,) the mean gradient of the cases: exact where one was sent, or one step of plain descent was taken.
+
+    After several steps it is the mean of gradients along the way, close to one gradient while the model has moved
+    little (Geiping et al. 2020, section 6). Of an adaptive optimiser only the direction of every step is known.
+    """
+    if captured.sends == "gradient":
+        return captured.sent
+    training = study.training
+    steps = local_steps(study, captured.cases)
+    momentum = training.momentum
+    pushes = sum((1 - momentum**step) / (1 - momentum) for step in range(1, steps + 1))
+    gradient = captured.sent / (-training.learning_rate * pushes)
+    decay = training.weight_decay if training.optimiser == "sgd" else 0.0
+    return np.asarray(gradient - decay * captured.parameters)
+
+
+def what_is_seen_instead(observed: Observation) -> str:
+    """Words for an observer that reads no update."""
+    if observed.opaque:
+        kinds = ", ".join(sorted({one.leg for one in observed.opaque}))
+        return f"sees only {len(observed.opaque)} messages that it cannot read (legs: {kinds})"
+    if observed.observer == "outsider":
+        return "sees only the final model"
+    return "sees only models, no update of any hospital"

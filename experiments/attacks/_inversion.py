@@ -1,0 +1,99 @@
+"""What all inversion attacks share: which updates are attacked, with which share of the time, and the Finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.tasks.classification import Classification
+from experiments.attack import Finding, Reconstruction
+from experiments.attacks._budget import Budget
+from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
+from experiments.attacks._labels import recovered_labels
+from experiments.attacks._losses import truth_shape
+from experiments.attacks._problem import Attempt, Problem, Search
+from experiments.attacks._victim import Victim
+from experiments.observation import Observation
+
+Prepare = Callable[[Observation, Captured, torch.Generator], Problem]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """updates: how many are attacked, those of the fewest cases first. largest_batch: most inputs at once."""
+
+    updates: int = 1
+    largest_batch: int = 16
+
+
+def invert(
+    name: str,
+    observed: Observation,
+    rng: np.random.Generator,
+    budget_seconds: float,
+    limits: Limits,
+    search: Search,
+    settings: Mapping[str, Any],
+) -> Finding:
+    """Attack as many updates as `limits` says, each with an equal share of what is left of the seconds."""
+    budget = Budget(budget_seconds)
+    captured = captured_updates(observed)[: limits.updates]
+    if not captured:
+        return Finding(name, observed.observer, False, what_is_seen_instead(observed), settings=settings)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    attempts = []
+    for index, one in enumerate(captured):
+        problem = problem_of(observed, one, limits.largest_batch, generator)
+        attempts.append(search(problem, generator, budget.part(1 / (len(captured) - index))))
+    return finding(name, observed, captured, attempts, budget.spent, settings)
+
+
+def problem_of(observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator) -> Problem:
+    """The update as one gradient of at most `largest_batch` cases, with the labels that it shows."""
+    cases = min(captured.cases, largest_batch)
+    victim = Victim.of(observed, captured.parameters)
+    gradient = victim.parts(as_gradient(captured, observed.study))
+    task = observed.study.build_task()
+    labels = None
+    if isinstance(task, Classification):
+        labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
+    inputs = (cases, *observed.shape.inputs)
+    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels)
+
+
+def finding(
+    name: str,
+    observed: Observation,
+    captured: list[Captured],
+    attempts: list[Attempt],
+    seconds: float,
+    settings: Mapping[str, Any],
+) -> Finding:
+    """The attempts as reconstructions, and how well their gradients match."""
+    found = tuple(_reconstruction(one, attempt) for one, attempt in zip(captured, attempts, strict=True))
+    figures = {
+        "updates_attacked": float(len(captured)),
+        "cases_of_an_update": float(min(one.cases for one in captured)),
+        "hospitals_of_an_update": float(min(len(one.sites) for one in captured)),
+        "gradient_distance": float(np.mean([attempt.distance for attempt in attempts])),
+        "restarts": float(max(attempt.restarts for attempt in attempts)),
+    }
+    return Finding(name, observed.observer, True, _what_was_tried(captured), seconds, figures, settings, found)
+
+
+def _reconstruction(captured: Captured, attempt: Attempt) -> Reconstruction:
+    inputs = attempt.inputs.numpy().astype(np.float32)
+    labels: NDArray[np.int64] | None = None
+    if attempt.truth.dim() == 2:
+        labels = attempt.truth.argmax(1).numpy()
+    return Reconstruction(captured.round, captured.sites, inputs, labels)
+
+
+def _what_was_tried(captured: list[Captured]) -> str:
+    most = max(len(one.sites) for one in captured)
+    return f"tried on the sum of {most} hospitals, no single update being seen" if most > 1 else ""

@@ -1,0 +1,117 @@
+"""The network as a hospital has it, differentiable twice: gradients and updates of inputs that are only guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from common.parameters import new_network, trainable, write
+from common.update import Vector
+from common.work import Training
+from experiments.attacks._losses import Losses, soft_losses
+from experiments.observation import Observation
+
+Parts = tuple[Tensor, ...]
+"""One tensor a parameter, in the order of the parameters' names."""
+
+
+class _WithLoss(nn.Module):
+    """A network and its loss in one call, so that both can be called with other parameters."""
+
+    def __init__(self, network: nn.Module, losses: Losses) -> None:
+        super().__init__()
+        self.network = network
+        self.losses = losses
+
+    def forward(self, inputs: Tensor, truth: Tensor) -> Tensor:
+        """The mean loss."""
+        return self.losses(self.network, inputs, truth).mean()
+
+
+@dataclass(frozen=True)
+class Victim:
+    """network: with the parameters of the round, in training mode. losses: of its task."""
+
+    network: nn.Module
+    losses: Losses
+
+    @classmethod
+    def of(cls, observed: Observation, parameters: Vector) -> Victim:
+        """The public study's network with the parameters that were sent out."""
+        task = observed.study.build_task()
+        network = new_network(task, observed.shape, observed.study.seed)
+        write(network, parameters)
+        return cls(network.train(), soft_losses(task))
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """In the order of their names."""
+        return [parameter for _, parameter in trainable(self.network)]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """float32, or float64 after `double`."""
+        return self.parameters[0].dtype
+
+    def double(self) -> Victim:
+        """The same in float64."""
+        return Victim(deepcopy(self.network).double(), self.losses)
+
+    def parts(self, vector: NDArray[np.floating]) -> Parts:
+        """A flat vector cut into tensors of the parameters' shapes and dtype."""
+        flat = torch.from_numpy(np.asarray(vector, dtype=np.float64)).to(self.dtype)
+        shapes = [parameter.shape for parameter in self.parameters]
+        cut = torch.split(flat, [shape.numel() for shape in shapes])
+        return tuple(part.reshape(shape) for part, shape in zip(cut, shapes, strict=True))
+
+    def gradient(self, inputs: Tensor, truth: Tensor) -> Parts:
+        """The gradient of the mean loss, itself differentiable by `inputs` and `truth`."""
+        loss = self.losses(self.network, inputs, truth).mean()
+        return _filled(
+            torch.autograd.grad(loss, self.parameters, create_graph=True, allow_unused=True), self.parameters
+        )
+
+    def change(
+        self,
+        inputs: Tensor,
+        truth: Tensor,
+        batches: Sequence[NDArray[np.int64]],
+        training: Training,
+        proximal_mu: float = 0.0,
+    ) -> Parts:
+        """What local steps of gradient descent on `batches` of the inputs change, differentiable."""
+        module = _WithLoss(self.network, self.losses)
+        names = [f"network.{name}" for name, _ in trainable(self.network)]
+        start = [parameter.detach() for parameter in self.parameters]
+        now = [parameter.clone().requires_grad_(True) for parameter in start]
+        velocity: list[Tensor] | None = None
+        for indices in batches:
+            chosen = torch.from_numpy(indices)
+            loss = functional_call(module, dict(zip(names, now, strict=True)), (inputs[chosen], truth[chosen]))
+            gradient = _filled(torch.autograd.grad(loss, now, create_graph=True, allow_unused=True), now)
+            pushed = [
+                g + training.weight_decay * w + proximal_mu * (w - first)
+                for g, w, first in zip(gradient, now, start, strict=True)
+            ]
+            velocity = pushed if velocity is None else _accelerated(velocity, pushed, training.momentum)
+            now = [w - training.learning_rate * v for w, v in zip(now, velocity, strict=True)]
+        return tuple(w - first for w, first in zip(now, start, strict=True))
+
+
+def _accelerated(velocity: list[Tensor], pushed: list[Tensor], momentum: float) -> list[Tensor]:
+    return [momentum * v + g for v, g in zip(velocity, pushed, strict=True)]
+
+
+def _filled(gradient: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Parts:
+    """Zeros for parameters that the loss does not reach."""
+    return tuple(
+        torch.zeros_like(parameter) if part is None else part
+        for part, parameter in zip(gradient, parameters, strict=True)
+    )

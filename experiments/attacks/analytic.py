@@ -1,0 +1,139 @@
+"""Analytic inversion of a first linear layer with bias: exact for one case, without any search.
+
+Of a layer W x + b the gradients are sum_n d_n x_n^T and sum_n d_n, so the row of one unit divided by its bias'
+gradient is a mean of the inputs weighted by d_n: the input itself for a single case (Phong et al. 2017,
+Privacy-Preserving Deep Learning: Revisited and Enhanced, section 3; Geiping et al. 2020, proposition 3.1). Of several
+cases a unit of ReLU that answered to one alone shows that one; such units are found because they agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from common.checks import positive
+from common.parameters import trainable
+from experiments.attack import Attack, Finding, Sees
+from experiments.attacks._budget import Budget
+from experiments.attacks._captured import captured_updates, what_is_seen_instead
+from experiments.attacks._inversion import finding, problem_of
+from experiments.attacks._layers import Layer, layers_in_order
+from experiments.attacks._problem import Attempt, Problem
+from experiments.attacks._victim import Parts
+from experiments.observation import Observation
+
+AGREE = 1e-3
+"""Relative difference below which two units' inputs are the same."""
+
+FAINTEST = 1e-6
+"""Units whose bias' gradient is below this share of the largest are silent."""
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """updates: how many are attacked, those of the fewest cases first. largest_batch: most inputs brought back."""
+
+    sees: ClassVar[Sees] = "sum"
+    source: ClassVar[str] = "Phong et al. 2017; Geiping et al. 2020, proposition 3.1"
+
+    updates: int = 1
+    largest_batch: int = 16
+
+    def __post_init__(self) -> None:
+        positive("attack", updates=self.updates, largest_batch=self.largest_batch)
+
+    def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
+        """The inputs that the first layer's gradient holds."""
+        budget = Budget(budget_seconds)
+        captured = captured_updates(observed)[: self.updates]
+        if not captured:
+            return self._impossible(observed, what_is_seen_instead(observed))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        attempts = []
+        for one in captured:
+            problem = problem_of(observed, one, self.largest_batch, generator)
+            first = layers_in_order(problem.victim.network, observed.shape)[0]
+            if not _takes_whole_input(first, prod(observed.shape.inputs)):
+                return self._impossible(
+                    observed, f"the network's first layer is {_described(first)}, not a linear one"
+                )
+            attempts.append(invert_first_layer(problem, first))
+        return finding("analytic", observed, captured, attempts, budget.spent, asdict(self))
+
+    def _impossible(self, observed: Observation, reason: str) -> Finding:
+        return Finding("analytic", observed.observer, False, reason, settings=asdict(self))
+
+
+def _takes_whole_input(layer: Layer, size: int) -> bool:
+    module = layer.module
+    return isinstance(module, nn.Linear) and module.bias is not None and module.in_features == size
+
+
+def _described(layer: Layer) -> str:
+    return f"a {type(layer.module).__name__}"
+
+
+def invert_first_layer(problem: Problem, first: Layer) -> Attempt:
+    """The inputs in the gradient of the first layer: the N surest, or the one mean where no more are told apart.
+
+    distance: 0 for a single case, else the share of the inputs that only one unit vouches for.
+    """
+    weight, bias = _gradients_of(problem, first)
+    cases = problem.inputs[0]
+    if cases == 1:
+        found, vouched = _of_one(weight, bias)[None], 1
+    else:
+        found, vouched = _surest(weight, bias, cases)
+    inputs = torch.from_numpy(found.astype(np.float32)).reshape(-1, *problem.inputs[1:])
+    return Attempt(inputs, _truth(problem, len(inputs)), 1 - vouched / len(inputs))
+
+
+def _gradients_of(problem: Problem, first: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    names = [name for name, _ in trainable(problem.victim.network)]
+    parts: Parts = problem.captured
+    by_name = dict(zip(names, parts, strict=True))
+    return by_name[f"{first.name}.weight"].double().numpy(), by_name[f"{first.name}.bias"].double().numpy()
+
+
+def _of_one(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(features,) least squares over all units, which averages noise: (W^T b) / (b^T b)."""
+    return np.asarray(weight.T @ bias / max(float(bias @ bias), 1e-300))
+
+
+def _surest(weight: NDArray[np.float64], bias: NDArray[np.float64], cases: int) -> tuple[NDArray[np.float64], int]:
+    """(n, features) inputs, those on which most units agree first, and how many have more than one unit."""
+    loud = np.flatnonzero(np.abs(bias) > FAINTEST * np.abs(bias).max())
+    loud = loud[np.argsort(-np.abs(bias[loud]), kind="stable")]
+    shown = weight[loud] / bias[loud, None]
+    groups: list[list[int]] = []
+    for index, row in enumerate(shown):
+        same = [group for group in groups if _same(shown[group[0]], row)]
+        if same:
+            same[0].append(index)
+        else:
+            groups.append([index])
+    groups.sort(key=lambda group: -len(group))
+    chosen = groups[:cases]
+    inputs = np.stack([_of_one(weight[loud[group]], bias[loud[group]]) for group in chosen])
+    return inputs, sum(len(group) > 1 for group in chosen)
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return bool(np.linalg.norm(one - other) <= AGREE * np.linalg.norm(other))
+
+
+def _truth(problem: Problem, count: int) -> Tensor:
+    """One-hot labels of a single case; of several it is not known which label is whose."""
+    truth = torch.full((count, *problem.truth[1:]), 1 / problem.truth[1])
+    if problem.labels is not None and count == 1 and len(problem.labels) == 1:
+        truth[0] = torch.nn.functional.one_hot(torch.tensor(int(problem.labels[0])), problem.truth[1])
+    return truth
+
+
+attack: type[Attack] = Analytic

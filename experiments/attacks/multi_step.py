@@ -1,0 +1,151 @@
+"""Inversion of a whole local training: its steps are simulated, and inputs are moved until they make its change.
+
+The multi-step variant of Geiping et al. 2020, Inverting Gradients, section 6; simulated steps as in Dimitrov et al.
+2022, Data Leakage in Federated Averaging (TMLR). The order of the batches is drawn from the study's seed, which all
+who take part know, so it is simulated too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.checks import non_negative, positive
+from common.seeding import generator as named_generator
+from common.work import Training
+from experiments.attack import Attack, Finding, Sees
+from experiments.attacks._budget import Budget
+from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead
+from experiments.attacks._descent import adam
+from experiments.attacks._distances import cosine_distance, relative_squared_distance
+from experiments.attacks._inversion import finding, problem_of
+from experiments.attacks._priors import relative_total_variation
+from experiments.attacks._problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.matching import tiled_noise, warm_then_cosine
+from experiments.observation import Observation
+
+Batches = list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class MultiStep:
+    """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs. prior: weight of total
+    variation. restarts: the best match counts. most_steps: an update of more local steps is not attacked. lowest,
+    highest: range the inputs are kept in. updates: how many are attacked. largest_batch: most inputs at once.
+    """
+
+    sees: ClassVar[Sees] = "each"
+    source: ClassVar[str] = (
+        "Geiping et al. 2020, section 6; Dimitrov et al. 2022, Data Leakage in Federated Averaging"
+    )
+
+    iterations: int = 600
+    learning_rate: float = 0.2
+    prior: float = 0.1
+    restarts: int = 1
+    most_steps: int = 40
+    lowest: float = -4.0
+    highest: float = 4.0
+    updates: int = 1
+    largest_batch: int = 16
+
+    def __post_init__(self) -> None:
+        positive("attack", iterations=self.iterations, learning_rate=self.learning_rate, restarts=self.restarts)
+        positive("attack", most_steps=self.most_steps, updates=self.updates, largest_batch=self.largest_batch)
+        non_negative("attack", prior=self.prior)
+
+    def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
+        """Inputs on which local training makes the captured change."""
+        captured = [one for one in captured_updates(observed) if len(one.sites) == 1][: self.updates]
+        reason = self._obstacle(observed, captured)
+        if reason:
+            return Finding("multi_step", observed.observer, False, reason, settings=asdict(self))
+        budget = Budget(budget_seconds)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        attempts = []
+        for index, one in enumerate(captured):
+            problem = problem_of(observed, one, self.largest_batch, generator)
+            problem = replace(problem, captured=problem.victim.parts(one.sent))
+            batches = batches_of(observed, one)
+            mu = next(s.order.work.proximal_mu for s in observed.singles if s.order.work is not None)
+            attempts.append(
+                self.search(
+                    problem, batches, observed.study.training, mu, generator, budget.part(1 / (len(captured) - index))
+                )
+            )
+        return finding("multi_step", observed, captured, attempts, budget.spent, asdict(self))
+
+    def _obstacle(self, observed: Observation, captured: list[Captured]) -> str:
+        """Why this attack cannot be made; empty where it can."""
+        if not observed.singles and observed.sums:
+            return f"sees only sums of {len(observed.sums[0].sites)} hospitals, each trained on its own path"
+        if not captured:
+            return what_is_seen_instead(observed)
+        training = observed.study.training
+        if captured[0].sends == "gradient":
+            return "hospitals send one gradient and take no steps; the attacks on a gradient apply"
+        if training.optimiser != "sgd":
+            return f"steps of {training.optimiser} are not simulated; the attacks on a gradient take their mean"
+        steps, cases = local_steps(observed.study, captured[0].cases), captured[0].cases
+        if steps > self.most_steps or cases > self.largest_batch:
+            return (
+                f"the smallest update comes from {cases} cases and {steps} steps; at most {self.largest_batch} cases "
+                f"and {self.most_steps} steps are simulated"
+            )
+        return ""
+
+    def search(
+        self,
+        problem: Problem,
+        batches: Batches,
+        training: Training,
+        proximal_mu: float,
+        generator: torch.Generator,
+        budget: Budget,
+    ) -> Attempt:
+        """The best of the restarts. problem.captured: the change; batches: indices of the inputs of every step."""
+
+        def once(one: Problem, draws: torch.Generator, part: Budget) -> Attempt:
+            guess = one.guess(tiled_noise(one.inputs, draws), draws)
+
+            def change() -> tuple[Tensor, ...]:
+                return one.victim.change(guess.inputs, guess.truth, batches, training, proximal_mu)
+
+            def objective(progress: float) -> Tensor:
+                prior = self.prior * (1 - progress) * relative_total_variation(guess.inputs).mean()
+                return cosine_distance(change(), one.captured) + prior
+
+            adam(
+                objective,
+                guess.unknowns,
+                self.iterations,
+                part,
+                rate=self.learning_rate,
+                schedule=warm_then_cosine,
+                sign="soft",
+                box=(self.lowest, self.highest),
+            )
+            return Attempt.of(guess, relative_squared_distance(change(), one.captured).item())
+
+        return best_of_restarts(problem, generator, budget, self.restarts, once)
+
+
+def batches_of(observed: Observation, captured: Captured) -> Batches:
+    """Indices of the cases of every local step, drawn by the words that every hospital uses."""
+    training, cases = observed.study.training, captured.cases
+    rng = named_generator(observed.study.seed, captured.round, captured.sites[0], "training")
+    size = cases if training.batch_size == "full" else min(training.batch_size, cases)
+    wanted = local_steps(observed.study, cases)
+    batches: Batches = []
+    while len(batches) < wanted:
+        order = np.arange(cases) if size == cases else rng.permutation(cases)
+        batches += [order[start : start + size] for start in range(0, cases, size)]
+    return batches[:wanted]
+
+
+attack: type[Attack] = MultiStep

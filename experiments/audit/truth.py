@@ -1,0 +1,116 @@
+"""The cases an update was computed from: hospitals opened again, in simulation only, and their draws repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from client.hospital import Hospital, open_hospital, site_names
+from client.training import Trainer
+from common.cases import Batch, Shape, SiteId
+from common.catalogue import STRATEGIES
+from common.mean import Mean
+from common.seeding import generator
+from common.study import Study
+from common.task import Task
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Cases as a network was shown them. inputs: (N, ...) float32; targets: (N, ...); patients, sites: (N,) words."""
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    patients: tuple[str, ...]
+    sites: tuple[SiteId, ...]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def truth_of(study: Study, number: int, sites: Sequence[SiteId]) -> Truth:
+    """Every case behind the update of round `number` by `sites`, each once, as it was shown first.
+
+    The draws of the hospital's own code are repeated with the words it seeds them by, on a loss that is always zero.
+    """
+    sends = STRATEGIES.load(study.strategy.name).sends
+    return _joined([_of_site(hospital_of(study, site), number, sends) for site in sites])
+
+
+def all_training_cases(study: Study) -> Truth:
+    """Everybody's training cases, hospital by hospital: among them a reconstruction has to find its own."""
+    parts = []
+    for site in site_names(study):
+        cases = hospital_of(study, site).train
+        batch = cases.batch()
+        parts.append(Truth(batch.inputs.numpy(), batch.targets.numpy(), batch.patients, (site,) * len(cases)))
+    return _joined(parts)
+
+
+def hospital_of(study: Study, site: SiteId) -> Hospital:
+    """The hospital of that name, with its data."""
+    return open_hospital(study.json, site_names(study).index(site))
+
+
+def _of_site(hospital: Hospital, number: int, sends: str) -> Truth:
+    recorder = _Recorder(hospital.task)
+    numbered = replace(hospital.train, patients=np.arange(len(hospital.train)).astype(np.str_))
+    rng = generator(hospital.study.seed, number, hospital.site, "training")
+    trainer = Trainer(recorder, deepcopy(hospital.network), numbered, hospital.study.training, rng)
+    if sends == "gradient":
+        trainer.gradient_update()
+    else:
+        trainer.train()
+    indices = sorted(recorder.shown)
+    pairs = [recorder.shown[index] for index in indices]
+    return Truth(
+        np.stack([inputs.numpy() for inputs, _ in pairs]),
+        np.stack([targets.numpy() for _, targets in pairs]),
+        tuple(map(str, hospital.train.patients[indices])),
+        (hospital.site,) * len(indices),
+    )
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """The task, with a loss that teaches nothing; keeps what was shown, by number of the case."""
+
+    headline: ClassVar[str] = "none"
+
+    task: Task
+    shown: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        return self.task.build_network(shape)
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        changed = self.task.augment(batch, rng)
+        for index, inputs, targets in zip(batch.patients, changed.inputs, changed.targets, strict=True):
+            self.shown.setdefault(int(index), (inputs.clone(), targets.clone()))
+        return changed
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        nothing = torch.stack([parameter.sum() for parameter in network.parameters()]).sum() * 0
+        return nothing + torch.zeros(len(batch))
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        return self.task.score(network, batch)
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        return self.task.predict(network, inputs)
+
+
+def _joined(parts: Sequence[Truth]) -> Truth:
+    return Truth(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        tuple(patient for part in parts for patient in part.patients),
+        tuple(site for part in parts for site in part.sites),
+    )
