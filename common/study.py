@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import tomli_w
 
+from common.audit_settings import Audit
 from common.catalogue import AGGREGATIONS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
@@ -92,6 +93,7 @@ class Study:
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
+    audit: Audit = field(default_factory=Audit)
 
     def __post_init__(self) -> None:
         positive("study", rounds=self.rounds)

@@ -82,7 +82,7 @@ def _standardised(cases: Case) -> NDArray[np.float64]:
     flat = flat - flat.mean(2, keepdims=True)
     rows = flat.reshape(len(cases), -1)
     lengths = np.sqrt((rows**2).sum(1, keepdims=True))
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return np.asarray(np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0))
 
 
 def _channels(case: Case) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""From attacks and recorded traffic to findings, verdicts and the report."""

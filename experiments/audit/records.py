@@ -1,0 +1,118 @@
+"""What an audit found, as values: for the page, and for `audit.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from common.cases import SiteId
+
+Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
+Light = Literal["green", "amber", "red"]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """One input an attack came up with, beside the patient's own. Images as data URIs; "" where it is no image.
+
+    ssim, psnr_db: after the best brightness and contrast per channel. rank: of the true case among `among` cases by
+    likeness, 1 the most alike: whether it is this patient rather than another.
+    """
+
+    site: SiteId
+    original: str
+    rebuilt: str
+    ssim: float
+    psnr_db: float
+    rank: int
+    among: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points (false positive rate, true positive rate) of a membership attack."""
+
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One attack on one hospital, or, with site "", on all of them together.
+
+    question: what was tried, in plain words. knowledge: what the attacker was given. possible: False where the
+    attacker does not see what it needs, which `reason` says. figures: measured, by name.
+    """
+
+    attack: str
+    kind: Kind
+    observer: str
+    site: SiteId
+    question: str
+    knowledge: str
+    source: str
+    possible: bool = True
+    reason: str = ""
+    seconds: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rebuilt: Sequence[Rebuilt] = ()
+    curve: Curve | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What was promised. epsilon by hospital, empty where no differential privacy was; delta with it; unit: of whom.
+
+    reveals, readers: how sums were made and who can read what. noise_source: "system" or "seed" (simulation).
+    """
+
+    aggregation: str
+    reveals: str
+    readers: str
+    mechanism: str = ""
+    unit: str = ""
+    epsilon: Mapping[SiteId, float] = field(default_factory=dict)
+    delta: float = 0.0
+    noise_source: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A hospital's light, each rule that gave one, and what to change."""
+
+    site: SiteId
+    light: Light
+    reasons: Sequence[tuple[Light, str]]
+    advice: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole audit. not_tried: attacks that were left out, and why. command: makes every figure again."""
+
+    study: str
+    title: str
+    run: str
+    model_sha256: str
+    seed: int
+    seconds: float
+    thresholds: Mapping[str, float]
+    claim: Claim
+    trials: Sequence[Trial]
+    verdicts: Sequence[Verdict]
+    not_tried: Sequence[tuple[str, str]]
+    traffic: Sequence[Mapping[str, Any]]
+    command: str
+    schema: int = SCHEMA_VERSION

@@ -1,0 +1,101 @@
+"""From findings to a light for each hospital, by rules that name themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from common.audit_settings import Audit
+from common.cases import SiteId
+from experiments.audit.records import Claim, Light, Trial, Verdict
+
+WORST: tuple[Light, ...] = ("green", "amber", "red")
+Reason = tuple[Light, str, str]
+"""A light, the rule that gave it with its figures, and what to change."""
+
+SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
+NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
+BATCH = "Let no update rest on one or a few cases: a larger batch, more local steps, or aggregation 'secagg'."
+MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
+
+
+def verdicts(sites: Sequence[SiteId], claim: Claim, trials: Sequence[Trial], audit: Audit) -> tuple[Verdict, ...]:
+    """One for every hospital, in the order given: the worst light of its rules."""
+    return tuple(_verdict(site, claim, trials, audit) for site in sites)
+
+
+def _verdict(site: SiteId, claim: Claim, trials: Sequence[Trial], audit: Audit) -> Verdict:
+    own = [trial for trial in trials if trial.possible and trial.site in ("", site)]
+    reasons = [*_claim_reasons(site, claim, audit)]
+    for trial in own:
+        reasons += _trial_reasons(site, trial, claim, audit)
+    lights = [colour for colour, _, _ in reasons]
+    light: Light = max(lights, key=WORST.index, default="green")
+    advice = tuple(dict.fromkeys(change for colour, _, change in reasons if change and colour != "green"))
+    ordered = sorted(reasons, key=lambda reason: -WORST.index(reason[0]))
+    return Verdict(site, light, tuple((colour, rule) for colour, rule, _ in ordered), advice)
+
+
+def _claim_reasons(site: SiteId, claim: Claim, audit: Audit) -> Iterator[Reason]:
+    if claim.reveals == "each":
+        yield "amber", "The coordinator could read this hospital's single updates.", SUM
+    else:
+        yield "green", "The coordinator could read only sums over several hospitals.", ""
+    epsilon = claim.epsilon.get(site)
+    if epsilon is None:
+        yield "amber", "Nothing was promised about what the model itself tells of a patient (no epsilon).", NOISE
+    elif epsilon > audit.epsilon_amber:
+        words = f"The promised epsilon of {epsilon:.3g} is above {audit.epsilon_amber:g}: a weak promise."
+        yield "amber", words, NOISE
+    else:
+        yield "green", f"An epsilon of {epsilon:.3g} was promised, at most {audit.epsilon_amber:g}.", ""
+
+
+def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
+    if trial.kind == "reconstruction":
+        yield from _images(site, trial, claim, audit)
+    elif trial.kind == "membership":
+        yield from _membership(trial, audit)
+    elif trial.kind == "epsilon":
+        yield from _epsilon(site, trial, claim)
+    elif trial.kind == "labels" and trial.figures.get("exact_share", 0.0) >= 1.0:
+        yield "amber", f"How many cases of each class an update rests on was read from it ({trial.attack}).", SUM
+
+
+def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
+    own = [one for one in trial.rebuilt if one.site == site]
+    if not own:
+        return
+    best = max(own, key=lambda one: one.ssim)
+    change = BATCH if claim.reveals == "each" else NOISE
+    words = f"{trial.attack} rebuilt an input of likeness {best.ssim:.2f}"
+    matched = f", and of {best.among} cases it is most like the true one" if best.rank == 1 else ""
+    if best.ssim >= audit.image_red and best.rank == 1:
+        yield "red", f"{words}{matched}: a patient's data came back (limit {audit.image_red:g}).", change
+    elif best.ssim >= audit.image_amber:
+        yield "amber", f"{words}{matched} (limit {audit.image_amber:g}).", change
+    else:
+        yield "green", f"{words} at best, below {audit.image_amber:g}.", ""
+
+
+def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
+    area = trial.intervals.get("auc")
+    if area is None:
+        return
+    interval = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f})"
+    words = f"{trial.attack} told who was trained on with an area of {interval}"
+    if area.low >= audit.auc_red:
+        yield "red", f"{words}, surely above {audit.auc_red:g}; 0.5 is guessing.", NOISE
+    elif area.low >= audit.auc_amber:
+        yield "amber", f"{words}, surely above {audit.auc_amber:g}; 0.5 is guessing.", NOISE
+    else:
+        yield "green", f"{words}; 0.5 is guessing.", ""
+
+
+def _epsilon(site: SiteId, trial: Trial, claim: Claim) -> Iterator[Reason]:
+    measured, promised = trial.figures.get("epsilon_lower_bound"), claim.epsilon.get(site)
+    if measured is None or promised is None:
+        return
+    if measured > promised:
+        yield "red", f"At least epsilon {measured:.2f} was measured, above the promised {promised:.2f}.", MEND
+    else:
+        yield "green", f"The measured lower bound of epsilon, {measured:.2f}, does not exceed {promised:.2f}.", ""
