@@ -16,8 +16,8 @@ AES is a good cipher, since whoever lacks one of a hospital's seeds sees a keyst
 
 Protected against a server that cheats, with all hospitals but two: keys are signed with identities that hospitals
 know by themselves; seeds are sealed for one session and one order, so that hospitals that were told of other
-hospitals, another agreement or another model cannot open one another's; every leg is answered once, and the sum of one
-set of hospitals a round. Not protected: cohorts of two rounds that differ by one hospital, and false updates (see
+hospitals, another agreement or another model cannot open one another's; every leg is answered once, and the sum of
+one set of hospitals a round. Not protected: cohorts of two rounds that differ by one hospital, and false updates (see
 `secagg`).
 
 A hospital lost before the leg "round" is left out. From then on every share is needed: if one is lost the round
