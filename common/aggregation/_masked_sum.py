@@ -83,7 +83,7 @@ class MaskedSum:
         return answers[leg](request, local)
 
     def mask(self, words: Words, request: Payload, local: Local) -> Words:
-        """(n,) uint32 plus this round's masks, modulo 2**32. `words` are left as they are.
+        """(n,) uint32 plus this round's masks, modulo 2**32, in place.
 
         Raises WireError where the round is not under way, was answered before, or shares are missing.
         """
@@ -100,10 +100,9 @@ class MaskedSum:
         keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
         others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
         plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"])
-        masked = words.astype(np.uint32)
-        _keystream.apply(masked, [*plus, self_stream(notes["seed"])], minus)
+        _keystream.apply(words, [*plus, self_stream(notes["seed"])], minus)
         notes["mask key"] = notes["seed"] = b""
-        return masked
+        return words
 
     def _fewest(self, notes: Notes) -> int:
         return self.threshold.of(len(notes.sites("cohort")))

@@ -35,7 +35,7 @@ class Packing:
         return -(-count // self.values)
 
     def pack(self, words: Words) -> Coefficients:
-        """(m,) uint64, m = ceil(n / values), from (n,) words below 2**value_bits: word i + k m in place k of the i-th."""
+        """(m,) uint64, m = ceil(n / values), from (n,) words of value_bits: word i + k m is place k of the i-th."""
         length = self.coefficients(words.size)
         packed = np.zeros(length, np.uint64)
         for place in range(self.values):

@@ -38,15 +38,25 @@ class Ring:
     def pack(self, words: Words) -> NDArray[np.uint8]:
         """(n,) uint32 to (width n,) bytes, least significant first; higher bits are cut off."""
         octets = np.ascontiguousarray(words, dtype="<u4").view(np.uint8)
-        return octets if self.width == 4 else octets.reshape(-1, 4)[:, : self.width].reshape(-1)
+        if self.width == 4:
+            return octets
+        packed = np.empty((words.size, self.width), np.uint8)
+        for place in range(self.width):
+            packed[:, place] = octets[place::4]
+        return packed.reshape(-1)
 
     def unpack(self, data: NDArray[np.uint8] | None, length: int) -> Words:
         """(length,) uint32 from their bytes. Raises WireError where the size is wrong."""
         if data is None or data.size != self.width * length:
             raise WireError(f"{0 if data is None else data.size} bytes came for {length} words of {self.width}.")
-        octets = np.zeros((length, 4), np.uint8)
-        octets[:, : self.width] = data.reshape(-1, self.width)
-        return octets.reshape(-1).view("<u4").astype(np.uint32, copy=False)
+        if self.width == 4 or not length:
+            return np.ascontiguousarray(data).view("<u4").astype(np.uint32)
+        # Each word is read with the first byte of the next, which is then cut off; the last has no next.
+        packed, words = np.ascontiguousarray(data), np.empty(length, np.uint32)
+        inner = np.ndarray((length - 1,), "<u4", packed, strides=(self.width,))
+        np.bitwise_and(inner, np.uint32((1 << 8 * self.width) - 1), out=words[:-1])
+        words[-1] = int.from_bytes(packed[-self.width :].tobytes(), "little")
+        return words
 
     def residues(self, words: Words) -> Words:
         """Words modulo 2**(8 width)."""
