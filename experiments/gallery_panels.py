@@ -26,7 +26,7 @@ def pair_panels(moving: NDArray[np.float32], fixed: NDArray[np.float32], moved: 
         ("moved", scaled(three)),
         ("difference before", difference(one, two) / 2 + 0.5),
         ("difference after", difference(three, two) / 2 + 0.5),
-        ("checkerboard, moved and fixed", checkerboard(scaled(three), scaled(two))),
+        ("checkerboard", checkerboard(scaled(three), scaled(two))),
     ]
     return [(name, grey(values)) for name, values in panels]
 
