@@ -14,6 +14,8 @@ from common.mean import Mean, merge
 from common.task import Task
 
 CASES_A_BATCH = 256
+VALUES_A_BATCH = 1 << 22
+"""Batches are of about so many cases and inputs' values at most, so that volumes do not fill the memory."""
 
 
 def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
@@ -25,6 +27,7 @@ def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
 
 def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:
     """Batches of about CASES_A_BATCH cases that part no patient, in the order of the patients' names."""
+    largest = min(CASES_A_BATCH, VALUES_A_BATCH // max(1, int(np.prod(cases.inputs.shape[1:]))))
     order = np.argsort(cases.patients, kind="stable")
     names = cases.patients[order]
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=np.int64)
@@ -32,6 +35,6 @@ def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:
     for end in [*starts[1:], len(order)]:
         last = end == len(order)
         following = starts[np.searchsorted(starts, end) + 1] if not last and end != starts[-1] else len(order)
-        if end > begin and (last or following - begin > CASES_A_BATCH):
+        if end > begin and (last or following - begin > largest):
             yield order[begin:end]
             begin = int(end)

@@ -18,7 +18,9 @@ from common.update import Update, Vector
 from common.work import Training
 
 CASES_A_CHUNK = 256
-"""A full batch is worked off in chunks of this many cases: the sum is the same, the memory bounded."""
+VALUES_A_CHUNK = 1 << 20
+"""A full batch is worked off in chunks of at most so many cases and inputs' values: the sum is the same, the memory
+bounded, of volumes too."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,19 @@ class Trainer:
     def _backward(self, indices: NDArray[np.int64]) -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss."""
         losses: list[float] = []
-        for start in range(0, len(indices), CASES_A_CHUNK):
-            batch = self.task.augment(self.cases.batch(indices[start : start + CASES_A_CHUNK]), self.rng)
+        size = chunk_size(self.cases)
+        for start in range(0, len(indices), size):
+            batch = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
                 loss = self.task.loss(self.network, batch).float()
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
         return losses
+
+
+def chunk_size(cases: Cases) -> int:
+    """How many of these cases pass the network together, at least one."""
+    return max(1, min(CASES_A_CHUNK, VALUES_A_CHUNK // max(1, int(np.prod(cases.inputs.shape[1:])))))
 
 
 def batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -38,6 +38,7 @@ class Cases:
     patients: (N,) words; cases of one patient never part. classes: names of all classes, also of those that
     this hospital has no case of. given_split: (N,) of "train", "validation", "test" where the data set
     prescribes it, else None. spacing_mm: pixel spacing of the inputs, empty where it has no meaning.
+    displacement: (N, D, *S) float32, of pairs of images whose true displacement in voxels is known, else None.
     """
 
     inputs: NDArray[np.float32]
@@ -47,6 +48,7 @@ class Cases:
     given_split: NDArray[np.str_] | None = None
     spacing_mm: tuple[float, ...] = ()
     quarantined: tuple[Quarantined, ...] = field(default=())
+    displacement: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.inputs), len(self.targets), len(self.patients)}
@@ -72,6 +74,7 @@ class Cases:
             targets=self.targets[indices],
             patients=self.patients[indices],
             given_split=split,
+            displacement=None if self.displacement is None else self.displacement[indices],
         )
 
     def batch(self, indices: NDArray[np.integer] | slice = slice(None)) -> Batch:
@@ -81,17 +84,19 @@ class Cases:
             targets=torch.from_numpy(self.targets[indices].astype(np.int64)),
             patients=tuple(map(str, self.patients[indices])),
             spacing_mm=self.spacing_mm,
+            displacement=None if self.displacement is None else torch.from_numpy(self.displacement[indices]),
         )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; spacing_mm: as in Cases."""
+    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; the others: as in Cases."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
     patients: tuple[str, ...]
     spacing_mm: tuple[float, ...] = ()
+    displacement: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -104,8 +109,10 @@ def concatenate(parts: Sequence[Cases]) -> Cases:
         if part.shape != first.shape or part.classes != first.classes:
             raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
     splits = [part.given_split for part in parts if part.given_split is not None]
+    fields = [part.displacement for part in parts if part.displacement is not None]
     return replace(
         first,
+        displacement=np.concatenate(fields) if len(fields) == len(parts) else None,
         inputs=np.concatenate([part.inputs for part in parts]),
         targets=np.concatenate([part.targets for part in parts]),
         patients=np.concatenate([part.patients for part in parts]),

@@ -178,6 +178,9 @@ def metrics(
     prediction: Annotated[Path, typer.Argument(help="A NIfTI label map, or a folder of them.")],
     truth: Annotated[Path, typer.Argument(help="The true one, or a folder with files of the same names.")],
     tolerance: Annotated[float, typer.Option(help="Of surface Dice, in mm.")] = 1.0,
+    surface: Annotated[
+        str, typer.Option(help="Outlines as voxels of the border, or as elements that count by length or area.")
+    ] = "voxels",
     label: Annotated[list[int] | None, typer.Option(help="Measure this label; all but 0 if none is given.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table here too.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here too.")] = None,
@@ -187,7 +190,7 @@ def metrics(
     with spoken_errors():
         from experiments.metrics_command import compare
 
-        compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure)
+        compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
 
 
 @cli.command()

@@ -16,7 +16,9 @@ from safetensors.numpy import load_file
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from common.cases import Cases
+from common.registration.learned.spatial_transformer import warp
 from common.study import Study
+from experiments.gallery_panels import Panels, outline_panels, pair_panels
 from server.run_folder import RunFolder
 
 COLOURS = np.array(
@@ -30,11 +32,12 @@ OPACITY = 0.62
 
 
 def write_pictures(study: Study, folder: Path) -> None:
-    """`pictures.json`: for each hospital the test patient of median score, its slice with most to outline.
+    """`pictures.json`: for each hospital the test patient of median score.
 
-    Nothing is written where the task is not to outline 2D images, or the run has no model.
+    Of slices the one with most to outline; of a volume three planes; of a pair of images both and the moved one.
+    Nothing is written for other tasks, or where the run has no model.
     """
-    if study.task.name != "segmentation" or not (folder / "model.safetensors").exists():
+    if study.task.name not in ("segmentation", "registration") or not (folder / "model.safetensors").exists():
         return
     parameters = {name: torch.from_numpy(t) for name, t in load_file(folder / "model.safetensors").items()}
     count = min(len(site_names(study)), MOST_HOSPITALS)
@@ -44,24 +47,41 @@ def write_pictures(study: Study, folder: Path) -> None:
 
 def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[str, Any]:
     cases = hospital.splits["test"]
-    if len(cases) == 0 or cases.inputs.ndim != 4:
+    paired = hospital.study.task.name == "registration"
+    if len(cases) == 0 or not (paired or cases.inputs.ndim in (4, 5)):
         return {}
     hospital.network.load_state_dict(parameters, strict=False)
     patient, score = _median_patient(hospital, cases)
     own = cases.take(np.flatnonzero(cases.patients == patient))
-    index = int(np.argmax((own.targets > 0).reshape(len(own), -1).sum(axis=1)))
-    batch = own.batch(np.array([index]))
+    draw = _pair if paired else _slice if cases.inputs.ndim == 4 else _volume
     with torch.no_grad():
-        prediction = hospital.task.predict(hospital.network, batch.inputs)[0].numpy()
+        return {"site": hospital.site, "patient": patient, "score": score, **draw(hospital, own)}
+
+
+def _slice(hospital: Hospital, own: Cases) -> dict[str, Any]:
+    index = int(np.argmax((own.targets > 0).reshape(len(own), -1).sum(axis=1)))
+    prediction = hospital.task.predict(hospital.network, own.batch(np.array([index])).inputs)[0].numpy()
     image = _grey(own.inputs[index, 0])
     return {
-        "site": hospital.site,
-        "patient": patient,
-        "score": score,
         "image": _url(image),
         "truth": _url(_overlay(image, own.targets[index])),
         "prediction": _url(_overlay(image, prediction)),
     }
+
+
+def _volume(hospital: Hospital, own: Cases) -> dict[str, Any]:
+    prediction = hospital.task.predict(hospital.network, own.batch(np.array([0])).inputs)[0].numpy()
+    return _panels(outline_panels(own.inputs[0, 0], own.targets[0], prediction, COLOURS))
+
+
+def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:
+    inputs = own.batch(np.array([0])).inputs
+    moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].numpy()
+    return _panels(pair_panels(own.inputs[0, 0], own.inputs[0, 1], moved))
+
+
+def _panels(panels: Panels) -> dict[str, Any]:
+    return {"panels": [{"name": name, "picture": _url(pixels)} for name, pixels in panels]}
 
 
 def _median_patient(hospital: Hospital, cases: Cases) -> tuple[str, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,14 +15,21 @@ from common.errors import ImageError
 from common.image import SUFFIXES, Image, read_labels
 from common.metrics import counts as figures
 from common.metrics.counts import Counts
-from common.metrics.surface import SurfaceDistances
+from common.metrics.nearest import Outline
+from common.metrics.surface import surface_distances
+from common.spelling import unknown
 
 MOST_LABELS = 1000
+SURFACES: Mapping[str, Outline] = {"voxels": "border", "elements": "elements"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """Of one label of one case. NaN: not defined, since neither map has the label. Infinite: only one has it."""
+    """Of one label of one case.
+
+    NaN: not defined, since neither map has the label; precision, where the prediction lacks it; sensitivity, where
+    the truth does. Infinite: only one of them has it, missed or invented.
+    """
 
     case: str
     label: int
@@ -36,6 +43,13 @@ class Row:
     average_symmetric_mm: float
     mean_average_mm: float
     surface_dice: float
+
+
+def outline_of(surface: str) -> Outline:
+    """What outlines are made of, by the word for it. Raises UnknownNameError, naming the nearest word."""
+    if surface not in SURFACES:
+        raise unknown("kind of surface", surface, SURFACES)
+    return SURFACES[surface]
 
 
 def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
@@ -68,7 +82,12 @@ def read_pair(prediction: Path, truth: Path) -> tuple[Image, Image]:
 
 
 def measure(
-    case: str, predicted: Image, true: Image, tolerance_mm: float, labels: Sequence[int] | None = None
+    case: str,
+    predicted: Image,
+    true: Image,
+    tolerance_mm: float,
+    labels: Sequence[int] | None = None,
+    outline: Outline = "border",
 ) -> Iterator[Row]:
     """A row for each label but 0 that either map has, or for each of `labels`."""
     found = sorted((set(np.unique(true.values)) | set(np.unique(predicted.values))) - {0})
@@ -79,8 +98,9 @@ def measure(
     dice, jaccard = figures.f_beta(counts), figures.jaccard(counts)
     precision, sensitivity = figures.precision(counts), figures.sensitivity(counts)
     volume_similarity = figures.volume_similarity(counts)
+    surfaces = surface_distances(true.values, predicted.values, wanted, true.geometry.spacing_mm, outline)
     for index, label in enumerate(wanted):
-        surface = SurfaceDistances.of(true.values == label, predicted.values == label, true.geometry.spacing_mm)
+        surface = surfaces[label]
         yield Row(
             case,
             label,
@@ -106,10 +126,14 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
             writer.writerow({key: "" if _is_nan(value) else value for key, value in asdict(row).items()})
 
 
-def write_json(rows: Sequence[Row], tolerance_mm: float, path: Path) -> None:
+def write_json(rows: Sequence[Row], tolerance_mm: float, path: Path, outline: Outline = "border") -> None:
     """Rows and how they were measured; JSON has no NaN and no infinity, so they are null and "infinite"."""
     table = [{key: _spelled(value) for key, value in asdict(row).items()} for row in rows]
-    settings = {"outline": "border voxels", "hausdorff_95": "larger of both", "tolerance_mm": tolerance_mm}
+    settings = {
+        "outline": "border voxels" if outline == "border" else "elements",
+        "hausdorff_95": "larger of both",
+        "tolerance_mm": tolerance_mm,
+    }
     path.write_text(json.dumps({"settings": settings, "rows": table}, indent=1) + "\n", encoding="utf-8")
 
 

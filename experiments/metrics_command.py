@@ -13,7 +13,7 @@ from rich.table import Table
 
 from common.image import Image
 from experiments.error_figure import page
-from experiments.measured_pairs import Row, measure, pairs, read_pair, write_csv, write_json
+from experiments.measured_pairs import Row, measure, outline_of, pairs, read_pair, write_csv, write_json
 
 COLUMNS = {
     "dice": "Dice",
@@ -40,27 +40,35 @@ def compare(
     csv_file: Path | None,
     json_file: Path | None,
     figure: Path | None,
+    surface: str = "voxels",
 ) -> None:
-    """Measure every case, print the table, and write what is asked for. Raises ImageError for what does not fit."""
+    """Measure every case, print the table, and write what is asked for. Raises ImageError for what does not fit.
+
+    surface: "voxels" or "elements"; UnknownNameError for another word.
+    """
+    outline = outline_of(surface)
     rows: list[Row] = []
     shown: list[tuple[str, Image, Image]] = []
     for name, predicted_path, true_path in track(pairs(prediction, truth), "cases", console=console, transient=True):
         predicted, true = read_pair(predicted_path, true_path)
-        rows += measure(name, predicted, true, tolerance_mm, labels)
+        rows += measure(name, predicted, true, tolerance_mm, labels, outline)
         if figure is not None and len(shown) < MOST_PICTURES:
             shown.append((name, predicted, true))
     wide = console if console.is_terminal else Console(file=console.file, width=WIDTH_IN_A_FILE)
-    wide.print(_table(rows, tolerance_mm))
+    wide.print(_table(rows, tolerance_mm, surface))
     if csv_file is not None:
         write_csv(rows, csv_file)
     if json_file is not None:
-        write_json(rows, tolerance_mm, json_file)
+        write_json(rows, tolerance_mm, json_file, outline)
     if figure is not None:
         figure.write_text(page(shown), encoding="utf-8")
 
 
-def _table(rows: Sequence[Row], tolerance_mm: float) -> Table:
-    caption = f"-: neither has the label. inf: one of them lacks it. Surface Dice at {tolerance_mm:g} mm."
+def _table(rows: Sequence[Row], tolerance_mm: float, surface: str) -> Table:
+    caption = (
+        f"-: neither has the label. inf: one of them lacks it, missed or invented. "
+        f"Surface Dice at {tolerance_mm:g} mm; outlines as {surface}."
+    )
     table = Table(caption=caption, caption_justify="left")
     table.add_column("case")
     for heading in ("label", *COLUMNS.values()):

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from common.metrics.counts import Counts, accuracy, f_beta, jaccard, volume_similarity
 from common.metrics.surface import SurfaceDistances
 from common.seeding import generator
+from experiments import observers, robustness
+from experiments.pitfall_pictures import PIXELS_A_SIDE, Mask, block, disc, of_pair
 
-Mask = NDArray[np.bool_]
 FOLDER = Path("docs")
-PIXELS_A_SIDE = 64
-AGREED, INVENTED, MISSED = "#4682b4", "#e66100", "#5d3a9b"
 HEADING = """# Where metrics mislead
 
 Each picture shows a truth and a prediction: blue where both agree, orange where only the prediction has the
@@ -56,7 +55,7 @@ def pitfalls() -> tuple[Pitfall, ...]:
 
 
 def _size() -> Pitfall:
-    large, small = _disc((32, 32), 20), _disc((32, 32), 3)
+    large, small = disc((32, 32), 20), disc((32, 32), 3)
     return Pitfall(
         "size",
         "Structure size",
@@ -71,21 +70,21 @@ def _size() -> Pitfall:
 
 
 def _shape() -> Pitfall:
-    disc, vessel = _disc((32, 32), 14), _block((31, 33), (4, 60))
+    organ, vessel = disc((32, 32), 14), block((31, 33), (4, 60))
     return Pitfall(
         "shape",
         "Structure shape",
         "One pixel off along its width halves the Dice of a thin vessel and hardly touches a round organ. For thin "
         "structures a surface Dice at the tolerance that matters, or a centre-line metric, says more.",
         (
-            Example("round, one pixel off", disc, np.roll(disc, 1, axis=0)),
+            Example("round, one pixel off", organ, np.roll(organ, 1, axis=0)),
             Example("thin, one pixel off", vessel, np.roll(vessel, 1, axis=0)),
         ),
     )
 
 
 def _noise() -> Pitfall:
-    truth = _disc((32, 32), 16)
+    truth = disc((32, 32), 16)
     speck = truth.copy()
     speck[3:5, 3:5] = True
     rng = generator(1, "pitfalls")
@@ -103,7 +102,7 @@ def _noise() -> Pitfall:
 
 
 def _resolution() -> Pitfall:
-    fine_truth, fine_prediction = _disc((32, 32), 14), _disc((32, 34), 14)
+    fine_truth, fine_prediction = disc((32, 32), 14), disc((32, 34), 14)
     coarse_truth, coarse_prediction = (_coarse(mask, 8) for mask in (fine_truth, fine_prediction))
     return Pitfall(
         "resolution",
@@ -119,7 +118,7 @@ def _resolution() -> Pitfall:
 
 
 def _empty() -> Pitfall:
-    empty, small = np.zeros((PIXELS_A_SIDE, PIXELS_A_SIDE), np.bool_), _disc((32, 32), 3)
+    empty, small = np.zeros((PIXELS_A_SIDE, PIXELS_A_SIDE), np.bool_), disc((32, 32), 3)
     return Pitfall(
         "empty",
         "Empty label maps",
@@ -137,14 +136,16 @@ def _empty() -> Pitfall:
 
 def page(all_of_them: tuple[Pitfall, ...]) -> str:
     """The page in Markdown."""
-    return "\n".join([HEADING, *(_section(pitfall) for pitfall in all_of_them)])
+    return "\n".join([HEADING, *map(_section, all_of_them), observers.section(), robustness.section()])
 
 
 def pictures(all_of_them: tuple[Pitfall, ...]) -> Iterator[tuple[str, str]]:
     """File name and SVG of every example."""
     for pitfall in all_of_them:
         for index, example in enumerate(pitfall.examples):
-            yield f"{pitfall.name}-{index}.svg", _svg(example)
+            yield f"{pitfall.name}-{index}.svg", of_pair(example.truth, example.prediction)
+    yield from observers.pictures()
+    yield robustness.PICTURE, robustness.picture()
 
 
 def _section(pitfall: Pitfall) -> str:
@@ -181,45 +182,11 @@ def _spell(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _disc(centre: tuple[float, float], radius: float) -> Mask:
-    y, x = np.indices((PIXELS_A_SIDE, PIXELS_A_SIDE))
-    return np.asarray((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2)
-
-
-def _block(rows: tuple[int, int], columns: tuple[int, int]) -> Mask:
-    mask = np.zeros((PIXELS_A_SIDE, PIXELS_A_SIDE), np.bool_)
-    mask[slice(*rows), slice(*columns)] = True
-    return mask
-
-
 def _coarse(mask: Mask, factor: int) -> Mask:
     """As pixels of `factor` mm see it, drawn in pixels of 1 mm again."""
     side = PIXELS_A_SIDE // factor
     share = mask.reshape(side, factor, side, factor).mean(axis=(1, 3))
     return np.asarray(np.kron(share >= 0.5, np.ones((factor, factor))) > 0)
-
-
-def _svg(example: Example) -> str:
-    parts = (
-        (AGREED, example.truth & example.prediction),
-        (INVENTED, example.prediction & ~example.truth),
-        (MISSED, example.truth & ~example.prediction),
-    )
-    side = PIXELS_A_SIDE
-    runs = "".join(f'<path fill="{colour}" d="{_runs(mask)}"/>' for colour, mask in parts if mask.any())
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" width="256" height="256" '
-        f'shape-rendering="crispEdges"><rect width="{side}" height="{side}" fill="#fff" stroke="#d0d7de"/>'
-        f"{runs}</svg>\n"
-    )
-
-
-def _runs(mask: Mask) -> str:
-    """A rectangle for every run of pixels in a row."""
-    padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
-    steps = np.diff(padded, axis=1)
-    starts, ends = np.argwhere(steps == 1), np.argwhere(steps == -1)
-    return "".join(f"M{x} {y}h{end - x}v1h{x - end}z" for (y, x), (_, end) in zip(starts, ends, strict=True))
 
 
 def write(folder: Path) -> None:

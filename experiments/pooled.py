@@ -21,6 +21,7 @@ from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import concatenate
 from common.mean import Mean, merge
+from common.metrics.roc import with_areas
 from common.parameters import new_network
 from common.seeding import generator
 from common.study import Study, parse_json
@@ -56,7 +57,7 @@ def _test_scores(hospital: Hospital, network: torch.nn.Module) -> dict[str, Mean
 
 
 def _values(means: Mapping[str, Mean]) -> dict[str, float | None]:
-    return {name: mean.value if mean.weight_units else None for name, mean in means.items()}
+    return dict(with_areas(means))
 
 
 def start(study: Study, answer: Path) -> BaseProcess:

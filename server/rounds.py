@@ -14,6 +14,7 @@ from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
 from common.mean import Mean, Statistics, merge
+from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
 from common.study import Study
@@ -211,5 +212,5 @@ def _under(prefix: str, statistics: Statistics) -> dict[str, Mean]:
 
 
 def values(statistics: Statistics) -> dict[str, float | None]:
-    """Means as numbers for JSON; null where nothing was counted."""
-    return {name: mean.value if mean.weight_units else None for name, mean in statistics.items()}
+    """Means as numbers for JSON, null where nothing was counted; areas in the place of histograms."""
+    return dict(with_areas(statistics))

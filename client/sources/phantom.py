@@ -94,7 +94,7 @@ class Phantom:
         for place_mm in np.linspace(LOWEST_SLICE_MM, HIGHEST_SLICE_MM, self.slices_per_patient + 2)[1:-1]:
             tissue = tissues(anatomy, float(place_mm), scanner.slice_mm, self.size)
             images.append(scan.image(tissue, FIELD_OF_VIEW_MM, self.size, rng))
-            targets.append(majority(self._class_of_tissue()[tissue], self.size))
+            targets.append(majority(class_of_tissue()[tissue], self.size))
         return normalised(np.stack(images), self.normalise), np.stack(targets)
 
     def _anatomy(self, rng: np.random.Generator) -> Anatomy:
@@ -103,13 +103,14 @@ class Phantom:
             return anatomy
         return replace(anatomy, lesions=draw_lesions(atlas(), rng, self.lesions))
 
-    def _class_of_tissue(self) -> Labels:
-        """(tissues,) class index of each; skull, scalp and air are background."""
-        table = np.zeros(LESION + 1, np.uint8)
-        for tissue, index in _CLASS_OF_TISSUE.items():
-            table[tissue] = index
-        table[LESION] = len(CLASSES)
-        return table
+
+def class_of_tissue() -> Labels:
+    """(tissues,) class index of each; skull, scalp and air are background."""
+    table = np.zeros(LESION + 1, np.uint8)
+    for tissue, index in _CLASS_OF_TISSUE.items():
+        table[tissue] = index
+    table[LESION] = len(CLASSES)
+    return table
 
 
 def tissues(anatomy: Anatomy, place_mm: float, slice_mm: float, size: int) -> Labels:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.metrics.classification import Labels
+from common.metrics.classification import Labels, confusion_matrix
 from common.metrics.counts import Counts, f_beta
 
 Matrix = NDArray[np.float64]
+WEIGHTS = {"equal": 0, "linear": 1, "quadratic": 2}
+"""The power of the distance between two labels by which their disagreement weighs."""
 
 
 def dice_matrix(raters: Sequence[Labels], label: int) -> Matrix:
@@ -21,6 +24,25 @@ def dice_matrix(raters: Sequence[Labels], label: int) -> Matrix:
     """
     _alike(raters)
     return np.array([[float(f_beta(Counts.of(a, b, [label]))[0]) for b in raters] for a in raters])
+
+
+def cohen_kappa(first: Labels, second: Labels, weights: Literal["equal", "linear", "quadratic"] = "equal") -> float:
+    """Cohen's kappa of two raters over all voxels or cases, of as many labels as they gave.
+
+    1 - sum w o / sum w e: o the share of cases with labels (i, j), e what chance would give from each rater's own
+    shares, w how much a disagreement weighs: 1 ("equal", Cohen 1960), |i - j| or (i - j)^2 (Cohen 1968) with i, j the
+    places of the labels among all that were given, in order. NaN where both always gave one and the same label: there
+    is nothing to agree on. Raises ImageError for two shapes, for no case, and for other words.
+    """
+    _alike([first, second])
+    labels, codes = np.unique(np.concatenate([first.reshape(-1), second.reshape(-1)]), return_inverse=True)
+    if weights not in WEIGHTS or not labels.size:
+        raise ImageError(f"kappa needs a case, and weights one of {', '.join(WEIGHTS)}; {weights!r} was given.")
+    observed = confusion_matrix(codes[: first.size], codes[first.size :], len(labels)) / first.size
+    distance = np.abs(np.subtract.outer(np.arange(len(labels)), np.arange(len(labels))))
+    apart = np.where(distance > 0, distance ** WEIGHTS[weights], 0)
+    by_chance = float((apart * np.outer(observed.sum(axis=1), observed.sum(axis=0))).sum())
+    return 1 - float((apart * observed).sum()) / by_chance if by_chance else float("nan")
 
 
 def fleiss_kappa(raters: Sequence[Labels]) -> float:

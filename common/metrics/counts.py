@@ -26,6 +26,7 @@ FEW_LABELS = 8
 
 Numbers = NDArray[np.int64]
 Figures = NDArray[np.float64]
+Parts = tuple[Numbers, Numbers] | tuple[Figures, Figures]
 
 
 @dataclass(frozen=True)
@@ -62,40 +63,70 @@ class Counts:
 
 def sensitivity(counts: Counts) -> Figures:
     """(L,) TPR = TP / (TP + FN), recall."""
-    return _ratio(counts.true_positives, counts.true_positives + counts.false_negatives)
+    return _ratio(*sensitivity_parts(counts))
 
 
 def specificity(counts: Counts) -> Figures:
     """(L,) TNR = TN / (TN + FP)."""
-    return _ratio(counts.true_negatives, counts.true_negatives + counts.false_positives)
+    return _ratio(*specificity_parts(counts))
 
 
 def precision(counts: Counts) -> Figures:
     """(L,) PPV = TP / (TP + FP)."""
-    return _ratio(counts.true_positives, counts.true_positives + counts.false_positives)
+    return _ratio(*precision_parts(counts))
 
 
 def accuracy(counts: Counts) -> Figures:
     """(L,) ACC = (TP + TN) / all. Of a small structure it is near 1 whatever the prediction."""
-    right = counts.true_positives + counts.true_negatives
-    return _ratio(right, right + counts.false_positives + counts.false_negatives)
+    return _ratio(*accuracy_parts(counts))
 
 
 def f_beta(counts: Counts, beta: float = 1.0) -> Figures:
     """(L,) (1 + b^2) TP / ((1 + b^2) TP + FP + b^2 FN); Dice for b = 1 (van Rijsbergen 1979)."""
-    hits = (1 + beta**2) * counts.true_positives
-    return _ratio(hits, hits + counts.false_positives + beta**2 * counts.false_negatives)
+    return _ratio(*f_beta_parts(counts, beta))
 
 
 def jaccard(counts: Counts) -> Figures:
     """(L,) IoU = TP / (TP + FP + FN) = D / (2 - D)."""
-    return _ratio(counts.true_positives, counts.true_positives + counts.false_positives + counts.false_negatives)
+    return _ratio(*jaccard_parts(counts))
 
 
 def volume_similarity(counts: Counts) -> Figures:
     """(L,) 1 - |FN - FP| / (2 TP + FP + FN), in 0..1 (Taha and Hanbury 2015; SimpleITK's is signed and doubled)."""
     sizes = 2 * counts.true_positives + counts.false_positives + counts.false_negatives
     return np.asarray(1 - _ratio(np.abs(counts.false_negatives - counts.false_positives), sizes))
+
+
+def sensitivity_parts(counts: Counts) -> Parts:
+    """(L,) TP and TP + FN. Like all parts of a figure they add up, where the figure itself does not."""
+    return counts.true_positives, counts.true_positives + counts.false_negatives
+
+
+def specificity_parts(counts: Counts) -> Parts:
+    """(L,) TN and TN + FP."""
+    return counts.true_negatives, counts.true_negatives + counts.false_positives
+
+
+def precision_parts(counts: Counts) -> Parts:
+    """(L,) TP and TP + FP."""
+    return counts.true_positives, counts.true_positives + counts.false_positives
+
+
+def accuracy_parts(counts: Counts) -> Parts:
+    """(L,) TP + TN and all."""
+    right = counts.true_positives + counts.true_negatives
+    return right, right + counts.false_positives + counts.false_negatives
+
+
+def f_beta_parts(counts: Counts, beta: float) -> Parts:
+    """(L,) (1 + b^2) TP and (1 + b^2) TP + FP + b^2 FN."""
+    hits: Figures = (1.0 + beta**2) * counts.true_positives.astype(np.float64)
+    return hits, np.asarray(hits + counts.false_positives + beta**2 * counts.false_negatives)
+
+
+def jaccard_parts(counts: Counts) -> Parts:
+    """(L,) TP and TP + FP + FN."""
+    return counts.true_positives, counts.true_positives + counts.false_positives + counts.false_negatives
 
 
 def _counted_singly(truth: Labels, prediction: Labels, wanted: Sequence[int]) -> tuple[Numbers, Numbers, Numbers]:

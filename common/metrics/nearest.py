@@ -16,9 +16,10 @@ from scipy.spatial import KDTree
 
 from common.metrics import _rings
 from common.metrics.borders import Mask, flat_border, strides
+from common.metrics.elements import Codes, flat_codes, is_cut
 
 Distances = NDArray[np.float64]
-Outline = Literal["border", "mask"]
+Outline = Literal["border", "mask", "elements"]
 
 REACH = {1: 32, 2: 12, 3: 6}
 """Voxels to each side that are looked at, by number of axes."""
@@ -28,22 +29,28 @@ REACH = {1: 32, 2: 12, 3: 6}
 class Points:
     """Voxels of N images of one shape, in one flattened block with a margin of `reach` around every image.
 
-    flat: (V,) bool; places: (M,) where flat is set; shape: of the block, (N, *S).
+    flat: (V,) bool; places: (M,) where flat is set; shape: of the block, (N, *S); codes: (M,), of elements only.
     """
 
     flat: Mask
     places: NDArray[np.int64]
     shape: tuple[int, ...]
+    codes: Codes | None = None
 
     @classmethod
     def of(cls, masks: Mask, outline: Outline) -> Points:
-        """Of (N, *S) masks: their border voxels, or all."""
-        reach = REACH.get(masks.ndim - 1, 2)
+        """Of (N, *S) masks: their border voxels, or all, or their elements, which lie half a voxel before."""
+        reach = REACH.get(masks.ndim - 1, 2) + (outline == "elements")
         padded = np.pad(masks, [(0, 0), *[(reach, reach)] * (masks.ndim - 1)])
         flat = padded.reshape(-1)
         if outline == "border":
             flat = flat_border(flat, strides(padded.shape)[1:])
-        return cls(flat, np.flatnonzero(flat), padded.shape)
+        if outline != "elements":
+            return cls(flat, np.flatnonzero(flat), padded.shape)
+        codes = flat_codes(flat, strides(padded.shape)[1:])
+        cut = is_cut(codes, masks.ndim - 1)
+        places = np.flatnonzero(cut)
+        return cls(cut, places, padded.shape, codes[places])
 
     def parted(self, values: Distances) -> list[Distances]:
         """(M,) values, image by image."""

@@ -2,35 +2,52 @@
 
 Conventions, where libraries differ, are options of one name each:
 
-- what an outline is: its border voxels ("border": MONAI, medpy; the default) or the whole mask ("mask": SimpleITK's
-  HausdorffDistanceImageFilter). Elements of area (surface-distance) are not offered here;
-- HD95: the larger of the two directed percentiles ("larger": MONAI; the default) or the percentile of both pooled
-  ("pooled": medpy). Percentiles are interpolated linearly, as numpy.percentile does;
-- empty masks: where neither mask has the structure every figure is NaN, "not defined"; where only one has it,
-  distances are infinite and surface Dice is 0. A missed structure is never left out.
+- what an outline is: its border voxels ("border": MONAI, medpy; the default), the whole mask ("mask": SimpleITK's
+  HausdorffDistanceImageFilter), or elements that count by their length in 2D and area in 3D ("elements":
+  surface-distance, Nikolov et al. 2021; see common/metrics/elements.py);
+- HD95: the larger of the two directed percentiles ("larger": MONAI, surface-distance; the default) or the percentile
+  of both pooled ("pooled": medpy). Percentiles are interpolated linearly, as numpy.percentile does; of elements, they
+  are the least distance within which that share of the outline's size lies, as surface-distance has it;
+- empty masks: where neither mask has the structure every figure is NaN, "not defined"; where only one has it, it was
+  missed, or invented: distances are infinite and surface Dice is 0. It is never left out: where means are taken,
+  "missed" is the share of such structures, kept beside the mean:
+
+| truth | prediction | HD, HD95, ASSD, MASD, both directed means | surface Dice | overlap of truth, of prediction |
+|-------|------------|-------------------------------------------|--------------|---------------------------------|
+| empty | empty      | NaN                                       | NaN          | NaN, NaN                        |
+| empty | not empty  | infinite                                  | 0            | NaN, 0                          |
+| not   | empty      | infinite                                  | 0            | 0, NaN                          |
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from common.errors import ImageError
+from common.metrics._weighted import mean, percentile, share_within
 from common.metrics.borders import Mask, box_of_both
 from common.metrics.classification import Labels
+from common.metrics.elements import DIMENSIONS, Sizes, sizes
 from common.metrics.nearest import Distances, Outline, Points, nearest_mm
 
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Of each voxel of one outline, the distance in mm to the other outline. (M,) and (K,) float64, C order."""
+    """Of each voxel or element of one outline, the distance in mm to the other. (M,) and (K,) float64, C order.
+
+    to_truth_mm: from the prediction's M; to_prediction_mm: from the truth's K. prediction_sizes, truth_sizes: lengths
+    in mm or areas in mm^2 of elements, in the same order; None where all count one.
+    """
 
     to_truth_mm: Distances
     to_prediction_mm: Distances
+    prediction_sizes: Sizes | None = None
+    truth_sizes: Sizes | None = None
 
     @classmethod
     def of(
@@ -38,7 +55,7 @@ class SurfaceDistances:
     ) -> SurfaceDistances:
         """truth, prediction: bool of one shape, 2D or 3D (any number of axes works); spacing: one number an axis.
 
-        Raises ImageError where shapes or spacing do not fit.
+        Raises ImageError where shapes or spacing do not fit, and for elements in anything but 2D and 3D.
         """
         block = box_of_both(truth, prediction) if truth.shape == prediction.shape else None
         cut = (slice(None),) * truth.ndim if block is None else block
@@ -50,10 +67,23 @@ class SurfaceDistances:
     ) -> list[SurfaceDistances]:
         """As `of`, for N pairs at once: (N, *S) each. For many small masks this is far faster than one by one."""
         spacing = _spacing(truths.shape, predictions.shape, spacing_mm)
+        if outline == "elements" and len(spacing) not in DIMENSIONS:
+            raise ImageError(f"elements of an outline are of 2D and 3D masks; these have {len(spacing)} axes.")
         truth, prediction = Points.of(truths, outline), Points.of(predictions, outline)
         to_truth = prediction.parted(nearest_mm(prediction, truth, spacing))
         to_prediction = truth.parted(nearest_mm(truth, prediction, spacing))
-        return [cls(a, b) for a, b in zip(to_truth, to_prediction, strict=True)]
+        of_prediction, of_truth = _sizes_parted(prediction, spacing), _sizes_parted(truth, spacing)
+        return [cls(*each) for each in zip(to_truth, to_prediction, of_prediction, of_truth, strict=True)]
+
+    @classmethod
+    def pooled(cls, parts: Sequence[SurfaceDistances]) -> SurfaceDistances:
+        """Of several pairs measured with one kind of outline, as if all their outlines were one: slices, patients."""
+        return cls(
+            np.concatenate([part.to_truth_mm for part in parts]),
+            np.concatenate([part.to_prediction_mm for part in parts]),
+            _joined([part.prediction_sizes for part in parts]),
+            _joined([part.truth_sizes for part in parts]),
+        )
 
     @property
     def hausdorff_mm(self) -> float:
@@ -63,29 +93,47 @@ class SurfaceDistances:
     def hausdorff_percentile_mm(self, percent: float = 95.0, of: Literal["larger", "pooled"] = "larger") -> float:
         """HD95: the percentile of each direction and the larger of both, or of all distances pooled."""
         if of == "pooled":
-            return self._or_empty(lambda: _percentile(self._all(), percent))
-        return self._or_empty(
-            lambda: max(_percentile(part, percent) for part in (self.to_truth_mm, self.to_prediction_mm))
-        )
+            return self._or_empty(lambda: percentile(*self._all(), percent))
+        return self._or_empty(lambda: max(percentile(*way, percent) for way in self._ways()))
 
     @property
     def average_symmetric_mm(self) -> float:
-        """ASSD: both sums over both counts."""
-        return self._or_empty(lambda: self._all().mean())
+        """ASSD: both sums over both counts, or sizes."""
+        return self._or_empty(lambda: mean(*self._all()))
 
     @property
     def mean_average_mm(self) -> float:
         """MASD: the mean of the two directed means."""
-        return self._or_empty(lambda: (self.to_truth_mm.mean() + self.to_prediction_mm.mean()) / 2)
+        return self._or_empty(lambda: sum(mean(*way) for way in self._ways()) / 2)
+
+    @property
+    def directed_averages_mm(self) -> tuple[float, float]:
+        """Mean distance from the truth's outline to the prediction's, and from the prediction's to the truth's."""
+        from_truth, from_prediction = self._ways()
+        return self._or_empty(lambda: mean(*from_truth)), self._or_empty(lambda: mean(*from_prediction))
 
     def surface_dice(self, tolerance_mm: float) -> float:
-        """The share of both outlines within the tolerance of the other (Nikolov et al. 2021), in border voxels."""
+        """The share of both outlines within the tolerance of the other (Nikolov et al. 2021)."""
         if self._lacking():
             return float("nan") if self._lacking() == 2 else 0.0
-        return float((self._all() <= tolerance_mm).mean())
+        return share_within(*self._all(), tolerance_mm)
 
-    def _all(self) -> Distances:
-        return np.concatenate([self.to_truth_mm, self.to_prediction_mm])
+    def surface_overlap(self, tolerance_mm: float) -> tuple[float, float]:
+        """The share of the truth's outline within the tolerance of the prediction's, and of the prediction's."""
+        of_truth, of_prediction = (
+            share_within(*way, tolerance_mm) if len(way[0]) else math.nan for way in self._ways()
+        )
+        return of_truth, of_prediction
+
+    def _ways(self) -> tuple[tuple[Distances, Sizes | None], ...]:
+        """From the truth to the prediction and back, each with sizes."""
+        return (self.to_prediction_mm, self.truth_sizes), (self.to_truth_mm, self.prediction_sizes)
+
+    def _all(self) -> tuple[Distances, Sizes | None]:
+        return (
+            np.concatenate([self.to_truth_mm, self.to_prediction_mm]),
+            _joined([self.prediction_sizes, self.truth_sizes]),
+        )
 
     def _lacking(self) -> int:
         """How many of the two outlines are empty."""
@@ -97,20 +145,26 @@ class SurfaceDistances:
 
 
 def surface_distances(
-    truth: Labels, prediction: Labels, labels: Iterable[int], spacing_mm: tuple[float, ...] | None = None
+    truth: Labels,
+    prediction: Labels,
+    labels: Iterable[int],
+    spacing_mm: tuple[float, ...] | None = None,
+    outline: Outline = "border",
 ) -> Mapping[int, SurfaceDistances]:
     """Of each of `labels` in two maps of class indices of one shape. Raises what SurfaceDistances.of raises."""
-    return {label: SurfaceDistances.of(truth == label, prediction == label, spacing_mm) for label in labels}
+    return {label: SurfaceDistances.of(truth == label, prediction == label, spacing_mm, outline) for label in labels}
 
 
-def _percentile(values: Distances, percent: float) -> float:
-    """numpy.percentile's linear one, at a tenth of its cost for the few values of a small outline."""
-    place = (len(values) - 1) * percent / 100
-    low = int(place)
-    high = min(low + 1, len(values) - 1)
-    ordered = np.partition(values, (low, high))
-    below, above = float(ordered[low]), float(ordered[high])
-    return below if below == above else below + (above - below) * (place - low)
+def _sizes_parted(points: Points, spacing_mm: tuple[float, ...]) -> list[Sizes] | list[None]:
+    """Of each image, the sizes of its elements, or None."""
+    if points.codes is None:
+        return [None] * points.shape[0]
+    return points.parted(sizes(spacing_mm)[points.codes])
+
+
+def _joined(parts: Sequence[Sizes | None]) -> Sizes | None:
+    held = [part for part in parts if part is not None]
+    return np.concatenate(held) if held else None
 
 
 def _spacing(

@@ -9,7 +9,7 @@ from torch import nn
 from common.cases import Shape
 from common.checks import positive
 from common.networks._pairs import dimensions_of_pair
-from common.registration.learned.networks import DeformableNetwork
+from common.registration.learned.networks import AffineNetwork, AffineThenDeformable, DeformableNetwork
 from common.task import Network
 
 
@@ -17,12 +17,14 @@ from common.task import Network
 class VoxelMorph:
     """channels: at half resolution, doubled once. depth: levels below full resolution.
 
-    diffeomorphic: the network answers a velocity, which is integrated, so that nothing folds.
+    diffeomorphic: the network answers a velocity, which is integrated, so that nothing folds. affine: an affine
+    network of as many channels goes before and aligns the pair, both trained as one.
     """
 
     channels: int = 16
     depth: int = 3
     diffeomorphic: bool = True
+    affine: bool = False
 
     def __post_init__(self) -> None:
         positive("network", channels=self.channels, depth=self.depth)
@@ -31,7 +33,11 @@ class VoxelMorph:
         """(N, 2, *S) float32 -> (N, D, *S) displacement in voxels. Raises StudyError for other shapes."""
         dimensions = dimensions_of_pair("voxelmorph", shape, 2**self.depth)
         widths = (self.channels, *(2 * self.channels for _ in range(self.depth - 1)))
-        return DeformableNetwork(dimensions, widths, self.diffeomorphic)
+        deformable = DeformableNetwork(dimensions, widths, self.diffeomorphic)
+        if not self.affine:
+            return deformable
+        growing = tuple(self.channels * 2**level for level in range(self.depth))
+        return AffineThenDeformable(AffineNetwork(dimensions, growing), deformable)
 
 
 network: type[Network] = VoxelMorph

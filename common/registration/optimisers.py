@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from common.spelling import unknown
-
 SHORTEST_STEP_MM = 1e-3
 Cost = Callable[[Tensor], Tensor]
 
@@ -186,24 +184,6 @@ class DownhillSimplex:
                  options={"maxiter": self.iterations, "initial_simplex": simplex, "adaptive": True,
                           "xatol": self.tolerance_mm, "fatol": 1e-7})  # fmt: skip
         return record.found()
-
-
-OPTIMISERS: dict[str, type[Optimiser]] = {
-    "gradient_descent": GradientDescent,
-    "sgd": StochasticGradientDescent,
-    "adam": Adam,
-    "lbfgs": Lbfgs,
-    "simplex": DownhillSimplex,
-}
-
-
-def optimiser_of(given: str | Optimiser) -> Optimiser:
-    """An optimiser by name, or the one given. Raises UnknownNameError with the nearest name."""
-    if not isinstance(given, str):
-        return given
-    if given not in OPTIMISERS:
-        raise unknown("optimiser", given, OPTIMISERS)
-    return OPTIMISERS[given]()
 
 
 class _Best:

@@ -17,7 +17,8 @@ from common.registration.free_form_registration import register_free_form
 from common.registration.linear import KINDS, Linear
 from common.registration.linear_registration import Search, register_linear
 from common.registration.objective import Pair, check_mask
-from common.registration.optimisers import Optimiser, optimiser_of
+from common.registration.optimiser_names import optimiser_of
+from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, resample
@@ -53,7 +54,8 @@ def register(
     transform: rigid, similarity, affine; bspline, displacement, velocity, which follow a linear one: `before`, or
     none where that is "none" or `initial` is given. similarity: ssd, sad, cc, local_cc, mi, nmi, cr, or an object
     of that role; displacement and velocity take local_cc or ssd (any other name than these means local_cc there).
-    optimiser: lbfgs, adam, gradient_descent, sgd, simplex, or an object, for all but displacement and velocity.
+    optimiser: lbfgs, adam, gradient_descent, sgd, simplex, discrete, bayesian (rigid and similarity at most), or an
+    object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
     rotations to begin from, for images turned far. spacing_mm and stiffness: of the B-splines' control points.
     Images need not share a lattice. Masks (bool) lie on their image's lattice.

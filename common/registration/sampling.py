@@ -18,6 +18,8 @@ from common.image import Image
 from common.registration.transform import Transform
 
 POINTS_AT_ONCE = 1 << 21
+ROUNDING = 1e-9
+"""What a place may be off by rounding: so much short of a face or of half-way counts as on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +50,11 @@ class Sampler:
     def at(self, points: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
         """Values (C, ...) at world points (..., D), linear in each axis or `nearest`, and which lie inside (...).
 
-        Inside is up to the outer faces; what is outside has the value of the nearest face.
+        Inside is as ITK has it: from a lower outer face on, up to an upper one without it, so that lattices side by
+        side share no point. What is outside has the value of the nearest face.
         """
         cube = self.cube(points)
-        inside = (cube.detach().abs() <= 1).all(-1)
-        return self.at_cube(cube, mode), inside
+        return self.at_cube(cube, mode), _inside(cube.detach())
 
     def at_cube(self, cube: Tensor, mode: str = "bilinear") -> Tensor:
         """Values (C, ...) at reversed cube points (..., D)."""
@@ -76,8 +78,11 @@ def resample(
 ) -> Image:
     """The moving image on the fixed lattice: value at x is the moving value at transform(x).
 
-    Linear, float32; or nearest and of the image's own dtype where `labels`. What comes from beyond the moving
-    image is `outside`. Raises ImageError where dimensions differ.
+    Linear, float32; or nearest and of the image's own dtype where `labels`, half-way upwards. What comes from
+    beyond the moving image is `outside`. Raises ImageError where dimensions differ.
+
+    Equal to ITK's ResampleImageFilter. Places exactly on an upper outer face (1 of 109 slices after a shift by half
+    a voxel) and labels half-way between voxels are where another rule would differ: both are decided in float64.
     """
     check_fits(moving.geometry, fixed, transform)
     points = lattice_points(fixed).reshape(-1, fixed.dimensions)
@@ -97,14 +102,19 @@ def check_fits(moving: Geometry, fixed: Geometry, transform: Transform) -> None:
 
 
 def _linear(moving: Image, points: Tensor, outside: float) -> NDArray[Any]:
-    values, inside = Sampler.of(moving).at(points.to(torch.float32))
-    return values[0].where(inside, torch.tensor(outside)).numpy()
+    sampler = Sampler.of(moving)
+    cube = sampler.cube(points)
+    return sampler.at_cube(cube.float())[0].where(_inside(cube), torch.tensor(outside)).numpy()
 
 
 def _nearest(moving: Image, points: Tensor, outside: float) -> NDArray[Any]:
     """By indices, not by floating-point values, so that large labels stay exact."""
-    voxels = np.rint(moving.geometry.world_to_voxel(points.numpy())).astype(np.int64)
+    voxels = np.floor(moving.geometry.world_to_voxel(points.numpy()) + 0.5 + ROUNDING).astype(np.int64)
     last = np.array(moving.geometry.shape) - 1
     inside = ((voxels >= 0) & (voxels <= last)).all(-1)
     read = moving.values[tuple(np.clip(voxels, 0, last).T)]
     return np.where(inside, read, np.asarray(outside).astype(moving.values.dtype))
+
+
+def _inside(cube: Tensor) -> Tensor:
+    return ((cube >= -1 - ROUNDING) & (cube < 1 - ROUNDING)).all(-1)

@@ -16,7 +16,13 @@ def patients(batch: Batch) -> Iterator[Batch]:
     names = np.array(batch.patients)
     for name in np.unique(names):
         indices = torch.from_numpy(np.flatnonzero(names == name))
-        yield Batch(batch.inputs[indices], batch.targets[indices], (str(name),) * len(indices), batch.spacing_mm)
+        yield Batch(
+            batch.inputs[indices],
+            batch.targets[indices],
+            (str(name),) * len(indices),
+            batch.spacing_mm,
+            None if batch.displacement is None else batch.displacement[indices],
+        )
 
 
 def mean_of_one(value: float) -> Mean:

@@ -26,6 +26,7 @@ from server.reporting.values import count, counts, items, name_of, number, numbe
 PNG_URI = "data:image/png;base64,"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_PICTURE_CHARACTERS = 2_000_000
+MOST_PANELS = 12
 
 
 def about_of(value: object, rounds_planned: int | None) -> About:
@@ -146,12 +147,11 @@ def pictures_of(value: object) -> tuple[Picture, ...]:
 
 
 def _picture(raw: Mapping[str, Any]) -> Picture | None:
-    image, truth, prediction = (text(raw.get(key)) for key in ("image", "truth", "prediction"))
-    if not all(map(_is_png, (image, truth, prediction))):
+    panels = tuple((text(one.get("name")), text(one.get("picture"))) for one in map(table, items(raw.get("panels"))))
+    panels = panels or tuple((key, text(raw.get(key))) for key in ("image", "truth", "prediction"))
+    if len(panels) > MOST_PANELS or not all(_is_png(uri) for _, uri in panels):
         return None
-    return Picture(
-        text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), image, truth, prediction
-    )
+    return Picture(text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), panels)
 
 
 def _is_png(uri: str) -> bool:

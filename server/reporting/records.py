@@ -147,14 +147,12 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Picture:
-    """One case of a simulated hospital: three PNG pictures as data URIs."""
+    """One case of a simulated hospital. panels: names and PNG pictures as data URIs."""
 
     site: SiteId
     patient: str
     score: float | None
-    image: str
-    truth: str
-    prediction: str
+    panels: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

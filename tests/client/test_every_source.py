@@ -44,6 +44,10 @@ def make_phantom(folder: Path) -> Made:
     return {"hospitals": 2, "patients": [3, 4], "slices_per_patient": 1, "size": 16}, None
 
 
+def make_phantom_pairs(folder: Path) -> Made:
+    return {"hospitals": 2, "patients": [3, 4], "size": 16}, None
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))

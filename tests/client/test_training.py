@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from client.training import Trainer, batches
+import client.training
+from client.training import Trainer, batches, chunk_size
 from common.cases import Batch, Cases, Shape
 from common.mean import Mean
 from common.parameters import new_network, read, write
@@ -69,6 +70,25 @@ def test_the_gradient_sum_is_the_sum_of_single_gradients() -> None:
         for i in range(300)
     ]
     np.testing.assert_allclose(whole, np.sum(np.array(singles, dtype=np.float64), axis=0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("values", [1, 30, 100])
+def test_chunks_bounded_by_values_change_no_figure(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, training = some_cases(70), Training(batch_size="full")
+    whole = trainer(cases, training).gradient_update()
+    monkeypatch.setattr(client.training, "VALUES_A_CHUNK", values)
+    assert chunk_size(cases) == max(1, values // 3)
+    parts = trainer(cases, training).gradient_update()
+    np.testing.assert_allclose(parts.vectors[0], whole.vectors[0], rtol=1e-5, atol=1e-5)
+    assert parts.statistics["loss"].value == pytest.approx(whole.statistics["loss"].value, abs=1e-6)
+    assert parts.weight == whole.weight == 70
+
+
+def test_a_chunk_of_volumes_holds_few_and_one_of_slices_many() -> None:
+    volumes = np.zeros((3, 2, 64, 64, 64), np.float32)
+    names = np.array(["a", "b", "c"])
+    assert chunk_size(Cases(volumes, np.zeros(3, np.int64), names, ("a", "b"))) == 2
+    assert chunk_size(Cases(volumes[:, :1, :1], np.zeros(3, np.int64), names, ("a", "b"))) == 256
 
 
 def test_local_steps_are_those_of_plain_torch() -> None:

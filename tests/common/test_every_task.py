@@ -128,6 +128,7 @@ SHAPES = {
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),
+    "refinement": Shape((1, 32, 32), 4),
     "voxelmorph": Shape((2, 32, 24), 2),
     "affine_pair": Shape((2, 32, 24), 2),
 }

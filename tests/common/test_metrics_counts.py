@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 from common.errors import ImageError
 from common.metrics import counts as figures
-from common.metrics.agreement import dice_matrix, fleiss_kappa, fleiss_kappa_of_votes, majority_vote
+from common.metrics.agreement import cohen_kappa, dice_matrix, fleiss_kappa, fleiss_kappa_of_votes, majority_vote
 from common.metrics.counts import Counts
 from common.metrics.staple import staple
 from common.segmentation.region_growing import grow
@@ -96,6 +96,45 @@ FLEISS_1971 = [
 
 def test_fleiss_kappa_of_a_published_table() -> None:
     assert fleiss_kappa_of_votes(np.array(FLEISS_1971)) == pytest.approx(0.210, abs=5e-4)
+
+
+def test_cohens_kappa_was_worked_out_by_hand() -> None:
+    """20 cases both say yes, 15 both no, 5 and 10 one of them: observed 0.7, by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5.
+
+    Of three grades (0,0) (1,1) (2,2) (0,2): three of four agree, the other is 2 apart. By chance 5/16 agree, 6/16
+    are 1 apart and 5/16 are 2 apart.
+    """
+    first = np.repeat([1, 1, 0, 0], [20, 5, 10, 15])
+    second = np.repeat([1, 0, 1, 0], [20, 5, 10, 15])
+    for weights in ("equal", "linear", "quadratic"):
+        assert cohen_kappa(first, second, weights) == pytest.approx(0.4)
+    grades = np.array([0, 1, 2, 0]), np.array([0, 1, 2, 2])
+    assert cohen_kappa(*grades) == pytest.approx((3 / 4 - 5 / 16) / (1 - 5 / 16))
+    assert cohen_kappa(*grades, "linear") == pytest.approx(1 - (2 / 4) / (6 / 16 + 2 * 5 / 16))
+    assert cohen_kappa(*grades, "quadratic") == pytest.approx(1 - (4 / 4) / (6 / 16 + 4 * 5 / 16))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_cohens_kappa_is_scikit_learns(seed: int, labels: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, labels, (5, 6)) * 3 - 2
+    second = np.where(rng.random(first.shape) < 0.6, first, rng.integers(0, labels, first.shape) * 3 - 2)
+    first.flat[0], second.flat[0] = -2, 1
+    for ours, theirs in (("equal", None), ("linear", "linear"), ("quadratic", "quadratic")):
+        expected = sklearn_metrics.cohen_kappa_score(first.ravel(), second.ravel(), weights=theirs)
+        assert cohen_kappa(first, second, ours) == pytest.approx(expected)
+        assert cohen_kappa(second, first, ours) == pytest.approx(expected)
+
+
+def test_cohens_kappa_of_one_label_is_not_defined_and_of_other_weights_refused() -> None:
+    ones, other = np.ones((2, 3), int), np.array([[1, 2, 3], [3, 2, 1]])
+    assert np.isnan(cohen_kappa(ones, ones))
+    assert cohen_kappa(other, other, "quadratic") == 1
+    with pytest.raises(ImageError, match="equal, linear, quadratic; 'cubic'"):
+        cohen_kappa(ones, other, "cubic")  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="same image"):
+        cohen_kappa(ones, other.T)
 
 
 def test_raters_who_always_agree_have_a_kappa_of_one() -> None:

@@ -51,6 +51,17 @@ def test_itk_resamples_by_our_file_as_we_do() -> None:
     assert values[2, 3, 1] == pytest.approx(48.3775, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("labels", "wanted"), [(False, [[6, 7, 0], [9, 10, 0], [0, 0, 0]]), (True, [[8, 9, 0], [11, 12, 0], [0, 0, 0]])]
+)
+def test_a_shift_by_half_a_voxel_is_resampled_as_itk_does(labels: bool, wanted: list[list[float]]) -> None:
+    """SimpleITK 2.5.7's own values: an upper face is outside already, and half-way goes upwards."""
+    lattice = Geometry.of((3, 3), (2.0, 1.0))
+    image = Image(np.arange(4.0, 13).reshape(3, 3), lattice)
+    shifted = resample(image, lattice, Linear.of(np.eye(2), [1.0, 0.5]), labels=labels)
+    np.testing.assert_allclose(shifted.values, wanted, atol=1e-5)
+
+
 def test_itk_reads_our_field_as_we_do(tmp_path: Path) -> None:
     """SimpleITK read this file and moved (-3, 2.5, 4) LPS to (-3.7, 3.13333, 4.72)."""
     i, j, k = np.indices(LATTICE.shape)

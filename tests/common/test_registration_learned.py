@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, map_coordinates, uniform_filter
 
-from common.cases import Shape
+from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
 from common.errors import StudyError
 from common.options import Entry
-from common.registration.learned.similarity import local_correlation_loss, mean_squared_difference
+from common.registration.learned.similarity import label_loss, local_correlation_loss, mean_squared_difference
 from common.registration.learned.spatial_transformer import (
     compose,
     enlarged,
@@ -22,6 +22,7 @@ from common.registration.learned.spatial_transformer import (
     squared_gradient,
     warp,
 )
+from common.tasks.registration import Registration
 
 
 def smooth_field(seed: int, sizes: tuple[int, ...], deviation: float) -> torch.Tensor:
@@ -117,3 +118,65 @@ def test_the_affine_network_moves_every_point_by_one_affine_map() -> None:
 def test_what_is_no_pair_of_images_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(StudyError):
         NETWORKS.build(Entry("voxelmorph")).build(Shape(shape, 2))
+
+
+def test_an_affine_stage_and_a_deformable_one_move_as_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    network = NETWORKS.build(Entry("voxelmorph", {"affine": True, "channels": 4})).build(Shape((2, 24, 20), 2))
+    for layer in (network.affine.numbers[-1], network.deformable.field):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    pair = gaussian_pair()
+    with torch.no_grad():
+        linear, both = network.affine(pair), network(pair)
+        aligned = warp(pair[:, :1], linear)
+        rest = network.deformable(torch.cat([aligned, pair[:, 1:]], 1))
+    assert linear.abs().max() > 0.1 and rest.abs().max() > 0.1
+    inside = (..., slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(warp(pair[:, :1], both)[inside], warp(aligned, rest)[inside], atol=0.05, rtol=0)
+
+
+def gaussian_pair() -> torch.Tensor:
+    rng = np.random.default_rng(3)
+    pair = np.stack([gaussian_filter(rng.normal(size=(24, 20)), 3) for _ in range(2)])
+    return torch.from_numpy((pair / pair.std()).astype(np.float32))[None]
+
+
+def test_the_loss_of_labels_was_worked_out_by_hand() -> None:
+    labels = torch.zeros(2, 2, 4, 4, dtype=torch.int64)
+    labels[0, 0, :2, :2], labels[0, 1, :2, :1], labels[0, 1, 3, 3] = 1, 1, 2
+    losses = label_loss(labels, torch.zeros(2, 2, 4, 4))
+    assert losses.tolist() == pytest.approx([1 - (2 * 2 / 6 + 0) / 2, 0])
+
+
+def test_shuffled_pairs_keep_images_with_their_labels_and_moving_ones_where_they_were() -> None:
+    values = torch.arange(12.0).reshape(6, 2, 1, 1).expand(6, 2, 3, 3)
+    batch = Batch(values, values.long(), tuple("abcdef"), displacement=torch.zeros(6, 2, 3, 3))
+    mixed = Registration(shuffle_pairs=True).augment(batch, np.random.default_rng(0))
+    assert torch.equal(mixed.inputs.long(), mixed.targets)
+    assert torch.equal(mixed.inputs[:, 0], batch.inputs[:, 0])
+    assert not torch.equal(mixed.inputs[:, 1], batch.inputs[:, 1])
+    assert sorted(mixed.inputs[:, 1, 0, 0].tolist()) == [1, 3, 5, 7, 9, 11]
+    assert mixed.displacement is None
+    assert Registration().augment(batch, np.random.default_rng(0)) is batch
+
+
+class Still(torch.nn.Module):
+    """Moves every voxel by the same."""
+
+    def forward(self, pair: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1).expand(len(pair), 2, *pair.shape[2:])
+
+
+@pytest.mark.parametrize(("spacing_mm", "unit"), [((2.0, 3.0), "mm"), ((), "voxels")])
+def test_errors_against_a_known_displacement_were_worked_out_by_hand(
+    spacing_mm: tuple[float, ...], unit: str
+) -> None:
+    labels = torch.zeros(1, 2, 4, 4, dtype=torch.int64)
+    labels[:, 1, 1:3, 1:3] = 1
+    truth = torch.zeros(1, 2, 4, 4)
+    truth[:, 0], truth[:, 1] = 4.0, 4.0
+    truth[0, :, 0, 0] = 100
+    scores = Registration().score(Still(), Batch(labels.float(), labels, ("a",), spacing_mm, truth))
+    across, down = spacing_mm or (1.0, 1.0)
+    assert scores[f"epe_{unit}"].value == pytest.approx(np.hypot(3 * across, 4 * down))
+    assert scores[f"epe_before_{unit}"].value == pytest.approx(np.hypot(4 * across, 4 * down))

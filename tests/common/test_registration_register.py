@@ -94,7 +94,9 @@ def test_every_similarity_recovers_it(similarity: str | Similarity) -> None:
     assert error_voxels(found.transform, true, fixed.geometry) < 0.1
 
 
-@pytest.mark.parametrize("optimiser", ["gradient_descent", "adam", DownhillSimplex(tolerance_mm=1e-3), "sgd"])
+@pytest.mark.parametrize(
+    "optimiser", ["gradient_descent", "adam", DownhillSimplex(tolerance_mm=1e-3), "sgd", "discrete", "bayesian"]
+)
 def test_every_optimiser_recovers_a_rigid_motion(optimiser: object) -> None:
     true, fixed = known("rigid", 2), scene(2)[0]
     found = register(moved_by(true, 2), fixed, "rigid", "ssd", optimiser)  # type: ignore[arg-type]

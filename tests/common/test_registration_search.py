@@ -12,7 +12,8 @@ from common.errors import UnknownNameError
 from common.geometry import Geometry
 from common.image import Image
 from common.registration.filters import along_axes, gaussian, window
-from common.registration.optimisers import OPTIMISERS, Optimiser, optimiser_of
+from common.registration.optimiser_names import OPTIMISERS, optimiser_of
+from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 
 VALLEY = torch.tensor([3.0, -2.0, 0.5], dtype=torch.float64)

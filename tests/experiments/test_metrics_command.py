@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from common.geometry import Geometry
 from common.image import Image, write_image
+from common.metrics.elements import sizes
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -55,6 +57,27 @@ def test_a_missed_label_is_infinitely_far_and_not_lost_in_the_mean(wardround: Wa
     missed, absent = json.loads(out.read_text())["rows"]
     assert (missed["dice"], missed["hausdorff_95_mm"], missed["surface_dice"]) == (0.0, "infinite", 0.0)
     assert (absent["label"], absent["dice"], absent["hausdorff_mm"]) == (7, None, None)
+
+
+def test_outlines_can_be_made_of_elements_that_count_by_area(wardround: Wardround, tmp_path: Path) -> None:
+    """A cube of 2 x 4 x 6 mm against itself one voxel further on: 10 of its 26 elements are 1 mm away."""
+    truth, moved = (write_labels(tmp_path / f"{first}.nii", cube(first)) for first in (1, 2))
+    found = {}
+    for surface in ("voxels", "elements"):
+        out = tmp_path / f"{surface}.json"
+        code, said = wardround(
+            "metrics", str(moved), str(truth), "--surface", surface, "--json", str(out), "--tolerance", "0.5"
+        )
+        assert code == 0 and surface in said, said
+        found[surface] = json.loads(out.read_text())
+    assert found["voxels"]["rows"][0]["surface_dice"] == 0.5
+    table = sizes((1.0, 2.0, 3.0))
+    total = 8 * table[1] + 4 * (table[3] + table[5] + table[17]) + 2 * (6 + 3 + 2)
+    away = 4 * table[1] + 2 * table[3] + 2 * table[5] + 2 * 6
+    assert found["elements"]["rows"][0]["surface_dice"] == pytest.approx(1 - away / total)
+    assert found["elements"]["settings"]["outline"] == "elements"
+    code, said = wardround("metrics", str(moved), str(truth), "--surface", "element")
+    assert code == 1 and "did you mean 'elements'" in " ".join(said.split())
 
 
 def test_what_cannot_be_compared_is_named(wardround: Wardround, tmp_path: Path) -> None:

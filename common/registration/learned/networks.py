@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
-from common.registration.learned.spatial_transformer import enlarged, integrate
+from common.registration.learned.spatial_transformer import compose, enlarged, integrate, warp
 
 SLOPE = 0.2
 FIRST_DEVIATION = 1e-5
@@ -82,6 +82,24 @@ class AffineNetwork(nn.Module):
         half = torch.tensor([size / 2 for size in sizes]).to(pair)
         displacement = torch.einsum("nde,e...->nd...", change, cube)
         return displacement * half.reshape(1, -1, *(1 for _ in sizes))
+
+
+class AffineThenDeformable(nn.Module):
+    """(N, 2, *S) -> (N, D, *S) displacement in voxels: an affine network, then another on what it has aligned.
+
+    The stages of de Vos et al. 2019 (section 3.3), trained together on the composed displacement.
+    """
+
+    def __init__(self, affine: nn.Module, deformable: nn.Module) -> None:
+        super().__init__()
+        self.affine, self.deformable = affine, deformable
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """Displacement in voxels of both stages together."""
+        moving, fixed = pair[:, :1], pair[:, 1:]
+        linear = self.affine(pair)
+        aligned = torch.cat([warp(moving, linear), fixed], dim=1)
+        return compose(self.deformable(aligned), linear)
 
 
 def _pipeline(dimensions: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
+from common.registration.learned.spatial_transformer import warp
+
 SMALLEST_VARIANCE = 1e-3
 """Of images scaled to deviation 1: below it a window holds nothing but noise, and its correlation counts as 0."""
 
@@ -20,14 +22,35 @@ def local_correlation_loss(warped: Tensor, fixed: Tensor, window: int) -> Tensor
 
     warped, fixed: (N, 1, *S). In 0..1. Balakrishnan et al. 2019, equation 6; windows are cut at the border.
     """
-    pool = avg_pool2d if fixed.ndim == 4 else avg_pool3d
-
-    def mean(values: Tensor) -> Tensor:
-        answer: Tensor = pool(values, window, stride=1, padding=window // 2, count_include_pad=False)
-        return answer
-
-    means = mean(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1))
+    means = _window_means(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window)
     a, b, product, a_square, b_square = means.unbind(1)
     covariance = product - a * b
     variances = (a_square - a.square()).clamp_min(0) * (b_square - b.square()).clamp_min(0)
     return 1 - (covariance.square() / (variances + SMALLEST_VARIANCE**2)).flatten(1).mean(1)
+
+
+def _window_means(values: Tensor, window: int) -> Tensor:
+    """Means over windows cut at the border, axis by axis: 3 * window sums a voxel instead of window^3."""
+    pool = avg_pool2d if values.ndim == 4 else avg_pool3d
+    axes = values.ndim - 2
+    for axis in range(axes):
+        sides = tuple(window if other == axis else 1 for other in range(axes))
+        padding = tuple(side // 2 for side in sides)
+        values = pool(values, sides, stride=1, padding=padding, count_include_pad=False)
+    return values
+
+
+def label_loss(labels: Tensor, displacement: Tensor) -> Tensor:
+    """(N,) 1 - soft Dice of moved and fixed labels, mean over labels that the pair has; 0 where it has none.
+
+    labels: (N, 2, *S) whole numbers, moving and fixed, 0 background. displacement: (N, D, *S) in voxels.
+    """
+    classes = range(1, int(labels.max()) + 1)
+    if not classes:
+        return displacement.new_zeros(len(labels))
+    shares = [torch.stack([labels[:, side] == index for index in classes], dim=1).float() for side in (0, 1)]
+    moved, fixed = warp(shares[0], displacement).flatten(2), shares[1].flatten(2)
+    sizes = moved.sum(2) + fixed.sum(2)
+    present = (sizes > 0).float()
+    dice = 2 * (moved * fixed).sum(2) / sizes.clamp_min(1e-6)
+    return ((1 - dice) * present).sum(1) / present.sum(1).clamp_min(1)

@@ -25,12 +25,18 @@ def pictures(run: Run) -> Markup:
         )
     name = score_name(run.about.headline)
     lede = (
-        "Test patients of the simulated hospitals: the image, the true labels, and what the model predicts. "
+        f"Test patients of the simulated hospitals: {_described(chosen[0])}. "
         "Pictures of a real hospital would never leave it."
     )
     return section(
         "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")
     )
+
+
+def _described(picture: Picture) -> str:
+    if any(name == "moved" for name, _ in picture.panels):
+        return "the middle slices of a pair of images, before and after the model has laid one on the other"
+    return "the image, the true labels, and what the model predicts"
 
 
 def _legend(roster: Roster) -> Markup | None:
@@ -52,10 +58,9 @@ def _chosen(every: tuple[Picture, ...]) -> list[Picture]:
 
 
 def _card(picture: Picture, name: str) -> Markup:
-    parts = (("image", picture.image), ("truth", picture.truth), ("prediction", picture.prediction))
     shown = [
         tag("figure", tag("img", src=uri, alt=f"{word}, {picture.site}"), tag("figcaption", word))
-        for word, uri in parts
+        for word, uri in picture.panels
     ]
     words = f"{name} {score(picture.score)}" if picture.score is not None else ""
     head = tag("div", tag("b", picture.site), tag("span", words), class_="card-head")

@@ -1,0 +1,42 @@
+"""Masks: words of an AES-128-CTR keystream, added to or subtracted from words in place.
+
+A stream's 32 bytes are a key and a first counter, both by HKDF from a secret of full entropy that is used for
+nothing else; a counter of 128 bits does not come round. Streams are expanded a block at a time that stays in the
+cache, all of them over one block before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from common.aggregation._ring import Words
+
+STREAM_BYTES = 32
+BLOCK_WORDS = 1 << 16
+_ZEROS = bytes(4 * BLOCK_WORDS)
+_CIPHER_BLOCK_WORDS = 4
+
+
+def apply(words: Words, added: Sequence[bytes], subtracted: Sequence[bytes] = ()) -> None:
+    """Add and subtract streams, modulo 2**32, in place. words: (n,) uint32. A stream: 32 bytes."""
+    plus, minus = [_cipher(stream) for stream in added], [_cipher(stream) for stream in subtracted]
+    block = np.empty(BLOCK_WORDS + _CIPHER_BLOCK_WORDS, "<u4")
+    octets = block.view(np.uint8).data
+    for start in range(0, words.size, BLOCK_WORDS):
+        part = words[start : start + BLOCK_WORDS]
+        mask, zeros = block[: part.size], memoryview(_ZEROS)[: 4 * part.size]
+        for cipher in plus:
+            cipher.update_into(zeros, octets)
+            np.add(part, mask, out=part)
+        for cipher in minus:
+            cipher.update_into(zeros, octets)
+            np.subtract(part, mask, out=part)
+
+
+def _cipher(stream: bytes) -> CipherContext:
+    return Cipher(AES(stream[:16]), CTR(stream[16:STREAM_BYTES])).encryptor()

@@ -1,0 +1,88 @@
+"""The area under the ROC curve as a statistic that merges: two histograms in bins that everybody shares.
+
+The area (AUC) is the chance that a positive case scores above a negative one (Hanley and McNeil 1982). It is no mean
+over cases: hospitals' areas cannot be averaged into that of all, but counts of cases by bins of score can be added.
+Pairs in different bins are ranked for sure, those in one bin count one half: the true area lies within `error`, half
+the share of such pairs. Histograms say more of single cases than a mean does, the more so the fewer cases there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.mean import UNITS_PER_ONE, Mean, Statistics
+
+BINS = 64
+FARTHEST = 8.0
+"""Bins are of equal width in log-odds from -8 to 8; the first and last hold all that lie beyond."""
+
+_NAME = re.compile(r"roc_(positives|negatives)_(\d\d)")
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ScoreHistogram:
+    """(BINS,) int64 each: cases by the bin of their score, those that are truly positive and those that are not."""
+
+    positives: Numbers
+    negatives: Numbers
+
+    @classmethod
+    def of(cls, log_odds: NDArray[np.floating], truth: NDArray[np.bool_]) -> ScoreHistogram:
+        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is."""
+        place = np.floor((np.asarray(log_odds, np.float64) + FARTHEST) * BINS / (2 * FARTHEST))
+        bins = np.clip(place, 0, BINS - 1).astype(np.int64)
+        return cls(np.bincount(bins[truth], minlength=BINS), np.bincount(bins[~truth], minlength=BINS))
+
+    @classmethod
+    def from_statistics(cls, statistics: Statistics) -> ScoreHistogram:
+        """From what `statistics` made, merged or not. Names of other statistics are left alone."""
+        counts = {"positives": np.zeros(BINS, np.int64), "negatives": np.zeros(BINS, np.int64)}
+        for name, mean in statistics.items():
+            found = _NAME.fullmatch(name)
+            if found and int(found[2]) < BINS:
+                counts[found[1]][int(found[2])] = mean.total_units // UNITS_PER_ONE
+        return cls(**counts)
+
+    def __add__(self, other: ScoreHistogram) -> ScoreHistogram:
+        return ScoreHistogram(self.positives + other.positives, self.negatives + other.negatives)
+
+    def statistics(self) -> dict[str, Mean]:
+        """roc_positives_00, ..., roc_negatives_63: of the positive (negative) cases, the share in each bin."""
+        return {
+            f"roc_{kind}_{place:02}": Mean(count * UNITS_PER_ONE, sum(counts) * UNITS_PER_ONE)
+            for kind, counts in (("positives", self.positives.tolist()), ("negatives", self.negatives.tolist()))
+            for place, count in enumerate(counts)
+        }
+
+    @property
+    def auc(self) -> float:
+        """The area; NaN where there is no positive or no negative case."""
+        below = np.cumsum(self.negatives) - self.negatives
+        return self._share(float((self.positives * (below + self.negatives / 2)).sum()))
+
+    @property
+    def error(self) -> float:
+        """The true area of the unbinned scores is not farther from `auc` than this."""
+        return self._share(float((self.positives * self.negatives).sum()) / 2)
+
+    def _share(self, pairs: float) -> float:
+        every = int(self.positives.sum()) * int(self.negatives.sum())
+        return pairs / every if every else float("nan")
+
+
+def with_areas(statistics: Statistics) -> Mapping[str, float | None]:
+    """Means as numbers, None where nothing was counted, with auc and auc_error in the place of histograms."""
+    plain = {name: mean for name, mean in statistics.items() if not _NAME.fullmatch(name)}
+    found: dict[str, float | None] = {name: mean.value if mean.weight_units else None for name, mean in plain.items()}
+    if len(plain) < len(statistics):
+        histogram = ScoreHistogram.from_statistics(statistics)
+        values = {"auc": histogram.auc, "auc_error": histogram.error}
+        found |= {name: None if np.isnan(value) else value for name, value in values.items()}
+    return found
