@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from common.cases import Batch
+from common.parameters import new_network, read_gradient, write
+from common.study import Study, parse
+from experiments.attack import Attack, Finding
+from experiments.attacks._captured import captured_updates
+from experiments.attacks._inversion import problem_of
+from experiments.attacks.analytic import Analytic
+from experiments.attacks.dlg import DeepLeakage
+from experiments.attacks.inverting_gradients import InvertingGradients
+from experiments.attacks.matching import Matching
+from experiments.attacks.multi_step import MultiStep
+from experiments.audit.reconstruction import ReconstructionScore, score
+from experiments.audit.truth import Truth, all_training_cases, truth_of
+from experiments.observation import Observation, observe
+from experiments.running import run_study
+
+SECONDS = 60.0
+SIDE = 12
+STUDY = """
+title = "Inverted"
+rounds = 1
+seed = 11
+engine = "inline"
+source = { name = "medmnist" }
+partition = { name = "quantity", hospitals = 4 }
+task = { name = "classification", network = { name = "mlp", hidden = [64] } }
+strategy = "fedsgd"
+training = { batch_size = 1, learning_rate = 0.1 }
+split = { validation = 0.2, test = 0.2 }
+federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+"""
+
+Run = Callable[..., tuple[Study, Observation]]
+
+
+def blobs(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(SIDE, SIDE): three bright spots, so that no two images are alike and all are smooth."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    image = np.zeros((SIDE, SIDE))
+    for _ in range(3):
+        row, column = rng.uniform(1, SIDE - 2, 2)
+        square = (rows - row) ** 2 + (columns - column) ** 2
+        image += rng.uniform(60, 200) * np.exp(-square / (2 * rng.uniform(1, 2.5) ** 2))
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def spotted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 images of 12 x 12 with labels drawn from four classes."""
+    rng = np.random.default_rng(1)
+    images = np.stack([blobs(rng) for _ in range(48)])
+    labels = rng.integers(0, 4, (48, 1), dtype=np.uint8)
+    parts = {"train": slice(0, 32), "val": slice(32, 40), "test": slice(40, 48)}
+    arrays = {f"{part}_images": images[cut] for part, cut in parts.items()}
+    arrays |= {f"{part}_labels": labels[cut] for part, cut in parts.items()}
+    folder = tmp_path_factory.mktemp("spotted")
+    np.savez(folder / "spotted.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def run(spotted: Path, tmp_path: Path) -> Run:
+    """Run the study with overrides as on the command line: it, and what the server saw."""
+
+    def go(*overrides: str) -> tuple[Study, Observation]:
+        study = parse(STUDY, [f'source.folder="{spotted}"', *overrides])
+        run_study(study, "inverted", tmp_path / "run")
+        return study, observe(tmp_path / "run")
+
+    return go
+
+
+def invert(attack: Attack, observed: Observation, seconds: float = SECONDS) -> Finding:
+    return attack.run(observed, np.random.default_rng(0), seconds)
+
+
+def scores(study: Study, finding: Finding) -> list[ReconstructionScore]:
+    everybody = all_training_cases(study)
+    return [score(one, truth_of(study, one.round, one.sites), everybody) for one in finding.reconstructions]
+
+
+def exactly(found: NDArray[np.float32], truth: Truth) -> list[int]:
+    """Indices of the true cases that came back exactly."""
+    near = np.abs(found[:, None] - truth.inputs[None]).reshape(len(found), len(truth), -1).max(2) < 1e-3
+    return np.flatnonzero(near.any(0)).tolist()
+
+
+def alone_in_units(study: Study, observed: Observation, truth: Truth) -> NDArray[np.int64]:
+    """(N,) how many ReLU units of the first layer answered to this case and to no other, counted one by one."""
+    network = new_network(study.build_task(), observed.shape, study.seed)
+    write(network, observed.models[1])
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.Linear))
+    with torch.no_grad():
+        answered = (first(torch.from_numpy(truth.inputs).flatten(1)) > 0).numpy()
+    return np.array([int(answered[case, answered.sum(0) == 1].sum()) for case in range(len(truth))])
+
+
+def test_the_analytic_attack_returns_the_exact_image_and_label_of_every_hospital(run: Run) -> None:
+    study, observed = run()
+    finding = invert(Analytic(updates=4), observed)
+    assert len(finding.reconstructions) == 4
+    for found in finding.reconstructions:
+        truth = truth_of(study, found.round, found.sites)
+        np.testing.assert_allclose(found.inputs, truth.inputs, atol=1e-4)
+        np.testing.assert_array_equal(found.labels, truth.targets)
+    for one in scores(study, finding):
+        assert one.figures["psnr_db"] > 80
+        assert one.figures["recognised_share"] == 1
+
+
+def test_of_four_cases_those_come_back_exactly_that_had_two_units_to_themselves(run: Run) -> None:
+    study, observed = run("training.batch_size=4")
+    finding = invert(Analytic(updates=4), observed)
+    counted = 0
+    for found in finding.reconstructions:
+        truth = truth_of(study, found.round, found.sites)
+        alone = alone_in_units(study, observed, truth)
+        assert set(np.flatnonzero(alone >= 2)) <= set(exactly(found.inputs, truth))
+        assert set(exactly(found.inputs, truth)) <= set(np.flatnonzero(alone >= 1))
+        counted += int((alone >= 2).sum())
+    assert counted > 0
+
+
+def test_the_label_of_a_single_case_is_read_exactly(run: Run) -> None:
+    study, observed = run("rounds=3")
+    draws = torch.Generator().manual_seed(0)
+    for captured in captured_updates(observed):
+        labels = problem_of(observed, captured, 16, draws).labels
+        np.testing.assert_array_equal(labels, truth_of(study, captured.round, captured.sites).targets)
+
+
+def test_inverting_gradients_of_a_small_cnn_brings_back_this_patient_and_nobody_else(run: Run) -> None:
+    study, observed = run('task.network={name="mcmahan_cnn"}')
+    (one,) = scores(study, invert(InvertingGradients(iterations=200), observed))
+    assert one.figures["ssim_fitted"] > 0.7
+    assert (one.cases[0].rank, one.cases[0].candidates) == (1, 31)
+
+
+def test_matching_of_a_small_cnn_brings_back_this_patient_and_nobody_else(run: Run) -> None:
+    study, observed = run('task.network={name="mcmahan_cnn"}')
+    (one,) = scores(study, invert(Matching(iterations=200), observed))
+    assert one.figures["ssim_fitted"] > 0.7
+    assert (one.cases[0].rank, one.cases[0].candidates) == (1, 31)
+
+
+def test_of_masked_sums_there_is_no_single_update_and_the_sum_shows_no_patient(run: Run) -> None:
+    study, observed = run("aggregation=secagg", 'training={batch_size="full"}')
+    refused = invert(MultiStep(), observed)
+    assert (refused.possible, refused.reconstructions) == (False, ())
+    assert refused.reason.startswith("sees only sums of 4 hospitals")
+    for attack in (Analytic(), InvertingGradients(iterations=30), Matching(iterations=30)):
+        finding = invert(attack, observed)
+        assert finding.possible
+        assert finding.reason == "tried on the sum of 4 hospitals, no single update being seen"
+        (one,) = scores(study, finding)
+        assert one.figures["psnr_db"] < 30
+
+
+def test_simulating_one_step_brings_back_what_the_analytic_attack_does(run: Run) -> None:
+    study, observed = run("partition.hospitals=20", "strategy=fedavg", 'training.batch_size="full"')
+    exact = invert(Analytic(), observed)
+    finding = invert(MultiStep(iterations=300), observed)
+    assert exact.reconstructions[0].sites == finding.reconstructions[0].sites
+    truth = truth_of(study, 1, finding.reconstructions[0].sites)
+    np.testing.assert_allclose(exact.reconstructions[0].inputs, truth.inputs, atol=1e-3)
+    (one,) = scores(study, finding)
+    assert one.figures["correlation"] > 0.9
+    assert one.cases[0].rank == 1
+
+
+@pytest.mark.parametrize("rounds", [2])
+@pytest.mark.parametrize("batch", ["4", '"full"'])
+def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, batch: str, rounds: int) -> None:
+    study, observed = run(f"rounds={rounds}", f"training.batch_size={batch}")
+    task = study.build_task()
+    for single in observed.singles:
+        truth = truth_of(study, single.round, (single.site,))
+        network = new_network(task, observed.shape, study.seed)
+        write(network, single.order.parameters)
+        batch_again = Batch(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
+        task.loss(network, batch_again).sum().backward()
+        np.testing.assert_allclose(single.update.vectors[0], read_gradient(network), rtol=1e-4, atol=1e-5)
+        assert single.update.weight == len(truth)
+
+
+def test_an_attack_of_endless_iterations_ends_when_its_seconds_have_passed(run: Run) -> None:
+    _, observed = run()
+    endless: Mapping[str, Attack] = {
+        "dlg": DeepLeakage(iterations=10**9),
+        "inverting_gradients": InvertingGradients(iterations=10**9),
+        "matching": Matching(iterations=10**9, restarts=10**6),
+    }
+    for name, attack in endless.items():
+        finding = invert(attack, observed, seconds=0.5)
+        assert finding.attack == name
+        assert finding.seconds < 10
