@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from common.errors import StudyError
+from common.update import Vector
+from experiments.audit.canaries import audit_gradients
 from experiments.audit.epsilon import (
+    Measured,
     ceiling,
     epsilon_lower_bound,
     gaussian_epsilon,
@@ -111,3 +117,76 @@ def test_gaussian_epsilon_is_that_of_another_accountant() -> None:
     event = accounting.GaussianDpEvent(1.0)
     accountant = accounting.pld.PLDAccountant().compose(event)
     assert gaussian_epsilon(1.0, 1e-5) == pytest.approx(accountant.get_epsilon(1e-5), rel=1e-3)
+
+
+@dataclass
+class Hospital:
+    """DP-SGD on a linear model as the textbook has it, and three ways to get it wrong."""
+
+    noise_multiplier: float
+    rng: np.random.Generator
+    sampling_rate: float = 1.0
+    clip_norm: float = 0.5
+    length: int = 10_000
+    noise_really: float = 1.0
+    clip_really: float = 1.0
+    parameters: Vector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = np.zeros(self.length, np.float32)
+        self.inputs = self.rng.normal(size=(20, self.length)).astype(np.float32)
+        self.targets = self.rng.normal(size=20).astype(np.float32)
+
+    def step(self, gradients: Iterator[NDArray[np.float32]]) -> tuple[Vector, Vector]:
+        drawn = self.rng.random(20) < self.sampling_rate
+        errors = self.inputs @ self.parameters - self.targets
+        own = self.clipped_sum((errors[:, None] * self.inputs)[drawn])
+        total = own + sum(self.clipped_sum(part) for part in gradients)
+        noise = self.rng.normal(size=self.length) * self.clip_norm * self.noise_multiplier * self.noise_really
+        released = (total + noise).astype(np.float32)
+        self.parameters -= np.float32(1e-3) * released
+        return released, own
+
+    def clipped_sum(self, gradients: NDArray[np.float32]) -> Vector:
+        norms = np.linalg.norm(gradients, axis=1)
+        most = self.clip_norm * self.clip_really
+        return np.asarray(np.minimum(1, most / norms)[:, None] * gradients).sum(0).astype(np.float32)
+
+
+STEPS, CLAIMED_MU, DELTA = 2, 0.5, 1e-5
+CLAIMED = gaussian_epsilon(CLAIMED_MU, DELTA)
+"""Steps over everybody are together one Gaussian mechanism, whose epsilon is known exactly."""
+
+
+def audited(seed: int, **bugs: float) -> Measured:
+    hospital = Hospital(np.sqrt(STEPS) / CLAIMED_MU, np.random.default_rng(seed), **bugs)
+    return audit_gradients(hospital, STEPS, 10_000, DELTA, 0.95, np.random.default_rng(seed + 100))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_correct_client_never_exceeds_its_claim(seed: int) -> None:
+    found = audited(seed)
+    assert 0.2 * CLAIMED < found.lower_bound < CLAIMED
+    assert found.estimate == pytest.approx(CLAIMED, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_client_that_forgets_the_noise_is_caught(seed: int) -> None:
+    assert audited(seed, noise_really=0.0).lower_bound > 3 * CLAIMED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_client_that_adds_half_the_noise_is_caught(seed: int) -> None:
+    assert audited(seed, noise_really=0.5).lower_bound > CLAIMED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_client_that_clips_to_twice_the_norm_is_caught(seed: int) -> None:
+    assert audited(seed, clip_really=2.0).lower_bound > CLAIMED
+
+
+def test_fewer_than_ten_canaries_are_refused() -> None:
+    with pytest.raises(StudyError, match="10 canaries"):
+        audit_gradients(
+            Hospital(1.0, np.random.default_rng(0), length=9), 1, 100, 1e-5, 0.95, np.random.default_rng()
+        )
