@@ -21,12 +21,14 @@ LOCAL_STEPS, LOCAL_LEARNING_RATE = 4, 0.01
 
 @dataclass(frozen=True)
 class Problem:
-    """One captured update. image: (1, 3, 32, 32) float32, standardised. steps: 0 for one gradient, else local steps.
+    """One captured update. number: of the image. image: (1, 3, 32, 32) float32, standardised.
 
+    steps: 0 for one gradient, else local steps.
     captured: the gradient, or the change that the steps made, one tensor a parameter in the network's own order.
     """
 
     network: str
+    number: int
     image: Tensor
     label: int
     steps: int
@@ -79,9 +81,9 @@ def problems(steps: int) -> list[Problem]:
     standardised = torch.from_numpy((images() - MEAN) / STANDARD_DEVIATION)
     labels = generator(5, "inversion benchmark", "labels").integers(0, CLASSES, len(standardised))
     return [
-        Problem(name, image[None], int(label), steps, _captured(network, image[None], int(label), steps))
+        Problem(name, number, image[None], int(label), steps, _captured(network, image[None], int(label), steps))
         for name, network in networks().items()
-        for image, label in zip(standardised, labels, strict=True)
+        for number, (image, label) in enumerate(zip(standardised, labels, strict=True))
     ]
 
 
