@@ -34,8 +34,8 @@ def configuration(breaching: Any, attack: str, iterations: int, steps: int) -> A
     Its prior of the last layer's features does not run where local steps are simulated, and is left out there.
     """
     settings = breaching.get_attack_config(attack)
-    if steps and "features" in settings.regularization:
-        del settings.regularization["features"]
+    if steps:
+        settings.regularization = {name: part for name, part in settings.regularization.items() if name != "features"}
     settings.optim.max_iterations = iterations
     settings.optim.callback = 10**9
     return settings
