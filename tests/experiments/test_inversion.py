@@ -15,6 +15,7 @@ from experiments.attack import Attack, Finding
 from experiments.attacks._captured import captured_updates
 from experiments.attacks._inversion import problem_of
 from experiments.attacks.analytic import Analytic
+from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
@@ -153,6 +154,13 @@ def test_matching_of_a_small_cnn_brings_back_this_patient_and_nobody_else(run: R
     assert (one.cases[0].rank, one.cases[0].candidates) == (1, 31)
 
 
+def test_a_deep_image_prior_brings_back_this_patient_and_nobody_else(run: Run) -> None:
+    study, observed = run('task.network={name="mcmahan_cnn"}')
+    (one,) = scores(study, invert(DeepImagePrior(iterations=200), observed))
+    assert one.figures["ssim_fitted"] > 0.7
+    assert (one.cases[0].rank, one.cases[0].candidates) == (1, 31)
+
+
 def test_of_masked_sums_there_is_no_single_update_and_the_sum_shows_no_patient(run: Run) -> None:
     study, observed = run("aggregation=secagg", 'training={batch_size="full"}')
     refused = invert(MultiStep(), observed)
@@ -196,6 +204,7 @@ def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, b
 def test_an_attack_of_endless_iterations_ends_when_its_seconds_have_passed(run: Run) -> None:
     _, observed = run()
     endless: Mapping[str, Attack] = {
+        "deep_image_prior": DeepImagePrior(iterations=10**9),
         "dlg": DeepLeakage(iterations=10**9),
         "inverting_gradients": InvertingGradients(iterations=10**9),
         "matching": Matching(iterations=10**9, restarts=10**6),
