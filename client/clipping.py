@@ -1,0 +1,89 @@
+"""Clipping of one unit's gradient, and what the ways of computing clipped sums share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.cases import Batch
+from common.parameters import trainable
+from common.task import Task
+from common.update import Vector
+from common.work import Training
+
+SHRINKING = 1 - 2.0**-18
+"""A norm of a million float32 is off by a few 2**-24: so much smaller, no contribution exceeds the clip norm."""
+
+
+class ClippedSum(Protocol):
+    """A way of computing the sum over a batch's N cases of g_i * min(1, clip_norm / ||g_i||), at once.
+
+    Returns (P,) float32 in the order of `common.parameters.trainable`. Batch: of one case or more. The network is in
+    training mode; its parameters stay as they are, and their `grad` is left None.
+    """
+
+    def __call__(self, loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
+        """The clipped sum. Raises NotImplementedError where this way cannot do this network."""
+        ...
+
+
+class CaseLoss(nn.Module):
+    """A task's losses of a batch, one a case, with the network as a part, so that parameters can be exchanged."""
+
+    def __init__(self, task: Task, network: nn.Module, precision: str = Training.precision) -> None:
+        super().__init__()
+        self.task = task
+        self.network = network
+        self.precision = precision
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(N,) float32."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self.task.loss(self.network, batch).float()
+
+    def parameters_in_order(self) -> list[nn.Parameter]:
+        """The trainable parameters, in the order of vectors."""
+        return [parameter for _, parameter in trainable(self.network)]
+
+
+def clipping_factors(norms: Tensor, clip_norm: float) -> Tensor:
+    """(N,) min(1, clip_norm / norm), a hair less; 0 where a norm is not finite, for that gradient to be left out."""
+    factors = (clip_norm * SHRINKING / norms).clamp(max=1.0)
+    return torch.where(torch.isfinite(norms), factors, torch.zeros_like(factors))
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """parts: of each parameter, (N, ...) float32, one gradient a case."""
+
+    parts: list[Tensor]
+
+    def clipped_sum(self, clip_norm: float) -> Vector:
+        """(P,) float32."""
+        flat = [part.flatten(1) for part in self.parts]
+        norms = torch.stack([part.norm(dim=1) for part in flat]).norm(dim=0)
+        factors = clipping_factors(norms, clip_norm)
+        if bool((factors == 0).any()):
+            flat = [torch.where(factors[:, None] == 0, 0.0, part) for part in flat]
+        return as_vector([factors @ part for part in flat])
+
+
+def as_vector(parts: list[Tensor]) -> Vector:
+    """(P,) float32: all parts, flattened."""
+    return np.asarray(torch.cat([part.detach().reshape(-1) for part in parts]).numpy(), dtype=np.float32)
+
+
+def case_of(batch: Batch, index: int) -> Batch:
+    """The batch of one case."""
+    one = slice(index, index + 1)
+    return replace(
+        batch,
+        inputs=batch.inputs[one],
+        targets=batch.targets[one],
+        patients=batch.patients[one],
+        displacement=None if batch.displacement is None else batch.displacement[one],
+    )
