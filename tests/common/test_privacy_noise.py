@@ -106,6 +106,17 @@ def test_the_long_chance_is_the_ratio_of_two_chances(sigma, start, rest):
     assert math.isclose(sampler.exact_chance(sigma, start, rest) / 2**128, ratio, rel_tol=1e-12)
 
 
+@given(sigma=st.floats(64, 1e12), block=st.integers(1, 400), share=st.floats(0.01, 0.99), below=st.booleans())
+def test_where_sixteen_bits_leave_it_open_the_last_of_all_bits_decides(sigma, block, share, below):
+    blocks = sampler._blocks(sigma)
+    rest = max(1, int(share * 2**blocks.bits))
+    number = sampler.exact_chance(sigma, block << blocks.bits, rest) - below
+    octets = iter([(number >> 112).to_bytes(2, "little"), (number % (1 << 112)).to_bytes(14, "little")])
+    accepted = sampler._accepted(blocks, np.array([block]), np.array([rest]), lambda _: next(octets))
+    assert accepted.tolist() == [below]
+    assert not list(octets)
+
+
 @given(
     standard_deviation=st.floats(1e-12, 1e12),
     shares=st.lists(st.floats(-LARGEST_VALUE, LARGEST_VALUE), min_size=1, max_size=8),
