@@ -79,8 +79,8 @@ class FixedPoint:
 
     def decode(self, totals: Totals, count: int, agreement: Agreement) -> Update:
         """The sum of `count` hospitals' updates from the sums of their words, (length,) uint64."""
-        steps = totals[: agreement.values].astype(np.float64) - float(count) * self.margin
-        values = (steps * self.step - count * self.largest_value) * agreement.scale
+        steps = totals[: agreement.values].astype(np.float64) - float(count) * (self.margin + self._middle(agreement))
+        values = steps * self.unit(agreement)
         vectors = tuple(np.split(values, agreement.vectors)) if agreement.vectors else ()
         statistics = self._statistics(totals[agreement.values :], agreement)
         weight = statistics.pop("weight").weight
@@ -88,29 +88,43 @@ class FixedPoint:
 
     def largest_error(self, count: int, agreement: Agreement) -> float:
         """Bound of the sum's error in any coordinate, where nothing was clipped."""
-        return count * self.step * agreement.scale
+        return 0.0 if agreement.step is not None else count * self.step * agreement.scale
+
+    def unit(self, agreement: Agreement) -> float:
+        """One whole number in units of what is added up."""
+        return self.step * agreement.scale if agreement.step is None else agreement.step
+
+    def _middle(self, agreement: Agreement) -> float:
+        """The whole number, or the half between two, that stands for 0; whole where values are whole steps."""
+        return self.levels / 2 if agreement.step is None else float(self.levels // 2)
 
     def _values(self, update: Update, agreement: Agreement, words: Words, rng: np.random.Generator) -> float:
         """Write the values into `words`; the share of them that was clipped."""
         if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
             raise WireError("the server expects an update of another model.")
-        beyond, steps_per_unit = 0, 1.0 / (agreement.scale * self.step)
+        beyond, steps_per_unit, middle = 0, 1.0 / self.unit(agreement), self._middle(agreement)
         for index, vector in enumerate(update.vectors):
             place = words[index * agreement.length : (index + 1) * agreement.length]
             for start in range(0, agreement.length, BLOCK_VALUES):
                 block = slice(start, start + BLOCK_VALUES)
-                beyond += self._round(vector[block], steps_per_unit, place[block], rng)
+                beyond += self._round(vector[block], steps_per_unit, middle, place[block], rng)
         return beyond / max(agreement.values, 1)
 
     def _round(
-        self, values: NDArray[np.floating], steps_per_unit: float, words: Words, rng: np.random.Generator
+        self,
+        values: NDArray[np.floating],
+        steps_per_unit: float,
+        middle: float,
+        words: Words,
+        rng: np.random.Generator,
     ) -> int:
         """A block that stays in the cache: steps from the middle, a draw of [0, 1), the whole number below.
 
-        Draws have 16 bits, so the rounding's bias is at most 2**-17 of a step. Returns how many were clipped.
+        Draws have 16 bits, so the rounding's bias is at most 2**-17 of a step; whole steps stay as they are.
+        Returns how many were clipped.
         """
         steps = np.multiply(values, steps_per_unit, dtype=np.float64)
-        middle, beyond = self.levels / 2, 0
+        beyond = 0
         low, high = float(steps.min()), float(steps.max())
         if not (isfinite(low) and isfinite(high)):
             raise WireError("an update that is not finite cannot be added up.")
