@@ -1,0 +1,242 @@
+"""Layers as functions whose backward pass keeps the gradients of weight and bias of every case.
+
+Convolutions of images and volumes, also transposed ones; linear layers of one vector a case; group normalisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional
+
+_backward_of_convolution = torch.ops.aten.convolution_backward
+_backward_of_group_norm = torch.ops.aten.native_group_norm_backward
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Gradients of `cases` cases so far, (cases, ...) float32 by the identity of the parameter."""
+
+    cases: int
+    gradients: dict[int, Tensor]
+
+    def add(self, parameter: Tensor | None, gradients: Callable[[], Tensor]) -> None:
+        """Keep them, where the parameter is learned; one that is used twice has the sum."""
+        if parameter is None or not parameter.requires_grad:
+            return
+        before = self.gradients.get(id(parameter))
+        self.gradients[id(parameter)] = gradients() if before is None else before + gradients()
+
+    def of(self, parameter: Tensor) -> Tensor:
+        """(cases, ...); zeros where the parameter took no part."""
+        found = self.gradients.get(id(parameter))
+        return parameter.new_zeros((self.cases, *parameter.shape)) if found is None else found
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """stride, padding, ...: of every axis, as aten.convolution takes them."""
+
+    stride: Sequence[int]
+    padding: Sequence[int]
+    dilation: Sequence[int]
+    transposed: bool
+    output_padding: Sequence[int]
+    groups: int
+
+    def backward(self, grad: Tensor, inputs: Tensor, weight: Tensor, wanted: Sequence[bool]) -> Any:
+        """Gradients of inputs, of weight, and of bias, as `wanted` asks for them."""
+        options = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
+        return _backward_of_convolution(grad, inputs, weight, None, *options, wanted)
+
+
+class _ConvolutionOfCases(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, kept: Kept, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        ctx.kept, ctx.options = kept, options
+        ctx.save_for_backward(inputs, weight, bias)
+        return torch.convolution(
+            inputs,
+            weight,
+            bias,
+            options.stride,
+            options.padding,
+            options.dilation,
+            options.transposed,
+            options.output_padding,
+            options.groups,
+        )
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+        inputs, weight, bias = ctx.saved_tensors
+        ctx.kept.add(bias, lambda: grad.flatten(2).sum(2))
+        ctx.kept.add(weight, lambda: _weights_of_cases(ctx.options, grad, inputs, weight))
+        if not ctx.needs_input_grad[2]:
+            return None, None, None, None, None
+        return None, None, ctx.options.backward(grad, inputs, weight, (True, False, False))[0], None, None
+
+
+def _weights_of_cases(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    only = (False, True, False)
+    return torch.cat(
+        [
+            options.backward(grad[index : index + 1], inputs[index : index + 1], weight, only)[1][None]
+            for index in range(len(grad))
+        ]
+    )
+
+
+class _LinearOfCases(Function):
+    @staticmethod
+    def forward(ctx: Any, kept: Kept, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.kept = kept
+        ctx.save_for_backward(inputs, weight, bias)
+        return functional.linear(inputs, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+        inputs, weight, bias = ctx.saved_tensors
+        ctx.kept.add(bias, lambda: grad)
+        ctx.kept.add(weight, lambda: grad[:, :, None] * inputs[:, None, :])
+        return None, grad @ weight if ctx.needs_input_grad[1] else None, None, None
+
+
+class _GroupNormOfCases(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, kept: Kept, groups: int, eps: float, inputs: Tensor, weight: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
+        ctx.kept, ctx.groups = kept, groups
+        sizes = (*inputs.shape[:2], inputs[0, 0].numel())
+        output, mean, inverse_deviation = torch.native_group_norm(inputs, weight, bias, *sizes, groups, eps)
+        ctx.save_for_backward(inputs, weight, bias, mean, inverse_deviation)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+        inputs, weight, bias, mean, inverse_deviation = ctx.saved_tensors
+        cases, channels = inputs.shape[:2]
+        sums = grad.flatten(2).sum(2)
+        each = channels // ctx.groups
+
+        def of_weight() -> Tensor:
+            """The sum of grad * (input - mean) / deviation over every channel."""
+            products = (grad * inputs).flatten(2).sum(2)
+            of_channel = (part.repeat_interleave(each, 1) for part in (mean, inverse_deviation))
+            centre, scale = of_channel
+            return (products - sums * centre) * scale
+
+        ctx.kept.add(bias, lambda: sums)
+        ctx.kept.add(weight, of_weight)
+        if not ctx.needs_input_grad[3]:
+            return None, None, None, None, None, None
+        sizes = (cases, channels, inputs[0, 0].numel(), ctx.groups)
+        only = (True, False, False)
+        laid = grad.contiguous(memory_format=_layout(inputs))
+        found = _backward_of_group_norm(laid, inputs, mean, inverse_deviation, weight, *sizes, only)[0]
+        return None, None, None, found, None, None
+
+
+def _layout(inputs: Tensor) -> torch.memory_format:
+    for layout, dimensions in ((torch.channels_last, 4), (torch.channels_last_3d, 5)):
+        if inputs.ndim == dimensions and inputs.is_contiguous(memory_format=layout):
+            return layout
+    return torch.contiguous_format
+
+
+def _linear(kept: Kept, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if input.ndim != 2:
+        raise NotImplementedError("no gradients case by case of a linear layer of more than one vector a case.")
+    answer: Tensor = _LinearOfCases.apply(kept, input, weight, bias)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _group_norm(
+    kept: Kept,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    laid = input.contiguous(memory_format=_layout(input))
+    answer: Tensor = _GroupNormOfCases.apply(kept, num_groups, eps, laid, weight, bias)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _convolution(dimensions: int) -> Callable[..., Tensor]:
+    def convolve(
+        kept: Kept,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | str = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        every = _of_every_axis(dimensions)
+        widths = every(dilation)
+        sides = _padding(padding, widths, weight.shape[2:]) if isinstance(padding, str) else every(padding)
+        options = _Convolution(every(stride), sides, widths, False, every(0), groups)
+        return _apply(kept, options, input, weight, bias)
+
+    return convolve
+
+
+def _transposed(dimensions: int) -> Callable[..., Tensor]:
+    def convolve(
+        kept: Kept,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        output_padding: int | Sequence[int] = 0,
+        groups: int = 1,
+        dilation: int | Sequence[int] = 1,
+    ) -> Tensor:
+        every = _of_every_axis(dimensions)
+        options = _Convolution(every(stride), every(padding), every(dilation), True, every(output_padding), groups)
+        return _apply(kept, options, input, weight, bias)
+
+    return convolve
+
+
+def _apply(kept: Kept, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if inputs.ndim != weight.ndim:
+        raise NotImplementedError("no gradients case by case of a convolution without an axis of cases.")
+    answer: Tensor = _ConvolutionOfCases.apply(kept, options, inputs, weight, bias)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _of_every_axis(dimensions: int) -> Callable[[int | Sequence[int]], tuple[int, ...]]:
+    return lambda value: (value,) * dimensions if isinstance(value, int) else tuple(value)
+
+
+def _padding(word: str, dilation: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
+    if word == "valid":
+        return (0,) * len(kernel)
+    if any(by * (size - 1) % 2 for by, size in zip(dilation, kernel, strict=True)):
+        raise NotImplementedError("no gradients case by case of a convolution with unequal padding.")
+    return tuple(by * (size - 1) // 2 for by, size in zip(dilation, kernel, strict=True))
+
+
+LAYERS: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    functional.linear: _linear,
+    functional.group_norm: _group_norm,
+    functional.conv1d: _convolution(1),
+    functional.conv2d: _convolution(2),
+    functional.conv3d: _convolution(3),
+    functional.conv_transpose2d: _transposed(2),
+    functional.conv_transpose3d: _transposed(3),
+}
+"""What a network may do with its parameters, and what takes its place: (kept, its own arguments)."""
