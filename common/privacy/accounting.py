@@ -7,16 +7,17 @@ figure of a central limit (GDP) is made anywhere: below sampling rate 1 it can b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil, isfinite, log
 
 from common.errors import StudyError
 from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
 from common.privacy.release import Noise, Release
 
 LEAST_DELTA = 1e-10
+TINY = 1e-300
 GRID = 10_000
 LEAST_NOISE = GRID // 20
 MOST_NOISE = 1_000_000 * GRID
@@ -101,36 +102,45 @@ def noise_for(epsilon: float, delta: float, sampling_rate: float, steps: int, no
     def merged(multiplier: int) -> tuple[Release, ...]:
         return gaussians([Release(multiplier / GRID, sampling_rate, steps, noise)])
 
-    def kept(multiplier: int) -> bool:
-        return _bound(merged(multiplier), delta).epsilon <= epsilon
+    def excess(multiplier: int) -> float:
+        return log(_bound(merged(multiplier), delta).epsilon or TINY) - log(epsilon)
 
-    def kept_by_renyi(multiplier: int) -> bool:
-        return renyi_epsilon(merged(multiplier), delta) <= epsilon
+    def excess_by_renyi(multiplier: int) -> float:
+        return log(renyi_epsilon(merged(multiplier), delta) or TINY) - log(epsilon)
 
-    enough = _least(kept_by_renyi, LEAST_NOISE, _enough(kept_by_renyi, epsilon), GRID // 100)
-    return _least(kept, LEAST_NOISE if kept(enough // 2) else enough // 2, enough, 1) / GRID
+    enough = _enough(excess_by_renyi, epsilon)
+    return _least(excess, max(LEAST_NOISE, enough * 3 // 4), enough) / GRID
 
 
-def _enough(kept: Callable[[int], bool], epsilon: float) -> int:
-    """By doubling. The Rényi bound is above the tight one, so what it allows is allowed."""
-    multiplier = GRID
-    while not kept(multiplier):
-        multiplier *= 2
-        if multiplier > MOST_NOISE:
+def _enough(excess: Callable[[int], float], epsilon: float) -> int:
+    """By doubling, then by `_least`. The Rényi bound is above the tight one, so what it allows is allowed."""
+    high = GRID
+    while excess(high) > 0:
+        high *= 2
+        if high > MOST_NOISE:
             raise StudyError(f"no noise_multiplier up to {MOST_NOISE // GRID} keeps epsilon {epsilon!r} here.")
-    return multiplier
+    return _least(excess, high // 2, high)
 
 
-def _least(kept: Callable[[int], bool], low: int, high: int, tolerance: int) -> int:
-    """Where `kept` becomes true between low and high, by bisection, from above."""
-    if low >= high or kept(low):
-        return min(low, high)
-    while high - low > tolerance:
-        middle = (low + high) // 2
-        low, high = (low, middle) if kept(middle) else (middle, high)
+def _least(excess: Callable[[int], float], low: int, high: int) -> int:
+    """From where on the falling `excess` is not above 0, at most `high`; `low` is only a guess."""
+    at_low, at_high = excess(low), excess(high)
+    while at_low <= 0 and low > LEAST_NOISE:
+        high, at_high = low, at_low
+        low = max(LEAST_NOISE, low // 2)
+        at_low = excess(low)
+    if at_low <= 0:
+        return low
+    turn = 0
+    while high - low > 1:
+        turn += 1
+        share = at_low / (at_low - at_high) if turn % 3 else 0.5  # halving now and then bounds the number of turns
+        middle = min(max(low + ceil(share * (high - low)), low + 1), high - 1)
+        value = excess(middle)
+        low, at_low, high, at_high = (low, at_low, middle, value) if value <= 0 else (middle, value, high, at_high)
     return high
 
 
 def _check_epsilon(epsilon: float) -> None:
-    if not (math.isfinite(epsilon) and epsilon > 0):
+    if not (isfinite(epsilon) and epsilon > 0):
         raise StudyError(f"epsilon must be above 0 and finite; it is {epsilon!r}. At 0 nothing could be learnt.")

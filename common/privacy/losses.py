@@ -34,7 +34,21 @@ from common.privacy.release import Release
 ROUNDING_SIGMA = 2.0
 LEAST_SUM_SIGMA = 64.0
 LEAST_SHARE_SIGMA = 4.0
-ORDERS = (*(1 + step / 10 for step in range(1, 100)), *range(11, 64), 80, 96, 128, 192, 256, 512, 1024, 4096)
+ORDERS = (
+    1.1,
+    1.25,
+    1.5,
+    1.75,
+    *(half / 2 for half in range(4, 22)),
+    *range(11, 64),
+    80,
+    96,
+    128,
+    192,
+    256,
+    512,
+    1024,
+)
 INTERVALS_A_SPREAD = 5e4
 KEPT_DISTRIBUTIONS = 64
 
