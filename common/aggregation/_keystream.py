@@ -15,6 +15,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
+from numpy.typing import NDArray
 
 from common.aggregation._ring import Words
 
@@ -22,6 +23,19 @@ STREAM_BYTES = 28
 BLOCK_WORDS = 1 << 16
 _ZEROS = bytes(4 * BLOCK_WORDS)
 _CIPHER_BLOCK_WORDS = 4
+
+
+class Draws:
+    """Evenly distributed whole numbers below 2**16 of one stream, at most `most` at a time."""
+
+    def __init__(self, stream: bytes, most: int) -> None:
+        self._cipher, self._zeros = _cipher(stream), memoryview(bytes(2 * most))
+        self._draws = np.empty(most + 2 * _CIPHER_BLOCK_WORDS, "<u2")
+
+    def next(self, count: int) -> NDArray[np.uint16]:
+        """(count,) uint16, good until the next call."""
+        self._cipher.update_into(self._zeros[: 2 * count], self._draws.view(np.uint8).data)
+        return self._draws[:count]
 
 
 def apply(words: Words, added: Sequence[bytes], subtracted: Sequence[bytes] = ()) -> None:
