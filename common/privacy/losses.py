@@ -50,7 +50,6 @@ ORDERS = (
     1024,
 )
 INTERVALS_A_SPREAD = 5e4
-KEPT_DISTRIBUTIONS = 64
 
 logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac failed" not in str(record.msg))
 
@@ -128,16 +127,18 @@ def composed(merged: Iterable[Release], width: float) -> Any:
 
     "Connect the dots" (Doroshenko, Ghazi, Kamath, Kumar, Manurangsi 2022).
     """
-    first, *others = (_loss(r.noise_multiplier, r.sampling_rate, width).self_compose(r.steps) for r in merged)
+    first, *others = (
+        _loss(release.noise_multiplier, release.sampling_rate, width).self_compose(release.steps)
+        for release in merged
+    )
     for other in others:
         first = first.compose(other)
     return first
 
 
-@lru_cache(maxsize=KEPT_DISTRIBUTIONS)
+@lru_cache(maxsize=16)
 def _loss(noise_multiplier: float, sampling_rate: float, width: float) -> Any:
+    """Of one step; kept because the points of a curve share it."""
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
-    return from_gaussian_mechanism(
-        noise_multiplier, value_discretization_interval=width, sampling_prob=sampling_rate, pessimistic_estimate=True
-    )
+    return from_gaussian_mechanism(noise_multiplier, value_discretization_interval=width, sampling_prob=sampling_rate)
