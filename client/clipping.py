@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -56,20 +57,60 @@ def clipping_factors(norms: Tensor, clip_norm: float) -> Tensor:
     return torch.where(torch.isfinite(norms), factors, torch.zeros_like(factors))
 
 
+class Gradients(Protocol):
+    """One parameter's gradients of N cases."""
+
+    def norms(self) -> Tensor:
+        """(N,) float32 L2 norms."""
+        ...
+
+    def weighted_sum(self, factors: Tensor) -> Tensor:
+        """Sum over cases of factor * gradient, as many values as the parameter; a factor of 0 leaves a case out."""
+        ...
+
+
 @dataclass(frozen=True)
-class Gradients:
-    """parts: of each parameter, (N, ...) float32, one gradient a case."""
+class Whole:
+    """values: (N, ...) float32, the gradients themselves."""
 
-    parts: list[Tensor]
+    values: Tensor
 
-    def clipped_sum(self, clip_norm: float) -> Vector:
-        """(P,) float32."""
-        flat = [part.flatten(1) for part in self.parts]
-        norms = torch.stack([part.norm(dim=1) for part in flat]).norm(dim=0)
-        factors = clipping_factors(norms, clip_norm)
-        if bool((factors == 0).any()):
-            flat = [torch.where(factors[:, None] == 0, 0.0, part) for part in flat]
-        return as_vector([factors @ part for part in flat])
+    def norms(self) -> Tensor:
+        """See Gradients."""
+        return torch.linalg.vector_norm(self.values.flatten(1), dim=1)
+
+    def weighted_sum(self, factors: Tensor) -> Tensor:
+        """See Gradients."""
+        return factors @ _without(self.values.flatten(1), factors)
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Gradients that are products of a column and a row, (N, A) and (N, B): A x B values that are never made."""
+
+    columns: Tensor
+    rows: Tensor
+
+    def norms(self) -> Tensor:
+        """See Gradients."""
+        return torch.linalg.vector_norm(self.columns, dim=1) * torch.linalg.vector_norm(self.rows, dim=1)
+
+    def weighted_sum(self, factors: Tensor) -> Tensor:
+        """See Gradients."""
+        return (_without(self.columns, factors) * factors[:, None]).T @ _without(self.rows, factors)
+
+
+def clip_and_add(gradients: Sequence[Gradients], clip_norm: float) -> Vector:
+    """(P,) float32: the clipped sum. gradients: of every parameter, in order."""
+    norms = torch.stack([one.norms() for one in gradients]).norm(dim=0)
+    factors = clipping_factors(norms, clip_norm)
+    return as_vector([one.weighted_sum(factors) for one in gradients])
+
+
+def _without(values: Tensor, factors: Tensor) -> Tensor:
+    """The values with zeros where a factor is 0: nought times infinity is not nought."""
+    left_out = factors == 0
+    return torch.where(left_out[:, None], 0.0, values) if bool(left_out.any()) else values
 
 
 def as_vector(parts: list[Tensor]) -> Vector:

@@ -14,28 +14,31 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+from client.clipping import Gradients, Outer, Whole
+
 _backward_of_convolution = torch.ops.aten.convolution_backward
+_group_norm_with_moments = torch.ops.aten.native_group_norm
 _backward_of_group_norm = torch.ops.aten.native_group_norm_backward
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Gradients of `cases` cases so far, (cases, ...) float32 by the identity of the parameter."""
+    """Gradients of `cases` cases so far, by the identity of the parameter."""
 
     cases: int
-    gradients: dict[int, Tensor]
+    gradients: dict[int, Gradients]
 
-    def add(self, parameter: Tensor | None, gradients: Callable[[], Tensor]) -> None:
-        """Keep them, where the parameter is learned; one that is used twice has the sum."""
+    def add(self, parameter: Tensor | None, gradients: Callable[[], Gradients]) -> None:
+        """Keep them, where the parameter is learned. NotImplementedError for one that is used twice."""
         if parameter is None or not parameter.requires_grad:
             return
-        before = self.gradients.get(id(parameter))
-        self.gradients[id(parameter)] = gradients() if before is None else before + gradients()
+        if id(parameter) in self.gradients:
+            raise NotImplementedError("no gradients case by case of a parameter that two layers share.")
+        self.gradients[id(parameter)] = gradients()
 
-    def of(self, parameter: Tensor) -> Tensor:
-        """(cases, ...); zeros where the parameter took no part."""
-        found = self.gradients.get(id(parameter))
-        return parameter.new_zeros((self.cases, *parameter.shape)) if found is None else found
+    def of(self, parameter: Tensor) -> Gradients:
+        """Zeros where the parameter took no part."""
+        return self.gradients.get(id(parameter)) or Whole(parameter.new_zeros((self.cases, *parameter.shape)))
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,10 @@ class _ConvolutionOfCases(Function):
         )
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias = ctx.saved_tensors
-        ctx.kept.add(bias, lambda: grad.flatten(2).sum(2))
-        ctx.kept.add(weight, lambda: _weights_of_cases(ctx.options, grad, inputs, weight))
+        ctx.kept.add(bias, lambda: Whole(grad.flatten(2).sum(2)))
+        ctx.kept.add(weight, lambda: Whole(_weights_of_cases(ctx.options, grad, inputs, weight)))
         if not ctx.needs_input_grad[2]:
             return None, None, None, None, None
         return None, None, ctx.options.backward(grad, inputs, weight, (True, False, False))[0], None, None
@@ -102,10 +105,10 @@ class _LinearOfCases(Function):
         return functional.linear(inputs, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias = ctx.saved_tensors
-        ctx.kept.add(bias, lambda: grad)
-        ctx.kept.add(weight, lambda: grad[:, :, None] * inputs[:, None, :])
+        ctx.kept.add(bias, lambda: Whole(grad))
+        ctx.kept.add(weight, lambda: Outer(grad, inputs))
         return None, grad @ weight if ctx.needs_input_grad[1] else None, None, None
 
 
@@ -116,12 +119,12 @@ class _GroupNormOfCases(Function):
     ) -> Tensor:
         ctx.kept, ctx.groups = kept, groups
         sizes = (*inputs.shape[:2], inputs[0, 0].numel())
-        output, mean, inverse_deviation = torch.native_group_norm(inputs, weight, bias, *sizes, groups, eps)
+        output, mean, inverse_deviation = _group_norm_with_moments(inputs, weight, bias, *sizes, groups, eps)
         ctx.save_for_backward(inputs, weight, bias, mean, inverse_deviation)
         return output
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias, mean, inverse_deviation = ctx.saved_tensors
         cases, channels = inputs.shape[:2]
         sums = grad.flatten(2).sum(2)
@@ -129,13 +132,12 @@ class _GroupNormOfCases(Function):
 
         def of_weight() -> Tensor:
             """The sum of grad * (input - mean) / deviation over every channel."""
-            products = (grad * inputs).flatten(2).sum(2)
-            of_channel = (part.repeat_interleave(each, 1) for part in (mean, inverse_deviation))
-            centre, scale = of_channel
-            return (products - sums * centre) * scale
+            products: Tensor = (grad * inputs).flatten(2).sum(2)
+            centres, scales = (part.repeat_interleave(each, 1) for part in (mean, inverse_deviation))
+            return (products - sums * centres) * scales
 
-        ctx.kept.add(bias, lambda: sums)
-        ctx.kept.add(weight, of_weight)
+        ctx.kept.add(bias, lambda: Whole(sums))
+        ctx.kept.add(weight, lambda: Whole(of_weight()))
         if not ctx.needs_input_grad[3]:
             return None, None, None, None, None, None
         sizes = (cases, channels, inputs[0, 0].numel(), ctx.groups)
@@ -152,22 +154,22 @@ def _layout(inputs: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def _linear(kept: Kept, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    if input.ndim != 2:
+def _linear(kept: Kept, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if inputs.ndim != 2:
         raise NotImplementedError("no gradients case by case of a linear layer of more than one vector a case.")
-    answer: Tensor = _LinearOfCases.apply(kept, input, weight, bias)  # type: ignore[no-untyped-call]
+    answer: Tensor = _LinearOfCases.apply(kept, inputs, weight, bias)  # type: ignore[no-untyped-call]
     return answer
 
 
 def _group_norm(
     kept: Kept,
-    input: Tensor,
+    inputs: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    laid = input.contiguous(memory_format=_layout(input))
+    laid = inputs.contiguous(memory_format=_layout(inputs))
     answer: Tensor = _GroupNormOfCases.apply(kept, num_groups, eps, laid, weight, bias)  # type: ignore[no-untyped-call]
     return answer
 
@@ -175,7 +177,7 @@ def _group_norm(
 def _convolution(dimensions: int) -> Callable[..., Tensor]:
     def convolve(
         kept: Kept,
-        input: Tensor,
+        inputs: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
         stride: int | Sequence[int] = 1,
@@ -187,7 +189,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor]:
         widths = every(dilation)
         sides = _padding(padding, widths, weight.shape[2:]) if isinstance(padding, str) else every(padding)
         options = _Convolution(every(stride), sides, widths, False, every(0), groups)
-        return _apply(kept, options, input, weight, bias)
+        return _apply(kept, options, inputs, weight, bias)
 
     return convolve
 
@@ -195,7 +197,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor]:
 def _transposed(dimensions: int) -> Callable[..., Tensor]:
     def convolve(
         kept: Kept,
-        input: Tensor,
+        inputs: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
         stride: int | Sequence[int] = 1,
@@ -206,7 +208,7 @@ def _transposed(dimensions: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         every = _of_every_axis(dimensions)
         options = _Convolution(every(stride), every(padding), every(dilation), True, every(output_padding), groups)
-        return _apply(kept, options, input, weight, bias)
+        return _apply(kept, options, inputs, weight, bias)
 
     return convolve
 

@@ -9,7 +9,7 @@ import torch
 from opacus.grad_sample.grad_sample_module import GradSampleHooks
 from torch import nn
 
-from client.clipping import CaseLoss, Gradients
+from client.clipping import CaseLoss, Whole, clip_and_add
 from common.cases import Batch
 from common.layers import ChannelsLast
 from common.update import Vector
@@ -24,12 +24,11 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
         copied(batch).sum().backward()
     parameters = copied.parameters_in_order()
     parts = [getattr(parameter, "grad_sample", None) for parameter in parameters]
-    return Gradients(
-        [
-            parameter.new_zeros((len(batch), *parameter.shape)) if part is None else part.detach()
-            for parameter, part in zip(parameters, parts, strict=True)
-        ]
-    ).clipped_sum(clip_norm)
+    gradients = [
+        Whole(parameter.new_zeros((len(batch), *parameter.shape)) if part is None else part.detach())
+        for parameter, part in zip(parameters, parts, strict=True)
+    ]
+    return clip_and_add(gradients, clip_norm)
 
 
 def plainly_laid_out(network: nn.Module) -> nn.Module:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from client.clipping import CaseLoss, Gradients
+from client.clipping import CaseLoss, clip_and_add
 from client.clipping_ways._layer_gradients import LAYERS, Kept
 from common.cases import Batch
 from common.update import Vector
@@ -32,8 +31,8 @@ def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     with _CaseByCase(parameters, kept):
         losses = loss(batch)
     if losses.requires_grad:
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-    return Gradients([kept.of(parameter) for parameter in parameters]).clipped_sum(clip_norm)
+        losses.sum().backward()
+    return clip_and_add([kept.of(parameter) for parameter in parameters], clip_norm)
 
 
 class _CaseByCase(TorchFunctionMode):
@@ -47,10 +46,12 @@ class _CaseByCase(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = kwargs or {}
+        given = dict(kwargs or {})
         if not any(id(value) in self.learned for value in tree_leaves((args, given))):
             return func(*args, **given)
         if func in LAYERS:
+            if "input" in given:
+                args = (given.pop("input"), *args)
             return LAYERS[func](self.kept, *args, **given)
         answer = func(*args, **given)
         if any(isinstance(value, Tensor) and value.requires_grad for value in tree_leaves(answer)):

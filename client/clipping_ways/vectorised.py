@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from client.clipping import CaseLoss, Gradients
+from client.clipping import CaseLoss, Whole, clip_and_add
 from common.cases import Batch
 from common.update import Vector
 
@@ -35,4 +35,4 @@ def by_vectorising(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
         gradients = vmap(grad(of_case), in_dims=every, randomness="different")(parameters, *columns)
     except RuntimeError as error:
         raise NotImplementedError(f"torch.func.vmap cannot run this network: {error}") from error
-    return Gradients(list(gradients.values())).clipped_sum(clip_norm)
+    return clip_and_add([Whole(gradient) for gradient in gradients.values()], clip_norm)
