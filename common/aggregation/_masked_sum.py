@@ -206,7 +206,8 @@ def verify_keys(keys: Mapping[SiteId, PublicKeys], local: Local, context: bytes,
     if keys[local.site].to_bytes() != announced:
         raise WireError("this hospital's own keys came back changed.")
     for site, public in keys.items():
-        public.verify(local.identity, site, context)
+        if site != local.site:
+            public.verify(local.identity, site, context)
 
 
 def pair_streams(
@@ -233,6 +234,9 @@ def commitment(seed: bytes) -> bytes:
 
 
 def _is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -> bool:
+    """This hospital signed in the leg before."""
+    if site == local.site:
+        return True
     try:
         local.identity.verify(site, signature, statement)
     except WireError:

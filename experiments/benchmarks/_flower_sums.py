@@ -101,7 +101,7 @@ class _Grid:
         reply = secaggplus_mod(message, context, lambda order, _: Message(trained, reply_to=order))
         self.client_s[client] += process_time() - begin
         self.sent_bytes[client] += size_of(reply)
-        return reply
+        return from_bytes(to_bytes(reply))
 
     def _trained(self, client: int) -> RecordDict:
         """What training would have left, made outside of what is counted."""

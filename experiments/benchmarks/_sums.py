@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, median
 from time import process_time
@@ -114,6 +114,11 @@ class _Asked(InMemoryExchange):
             return super().ask(leg, requests)
         finally:
             self.asked_s += process_time() - begin
+
+    def _answer(self, leg: str, site: SiteId, request: Payload) -> Payload | None:
+        """What the server gets is a copy, as over a wire; a hospital's own memory is free for its next round."""
+        reply = super()._answer(leg, site, request)
+        return reply if reply is None or reply.data is None else replace(reply, data=reply.data.copy())
 
 
 def _sent_bytes(exchange: InMemoryExchange, stayed: Sequence[SiteId]) -> float:
