@@ -18,6 +18,7 @@ from client.per_sample import clipped_sum
 from client.training import Terms, new_optimiser
 from common.cases import Cases
 from common.parameters import read, refuse_unsuitable, trainable
+from common.privacy.noise import add_gaussian
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
 from common.privacy.sampling import steps_a_round
@@ -86,9 +87,7 @@ class PrivateTrainer:
 
     def noisy_sum(self) -> Vector:
         """(P,) float32: `clipped_sum` and Gaussian noise of standard deviation noise_multiplier * clip_norm."""
-        total = self.clipped_sum().astype(np.float64)
-        total += self.noise.gaussian(total.size, self.noise_multiplier * self.clip_norm)
-        return total.astype(np.float32)
+        return add_gaussian(self.clipped_sum(), self.noise_multiplier * self.clip_norm, self.noise).astype(np.float32)
 
     def clipped_sum(self) -> Vector:
         """(P,) float32 without noise: of one Poisson sample of the units, zeros where it is empty.

@@ -185,7 +185,7 @@ def _check_pairs(study: Study) -> None:
             f"strategy {study.strategy.name!r} needs every hospital's single update, and aggregation "
             f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
         )
-    _check_privacy(study, strategy.needs, strategy.sends)
+    _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
     _check_partition(study, source.has_sites)
     _check_training(study, strategy.sends)
     if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
@@ -195,19 +195,20 @@ def _check_pairs(study: Study) -> None:
         )
 
 
-def _check_privacy(study: Study, needs: str, sends: str) -> None:
+def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
     if study.privacy is None:
         return
     place = MECHANISMS.build(study.privacy).place
     if place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
-            f"{study.strategy.name!r} sends the change of local training: choose strategy 'fedsgd', or privacy 'dpsgd'."
+            f"{study.strategy.name!r} sends the change of local training: "
+            "choose strategy 'fedsgd', or privacy 'dpsgd'."
         )
-    if place == "server" and needs == "each":
+    if place == "server" and (needs == "each" or controlled):
         raise StudyError(
-            f"privacy {study.privacy.name!r} adds noise to the sum, and strategy {study.strategy.name!r} computes "
-            "with single updates: choose another strategy, or privacy 'dpsgd'."
+            f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
+            f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
         )
 
 

@@ -42,7 +42,7 @@ class CentralNoise:
         return (BELOW,) if self.mechanism.adaptive else ()
 
     def release(self, number: int, state: State, total: Update) -> tuple[Update, State]:
-        """The noisy sum, which alone goes on, and what is kept of the clip norm. total: of `total.weight` hospitals."""
+        """The noisy sum, which alone goes on, and what is kept of the clip norm. total.weight: hospitals."""
         source, clip_norm = self.noise(number), self.clip_norm(state)
         deviation = self.mechanism.sum_noise(self.facts) * (clip_norm + self.rounding)
         vectors = tuple(add_gaussian(np.asarray(vector, np.float64), deviation, source) for vector in total.vectors)

@@ -15,7 +15,6 @@ from common.study import Study
 from server.conversation import BUDGET_SPENT
 from server.roster import Member
 
-
 NOT_COVERED = (
     "scores of evaluation, and seconds, which are sent without noise",
     "numbers of cases and patients of each hospital, which are taken to be public",

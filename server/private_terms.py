@@ -24,7 +24,7 @@ from server.privacy_claims import Claims
 from server.roster import Member
 
 DEVIATIONS_OF_ROOM = 6.0
-"""A draw beyond so many standard deviations has a chance of 2e-9, and is then cut: that costs nothing but accuracy."""
+"""A draw beyond so many standard deviations has a chance of 2e-9; it is then cut, which costs accuracy alone."""
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ class Distributed:
         check_delta(self.delta, facts.patients)
         if self._shares(facts) < 2:
             raise StudyError(
-                "privacy 'distributed' needs two honest hospitals or more in every round: federation.minimum_hospitals "
-                f"- privacy.colluding must be 2 or more; it is {self._shares(facts)}."
+                "privacy 'distributed' needs two honest hospitals or more in every round: "
+                f"federation.minimum_hospitals - privacy.colluding must be 2 or more; it is {self._shares(facts)}."
             )
         if self.share_sigma(facts, 1) < SMALLEST_SHARE:
             raise StudyError(f"privacy.grid_bits = {self.grid_bits} is too coarse for this noise; raise it.")
