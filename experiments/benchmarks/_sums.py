@@ -94,9 +94,9 @@ def worked(aggregation: Aggregation, given: Work, lost: Sequence[SiteId] = ()) -
     return Outcome(legs, total_s - exchange.asked_s, _sent_bytes(exchange, stayed), given.largest_error(mean, stayed))
 
 
-def repeated(once: Callable[[], Outcome]) -> Outcome:
+def repeated(once: Callable[[], Outcome], repeats: int = REPEATS) -> Outcome:
     """Medians of the times of several rounds."""
-    outcomes = [once() for _ in range(REPEATS)]
+    outcomes = [once() for _ in range(repeats)]
     legs = {leg: median(one.client_s[leg] for one in outcomes) for leg in outcomes[0].client_s}
     server_s = median(one.server_s for one in outcomes)
     return Outcome(legs, server_s, outcomes[-1].sent_bytes, max(one.error for one in outcomes))
