@@ -71,17 +71,30 @@ class Gradients(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """values: (N, ...) float32, the gradients themselves."""
+    """values: (N, ...) float32, the gradients themselves, in whatever order they lie in memory."""
 
     values: Tensor
 
     def norms(self) -> Tensor:
         """See Gradients."""
-        return torch.linalg.vector_norm(self.values.flatten(1), dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self._rows(), dim=1)
+        return norms
 
     def weighted_sum(self, factors: Tensor) -> Tensor:
         """See Gradients."""
-        return factors @ _without(self.values.flatten(1), factors)
+        lying = (factors @ _without(self._rows(), factors)).reshape(
+            [self.values.shape[axis] for axis in self._axes()]
+        )
+        return lying.permute([self._axes().index(axis) for axis in range(1, self.values.ndim)])
+
+    def _rows(self) -> Tensor:
+        """(N, values of a gradient), those that lie beside each other in memory beside each other."""
+        return self.values.permute(0, *self._axes()).flatten(1)
+
+    def _axes(self) -> list[int]:
+        """All but the first, outermost in memory first."""
+        strides = self.values.stride()
+        return sorted(range(1, self.values.ndim), key=lambda axis: -strides[axis])
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,8 @@ class Outer:
 
     def norms(self) -> Tensor:
         """See Gradients."""
-        return torch.linalg.vector_norm(self.columns, dim=1) * torch.linalg.vector_norm(self.rows, dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self.columns, dim=1) * torch.linalg.vector_norm(self.rows, dim=1)
+        return norms
 
     def weighted_sum(self, factors: Tensor) -> Tensor:
         """See Gradients."""
