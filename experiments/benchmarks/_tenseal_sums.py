@@ -45,7 +45,8 @@ class Summed:
 def ckks_sum(settings: Settings, updates: Mapping[str, NDArray[np.float32]]) -> Summed:
     """From float32 to serialised bytes; from bytes to a sum; from the sum's bytes to numbers."""
     key, public = _contexts(settings)
-    encrypt_s, add_s, sizes, total = [], [], [], []
+    encrypt_s, add_s, sizes = [], [], []
+    total: list[Any] = []
     for values in updates.values():
         begin = process_time()
         blocks = _encrypted(key, values, settings.degree // 2)
