@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import cast
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from client.evaluation import evaluate
 from client.hospital import Hospital
+from client.privacy import Private, Sources
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
@@ -22,6 +24,7 @@ from common.exchange import Number, Payload, Word
 from common.mean import Mean
 from common.order import SPLITS, Order, from_payload
 from common.parameters import write
+from common.privacy.facts import mechanism_of
 from common.protocol import Aggregation, Local
 from common.seeding import generator
 from common.update import Update, Vector
@@ -29,20 +32,30 @@ from common.update import Update, Vector
 Scores = Mapping[str, Mapping[str, Mean]]
 """Means by split and name."""
 
+Training = Callable[[Vector | None], tuple[Update, int]]
+"""Trains with a correction of every gradient, if any; the update and the number of steps."""
+
 Memory = MutableMapping[str, Vector]
 """What a hospital keeps between rounds, in itself; nothing of it is sent as such."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a hospital has beside the request. local: its half of a protocol, opened only where one is run."""
+    """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
+
+    sources: of the secret draws of a privacy mechanism.
+    """
 
     vectors: Memory
     local: Callable[[], Local]
+    sources: Sources
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
-    """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient."""
+    """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
+
+    Where privacy is promised, labels are left out: their counts would be exact.
+    """
     numbers: dict[str, Number] = {}
     for name in SPLITS:
         cases = hospital.splits[name]
@@ -51,7 +64,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     train = hospital.train
     numbers["quarantined"] = len(train.quarantined)
     numbers["shape"] = list(train.shape.inputs)
-    numbers["labels"] = _label_counts(train)
+    numbers["labels"] = _label_counts(train) if hospital.study.privacy is None else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, words)
 
@@ -70,7 +83,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     begin = perf_counter()
-    update = Update((), 0.0) if order.work is None else _update(hospital, order, kept.vectors)
+    update = Update((), 0.0) if order.work is None else _update(hospital, order, kept)
     seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
         return aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
@@ -140,26 +153,35 @@ def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
     return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
 
 
-def _update(hospital: Hospital, order: Order, memory: Memory) -> Update:
+def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
     write(hospital.network, order.parameters)
+    training = _training(hospital, order, kept)
+    if order.control is None:
+        return training(None)[0]
+    return _controlled_update(training, hospital.study.training.learning_rate, order.control, kept.vectors)
+
+
+def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
+    """How this hospital trains in this round: privately, where the study says so."""
+    mechanism = mechanism_of(hospital.study)
+    if mechanism is not None:
+        return Private(hospital, order, mechanism, kept.sources).update
     rng = generator(hospital.study.seed, order.round, hospital.site, "training")
     trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
     assert order.work is not None
     if order.work.sends == "gradient":
-        return trainer.gradient_update()
-    if order.control is None:
-        return trainer.local_update(order.work.proximal_mu)[0]
-    return _controlled_update(trainer, order.control, memory)
+        return lambda correction: (trainer.gradient_update(), 1)
+    return partial(trainer.local_update, order.work.proximal_mu)
 
 
-def _controlled_update(trainer: Trainer, control: Vector, memory: Memory) -> Update:
+def _controlled_update(training: Training, learning_rate: float, control: Vector, memory: Memory) -> Update:
     """SCAFFOLD's hospital half, option II (Karimireddy et al. 2020, Algorithm 1): delta y_k and delta c_k."""
     own = memory.get("control", np.zeros_like(control))
     if own.shape != control.shape:
         raise WireError("the control variate kept here is of another model.")
-    update, steps = trainer.local_update(correction=control - own)
+    update, steps = training(control - own)
     change = update.vectors[0].astype(np.float64) / update.weight
-    next_own = (own - control - change / (steps * trainer.training.learning_rate)).astype(np.float32)
+    next_own = (own - control - change / (steps * learning_rate)).astype(np.float32)
     memory["control"] = next_own
     difference = ((next_own.astype(np.float64) - own) * update.weight).astype(np.float32)
     return replace(update, vectors=(update.vectors[0], difference))

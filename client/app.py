@@ -12,8 +12,8 @@ from flwr.clientapp import ClientApp
 
 from client import answers, incidents, memory
 from client.hospital import Hospital, open_hospital
-from client.local import open_local
-from common.errors import SourceError, WireError
+from client.local import open_local, sources
+from common.errors import BudgetSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import study_json
 from common.wire import from_records, to_records
@@ -63,6 +63,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     try:
         payload = _answered(message, context, answer)
         records = to_records(payload)
+    except BudgetSpentError:
+        records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
         folder = context.node_config.get("folder")
         number = incidents.report(error, Path(str(folder)) if folder else None)
@@ -81,7 +83,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     vectors = memory.recall(context, number)
     before = dict(vectors)
     secrets = memory.recall_secrets(context)
-    kept = answers.Kept(vectors, partial(open_local, hospital, context, number, secrets))
+    local = partial(open_local, hospital, context, number, secrets)
+    kept = answers.Kept(vectors, local, sources(hospital, context, number))
     try:
         payload = answer(hospital, request, kept)
     finally:

@@ -16,8 +16,11 @@ import numpy as np
 from flwr.app import Context
 
 from client.hospital import Hospital, site_names
+from client.privacy import Sources
 from common import identity
 from common.errors import HospitalError
+from common.privacy.noise import SeededNoise, SystemNoise
+from common.privacy.noise_source import NoiseSource
 from common.protocol import Local
 from common.seeding import generator
 
@@ -42,6 +45,22 @@ def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np
     if is_simulated(context):
         return generator(hospital.study.seed, number, hospital.site, purpose)
     return np.random.default_rng(randbits(256))
+
+
+def sources(hospital: Hospital, context: Context, number: int) -> Sources:
+    """Secret draws of a privacy mechanism: from the seed in simulation, else from the system."""
+    place = context.node_config.get("folder")
+    return Sources(
+        lambda purpose: draws(hospital, context, number, purpose),
+        lambda purpose: (
+            SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
+        ),
+        Path(str(place)) if place else None,
+    )
+
+
+def _noise(hospital: Hospital, context: Context, number: int, purpose: str) -> NoiseSource:
+    return SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
 
 
 def is_simulated(context: Context) -> bool:

@@ -50,6 +50,7 @@ class Expected:
     """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
 
     statistics: names of the means that may come with it, sorted. needed: fewest hospitals a sum is made of.
+    step: where all values are whole multiples of it already, and no rounding may change them.
     """
 
     length: int
@@ -57,6 +58,7 @@ class Expected:
     largest_weight: Mapping[SiteId, float]
     statistics: tuple[str, ...] = ()
     needed: int = 1
+    step: float | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "run-folder": str(folder),
         "hospitals": len(sites),
         "resume": resume,
+        "simulated": study.engine != "deployment",
     }
     ENGINES.build(Entry(study.engine)).run(
         server_app=server_app,

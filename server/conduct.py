@@ -27,6 +27,7 @@ from server.checkpoint import Checkpoint, load, save
 from server.conversation import Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
+from server.private_terms import private_terms
 from server.progress import Progress, RoundFinished, RunFinished, RunStarted
 from server.roster import Member
 from server.rounds import Rounds
@@ -40,7 +41,10 @@ BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
 
 @dataclass
 class Conductor:
-    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum."""
+    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum.
+
+    simulated: noise of the server's own may come from the seed.
+    """
 
     study: Study
     name: str
@@ -49,6 +53,7 @@ class Conductor:
     progress: Progress
     hospitals: int = 0
     resume: bool = False
+    simulated: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -76,10 +81,13 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         reached = False
-        while checkpoint.round < self.study.rounds and not reached:
-            checkpoint, record = rounds.advance(checkpoint)
-            self._keep(rounds, checkpoint, record)
-            reached = self._reached(record)
+        try:
+            while checkpoint.round < self.study.rounds and not reached:
+                checkpoint, record = rounds.advance(checkpoint)
+                self._keep(rounds, checkpoint, record)
+                reached = self._reached(record)
+        finally:
+            self._claim(rounds)
         self._conclude(rounds, layout, checkpoint)
 
     def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
@@ -97,7 +105,8 @@ class Conductor:
         timeout_s = self.study.federation.round_timeout_s
         aggregation.check(len(members))
         exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json)
-        rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape))
+        terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape), terms)
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
@@ -140,6 +149,11 @@ class Conductor:
         if collected is not None and collected.total is not None:
             total = collected.total
             self.folder.write_sum(number, total.vectors, {"sites": list(collected.sites), "weight": total.weight})
+
+    def _claim(self, rounds: Rounds) -> None:
+        """`privacy.json`: what was promised, and what the rounds so far have spent of it."""
+        if rounds.terms is not None:
+            self.folder.write_json("privacy.json", rounds.terms.claims.table(self.folder.read_rounds()))
 
     def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
         self.folder.write_model(checkpoint.parameters, layout)
@@ -194,6 +208,7 @@ class Conductor:
             "strategy": study.strategy.name,
             "aggregation": study.aggregation.name,
             "source": study.source.name,
+            "privacy": study.privacy.name if study.privacy else None,
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 

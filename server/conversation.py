@@ -17,6 +17,8 @@ from common.wire_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
+BUDGET_SPENT = "its own limit of privacy spending forbids it"
+"""Why a hospital is dropped that would have overspent: it trained nothing and released nothing."""
 _FLOWER_ERRORS = {
     1: "its program could not be loaded",
     2: "its program failed",
@@ -94,6 +96,8 @@ class Conversation:
             payload = from_records(reply.content, self.largest_array, self.largest_data)
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
+        if "refused" in payload.words:
+            return Heard(node, None, BUDGET_SPENT, seconds, size)
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from common.order import Order, to_payload
 from common.protocol import Aggregation
 from common.study import Study
 from common.update import Vector
+from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import GridExchange
+from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.roster import Member
 from server.selection import select
-from server.strategy import Contributions, Strategy
+from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
 
 
@@ -38,6 +40,7 @@ class Rounds:
     members: Mapping[SiteId, Member]
     exchange: GridExchange
     score_names: tuple[str, ...] = ()
+    terms: PrivateTerms | None = None
     last: Collected | None = None
     busy_seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
 
@@ -65,7 +68,7 @@ class Rounds:
             "selected": list(selected),
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
-            **_training(collected),
+            **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
             "evaluation": evaluation,
             "site_seconds": self._seconds(collected),
             "bytes": {
@@ -119,7 +122,7 @@ class Rounds:
         }
 
     def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
-        work, control = self.strategy.work(), self.strategy.broadcast(before.state)
+        work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
@@ -132,6 +135,7 @@ class Rounds:
                     work if contributes else None,
                     control[0] if contributes and control else None,
                     splits,
+                    self._clip_norm(before),
                 )
                 requests[site] = to_payload(order)
         expected = self._expected(len(before.parameters), work.vectors, splits)
@@ -140,8 +144,17 @@ class Rounds:
     def _expected(self, length: int, vectors: int, splits: tuple[str, ...]) -> Expected:
         largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
         names = [f"{split}/{name}" for split in splits for name in self.score_names]
-        names += [f"seconds/{kind}" for kind in self.busy_seconds] + (["training/loss"] if vectors else [])
-        return Expected(length, vectors, largest, tuple(sorted(names)), self.study.federation.minimum_hospitals)
+        names += [f"seconds/{kind}" for kind in self.busy_seconds]
+        step = None
+        if vectors and self.terms is not None:
+            largest, step = dict(self.terms.weights), self.terms.step
+        if vectors:
+            names += ["training/loss"] if self.terms is None else self.terms.statistics
+        return Expected(length, vectors, largest, tuple(sorted(names)), self.study.federation.minimum_hospitals, step)
+
+    def _clip_norm(self, before: Checkpoint) -> float:
+        central = self.terms.central if self.terms is not None else None
+        return central.clip_norm(before.state) if central is not None else 0.0
 
     def _evaluates(self, number: int) -> bool:
         every = self.study.federation.evaluate_every
@@ -165,14 +178,17 @@ class Rounds:
         assert collected.total is not None
         each = collected.each if self.strategy.needs == "each" else None
         population = float(sum(member.cases["train"] for member in self.members.values()))
-        contributions = Contributions(collected.total, each, population)
-        state, parameters = self.strategy.step(before.state, before.parameters, contributions)
+        total, kept = collected.total, cast(State, {})
+        if self.terms is not None and self.terms.central is not None:
+            total, kept = self.terms.central.release(before.round + 1, before.state, total)
+        contributions = Contributions(total, each, population)
+        state, parameters = self.strategy.step(own_state(before.state), before.parameters, contributions)
         if not np.isfinite(parameters).all():
             raise RoundError(
                 f"the model is no longer finite after round {before.round + 1}: training diverged. "
                 "Lower the learning rate; the checkpoint holds the last good model."
             )
-        return Checkpoint(before.round + 1, parameters, state)
+        return Checkpoint(before.round + 1, parameters, {**state, **kept})
 
     def _seconds(self, collected: Collected) -> dict[SiteId, float]:
         """Seconds each hospital says it computed; they are shown, and nothing depends on them."""
@@ -204,6 +220,12 @@ def _training(collected: Collected) -> dict[str, Any]:
         "training_of_all": values(_under("training", total.statistics)),
         "weight_of_all": total.weight,
     }
+
+
+def _nothing_of_training(collected: Collected) -> dict[str, Any]:
+    """Under a privacy mechanism no score of training is let out, and weights are public numbers."""
+    each = collected.each or {}
+    return {"weights": {site: update.weight for site, update in each.items()}, "training": {}}
 
 
 def _under(prefix: str, statistics: Statistics) -> dict[str, Mean]:

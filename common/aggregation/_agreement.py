@@ -18,7 +18,7 @@ class Agreement:
     """sites: sorted names of those asked. length, vectors: of an update. names: of its statistics, sorted.
 
     scale: the largest weight of any hospital; n_k u_k / scale is what is added up, so that no value of it is larger
-    than u_k, and nobody's weight shows.
+    than u_k, and nobody's weight shows. step: where values are whole multiples of it, and are to stay so.
     """
 
     sites: tuple[SiteId, ...]
@@ -26,12 +26,13 @@ class Agreement:
     vectors: int
     names: tuple[str, ...]
     scale: float
+    step: float | None = None
 
     @classmethod
     def of(cls, sites: frozenset[SiteId], expected: Expected) -> Agreement:
         """The server's side."""
         scale = max((expected.largest_weight[site] for site in sites), default=1.0)
-        return cls(tuple(sorted(sites)), expected.length, expected.vectors, expected.statistics, scale)
+        return cls(tuple(sorted(sites)), expected.length, expected.vectors, expected.statistics, scale, expected.step)
 
     @property
     def values(self) -> int:
@@ -46,6 +47,8 @@ def with_agreement(request: Payload, agreement: Agreement) -> Payload:
         "sum/vectors": agreement.vectors,
         "sum/scale": agreement.scale,
     }
+    if agreement.step is not None:
+        numbers["sum/step"] = agreement.step
     words = {"sum/sites": list(agreement.sites), "sum/names": list(agreement.names)}
     return replace(request, numbers={**request.numbers, **numbers}, words={**request.words, **words})
 
@@ -59,7 +62,16 @@ def read_agreement(request: Payload) -> Agreement:
     sites, names = _names(request, "sum/sites"), _names(request, "sum/names")
     if not sites or len(sites) > MOST_HOSPITALS:
         raise WireError("a sum needs between 1 and 65,536 hospitals.")
-    return Agreement(sites, length, vectors, names, scale)
+    return Agreement(sites, length, vectors, names, scale, _step(request.numbers))
+
+
+def _step(numbers: Mapping[str, Number]) -> float | None:
+    step = numbers.get("sum/step")
+    if step is None:
+        return None
+    if not isinstance(step, float) or not isfinite(step) or step <= 0:
+        raise WireError("the step of a sum must be above 0.")
+    return step
 
 
 def _whole(numbers: Mapping[str, Number], name: str) -> int:

@@ -7,6 +7,7 @@ on, so that a key of another study, round or cohort is worth nothing. An own key
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,7 @@ from common.errors import WireError
 from common.identity import Identity
 
 KEY_BYTES, SIGNATURE_BYTES, TAG_BYTES = 32, 64, 16
+SHARED_BYTES = 32
 SIGNED_KEYS_BYTES = 2 * KEY_BYTES + SIGNATURE_BYTES
 _KEYS_TAG = b"wardround: keys of a round\n"
 _NONCE = bytes(12)
@@ -79,26 +81,33 @@ def expand(secret: bytes, label: bytes, length: int = STREAM_BYTES) -> bytes:
     return HKDF(SHA256(), length, salt=None, info=label).derive(secret)
 
 
-def agreed(secret: bytes, public: bytes, label: bytes, length: int = STREAM_BYTES) -> bytes:
-    """What both ends of a pair derive. Raises WireError where a public key is of low order."""
+def shared_secrets(secret: bytes, publics: Iterable[bytes]) -> list[bytes]:
+    """32 bytes for each public key, which its owner derives as well: to be expanded, never used as they are.
+
+    Raises WireError where a public key is of low order.
+    """
+    key = X25519PrivateKey.from_private_bytes(secret)
     try:
-        shared = X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(public))
+        return [key.exchange(X25519PublicKey.from_public_bytes(public)) for public in publics]
     except ValueError:
         raise WireError("a public key is no key to agree on a secret with.") from None
-    return expand(shared, label, length)
 
 
-def seal(message: bytes, secret: bytes, public: bytes, way: bytes) -> bytes:
+def seal(message: bytes, shared: bytes, way: bytes) -> bytes:
     """Encrypt and authenticate the one message that goes this way, 16 bytes longer.
 
-    way: who sends to whom, in which session; both ends must say the same.
+    shared: of `shared_secrets`. way: who sends to whom, in which session; both ends must say the same.
     """
-    return AESGCM(agreed(secret, public, b"channel\n" + way, 16)).encrypt(_NONCE, message, way)
+    return _cipher(shared, way).encrypt(_NONCE, message, way)
 
 
-def unseal(sealed: bytes, secret: bytes, public: bytes, way: bytes) -> bytes:
+def unseal(sealed: bytes, shared: bytes, way: bytes) -> bytes:
     """The message. Raises WireError where it was not sealed by the other end for this way."""
     try:
-        return AESGCM(agreed(secret, public, b"channel\n" + way, 16)).decrypt(_NONCE, sealed, way)
+        return _cipher(shared, way).decrypt(_NONCE, sealed, way)
     except InvalidTag:
         raise WireError("a sealed message was not sealed by the hospital it is said to be from.") from None
+
+
+def _cipher(shared: bytes, way: bytes) -> AESGCM:
+    return AESGCM(expand(shared, b"channel\n" + way, 16))

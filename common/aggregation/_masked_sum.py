@@ -34,6 +34,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -43,14 +44,15 @@ from common.aggregation import _keystream, _shamir, _transcript
 from common.aggregation._agreement import read_agreement
 from common.aggregation._answered import answer_once
 from common.aggregation._key_agreement import (
+    SHARED_BYTES,
     SIGNATURE_BYTES,
     SIGNED_KEYS_BYTES,
     TAG_BYTES,
     PublicKeys,
     SecretKeys,
-    agreed,
     expand,
     seal,
+    shared_secrets,
     unseal,
 )
 from common.aggregation._notes import Notes, pieces, read_sites
@@ -135,13 +137,16 @@ class MaskedSum:
         points = range(1, len(sites) + 1)
         key_shares = _shamir.share(notes["mask key"], threshold, points)
         seed_shares = _shamir.share(notes["seed"], threshold, points)
+        others = {site: public.channel for site, public in keys.items() if site != local.site}
+        channels = dict(zip(others, shared_secrets(notes["channel key"], others.values()), strict=True))
+        notes["channels"], notes["channel key"] = b"".join(channels.values()), b""
         sealed = []
-        for point, (site, public) in zip(points, keys.items(), strict=True):
+        for point, site in zip(points, keys, strict=True):
             if site == local.site:
                 notes["own share"] = seed_shares[point]
                 continue
             way = _transcript.way(notes["session"], local.site, site)
-            sealed.append(seal(key_shares[point] + seed_shares[point], notes["channel key"], public.channel, way))
+            sealed.append(seal(key_shares[point] + seed_shares[point], channels[site], way))
         return _data(commitment(notes["seed"]), *sealed)
 
     def _survivors(self, request: Payload, local: Local) -> Payload:
@@ -156,12 +161,11 @@ class MaskedSum:
         surviving, fewest = notes.sites("surviving"), self._fewest(notes)
         signers = read_sites(request, surviving, local.site, fewest)
         signatures = pieces(request.data, len(signers), SIGNATURE_BYTES)
-        signed = sum(
-            _is_signed(local, site, signature, notes["statement"])
-            for site, signature in zip(signers, signatures, strict=True)
-        )
-        if signed < fewest:
-            raise WireError(f"{signed} hospitals signed these survivors; {fewest} must.")
+        given = zip(signers, signatures, strict=True)
+        signed = (site for site, signature in given if _is_signed(local, site, signature, notes["statement"]))
+        enough = len(list(islice(signed, fewest)))
+        if enough < fewest:
+            raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
         answer_once(local, surviving)
         opened = self._opened(notes, surviving, local)
         notes.forget()
@@ -170,7 +174,8 @@ class MaskedSum:
     def _opened(self, notes: Notes, surviving: Sequence[SiteId], local: Local) -> list[bytes]:
         """For each hospital that masked, sorted, one of its two shares."""
         sharing, masking = notes.sites("sharing"), notes.sites("masking")
-        keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
+        others = [site for site in sharing if site != local.site]
+        channels = dict(zip(others, pieces(notes["channels"], len(others), SHARED_BYTES), strict=True))
         sealed = iter(pieces(notes["sealed"], len(masking) - 1, SEALED_BYTES))
         opened = []
         for site in masking:
@@ -179,7 +184,7 @@ class MaskedSum:
                 continue
             way = _transcript.way(notes["session"], site, local.site)
             try:
-                shares = unseal(next(sealed), notes["channel key"], PublicKeys.from_bytes(keys[site]).channel, way)
+                shares = unseal(next(sealed), channels[site], way)
             except WireError:
                 shares = 2 * NO_SHARE
             cut = _shamir.SHARE_BYTES
@@ -201,7 +206,8 @@ def verify_keys(keys: Mapping[SiteId, PublicKeys], local: Local, context: bytes,
     if keys[local.site].to_bytes() != announced:
         raise WireError("this hospital's own keys came back changed.")
     for site, public in keys.items():
-        public.verify(local.identity, site, context)
+        if site != local.site:
+            public.verify(local.identity, site, context)
 
 
 def pair_streams(
@@ -210,9 +216,9 @@ def pair_streams(
     """The streams that `site` adds and those it subtracts: of a pair, the first by name adds."""
     added: list[bytes] = []
     subtracted: list[bytes] = []
-    for other, public in others.items():
+    for other, shared in zip(others, shared_secrets(mask_key, others.values()), strict=True):
         pair = _transcript.way(session, *sorted((site, other)))
-        stream = agreed(mask_key, public, b"pair\n" + pair)
+        stream = expand(shared, b"pair\n" + pair)
         (added if site < other else subtracted).append(stream)
     return added, subtracted
 
@@ -228,6 +234,9 @@ def commitment(seed: bytes) -> bytes:
 
 
 def _is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -> bool:
+    """This hospital signed in the leg before."""
+    if site == local.site:
+        return True
     try:
         local.identity.verify(site, signature, statement)
     except WireError:

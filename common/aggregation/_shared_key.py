@@ -35,6 +35,7 @@ from common.aggregation._key_agreement import (
     PublicKeys,
     SecretKeys,
     seal,
+    shared_secrets,
     unseal,
 )
 from common.aggregation._notes import Notes, pieces, read_sites
@@ -135,7 +136,8 @@ class SharedKey:
             public.verify(local.identity, site, notes["context"])
             if site != local.site:
                 way = _transcript.way(notes["context"], local.site, site)
-                sealed.append(seal(content_key, notes["channel key"], public.channel, way))
+                (shared,) = shared_secrets(notes["channel key"], [public.channel])
+                sealed.append(seal(content_key, shared, way))
         notes["key"] = self.scheme(agreement).new_key()
         return _data(*sealed, AESGCM(content_key).encrypt(_NONCE, notes["key"], notes["context"]))
 
@@ -165,7 +167,8 @@ def _unsealed(request: Payload, notes: Notes, local: Local) -> bytes:
     public = PublicKeys.from_bytes(raw[:SIGNED_KEYS_BYTES])
     public.verify(local.identity, maker, notes["context"])
     way = _transcript.way(notes["context"], maker, local.site)
-    content_key = unseal(raw[SIGNED_KEYS_BYTES:cut], notes["channel key"], public.channel, way)
+    (shared,) = shared_secrets(notes["channel key"], [public.channel])
+    content_key = unseal(raw[SIGNED_KEYS_BYTES:cut], shared, way)
     try:
         return AESGCM(content_key).decrypt(_NONCE, raw[cut:], notes["context"])
     except InvalidTag:

@@ -39,12 +39,14 @@ from common.aggregation._agreement import Agreement, read_agreement, with_agreem
 from common.aggregation._answered import answer_once
 from common.aggregation._fixed_point import FixedPoint
 from common.aggregation._key_agreement import (
+    SHARED_BYTES,
     SIGNED_KEYS_BYTES,
     TAG_BYTES,
     PublicKeys,
     SecretKeys,
     expand,
     seal,
+    shared_secrets,
     unseal,
 )
 from common.aggregation._legs import Legs
@@ -115,15 +117,16 @@ class AdditiveSharing:
         keys = read_keys(request.data, sites)
         verify_keys(keys, local, notes["context"], notes["announced"])
         notes["session"] = _transcript.session(keys) + _transcript.order(request)
-        notes["keys"] = b"".join(public.to_bytes() for public in keys.values())
         notes.put_sites("sharing", sites)
         seeds = {site: os.urandom(SEED_BYTES) for site in sites if site != local.site}
+        channels = shared_secrets(notes["channel key"], [keys[site].channel for site in seeds])
+        notes["channels"], notes["channel key"] = b"".join(channels), b""
         kept = self.codec.encode(update, agreement, local.rng)
         _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
         sealed = [
-            seal(seed, notes["channel key"], keys[site].channel, _way(notes, local.site, site))
-            for site, seed in seeds.items()
+            seal(seed, shared, _way(notes, local.site, site))
+            for (site, seed), shared in zip(seeds.items(), channels, strict=True)
         ]
         return Payload(data=np.frombuffer(b"".join(sealed), np.uint8))
 
@@ -150,13 +153,13 @@ class AdditiveSharing:
     def _sums(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, NAME, "round", "sums")
         sites = notes.sites("sharing")
-        keys = dict(zip(sites, pieces(notes["keys"], len(sites), SIGNED_KEYS_BYTES), strict=True))
         others = [site for site in sites if site != local.site]
-        streams = []
-        for site, sealed in zip(others, pieces(request.data, len(others), SEALED_BYTES), strict=True):
-            channel = PublicKeys.from_bytes(keys[site]).channel
-            seed = unseal(sealed, notes["channel key"], channel, _way(notes, site, local.site))
-            streams.append(_stream(seed))
+        channels = pieces(notes["channels"], len(others), SHARED_BYTES)
+        sealed = pieces(request.data, len(others), SEALED_BYTES)
+        streams = [
+            _stream(unseal(one, shared, _way(notes, site, local.site)))
+            for site, shared, one in zip(others, channels, sealed, strict=True)
+        ]
         answer_once(local, sites)
         total = np.frombuffer(notes["kept"], np.uint32).copy()
         _keystream.apply(total, streams)

@@ -97,7 +97,7 @@ class Ckks:
             return rounding
         slot = _seal_ckks.largest_error(self.degree, self.primes[0], len(agreement.sites), count)
         half = 1 << (self.value_bits - 1)
-        return rounding + (slot * half + 0.5) * self.codec.step * agreement.scale
+        return rounding + (slot * half + 0.5) * self.codec.unit(agreement)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where sums of so many hospitals would wrap, or what must be exact would not be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from common.exchange import Reveals
 from common.privacy.release import Release, Unit
 from common.work import Sends, Training
 
@@ -17,6 +18,7 @@ class Facts:
     """What is known of one hospital, and of the study, before the first round; all of it is public.
 
     patients, cases: of training. sends: what hospitals send, "gradient" or "delta". hospitals: in the federation.
+    fewest: hospitals that must take part in a round. reveals: what the coordinator can read.
     """
 
     patients: int
@@ -25,6 +27,8 @@ class Facts:
     rounds: int
     sends: Sends
     training: Training
+    fewest: int = 1
+    reveals: Reveals = "each"
 
 
 class Mechanism(Protocol):
@@ -33,9 +37,17 @@ class Mechanism(Protocol):
     It describes: what runs in a hospital is in `client/`, what runs at the server in `server/`.
     """
 
-    unit: Unit
     place: ClassVar[Place]
-    delta: float
+
+    @property
+    def unit(self) -> Unit:
+        """Whose presence is hidden."""
+        ...
+
+    @property
+    def delta(self) -> float:
+        """The chance, roughly, that epsilon does not hold."""
+        ...
 
     def check(self, facts: Facts) -> None:
         """Raise StudyError where these settings cannot keep their promise or cannot work."""

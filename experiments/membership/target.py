@@ -1,0 +1,64 @@
+"""The study's network with any parameters an observer holds, and what it makes of cases it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from client.training import chunk_size
+from common.cases import Cases
+from common.parameters import new_network, trainable, write
+from common.task import Task
+from common.update import Vector
+from experiments.observation import Observation
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """network: its parameters are overwritten with every question."""
+
+    task: Task
+    network: nn.Module
+
+    @classmethod
+    def of(cls, observed: Observation) -> Target:
+        """From public settings alone."""
+        task = observed.study.build_task()
+        return cls(task, new_network(task, observed.shape, observed.study.seed))
+
+    def losses(self, parameters: Vector, cases: Cases) -> Floats:
+        """(N,) the task's loss of every case, the network not in training."""
+        write(self.network, parameters)
+        self.network.eval()
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(cases), chunk_size(cases)):
+                batch = cases.batch(slice(start, start + chunk_size(cases)))
+                found.append(self.task.loss(self.network, batch).double().numpy())
+        return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e6, posinf=1e6, neginf=-1e6))
+
+    def cosines(self, parameters: Vector, cases: Cases, direction: Floats) -> Floats:
+        """(N,) the cosine of every case's gradient with a direction in parameters, (P,); 0 where either is 0."""
+        write(self.network, parameters)
+        self.network.eval()
+        weights = [parameter for _, parameter in trainable(self.network)]
+        wanted = torch.from_numpy(direction.astype(np.float32))
+        wanted = wanted / wanted.norm().clamp(min=1e-30)
+        return np.array([self._cosine(weights, cases, index, wanted) for index in range(len(cases))])
+
+    def _cosine(self, weights: list[nn.Parameter], cases: Cases, index: int, wanted: torch.Tensor) -> float:
+        loss = self.task.loss(self.network, cases.batch(slice(index, index + 1))).sum()
+        parts = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+        gradient = torch.cat([part.reshape(-1) for part in parts])
+        return float(torch.nan_to_num(gradient @ wanted / gradient.norm().clamp(min=1e-30)))
+
+
+def standardised(scores: Floats) -> Floats:
+    """Mean 0 and deviation 1 over the candidates, so that rounds count alike."""
+    return np.asarray((scores - scores.mean()) / max(float(scores.std()), 1e-12))
