@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from common.errors import StudyError
 from common.update import Vector
-from experiments.audit.epsilon import SHARES, Floats, Measured, measured_epsilon
+from experiments.audit.epsilon import Floats, Measured, measured_epsilon
 
 TIMES_TOO_LONG = 10.0
 VALUES_A_CHUNK = 1 << 23
@@ -95,13 +97,18 @@ def audit_gradients(
     delta: float,
     confidence: float,
     rng: np.random.Generator,
-    shares: tuple[float, ...] = SHARES,
-) -> Measured:
-    """Train for so many steps with `count` canaries, and say how much their coins were given away."""
+    seconds: float = inf,
+) -> tuple[Measured, int]:
+    """Train for so many steps with `count` canaries, and say how much their coins were given away.
+
+    Also returns the number of steps: when the seconds are over it ends early, and what it has found still holds.
+    """
+    begun, done = perf_counter(), 0
     canaries = Canaries.draw(count, private.length, rng)
     scores = np.zeros(len(canaries))
-    for _ in range(steps):
-        gradients = canaries.sampled(private.sampling_rate, TIMES_TOO_LONG * private.clip_norm, private.length, rng)
-        released, own = private.step(gradients)
+    while done < steps and not (done and perf_counter() - begun > seconds):
+        norm = TIMES_TOO_LONG * private.clip_norm
+        released, own = private.step(canaries.sampled(private.sampling_rate, norm, private.length, rng))
         scores += canaries.along(released.astype(np.float64) - own)
-    return measured_epsilon(scores, canaries.included, delta, confidence, shares)
+        done += 1
+    return measured_epsilon(scores, canaries.included, delta, confidence), done

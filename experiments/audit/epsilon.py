@@ -18,9 +18,9 @@ from scipy.stats import binom, norm
 
 from common.checks import between, positive
 
-SHARES = (0.05, 0.2, 0.8)
-"""Of all canaries the shares that are guessed, tried one after the other and corrected for it: few sure guesses tell
-most where there is much noise, many where there is little."""
+TRIES = ((0.03, 0.5), (0.2, 0.1), (0.8, 0.4))
+"""Shares of all canaries that are guessed, one try after the other, and the part of the allowed error that each may
+use up: few sure guesses tell most where there is much noise, many where there is hardly any."""
 
 LARGEST_EPSILON = 50.0
 Floats = NDArray[np.float64]
@@ -49,21 +49,20 @@ def measured_epsilon(
     included: NDArray[np.bool_],
     delta: float,
     confidence: float = 0.95,
-    shares: tuple[float, ...] = SHARES,
+    tries: tuple[tuple[float, float], ...] = TRIES,
 ) -> Measured:
-    """The best lower bound over `shares`, each at a confidence that makes all hold together (Bonferroni).
+    """The best lower bound over `tries`, each at a confidence that makes all hold together (Bonferroni).
 
     scores: (m,), the higher the surer that the canary was trained on. included: (m,) the coins, independent and fair.
     Half of the guesses are the highest scores ("in"), half the lowest ("out"); between them nothing is guessed.
     """
     order = np.argsort(scores, kind="stable")
-    each = 1 - (1 - confidence) / len(shares)
     best = (0.0, 0, 0)
-    for share in shares:
+    for share, part in tries:
         half = round(share * len(scores) / 2)
         if half:
             correct = int((~included[order[:half]]).sum() + included[order[-half:]].sum())
-            bound = epsilon_lower_bound(correct, 2 * half, len(scores), delta, each)
+            bound = epsilon_lower_bound(correct, 2 * half, len(scores), delta, 1 - part * (1 - confidence))
             best = max(best, (bound, correct, 2 * half))
     estimates = gaussian_estimate(scores[included], scores[~included], delta, confidence)
     return Measured(*best, len(scores), int(included.sum()), *estimates)

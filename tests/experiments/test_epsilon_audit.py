@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from client.hospital import open_hospital
+from common.cases import Cases
 from common.errors import StudyError
+from common.study import Study
 from common.update import Vector
 from experiments.audit.canaries import audit_gradients
+from experiments.audit.canary_cases import audit_cases, canary_cases
 from experiments.audit.epsilon import (
     Measured,
     ceiling,
@@ -22,6 +26,8 @@ from experiments.audit.epsilon import (
     measured_epsilon,
     p_value,
 )
+from experiments.audit.epsilon_trials import epsilon_trials
+from experiments.audit.private_steps import HandedTrainer, audited_mechanism, trainer_steps
 
 
 def test_all_right_guesses_give_the_bound_that_can_be_computed_by_hand() -> None:
@@ -127,7 +133,7 @@ class Hospital:
     rng: np.random.Generator
     sampling_rate: float = 1.0
     clip_norm: float = 0.5
-    length: int = 10_000
+    length: int = 20_000
     noise_really: float = 1.0
     clip_really: float = 1.0
     parameters: Vector = field(init=False)
@@ -160,27 +166,27 @@ CLAIMED = gaussian_epsilon(CLAIMED_MU, DELTA)
 
 def audited(seed: int, **bugs: float) -> Measured:
     hospital = Hospital(np.sqrt(STEPS) / CLAIMED_MU, np.random.default_rng(seed), **bugs)
-    return audit_gradients(hospital, STEPS, 10_000, DELTA, 0.95, np.random.default_rng(seed + 100))
+    return audit_gradients(hospital, STEPS, 20_000, DELTA, 0.95, np.random.default_rng(seed + 100))[0]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_correct_client_never_exceeds_its_claim(seed: int) -> None:
     found = audited(seed)
     assert 0.2 * CLAIMED < found.lower_bound < CLAIMED
     assert found.estimate == pytest.approx(CLAIMED, rel=0.1)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_client_that_forgets_the_noise_is_caught(seed: int) -> None:
     assert audited(seed, noise_really=0.0).lower_bound > 3 * CLAIMED
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_client_that_adds_half_the_noise_is_caught(seed: int) -> None:
     assert audited(seed, noise_really=0.5).lower_bound > CLAIMED
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_client_that_clips_to_twice_the_norm_is_caught(seed: int) -> None:
     assert audited(seed, clip_really=2.0).lower_bound > CLAIMED
 
@@ -190,3 +196,110 @@ def test_fewer_than_ten_canaries_are_refused() -> None:
         audit_gradients(
             Hospital(1.0, np.random.default_rng(0), length=9), 1, 100, 1e-5, 0.95, np.random.default_rng()
         )
+
+
+class Forgetful(HandedTrainer):
+    """A client that leaves the noise out."""
+
+    def noisy_sum(self) -> Vector:
+        self.hand.released = self.clipped_sum()
+        return self.hand.released
+
+
+class Quiet(HandedTrainer):
+    """A client that adds half the noise."""
+
+    def noisy_sum(self) -> Vector:
+        return HandedTrainer.noisy_sum(replace(self, noise_multiplier=self.noise_multiplier / 2))
+
+
+class Generous(HandedTrainer):
+    """A client that clips to twice the norm and adds noise for once the norm."""
+
+    def clipped_sum(self) -> Vector:
+        return HandedTrainer.clipped_sum(replace(self, clip_norm=2 * self.clip_norm))
+
+
+PRIVATE = (
+    "rounds=1",
+    "task.network={name='mlp', hidden=[520]}",
+    "training={steps=2, batch_size='full', learning_rate=0.1}",
+    f"privacy={{name='dpsgd', clip_norm=0.5, noise_multiplier={np.sqrt(2) / CLAIMED_MU}, delta={DELTA}}}",
+)
+
+
+def real_audit(study: Study, trainer: type[HandedTrainer]) -> Measured:
+    mechanism = audited_mechanism(study)
+    assert mechanism is not None
+    private = trainer_steps(open_hospital(study.json, 0), mechanism, trainer)
+    assert private.length > 20_000
+    return audit_gradients(private, 2, 20_000, DELTA, 0.95, np.random.default_rng(1))[0]
+
+
+def test_the_private_trainer_keeps_its_promise(tiny: Callable[..., Study]) -> None:
+    found = real_audit(tiny(*PRIVATE), HandedTrainer)
+    assert 0.2 * CLAIMED < found.lower_bound < CLAIMED
+    assert found.estimate == pytest.approx(CLAIMED, rel=0.1)
+
+
+@pytest.mark.parametrize("trainer", [Forgetful, Quiet, Generous])
+def test_a_private_trainer_with_a_bug_is_caught(tiny: Callable[..., Study], trainer: type[HandedTrainer]) -> None:
+    assert real_audit(tiny(*PRIVATE), trainer).lower_bound > CLAIMED
+
+
+def test_what_is_claimed_is_the_mechanisms_own_epsilon(tiny: Callable[..., Study]) -> None:
+    trials = epsilon_trials(tiny(*PRIVATE, "task.network.hidden=[8]"), ["hospital-0", "hospital-1"], 0.95, 2.0)
+    assert {(trial.attack, trial.site) for trial in trials} == {
+        (attack, site) for attack in ("gradient_canaries", "canary_cases") for site in ("hospital-0", "hospital-1")
+    }
+    for trial in trials:
+        assert trial.figures["epsilon_claimed"] == pytest.approx(CLAIMED, rel=1e-3)
+        assert trial.figures["epsilon_lower_bound"] < CLAIMED
+        assert trial.figures["steps"] == 2
+
+
+def test_a_study_that_samples_patients_is_never_found_to_break_its_promise(tiny: Callable[..., Study]) -> None:
+    study = tiny(
+        "rounds=3",
+        "training={steps=3, batch_size=8, learning_rate=0.1}",
+        "privacy={name='dpsgd', epsilon=2.0, delta=1e-4, clip_norm=1.0}",
+    )
+    (first, second) = epsilon_trials(study, ["hospital-0"], 0.95, 1.5)
+    assert first.figures["epsilon_claimed"] <= 2.0
+    assert first.figures["epsilon_lower_bound"] < 2.0 and second.figures["epsilon_lower_bound"] < 2.0
+
+
+def test_without_a_promise_there_is_nothing_to_measure_against(tiny: Callable[..., Study]) -> None:
+    (trial,) = epsilon_trials(tiny(), ["hospital-0"], 0.95, 1.0)
+    assert not trial.possible and "no differential privacy was promised" in trial.reason
+
+
+def test_cases_of_noise_give_away_a_training_without_noise() -> None:
+    """What learns by heart lowers the loss of every canary it was trained on."""
+    rng = np.random.default_rng(3)
+    cases = Cases(
+        rng.normal(size=(30, 5)).astype(np.float32),
+        rng.integers(0, 3, 30),
+        np.arange(30).astype(str),
+        ("a", "b", "c"),
+    )
+
+    def by_heart(trained_on: Cases, canaries: Cases) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        known = np.isin(canaries.patients, trained_on.patients)
+        assert len(trained_on) == 30 + known.sum()
+        return np.ones(len(canaries)), np.where(known, 0.1, 1.0)
+
+    found = audit_cases(by_heart, cases, 200, 1e-5, 0.95, rng)
+    assert found.lower_bound > 3
+    canaries = canary_cases(cases, 50, np.random.default_rng(0))
+    assert canaries.inputs.shape == (50, 5) and len(set(canaries.patients)) == 50
+    assert set(canaries.targets) <= {0, 1, 2}
+
+
+def test_canaries_of_segmentation_have_every_pixel_of_another_class() -> None:
+    targets = np.random.default_rng(0).integers(0, 3, (4, 6, 6))
+    cases = Cases(np.ones((4, 1, 6, 6), np.float32), targets, np.arange(4).astype(str), ("a", "b", "c"))
+    found = canary_cases(cases, 9, np.random.default_rng(7))
+    source = np.random.default_rng(7).integers(0, 4, 9)
+    assert found.targets.shape == (9, 6, 6)
+    assert (found.targets != targets[source]).all()

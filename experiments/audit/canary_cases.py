@@ -1,0 +1,48 @@
+"""Canaries as cases: what an auditor measures who may only put cases into the data and see the model that comes out.
+
+Images (or rows) of pure noise with a wrong label each: nothing but having been trained on them makes a model do well
+on one. A fair coin says which of them are patients of the hospital. The score of one is by how much training has
+raised its log-odds (see experiments/membership/lira.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from common.cases import Cases, concatenate
+from experiments.audit.epsilon import Floats, Measured, measured_epsilon
+from experiments.membership.lira import log_odds
+
+Trained = Callable[[Cases, Cases], tuple[Floats, Floats]]
+"""Trains on the first cases; losses (m,) of the second before, and after."""
+
+
+def audit_cases(
+    trained: Trained,
+    cases: Cases,
+    count: int,
+    delta: float,
+    confidence: float,
+    rng: np.random.Generator,
+) -> Measured:
+    """Train once on the hospital's cases and those canaries that the coins choose; say how much that gave away."""
+    canaries = canary_cases(cases, count, rng)
+    included = rng.random(count) < 0.5
+    before, after = trained(concatenate([cases, canaries.take(np.flatnonzero(included))]), canaries)
+    return measured_epsilon(log_odds(after) - log_odds(before), included, delta, confidence)
+
+
+def canary_cases(cases: Cases, count: int, rng: np.random.Generator) -> Cases:
+    """Noise with the mean and deviation of the hospital's inputs, truth of some case with its classes exchanged.
+
+    Each is a patient of its own.
+    """
+    like = cases.take(rng.integers(0, len(cases), count))
+    inputs = rng.normal(cases.inputs.mean(), cases.inputs.std() + 1e-6, like.inputs.shape).astype(np.float32)
+    shifts = rng.integers(1, max(2, len(cases.classes)), count).reshape(-1, *(1,) * (like.targets.ndim - 1))
+    targets = ((like.targets + shifts) % len(cases.classes)).astype(like.targets.dtype)
+    patients = np.array([f"canary {number}" for number in range(count)])
+    return replace(like, inputs=inputs, targets=targets, patients=patients)

@@ -1,0 +1,183 @@
+"""What every hospital's promise of epsilon is worth: its private training done again, with canaries, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from time import perf_counter
+
+from client.hospital import Hospital
+from client.private_training import PrivateTrainer
+from common.cases import Cases, SiteId
+from common.parameters import Layout, read
+from common.privacy.accounting import epsilon_of
+from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.noise import SeededNoise
+from common.privacy.release import Release
+from common.seeding import generator
+from common.study import Study
+from experiments.audit.canaries import audit_gradients
+from experiments.audit.canary_cases import audit_cases
+from experiments.audit.epsilon import Floats, Measured
+from experiments.audit.private_steps import audited_mechanism, facts_of_hospital, trainer_steps
+from experiments.audit.records import Interval, Trial
+from experiments.audit.truth import hospital_of
+from experiments.membership.shadows import local_training
+from experiments.membership.target import Target
+
+SOURCE = "Steinke, Nasr and Jagielski 2023, Privacy auditing with one (1) training run (NeurIPS)"
+QUESTION = "Does the training lose more privacy than was promised?"
+GRADIENTS = "every noisy step of a training done again, into which it may put gradients of its own"
+CASES = "the model that comes out of a training done again, into whose data it may put cases of its own"
+NO_PROMISE = "no differential privacy was promised, so there is no epsilon to measure against"
+NOT_INSIDE = "privacy {name!r} is not kept inside single hospitals, and only what they do alone can be done again"
+MOST_SITES = 5
+MOST_CANARIES, FEWEST_CANARIES, VALUES = 20_000, 1000, 1 << 28
+CANARY_CASES = 200
+SHARE_FOR_CASES = 0.3
+
+
+def epsilon_trials(
+    study: Study,
+    sites: Sequence[SiteId],
+    confidence: float,
+    seconds: float,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Trial, ...]:
+    """Of the first hospitals, two trials each: by gradients, and by cases. Takes about `seconds`."""
+    mechanism = audited_mechanism(study)
+    if mechanism is None:
+        reason = NO_PROMISE if study.privacy is None else NOT_INSIDE.format(name=study.privacy.name)
+        return (_trial("gradient_canaries", "", GRADIENTS, reason=reason),)
+    trials = []
+    chosen = tuple(sites)[:MOST_SITES]
+    for site in chosen:
+        progress(f"canaries at {site}")
+        audit = EpsilonAudit(hospital_of(study, site), mechanism, confidence)
+        trials += [
+            audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)),
+            audit.by_cases(seconds * SHARE_FOR_CASES / len(chosen)),
+        ]
+    return tuple(trials)
+
+
+@dataclass(frozen=True)
+class EpsilonAudit:
+    """One hospital, its mechanism, and the confidence of what is measured."""
+
+    hospital: Hospital
+    mechanism: Dpsgd
+    confidence: float
+
+    @property
+    def steps(self) -> int:
+        """Noisy sums in the whole study."""
+        facts = facts_of_hospital(self.hospital)
+        return self.mechanism.steps_a_round(facts) * facts.rounds
+
+    def claimed(self, steps: int) -> float:
+        """The epsilon that is promised for so many noisy sums."""
+        facts = facts_of_hospital(self.hospital)
+        release = Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
+        return epsilon_of([release], self.mechanism.delta).epsilon
+
+    def by_gradients(self, seconds: float) -> Trial:
+        """White box: gradient canaries in every step."""
+        begun = perf_counter()
+        length = Layout.of(self.hospital.network).length
+        count = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
+        rng = generator(self.hospital.study.seed, self.hospital.site, "gradient canaries")
+        found, steps = audit_gradients(
+            trainer_steps(self.hospital, self.mechanism),
+            self.steps,
+            count,
+            self.mechanism.delta,
+            self.confidence,
+            rng,
+            seconds=seconds,
+        )
+        return self._trial("gradient_canaries", GRADIENTS, found, steps, perf_counter() - begun)
+
+    def by_cases(self, seconds: float) -> Trial:
+        """Black box: noise with wrong labels among the cases, and the model at the end."""
+        begun = perf_counter()
+        rng = generator(self.hospital.study.seed, self.hospital.site, "canary cases")
+        taken: list[int] = []
+
+        def trained(cases: Cases, canaries: Cases) -> tuple[Floats, Floats]:
+            return self._train(cases, canaries, seconds, taken)
+
+        found = audit_cases(trained, self.hospital.train, CANARY_CASES, self.mechanism.delta, self.confidence, rng)
+        return self._trial("canary_cases", CASES, found, sum(taken), perf_counter() - begun)
+
+    def _train(self, cases: Cases, canaries: Cases, seconds: float, taken: list[int]) -> tuple[Floats, Floats]:
+        """As the hospital trains, round by round while there is time; losses before and after."""
+        begun = perf_counter()
+        hospital, facts = self.hospital, facts_of_hospital(self.hospital)
+        study = hospital.study
+        target = Target(hospital.task, deepcopy(hospital.network))
+        before = target.losses(read(hospital.network), canaries)
+        trainer = PrivateTrainer(
+            hospital.task,
+            deepcopy(hospital.network),
+            cases,
+            local_training(study),
+            clip_norm=self.mechanism.clip_norm,
+            noise_multiplier=self.mechanism.noise(facts),
+            unit=self.mechanism.unit,
+            sampling_rate=self.mechanism.sampling_rate(facts),
+            rng=generator(study.seed, hospital.site, "canary cases, sampling"),
+            noise=SeededNoise(generator(study.seed, hospital.site, "canary cases, noise")),
+        )
+        for _ in range(study.rounds):
+            if taken and perf_counter() - begun > seconds:
+                break
+            taken.append(trainer.train())
+        return before, target.losses(read(trainer.network), canaries)
+
+    def _trial(self, attack: str, knowledge: str, found: Measured, steps: int, seconds: float) -> Trial:
+        figures = {
+            "epsilon_lower_bound": found.lower_bound,
+            "epsilon_claimed": self.claimed(self.steps),
+            "epsilon_claimed_for_audited_steps": self.claimed(steps),
+            "epsilon_estimate": found.estimate,
+            "guesses": float(found.guesses),
+            "correct": float(found.correct),
+            "canaries": float(found.canaries),
+            "included": float(found.included),
+            "steps": float(steps),
+            "steps_of_study": float(self.steps),
+        }
+        estimate = Interval(found.estimate, found.estimate_low, found.estimate_high)
+        settings = {"delta": self.mechanism.delta, "confidence": self.confidence}
+        return _trial(
+            attack, self.hospital.site, knowledge, figures, {"epsilon_estimate": estimate}, settings, seconds
+        )
+
+
+def _trial(
+    attack: str,
+    site: SiteId,
+    knowledge: str,
+    figures: dict[str, float] | None = None,
+    intervals: dict[str, Interval] | None = None,
+    settings: dict[str, float] | None = None,
+    seconds: float = 0.0,
+    reason: str = "",
+) -> Trial:
+    return Trial(
+        attack=attack,
+        kind="epsilon",
+        observer="auditor",
+        site=site,
+        question=QUESTION,
+        knowledge=knowledge,
+        source=SOURCE,
+        possible=not reason,
+        reason=reason,
+        seconds=seconds,
+        figures=figures or {},
+        intervals=intervals or {},
+        settings=settings or {},
+    )
