@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.checks import non_negative, positive
+from common.checks import between, non_negative, positive
 from common.seeding import generator as named_generator
 from common.work import Training
 from experiments.attack import Attack, Finding, Sees
@@ -25,17 +25,21 @@ from experiments.attacks._descent import adam
 from experiments.attacks._distances import cosine_distance, relative_squared_distance
 from experiments.attacks._inversion import finding, problem_of
 from experiments.attacks._priors import relative_total_variation
-from experiments.attacks._problem import Attempt, Problem, best_of_restarts
-from experiments.attacks.matching import tiled_noise, warm_then_cosine
+from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts
+from experiments.attacks.matching import Matching, is_smooth, polished, tiled_noise, warm_then_cosine
 from experiments.observation import Observation
 
 Batches = list[NDArray[np.int64]]
+REFINED = 0.25
+"""Of the learning rate and of the prior, once the steps are simulated."""
 
 
 @dataclass(frozen=True)
 class MultiStep:
-    """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs. prior: weight of total
-    variation. restarts: the best match counts. most_steps: an update of more local steps is not attacked. lowest,
+    """iterations: of Adam in each restart, before and while steps are simulated. learning_rate: its step, in units of
+    the inputs. prior: weight of total variation; polish_prior: in L-BFGS. start: share of the seconds in which the
+    change is taken for one gradient, which costs a step each time instead of all; where every layer is smooth, L-BFGS
+    simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update of more local steps is not attacked. lowest,
     highest: range the inputs are kept in. updates: how many are attacked. largest_batch: most inputs at once.
     """
 
@@ -47,6 +51,9 @@ class MultiStep:
     iterations: int = 600
     learning_rate: float = 0.2
     prior: float = 0.1
+    polish_prior: float = 0.001
+    start: float = 0.7
+    polish: float = 0.7
     restarts: int = 1
     most_steps: int = 40
     lowest: float = -4.0
@@ -57,7 +64,8 @@ class MultiStep:
     def __post_init__(self) -> None:
         positive("attack", iterations=self.iterations, learning_rate=self.learning_rate, restarts=self.restarts)
         positive("attack", most_steps=self.most_steps, updates=self.updates, largest_batch=self.largest_batch)
-        non_negative("attack", prior=self.prior)
+        non_negative("attack", prior=self.prior, polish_prior=self.polish_prior)
+        between("attack", 0, 1, start=self.start, polish=self.polish)
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Inputs on which local training makes the captured change."""
@@ -111,28 +119,63 @@ class MultiStep:
         """The best of the restarts. problem.captured: the change; batches: indices of the inputs of every step."""
 
         def once(one: Problem, draws: torch.Generator, part: Budget) -> Attempt:
-            guess = one.guess(tiled_noise(one.inputs, draws), draws)
-
-            def change() -> tuple[Tensor, ...]:
-                return one.victim.change(guess.inputs, guess.truth, batches, training, proximal_mu)
-
-            def objective(progress: float) -> Tensor:
-                prior = self.prior * (1 - progress) * relative_total_variation(guess.inputs).mean()
-                return cosine_distance(change(), one.captured) + prior
-
-            adam(
-                objective,
-                guess.unknowns,
-                self.iterations,
-                part,
-                rate=self.learning_rate,
-                schedule=warm_then_cosine,
-                sign="soft",
-                box=(self.lowest, self.highest),
-            )
-            return Attempt.of(guess, relative_squared_distance(change(), one.captured).item())
+            smooth = is_smooth(one.victim.network)
+            guess = self._begin(one, draws, part.part(1 - self.polish if smooth else self.start))
+            if smooth:
+                steps = Steps(one.double(), guess.double(), batches, training, proximal_mu)
+                polished(steps.mismatch, steps.guess, self.polish_prior, self.iterations, part)
+            else:
+                steps = Steps(one, guess, batches, training, proximal_mu)
+                self._refine(steps, part)
+            return Attempt.of(steps.guess, steps.mismatch().item())
 
         return best_of_restarts(problem, generator, budget, self.restarts, once)
+
+    def _begin(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Guess:
+        """Inputs whose one gradient points against the change, which it nearly is while the model moves little."""
+        gradient = replace(problem, captured=tuple(-part for part in problem.captured))
+        guess = gradient.guess(tiled_noise(problem.inputs, generator), generator)
+        chosen = {name: getattr(self, name) for name in ("iterations", "learning_rate", "prior", "lowest", "highest")}
+        Matching(**chosen).descend(gradient, guess, budget)
+        return guess
+
+    def _refine(self, steps: Steps, budget: Budget) -> None:
+        """Now with the steps simulated, in smaller strides and under a weaker prior."""
+
+        def objective(progress: float) -> Tensor:
+            prior = REFINED * self.prior * (1 - progress) * relative_total_variation(steps.guess.inputs).mean()
+            return cosine_distance(steps.change(), steps.problem.captured) + prior
+
+        adam(
+            objective,
+            steps.guess.unknowns,
+            self.iterations,
+            budget,
+            rate=REFINED * self.learning_rate,
+            schedule=warm_then_cosine,
+            sign="soft",
+            box=(self.lowest, self.highest),
+        )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The local steps of one guess, simulated. problem.captured: the change they are to make."""
+
+    problem: Problem
+    guess: Guess
+    batches: Batches
+    training: Training
+    proximal_mu: float
+
+    def change(self) -> tuple[Tensor, ...]:
+        """What the steps change, differentiable by the guess."""
+        guess, victim = self.guess, self.problem.victim
+        return victim.change(guess.inputs, guess.truth, self.batches, self.training, self.proximal_mu)
+
+    def mismatch(self) -> Tensor:
+        """|change - captured|^2 / |captured|^2."""
+        return relative_squared_distance(self.change(), self.problem.captured)
 
 
 def batches_of(observed: Observation, captured: Captured) -> Batches:
