@@ -39,8 +39,9 @@ class MultiStep:
     """iterations: of Adam in each restart, before and while steps are simulated. learning_rate: its step, in units of
     the inputs. prior: weight of total variation; polish_prior: in L-BFGS. start: share of the seconds in which the
     change is taken for one gradient, which costs a step each time instead of all; where every layer is smooth, L-BFGS
-    simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update of more local steps is not attacked. lowest,
-    highest: range the inputs are kept in. updates: how many are attacked. largest_batch: most inputs at once.
+    simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update of more
+    local steps is not attacked. lowest, highest: range the inputs are kept in. updates: how many are attacked.
+    largest_batch: most inputs at once.
     """
 
     sees: ClassVar[Sees] = "each"

@@ -58,15 +58,15 @@ Found = tuple[NDArray[np.float32], float]
 def measure(console: Console) -> Measured:
     """Our strongest attack in this process, breaching in the Python that WARDROUND_PEERS_PYTHON names."""
     torch.set_num_threads(1)
-    rows: list[dict[str, Cell]] = []
+    measured: list[dict[str, Cell]] = []
     for steps, seconds in SECONDS.items():
         given = [one for one in problems(steps) if one.number < IMAGES[steps]]
         with console.status(f"{len(given)} problems of {_work(steps)}"), ThreadPoolExecutor(1) as beside:
             waiting = beside.submit(peers, given, seconds)
             found = {OURS: [ours(one, seconds) for one in given]}
             found |= waiting.result()
-        rows += _rows(given, found)
-    return Measured("Gradient inversion, 32 x 32 images, batch 1, labels known", rows, _targets(rows), _NOTES)
+        measured += rows(given, found)
+    return Measured("Gradient inversion, 32 x 32 images, batch 1, labels known", measured, targets(measured), _NOTES)
 
 
 _NOTES = (
@@ -145,17 +145,15 @@ def _work(steps: int) -> str:
     return f"update of {steps} steps" if steps else "gradient"
 
 
-def _rows(given: Sequence[Problem], found: Mapping[str, Sequence[Found]]) -> list[dict[str, Cell]]:
-    rows = []
+def rows(given: Sequence[Problem], found: Mapping[str, Sequence[Found]]) -> list[dict[str, Cell]]:
+    """One for every network and program; what was not found is not measured."""
+    made = []
     for network in dict.fromkeys(one.network for one in given):
         for program in (OURS, *PEERS):
-            chosen = [
-                (one, made)
-                for one, made in zip(given, found.get(program, ()), strict=False)
-                if one.network == network
-            ]
-            rows.append(_row(network, _work(given[0].steps), program, chosen))
-    return rows
+            pairs = zip(given, found.get(program, ()), strict=False)
+            chosen = [(one, image) for one, image in pairs if one.network == network]
+            made.append(_row(network, _work(given[0].steps), program, chosen))
+    return made
 
 
 def _row(network: str, work: str, program: str, chosen: Sequence[tuple[Problem, Found]]) -> dict[str, Cell]:
@@ -174,8 +172,9 @@ def _row(network: str, work: str, program: str, chosen: Sequence[tuple[Problem, 
     }
 
 
-def _targets(rows: Sequence[Mapping[str, Cell]]) -> list[Target]:
-    targets = []
+def targets(rows: Sequence[Mapping[str, Cell]]) -> list[Target]:
+    """Of every network and kind of update: our mean PSNR beside that of breaching's best attack."""
+    stated = []
     for network, work in dict.fromkeys((row["network"], row["captured"]) for row in rows):
         figures = {
             row["program"]: row["PSNR dB"] for row in rows if (row["network"], row["captured"]) == (network, work)
@@ -184,8 +183,8 @@ def _targets(rows: Sequence[Mapping[str, Cell]]) -> list[Target]:
         others = [_number(figures[name]) for name in PEERS if figures[name] is not None]
         peer = max(others, default=None)
         met = None if peer is None else own >= peer
-        targets.append(Target(f"{network}, {work}: PSNR dB", own, peer, None, "at least breaching's best", met))
-    return targets
+        stated.append(Target(f"{network}, {work}: PSNR dB", own, peer, None, "at least breaching's best", met))
+    return stated
 
 
 def _number(cell: Cell) -> float:

@@ -12,8 +12,12 @@ from common.cases import Batch
 from common.parameters import new_network, read_gradient, write
 from common.study import Study, parse
 from experiments.attack import Attack, Finding
+from experiments.attacks._budget import Budget
 from experiments.attacks._captured import captured_updates
 from experiments.attacks._inversion import problem_of
+from experiments.attacks._losses import classification_losses
+from experiments.attacks._problem import Problem
+from experiments.attacks._victim import Victim
 from experiments.attacks.analytic import Analytic
 from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
@@ -21,7 +25,10 @@ from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
 from experiments.audit.reconstruction import ReconstructionScore, score
+from experiments.audit.similarity import psnr_db
 from experiments.audit.truth import Truth, all_training_cases, truth_of
+from experiments.benchmarks import inversion
+from experiments.benchmarks._inversion_problems import LOCAL_LEARNING_RATE, LOCAL_STEPS, networks, problems
 from experiments.observation import Observation, observe
 from experiments.running import run_study
 
@@ -186,6 +193,21 @@ def test_simulating_one_step_brings_back_what_the_analytic_attack_does(run: Run)
     assert one.cases[0].rank == 1
 
 
+@pytest.mark.parametrize("attack", [Matching(iterations=80, polish_iterations=80), DeepLeakage(iterations=300)])
+def test_of_a_smooth_network_the_image_comes_back_nearly_exactly(attack: Matching | DeepLeakage) -> None:
+    draws = torch.Generator().manual_seed(3)
+    layers: list[torch.nn.Module] = [torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Sigmoid()]
+    network = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(8 * SIDE**2, 3))
+    for parameter in network.parameters():
+        torch.nn.init.uniform_(parameter, -0.5, 0.5, generator=draws)
+    victim = Victim(network, lambda body, inputs, truth: classification_losses(body(inputs), truth))
+    image = torch.from_numpy(blobs(np.random.default_rng(2)) / 255).float()[None, None]
+    captured = tuple(part.detach() for part in victim.gradient(image, torch.eye(3)[:1]))
+    problem = Problem(victim, captured, tuple(image.shape), (1, 3), np.array([0]))
+    attempt = attack.search(problem, draws, Budget(SECONDS))
+    assert psnr_db(image.numpy(), attempt.inputs.numpy(), 1.0) > 30
+
+
 @pytest.mark.parametrize("rounds", [2])
 @pytest.mark.parametrize("batch", ["4", '"full"'])
 def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, batch: str, rounds: int) -> None:
@@ -213,3 +235,27 @@ def test_an_attack_of_endless_iterations_ends_when_its_seconds_have_passed(run: 
         finding = invert(attack, observed, seconds=0.5)
         assert finding.attack == name
         assert finding.seconds < 10
+
+
+def test_without_breaching_its_rows_of_the_benchmark_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(inversion.PEERS_PYTHON, raising=False)
+    given = problems(0)[:1]
+    assert inversion.peers(given, 1.0) == {}
+    own, *others = inversion.rows(given, {"ours": [(given[0].image.numpy(), 1.0)]})
+    assert own["PSNR dB"] == 120.0
+    assert [row["each"] for row in others] == ["not measured", "not measured"]
+    (target,) = inversion.targets([own, *others])
+    assert (target.ours, target.peer, target.met) == (120.0, None, None)
+
+
+def test_the_benchmark_captures_what_local_steps_change() -> None:
+    problem = problems(LOCAL_STEPS)[0]
+    network = networks()[problem.network]
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    optimiser = torch.optim.SGD(network.parameters(), lr=LOCAL_LEARNING_RATE)
+    for _ in range(LOCAL_STEPS):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(problem.image), torch.tensor([problem.label])).backward()
+        optimiser.step()
+    for parameter, old, part in zip(network.parameters(), before, problem.captured, strict=True):
+        torch.testing.assert_close(parameter.detach() - old, part, rtol=1e-3, atol=1e-6)
