@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ KINDS: dict[str, Catalogue] = {
     "benchmarks": BENCHMARKS,
 }
 INTERRUPTED = 130
+PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 
 cli = typer.Typer(
     help="Hospitals learn one model together; their data stays where it is.",
@@ -166,9 +168,15 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
 def bench(
     name: Annotated[str, typer.Argument(help="A benchmark's name (see `wardround list benchmarks`).")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write rows and targets here too.")] = None,
+    peers_python: Annotated[
+        str | None,
+        typer.Option(help=f"A Python that has the programs to compare with; else {PEERS_PYTHON} names it."),
+    ] = None,
 ) -> None:
     """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
     with spoken_errors():
+        if peers_python is not None:
+            os.environ[PEERS_PYTHON] = peers_python
         from experiments.benchmark import show
 
         measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
