@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from client.hospital import Hospital
@@ -19,7 +19,7 @@ from common.seeding import generator
 from common.study import Study
 from experiments.audit.canaries import audit_gradients
 from experiments.audit.canary_cases import audit_cases
-from experiments.audit.epsilon import Floats, Measured
+from experiments.audit.epsilon import Floats, Measured, most_telling_count
 from experiments.audit.private_steps import audited_mechanism, facts_of_hospital, trainer_steps
 from experiments.audit.records import Interval, Trial
 from experiments.audit.truth import hospital_of
@@ -45,7 +45,7 @@ def epsilon_trials(
     seconds: float,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Trial, ...]:
-    """Of the first hospitals, two trials each: by gradients, and by cases. Takes about `seconds`."""
+    """Of the first hospitals by gradients, of the very first by cases too. Takes about `seconds`."""
     mechanism = audited_mechanism(study)
     if mechanism is None:
         reason = NO_PROMISE if study.privacy is None else NOT_INSIDE.format(name=study.privacy.name)
@@ -55,10 +55,9 @@ def epsilon_trials(
     for site in chosen:
         progress(f"canaries at {site}")
         audit = EpsilonAudit(hospital_of(study, site), mechanism, confidence)
-        trials += [
-            audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)),
-            audit.by_cases(seconds * SHARE_FOR_CASES / len(chosen)),
-        ]
+        trials.append(audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)))
+        if site == chosen[0]:
+            trials.append(audit.by_cases(seconds * SHARE_FOR_CASES))
     return tuple(trials)
 
 
@@ -86,7 +85,8 @@ class EpsilonAudit:
         """White box: gradient canaries in every step."""
         begun = perf_counter()
         length = Layout.of(self.hospital.network).length
-        count = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
+        most = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
+        count = most_telling_count(self.claimed(self.steps), self.mechanism.delta, self.confidence, most)
         rng = generator(self.hospital.study.seed, self.hospital.site, "gradient canaries")
         found, steps = audit_gradients(
             trainer_steps(self.hospital, self.mechanism),
@@ -112,7 +112,7 @@ class EpsilonAudit:
         return self._trial("canary_cases", CASES, found, sum(taken), perf_counter() - begun)
 
     def _train(self, cases: Cases, canaries: Cases, seconds: float, taken: list[int]) -> tuple[Floats, Floats]:
-        """As the hospital trains, round by round while there is time; losses before and after."""
+        """As the hospital trains, step by step while there is time; losses before and after."""
         begun = perf_counter()
         hospital, facts = self.hospital, facts_of_hospital(self.hospital)
         study = hospital.study
@@ -122,7 +122,7 @@ class EpsilonAudit:
             hospital.task,
             deepcopy(hospital.network),
             cases,
-            local_training(study),
+            replace(local_training(study), steps=1),
             clip_norm=self.mechanism.clip_norm,
             noise_multiplier=self.mechanism.noise(facts),
             unit=self.mechanism.unit,
@@ -130,7 +130,7 @@ class EpsilonAudit:
             rng=generator(study.seed, hospital.site, "canary cases, sampling"),
             noise=SeededNoise(generator(study.seed, hospital.site, "canary cases, noise")),
         )
-        for _ in range(study.rounds):
+        for _ in range(self.steps):
             if taken and perf_counter() - begun > seconds:
                 break
             taken.append(trainer.train())

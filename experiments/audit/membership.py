@@ -45,25 +45,34 @@ class Scored:
 
 
 def membership_trials(
-    observed: Observation, confidence: float, seconds: float, progress: Progress = lambda _: None
+    observed: Observation,
+    confidence: float,
+    seconds: float,
+    progress: Progress = lambda _: None,
+    shadows: int = MOST_SHADOWS,
 ) -> tuple[Trial, ...]:
     """Every attack on every hospital, and on all of them together where there are several.
 
-    Takes about `seconds`; hospitals are opened for the cases to ask about and for which of them were trained on.
+    Takes about `seconds`, or less where it gets as far as `shadows` models; then it can be repeated exactly. Hospitals
+    are opened for the cases to ask about and for which of them were trained on.
     """
     most = max(10, min(MOST_PATIENTS, PATIENTS_IN_ALL // len(observed.sites)))
     asked = {site: question_of(observed.study, site, most) for site in observed.sites}
     questions = {site: question for site, question in asked.items() if question is not None}
     trials: list[Trial] = []
     if questions:
-        for scored in attacks(observed, questions, seconds, progress):
+        for scored in attacks(observed, questions, seconds, progress, shadows):
             trials += _trials(observed, scored, questions, confidence)
     trials += [_impossible(observed, site) for site, question in asked.items() if question is None]
     return tuple(trials)
 
 
 def attacks(
-    observed: Observation, questions: Mapping[SiteId, Question], seconds: float, progress: Progress
+    observed: Observation,
+    questions: Mapping[SiteId, Question],
+    seconds: float,
+    progress: Progress,
+    shadows: int = MOST_SHADOWS,
 ) -> list[Scored]:
     """Scores of all attacks. They get the candidates without the answers."""
     cases = {site: question.candidates.cases for site, question in questions.items()}
@@ -77,7 +86,7 @@ def attacks(
         scored = attack(observed, cases, seconds * SHARE_FOR_ROUNDS / 2)
         found += [] if scored is None else [scored]
     progress("shadow models")
-    return found + _by_shadows(observed, questions, seconds * (1 - SHARE_FOR_ROUNDS))
+    return found + _by_shadows(observed, questions, seconds * (1 - SHARE_FOR_ROUNDS), shadows)
 
 
 def _by_threshold(observed: Observation, cases: Mapping[SiteId, Cases], seconds: float) -> Scored:
@@ -117,14 +126,16 @@ def _read(observed: Observation) -> str:
     return "the models of all rounds"
 
 
-def _by_shadows(observed: Observation, questions: Mapping[SiteId, Question], seconds: float) -> list[Scored]:
+def _by_shadows(
+    observed: Observation, questions: Mapping[SiteId, Question], seconds: float, most: int
+) -> list[Scored]:
     """One set of shadow models serves all hospitals and attacks."""
     begun = perf_counter()
     asked = [question.candidates.cases for question in questions.values()]
     others = [question.population for question in questions.values() if len(question.population)]
     pool = concatenate([*asked, *others])
     rng = generator(observed.study.seed, "shadow models")
-    shadows = train_shadows(observed, pool, rng, seconds, MOST_SHADOWS)
+    shadows = train_shadows(observed, pool, rng, seconds, most)
     losses = Target.of(observed).losses(observed.final_model, pool)
     end = sum(len(cases) for cases in asked)
     population = np.arange(len(pool)) >= (end if others else 0)
@@ -137,8 +148,9 @@ def _by_shadows(observed: Observation, questions: Mapping[SiteId, Question], sec
 
 
 def _shadow_scores(losses: Floats, shadows: Shadows, population: NDArray[np.bool_]) -> list[tuple[str, str, Floats]]:
+    online = [("lira_online", lira.SOURCE, lira.lira_online(losses, shadows))]
     return [
-        ("lira_online", lira.SOURCE, lira.lira_online(losses, shadows)),
+        *(online if len(shadows) >= lira.FEWEST_ONLINE else []),
         ("lira_offline", lira.SOURCE, lira.lira_offline(losses, shadows)),
         ("rmia", rmia.SOURCE, rmia.rmia(losses, shadows, population)),
     ]

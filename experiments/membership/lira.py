@@ -15,6 +15,8 @@ from experiments.membership.target import Floats
 
 SOURCE = "Carlini et al. 2022, Membership inference attacks from first principles (S&P)"
 SMALLEST = 1e-7
+FEWEST_ONLINE = 4
+"""With two shadows no case has two losses of a kind, and nothing tells how much these vary."""
 
 
 def log_odds(losses: Floats) -> Floats:

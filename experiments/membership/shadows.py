@@ -25,6 +25,7 @@ from experiments.membership.target import Floats, Target
 from experiments.observation import Observation
 
 MOST_SHADOWS = 32
+SHARE_OF_FIRST = 0.4
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ def train_shadows(
 ) -> Shadows:
     """Shadows by plain training with the study's settings, pair by pair: as many as there is time for, at least two.
 
-    The first pair may use half of the time, and trains for fewer rounds than the study where that does not suffice;
-    all others train for as many.
+    The first pair may use SHARE_OF_FIRST of the time, and trains for fewer rounds than the study where that does not
+    suffice; all others train for as many.
     """
     budget = Budget(seconds)
     halves = _halves(len(pool), most, rng)
     fresh = _fresh(observed, rng)
-    first = budget.part(0.5)
+    first = budget.part(SHARE_OF_FIRST)
     trained, rounds = _pair(fresh, pool, halves[:2], observed.study.rounds, first)
     each = first.spent
     while len(trained) + 2 <= len(halves) and budget.left > each:

@@ -116,14 +116,14 @@ def test_rmia_of_three_cases_by_hand() -> None:
 
 TEXT = """
 title = "Images without a pattern"
-rounds = 4
+rounds = 3
 seed = 4
 engine = "inline"
 source = { name = "medmnist" }
 partition = { name = "quantity", hospitals = 3 }
 task = { name = "classification", network = { name = "mlp", hidden = [32] } }
 strategy = "fedavg"
-training = { epochs = 8, batch_size = 4, learning_rate = 0.01, optimiser = "adam" }
+training = { epochs = 10, batch_size = 8, learning_rate = 0.01, optimiser = "adam" }
 split = { validation = 0.1, test = 0.4 }
 federation = { record_traffic = true }
 """
@@ -159,7 +159,7 @@ def area_of(trials: Sequence[Trial], attack: str, site: str = "") -> Interval:
 
 
 def test_every_attack_tells_the_members_of_a_model_that_learned_by_heart(overfitted: Path) -> None:
-    trials = membership_trials(observe(overfitted), 0.95, 6.0)
+    trials = membership_trials(observe(overfitted), 0.95, 300, shadows=4)
     names = {trial.attack for trial in trials}
     assert names == {
         "loss_threshold",
@@ -178,7 +178,7 @@ def test_every_attack_tells_the_members_of_a_model_that_learned_by_heart(overfit
 def test_of_a_model_that_saw_none_of_the_cases_nothing_is_told(overfitted: Path) -> None:
     seen = observe(overfitted, "outsider")
     strange = read(new_network(seen.study.build_task(), seen.shape, 99))
-    trials = membership_trials(replace(seen, models={5: strange}), 0.999, 1.0)
+    trials = membership_trials(replace(seen, models={4: strange}), 0.999, 300, shadows=4)
     assert {trial.attack for trial in trials} == {"loss_threshold", "lira_online", "lira_offline", "rmia"}
     for trial in trials:
         assert trial.intervals["auc"].low <= 0.5 <= trial.intervals["auc"].high, trial.attack
@@ -205,7 +205,9 @@ def test_a_hospital_without_test_patients_is_not_asked_and_says_so(noise: Path, 
     without = [site for site in site_names(study) if question_of(study, site) is None]
     assert without
     run_study(study, "noise", tmp_path / "run")
-    refused = [trial for trial in membership_trials(observe(tmp_path / "run"), 0.95, 1.0) if not trial.possible]
+    refused = [
+        trial for trial in membership_trials(observe(tmp_path / "run"), 0.95, 300, shadows=2) if not trial.possible
+    ]
     assert [trial.site for trial in refused] == without
     assert "no patient for tests" in refused[0].reason
 
@@ -231,7 +233,7 @@ def test_every_shadow_has_a_complement_and_learned_its_half_better(overfitted: P
     seen = observe(overfitted)
     question = question_of(seen.study, "hospital-0", 40)
     assert question is not None
-    built = train_shadows(seen, question.candidates.cases, np.random.default_rng(1), 2.0, most=4)
+    built = train_shadows(seen, question.candidates.cases, np.random.default_rng(1), 300, most=4)
     assert len(built) == 4
     assert (built.included[0] ^ built.included[1]).all() and (built.included[2] ^ built.included[3]).all()
     assert built.losses[built.included].mean() < built.losses[~built.included].mean()
