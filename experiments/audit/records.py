@@ -26,7 +26,8 @@ class Interval:
 class Rebuilt:
     """One input an attack came up with, beside the patient's own. Images as data URIs; "" where it is no image.
 
-    ssim, psnr_db: after the best brightness and contrast per channel. rank: of the true case among `among` cases by
+    ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
+    correlation. rank: of the true case among `among` cases by
     likeness, 1 the most alike: whether it is this patient rather than another.
     """
 

@@ -1,0 +1,37 @@
+"""What a run promised, from the files it left: the audit's yardstick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from common.catalogue import AGGREGATIONS
+from common.study import Study
+from experiments.audit.records import Claim
+
+PLAIN_READERS = "The coordinator can read every hospital's single update."
+
+
+def claim_of(study: Study, folder: Path) -> Claim:
+    """From the study, `about.json` and `privacy.json`."""
+    about, privacy = _read(folder, "about.json"), _read(folder, "privacy.json")
+    aggregation = AGGREGATIONS.build(study.aggregation)
+    readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
+    sites = privacy.get("sites", {})
+    return Claim(
+        aggregation=study.aggregation.name,
+        reveals=aggregation.reveals,
+        readers=readers,
+        mechanism=str(privacy.get("mechanism", "")),
+        unit=str(privacy.get("unit", "")),
+        epsilon={site: float(spent["epsilon"]) for site, spent in sites.items()},
+        delta=float(privacy.get("delta", 0.0)),
+        noise_source=str(privacy.get("noise_source", "")),
+    )
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found

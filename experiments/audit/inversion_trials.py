@@ -1,0 +1,127 @@
+"""Every inversion attack on what the observer saw of each hospital, scored against the truth, as trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import isnan
+from typing import cast
+
+import numpy as np
+
+from common.cases import SiteId
+from common.options import Entry
+from common.seeding import generator
+from experiments.attack import Attack, Finding, Reconstruction
+from experiments.audit.images import pair_of
+from experiments.audit.reconstruction import CaseScore, score
+from experiments.audit.records import Rebuilt, Trial
+from experiments.audit.similarity import fitted
+from experiments.audit.truth import Truth, all_training_cases, truth_of
+from experiments.catalogue import ATTACKS
+from experiments.observation import Observation
+
+INVERSIONS = ("analytic", "matching", "multi_step", "inverting_gradients", "dlg", "deep_image_prior")
+EVERYWHERE = ("analytic", "matching", "multi_step")
+"""Tried on every hospital; the others, slower or weaker, on the hospital of the fewest cases."""
+MOST_SHOWN = 4
+QUESTION = "Can a patient's data be rebuilt from what hospitals sent?"
+SEES = {
+    "each": "the models sent out, each hospital's own update, every setting of the study",
+    "sum": "the models sent out, the sum of all hospitals' updates, every setting of the study",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One attack on one hospital's updates, or on sums where site is ""."""
+
+    attack: str
+    site: SiteId
+    observed: Observation
+
+
+def plans_of(observed: Observation) -> tuple[Plan, ...]:
+    """What will be tried, quickest first."""
+    names = [name for name in INVERSIONS if name in ATTACKS.names()]
+    if not observed.singles:
+        return tuple(Plan(name, "", observed) for name in names)
+    sites = sorted({single.site for single in observed.singles}, key=lambda site: (observed.cases[site], site))
+    chosen = [(name, site) for name in names for site in (sites if name in EVERYWHERE else sites[:1])]
+    return tuple(Plan(name, site, _of(observed, site)) for name, site in chosen)
+
+
+def _of(observed: Observation, site: SiteId) -> Observation:
+    """What was seen of one hospital alone."""
+    return replace(observed, singles=tuple(one for one in observed.singles if one.site == site), sums=())
+
+
+def inversion_trials(
+    observed: Observation, seconds: float, advance: Callable[[str], None], pictures: bool = True
+) -> list[Trial]:
+    """All of `plans_of`, with equal shares of the seconds; what one leaves is the others'."""
+    plans, left = plans_of(observed), seconds
+    everybody = all_training_cases(observed.study)
+    trials = []
+    for index, plan in enumerate(plans):
+        advance(f"{plan.attack} {plan.site}")
+        attack = cast(Attack, ATTACKS.build(Entry(plan.attack)))
+        rng = generator(observed.study.seed, "audit", plan.attack, plan.site)
+        finding = attack.run(plan.observed, rng, left / (len(plans) - index))
+        left = max(left - finding.seconds, 0.0)
+        trials.append(trial_of(plan, attack, finding, everybody, pictures))
+    return trials
+
+
+def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pictures: bool) -> Trial:
+    """The finding, scored."""
+    observed = plan.observed
+    trial = Trial(
+        plan.attack,
+        "reconstruction",
+        observed.observer,
+        plan.site,
+        QUESTION,
+        SEES["each" if observed.singles else "sum"],
+        attack.source,
+        possible=finding.possible,
+        reason=finding.reason,
+        seconds=finding.seconds,
+        settings=dict(finding.settings),
+    )
+    if not finding.reconstructions:
+        return trial
+    figures, rebuilt = _scored(observed, finding.reconstructions, everybody, pictures)
+    return replace(trial, figures={**finding.figures, **figures}, rebuilt=rebuilt)
+
+
+def _scored(
+    observed: Observation, found: Sequence[Reconstruction], everybody: Truth, pictures: bool
+) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
+    """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""
+    tables, shown = [], []
+    for one in found:
+        truth = truth_of(observed.study, one.round, one.sites)
+        scores = score(one, truth, everybody)
+        tables.append(scores.figures)
+        shown += [_rebuilt(case, one, truth, pictures) for case in scores.cases]
+    names = tables[0]
+    figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
+    return figures, _best_of_each(shown)
+
+
+def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
+    return not all(isnan(table[name]) for table in tables)
+
+
+def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool) -> Rebuilt:
+    original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
+    images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
+    likeness = case.correlation if isnan(case.ssim_fitted) else case.ssim_fitted
+    return Rebuilt(case.site, *images, likeness, case.psnr_fitted_db, case.rank, case.candidates)
+
+
+def _best_of_each(found: Sequence[Rebuilt]) -> tuple[Rebuilt, ...]:
+    sites = sorted({one.site for one in found})
+    of_each = [sorted((one for one in found if one.site == site), key=lambda one: -one.ssim) for site in sites]
+    return tuple(one for own in of_each for one in own[: max(1, MOST_SHOWN // len(sites))])
