@@ -53,8 +53,8 @@ def membership_trials(
 ) -> tuple[Trial, ...]:
     """Every attack on every hospital, and on all of them together where there are several.
 
-    Takes about `seconds`, or less where it gets as far as `shadows` models; then it can be repeated exactly. Hospitals
-    are opened for the cases to ask about and for which of them were trained on.
+    Takes about `seconds`, or less where it gets as far as `shadows` models; then it can be repeated exactly. The
+    hospitals are opened for the cases to ask about and for which of them were trained on.
     """
     most = max(10, min(MOST_PATIENTS, PATIENTS_IN_ALL // len(observed.sites)))
     asked = {site: question_of(observed.study, site, most) for site in observed.sites}

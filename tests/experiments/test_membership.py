@@ -20,6 +20,7 @@ from experiments.audit.records import Interval, Trial
 from experiments.audit.roc import area, area_interval, curve, delong_variance, rate_at
 from experiments.membership.lira import lira_offline, lira_online, log_odds
 from experiments.membership.rmia import log_ratios, rmia
+from experiments.membership.server_rounds import moves_of
 from experiments.membership.shadows import Shadows, train_shadows
 from experiments.membership.target import Target
 from experiments.observation import observe
@@ -245,3 +246,24 @@ def test_a_short_time_gives_two_shadows_of_fewer_rounds(overfitted: Path) -> Non
     assert question is not None
     built = train_shadows(seen, question.candidates.cases, np.random.default_rng(1), 1e-3)
     assert (len(built), built.rounds) == (2, 1)
+
+
+def test_who_sees_less_is_told_so_and_tries_what_is_left(overfitted: Path) -> None:
+    seen = observe(overfitted, "hospital", "hospital-2")
+    trials = membership_trials(seen, 0.95, 300, shadows=2)
+    by_attack = {trial.attack: trial for trial in trials if trial.site == ""}
+    assert set(by_attack) == {"loss_threshold", "losses_over_rounds", "gradient_cosines", "lira_offline", "rmia"}
+    assert by_attack["gradient_cosines"].knowledge == "the models of all rounds"
+    assert by_attack["loss_threshold"].knowledge == "the final model"
+
+
+def test_a_sum_tells_no_hospital_from_another(noise: Path, tmp_path: Path) -> None:
+    study = parse(TEXT, [f'source.folder="{noise}"', "rounds=1", 'aggregation="secagg"'])
+    run_study(study, "noise", tmp_path / "run")
+    seen = observe(tmp_path / "run")
+    assert not seen.singles
+    first, second = (moves_of(seen, site) for site in seen.sites[:2])
+    np.testing.assert_array_equal(first[0].descent, second[0].descent)
+    change = seen.models[1].astype(np.float64) - seen.final_model
+    cosine = change @ first[0].descent / np.linalg.norm(change) / np.linalg.norm(first[0].descent)
+    assert cosine == pytest.approx(1, abs=1e-3), "a sum of changes points from the new model to the old"
