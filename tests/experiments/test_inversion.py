@@ -208,17 +208,34 @@ def test_of_a_smooth_network_the_image_comes_back_nearly_exactly(attack: Matchin
     assert psnr_db(image.numpy(), attempt.inputs.numpy(), 1.0) > 30
 
 
-@pytest.mark.parametrize("rounds", [2])
 @pytest.mark.parametrize("batch", ["4", '"full"'])
-def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, batch: str, rounds: int) -> None:
-    study, observed = run(f"rounds={rounds}", f"training.batch_size={batch}")
+def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, batch: str) -> None:
+    study, observed = run("rounds=2", f"training.batch_size={batch}")
+    assert len(observed.singles) == 8
+    replayed(study, observed)
+
+
+def test_augmented_cases_of_a_segmentation_are_replayed_too(tmp_path: Path) -> None:
+    study = parse(
+        STUDY.replace('partition = { name = "quantity", hospitals = 4 }', ""),
+        [
+            'source={name="phantom", hospitals=2, patients=[3], slices_per_patient=1, size=32}',
+            'task={name="segmentation", augmentation="contrast", network={name="unet", channels=4}}',
+        ],
+    )
+    run_study(study, "outlined", tmp_path / "run")
+    replayed(study, observe(tmp_path / "run"))
+
+
+def replayed(study: Study, observed: Observation) -> None:
+    """The gradient of the replayed cases, computed anew, is the one that was sent."""
     task = study.build_task()
     for single in observed.singles:
         truth = truth_of(study, single.round, (single.site,))
         network = new_network(task, observed.shape, study.seed)
         write(network, single.order.parameters)
-        batch_again = Batch(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
-        task.loss(network, batch_again).sum().backward()
+        again = Batch(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
+        task.loss(network, again).sum().backward()
         np.testing.assert_allclose(single.update.vectors[0], read_gradient(network), rtol=1e-4, atol=1e-5)
         assert single.update.weight == len(truth)
 
