@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, median
@@ -24,7 +24,6 @@ from common.wire_bytes import identify, size_of
 from experiments.in_memory import InMemoryExchange, collect
 
 LARGEST, LEAST_WEIGHT, WEIGHT_STEPS = 0.9, 100, 900
-REPEATS = 5
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,8 @@ def worked(aggregation: Aggregation, given: Work, lost: Sequence[SiteId] = ()) -
     return Outcome(legs, total_s - exchange.asked_s, _sent_bytes(exchange, stayed), given.largest_error(mean, stayed))
 
 
-def repeated(once: Callable[[], Outcome], repeats: int = REPEATS) -> Outcome:
+def middle(outcomes: Sequence[Outcome]) -> Outcome:
     """Medians of the times of several rounds."""
-    outcomes = [once() for _ in range(repeats)]
     legs = {leg: median(one.client_s[leg] for one in outcomes) for leg in outcomes[0].client_s}
     server_s = median(one.server_s for one in outcomes)
     return Outcome(legs, server_s, outcomes[-1].sent_bytes, max(one.error for one in outcomes))
