@@ -100,25 +100,6 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Gradients of some cases after the other: never copied to lie together."""
-
-    blocks: list[Whole]
-
-    def norms(self) -> Tensor:
-        """See Gradients."""
-        return torch.cat([block.norms() for block in self.blocks])
-
-    def weighted_sum(self, factors: Tensor) -> Tensor:
-        """See Gradients."""
-        shares = torch.split(factors, [len(block.values) for block in self.blocks])
-        total, *rest = (block.weighted_sum(share) for block, share in zip(self.blocks, shares, strict=True))
-        for part in rest:
-            total += part
-        return total
-
-
-@dataclass(frozen=True)
 class Outer:
     """Gradients that are products of a column and a row, (N, A) and (N, B): A x B values that are never made."""
 

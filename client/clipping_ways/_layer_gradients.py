@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from client.clipping import Blocks, Gradients, Outer, Whole
+from client.clipping import Gradients, Outer, Whole
 
 _backward_of_convolution = torch.ops.aten.convolution_backward
 _group_norm_with_moments = torch.ops.aten.native_group_norm
@@ -24,8 +24,6 @@ LARGEST_SLOW_CASE = 20480
 """Values of a single case up to which PyTorch 2.13 convolves it without oneDNN."""
 MOST_WEIGHTS_TOGETHER = 1 << 18
 """Values of weights' gradients that one convolution by groups makes: they stay in the cache."""
-LARGEST_STACKED = 1 << 14
-"""Values of a weight up to which copying the gradients of all cases together costs less than going through them."""
 SMALLEST_CASE_ALONE = 1 << 15
 """Values of a case from which its normalisation is worked out alone. Measured: 1.8 against 4.8 ms at 16 x 64 x 64."""
 
@@ -90,14 +88,14 @@ class _ConvolutionOfCases(Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         inputs, weight, bias = ctx.saved_tensors
         ctx.kept.add(bias, lambda: Whole(grad.flatten(2).sum(2)))
-        ctx.kept.add(weight, lambda: Blocks(_weights_of_cases(ctx.options, grad, inputs, weight)))
+        ctx.kept.add(weight, lambda: Whole(_weights_of_cases(ctx.options, grad, inputs, weight)))
         if not ctx.needs_input_grad[2]:
             return None, None, None, None, None
         return None, None, ctx.options.backward(grad, inputs, weight, (True, False, False))[0], None, None
 
 
-def _weights_of_cases(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> list[Whole]:
-    """All N cases, some to a block.
+def _weights_of_cases(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """(N, *weight.shape).
 
     PyTorch has a slow convolution for a single small case, and a fast one for several, or for groups: so small cases
     become the groups of one case.
@@ -105,13 +103,10 @@ def _weights_of_cases(options: _Convolution, grad: Tensor, inputs: Tensor, weigh
     only = (False, True, False)
     if options.transposed or max(weight.shape[2:]) > 3 or inputs[0].numel() > LARGEST_SLOW_CASE:
         singles = zip(torch.split(grad, 1), torch.split(inputs, 1), strict=True)
-        found = [options.backward(*single, weight, only)[1] for single in singles]
-        return (
-            [Whole(one[None]) for one in found] if weight.numel() > LARGEST_STACKED else [Whole(torch.stack(found))]
-        )
+        return torch.stack([options.backward(*single, weight, only)[1] for single in singles])
     together = max(1, MOST_WEIGHTS_TOGETHER // weight.numel())
     pairs = zip(torch.split(grad, together), torch.split(inputs, together), strict=True)
-    return [Whole(_weights_as_groups(options, *pair, weight)) for pair in pairs]
+    return torch.cat([_weights_as_groups(options, *pair, weight) for pair in pairs])
 
 
 def _weights_as_groups(options: _Convolution, grad: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:

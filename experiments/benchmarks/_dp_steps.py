@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from opacus.grad_sample.grad_sample_module import GradSampleModule
 from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
 from opacus.grad_sample.gsm_exp_weights import GradSampleModuleExpandedWeights
@@ -21,6 +22,7 @@ from common.cases import Batch, Shape
 from common.parameters import new_network, trainable
 from common.privacy.noise import SystemNoise, add_gaussian
 from common.task import Task
+from common.update import Vector
 
 CLIP_NORM, NOISE_MULTIPLIER, LEARNING_RATE = 1.0, 1.0, 0.001
 Step = Callable[[], None]
@@ -54,16 +56,25 @@ def plain(problem: Problem) -> Step:
     return step
 
 
-def ours(problem: Problem, way: ClippedSum) -> Step:
-    """A clipped sum by `way`, noise of the operating system's, and a step."""
+def secure_noise(total: Vector) -> NDArray[np.float64]:
+    """The sum with noise as a hospital in deployment adds it."""
+    return add_gaussian(total, NOISE_MULTIPLIER * CLIP_NORM, SystemNoise())
+
+
+def torchs_noise(total: Vector) -> NDArray[np.float64]:
+    """The sum with noise as Opacus adds it."""
+    return np.asarray(total + torch.normal(0.0, NOISE_MULTIPLIER * CLIP_NORM, total.shape).numpy(), np.float64)
+
+
+def ours(problem: Problem, way: ClippedSum, noise: Callable[[Vector], NDArray[np.float64]] = secure_noise) -> Step:
+    """A clipped sum by `way`, noise, and a step."""
     network = problem.network()
     loss = CaseLoss(problem.task, network)
     parameters = [parameter for _, parameter in trainable(network)]
     optimiser = torch.optim.SGD(parameters, LEARNING_RATE)
 
     def step() -> None:
-        total = way(loss, problem.batch, CLIP_NORM)
-        noisy = add_gaussian(total, NOISE_MULTIPLIER * CLIP_NORM, SystemNoise()) / len(problem.batch)
+        noisy = noise(way(loss, problem.batch, CLIP_NORM)) / len(problem.batch)
         set_gradients(parameters, noisy.astype(np.float32))
         optimiser.step()
 
