@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from common.cases import Batch
+from common.layers import ChannelsLast
 from common.parameters import trainable
 from common.task import Task
 from common.update import Vector
@@ -142,3 +144,15 @@ def case_of(batch: Batch, index: int) -> Batch:
         patients=batch.patients[one],
         displacement=None if batch.displacement is None else batch.displacement[one],
     )
+
+
+def plainly_laid_out(network: nn.Module) -> nn.Module:
+    """A copy with channels outermost, as Opacus and vmap need it, and no activation that writes over its input."""
+    copied = deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for module in copied.modules():
+        if isinstance(module, ChannelsLast):
+            module.format = torch.contiguous_format
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    plain: nn.Module = copied
+    return plain

@@ -1,4 +1,7 @@
-"""A hospital's half of a privacy mechanism: what its update is where the study promises differential privacy."""
+"""A hospital's half of a privacy mechanism: what its update is where the study promises differential privacy.
+
+Spending is written to the hospital's ledger before any noise is drawn, so that a crash can only count too much.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from client.clipping import SHRINKING
 from client.hospital import Hospital, site_names
+from client.ledger import charge_round
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.mean import Mean
@@ -51,6 +55,7 @@ class Private:
         """
         refuse_batch_norm(self.hospital.network)
         self.mechanism.check(self.facts)
+        self._charge()
         if isinstance(self.mechanism, Dpsgd):
             return self._noisy_steps(self.mechanism, correction)
         if isinstance(self.mechanism, Distributed):
@@ -64,6 +69,12 @@ class Private:
         cases = self.hospital.train
         patients = len(np.unique(cases.patients))
         return facts_of(self.hospital.study, patients, len(cases), len(site_names(self.hospital.study)))
+
+    def _charge(self) -> None:
+        releases = self.mechanism.round_releases(self.facts)
+        unit, delta = self.mechanism.unit, self.mechanism.delta
+        study, patients = self.hospital.study, self.hospital.train.patients
+        charge_round(self.sources.folder, study, self.order.round, unit, delta, releases, patients)
 
     def _noisy_steps(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
         assert self.order.work is not None

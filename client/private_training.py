@@ -79,7 +79,7 @@ class PrivateTrainer:
         optimiser = new_optimiser(parameters, self.training)
         steps = steps_a_round(self.training, "delta", self.sampling_rate)
         for _ in range(steps):
-            _set_gradients(parameters, self.noisy_sum())
+            set_gradients(parameters, self.noisy_sum())
             terms.add(parameters, self.expected_units)
             optimiser.step()
             optimiser.zero_grad()
@@ -115,7 +115,8 @@ def refuse_batch_norm(network: nn.Module) -> None:
     refuse_unsuitable(network)
 
 
-def _set_gradients(parameters: list[nn.Parameter], vector: Vector) -> None:
+def set_gradients(parameters: list[nn.Parameter], vector: Vector) -> None:
+    """Every parameter's gradient from a (P,) float32 vector, in order."""
     parts = torch.split(torch.from_numpy(vector), [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.grad = part.reshape(parameter.shape).clone()

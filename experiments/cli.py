@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common import __version__
-from common.catalogue import AGGREGATIONS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
+from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
 from common.errors import StudyError, WardroundError
 from common.spelling import unknown
 from experiments.catalogue import BENCHMARKS, ENGINES
@@ -26,6 +26,7 @@ KINDS: dict[str, Catalogue] = {
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,
     "aggregations": AGGREGATIONS,
+    "mechanisms": MECHANISMS,
     "engines": ENGINES,
     "benchmarks": BENCHMARKS,
 }

@@ -218,12 +218,13 @@ class Conductor:
 
     def _write_roster(self, members: Mapping[SiteId, Member]) -> None:
         first = next(iter(members.values()))
+        told = self.study.privacy is None
         labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
         sizes = {site: m.cases["train"] for site, m in members.items()}
         partition = self.study.partition
         roster = {
-            "sites": [_described(member) for member in members.values()],
-            "skew": {"label_divergence": label_divergence(labels), "size_gini": size_gini(sizes)},
+            "sites": [_described(member, told) for member in members.values()],
+            "skew": {"label_divergence": label_divergence(labels) if told else None, "size_gini": size_gini(sizes)},
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
@@ -236,12 +237,13 @@ class Conductor:
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 
-def _described(member: Member) -> dict[str, Any]:
+def _described(member: Member, told: bool) -> dict[str, Any]:
+    """told: whether it said how many cases of each label it holds, which no private study asks."""
     total = sum(member.labels) or 1
     return {
         "site": member.site,
         "cases": dict(member.cases),
         "patients": dict(member.patients),
         "quarantined": member.quarantined,
-        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)},
+        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)} if told else {},
     }

@@ -81,9 +81,9 @@ class Claims:
         if not rounds:
             return spent
         bound = epsilon_of(releases * rounds, self.mechanism.delta)
-        curve = epsilon_curve(releases, rounds, self.mechanism.delta)
-        every = max(1, -(-len(curve) // MOST_POINTS))
-        points = [[number, value] for number, value in enumerate(curve, 1) if number % every == 0 or number == rounds]
+        every = max(1, -(-rounds // MOST_POINTS))
+        after = sorted({*range(every, rounds + 1, every), rounds})
+        points = list(zip(after, epsilon_curve(releases, rounds, self.mechanism.delta, after), strict=True))
         return {**spent, "epsilon": bound.epsilon, "epsilon_rdp": bound.epsilon_rdp, "curve": points}
 
 

@@ -15,10 +15,12 @@ def by_loop(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     parameters = loss.parameters_in_order()
     total = [torch.zeros_like(parameter) for parameter in parameters]
     for index in range(len(batch)):
-        value = loss(case_of(batch, index)).sum()
-        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-        factor = float(clipping_factors(get_total_norm(gradients), clip_norm))
-        if factor:
-            for part, gradient in zip(total, gradients, strict=True):
+        loss.zero_grad()
+        loss(case_of(batch, index)).sum().backward()
+        gradients = [parameter.grad for parameter in parameters]
+        factor = float(clipping_factors(get_total_norm(g for g in gradients if g is not None), clip_norm))
+        for part, gradient in zip(total, gradients, strict=True):
+            if factor and gradient is not None:
                 part.add_(gradient, alpha=factor)
+    loss.zero_grad()
     return as_vector(total)

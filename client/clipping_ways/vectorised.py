@@ -7,13 +7,14 @@ from dataclasses import replace
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from client.clipping import CaseLoss, Whole, clip_and_add
+from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
 from common.cases import Batch
 from common.update import Vector
 
 
 def by_vectorising(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     """See ClippedSum. NotImplementedError where the network uses what vmap has no rule for."""
+    loss = CaseLoss(loss.task, plainly_laid_out(loss.network), loss.precision)
     parameters = {
         name: parameter.detach() for name, parameter in sorted(loss.named_parameters()) if parameter.requires_grad
     }

@@ -55,19 +55,22 @@ class PublicKeys:
 
 @dataclass(frozen=True)
 class SecretKeys:
-    """The secret halves, 32 bytes each."""
+    """The secret halves, 32 bytes each, and the public ones, for masks and for the channel."""
 
     mask: bytes = field(repr=False)
     channel: bytes = field(repr=False)
+    public: tuple[bytes, bytes]
 
     @classmethod
     def generate(cls) -> SecretKeys:
         """From the operating system's randomness."""
-        return cls(*(X25519PrivateKey.generate().private_bytes_raw() for _ in range(2)))
+        mask, channel = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+        public = (mask.public_key().public_bytes_raw(), channel.public_key().public_bytes_raw())
+        return cls(mask.private_bytes_raw(), channel.private_bytes_raw(), public)
 
     def announce(self, identity: Identity, context: bytes) -> PublicKeys:
         """The public halves, signed for this context."""
-        mask, channel = public_key(self.mask), public_key(self.channel)
+        mask, channel = self.public
         return PublicKeys(mask, channel, identity.sign(_KEYS_TAG + context + mask + channel))
 
 

@@ -124,11 +124,14 @@ def _enough(excess: Callable[[int], float], epsilon: float) -> int:
         high *= 2
         if high > MOST_NOISE:
             raise StudyError(f"no noise_multiplier up to {MOST_NOISE // GRID} keeps epsilon {epsilon!r} here.")
-    return _least(excess, high // 2, high)
+    return _least(excess, high // 2, high, high // 50)
 
 
-def _least(excess: Callable[[int], float], low: int, high: int) -> int:
-    """From where on the falling `excess` is not above 0, at most `high`; `low` is only a guess."""
+def _least(excess: Callable[[int], float], low: int, high: int, tolerance: int = 1) -> int:
+    """From where on the falling `excess` is not above 0, at most `high`; `low` is only a guess.
+
+    tolerance: how far above that the answer may lie.
+    """
     at_low, at_high = excess(low), excess(high)
     while at_low <= 0 and low > LEAST_NOISE:
         high, at_high = low, at_low
@@ -137,7 +140,7 @@ def _least(excess: Callable[[int], float], low: int, high: int) -> int:
     if at_low <= 0:
         return low
     turn = 0
-    while high - low > 1:
+    while high - low > tolerance:
         turn += 1
         share = at_low / (at_low - at_high) if turn % 3 else 0.5  # halving now and then bounds the number of turns
         middle = min(max(low + ceil(share * (high - low)), low + 1), high - 1)

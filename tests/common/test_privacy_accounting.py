@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import exp, log
+from math import exp, log, pi
 
 import numpy as np
 import pytest
@@ -140,6 +140,23 @@ def test_discrete_noise_is_bounded_on_the_coarsest_lattice_allowed_and_on_finer_
     bound = epsilon_of([Release(noise, rate, 1, "discrete gaussian")], DELTA).epsilon
     sigma = max(noise * sensitivity, 64)
     assert discrete_delta(sigma, int(sigma / noise), rate, bound) <= DELTA
+
+
+@pytest.mark.parametrize("shift", [0, 5])
+def test_a_normal_draw_rounded_by_discrete_noise_is_nearly_discrete_noise(shift):
+    """The lemma behind the bound, at an s so small that its error shows: s = 0.6 instead of 2."""
+    sigma, s = 1.5, 0.6
+    fine = np.linspace(-25, 25, 50_001)
+    whole = np.arange(-40, 41)
+    rounding = np.exp(-0.5 * ((whole[:, None] - fine) / s) ** 2)
+    rounding /= rounding.sum(axis=0)
+    density = norm.pdf(fine, loc=shift, scale=(sigma**2 - s**2) ** 0.5)
+    chances = (rounding * density).sum(axis=1) * (fine[1] - fine[0])
+    discrete = np.exp(-0.5 * ((whole - shift) / sigma) ** 2)
+    discrete /= discrete.sum()
+    seen = discrete > 1e-12
+    off = np.abs(chances[seen] / discrete[seen] - 1).max()
+    assert 1e-6 < off <= 3 * 2 * exp(-2 * pi**2 * s**2)
 
 
 def test_discrete_noise_costs_hardly_more_than_continuous_noise():

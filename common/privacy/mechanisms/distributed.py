@@ -14,8 +14,9 @@ numbers by at most Delta = clip_norm / gamma + sqrt(P) in L2. sigma is noise_mul
 own shares, fewest - colluding independent discrete Gaussians are left, whose sum differs from one discrete Gaussian
 of parameter sigma by a factor of at most exp(tau), tau = 10 sum_k exp(-2 pi^2 s^2 k / (k + 1)) in every coordinate
 with s the parameter of a share (Kairouz, Liu and Steinke 2021, "The distributed discrete Gaussian mechanism",
-theorem 1). s is in the thousands here, so tau is 0 to double precision; below s = 4 settings are refused. A discrete
-Gaussian has the Renyi divergences of the continuous one or less (Canonne, Kamath and Steinke 2020, theorem 4).
+theorem 1). s is in the thousands here, so tau is 0 to double precision; settings for which it is not are refused
+(`common.privacy.losses.check_lattice`). A discrete Gaussian has the Renyi divergences of the continuous one or less
+(Canonne, Kamath and Steinke 2020, theorem 4).
 
 *What comes after* is a function of the noisy sum alone: numbers beyond an aggregation's range are cut to it by each
 hospital after its noise, and the model follows from the sum. The weight that travels is the expected number of
@@ -35,11 +36,9 @@ from typing import ClassVar
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
+from common.privacy.losses import check_lattice
 from common.privacy.mechanism import Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
-
-SMALLEST_SHARE = 4.0
-"""exp(-2 pi^2 16 / 2) is below 1e-68: no double tells the sum of shares from one discrete Gaussian."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,8 @@ class Distributed:
                 "privacy 'distributed' needs two honest hospitals or more in every round: "
                 f"federation.minimum_hospitals - privacy.colluding must be 2 or more; it is {self._shares(facts)}."
             )
-        if self.share_sigma(facts, 1) < SMALLEST_SHARE:
-            raise StudyError(f"privacy.grid_bits = {self.grid_bits} is too coarse for this noise; raise it.")
+        share = self.share_sigma(facts, 1)
+        check_lattice(share * sqrt(self._shares(facts)), share)
 
     def noise(self, facts: Facts) -> float:
         """Noise multiplier of the whole sum."""

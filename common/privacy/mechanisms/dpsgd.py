@@ -25,10 +25,10 @@ from common.privacy.sampling import sampling_rate, steps_a_round
 
 @dataclass(frozen=True)
 class Dpsgd:
-    """unit: "patient" or "sample", a case. clip_norm: of one unit's gradient. Either noise_multiplier (over clip_norm)
-    or epsilon, for all rounds, with delta; each hospital then works out its own noise from its number of units.
+    """unit: "patient" or "sample", a case. clip_norm: of one unit's gradient.
 
-    A step expects training.batch_size units.
+    Either noise_multiplier (over clip_norm) or epsilon, for all rounds, with delta; each hospital then works out its
+    own noise from its number of units. A step expects training.batch_size units.
     """
 
     place: ClassVar[Place] = "hospital"

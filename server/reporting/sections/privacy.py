@@ -62,7 +62,11 @@ def lede(promise: Privacy) -> str:
     if not spent or max(spent) == 0:
         return f"The study hides {whose}. Nothing was released, so nothing was spent."
     low, high = min(spent), max(spent)
-    many = f"{score(high)} in every hospital" if low == high else f"{score(low)} to {score(high)}, by hospital"
+    many = (
+        f"{score(high)} in every hospital"
+        if score(low) == score(high)
+        else f"{score(low)} to {score(high)}, by hospital"
+    )
     return f"What was let out hides {whose}: epsilon is {many}, at delta {_small(promise.delta)}."
 
 
