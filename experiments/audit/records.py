@@ -101,7 +101,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole audit. not_tried: attacks that were left out, and why. command: makes every figure again."""
+    """A whole audit. not_tried: attacks that were left out, and why. parties: what each could read. command:
+    makes every figure again."""
 
     study: str
     title: str
@@ -115,5 +116,6 @@ class Report:
     verdicts: Sequence[Verdict]
     not_tried: Sequence[tuple[str, str]]
     traffic: Sequence[Mapping[str, Any]]
+    parties: Sequence[Mapping[str, str]]
     command: str
     schema: int = SCHEMA_VERSION

@@ -1,0 +1,89 @@
+"""What every party could read, what was not tried, every attempt with its settings, and how to do it again."""
+
+from __future__ import annotations
+
+import json
+
+from experiments.audit.records import Report, Trial
+from server.reporting.markup import Markup, table, tag
+from server.reporting.sections.layout import facts, numbers, section
+from server.reporting.wording import size
+
+WORDS = {
+    "update": "what training on its patients changed in the model; it is what a hospital sends instead of data",
+    "epsilon": "a bound on how much more likely any conclusion can become because one patient is in the data",
+    "delta": "the small chance, roughly, that the bound of epsilon does not hold",
+    "likeness": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
+    "PSNR": "the size of the error against the range of values, in decibels: 30 is hard to tell from the original",
+    "area under the curve": "the chance that an attack ranks a patient of the study above another; 0.5 is guessing",
+    "secagg, bfv, ckks, additive": "ways to add up updates so that nobody reads a single one",
+}
+
+
+def readable(report: Report) -> Markup:
+    """A row a party, and the bytes by kind of message."""
+    rows = [[one["party"], one["reads"], one["cannot_read"]] for one in report.parties]
+    kinds = [
+        [str(k["content"]), str(k["direction"]), str(k["leg"]), f"{k['messages']:,}", size(int(k["bytes"]))]
+        for k in report.traffic
+    ]
+    return section(
+        "read",
+        "What every party could read",
+        "From the messages that this run recorded.",
+        table(["Party", "Could read", "Could not read"], rows, words=3),
+        numbers("All messages by kind", table(["What", "Direction", "Leg", "Messages", "Bytes"], kinds, words=3)),
+    )
+
+
+def untried(report: Report) -> Markup:
+    """Limits of the audit."""
+    rows = [[what, why] for what, why in report.not_tried]
+    impossible = {(t.attack, t.reason) for t in report.trials if not t.possible}
+    rows += [[attack, f"not possible here: {reason}"] for attack, reason in sorted(impossible)]
+    return section(
+        "untried",
+        "What was not tried",
+        "An attack that fails is no proof that none can succeed. Only a promised epsilon bounds attacks nobody has "
+        "thought of, and only masks or encryption hide an update altogether.",
+        table(["What", "Why"], rows, words=2),
+    )
+
+
+def details(report: Report) -> Markup:
+    """Every attempt, thresholds, and the command."""
+    head = ["Attack", "By", "Hospital", "Seconds", "Figures", "Settings", "Source"]
+    rows = [_row(trial) for trial in report.trials if trial.possible]
+    limits = [(name.replace("_", " "), f"{value:g}") for name, value in report.thresholds.items()]
+    return section(
+        "details",
+        "Every attempt, and how to make it again",
+        "The same command on the same run folder makes every figure again; attacks that search until their seconds "
+        "are used up get a little farther on a faster machine.",
+        tag("pre", report.command),
+        facts(
+            [
+                ("Study", report.study),
+                ("Run", report.run),
+                ("Seed", str(report.seed)),
+                ("SHA-256 of the model", report.model_sha256),
+            ]
+        ),
+        numbers("Limits of the rules", facts(list(limits))),
+        numbers("All attempts", table(head, rows, words=7)),
+        numbers("Words used on this page", facts(list(WORDS.items()))),
+    )
+
+
+def _row(trial: Trial) -> list[str]:
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in trial.figures.items())
+    settings = json.dumps(dict(trial.settings), default=str)
+    return [
+        trial.attack,
+        trial.observer,
+        trial.site or "all",
+        f"{trial.seconds:.1f}",
+        figures,
+        settings,
+        trial.source,
+    ]

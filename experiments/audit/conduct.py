@@ -1,0 +1,104 @@
+"""A whole audit: observe, attack, score, judge. Truth is opened only to score what the attacks came up with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from common.errors import StudyError
+from experiments.audit.claims import claim_of
+from experiments.audit.epsilon_trials import epsilon_trials
+from experiments.audit.inversion_trials import inversion_trials
+from experiments.audit.membership import membership_trials
+from experiments.audit.parties import as_rows, parties_of
+from experiments.audit.records import Report, Trial
+from experiments.audit.verdicts import verdicts
+from experiments.observation import Observation, observe
+
+Advance = Callable[[str], None]
+SHARES: Mapping[str, float] = {
+    "reconstruction": 0.5,
+    "membership": 0.25,
+    "epsilon": 0.15,
+    "labels": 0.03,
+    "robustness": 0.07,
+}
+"""Of the study's `audit.seconds`, by kind of attack."""
+NOT_TRIED = (
+    ("a cheating coordinator", "it was honest in this run: it read what came, and changed nothing that it sent"),
+    ("colluding hospitals", "only what they could read is said; no attack was made with their data"),
+    ("timing and sizes of messages", "how long a hospital took, and how much it sent, may tell the size of its data"),
+    ("every round", "each attack took the few updates most likely to give something away, not every one"),
+    (
+        "attacks not published yet",
+        "an attack that fails is no proof: only an epsilon bounds what a better one can do",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report."""
+
+    seconds: float | None = None
+    pictures: bool = True
+
+
+def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -> Report:
+    """Attack a finished run of a simulation. Raises StudyError where it recorded no traffic or did not complete."""
+    torch.set_num_threads(1)
+    begin = perf_counter()
+    advance("reading what the coordinator saw")
+    observed, about = observe(folder), _about(folder)
+    if about.get("state") != "completed":
+        raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
+    study, claim = observed.study, claim_of(observed.study, folder)
+    seconds = study.audit.seconds if effort.seconds is None else effort.seconds
+    trials = tuple(_trials(observed, seconds, effort.pictures, advance))
+    return Report(
+        study=str(about["study"]),
+        title=study.title,
+        run=folder.resolve().name,
+        model_sha256=str(about["model_sha256"]),
+        seed=study.seed,
+        seconds=perf_counter() - begin,
+        thresholds={name: value for name, value in asdict(study.audit).items() if isinstance(value, float)},
+        claim=claim,
+        trials=trials,
+        verdicts=verdicts(observed.sites, claim, trials, study.audit),
+        not_tried=NOT_TRIED,
+        traffic=_traffic(folder),
+        parties=as_rows(parties_of(observed, claim)),
+        command=f"wardround audit {folder} --seconds {seconds:g}",
+    )
+
+
+def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
+    study, confidence = observed.study, observed.study.audit.confidence
+    share = {kind: seconds * part for kind, part in SHARES.items()}
+    found = inversion_trials(observed, share["reconstruction"], advance, pictures)
+    found += membership_trials(observed, confidence, share["membership"], advance)
+    found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)
+    return found
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    path = folder / "about.json"
+    if not path.is_file():
+        raise StudyError(f"{folder} is no run folder: it has no about.json.")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _traffic(folder: Path) -> list[Mapping[str, Any]]:
+    path = folder / "traffic.json"
+    if not path.is_file():
+        return []
+    kinds: list[Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["kinds"]
+    return kinds

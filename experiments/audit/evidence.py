@@ -1,0 +1,105 @@
+"""The evidence: rebuilt pictures beside originals, curves of telling members from others, measured epsilon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.audit.charts import LOOKS, epsilon_chart, roc_chart
+from experiments.audit.records import Interval, Rebuilt, Report, Trial
+from server.reporting.charts.bars import legend
+from server.reporting.markup import Markup, table, tag
+from server.reporting.sections.layout import beside, figure, section
+
+MOST_PAIRS = 24
+SECRET = (
+    "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
+    "you treat the data. `--no-pictures` leaves them out."
+)
+
+
+def rebuilt(report: Report) -> Markup | None:
+    """Originals beside reconstructions; None where nothing was rebuilt."""
+    pairs = [(trial, one) for trial in report.trials for one in trial.rebuilt]
+    if not pairs:
+        return None
+    pairs.sort(key=lambda pair: -pair[1].ssim)
+    pictured = [pair for pair in pairs if pair[1].original][:MOST_PAIRS]
+    head = ["Attack", "Hospital", "Likeness", "PSNR, dB", "The right patient is"]
+    rows = [[t.attack, r.site, f"{r.ssim:.2f}", f"{r.psnr_db:.1f}", _place(r)] for t, r in pairs]
+    return section(
+        "rebuilt",
+        "What came back of patients' data",
+        "Left the patient's own, right what the attack came up with, most alike first. Likeness is structural "
+        "similarity (for tables, correlation) once brightness and contrast are set right: 1 is the same.",
+        tag("p", SECRET.replace("`", ""), class_="banner warn") if pictured else None,
+        tag("div", *(_pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
+        tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
+    )
+
+
+def _place(one: Rebuilt) -> str:
+    return f"number {one.rank} of {one.among}"
+
+
+def _pair(trial: Trial, one: Rebuilt) -> Markup:
+    head = tag("div", f"{trial.attack}, {one.site}", tag("span", f"likeness {one.ssim:.2f}"), class_="card-head")
+    images = [
+        tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
+        for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))
+    ]
+    note = tag("p", f"The right patient is {_place(one)} by likeness; {one.psnr_db:.1f} dB.", class_="note")
+    return tag("div", head, tag("div", *images, class_="triple"), note)
+
+
+def told(report: Report) -> Markup | None:
+    """ROC curves of membership attacks on all hospitals together; None where there were none."""
+    own = [trial for trial in report.trials if trial.kind == "membership" and trial.possible]
+    curves = {trial.attack: trial.curve.points for trial in own if trial.site == "" and trial.curve is not None}
+    if not curves:
+        curves = {f"{t.attack}, {t.site}": t.curve.points for t in own[: len(LOOKS)] if t.curve is not None}
+    if not curves:
+        return None
+    keys = legend((name, LOOKS[index % len(LOOKS)]) for index, name in enumerate(curves))
+    return section(
+        "told",
+        "Who was a patient of the study?",
+        "A curve on the dashed line is guessing. What counts is the left end: how many patients are named before the "
+        "first false alarms.",
+        beside(
+            figure("Truly against wrongly called members", keys, roc_chart(curves)),
+            figure("Area under the curve, with its confidence interval", _areas(own)),
+        ),
+    )
+
+
+def _areas(own: Sequence[Trial]) -> Markup:
+    known = [(t.attack, t.site or "all together", t.intervals) for t in own if "auc" in t.intervals]
+    rows = [
+        [attack, site, _spelled(found["auc"]), _spelled(found.get("true_positive_rate_at_1_percent"))]
+        for attack, site, found in known
+    ]
+    return table(["Attack", "Hospital", "Area", "Found at 1 % false alarms"], rows, words=2)
+
+
+def _spelled(found: Interval | None) -> str:
+    return "–" if found is None else f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def measured(report: Report) -> Markup | None:
+    """Promised beside measured epsilon; None where none was promised."""
+    if not report.claim.epsilon:
+        return None
+    rows = [(site, promised, _bound(report, site)) for site, promised in sorted(report.claim.epsilon.items())]
+    return section(
+        "measured",
+        "Promised and measured epsilon",
+        "The bar is what attacks on the training have shown at least, the upright line what was promised. A bar that "
+        "passes its line is a broken promise; a short bar proves nothing.",
+        figure("Epsilon of each hospital", epsilon_chart(rows)),
+    )
+
+
+def _bound(report: Report, site: str) -> Interval | None:
+    own = [trial for trial in report.trials if trial.kind == "epsilon" and trial.possible and trial.site == site]
+    bounds = [trial.figures["epsilon_lower_bound"] for trial in own if "epsilon_lower_bound" in trial.figures]
+    return Interval(max(bounds), max(bounds), max(bounds)) if bounds else None

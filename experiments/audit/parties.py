@@ -1,0 +1,80 @@
+"""What every party to a run could read of it, worked out from its recorded traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.audit.records import Claim
+from experiments.observation import Observation
+
+
+@dataclass(frozen=True)
+class Party:
+    """name: who. reads, cannot: in plain words."""
+
+    name: str
+    reads: str
+    cannot: str
+
+
+def parties_of(observed: Observation, claim: Claim) -> tuple[Party, ...]:
+    """From the coordinator to somebody who only has the published model. observed: the coordinator's view."""
+    rounds, hospitals = len({one.round for one in observed.sums}), len(observed.sites)
+    return (
+        _coordinator(observed, rounds),
+        Party(
+            "one curious hospital",
+            f"the model at the start of each of {rounds} rounds, and its own data",
+            "any other hospital's update or data; it can only ask what the models remember",
+        ),
+        Party("several hospitals that collude", *_colluding(claim, hospitals)),
+        Party(
+            "an outsider with the final model",
+            "the final model alone",
+            "any update, any model of a round before",
+        ),
+        Party("the network between them", *_network(observed)),
+    )
+
+
+def _coordinator(observed: Observation, rounds: int) -> Party:
+    if observed.singles:
+        seen = f"{len(observed.singles)} single updates of {len(observed.sites)} hospitals in {rounds} rounds"
+        return Party("the coordinator", f"{seen}, every model, mean scores", "images, labels, names of patients")
+    hidden = sum(one.data.size for one in observed.opaque)
+    return Party(
+        "the coordinator",
+        f"{rounds} sums of updates, every model, mean scores of all hospitals together",
+        f"single updates: {len(observed.opaque)} messages of {hidden / 1e6:.1f} MB in all were masked or encrypted",
+    )
+
+
+def _colluding(claim: Claim, hospitals: int) -> tuple[str, str]:
+    if claim.reveals == "each":
+        return (
+            "together with the coordinator: every single update; without it: the models and their own data",
+            "images, labels, names of patients elsewhere",
+        )
+    return (
+        "together with the coordinator: the sum without their own updates, so the single update of the last one left "
+        f"where {hospitals - 1} of {hospitals} collude",
+        "single updates of two or more hospitals that do not collude",
+    )
+
+
+def _network(observed: Observation) -> tuple[str, str]:
+    if observed.singles:
+        return (
+            "everything the coordinator reads, unless connections are encrypted (TLS), which this run did not do",
+            "nothing that the coordinator can read",
+        )
+    return (
+        "the models, and masked or encrypted updates; connections were not encrypted by this run",
+        "single updates and, without the keys, their sum",
+    )
+
+
+def as_rows(parties: Sequence[Party]) -> list[Mapping[str, str]]:
+    """For JSON."""
+    return [{"party": one.name, "reads": one.reads, "cannot_read": one.cannot} for one in parties]

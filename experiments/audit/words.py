@@ -1,0 +1,143 @@
+"""An audit in words for someone who never trained a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.audit.records import Kind, Light, Report, Trial, Verdict
+from server.reporting.wording import count, score
+
+LIGHTS: dict[Light, tuple[str, str, str]] = {
+    "green": ("No objection found", "good", "✓"),
+    "amber": ("Sign only with care", "warn", "!"),
+    "red": ("Do not sign", "bad", "✕"),
+}
+"""Of each light: its word, its look and its sign."""
+
+ORDER: tuple[Light, ...] = ("green", "amber", "red")
+
+KINDS: dict[Kind, str] = {
+    "reconstruction": "Rebuilding a patient's data",
+    "membership": "Telling who was a patient of the study",
+    "epsilon": "Measuring the promise of privacy",
+    "labels": "Reading diagnoses off an update",
+    "robustness": "Fooling the model",
+}
+QUESTIONS: dict[Kind, str] = {
+    "reconstruction": "Can an image or a record of a patient be rebuilt from what a hospital sent?",
+    "membership": "Given a patient's data, can one tell whether that patient was among those trained on?",
+    "epsilon": "Does the training give away more than the epsilon that was promised?",
+    "labels": "Can one read from what a hospital sent how many of its patients have a disease?",
+    "robustness": "How little must an image or a record be changed for the final model to be wrong?",
+}
+
+
+def overall(report: Report) -> Light:
+    """The worst light of any hospital."""
+    return max((verdict.light for verdict in report.verdicts), key=ORDER.index, default="amber")
+
+
+def opening_sentence(report: Report) -> str:
+    """What was found, in one sentence."""
+    by_light = {light: [v.site for v in report.verdicts if v.light == light] for light in ORDER}
+    red, amber = by_light["red"], by_light["amber"]
+    if red:
+        return (
+            f"For {_named(red)} a patient's data came back, or a promise was broken. What happened is below, and "
+            "what would stop it."
+        )
+    if amber:
+        return (
+            f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
+            "could be; the reasons are below."
+        )
+    return "None of the attacks that were tried got at a patient's data, and every promise held as far as measured."
+
+
+def _named(sites: Sequence[str]) -> str:
+    return ", ".join(sites) if len(sites) <= 3 else count(len(sites), "hospital")
+
+
+def promise_sentence(report: Report) -> str:
+    """What was promised, in one or two sentences."""
+    claim = report.claim
+    if claim.reveals == "each":
+        sums = "The coordinator could read what each hospital sent, hospital by hospital."
+    else:
+        sums = f"What hospitals sent was protected by {claim.aggregation}: the coordinator could read only sums."
+    if not claim.epsilon:
+        return f"{sums} No bound was promised on what the model itself tells of a patient."
+    low, high = min(claim.epsilon.values()), max(claim.epsilon.values())
+    many = score(high) if score(low) == score(high) else f"{score(low)} to {score(high)}, by hospital"
+    return (
+        f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {many}, at delta {claim.delta:g}. "
+        "Epsilon bounds how much anyone can learn of one; 0 is nothing, 1 is little, above 10 is hardly a bound."
+    )
+
+
+def answer(kind: Kind, trials: Sequence[Trial]) -> str:
+    """What all attacks of a kind came up with."""
+    tried = [trial for trial in trials if trial.kind == kind and trial.possible]
+    if not tried:
+        reasons = list(dict.fromkeys(trial.reason for trial in trials if trial.kind == kind and trial.reason))
+        return f"Not possible: {reasons[0]}." if reasons else "Not tried."
+    return {
+        "reconstruction": _rebuilt,
+        "membership": _told,
+        "epsilon": _measured,
+        "labels": _read_off,
+        "robustness": _fooled,
+    }[kind](tried)
+
+
+def _rebuilt(tried: Sequence[Trial]) -> str:
+    shown = [one for trial in tried for one in trial.rebuilt]
+    if not shown:
+        return "Nothing was rebuilt."
+    best = max(shown, key=lambda one: one.ssim)
+    recognised = [one for one in shown if one.rank == 1]
+    start = f"The best attempt has a likeness of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
+    if best.rank == 1:
+        return f"{start}, and of {best.among} patients it is most like the right one."
+    few = f"; {len(recognised)} of {len(shown)} attempts were most like the right patient"
+    return f"{start}, and {best.rank - 1} other patients are more like it than the right one{few}."
+
+
+def _told(tried: Sequence[Trial]) -> str:
+    best = max((t for t in tried if "auc" in t.intervals), key=lambda t: t.intervals["auc"].low, default=None)
+    if best is None:
+        return "Nothing was told."
+    area = best.intervals["auc"]
+    where = best.site or "all hospitals together"
+    chance = "as good as guessing" if area.low <= 0.5 else "better than guessing"
+    return (
+        f"The best attack ({best.attack}, {where}) ranks a patient of the study above another with a chance of "
+        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}); guessing gives 0.50. That is {chance}."
+    )
+
+
+def _measured(tried: Sequence[Trial]) -> str:
+    bounds = [trial.figures.get("epsilon_lower_bound", 0.0) for trial in tried]
+    return (
+        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f}. A sound promise lies above "
+        "what is measured; how far above, no measurement can say."
+    )
+
+
+def _read_off(tried: Sequence[Trial]) -> str:
+    shares = [trial.figures["exact_share"] for trial in tried if "exact_share" in trial.figures]
+    if not shares:
+        return "Nothing was read."
+    return f"Counts of cases by diagnosis were read exactly in {100 * max(shares):.0f} % of the best attack's tries."
+
+
+def _fooled(tried: Sequence[Trial]) -> str:
+    return (
+        f"Tried on {count(len({trial.site for trial in tried}), 'hospital')}; the table says how far the score falls "
+        "with the size of the change."
+    )
+
+
+def reasons(verdict: Verdict) -> list[tuple[Light, str]]:
+    """Worst first, each once."""
+    return list(dict.fromkeys((light, words) for light, words in verdict.reasons))
