@@ -38,11 +38,14 @@ def audit_cases(
 def canary_cases(cases: Cases, count: int, rng: np.random.Generator) -> Cases:
     """Noise with the mean and deviation of the hospital's inputs, truth of some case with its classes exchanged.
 
-    Each is a patient of its own.
+    Each is a patient of its own. Tasks without classes have nothing to exchange.
     """
     like = cases.take(rng.integers(0, len(cases), count))
     inputs = rng.normal(cases.inputs.mean(), cases.inputs.std() + 1e-6, like.inputs.shape).astype(np.float32)
-    shifts = rng.integers(1, max(2, len(cases.classes)), count).reshape(-1, *(1,) * (like.targets.ndim - 1))
-    targets = ((like.targets + shifts) % len(cases.classes)).astype(like.targets.dtype)
+    kinds = max(2, len(cases.classes))
+    shifts = rng.integers(1, kinds, count).reshape(-1, *(1,) * (like.targets.ndim - 1))
+    targets = like.targets
+    if len(cases.classes) > 1:
+        targets = ((targets + shifts) % kinds).astype(targets.dtype)
     patients = np.array([f"canary {number}" for number in range(count)])
     return replace(like, inputs=inputs, targets=targets, patients=patients)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from time import perf_counter
 
 import numpy as np
@@ -20,7 +21,9 @@ from experiments.membership.shadows import MOST_SHADOWS, Shadows, train_shadows
 from experiments.membership.target import Floats, Target
 from experiments.observation import Observation
 
-PATIENTS_IN_ALL = 1000
+PATIENTS_IN_ALL, VALUES_IN_ALL = 1000, 1 << 24
+"""At most so many patients are asked about, and fewer where their inputs are large, so that it takes seconds."""
+
 SHARE_FOR_ROUNDS = 0.3
 """Of the seconds: for attacks on rounds; what is left is for shadow models."""
 
@@ -56,7 +59,8 @@ def membership_trials(
     Takes about `seconds`, or less where it gets as far as `shadows` models; then it can be repeated exactly. The
     hospitals are opened for the cases to ask about and for which of them were trained on.
     """
-    most = max(10, min(MOST_PATIENTS, PATIENTS_IN_ALL // len(observed.sites)))
+    in_all = min(PATIENTS_IN_ALL, VALUES_IN_ALL // max(1, prod(observed.shape.inputs)))
+    most = max(10, min(MOST_PATIENTS, in_all // len(observed.sites)))
     asked = {site: question_of(observed.study, site, most) for site in observed.sites}
     questions = {site: question for site, question in asked.items() if question is not None}
     trials: list[Trial] = []

@@ -249,7 +249,7 @@ def test_a_private_trainer_with_a_bug_is_caught(tiny: Callable[..., Study], trai
 
 
 def test_what_is_claimed_is_the_mechanisms_own_epsilon(tiny: Callable[..., Study]) -> None:
-    trials = epsilon_trials(tiny(*PRIVATE, "task.network.hidden=[8]"), ["hospital-0", "hospital-1"], 0.95, 2.0)
+    trials = epsilon_trials(tiny(*PRIVATE, "task.network.hidden=[8]"), ["hospital-0", "hospital-1"], 0.95, 300)
     assert [(trial.attack, trial.site) for trial in trials] == [
         ("gradient_canaries", "hospital-0"),
         ("canary_cases", "hospital-0"),
@@ -267,7 +267,7 @@ def test_a_study_that_samples_patients_is_never_found_to_break_its_promise(tiny:
         "training={steps=3, batch_size=8, learning_rate=0.1}",
         "privacy={name='dpsgd', epsilon=2.0, delta=1e-4, clip_norm=1.0}",
     )
-    (first, second) = epsilon_trials(study, ["hospital-0"], 0.95, 1.5)
+    (first, second) = epsilon_trials(study, ["hospital-0"], 0.95, 300)
     assert first.figures["epsilon_claimed"] <= 2.0
     assert first.figures["epsilon_lower_bound"] < 2.0 and second.figures["epsilon_lower_bound"] < 2.0
 
