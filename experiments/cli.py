@@ -227,6 +227,34 @@ def register(
         align(moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures)
 
 
+@cli.command()
+def audit(
+    run: Annotated[str, typer.Argument(help="A finished run's folder; with --matrix a study.")],
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Run the study under every protection, attack each, and compare.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="For all attacks on a run; else as the study says.")] = None,
+    pictures: Annotated[bool, typer.Option(help="Show patients' data beside what came back of it.")] = True,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
+) -> None:
+    """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
+    with spoken_errors():
+        from common.study import parse
+        from experiments import audit_command
+        from experiments.audit.conduct import Effort
+        from server.app import default_folder
+
+        effort = Effort(seconds, pictures)
+        if matrix:
+            text, name = read_study(run)
+            place = folder or default_folder(f"{name}-matrix")
+            path = audit_command.audit_protections(parse(text, set_ or []), name, place, effort, console)
+        else:
+            path = audit_command.audit(Path(run), effort, console)
+        console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)
+
+
 @data.command("list")
 def data_list() -> None:
     """Name the data sets, where they come from and under which licence."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from common.errors import EngineError
@@ -23,10 +24,21 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Pa
 
     Raises WardroundError where the run cannot be completed; the folder then says why, and its report too.
     """
+    if study.audit.after_run:
+        study = replace(study, federation=replace(study.federation, record_traffic=True))
     with _pooled_beside(study, folder):
         run_quietly(study, folder, name, resume)
     write_pictures(study, folder)
+    if study.audit.after_run:
+        _audit(folder)
     return write_report(folder)
+
+
+def _audit(folder: Path) -> None:
+    from experiments.audit.conduct import Effort, audit_run
+    from experiments.audit.page import write
+
+    write(audit_run(folder, Effort()), folder)
 
 
 @contextmanager

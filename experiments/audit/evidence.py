@@ -10,7 +10,7 @@ from server.reporting.charts.bars import legend
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, section
 
-MOST_PAIRS = 24
+MOST_PAIRS = 9
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
     "you treat the data. `--no-pictures` leaves them out."

@@ -70,7 +70,7 @@ def promise_sentence(report: Report) -> str:
     low, high = min(claim.epsilon.values()), max(claim.epsilon.values())
     many = score(high) if score(low) == score(high) else f"{score(low)} to {score(high)}, by hospital"
     return (
-        f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {many}, at delta {claim.delta:g}. "
+        f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {many}, delta {claim.delta:g}. "
         "Epsilon bounds how much anyone can learn of one; 0 is nothing, 1 is little, above 10 is hardly a bound."
     )
 
