@@ -28,7 +28,7 @@ from experiments.attacks._budget import Budget
 from experiments.attacks._descent import adam, lbfgs
 from experiments.attacks._distances import cosine_distance, relative_squared_distance
 from experiments.attacks._inversion import Limits, invert
-from experiments.attacks._priors import relative_total_variation
+from experiments.attacks._priors import relative_total_variation, total_variation
 from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts
 from experiments.observation import Observation
 
@@ -40,7 +40,8 @@ PATTERN = 4
 @dataclass(frozen=True)
 class Matching:
     """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs. prior: weight of total
-    variation; features: of what the last layer saw. polish: share of the seconds for L-BFGS, used where every layer
+    variation; outlines: of total variation of the outlines that are searched with an image of a segmentation;
+    features: of what the last layer saw. polish: share of the seconds for L-BFGS, used where every layer
     is smooth (after a ReLU the gradient jumps, and L-BFGS stands still); polish_prior: weight of total variation in
     it. restarts: the best match counts. lowest, highest: range the inputs are kept in. updates: how many are
     attacked. largest_batch: most inputs at once.
@@ -52,6 +53,7 @@ class Matching:
     iterations: int = 1000
     learning_rate: float = 0.2
     prior: float = 0.1
+    outlines: float = 0.3
     features: float = 0.1
     polish: float = 0.65
     polish_iterations: int = 2000
@@ -66,7 +68,9 @@ class Matching:
         positive("attack", iterations=self.iterations, learning_rate=self.learning_rate, restarts=self.restarts)
         positive("attack", polish_iterations=self.polish_iterations, updates=self.updates)
         positive("attack", largest_batch=self.largest_batch)
-        non_negative("attack", prior=self.prior, features=self.features, polish_prior=self.polish_prior)
+        non_negative(
+            "attack", prior=self.prior, outlines=self.outlines, features=self.features, polish_prior=self.polish_prior
+        )
         between("attack", 0, 1, polish=self.polish)
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
@@ -96,6 +100,8 @@ class Matching:
                 ours = problem.victim.gradient(guess.inputs, guess.truth)
                 value = cosine_distance(ours, problem.captured)
                 value = value + self.prior * (1 - progress) * relative_total_variation(guess.inputs).mean()
+                if guess.logits is not None:
+                    value = value + self.outlines * (1 - progress) * total_variation(guess.truth).mean()
                 if seen is not None:
                     value = value + self.features * (shown[-1] - seen).square().mean()
                 return value

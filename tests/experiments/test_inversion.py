@@ -88,6 +88,21 @@ def run(spotted: Path, tmp_path: Path) -> Run:
     return go
 
 
+@pytest.fixture(scope="module")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Observation]:
+    """A segmentation of two hospitals whose cases are augmented, run, and what the server saw."""
+    study = parse(
+        STUDY.replace('partition = { name = "quantity", hospitals = 4 }', ""),
+        [
+            'source={name="phantom", hospitals=2, patients=[3], slices_per_patient=1, size=32}',
+            'task={name="segmentation", augmentation="contrast", network={name="unet", channels=4}}',
+        ],
+    )
+    folder = tmp_path_factory.mktemp("outlined") / "run"
+    run_study(study, "outlined", folder)
+    return study, observe(folder)
+
+
 def invert(attack: Attack, observed: Observation, seconds: float = SECONDS) -> Finding:
     return attack.run(observed, np.random.default_rng(0), seconds)
 
@@ -215,16 +230,16 @@ def test_the_replayed_cases_are_those_the_gradient_was_computed_from(run: Run, b
     replayed(study, observed)
 
 
-def test_augmented_cases_of_a_segmentation_are_replayed_too(tmp_path: Path) -> None:
-    study = parse(
-        STUDY.replace('partition = { name = "quantity", hospitals = 4 }', ""),
-        [
-            'source={name="phantom", hospitals=2, patients=[3], slices_per_patient=1, size=32}',
-            'task={name="segmentation", augmentation="contrast", network={name="unet", channels=4}}',
-        ],
-    )
-    run_study(study, "outlined", tmp_path / "run")
-    replayed(study, observe(tmp_path / "run"))
+def test_augmented_cases_of_a_segmentation_are_replayed_too(outlined: tuple[Study, Observation]) -> None:
+    replayed(*outlined)
+
+
+def test_of_a_segmentation_image_and_outlines_are_searched_together(outlined: tuple[Study, Observation]) -> None:
+    study, observed = outlined
+    shorter, longer = (invert(Matching(iterations=count), observed) for count in (1, 40))
+    assert longer.figures["gradient_distance"] < shorter.figures["gradient_distance"] < 2
+    assert longer.reconstructions[0].inputs.shape == (1, 1, 32, 32)
+    assert scores(study, longer)[0].figures["correlation"] > scores(study, shorter)[0].figures["correlation"]
 
 
 def replayed(study: Study, observed: Observation) -> None:
