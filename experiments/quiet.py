@@ -36,8 +36,9 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "run-folder": str(folder),
         "hospitals": len(sites),
         "resume": resume,
-        "simulated": study.engine != "deployment",
     }
+    if study.engine != "deployment":
+        config["simulated"] = True
     ENGINES.build(Entry(study.engine)).run(
         server_app=server_app,
         client_app=CLIENT_APP,
