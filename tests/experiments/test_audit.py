@@ -1,0 +1,149 @@
+"""A whole audit of a tiny run: what comes back in the clear, what does not under masks, and the report about it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from common.audit_settings import Audit
+from common.errors import StudyError
+from common.study import Study
+from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.page import SCHEMA, json_of, page_of
+from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
+from experiments.audit.verdicts import verdicts
+from experiments.quiet import run_quietly
+
+GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
+SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+    return {}
+
+
+@pytest.fixture
+def audited(
+    tiny: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, audits: dict[str, Report]
+) -> Callable[[str], Report]:
+    """The audit of a run of gradients of single cases, by how they were added up; made once a module."""
+
+    def made(aggregation: str) -> Report:
+        if aggregation not in audits:
+            folder = tmp_path_factory.mktemp(aggregation)
+            run_quietly(tiny(*GRADIENTS, f"aggregation={aggregation}"), folder)
+            audits[aggregation] = audit_run(folder, Effort(SECONDS))
+        return audits[aggregation]
+
+    return made
+
+
+def test_single_gradients_of_one_case_come_back_exactly_and_the_verdict_is_red(
+    audited: Callable[[str], Report],
+) -> None:
+    report = audited("plain")
+    analytic = [trial for trial in report.trials if trial.attack == "analytic" and trial.possible]
+    assert {trial.site for trial in analytic} == {f"hospital-{k}" for k in range(4)}
+    assert all(one.ssim > 0.99 and one.rank == 1 for trial in analytic for one in trial.rebuilt)
+    assert {verdict.light for verdict in report.verdicts} == {"red"}
+
+
+def test_under_masks_no_single_hospital_is_attacked_and_none_is_red(audited: Callable[[str], Report]) -> None:
+    report = audited("secagg")
+    assert report.claim.reveals == "sum"
+    rebuilding = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
+    assert rebuilding and all(trial.site == "" for trial in rebuilding)
+    shown = [one for trial in rebuilding for one in trial.rebuilt]
+    assert not any(one.ssim > 0.99 for one in shown)
+    assert "single updates" in {party["party"]: party["cannot_read"] for party in report.parties}["the coordinator"]
+
+
+@pytest.mark.parametrize("aggregation", ["plain", "secagg"])
+def test_the_figures_for_machines_keep_to_the_published_schema(
+    audited: Callable[[str], Report], aggregation: str
+) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(json_of(audited(aggregation))), schema, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("aggregation", ["plain", "secagg"])
+def test_the_page_says_verdict_promise_limits_and_command_and_needs_no_network(
+    audited: Callable[[str], Report], aggregation: str
+) -> None:
+    report = audited(aggregation)
+    page = page_of(report)
+    for words in ("What was promised", "What was tried", "The verdict", "What was not tried", report.command):
+        assert words in page
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert "default-src 'none'" in unescape(page)
+
+
+def test_names_in_an_audit_are_shown_and_not_run(audited: Callable[[str], Report]) -> None:
+    page = page_of(replace(audited("plain"), title="<script>alert(1)</script>"))
+    assert "<script>alert(1)" not in page
+
+
+def test_without_pictures_no_patients_data_are_in_the_page(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    run_quietly(tiny(*GRADIENTS), tmp_path)
+    assert "data:image" not in page_of(audit_run(tmp_path, Effort(2.0, pictures=False)))
+
+
+def test_a_run_without_recorded_traffic_is_refused_with_the_remedy(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    run_quietly(tiny("rounds=1"), tmp_path)
+    with pytest.raises(StudyError, match=r"record_traffic=true"):
+        audit_run(tmp_path, Effort(1.0))
+
+
+def test_the_command_writes_both_files_and_says_the_verdict(
+    tiny: Callable[..., Study], tmp_path: Path, wardround: Callable[..., tuple[int, str]]
+) -> None:
+    run_quietly(tiny(*GRADIENTS), tmp_path)
+    code, said = wardround("audit", str(tmp_path), "--seconds", "3")
+    assert code == 0 and "hospital-0: Do not sign" in said
+    assert (tmp_path / "audit.html").is_file() and (tmp_path / "audit.json").is_file()
+    assert wardround("audit", str(tmp_path / "nowhere"))[0] == 1
+
+
+PLAIN = Claim("plain", "each", "everybody")
+PRIVATE = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5, "operating system")
+
+
+def trial(kind: str, **more: object) -> Trial:
+    return replace(Trial("attack", "reconstruction", "server", "a", "", "", ""), kind=kind, **more)
+
+
+def rebuilt(likeness: float, rank: int) -> Rebuilt:
+    return Rebuilt("a", "", "", likeness, 20.0, rank, 50)
+
+
+@pytest.mark.parametrize(
+    ("claim", "found", "light"),
+    [
+        (PRIVATE, [], "green"),
+        (PLAIN, [], "amber"),
+        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "red"),
+        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "amber"),
+        (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),
+        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "red"),
+        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "amber"),
+        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.5, 0.9)})], "green"),
+        (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 2.1})], "red"),
+        (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 1.9})], "green"),
+        (PRIVATE, [trial("membership", possible=False, intervals={"auc": Interval(1, 1, 1)})], "green"),
+    ],
+)
+def test_each_rule_gives_its_light(claim: Claim, found: list[Trial], light: str) -> None:
+    (verdict,) = verdicts(["a"], claim, found, Audit())
+    assert verdict.light == light
+    assert (light == "green") == (verdict.advice == ())
