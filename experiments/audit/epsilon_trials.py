@@ -20,9 +20,9 @@ from common.study import Study
 from experiments.audit.canaries import audit_gradients
 from experiments.audit.canary_cases import audit_cases
 from experiments.audit.epsilon import Floats, Measured, most_telling_count
-from experiments.audit.private_steps import audited_mechanism, facts_of_hospital, trainer_steps
+from experiments.audit.private_steps import audited_mechanism, trainer_steps
 from experiments.audit.records import Interval, Trial
-from experiments.audit.truth import hospital_of
+from experiments.audit.truth import facts_of_hospital, hospital_of
 from experiments.membership.shadows import local_training
 from experiments.membership.target import Target
 

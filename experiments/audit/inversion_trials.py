@@ -102,10 +102,12 @@ def _scored(
     tables, shown = [], []
     for one in found:
         truth = truth_of(observed.study, one.round, one.sites)
+        if not len(truth):
+            continue
         scores = score(one, truth, everybody)
         tables.append(scores.figures)
         shown += [_rebuilt(case, one, truth, pictures) for case in scores.cases]
-    names = tables[0]
+    names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
     return figures, _best_of_each(shown)
 

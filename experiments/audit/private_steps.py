@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from client.clipping import Whole, clip_and_add
-from client.hospital import Hospital, site_names
+from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.parameters import Layout
-from common.privacy.facts import facts_of, mechanism_of
-from common.privacy.mechanism import Facts
+from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study import Study
 from common.update import Vector
+from experiments.audit.truth import facts_of_hospital
 from experiments.membership.shadows import local_training
 
 
@@ -89,12 +89,6 @@ def audited_mechanism(study: Study) -> Dpsgd | None:
     """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
     mechanism = mechanism_of(study)
     return mechanism if isinstance(mechanism, Dpsgd) else None
-
-
-def facts_of_hospital(hospital: Hospital) -> Facts:
-    """What its mechanism knows of it."""
-    patients = len(np.unique(hospital.train.patients))
-    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)))
 
 
 def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrainer] = HandedTrainer) -> TrainerSteps:

@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.hospital import Hospital, open_hospital, site_names
+from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.cases import Batch, Shape, SiteId
 from common.catalogue import STRATEGIES
 from common.mean import Mean
+from common.privacy.facts import facts_of, mechanism_of
+from common.privacy.mechanism import Facts
+from common.privacy.mechanisms.distributed import Distributed
+from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study import Study
 from common.task import Task
+
+Shown = dict[int, tuple[Tensor, Tensor]]
+"""Inputs and targets by number of the case."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,50 @@ def hospital_of(study: Study, site: SiteId) -> Hospital:
 
 
 def _of_site(hospital: Hospital, number: int, sends: str) -> Truth:
+    shown = _shown_privately(hospital, number) if _samples(hospital.study) else _shown(hospital, number, sends)
+    indices = sorted(shown)
+    shape = hospital.train.shape.inputs
+    return Truth(
+        np.array([shown[index][0].numpy() for index in indices], np.float32).reshape(-1, *shape),
+        np.array([shown[index][1].numpy() for index in indices], np.int64),
+        tuple(map(str, hospital.train.patients[indices])),
+        (hospital.site,) * len(indices),
+    )
+
+
+def _samples(study: Study) -> bool:
+    """Whether hospitals draw Poisson samples: then the first words of their draws are others."""
+    return study.privacy is not None and study.privacy.name in ("dpsgd", "distributed")
+
+
+def _shown_privately(hospital: Hospital, number: int) -> Shown:
+    """As `PrivateTrainer.clipped_sum` draws: a sample, then each of its cases augmented alone, step by step."""
+    study = hospital.study
+    mechanism = mechanism_of(study)
+    assert isinstance(mechanism, (Dpsgd, Distributed))
+    facts = facts_of_hospital(hospital)
+    rate = mechanism.sampling_rate if isinstance(mechanism, Distributed) else mechanism.sampling_rate(facts)
+    steps = 1 if isinstance(mechanism, Distributed) else mechanism.steps_a_round(facts)
+    rng = generator(study.seed, number, hospital.site, "sampling")
+    noise = SeededNoise(generator(study.seed))
+    trainer = PrivateTrainer(
+        hospital.task, hospital.network, hospital.train, study.training, 1.0, 1.0, mechanism.unit, rate, rng, noise
+    )
+    shown: Shown = {}
+    for _ in range(steps):
+        for index in trainer.sample():
+            batch = hospital.task.augment(hospital.train.batch(np.array([index])), rng)
+            shown.setdefault(int(index), (batch.inputs[0].clone(), batch.targets[0].clone()))
+    return shown
+
+
+def facts_of_hospital(hospital: Hospital) -> Facts:
+    """What a mechanism knows of it."""
+    patients = len(np.unique(hospital.train.patients))
+    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)))
+
+
+def _shown(hospital: Hospital, number: int, sends: str) -> Shown:
     recorder = _Recorder(hospital.task)
     numbered = replace(hospital.train, patients=np.arange(len(hospital.train)).astype(np.str_))
     rng = generator(hospital.study.seed, number, hospital.site, "training")
@@ -68,14 +121,7 @@ def _of_site(hospital: Hospital, number: int, sends: str) -> Truth:
         trainer.gradient_update()
     else:
         trainer.train()
-    indices = sorted(recorder.shown)
-    pairs = [recorder.shown[index] for index in indices]
-    return Truth(
-        np.stack([inputs.numpy() for inputs, _ in pairs]),
-        np.stack([targets.numpy() for _, targets in pairs]),
-        tuple(map(str, hospital.train.patients[indices])),
-        (hospital.site,) * len(indices),
-    )
+    return recorder.shown
 
 
 @dataclass(frozen=True)

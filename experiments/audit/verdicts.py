@@ -95,6 +95,11 @@ def _epsilon(site: SiteId, trial: Trial, claim: Claim) -> Iterator[Reason]:
     measured, promised = trial.figures.get("epsilon_lower_bound"), claim.epsilon.get(site)
     if measured is None or promised is None:
         return
+    promised = min(promised, trial.figures.get("epsilon_claimed_for_audited_steps", promised))
+    estimate = trial.intervals.get("epsilon_estimate")
+    if measured <= promised and estimate is not None and estimate.low > promised:
+        words = f"Epsilon is estimated at {estimate.value:.2f}, above the promised {promised:.2f}"
+        yield "amber", f"{words}; an estimate is no proof, but it should lie below.", MEND
     if measured > promised:
         yield "red", f"At least epsilon {measured:.2f} was measured, above the promised {promised:.2f}.", MEND
     else:
