@@ -25,6 +25,9 @@ INVERSIONS = ("analytic", "matching", "multi_step", "inverting_gradients", "dlg"
 EVERYWHERE = ("analytic", "matching", "multi_step")
 """Tried on every hospital; the others, slower or weaker, on the hospital of the fewest cases."""
 MOST_SHOWN = 4
+STRONGEST = "matching"
+SHARES = {STRONGEST: 8.0, "multi_step": 4.0, "deep_image_prior": 3.0}
+"""Of the seconds, on the hospital of the fewest cases; every other attempt has a share of 1."""
 QUESTION = "Can a patient's data be rebuilt from what hospitals sent?"
 SEES = {
     "each": "the models sent out, each hospital's own update, every setting of the study",
@@ -34,21 +37,24 @@ SEES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """One attack on one hospital's updates, or on sums where site is ""."""
+    """One attack on one hospital's updates, or on sums where site is "". share: of the seconds, before division."""
 
     attack: str
     site: SiteId
     observed: Observation
+    share: float = 1.0
 
 
 def plans_of(observed: Observation) -> tuple[Plan, ...]:
     """What will be tried, quickest first."""
     names = [name for name in INVERSIONS if name in ATTACKS.names()]
     if not observed.singles:
-        return tuple(Plan(name, "", observed) for name in names)
+        return tuple(Plan(name, "", observed, SHARES.get(name, 1.0)) for name in names)
     sites = sorted({single.site for single in observed.singles}, key=lambda site: (observed.cases[site], site))
     chosen = [(name, site) for name in names for site in (sites if name in EVERYWHERE else sites[:1])]
-    return tuple(Plan(name, site, _of(observed, site)) for name, site in chosen)
+    shares = [SHARES.get(name, 1.0) if site == sites[0] else 1.0 for name, site in chosen]
+    pairs = zip(chosen, shares, strict=True)
+    return tuple(Plan(name, site, _of(observed, site), share) for (name, site), share in pairs)
 
 
 def _of(observed: Observation, site: SiteId) -> Observation:
@@ -59,7 +65,7 @@ def _of(observed: Observation, site: SiteId) -> Observation:
 def inversion_trials(
     observed: Observation, seconds: float, advance: Callable[[str], None], pictures: bool = True
 ) -> list[Trial]:
-    """All of `plans_of`, with equal shares of the seconds; what one leaves is the others'."""
+    """All of `plans_of`, each with its share of the seconds; what one leaves is the others'."""
     plans, left = plans_of(observed), seconds
     everybody = all_training_cases(observed.study)
     trials = []
@@ -67,7 +73,8 @@ def inversion_trials(
         advance(f"{plan.attack} {plan.site}")
         attack = cast(Attack, ATTACKS.build(Entry(plan.attack)))
         rng = generator(observed.study.seed, "audit", plan.attack, plan.site)
-        finding = attack.run(plan.observed, rng, left / (len(plans) - index))
+        part = plan.share / sum(other.share for other in plans[index:])
+        finding = attack.run(plan.observed, rng, left * part)
         left = max(left - finding.seconds, 0.0)
         trials.append(trial_of(plan, attack, finding, everybody, pictures))
     return trials
