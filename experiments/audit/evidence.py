@@ -24,8 +24,11 @@ def rebuilt(report: Report) -> Markup | None:
         return None
     pairs.sort(key=lambda pair: -pair[1].ssim)
     pictured = [pair for pair in pairs if pair[1].original][:MOST_PAIRS]
-    head = ["Attack", "Hospital", "Likeness", "PSNR, dB", "The right patient is"]
-    rows = [[t.attack, r.site, f"{r.ssim:.2f}", f"{r.psnr_db:.1f}", _place(r)] for t, r in pairs]
+    head = ["Attack", "Hospital", "Likeness", "Of the mean case", "PSNR, dB", "The right patient is", "1 by chance"]
+    rows = [
+        [t.attack, r.site, f"{r.ssim:.2f}", f"{r.generic:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
+        for t, r in pairs
+    ]
     return section(
         "rebuilt",
         "What came back of patients' data",
@@ -47,7 +50,11 @@ def _pair(trial: Trial, one: Rebuilt) -> Markup:
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))
     ]
-    note = tag("p", f"The right patient is {_place(one)} by likeness; {one.psnr_db:.1f} dB.", class_="note")
+    note = tag(
+        "p",
+        f"The right patient is {_place(one)} by likeness. The mean of all cases has {one.generic:.2f}.",
+        class_="note",
+    )
     return tag("div", head, tag("div", *images, class_="triple"), note)
 
 

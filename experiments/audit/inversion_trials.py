@@ -16,7 +16,7 @@ from experiments.attack import Attack, Finding, Reconstruction
 from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score
 from experiments.audit.records import Rebuilt, Trial
-from experiments.audit.similarity import fitted
+from experiments.audit.similarity import Case, correlations, fitted, ssim
 from experiments.audit.truth import Truth, all_training_cases, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
@@ -107,13 +107,14 @@ def _scored(
 ) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
     """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""
     tables, shown = [], []
+    mean, span = everybody.inputs.mean(0), float(np.ptp(everybody.inputs)) or 1.0
     for one in found:
         truth = truth_of(observed.study, one.round, one.sites)
         if not len(truth):
             continue
         scores = score(one, truth, everybody)
         tables.append(scores.figures)
-        shown += [_rebuilt(case, one, truth, pictures) for case in scores.cases]
+        shown += [_rebuilt(case, one, truth, pictures, mean, span) for case in scores.cases]
     names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
     return figures, _best_of_each(shown)
@@ -123,14 +124,25 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
     return not all(isnan(table[name]) for table in tables)
 
 
-def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool) -> Rebuilt:
+def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, mean: Case, span: float) -> Rebuilt:
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
     likeness = case.correlation if isnan(case.ssim_fitted) else case.ssim_fitted
-    return Rebuilt(case.site, *images, likeness, case.psnr_fitted_db, case.rank, case.candidates)
+    behind = len(set(zip(truth.sites, truth.patients, strict=True)))
+    chance, generic = behind / case.candidates, _likeness(original, fitted(original, mean), span)
+    return Rebuilt(case.site, *images, likeness, case.psnr_fitted_db, case.rank, case.candidates, chance, generic)
+
+
+def _likeness(original: Case, other: Case, span: float) -> float:
+    found = ssim(original, other, span)
+    return float(correlations(original[None], other[None])[0, 0]) if isnan(found) else found
+
+
+def _telling(one: Rebuilt) -> tuple[bool, bool, float]:
+    return one.identifies, one.tells, one.ssim
 
 
 def _best_of_each(found: Sequence[Rebuilt]) -> tuple[Rebuilt, ...]:
     sites = sorted({one.site for one in found})
-    of_each = [sorted((one for one in found if one.site == site), key=lambda one: -one.ssim) for site in sites]
+    of_each = [sorted((one for one in found if one.site == site), key=_telling, reverse=True) for site in sites]
     return tuple(one for own in of_each for one in own[: max(1, MOST_SHOWN // len(sites))])

@@ -98,7 +98,7 @@ def _written(study: Study, folder: Path, columns: Sequence[Column]) -> Path:
 def summary(report: Report) -> dict[str, Any]:
     """The figures of one column."""
     shown = [one for trial in report.trials for one in trial.rebuilt]
-    best = max(shown, key=lambda one: one.ssim, default=None)
+    best = max(shown, key=lambda one: (one.identifies, one.tells, one.ssim), default=None)
     areas = [t for t in report.trials if t.kind == "membership" and "auc" in t.intervals and t.site == ""]
     told = max(areas, key=lambda t: t.intervals["auc"].low, default=None)
     bounds = [t.figures["epsilon_lower_bound"] for t in report.trials if "epsilon_lower_bound" in t.figures]
@@ -106,7 +106,8 @@ def summary(report: Report) -> dict[str, Any]:
         "likeness": None if best is None else best.ssim,
         "right_patient_rank": None if best is None else best.rank,
         "of_patients": None if best is None else best.among,
-        "recognised_share": None if not shown else sum(one.rank == 1 for one in shown) / len(shown),
+        "identified": None if best is None else best.identifies,
+        "likeness_of_mean_case": None if best is None else best.generic,
         "membership_attack": None if told is None else told.attack,
         "membership_area": None if told is None else list(vars(told.intervals["auc"]).values()),
         "promised_epsilon": max(report.claim.epsilon.values(), default=None),

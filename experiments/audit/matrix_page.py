@@ -75,7 +75,7 @@ def _verdict(column: Column) -> Markup:
 
 def _best(report: Report) -> Rebuilt | None:
     shown = [one for trial in report.trials for one in trial.rebuilt]
-    return max(shown, key=lambda one: one.ssim, default=None)
+    return max(shown, key=lambda one: (one.identifies, one.tells, one.ssim), default=None)
 
 
 def _pictures(report: Report) -> Markup | str:
@@ -91,14 +91,16 @@ def _pictures(report: Report) -> Markup | str:
 
 def _likeness(report: Report) -> str:
     best = _best(report)
-    return "–" if best is None else f"{best.ssim:.2f}"
+    return "–" if best is None else f"{best.ssim:.2f} (mean case {best.generic:.2f})"
 
 
 def _place(report: Report) -> str:
     best = _best(report)
     if best is None:
         return "–"
-    return f"yes, of {best.among}" if best.rank == 1 else f"no, number {best.rank} of {best.among}"
+    if best.identifies:
+        return f"yes, of {best.among}"
+    return f"no, number {best.rank} of {best.among}" if best.rank > 1 else f"by chance, of {best.among}"
 
 
 def _area(report: Report) -> str:

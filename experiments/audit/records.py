@@ -11,6 +11,8 @@ from common.cases import SiteId
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
 SCHEMA_VERSION = 1
+CHANCE = 0.05
+"""A rank of 1 that chance gives as often as this says nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Rebuilt:
     """One input an attack came up with, beside the patient's own. Images as data URIs; "" where it is no image.
 
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
-    correlation. rank: of the true case among `among` cases by
-    likeness, 1 the most alike: whether it is this patient rather than another.
+    correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
+    rather than another. chance: that a picture of nobody would have rank 1, since many patients are behind an update.
+    generic: likeness of the mean of all cases, which shows what knowing the kind of data alone would give.
     """
 
     site: SiteId
@@ -38,6 +41,18 @@ class Rebuilt:
     psnr_db: float
     rank: int
     among: int
+    chance: float = 0.0
+    generic: float = 0.0
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is more like the patient than knowing the kind of data makes it."""
+        return self.ssim > self.generic
+
+    @property
+    def identifies(self) -> bool:
+        """Whether it is this patient and nobody else, and not by chance."""
+        return self.tells and self.rank == 1 and self.chance < CHANCE
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,17 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
     own = [one for one in trial.rebuilt if one.site == site]
     if not own:
         return
-    best = max(own, key=lambda one: one.ssim)
+    best = max(own, key=lambda one: (one.identifies, one.tells, one.ssim))
     change = BATCH if claim.reveals == "each" else NOISE
     words = f"{trial.attack} rebuilt an input of likeness {best.ssim:.2f}"
-    matched = f", and of {best.among} cases it is most like the true one" if best.rank == 1 else ""
-    if best.ssim >= audit.image_red and best.rank == 1:
-        yield "red", f"{words}{matched}: a patient's data came back (limit {audit.image_red:g}).", change
+    if best.ssim >= audit.image_red and best.identifies:
+        matched = f"and of {best.among} patients it is most like the true one"
+        yield "red", f"{words}, {matched}: a patient's data came back (limit {audit.image_red:g}).", change
+    elif best.ssim >= audit.image_amber and best.tells:
+        generic = f"the mean of all cases has {best.generic:.2f}"
+        yield "amber", f"{words} ({generic}; limit {audit.image_amber:g}), but not this patient alone.", change
     elif best.ssim >= audit.image_amber:
-        yield "amber", f"{words}{matched} (limit {audit.image_amber:g}).", change
+        yield "green", f"{words}, no better than the mean of all cases with {best.generic:.2f}.", ""
     else:
         yield "green", f"{words} at best, below {audit.image_amber:g}.", ""
 

@@ -94,13 +94,13 @@ def _rebuilt(tried: Sequence[Trial]) -> str:
     shown = [one for trial in tried for one in trial.rebuilt]
     if not shown:
         return "Nothing was rebuilt."
-    best = max(shown, key=lambda one: one.ssim)
-    recognised = [one for one in shown if one.rank == 1]
+    best = max(shown, key=lambda one: (one.identifies, one.tells, one.ssim))
     start = f"The best attempt has a likeness of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
-    if best.rank == 1:
+    if best.identifies:
         return f"{start}, and of {best.among} patients it is most like the right one."
-    few = f"; {len(recognised)} of {len(shown)} attempts were most like the right patient"
-    return f"{start}, and {best.rank - 1} other patients are more like it than the right one{few}."
+    if not best.tells:
+        return f"{start}; the mean of all cases has {best.generic:.2f}, so nothing came back that is a patient's own."
+    return f"{start}; no attempt was more like the right patient than chance makes it."
 
 
 def _told(tried: Sequence[Trial]) -> str:
