@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,7 @@ from server.reporting.wording import score
 
 LONGEST_TITLE = 80
 SHOWN_DIGITS = 8
+WORD_WIDTH = len("hospital")
 
 
 def show_ledgers(folder: Path, console: Console, json_file: Path | None) -> bool:
@@ -85,11 +87,12 @@ def _show(site: str, found: Summary | str, console: Console) -> None:
 
 def _table(site: str, summary: Summary) -> Table:
     """One line a study and unit."""
-    shown = Table(title=Text(_safe(site)), title_justify="left")
-    for column in ("study", "digest", "hides one"):
-        shown.add_column(column)
+    shown = Table(title=Text(_safe(site)), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    shown.add_column("study", overflow="fold")
+    for column in ("digest", "hides one"):
+        shown.add_column(column, min_width=WORD_WIDTH)
     for column in ("rounds charged", "charges", "patients", "epsilon", "delta", "refusals"):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for one in summary.studies:
         shown.add_row(
             Text(_safe(one.title)[:LONGEST_TITLE]),
