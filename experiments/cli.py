@@ -42,7 +42,7 @@ cli = typer.Typer(
 )
 data = typer.Typer(help="Data sets: what can be fetched, and from where.", no_args_is_help=True)
 cli.add_typer(data, name="data")
-privacy = typer.Typer(help="Privacy: what a study will cost before it runs.", no_args_is_help=True)
+privacy = typer.Typer(help="Privacy: what a study will cost, and what studies have cost.", no_args_is_help=True)
 cli.add_typer(privacy, name="privacy")
 console = Console()
 complaints = Console(stderr=True)
@@ -292,6 +292,22 @@ def privacy_plan(
         from experiments.privacy_cli import show_plan
 
         show_plan(parse(read_study(study)[0], set_ or []), console, json_file, plot)
+
+
+@privacy.command("ledger")
+def privacy_ledger(
+    folder: Annotated[Path, typer.Argument(help="A hospital's own folder, or a run folder for all its hospitals.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Say what every study has spent on a hospital's patients; exits 1 where a ledger is not as it was written.
+
+    Not noticed: an older copy of the whole ledger put back, all of its files gone, or entries of one who has its key.
+    """
+    with spoken_errors():
+        from experiments.ledger_command import show_ledgers
+
+        if not show_ledgers(folder, console, json_file):
+            raise typer.Exit(1)
 
 
 @cli.command()
