@@ -1,0 +1,107 @@
+"""Counts of cases by class from the gradient of the last layer's bias: which diagnoses a hospital has, and how many.
+
+That gradient is the mean over cases of probability minus truth; with the probabilities an adversary estimates by
+asking the model it sent itself, the truth's mean is left (Wainakh et al. 2022, User-Level Label Leakage from
+Gradients in Federated Learning, section 4; of a single case Zhao et al. 2020, iDLG, equation 4). Of a sum over
+hospitals it gives the counts of all of them together. After several local steps it is near, not exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.cases import SiteId
+from common.checks import positive
+from common.tasks.classification import Classification
+from experiments.attack import Attack, Finding, Reconstruction, Sees
+from experiments.attacks._budget import Budget
+from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
+from experiments.attacks._labels import class_evidence, label_counts, mean_answer
+from experiments.attacks._victim import Victim
+from experiments.observation import Observation
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """rounds: how many rounds of every hospital, or of every sum, are read, the earliest first."""
+
+    sees: ClassVar[Sees] = "sum"
+    source: ClassVar[str] = "Zhao et al. 2020; Wainakh et al. 2022"
+
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        positive("attack", rounds=self.rounds)
+
+    def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
+        """For each update a reconstruction of labels alone: sorted, with no inputs."""
+        budget = Budget(budget_seconds)
+        captured = _earliest(captured_updates(observed), self.rounds)
+        if not isinstance(observed.study.build_task(), Classification):
+            return self._impossible(observed, "a case has no single class here, so there is nothing to count")
+        if not captured:
+            return self._impossible(observed, what_is_seen_instead(observed))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        found = []
+        for one in captured:
+            counts = counts_behind(observed, one, generator)
+            if counts is None:
+                return self._impossible(observed, "the network's last layer does not have one unit a class")
+            found.append(_labels_alone(observed, one, counts))
+            if not budget.left:
+                break
+        return Finding(
+            "label_counts",
+            observed.observer,
+            True,
+            seconds=budget.spent,
+            settings=asdict(self),
+            reconstructions=tuple(found),
+        )
+
+    def _impossible(self, observed: Observation, reason: str) -> Finding:
+        return Finding("label_counts", observed.observer, False, reason, settings=asdict(self))
+
+
+def counts_behind(observed: Observation, captured: Captured, generator: torch.Generator) -> NDArray[np.int64] | None:
+    """(classes,) how many cases of each class the update was computed from; None where the network hides it."""
+    victim = Victim.of(observed, captured.parameters)
+    gradient = victim.parts(as_gradient(captured, observed.study))
+    evidence = class_evidence(victim.network, observed.shape, gradient)
+    if evidence is None:
+        return None
+    answers = mean_answer(victim.network.eval(), observed.shape, generator)
+    task = observed.study.build_task()
+    assert isinstance(task, Classification)
+    return label_counts(_unsmoothed(evidence, answers, task.label_smoothing), answers, captured.cases)
+
+
+def _unsmoothed(
+    evidence: NDArray[np.float64], answers: NDArray[np.float64], label_smoothing: float
+) -> NDArray[np.float64]:
+    """The evidence as it would be without label smoothing, under which the truth is spread over all classes."""
+    if not 0 < label_smoothing < 1:
+        return evidence
+    truth = (answers - evidence - label_smoothing / len(evidence)) / (1 - label_smoothing)
+    return np.asarray(answers - truth)
+
+
+def _earliest(captured: list[Captured], rounds: int) -> list[Captured]:
+    by_sites: dict[tuple[SiteId, ...], list[Captured]] = {}
+    for one in sorted(captured, key=lambda one: one.round):
+        by_sites.setdefault(one.sites, []).append(one)
+    return [one for sites in sorted(by_sites) for one in by_sites[sites][:rounds]]
+
+
+def _labels_alone(observed: Observation, captured: Captured, counts: NDArray[np.int64]) -> Reconstruction:
+    nothing = np.zeros((0, *observed.shape.inputs), dtype=np.float32)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return Reconstruction(captured.round, captured.sites, nothing, labels)
+
+
+attack: type[Attack] = LabelCounts

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from common.study import Study
+from experiments.attacks.label_counts import LabelCounts
+from experiments.audit.label_trials import label_trials
+from experiments.audit.truth import truth_of
+from experiments.observation import Observation, observe
+from experiments.running import run_study
+
+GRADIENTS = ("rounds=1", "strategy=fedsgd", 'training={batch_size="full"}', "federation.record_traffic=true")
+
+
+def seen(study: Study, folder: Path) -> Observation:
+    run_study(study, "tiny", folder)
+    return observe(folder)
+
+
+def test_counts_of_each_hospital_come_back_nearly_exact(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    observed = seen(tiny(*GRADIENTS), tmp_path / "run")
+    said: list[str] = []
+    trials = label_trials(observed, 5.0, said.append)
+    assert [trial.site for trial in trials] == list(observed.sites)
+    assert len(said) == len(trials)
+    for trial in trials:
+        assert trial.kind == "labels" and trial.possible
+        cases = observed.cases[trial.site]
+        assert trial.figures["mean_absolute_error"] <= max(1.0, 0.1 * cases)
+        assert trial.figures["presence_accuracy"] == 1.0
+
+
+def test_the_counts_add_up_to_the_cases_and_follow_the_truth(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    observed = seen(tiny(*GRADIENTS), tmp_path / "run")
+    finding = LabelCounts().run(observed, np.random.default_rng(0), 5.0)
+    guessed, true = [], []
+    for one in finding.reconstructions:
+        assert one.labels is not None and len(one.labels) == observed.cases[one.sites[0]]
+        assert one.inputs.shape == (0, *observed.shape.inputs)
+        guessed.append(int((one.labels == 1).sum()))
+        true.append(int((truth_of(observed.study, 1, one.sites).targets == 1).sum()))
+    assert np.corrcoef(guessed, true)[0, 1] > 0.9
+
+
+def test_a_sum_gives_the_counts_of_all_hospitals_together(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    observed = replace(seen(tiny(*GRADIENTS), tmp_path / "run"), singles=())
+    (trial,) = label_trials(observed, 5.0, lambda _: None)
+    assert (trial.site, trial.possible) == ("", True)
+    assert trial.figures["mean_absolute_error"] <= 0.1 * sum(observed.cases.values())
+
+
+def test_who_sees_no_update_can_count_nothing(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    observed = replace(seen(tiny(*GRADIENTS), tmp_path / "run"), observer="outsider", singles=(), sums=())
+    (trial,) = label_trials(observed, 5.0, lambda _: None)
+    assert not trial.possible
+    assert "final model" in trial.reason and not trial.figures
