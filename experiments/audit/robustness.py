@@ -1,0 +1,127 @@
+"""How little an input must be changed for the final model to be wrong, hospital by hospital, as trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from common.cases import Batch, SiteId
+from common.mean import merge
+from common.parameters import new_network, write
+from common.seeding import generator
+from common.task import Task
+from common.tasks.classification import Classification
+from common.tasks.segmentation import Segmentation
+from experiments.audit.records import Trial
+from experiments.audit.truth import hospital_of
+from experiments.observation import Observation
+
+SIZES = (0.01, 0.05, 0.1)
+"""Largest change of any value, in units of the input."""
+MOST_CASES = 64
+PGD_STEPS = 10
+STEP_SHARE = 0.25
+"""Of the size, each step of PGD: ten steps can cross the allowed range and come back."""
+QUESTION = "How little must an input be changed for the final model to be wrong?"
+KNOWLEDGE = "the final model, the cases it is asked about and their true answers"
+
+
+def robustness_trials(observed: Observation, seconds: float, advance: Callable[[str], None]) -> list[Trial]:
+    """FGSM and PGD on every hospital's test cases; hospitals that the seconds do not suffice for are said."""
+    task = observed.study.build_task()
+    if not isinstance(task, Classification | Segmentation):
+        reason = "tried on classification and segmentation alone; this task has no true class to be led away from"
+        return [_trial("pgd", observed, "", reason=reason)]
+    network = new_network(task, observed.shape, observed.study.seed)
+    write(network, observed.final_model)
+    begin, trials = perf_counter(), []
+    for site in observed.sites:
+        for name in SOURCES:
+            if perf_counter() - begin > seconds:
+                trials.append(_trial(name, observed, site, reason="the seconds of the audit did not suffice"))
+                continue
+            advance(f"{name} {site}")
+            trials.append(_of_site(name, observed, site, task, network))
+    return trials
+
+
+def fgsm(network: nn.Module, task: Task, batch: Batch, size: float) -> Tensor:
+    """Inputs moved by `size` along the sign of the loss' gradient (Goodfellow et al. 2015, section 4)."""
+    return batch.inputs + size * _gradient(network, task, batch, batch.inputs).sign()
+
+
+def pgd(network: nn.Module, task: Task, batch: Batch, size: float, rng: np.random.Generator) -> Tensor:
+    """Inputs within `size` in L-infinity that ascent on the loss finds from a random start (Madry et al. 2018)."""
+    start = rng.uniform(-size, size, tuple(batch.inputs.shape)).astype(np.float32)
+    moved = batch.inputs + torch.from_numpy(start)
+    for _ in range(PGD_STEPS):
+        moved = moved + STEP_SHARE * size * _gradient(network, task, batch, moved).sign()
+        moved = batch.inputs + (moved - batch.inputs).clamp(-size, size)
+    return moved
+
+
+SOURCES: Mapping[str, str] = {"fgsm": "Goodfellow et al. 2015", "pgd": "Madry et al. 2018"}
+
+
+def _gradient(network: nn.Module, task: Task, batch: Batch, inputs: Tensor) -> Tensor:
+    """Of the cases' summed loss, by the inputs; a case's loss depends on no other case."""
+    leaf = inputs.detach().clone().requires_grad_(True)
+    loss = task.loss(network, Batch(leaf, batch.targets, batch.patients)).sum()
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient
+
+
+def headline(network: nn.Module, task: Task, batch: Batch) -> float:
+    """The task's headline score of the batch, its patients whole."""
+    with torch.no_grad():
+        return merge([task.score(network, batch)])[task.headline].value
+
+
+def _of_site(name: str, observed: Observation, site: SiteId, task: Task, network: nn.Module) -> Trial:
+    begin = perf_counter()
+    hospital = hospital_of(observed.study, site)
+    cases = hospital.splits["test"]
+    if not len(cases):
+        return _trial(name, observed, site, reason="this hospital has no test cases")
+    rng = generator(observed.study.seed, "audit", name, site)
+    chosen: NDArray[np.int64] = np.arange(min(MOST_CASES, len(cases)))
+    batch = cases.batch(chosen)
+    network.eval()
+    figures = {f"{task.headline} at 0": headline(network, task, batch), "cases": float(len(batch))}
+    for size in SIZES:
+        moved = fgsm(network, task, batch, size) if name == "fgsm" else pgd(network, task, batch, size, rng)
+        score = headline(network, task, Batch(moved, batch.targets, batch.patients))
+        figures[f"{task.headline} at {size:g}"] = score
+    return _trial(name, observed, site, figures=figures, seconds=perf_counter() - begin)
+
+
+def _trial(
+    name: str,
+    observed: Observation,
+    site: SiteId,
+    *,
+    figures: Mapping[str, float] | None = None,
+    seconds: float = 0.0,
+    reason: str = "",
+) -> Trial:
+    settings = {"sizes": list(SIZES), "cases": MOST_CASES}
+    steps = {"steps": PGD_STEPS, "step_share": STEP_SHARE} if name == "pgd" else {}
+    return Trial(
+        name,
+        "robustness",
+        observed.observer,
+        site,
+        QUESTION,
+        KNOWLEDGE,
+        SOURCES[name],
+        possible=figures is not None,
+        reason=reason,
+        seconds=seconds,
+        figures=figures or {},
+        settings={**settings, **steps},
+    )
