@@ -24,9 +24,9 @@ def rebuilt(report: Report) -> Markup | None:
         return None
     pairs.sort(key=lambda pair: -pair[1].ssim)
     pictured = [pair for pair in pairs if pair[1].original][:MOST_PAIRS]
-    head = ["Attack", "Hospital", "Likeness", "Of the mean case", "PSNR, dB", "The right patient is", "1 by chance"]
+    head = ["Attack", "Hospital", "Likeness", "Of other patients", "PSNR, dB", "The right patient is", "1 by chance"]
     rows = [
-        [t.attack, r.site, f"{r.ssim:.2f}", f"{r.generic:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
+        [t.attack, r.site, f"{r.ssim:.2f}", f"{r.decoy:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
         for t, r in pairs
     ]
     return section(
@@ -52,7 +52,7 @@ def _pair(trial: Trial, one: Rebuilt) -> Markup:
     ]
     note = tag(
         "p",
-        f"The right patient is {_place(one)} by likeness. The mean of all cases has {one.generic:.2f}.",
+        f"The right patient is {_place(one)} by likeness. Other patients' cases have {one.decoy:.2f}.",
         class_="note",
     )
     return tag("div", head, tag("div", *images, class_="triple"), note)

@@ -16,7 +16,7 @@ from experiments.attack import Attack, Finding, Reconstruction
 from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score
 from experiments.audit.records import Rebuilt, Trial
-from experiments.audit.similarity import Case, correlations, fitted, ssim
+from experiments.audit.similarity import fitted
 from experiments.audit.truth import Truth, all_training_cases, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
@@ -107,14 +107,14 @@ def _scored(
 ) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
     """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""
     tables, shown = [], []
-    mean, span = everybody.inputs.mean(0), float(np.ptp(everybody.inputs)) or 1.0
     for one in found:
         truth = truth_of(observed.study, one.round, one.sites)
         if not len(truth):
             continue
         scores = score(one, truth, everybody)
         tables.append(scores.figures)
-        shown += [_rebuilt(case, one, truth, pictures, mean, span) for case in scores.cases]
+        decoy = _decoy(one, truth, everybody, observed.study.seed)
+        shown += [_rebuilt(case, one, truth, pictures, decoy) for case in scores.cases]
     names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
     return figures, _best_of_each(shown)
@@ -124,18 +124,31 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
     return not all(isnan(table[name]) for table in tables)
 
 
-def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, mean: Case, span: float) -> Rebuilt:
+def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float) -> Rebuilt:
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
-    likeness = case.correlation if isnan(case.ssim_fitted) else case.ssim_fitted
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))
-    chance, generic = behind / case.candidates, _likeness(original, fitted(original, mean), span)
-    return Rebuilt(case.site, *images, likeness, case.psnr_fitted_db, case.rank, case.candidates, chance, generic)
+    chance = behind / case.candidates
+    return Rebuilt(
+        case.site, *images, _likeness(case), case.psnr_fitted_db, case.rank, case.candidates, chance, decoy
+    )
 
 
-def _likeness(original: Case, other: Case, span: float) -> float:
-    found = ssim(original, other, span)
-    return float(correlations(original[None], other[None])[0, 0]) if isnan(found) else found
+def _likeness(case: CaseScore) -> float:
+    return case.correlation if isnan(case.ssim_fitted) else case.ssim_fitted
+
+
+def _decoy(one: Reconstruction, truth: Truth, everybody: Truth, seed: int) -> float:
+    """The best likeness that as many cases of other patients have, compared as the reconstruction was.
+
+    Where the update rests on everybody, the mean case stands in for others.
+    """
+    behind = set(zip(truth.sites, truth.patients, strict=True))
+    pairs = zip(everybody.sites, everybody.patients, strict=True)
+    others = [index for index, pair in enumerate(pairs) if pair not in behind]
+    drawn = generator(seed, "decoys").permutation(np.array(others, np.int64))[: len(one.inputs)]
+    inputs = everybody.inputs[drawn] if len(drawn) else everybody.inputs.mean(0, keepdims=True)
+    return max(_likeness(case) for case in score(replace(one, inputs=inputs), truth, everybody).cases)
 
 
 def _telling(one: Rebuilt) -> tuple[bool, bool, float]:

@@ -107,7 +107,7 @@ def summary(report: Report) -> dict[str, Any]:
         "right_patient_rank": None if best is None else best.rank,
         "of_patients": None if best is None else best.among,
         "identified": None if best is None else best.identifies,
-        "likeness_of_mean_case": None if best is None else best.generic,
+        "likeness_of_other_patients": None if best is None else best.decoy,
         "membership_attack": None if told is None else told.attack,
         "membership_area": None if told is None else list(vars(told.intervals["auc"]).values()),
         "promised_epsilon": max(report.claim.epsilon.values(), default=None),

@@ -91,7 +91,7 @@ def _pictures(report: Report) -> Markup | str:
 
 def _likeness(report: Report) -> str:
     best = _best(report)
-    return "–" if best is None else f"{best.ssim:.2f} (mean case {best.generic:.2f})"
+    return "–" if best is None else f"{best.ssim:.2f} (others {best.decoy:.2f})"
 
 
 def _place(report: Report) -> str:

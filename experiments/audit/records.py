@@ -31,7 +31,7 @@ class Rebuilt:
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
     rather than another. chance: that a picture of nobody would have rank 1, since many patients are behind an update.
-    generic: likeness of the mean of all cases, which shows what knowing the kind of data alone would give.
+    decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
     """
 
     site: SiteId
@@ -42,12 +42,12 @@ class Rebuilt:
     rank: int
     among: int
     chance: float = 0.0
-    generic: float = 0.0
+    decoy: float = 0.0
 
     @property
     def tells(self) -> bool:
-        """Whether it is more like the patient than knowing the kind of data makes it."""
-        return self.ssim > self.generic
+        """Whether it is more like the patient than other patients' cases are."""
+        return self.ssim > self.decoy
 
     @property
     def identifies(self) -> bool:

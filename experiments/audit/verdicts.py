@@ -72,10 +72,10 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
         matched = f"and of {best.among} patients it is most like the true one"
         yield "red", f"{words}, {matched}: a patient's data came back (limit {audit.image_red:g}).", change
     elif best.ssim >= audit.image_amber and best.tells:
-        generic = f"the mean of all cases has {best.generic:.2f}"
-        yield "amber", f"{words} ({generic}; limit {audit.image_amber:g}), but not this patient alone.", change
+        decoy = f"other patients' cases have {best.decoy:.2f}"
+        yield "amber", f"{words} ({decoy}; limit {audit.image_amber:g}), but not this patient alone.", change
     elif best.ssim >= audit.image_amber:
-        yield "green", f"{words}, no better than the mean of all cases with {best.generic:.2f}.", ""
+        yield "green", f"{words}, no better than other patients' cases with {best.decoy:.2f}.", ""
     else:
         yield "green", f"{words} at best, below {audit.image_amber:g}.", ""
 

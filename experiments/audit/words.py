@@ -99,7 +99,7 @@ def _rebuilt(tried: Sequence[Trial]) -> str:
     if best.identifies:
         return f"{start}, and of {best.among} patients it is most like the right one."
     if not best.tells:
-        return f"{start}; the mean of all cases has {best.generic:.2f}, so nothing came back that is a patient's own."
+        return f"{start}; cases of other patients reach {best.decoy:.2f}, so nothing came back."
     return f"{start}; no attempt was more like the right patient than chance makes it."
 
 
