@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 
+from client.approval import approve, approve_study
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.privacy import Private, Sources
@@ -22,7 +23,7 @@ from common.decoding import statistics_to_numbers
 from common.errors import WireError
 from common.exchange import Number, Payload, Word
 from common.mean import Mean
-from common.order import SPLITS, Order, from_payload
+from common.order import SPLITS, Order, from_payload, study_json
 from common.parameters import write
 from common.privacy.facts import mechanism_of
 from common.protocol import Aggregation, Local
@@ -56,6 +57,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
     Where privacy is promised, labels are left out: their counts would be exact.
     """
+    approve_study(study_json(request), kept.sources.folder)
     numbers: dict[str, Number] = {}
     for name in SPLITS:
         cases = hospital.splits[name]
@@ -77,7 +79,7 @@ def _label_counts(cases: Cases) -> list[int]:
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
-    order = from_payload(request)
+    order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
     scores, seconds = _evaluations(hospital, order)
     if order.work is None and aggregation.reveals == "each":
@@ -93,10 +95,17 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
 def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Whatever leg of its own the study's aggregation asks for."""
+    approve_study(study_json(request), kept.sources.folder)
     leg = request.words.get("leg")
     if not isinstance(leg, str):
         raise WireError("a protocol's request must name its leg.")
     return _aggregation(hospital).answer(leg, request, kept.local())
+
+
+def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
+    order = from_payload(request)
+    approve(hospital, order, kept.sources.folder)
+    return order
 
 
 def _aggregation(hospital: Hospital) -> Aggregation:
@@ -124,12 +133,12 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, from_payload(request))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """The hospital's own model, trained on its own cases alone; only its scores leave."""
-    order = from_payload(request)
+    order = _approved(hospital, request, kept)
     write(hospital.network, order.parameters)
     begin = perf_counter()
     training = baseline_training(hospital.study)

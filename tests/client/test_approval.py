@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client.approval import APPROVED, approve, approve_study
+from client.hospital import Hospital, open_hospital
+from common.catalogue import STRATEGIES
+from common.errors import WireError
+from common.order import Order
+from common.parameters import Layout, new_network, read
+from common.study import parse
+from experiments.quiet import run_quietly
+
+TEXT = """
+title = "Tiny"
+rounds = 3
+seed = 11
+engine = "inline"
+source = { name = "medmnist" }
+partition = { name = "iid", hospitals = 5 }
+task = { name = "classification", network = { name = "mlp", hidden = [8] } }
+strategy = "fedavg"
+training = { batch_size = 8, learning_rate = 0.1 }
+split = { validation = 0.2, test = 0.2 }
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    parts = {"train": 40, "val": 10, "test": 10}
+    arrays = {f"{part}_images": rng.integers(0, 255, (n, 6, 6), dtype=np.uint8) for part, n in parts.items()}
+    arrays |= {f"{part}_labels": rng.integers(0, 2, (n, 1), dtype=np.uint8) for part, n in parts.items()}
+    folder = tmp_path_factory.mktemp("images")
+    np.savez(folder / "tiny.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def hospital(images: Path) -> Hospital:
+    return open_hospital(parse(TEXT, [f'source.folder="{images}"']).json, 0)
+
+
+def order_of(hospital: Hospital, number: int = 1) -> Order:
+    network = new_network(hospital.task, hospital.train.shape, hospital.study.seed)
+    return Order(hospital.study.json, number, read(network), None)
+
+
+def test_only_listed_studies_are_served_where_there_is_a_list(hospital: Hospital, tmp_path: Path) -> None:
+    text = hospital.study.json
+    approve_study(text, None)
+    approve_study(text, tmp_path)
+    listed = sha256(text.encode()).hexdigest()
+    (tmp_path / APPROVED).write_text("0" * 64 + "\n")
+    with pytest.raises(WireError, match="not one of those"):
+        approve(hospital, order_of(hospital), tmp_path)
+    (tmp_path / APPROVED).write_text(f"{'0' * 64}\n{listed}\n")
+    approve(hospital, order_of(hospital), tmp_path)
+
+
+def test_round_one_starts_from_the_seed_bit_for_bit(hospital: Hospital) -> None:
+    order = order_of(hospital)
+    approve(hospital, order, None)
+    other = order.parameters.copy()
+    other[3] = np.nextafter(other[3], np.float32(9))
+    with pytest.raises(WireError, match="seed gives"):
+        approve(hospital, replace(order, parameters=other), None)
+    approve(hospital, replace(order, parameters=other, round=2), None)
+    with pytest.raises(WireError, match="numbered from 1"):
+        approve(hospital, replace(order, round=0), None)
+
+
+def test_parallel_rows_are_refused_in_any_round_even_among_others(hospital: Hospital) -> None:
+    order = order_of(hospital, 3)
+    layout = Layout.of(hospital.network)
+    tensors = {name: part.copy() for name, part in layout.tensors(order.parameters).items()}
+    name = next(name for name, part in tensors.items() if part.shape == (8, 36))
+    tensors[name][2:6] = np.outer([1, -2, 3, 0.5], tensors[name][0])
+    forged = np.concatenate([tensors[name].reshape(-1) for name in layout.shapes])
+    with pytest.raises(WireError, match="one direction"):
+        approve(hospital, replace(order, parameters=forged), None)
+
+
+def test_a_model_of_another_length_is_refused(hospital: Hospital) -> None:
+    with pytest.raises(WireError, match="parameters; 3 came"):
+        approve(hospital, replace(order_of(hospital, 2), parameters=np.zeros(3, np.float32)), None)
+
+
+@pytest.mark.parametrize("name", STRATEGIES.names())
+def test_no_honest_strategy_is_refused(name: str, images: Path, tmp_path: Path) -> None:
+    """Three rounds, the final evaluation, and that of the run when it is resumed."""
+    batch = ['training.batch_size="full"'] if STRATEGIES.load(name).sends == "gradient" else []
+    study = parse(TEXT, [f'source.folder="{images}"', f'strategy="{name}"', *batch])
+    outcome = run_quietly(study, tmp_path)
+    assert len(run_quietly(study, tmp_path, resume=True).final["test"]["sites"]) == 5
+    assert [(len(r["contributed"]), r["dropped"]) for r in outcome.rounds] == [(5, [])] * 3
+    assert len(outcome.final["test"]["sites"]) == 5
