@@ -235,6 +235,9 @@ def audit(
     ] = False,
     seconds: Annotated[float | None, typer.Option(help="For all attacks on a run; else as the study says.")] = None,
     pictures: Annotated[bool, typer.Option(help="Show patients' data beside what came back of it.")] = True,
+    poisoning: Annotated[
+        bool, typer.Option("--poisoning", help="Also run small federations with a hospital that poisons.")
+    ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
 ) -> None:
@@ -245,7 +248,7 @@ def audit(
         from experiments.audit.conduct import Effort
         from server.app import default_folder
 
-        effort = Effort(seconds, pictures)
+        effort = Effort(seconds, pictures, poisoning)
         if matrix:
             text, name = read_study(run)
             place = folder or default_folder(f"{name}-matrix")

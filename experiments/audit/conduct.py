@@ -15,9 +15,12 @@ from common.errors import StudyError
 from experiments.audit.claims import claim_of
 from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.inversion_trials import inversion_trials
+from experiments.audit.label_trials import label_trials
 from experiments.audit.membership import membership_trials
 from experiments.audit.parties import as_rows, parties_of
+from experiments.audit.poisoning_trials import poisoning_trials
 from experiments.audit.records import Report, Trial
+from experiments.audit.robustness import robustness_trials
 from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, observe
 
@@ -44,10 +47,14 @@ NOT_TRIED = (
 
 @dataclass(frozen=True)
 class Effort:
-    """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report."""
+    """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report.
+
+    poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more.
+    """
 
     seconds: float | None = None
     pictures: bool = True
+    poisoning: bool = False
 
 
 def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -> Report:
@@ -60,7 +67,9 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
     study, claim = observed.study, claim_of(observed.study, folder)
     seconds = study.audit.seconds if effort.seconds is None else effort.seconds
-    trials = tuple(_trials(observed, seconds, effort.pictures, advance))
+    found = _trials(observed, seconds, effort.pictures, advance)
+    found += poisoning_trials(study, advance) if effort.poisoning else []
+    trials = tuple(found)
     return Report(
         study=str(about["study"]),
         title=study.title,
@@ -85,6 +94,8 @@ def _trials(observed: Observation, seconds: float, pictures: bool, advance: Adva
     found = inversion_trials(observed, share["reconstruction"], advance, pictures)
     found += membership_trials(observed, confidence, share["membership"], advance)
     found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)
+    found += label_trials(observed, share["labels"], advance)
+    found += robustness_trials(observed, share["robustness"], advance)
     return found
 
 

@@ -46,14 +46,16 @@ def protections(study: Study, delta: float) -> tuple[Protection, ...]:
     gradient = type(study.training)(batch_size=1)
     single = replace(base, strategy=Entry("fedsgd"), training=gradient)
     once = replace(base, training=replace(study.training, epochs=1, steps=None, optimiser="sgd", momentum=0.0))
+    private = replace(once, privacy=_private(1.0, delta))
     return (
         Protection("plain FedSGD, batch of 1", single),
         Protection("plain FedAvg, E = 1", once),
         Protection("plain FedAvg, E = 5", replace(once, training=replace(once.training, epochs=5))),
         Protection("DP-SGD, epsilon 10", replace(once, privacy=_private(10.0, delta))),
-        Protection("DP-SGD, epsilon 1", replace(once, privacy=_private(1.0, delta))),
+        Protection("DP-SGD, epsilon 1", private),
         Protection("secagg, FedSGD", replace(single, aggregation=Entry("secagg"))),
         Protection("bfv, FedSGD", replace(single, aggregation=Entry("bfv"))),
+        Protection("DP-SGD, epsilon 1, and secagg", replace(private, aggregation=Entry("secagg"))),
     )
 
 

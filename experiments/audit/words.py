@@ -132,9 +132,12 @@ def _read_off(tried: Sequence[Trial]) -> str:
 
 
 def _fooled(tried: Sequence[Trial]) -> str:
+    sites = {trial.site for trial in tried if trial.site}
+    poisons = [trial for trial in tried if trial.attack.startswith("poisoning")]
+    poisoned = f" {count(len(poisons) - 1, 'kind')} of poisoned updates were tried too." if len(poisons) > 1 else ""
     return (
-        f"Tried on {count(len({trial.site for trial in tried}), 'hospital')}; the table says how far the score falls "
-        "with the size of the change."
+        f"Tried on {count(len(sites), 'hospital')}; the table of all attempts says how far the score falls with the "
+        f"size of the change.{poisoned}"
     )
 
 
