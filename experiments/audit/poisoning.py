@@ -33,7 +33,7 @@ def poisoned_scores(study: Study, kind: str, strategies: Sequence[str] = STRATEG
     or where the strategy refuses so few hospitals.
 
     kind: "" for an honest federation, or one of `poisoned_app.KINDS`. The last hospital is the one that poisons.
-    Raises StudyError for another kind, and for a study whose aggregation or privacy hides single updates.
+    Sums are made in the clear, whatever the study says. Raises StudyError for another kind, and under privacy.
     """
     if kind and kind not in KINDS:
         raise StudyError(f"there is no poisoning {kind!r}; there are {', '.join(KINDS)}.")
