@@ -85,7 +85,8 @@ def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
     if area is None:
         return
     interval = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f})"
-    words = f"{trial.attack} told who was trained on with an area of {interval}"
+    where = "" if trial.site else " over all hospitals together"
+    words = f"{trial.attack} told who was trained on{where} with an area of {interval}"
     if area.low >= audit.auc_red:
         yield "red", f"{words}, surely above {audit.auc_red:g}; 0.5 is guessing.", NOISE
     elif area.low >= audit.auc_amber:

@@ -42,16 +42,28 @@ def opening_sentence(report: Report) -> str:
     by_light = {light: [v.site for v in report.verdicts if v.light == light] for light in ORDER}
     red, amber = by_light["red"], by_light["amber"]
     if red:
-        return (
-            f"For {_named(red)} a patient's data came back, or a promise was broken. What happened is below, and "
-            "what would stop it."
-        )
+        return f"For {_named(red)} {_what_happened(report)}. What would stop it is below."
     if amber:
         return (
             f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
             "could be; the reasons are below."
         )
     return "None of the attacks that were tried got at a patient's data, and every promise held as far as measured."
+
+
+def _what_happened(report: Report) -> str:
+    """The red rules, in words."""
+    said = [words for verdict in report.verdicts for light, words in verdict.reasons if light == "red"]
+    happened = [
+        words
+        for mark, words in (
+            ("data came back", "a patient's data came back"),
+            ("told who", "one can tell who was a patient of the study"),
+            ("was measured", "a promise of privacy was broken"),
+        )
+        if any(mark in one for one in said)
+    ]
+    return " and ".join(happened) or "an attack succeeded"
 
 
 def _named(sites: Sequence[str]) -> str:
