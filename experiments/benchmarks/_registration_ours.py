@@ -1,4 +1,4 @@
-"""One registration by this library, run as a module in a process of its own, as its peers are.
+"""Registrations by this library, run as a module in a process of its own, as its peers are.
 
 python -m experiments.benchmarks._registration_ours FOLDER WORK TRANSFORM SIMILARITY
 
@@ -21,6 +21,7 @@ from common.registration.displacement import sampled
 from common.registration.linear import Linear
 from common.registration.record import Registration
 from common.registration.register import register
+from common.registration.transform import Transform
 
 
 def read(path: Path) -> Image:
@@ -38,22 +39,27 @@ def blobs(dimensions: int) -> list[Image]:
 
 
 def main(folder: Path, work: str, transform: str, similarity: str) -> None:
-    """Search, and write what was found."""
+    """Search for each case, and write what was found."""
     torch.set_num_threads(1)
-    fixed, moving = read(folder / "fixed.npz"), read(folder / "moving.npz")
 
-    def search(one: Image, other: Image) -> Registration:
-        return register(other, one, transform, similarity, before="none" if work == "displacement" else "affine")
+    def search(fixed: Image, moving: Image) -> Registration:
+        before = "none" if work == "displacement" else "affine"
+        return register(moving, fixed, transform, similarity, before=before)
 
-    search(*blobs(fixed.geometry.dimensions))
-    began = process_time()
-    found = search(fixed, moving).transform
-    answer: dict[str, Any] = {"seconds": process_time() - began, "settings": "defaults"}
+    for number, place in enumerate(sorted(folder.iterdir())):
+        fixed, moving = read(place / "fixed.npz"), read(place / "moving.npz")
+        if number == 0:
+            search(*blobs(fixed.geometry.dimensions))
+        began = process_time()
+        found = search(fixed, moving).transform
+        seconds = process_time() - began
+        np.savez(place / "result.npz", **_described(found, fixed.geometry), seconds=seconds, settings="defaults")
+
+
+def _described(found: Transform, geometry: Geometry) -> dict[str, Any]:
     if isinstance(found, Linear):
-        answer["matrix"] = found.matrix.numpy()
-    else:
-        answer["field"] = sampled(found, fixed.geometry).vectors.numpy()
-    np.savez(folder / "result.npz", **answer)
+        return {"matrix": found.matrix.numpy()}
+    return {"field": sampled(found, geometry).vectors.numpy()}
 
 
 if __name__ == "__main__":

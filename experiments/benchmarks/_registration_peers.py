@@ -1,12 +1,12 @@
-"""One registration by one other program, run as a script by the Python that has it: arrays in, a transform out.
+"""Registrations by one other program, run as a script by the Python that has it: arrays in, transforms out.
 
     python _registration_peers.py FOLDER PROGRAM WORK CONTRAST
 
-FOLDER holds fixed.npz and moving.npz, each with values (*shape) float32, spacing_mm (D,) and origin_mm (D,): the
-voxel at index i lies at origin + spacing * i, axes in the array's order. WORK is rigid, affine, displacement, or
-both: affine, then displacement. CONTRAST is same or other. Written is result.npz: seconds, of the processor within
-the call, settings, and matrix (D + 1, D + 1), or field (D, *shape) in mm, where the fixed image's points go in the
-moving image.
+Each folder in FOLDER holds fixed.npz and moving.npz, each with values (*shape) float32, spacing_mm (D,) and
+origin_mm (D,): the voxel at index i lies at origin + spacing * i, axes in the array's order. WORK is rigid, affine,
+displacement, or both: affine, then displacement. CONTRAST is same or other. Written there is result.npz: seconds,
+of the processor within the call, settings, and matrix (D + 1, D + 1), or field (D, *shape) in mm, where the fixed
+image's points go in the moving image.
 
 The coordinates are whatever a program calls physical; greedy alone turns two axes of them, and is turned back.
 A first search on small blobs is not counted: it loads what each program loads lazily.
@@ -142,7 +142,7 @@ class Simpleitk:
             method.SetMetricSamplingStrategy(method.RANDOM)
             method.SetMetricSamplingPercentage(0.2, SEED)
         method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 200)
+        method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 200, gradientMagnitudeTolerance=1e-8)
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetShrinkFactorsPerLevel([4, 2, 1])
         method.SetSmoothingSigmasPerLevel([2, 1, 0])
@@ -359,29 +359,29 @@ def _matrix(map_points: Mapping, size: int) -> Points:
     return matrix
 
 
-def main(folder: Path, program: str, case: Case) -> None:
-    """Search, and write what was found."""
+def main(folder: Path, program: str, work: str, contrast: str) -> None:
+    """Search for each case, and write what was found."""
     with redirect_stdout(StringIO()):
         peer = PROGRAMS[program]()
-        with suppress(RuntimeError, ValueError):
-            peer.search(_blobs(case))
-        began = _processor_seconds()
-        answer: Answer = peer.search(case)
-        seconds = _processor_seconds() - began
-        found: dict[str, Any] = {"seconds": seconds, "settings": answer.settings}
-        if case.dense:
-            points = case.fixed.points()
-            moved = answer.map_points(points) - points
-            found["field"] = moved.T.reshape(case.fixed.dimensions, *case.fixed.values.shape)
-        else:
-            found["matrix"] = _matrix(answer.map_points, case.fixed.dimensions)
-    np.savez(folder / "result.npz", **found)
+        for number, place in enumerate(sorted(folder.iterdir())):
+            case = Case(Volume.read(place / "fixed.npz"), Volume.read(place / "moving.npz"), work, contrast)
+            if number == 0:
+                with suppress(RuntimeError, ValueError):
+                    peer.search(_blobs(case))
+            with suppress(RuntimeError, ValueError):
+                np.savez(place / "result.npz", **_solved(peer, case))
+
+
+def _solved(peer: Any, case: Case) -> dict[str, Any]:
+    began = _processor_seconds()
+    answer: Answer = peer.search(case)
+    found: dict[str, Any] = {"seconds": _processor_seconds() - began, "settings": answer.settings}
+    if not case.dense:
+        return found | {"matrix": _matrix(answer.map_points, case.fixed.dimensions)}
+    points = case.fixed.points()
+    moved = answer.map_points(points) - points
+    return found | {"field": moved.T.reshape(case.fixed.dimensions, *case.fixed.values.shape)}
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    main(
-        place,
-        sys.argv[2],
-        Case(Volume.read(place / "fixed.npz"), Volume.read(place / "moving.npz"), sys.argv[3], sys.argv[4]),
-    )
+    main(Path(sys.argv[1]), *sys.argv[2:5])

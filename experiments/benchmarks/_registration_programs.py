@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ from common.registration.transform import Transform
 from experiments.benchmarks._registration_problems import Problem, Scores
 
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
-LONGEST_SEARCH_S = 300
+LONGEST_SEARCH_S = 900
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1"
@@ -59,27 +60,25 @@ def peer(name: str, work: str, contrast: str) -> Program:
     return Program(name, (python, script, "FOLDER", name, work, contrast) if python else None)
 
 
-def run(program: Program, problem: Problem) -> Outcome | None:
-    """None where the program is absent, fails, or takes longer than five minutes."""
+def run(program: Program, problems: Sequence[Problem]) -> list[Outcome | None]:
+    """One process for all; None where the program is absent, fails, or takes longer than LONGEST_SEARCH_S in all."""
     if program.start is None:
-        return None
+        return [None for _ in problems]
     with TemporaryDirectory() as place:
-        folder = Path(place)
-        _write(problem.fixed, folder / "fixed.npz")
-        _write(problem.moving, folder / "moving.npz")
-        command = [str(folder) if part == "FOLDER" else part for part in program.start]
-        try:
-            subprocess.run(
-                command,
-                cwd=ROOT,
-                env=os.environ | ONE_THREAD,
-                capture_output=True,
-                timeout=LONGEST_SEARCH_S,
-                check=True,
-            )
-            return _read(folder / "result.npz", problem)
-        except (OSError, subprocess.SubprocessError, ImageError):
-            return None
+        folders = [Path(place) / f"{number:03}" for number in range(len(problems))]
+        for folder, problem in zip(folders, problems, strict=True):
+            folder.mkdir()
+            _write(problem.fixed, folder / "fixed.npz")
+            _write(problem.moving, folder / "moving.npz")
+        with suppress(OSError, subprocess.SubprocessError):
+            _start([place if part == "FOLDER" else part for part in program.start])
+        return [_read(*pair) for pair in zip(folders, problems, strict=True)]
+
+
+def _start(command: Sequence[str]) -> None:
+    subprocess.run(
+        command, cwd=ROOT, env=os.environ | ONE_THREAD, capture_output=True, timeout=LONGEST_SEARCH_S, check=True
+    )
 
 
 def _write(image: Image, path: Path) -> None:
@@ -89,14 +88,17 @@ def _write(image: Image, path: Path) -> None:
     )
 
 
-def _read(path: Path, problem: Problem) -> Outcome:
-    with np.load(path) as file:
-        seconds, settings = float(file["seconds"]), str(file["settings"])
-        found: Transform
-        if "matrix" in file:
-            found = Linear(torch.from_numpy(file["matrix"]))
-        else:
-            found = DisplacementField(torch.from_numpy(file["field"]), plain(problem.fixed.geometry))
+def _read(folder: Path, problem: Problem) -> Outcome | None:
+    found: Transform
+    try:
+        with np.load(folder / "result.npz") as file:
+            seconds, settings = float(file["seconds"]), str(file["settings"])
+            if "matrix" in file:
+                found = Linear(torch.from_numpy(file["matrix"]))
+            else:
+                found = DisplacementField(torch.from_numpy(file["field"]), plain(problem.fixed.geometry))
+    except (OSError, ImageError):
+        return None
     return Outcome(problem.judge.scores(found) | {"CPU s": seconds}, settings)
 
 

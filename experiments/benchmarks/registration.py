@@ -23,7 +23,7 @@ NOTES = (
     "over labels, and the share of voxels where space folds; the labels were seen by no program.",
     "rigid 2D: 6 slices of 1 mm. affine 3D: 3 transforms, 2 mm. deformed 3D: one field of 4.4 mm on average, 2 mm. "
     "Other contrast: fluid bright, white matter dark, by a curve that is no line. Hippocampi: 6 pairs of patients.",
-    "CPU s: of the search, one thread, a process for each case, after a search on small blobs that does not count. "
+    "CPU s: of the search, one thread, a process for each program, after one on small blobs that does not count. "
     "accuracy, CPU to best: divided by that of the most exact peer.",
     f"Other programs run in the Python that {PEERS_PYTHON} names; what it lacks, or what failed there, has dashes.",
 )
@@ -76,7 +76,7 @@ def measure(console: Console) -> Measured:
     targets: list[Target] = []
     for work in works():
         with console.status(work.name):
-            here = [row_of(work, program, [run(program, one) for one in work.problems]) for program in work.programs]
+            here = [row_of(work, program, run(program, work.problems)) for program in work.programs]
         best = _best_peer(here, work)
         rows += [_beside(row, best, work.figure) for row in here]
         targets += _targets(here, best, work)
