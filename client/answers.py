@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import MutableMapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import cast
 
@@ -12,24 +13,49 @@ import numpy as np
 
 from client.evaluation import evaluate
 from client.hospital import Hospital
+from client.privacy import Private, Sources
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
 from common.catalogue import AGGREGATIONS
 from common.decoding import statistics_to_numbers
 from common.errors import WireError
-from common.exchange import Aggregation, Number, Payload, Word
+from common.exchange import Number, Payload, Word
+from common.mean import Mean
 from common.order import SPLITS, Order, from_payload
 from common.parameters import write
+from common.privacy.facts import mechanism_of
+from common.protocol import Aggregation, Local
 from common.seeding import generator
 from common.update import Update, Vector
+
+Scores = Mapping[str, Mapping[str, Mean]]
+"""Means by split and name."""
+
+Training = Callable[[Vector | None], tuple[Update, int]]
+"""Trains with a correction of every gradient, if any; the update and the number of steps."""
 
 Memory = MutableMapping[str, Vector]
 """What a hospital keeps between rounds, in itself; nothing of it is sent as such."""
 
 
-def hello(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
-    """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient."""
+@dataclass(frozen=True)
+class Kept:
+    """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
+
+    sources: of the secret draws of a privacy mechanism.
+    """
+
+    vectors: Memory
+    local: Callable[[], Local]
+    sources: Sources
+
+
+def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
+
+    Where privacy is promised, labels are left out: their counts would be exact.
+    """
     numbers: dict[str, Number] = {}
     for name in SPLITS:
         cases = hospital.splits[name]
@@ -38,7 +64,7 @@ def hello(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
     train = hospital.train
     numbers["quarantined"] = len(train.quarantined)
     numbers["shape"] = list(train.shape.inputs)
-    numbers["labels"] = _label_counts(train)
+    numbers["labels"] = _label_counts(train) if hospital.study.privacy is None else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, words)
 
@@ -49,25 +75,59 @@ def _label_counts(cases: Cases) -> list[int]:
     return [int(counts[label]) for label in range(len(cases.classes))]
 
 
-def round_(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
+def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
     order = from_payload(request)
-    numbers = _evaluations(hospital, order)
-    if order.work is None:
-        return Payload(None, numbers)
+    aggregation = _aggregation(hospital)
+    scores, seconds = _evaluations(hospital, order)
+    if order.work is None and aggregation.reveals == "each":
+        return Payload(None, _numbers(scores, seconds))
     begin = perf_counter()
-    aggregation = cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
-    protected = aggregation.protect(_update(hospital, order, memory))
-    numbers["seconds/training"] = perf_counter() - begin
-    return replace(protected, numbers={**protected.numbers, **numbers})
+    update = Update((), 0.0) if order.work is None else _update(hospital, order, kept)
+    seconds["training"] = perf_counter() - begin
+    if aggregation.reveals == "sum":
+        return aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
+    protected = aggregation.protect(update, request, kept.local())
+    return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds)})
 
 
-def evaluate_(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
-    """Scores of the received model."""
-    return Payload(None, _evaluations(hospital, from_payload(request)))
+def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """Whatever leg of its own the study's aggregation asks for."""
+    leg = request.words.get("leg")
+    if not isinstance(leg, str):
+        raise WireError("a protocol's request must name its leg.")
+    return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def local(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
+def _aggregation(hospital: Hospital) -> Aggregation:
+    return cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
+
+
+def _with_all_statistics(update: Update, scores: Scores, seconds: Mapping[str, float]) -> Update:
+    """Scores and seconds inside the sum, so that nothing of a single hospital travels beside it."""
+    found = {f"training/{name}": mean for name, mean in update.statistics.items()}
+    for split, means in scores.items():
+        found |= {f"{split}/{name}": mean for name, mean in means.items()}
+    return replace(
+        update, statistics=found | {f"seconds/{kind}": Mean.of([spent]) for kind, spent in seconds.items()}
+    )
+
+
+def _numbers(scores: Scores, seconds: Mapping[str, float]) -> dict[str, Number]:
+    numbers: dict[str, Number] = {f"seconds/{kind}": spent for kind, spent in seconds.items()}
+    for split, means in scores.items():
+        numbers |= statistics_to_numbers(split, means)
+    return numbers
+
+
+def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
+    if _aggregation(hospital).reveals == "sum":
+        raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
+    return Payload(None, _numbers(*_evaluations(hospital, from_payload(request))))
+
+
+def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """The hospital's own model, trained on its own cases alone; only its scores leave."""
     order = from_payload(request)
     write(hospital.network, order.parameters)
@@ -75,47 +135,53 @@ def local(hospital: Hospital, request: Payload, memory: Memory) -> Payload:
     training = baseline_training(hospital.study)
     rng = generator(hospital.study.seed, hospital.site, "local-only")
     Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
-    numbers: dict[str, Number] = {"seconds/training": perf_counter() - begin}
-    return Payload(None, numbers | _scores(hospital, order.evaluate))
+    seconds = {"training": perf_counter() - begin}
+    return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
-def _evaluations(hospital: Hospital, order: Order) -> dict[str, Number]:
+def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, float]]:
+    """Scores of the received model by split, and the seconds it took."""
     if not order.evaluate:
-        return {}
+        return {}, {}
     write(hospital.network, order.parameters)
     begin = perf_counter()
-    numbers = _scores(hospital, order.evaluate)
-    return numbers | {"seconds/evaluation": perf_counter() - begin}
+    scores = _scores(hospital, order.evaluate)
+    return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...]) -> dict[str, Number]:
-    numbers: dict[str, Number] = {}
-    for name in splits:
-        scores = evaluate(hospital.task, hospital.network, hospital.splits[name])
-        numbers |= statistics_to_numbers(name, scores)
-    return numbers
+def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
+    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
 
 
-def _update(hospital: Hospital, order: Order, memory: Memory) -> Update:
+def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
     write(hospital.network, order.parameters)
+    training = _training(hospital, order, kept)
+    if order.control is None:
+        return training(None)[0]
+    return _controlled_update(training, hospital.study.training.learning_rate, order.control, kept.vectors)
+
+
+def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
+    """How this hospital trains in this round: privately, where the study says so."""
+    mechanism = mechanism_of(hospital.study)
+    if mechanism is not None:
+        return Private(hospital, order, mechanism, kept.sources).update
     rng = generator(hospital.study.seed, order.round, hospital.site, "training")
     trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
     assert order.work is not None
     if order.work.sends == "gradient":
-        return trainer.gradient_update()
-    if order.control is None:
-        return trainer.local_update(order.work.proximal_mu)[0]
-    return _controlled_update(trainer, order.control, memory)
+        return lambda correction: (trainer.gradient_update(), 1)
+    return partial(trainer.local_update, order.work.proximal_mu)
 
 
-def _controlled_update(trainer: Trainer, control: Vector, memory: Memory) -> Update:
+def _controlled_update(training: Training, learning_rate: float, control: Vector, memory: Memory) -> Update:
     """SCAFFOLD's hospital half, option II (Karimireddy et al. 2020, Algorithm 1): delta y_k and delta c_k."""
     own = memory.get("control", np.zeros_like(control))
     if own.shape != control.shape:
         raise WireError("the control variate kept here is of another model.")
-    update, steps = trainer.local_update(correction=control - own)
+    update, steps = training(control - own)
     change = update.vectors[0].astype(np.float64) / update.weight
-    next_own = (own - control - change / (steps * trainer.training.learning_rate)).astype(np.float32)
+    next_own = (own - control - change / (steps * learning_rate)).astype(np.float32)
     memory["control"] = next_own
     difference = ((next_own.astype(np.float64) - own) * update.weight).astype(np.float32)
     return replace(update, vectors=(update.vectors[0], difference))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,15 +12,18 @@ from flwr.clientapp import ClientApp
 
 from client import answers, incidents, memory
 from client.hospital import Hospital, open_hospital
-from common.errors import SourceError, WireError
+from client.local import open_local, sources
+from common.errors import BudgetSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import study_json
 from common.wire import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
 """Most numbers a request may hold: 2 GiB, Flower's own limit of a message."""
+LARGEST_DATA = 1 << 31
+"""Most bytes of a protocol's own."""
 
-Answer = Callable[[Hospital, Payload, answers.Memory], Payload]
+Answer = Callable[[Hospital, Payload, answers.Kept], Payload]
 
 app = ClientApp()
 
@@ -48,11 +52,19 @@ def train_local(message: Message, context: Context) -> Message:
     return _reply(message, context, answers.local)
 
 
+@app.query("protocol")
+def protocol(message: Message, context: Context) -> Message:
+    """Answer a leg of the study's aggregation."""
+    return _reply(message, context, answers.protocol)
+
+
 def _reply(message: Message, context: Context, answer: Answer) -> Message:
     """The answer, or, whatever went wrong, a number to ask this hospital for. No text of an error ever leaves."""
     try:
         payload = _answered(message, context, answer)
         records = to_records(payload)
+    except BudgetSpentError:
+        records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
         folder = context.node_config.get("folder")
         number = incidents.report(error, Path(str(folder)) if folder else None)
@@ -62,17 +74,23 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 
 def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     torch.set_num_threads(1)
-    request = from_records(message.content, LARGEST_ARRAY)
+    request = from_records(message.content, LARGEST_ARRAY, LARGEST_DATA)
     data_folder = context.node_config.get("data-folder")
     hospital = open_hospital(study_json(request), _index(context), None if data_folder is None else str(data_folder))
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
-    kept = memory.recall(context, number)
-    before = dict(kept)
-    payload = answer(hospital, request, kept)
-    if any(kept[name] is not before.get(name) for name in kept):
-        memory.remember(context, number, kept)
+    vectors = memory.recall(context, number)
+    before = dict(vectors)
+    secrets = memory.recall_secrets(context)
+    local = partial(open_local, hospital, context, number, secrets)
+    kept = answers.Kept(vectors, local, sources(hospital, context, number))
+    try:
+        payload = answer(hospital, request, kept)
+    finally:
+        memory.keep_secrets(context, secrets)
+    if any(vectors[name] is not before.get(name) for name in vectors):
+        memory.remember(context, number, vectors)
     return payload
 
 

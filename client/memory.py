@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context
 from safetensors.numpy import load_file, save_file
 
 from common.update import Vector
 
 RECORD = "memory"
+SECRETS = "secrets"
 ROUNDS_KEPT = 2
 """A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too."""
 
@@ -42,6 +43,20 @@ def remember(context: Context, number: int, memory: Mapping[str, Vector]) -> Non
     part.replace(place / f"{number:06d}.safetensors")
     for old in _kept(place)[:-ROUNDS_KEPT]:
         old.unlink()
+
+
+def recall_secrets(context: Context) -> dict[str, bytes]:
+    """What a protocol keeps from leg to leg; in the node's memory only, never on a disk."""
+    record = context.state.get(SECRETS)
+    if not isinstance(record, ConfigRecord):
+        return {}
+    return {name: value for name, value in record.items() if isinstance(value, bytes)}
+
+
+def keep_secrets(context: Context, secrets: Mapping[str, bytes]) -> None:
+    """Keep exactly these."""
+    if secrets or SECRETS in context.state:
+        context.state[SECRETS] = ConfigRecord(dict(secrets))
 
 
 def _place(context: Context) -> Path | None:

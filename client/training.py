@@ -62,8 +62,8 @@ class Trainer:
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[list[float], int]:
         """Local steps. Returns the loss of every case trained on, in order, and the number of steps."""
         parameters = [parameter for _, parameter in trainable(self.network)]
-        terms = _Terms.of(parameters, proximal_mu, correction)
-        optimiser = _optimiser(parameters, self.training)
+        terms = Terms.of(parameters, proximal_mu, correction)
+        optimiser = new_optimiser(parameters, self.training)
         losses: list[float] = []
         steps = 0
         self.network.train()
@@ -109,7 +109,7 @@ def batches(count: int, training: Training, rng: np.random.Generator) -> Iterato
 
 
 @dataclass(frozen=True)
-class _Terms:
+class Terms:
     """What is added to the mean gradient of a step."""
 
     anchors: list[torch.Tensor]
@@ -117,7 +117,8 @@ class _Terms:
     corrections: list[torch.Tensor] | None
 
     @classmethod
-    def of(cls, parameters: list[nn.Parameter], proximal_mu: float, correction: Vector | None) -> _Terms:
+    def of(cls, parameters: list[nn.Parameter], proximal_mu: float, correction: Vector | None) -> Terms:
+        """proximal_mu and correction: as in Trainer.local_update. The anchors are the parameters as they are."""
         anchors = [parameter.detach().clone() for parameter in parameters] if proximal_mu else []
         if correction is None:
             return cls(anchors, proximal_mu, None)
@@ -125,7 +126,7 @@ class _Terms:
         shaped = [part.reshape(p.shape) for part, p in zip(parts, parameters, strict=True)]
         return cls(anchors, proximal_mu, shaped)
 
-    def add(self, parameters: list[nn.Parameter], count: int) -> None:
+    def add(self, parameters: list[nn.Parameter], count: float) -> None:
         """Turn summed gradients of `count` cases into their mean, and add the terms."""
         for index, parameter in enumerate(parameters):
             if parameter.grad is None:
@@ -137,7 +138,8 @@ class _Terms:
                 parameter.grad.add_(self.corrections[index])
 
 
-def _optimiser(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def new_optimiser(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    """The optimiser that the study names, with its settings."""
     rate, decay = training.learning_rate, training.weight_decay
     if training.optimiser == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay)

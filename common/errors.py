@@ -8,9 +8,11 @@ WardroundError
 +-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
+|   +-- LedgerError        a hospital's ledger of privacy spending is damaged, changed or cannot be written
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
 +-- EngineError            processes could not be started or reached
++-- BudgetSpentError       a hospital's own limit of privacy spending forbids a release
 """
 
 from __future__ import annotations
@@ -48,6 +50,10 @@ class HospitalError(WardroundError):
     """A hospital could not answer."""
 
 
+class LedgerError(HospitalError):
+    """A hospital's ledger of privacy spending is damaged, changed or cannot be written."""
+
+
 class RoundError(WardroundError):
     """A round cannot be completed."""
 
@@ -58,3 +64,7 @@ class TooFewHospitalsError(RoundError):
 
 class EngineError(WardroundError):
     """Processes could not be started or reached."""
+
+
+class BudgetSpentError(WardroundError):
+    """A hospital's own limit of privacy spending forbids a release. Says nothing of any patient."""

@@ -1,10 +1,10 @@
-"""One leg of a conversation with hospitals, Flower hidden, and the role of an aggregation."""
+"""One leg of a conversation with hospitals, Flower hidden: what a message carries, and who may be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ Word = str | list[str]
 
 @dataclass(frozen=True)
 class Payload:
-    """What one message carries: at most one flat float32 array, and small named numbers and words."""
+    """What one message carries: a flat float32 array, small named numbers and words, and opaque bytes.
+
+    data: (n,) uint8, in the form a protocol says: keys, shares, masked words, ciphertexts.
+    """
 
     array: NDArray[np.float32] | None = None
     numbers: Mapping[str, Number] = field(default_factory=dict)
     words: Mapping[str, Word] = field(default_factory=dict)
+    data: NDArray[np.uint8] | None = None
 
 
 class Exchange(Protocol):
@@ -43,11 +47,18 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]]."""
+    """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
+
+    statistics: names of the means that may come with it, sorted. needed: fewest hospitals a sum is made of.
+    step: where all values are whole multiples of it already, and no rounding may change them.
+    """
 
     length: int
     vectors: int
     largest_weight: Mapping[SiteId, float]
+    statistics: tuple[str, ...] = ()
+    needed: int = 1
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,24 +73,3 @@ class Collected:
     sites: tuple[SiteId, ...]
     each: Mapping[SiteId, Update] | None
     replies: Mapping[SiteId, Payload]
-
-
-class Aggregation(Protocol):
-    """How a sum is made; entries live in `common/aggregation/`, both halves of a protocol in one file."""
-
-    reveals: ClassVar[Reveals]
-    """What the server learns: every single update, or only their sum."""
-
-    def collect(
-        self,
-        exchange: Exchange,
-        requests: Mapping[SiteId, Payload],
-        contributing: frozenset[SiteId],
-        expected: Expected,
-    ) -> Collected:
-        """Server half, any number of legs. Hospitals in `requests` but not in `contributing` only evaluate."""
-        ...
-
-    def protect(self, update: Update) -> Payload:
-        """Hospital half of the first leg: the update as it may leave."""
-        ...

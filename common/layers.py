@@ -68,12 +68,21 @@ class ChannelsLast(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """What `body` answers."""
-        answer: Tensor = self.body(inputs.contiguous(memory_format=self.format))
+        answer: Tensor = self.body(self._laid_out(inputs))
         return answer
 
     def logits_of_levels(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """What `body` answers at every level, full resolution first; where it has no levels, its one answer."""
         if not hasattr(self.body, "logits_of_levels"):
             return (self(inputs),)
-        answers: tuple[Tensor, ...] = self.body.logits_of_levels(inputs.contiguous(memory_format=self.format))
+        answers: tuple[Tensor, ...] = self.body.logits_of_levels(self._laid_out(inputs))
         return answers
+
+    def _laid_out(self, inputs: Tensor) -> Tensor:
+        """PyTorch 2.13 crashes where group normalisation, its channels innermost, learns and its input does not.
+
+        That is so behind frozen layers; a gradient of the network's input makes the input of every layer learn.
+        """
+        laid = inputs.contiguous(memory_format=self.format)
+        frozen = self.format != torch.contiguous_format and not all(p.requires_grad for p in self.body.parameters())
+        return laid.detach().requires_grad_() if frozen and torch.is_grad_enabled() else laid

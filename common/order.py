@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -15,12 +15,18 @@ from common.work import Sends, Work
 LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
 """A leg's name and the type of Flower message that carries it."""
 
+PROTOCOL_LEG = "query.protocol"
+"""The type of message that carries any other leg: those of an aggregation, which names them itself."""
+
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Order:
-    """One request. work: None where the hospital only evaluates. control: the server's control variate."""
+    """One request. work: None where the hospital only evaluates. control: the server's control variate.
+
+    clip_norm: the most the update's L2 norm may be, where the server steers it; 0: it does not.
+    """
 
     study_json: str
     round: int
@@ -28,6 +34,7 @@ class Order:
     work: Work | None
     control: Vector | None = None
     evaluate: tuple[str, ...] = ()
+    clip_norm: float = 0.0
 
 
 def to_payload(order: Order) -> Payload:
@@ -36,7 +43,12 @@ def to_payload(order: Order) -> Payload:
     work = order.work
     return Payload(
         array=np.concatenate(vectors),
-        numbers={"round": order.round, "proximal_mu": work.proximal_mu if work else 0.0, "vectors": len(vectors)},
+        numbers={
+            "round": order.round,
+            "proximal_mu": work.proximal_mu if work else 0.0,
+            "vectors": len(vectors),
+            "clip_norm": order.clip_norm,
+        },
         words={"study": order.study_json, "sends": work.sends if work else "", "evaluate": list(order.evaluate)},
     )
 
@@ -50,12 +62,21 @@ def from_payload(payload: Payload) -> Order:
         raise WireError("an order must hold one or two vectors of equal length.")
     if not isinstance(number, int) or not isinstance(mu, float) or mu < 0:
         raise WireError("an order's round or proximal_mu is out of range.")
+    clip_norm = payload.numbers.get("clip_norm", 0.0)
+    if not isinstance(clip_norm, float) or not 0 <= clip_norm < float("inf"):
+        raise WireError("an order's clip_norm must be 0 or more.")
     if not isinstance(evaluate, list) or not set(evaluate) <= set(SPLITS):
         raise WireError("an order asks to evaluate a split that does not exist.")
     parts = np.split(payload.array, int(vectors))
     control = parts[1] if vectors == 2 else None
     work = Work(_sends(sends), mu, control is not None) if sends else None
-    return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate))
+    return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
+
+
+def protocol_payload(payload: Payload, leg: str, study: str, number: int) -> Payload:
+    """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
+    words = {**payload.words, "study": study, "leg": leg}
+    return replace(payload, words=words, numbers={**payload.numbers, "round": number})
 
 
 def study_json(payload: Payload) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 import tomli_w
 
-from common.catalogue import AGGREGATIONS, PARTITIONS, SOURCES, STRATEGIES, TASKS
+from common.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.options import Entry, build
@@ -88,6 +88,7 @@ class Study:
     engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("plain"))
+    privacy: Entry | None = None
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
@@ -184,12 +185,30 @@ def _check_pairs(study: Study) -> None:
             f"strategy {study.strategy.name!r} needs every hospital's single update, and aggregation "
             f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
         )
+    _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
     _check_partition(study, source.has_sites)
     _check_training(study, strategy.sends)
     if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
         raise StudyError(
             f"strategy {study.strategy.name!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
             f"without momentum; it is {study.training.optimiser!r} with momentum {study.training.momentum}."
+        )
+
+
+def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
+    if study.privacy is None:
+        return
+    place = MECHANISMS.build(study.privacy).place
+    if place == "shares" and sends != "gradient":
+        raise StudyError(
+            f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
+            f"{study.strategy.name!r} sends the change of local training: "
+            "choose strategy 'fedsgd', or privacy 'dpsgd'."
+        )
+    if place == "server" and (needs == "each" or controlled):
+        raise StudyError(
+            f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
+            f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
         )
 
 

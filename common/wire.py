@@ -1,7 +1,7 @@
 """Payload <-> Flower records, with limits. With `wire_bytes`, the only place of `common` that imports flwr.
 
-One message carries at most one array, raw little-endian float32, so that nothing that arrives is ever
-unpickled or parsed by a general array reader.
+One message carries at most one array of raw little-endian float32 and one of opaque bytes, so that nothing that
+arrives is ever unpickled or parsed by a general array reader.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from common.errors import WireError
 from common.exchange import Number, Payload, Word
 
 ARRAY_KIND = "wardround.float32"
+DATA_KIND = "wardround.bytes"
 LARGEST_NUMBER_OF_FIELDS = 1024
 LARGEST_WORDS_CHARACTERS = 1 << 20
-_RECORDS = {"array": ArrayRecord, "numbers": MetricRecord, "words": ConfigRecord}
+_RECORDS = {"array": ArrayRecord, "data": ArrayRecord, "numbers": MetricRecord, "words": ConfigRecord}
 
 
 def to_records(payload: Payload) -> RecordDict:
@@ -28,6 +29,10 @@ def to_records(payload: Payload) -> RecordDict:
         flat = np.ascontiguousarray(payload.array, dtype="<f4")
         array = Array(dtype="float32", shape=(flat.size,), stype=ARRAY_KIND, data=flat.tobytes())
         records["array"] = ArrayRecord({"flat": array})
+    if payload.data is not None:
+        raw = np.ascontiguousarray(payload.data, dtype=np.uint8)
+        array = Array(dtype="uint8", shape=(raw.size,), stype=DATA_KIND, data=raw.tobytes())
+        records["data"] = ArrayRecord({"flat": array})
     if payload.numbers:
         records["numbers"] = MetricRecord(dict(payload.numbers))
     if payload.words:
@@ -35,33 +40,48 @@ def to_records(payload: Payload) -> RecordDict:
     return records
 
 
-def from_records(records: RecordDict, largest_array: int) -> Payload:
-    """The payload of Flower records, at most `largest_array` numbers. Raises WireError naming the failed check."""
+def from_records(records: RecordDict, largest_array: int, largest_data: int = 0) -> Payload:
+    """The payload of Flower records, at most `largest_array` numbers and `largest_data` bytes.
+
+    Raises WireError naming the failed check.
+    """
     for key, record in records.items():
         if key not in _RECORDS or not isinstance(record, _RECORDS[key]):
-            raise WireError("a record that is not array, numbers or words came.")
+            raise WireError("a record that is not array, data, numbers or words came.")
     return Payload(
         _array(records.get("array"), largest_array),
         _numbers(records.get("numbers")),
         _words(records.get("words")),
+        _data(records.get("data"), largest_data),
     )
 
 
 def _array(record: object, largest: int) -> NDArray[np.float32] | None:
+    flat = _flat(record, "flat float32", "float32", ARRAY_KIND, largest, "numbers")
+    return None if flat is None else np.frombuffer(flat, dtype="<f4").astype(np.float32, copy=False)
+
+
+def _data(record: object, largest: int) -> NDArray[np.uint8] | None:
+    flat = _flat(record, "flat bytes", "uint8", DATA_KIND, largest, "bytes")
+    return None if flat is None else np.frombuffer(flat, dtype=np.uint8)
+
+
+def _flat(record: object, what: str, dtype: str, kind: str, largest: int, unit: str) -> bytes | None:
+    """The bytes of the one array of a record, its form checked."""
     if record is None:
         return None
     assert isinstance(record, ArrayRecord)
     if list(record) != ["flat"]:
         raise WireError("an array record must hold one array, 'flat'.")
     array = record["flat"]
-    if array.stype != ARRAY_KIND or array.dtype != "float32" or len(array.shape) != 1:
-        raise WireError("the array is not flat float32.")
+    if array.stype != kind or array.dtype != dtype or len(array.shape) != 1:
+        raise WireError(f"the array is not {what}.")
     size = array.shape[0]
     if size > largest:
-        raise WireError(f"the array holds {size} numbers; at most {largest} are allowed.")
-    if len(array.data) != 4 * size:
+        raise WireError(f"the array holds {size} {unit}; at most {largest} are allowed.")
+    if len(array.data) != np.dtype(dtype).itemsize * size:
         raise WireError("the array's bytes do not fit its shape.")
-    return np.frombuffer(array.data, dtype="<f4").astype(np.float32, copy=False)
+    return bytes(array.data)
 
 
 def _numbers(record: object) -> dict[str, Number]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common import __version__
-from common.catalogue import AGGREGATIONS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
+from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
 from common.errors import StudyError, WardroundError
 from common.spelling import unknown
 from experiments.catalogue import BENCHMARKS, ENGINES
@@ -25,6 +25,7 @@ KINDS: dict[str, Catalogue] = {
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,
     "aggregations": AGGREGATIONS,
+    "mechanisms": MECHANISMS,
     "engines": ENGINES,
     "benchmarks": BENCHMARKS,
 }
@@ -39,6 +40,8 @@ cli = typer.Typer(
 )
 data = typer.Typer(help="Data sets: what can be fetched, and from where.", no_args_is_help=True)
 cli.add_typer(data, name="data")
+privacy = typer.Typer(help="Privacy: what a study will cost before it runs.", no_args_is_help=True)
+cli.add_typer(privacy, name="privacy")
 console = Console()
 complaints = Console(stderr=True)
 
@@ -236,6 +239,23 @@ def data_fetch(
         from experiments.datasets import fetch_with_progress
 
         console.print(fetch_with_progress(name, folder, console), highlight=False, markup=False)
+
+
+@privacy.command("plan")
+def privacy_plan(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: --set privacy.epsilon=1. Repeatable.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the plan here too.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write epsilon against rounds here, as SVG.")] = None,
+) -> None:
+    """Say what a study's privacy will cost in every hospital, without training: epsilon, or the noise for it."""
+    with spoken_errors():
+        from common.study import parse
+        from experiments.privacy_cli import show_plan
+
+        show_plan(parse(read_study(study)[0], set_ or []), console, json_file, plot)
 
 
 @cli.command()

@@ -37,6 +37,8 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "hospitals": len(sites),
         "resume": resume,
     }
+    if study.engine != "deployment":
+        config["simulated"] = True
     ENGINES.build(Entry(study.engine)).run(
         server_app=server_app,
         client_app=CLIENT_APP,

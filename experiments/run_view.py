@@ -19,7 +19,7 @@ from server.progress import (
     RunFinished,
     RunStarted,
 )
-from server.reporting.curves import weighted_mean
+from server.reporting.curves import training_mean
 from server.reporting.parsing import round_of
 from server.reporting.records import Round
 
@@ -129,7 +129,7 @@ class RunView:
         self.last, self.rounds_done = record, record.number
         self.sent, self.received = self.sent + record.sent, self.received + record.received
         self.pace.append(record.seconds.get("total", 0.0))
-        self.loss = weighted_mean(record.training, record, "loss")
+        self.loss = training_mean(record, "loss")
         for site, scores in record.training.items():
             self._site(site).loss = scores.get("loss")
         self._take_scores(record)

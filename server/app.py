@@ -26,7 +26,7 @@ progress = Progress()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run the study of the run's configuration. Keys: study, study-name, run-folder, hospitals, resume."""
+    """Run the study of the run's configuration. Keys: study, study-name, run-folder, hospitals, resume, simulated."""
     config = context.run_config
     study, name = read_study(str(config.get("study", "")))
     name = str(config.get("study-name", "")) or name
@@ -39,6 +39,7 @@ def main(grid: Grid, context: Context) -> None:
         progress,
         int(config.get("hospitals", 0)),
         bool(config.get("resume", False)),
+        bool(config.get("simulated", False)),
     )
     try:
         conductor.run()

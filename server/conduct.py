@@ -17,14 +17,16 @@ from common import __version__
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WardroundError
-from common.exchange import Aggregation
 from common.parameters import Layout, digest, new_network, read
+from common.protocol import Aggregation
+from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
 from server.checkpoint import Checkpoint, load, save
 from server.conversation import Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
+from server.private_terms import private_terms
 from server.progress import Progress, RoundFinished, RunFinished, RunStarted
 from server.roster import Member
 from server.rounds import Rounds
@@ -32,10 +34,16 @@ from server.run_folder import RunFolder
 from server.strategy import Strategy
 from server.traffic import Traffic
 
+BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
+"""Limits of a protocol's bytes: the most wasteful encryption takes 20 bytes a parameter and vector."""
+
 
 @dataclass
 class Conductor:
-    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum."""
+    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum.
+
+    simulated: noise of the server's own may come from the seed.
+    """
 
     study: Study
     name: str
@@ -44,6 +52,7 @@ class Conductor:
     progress: Progress
     hospitals: int = 0
     resume: bool = False
+    simulated: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -71,10 +80,13 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         reached = False
-        while checkpoint.round < self.study.rounds and not reached:
-            checkpoint, record = rounds.advance(checkpoint)
-            self._keep(rounds, checkpoint, record)
-            reached = self._reached(record)
+        try:
+            while checkpoint.round < self.study.rounds and not reached:
+                checkpoint, record = rounds.advance(checkpoint)
+                self._keep(rounds, checkpoint, record)
+                reached = self._reached(record)
+        finally:
+            self._claim(rounds)
         self._conclude(rounds, layout, checkpoint)
 
     def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
@@ -86,12 +98,16 @@ class Conductor:
         network = new_network(task, shape, self.study.seed)
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
+        conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
-        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s)
-        rounds = Rounds(self.study, strategy, aggregation, members, exchange)
+        aggregation.check(len(members))
+        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json)
+        terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape), terms)
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
+        self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
         return rounds, layout, self._first_checkpoint(strategy, initial)
 
@@ -124,6 +140,11 @@ class Conductor:
         self._count_time(rounds, record["seconds"])
         self.folder.write_json("traffic.json", self.traffic.table())
         self.progress.publish(RoundFinished(record))
+
+    def _claim(self, rounds: Rounds) -> None:
+        """`privacy.json`: what was promised, and what the rounds so far have spent of it."""
+        if rounds.terms is not None:
+            self.folder.write_json("privacy.json", rounds.terms.claims.table(self.folder.read_rounds()))
 
     def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
         self.folder.write_model(checkpoint.parameters, layout)
@@ -178,6 +199,7 @@ class Conductor:
             "strategy": study.strategy.name,
             "aggregation": study.aggregation.name,
             "source": study.source.name,
+            "privacy": study.privacy.name if study.privacy else None,
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 
@@ -187,12 +209,13 @@ class Conductor:
 
     def _write_roster(self, members: Mapping[SiteId, Member]) -> None:
         first = next(iter(members.values()))
+        told = self.study.privacy is None
         labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
         sizes = {site: m.cases["train"] for site, m in members.items()}
         partition = self.study.partition
         roster = {
-            "sites": [_described(member) for member in members.values()],
-            "skew": {"label_divergence": label_divergence(labels), "size_gini": size_gini(sizes)},
+            "sites": [_described(member, told) for member in members.values()],
+            "skew": {"label_divergence": label_divergence(labels) if told else None, "size_gini": size_gini(sizes)},
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
@@ -205,12 +228,13 @@ class Conductor:
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 
-def _described(member: Member) -> dict[str, Any]:
+def _described(member: Member, told: bool) -> dict[str, Any]:
+    """told: whether it said how many cases of each label it holds, which no private study asks."""
     total = sum(member.labels) or 1
     return {
         "site": member.site,
         "cases": dict(member.cases),
         "patients": dict(member.patients),
         "quarantined": member.quarantined,
-        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)},
+        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)} if told else {},
     }

@@ -11,12 +11,14 @@ from flwr.serverapp import Grid
 
 from common.errors import WireError
 from common.exchange import Payload
-from common.order import LEGS
+from common.order import LEGS, PROTOCOL_LEG
 from common.wire import from_records, to_records
 from common.wire_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
+BUDGET_SPENT = "its own limit of privacy spending forbids it"
+"""Why a hospital is dropped that would have overspent: it trained nothing and released nothing."""
 _FLOWER_ERRORS = {
     1: "its program could not be loaded",
     2: "its program failed",
@@ -45,6 +47,7 @@ class Conversation:
 
     grid: Grid
     largest_array: int = 0
+    largest_data: int = 0
     _owed: dict[int, str] = field(default_factory=dict)
 
     def converse(self, leg: str, requests: Mapping[int, Payload], timeout_s: float) -> Iterator[Heard | Sent]:
@@ -54,7 +57,7 @@ class Conversation:
             if self._still_busy(node):
                 yield Heard(node, None, "it is still busy with an earlier request", 0.0, 0)
                 continue
-            message = Message(to_records(payload), node, LEGS[leg], ttl=timeout_s, group_id=leg)
+            message = Message(to_records(payload), node, LEGS.get(leg, PROTOCOL_LEG), ttl=timeout_s, group_id=leg)
             yield Sent(node, size_of(message))
             (sent_id,) = self.grid.push_messages([message])
             messages[sent_id] = (node, monotonic())
@@ -90,9 +93,11 @@ class Conversation:
         if reply.has_error():
             return Heard(node, None, _error_reason(reply), seconds, size)
         try:
-            payload = from_records(reply.content, self.largest_array)
+            payload = from_records(reply.content, self.largest_array, self.largest_data)
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
+        if "refused" in payload.words:
+            return Heard(node, None, BUDGET_SPENT, seconds, size)
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)

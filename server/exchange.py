@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from common.cases import SiteId
 from common.exchange import Payload
+from common.order import LEGS, protocol_payload
 from server.conversation import Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
@@ -32,18 +33,27 @@ class GridExchange:
     traffic: Traffic
     progress: Progress
     timeout_s: float
+    study_json: str = ""
     round: int = 0
     dropped: list[Dropped] = field(default_factory=list)
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
-        """One leg; replies sorted by hospital, failures dropped with their reason."""
+        """One leg; replies sorted by hospital, failures dropped with their reason.
+
+        A leg that is an aggregation's own travels with the study and the round, which the hospital must know.
+        """
+        if leg not in LEGS:
+            requests = {
+                site: protocol_payload(request, leg, self.study_json, self.round)
+                for site, request in requests.items()
+            }
         names = {self.nodes[site]: site for site in requests}
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
         replies: dict[SiteId, Payload] = {}
         for event in self.conversation.converse(leg, by_node, self.timeout_s):
             site = names[event.node]
             if isinstance(event, Sent):
-                sent_content, _ = _CONTENTS.get(leg, ("model", ""))
+                sent_content, _ = _CONTENTS.get(leg, ("model" if leg in LEGS else leg, ""))
                 self.traffic.count(leg, TO_HOSPITAL, sent_content, site, event.bytes_sent)
             elif self._accept(leg, site, event):
                 assert event.payload is not None
@@ -75,4 +85,6 @@ def _content(leg: str, payload: Payload | None) -> str:
         return "incident"
     if leg in _CONTENTS:
         return _CONTENTS[leg][1]
-    return "update" if payload.array is not None else "evaluation"
+    if leg not in LEGS:
+        return leg
+    return "update" if payload.array is not None or payload.data is not None else "evaluation"

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from common.cases import SiteId
 from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
-from common.exchange import Aggregation, Collected, Expected, Payload
+from common.exchange import Collected, Expected, Payload
 from common.mean import Mean, Statistics, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
+from common.protocol import Aggregation
 from common.study import Study
 from common.update import Vector
+from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import GridExchange
+from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.roster import Member
 from server.selection import select
-from server.strategy import Contributions, Strategy
+from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
 
 
@@ -36,6 +39,8 @@ class Rounds:
     aggregation: Aggregation
     members: Mapping[SiteId, Member]
     exchange: GridExchange
+    score_names: tuple[str, ...] = ()
+    terms: PrivateTerms | None = None
     busy_seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
 
     def advance(self, before: Checkpoint) -> tuple[Checkpoint, dict[str, Any]]:
@@ -52,7 +57,7 @@ class Rounds:
         self.exchange.progress.publish(RoundStarted(number, selected))
         collected = self._collect(before, number, selected)
         exchanged = perf_counter()
-        evaluation = self._evaluation(collected.replies, before.round) if self._evaluates(number) else None
+        evaluation = self._evaluation(collected, before.round) if self._evaluates(number) else None
         dropped = self.exchange.take_dropped()
         self._demand_enough(number, collected, dropped)
         after = self._step(before, collected)
@@ -61,10 +66,9 @@ class Rounds:
             "selected": list(selected),
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
-            "weights": {site: update.weight for site, update in (collected.each or {}).items()},
-            "training": {site: values(update.statistics) for site, update in (collected.each or {}).items()},
+            **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
             "evaluation": evaluation,
-            "site_seconds": self._seconds(collected.replies),
+            "site_seconds": self._seconds(collected),
             "bytes": {
                 "sent": traffic.total(TO_HOSPITAL) - sent,
                 "received": traffic.total(TO_SERVER) - received,
@@ -76,16 +80,31 @@ class Rounds:
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
-        order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=splits)
-        replies = self.exchange.ask("evaluate", {site: to_payload(order) for site in self.members})
-        self._seconds(replies)
-        return {split: self.scores(replies, split) for split in splits}
+        order = Order(self.study.json, self.study.rounds + 1, parameters, None, evaluate=splits)
+        requests = {site: to_payload(order) for site in self.members}
+        if self.aggregation.reveals == "sum":
+            self.exchange.round = self.study.rounds + 1
+            collected = self.aggregation.collect(
+                self.exchange, requests, frozenset(requests), self._expected(0, 0, splits)
+            )
+        else:
+            replies = self.exchange.ask("evaluate", requests)
+            collected = Collected(None, (), None, replies)
+        self._seconds(collected)
+        return {split: self._split_scores(collected, split) for split in splits}
 
     def train_alone(self, parameters: Vector) -> dict[str, Any]:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
         order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
         self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
         return self.scores(self.exchange.ask("local", {site: to_payload(order) for site in self.members}), "test")
+
+    def _split_scores(self, collected: Collected, split: str) -> dict[str, Any]:
+        """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""
+        if self.aggregation.reveals == "each":
+            return self.scores(collected.replies, split)
+        total = {} if collected.total is None else _under(split, collected.total.statistics)
+        return {"sites": {}, "pooled": values(total)}
 
     def scores(self, replies: Mapping[SiteId, Payload], split: str) -> dict[str, Any]:
         """Every hospital's scores in `replies`, and those of all their cases together."""
@@ -101,12 +120,12 @@ class Rounds:
         }
 
     def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
-        work, control = self.strategy.work(), self.strategy.broadcast(before.state)
+        work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
             contributes = site in selected
-            if contributes or splits:
+            if contributes or (splits and self.aggregation.reveals == "each"):
                 order = Order(
                     self.study.json,
                     number,
@@ -114,19 +133,34 @@ class Rounds:
                     work if contributes else None,
                     control[0] if contributes and control else None,
                     splits,
+                    self._clip_norm(before),
                 )
                 requests[site] = to_payload(order)
-        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
-        expected = Expected(len(before.parameters), work.vectors, largest)
+        expected = self._expected(len(before.parameters), work.vectors, splits)
         return self.aggregation.collect(self.exchange, requests, frozenset(selected), expected)
+
+    def _expected(self, length: int, vectors: int, splits: tuple[str, ...]) -> Expected:
+        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
+        names = [f"{split}/{name}" for split in splits for name in self.score_names]
+        names += [f"seconds/{kind}" for kind in self.busy_seconds]
+        step = None
+        if vectors and self.terms is not None:
+            largest, step = dict(self.terms.weights), self.terms.step
+        if vectors:
+            names += ["training/loss"] if self.terms is None else self.terms.statistics
+        return Expected(length, vectors, largest, tuple(sorted(names)), self.study.federation.minimum_hospitals, step)
+
+    def _clip_norm(self, before: Checkpoint) -> float:
+        central = self.terms.central if self.terms is not None else None
+        return central.clip_norm(before.state) if central is not None else 0.0
 
     def _evaluates(self, number: int) -> bool:
         every = self.study.federation.evaluate_every
         return every > 0 and (number - 1) % every == 0
 
-    def _evaluation(self, replies: Mapping[SiteId, Payload], of_round: int) -> dict[str, Any]:
+    def _evaluation(self, collected: Collected, of_round: int) -> dict[str, Any]:
         split = self.study.federation.evaluate_split
-        return {"of_round": of_round, "split": split, **self.scores(replies, split)}
+        return {"of_round": of_round, "split": split, **self._split_scores(collected, split)}
 
     def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
         wanted = self.study.federation.minimum_hospitals
@@ -142,25 +176,59 @@ class Rounds:
         assert collected.total is not None
         each = collected.each if self.strategy.needs == "each" else None
         population = float(sum(member.cases["train"] for member in self.members.values()))
-        contributions = Contributions(collected.total, each, population)
-        state, parameters = self.strategy.step(before.state, before.parameters, contributions)
+        total, kept = collected.total, cast(State, {})
+        if self.terms is not None and self.terms.central is not None:
+            total, kept = self.terms.central.release(before.round + 1, before.state, total)
+        contributions = Contributions(total, each, population)
+        state, parameters = self.strategy.step(own_state(before.state), before.parameters, contributions)
         if not np.isfinite(parameters).all():
             raise RoundError(
                 f"the model is no longer finite after round {before.round + 1}: training diverged. "
                 "Lower the learning rate; the checkpoint holds the last good model."
             )
-        return Checkpoint(before.round + 1, parameters, state)
+        return Checkpoint(before.round + 1, parameters, {**state, **kept})
 
-    def _seconds(self, replies: Mapping[SiteId, Payload]) -> dict[SiteId, float]:
+    def _seconds(self, collected: Collected) -> dict[SiteId, float]:
         """Seconds each hospital says it computed; they are shown, and nothing depends on them."""
         seconds: dict[SiteId, float] = {}
-        for site, reply in replies.items():
+        if self.aggregation.reveals == "sum" and collected.total is not None:
+            for kind, mean in _under("seconds", collected.total.statistics).items():
+                self.busy_seconds[kind] += max(mean.value, 0.0) * mean.weight if mean.weight_units else 0.0
+        for site, reply in collected.replies.items():
             for kind in self.busy_seconds:
                 value = reply.numbers.get(f"seconds/{kind}", 0.0)
                 spent = float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
                 self.busy_seconds[kind] += spent
                 seconds[site] = seconds.get(site, 0.0) + spent
         return seconds
+
+
+def _training(collected: Collected) -> dict[str, Any]:
+    """Weights and training scores by hospital, or, where only sums are revealed, of all together."""
+    if collected.each is not None or collected.total is None:
+        each = collected.each or {}
+        return {
+            "weights": {site: update.weight for site, update in each.items()},
+            "training": {site: values(update.statistics) for site, update in each.items()},
+        }
+    total = collected.total
+    return {
+        "weights": {},
+        "training": {},
+        "training_of_all": values(_under("training", total.statistics)),
+        "weight_of_all": total.weight,
+    }
+
+
+def _nothing_of_training(collected: Collected) -> dict[str, Any]:
+    """Under a privacy mechanism no score of training is let out, and weights are public numbers."""
+    each = collected.each or {}
+    return {"weights": {site: update.weight for site, update in each.items()}, "training": {}}
+
+
+def _under(prefix: str, statistics: Statistics) -> dict[str, Mean]:
+    """The statistics named `prefix/name`, by name."""
+    return {name.partition("/")[2]: mean for name, mean in statistics.items() if name.startswith(prefix + "/")}
 
 
 def values(statistics: Statistics) -> dict[str, float | None]:

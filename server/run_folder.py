@@ -46,6 +46,11 @@ class RunFolder:
             lines.flush()
             os.fsync(lines.fileno())
 
+    def read_rounds(self) -> list[dict[str, Any]]:
+        """All records of `rounds.jsonl`, in order."""
+        path = self.path / "rounds.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
     def keep_rounds(self, last: int) -> None:
         """Drop the lines after round `last` and any half-written one, before a run is resumed."""
         path = self.path / "rounds.jsonl"

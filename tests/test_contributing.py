@@ -17,6 +17,8 @@ from rich.console import Console
 
 from common.cases import Shape
 from common.exchange import Payload
+from common.identity import simulated
+from common.protocol import Local
 from common.update import Update
 from server.strategy import Contributions
 
@@ -101,7 +103,8 @@ def test_the_strategy_steps_by_its_learning_rate(example):
 
 def test_the_aggregation_rounds_before_anything_leaves(example):
     aggregation = example("common/aggregation/rounded.py").aggregation(decimals=1)
-    payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0))
+    local = Local("a", 1, "", simulated("a", ["a"], 0), {}, np.random.default_rng(0))
+    payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0), Payload(), local)
     assert isinstance(payload, Payload)
     np.testing.assert_allclose(payload.array, [0.3, -1.0], rtol=1e-6)
 

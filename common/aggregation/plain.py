@@ -9,7 +9,8 @@ from typing import ClassVar
 from common.cases import SiteId
 from common.decoding import update_from_payload, update_to_payload
 from common.errors import WireError
-from common.exchange import Aggregation, Collected, Exchange, Expected, Payload, Reveals
+from common.exchange import Collected, Exchange, Expected, Payload, Reveals
+from common.protocol import Aggregation, Local
 from common.update import Update
 
 
@@ -18,6 +19,9 @@ class Plain:
     """One leg; updates are added in the order of the hospitals' names, so the sum never depends on arrival."""
 
     reveals: ClassVar[Reveals] = "each"
+
+    def check(self, hospitals: int) -> None:
+        """Any number will do."""
 
     def collect(
         self,
@@ -40,9 +44,13 @@ class Plain:
             total = update if total is None else total + update
         return Collected(total, tuple(each), each, replies)
 
-    def protect(self, update: Update) -> Payload:
+    def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update as it is."""
         return update_to_payload(update)
+
+    def answer(self, leg: str, request: Payload, local: Local) -> Payload:
+        """There is no other leg."""
+        raise WireError("aggregation 'plain' has one leg only.")
 
 
 aggregation: type[Aggregation] = Plain

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn.functional import nll_loss, one_hot
+from torch.nn.functional import nll_loss
 
 SMOOTHING_PIXELS = 1.0
 """Added above and below the fraction: where neither mask has a class the loss is 0, and nothing divides by zero."""
@@ -20,7 +21,8 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     probabilities: (N, classes, [D,] H, W); targets: (N, [D,] H, W) class indices. As Milletari et al. 2016 (V-Net),
     equation in section 3, without their squares.
     """
-    truth = one_hot(targets, probabilities.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype).flatten(2)
+    labels = torch.arange(1, probabilities.shape[1]).reshape(-1, *(1 for _ in targets.shape[1:]))
+    truth = (targets.unsqueeze(1) == labels).to(probabilities.dtype).flatten(2)
     guess = probabilities[:, 1:].flatten(2)
     both = (guess * truth).sum(2)
     sizes = guess.sum(2) + truth.sum(2)

@@ -70,6 +70,10 @@ class Registration:
         with torch.no_grad():
             return merge(self._pair_scores(network, pair) for pair in patients(batch))
 
+    def target_form(self, shape: Shape) -> tuple[int, ...]:
+        """Shape of one target: the label maps of both images."""
+        return shape.inputs
+
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The batch, its fixed images in another order where `shuffle_pairs` says so."""
         if not self.shuffle_pairs:

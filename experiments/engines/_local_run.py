@@ -41,7 +41,7 @@ class LocalRun:
 
     def config(self, index: int) -> Config:
         """The node configuration of hospital `index`, as Flower's SuperNode would pass it on."""
-        return {"site-index": index, "partition-id": index, "num-partitions": len(self.sites)}
+        return {"site-index": index, "partition-id": index, "num-partitions": len(self.sites), "simulated": True}
 
     def folder_of(self, index: int) -> Path:
         """The hospital's own folder."""

@@ -19,6 +19,7 @@ from time import monotonic, sleep
 import psutil
 from flwr.serverapp import ServerApp
 
+from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
 from experiments.engine import QUIET, Engine, RunConfig
@@ -77,6 +78,7 @@ class _Federation:
         federation = cls(Path(mkdtemp(prefix="wardround-flwr-")), logs, _free_port())
         try:
             federation._start_link(timeout_s)
+            _introduce_all({site: hospital_folder(folder, site) for site in sites})
             for index, site in enumerate(sites):
                 federation._start_node(index, len(sites), hospital_folder(folder, site))
             yield federation
@@ -191,6 +193,13 @@ def _bundle(app: Path) -> None:
         elif source.exists():
             shutil.copy(source, app / name)
     shutil.copytree(ROOT / "experiments" / "studies", app / "experiments" / "studies")
+
+
+def _introduce_all(folders: Mapping[SiteId, Path]) -> None:
+    """A signing key for every hospital, and everybody's public keys: else it is the administrator who does this."""
+    public = {site: identity.create(folder) for site, folder in folders.items()}
+    for folder in folders.values():
+        identity.introduce(folder, public)
 
 
 def _family(pid: int) -> list[psutil.Process]:

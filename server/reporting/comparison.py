@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from common.cases import SiteId
-from server.reporting.records import Run, SiteScores
+from server.reporting.records import Run, SiteScores, SplitScores
 
 LEVEL = 0.0005
 """Scores nearer than this are shown alike, so they count as level."""
+
+TOGETHER = "all patients together"
+"""Stands for a hospital where only sums are revealed, and so no hospital's own score is known."""
 
 BySite = Mapping[SiteId, float]
 
@@ -69,13 +72,23 @@ def compare(run: Run) -> Comparison:
     """The best comparison that the run's files allow: test, else validation, else the last round's evaluation."""
     score = run.about.headline or "loss"
     for split in ("test", "validation"):
-        federated = column(run.final[split].sites, score) if split in run.final else {}
+        federated = known(run.final[split], score) if split in run.final else {}
         if federated:
-            return Comparison(score, split, run.rounds_done, federated, *_baselines(run, score, split))
+            return Comparison(
+                score, split, run.rounds_done, federated, *_baselines(run, score, split, TOGETHER in federated)
+            )
     for one in reversed(run.rounds):
-        if one.evaluation is not None and (scores := column(one.evaluation.sites, score)):
+        if one.evaluation is None:
+            continue
+        if scores := known(SplitScores(one.evaluation.sites, one.evaluation.pooled), score):
             return Comparison(score, one.evaluation.split, one.evaluation.of_round, scores)
     return Comparison(score)
+
+
+def known(scores: SplitScores, name: str) -> dict[SiteId, float]:
+    """One score by hospital, or of all together where no single one is revealed."""
+    found = column(scores.sites, name)
+    return found or ({TOGETHER: scores.pooled[name]} if name in scores.pooled and not scores.sites else {})
 
 
 def column(scores: SiteScores, name: str) -> dict[SiteId, float]:
@@ -83,7 +96,11 @@ def column(scores: SiteScores, name: str) -> dict[SiteId, float]:
     return {site: one[name] for site, one in scores.items() if name in one}
 
 
-def _baselines(run: Run, score: str, split: str) -> tuple[BySite, BySite]:
+def _baselines(run: Run, score: str, split: str, together: bool) -> tuple[BySite, BySite]:
     if split != "test" or score == "loss" or run.baselines is None:
         return {}, {}
+    if together:
+        both = (run.baselines.local.pooled, run.baselines.pooled.pooled)
+        local, pooled = ({TOGETHER: scores[score]} if score in scores else {} for scores in both)
+        return local, pooled
     return column(run.baselines.local.sites, score), column(run.baselines.pooled.sites, score)

@@ -48,8 +48,13 @@ def training_curves(run: Run, score: str = "loss") -> Curves:
     """The training loss of every round; over all hospitals, weighted as the server weighted them."""
     sites = {site: _points((one.number, one.training.get(site)) for one in run.rounds) for site in run.sites}
     chosen = {site: _one_score(points, score) for site, points in sites.items()}
-    pooled = tuple((float(one.number), weighted_mean(one.training, one, score)) for one in run.rounds)
+    pooled = tuple((float(one.number), training_mean(one, score)) for one in run.rounds)
     return Curves("train", _without_empty(chosen), pooled)
+
+
+def training_mean(one: Round, name: str) -> float | None:
+    """A training score over all hospitals: as their sum says, or from the single ones where they are known."""
+    return one.training_of_all[name] if name in one.training_of_all else weighted_mean(one.training, one, name)
 
 
 def weighted_mean(scores: SiteScores, one: Round, name: str) -> float | None:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import WardroundError
-from server.reporting.parsing import about_of, baselines_of, final_of, pictures_of, roster_of, round_of, traffic_of
+from server.reporting.parsing import (
+    about_of,
+    baselines_of,
+    final_of,
+    pictures_of,
+    privacy_of,
+    roster_of,
+    round_of,
+    traffic_of,
+)
 from server.reporting.records import Round, Run
 from server.reporting.values import number, table
 
@@ -31,6 +40,7 @@ def read_run(folder: Path) -> Run:
         traffic=traffic_of(reader.json("traffic.json")),
         baselines=None if baselines is None else baselines_of(baselines),
         pictures=pictures_of(reader.json("pictures.json")),
+        privacy=privacy_of(reader.json("privacy.json")),
         study_text=study,
         problems=tuple(reader.problems),
     )

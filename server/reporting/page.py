@@ -16,6 +16,7 @@ from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
 from server.reporting.sections.participation import participation
 from server.reporting.sections.pictures import pictures
+from server.reporting.sections.privacy import privacy
 from server.reporting.sections.result import result
 from server.reporting.sections.settings import settings
 from server.reporting.style import STYLE
@@ -30,6 +31,7 @@ def page_of(run: Run) -> str:
         "Pictures": pictures(run),
         "Data": holdings(run),
         "What left": departures(run),
+        "Privacy": privacy(run),
         "Time": time_spent(run),
         "Rounds": participation(run),
         "Study": settings(run),
@@ -73,6 +75,7 @@ IDS = {
     "Pictures": "pictures",
     "Data": "data",
     "What left": "left",
+    "Privacy": "privacy",
     "Time": "time",
     "Rounds": "rounds",
     "Study": "study",

@@ -15,9 +15,11 @@ from server.reporting.records import (
     Holding,
     MessageKind,
     Picture,
+    Privacy,
     Roster,
     Round,
     SiteScores,
+    Spent,
     SplitScores,
     Traffic,
 )
@@ -34,7 +36,9 @@ def about_of(value: object, rounds_planned: int | None) -> About:
     raw = table(value)
     words = {key: text(raw.get(key)) for key in ("study", "title", "description", "engine", "seed", "started")}
     names = {key: name_of(raw.get(key)) for key in ("task", "strategy", "aggregation", "source")}
-    states = {key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals")}
+    states = {
+        key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals", "readers")
+    }
     return About(
         **words,
         **names,
@@ -89,6 +93,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         site_seconds=numbers(raw.get("site_seconds")),
         sent=count(moved.get("sent")),
         received=count(moved.get("received")),
+        training_of_all=numbers(raw.get("training_of_all")),
     )
 
 
@@ -136,6 +141,33 @@ def traffic_of(value: object) -> Traffic:
 def _message_kind(raw: Mapping[str, Any]) -> MessageKind:
     words = (text(raw.get("leg")), text(raw.get("direction")), text(raw.get("content")))
     return MessageKind(*words, count(raw.get("messages")), count(raw.get("bytes")))
+
+
+def privacy_of(value: object) -> Privacy | None:
+    """`privacy.json`; None where a run promised none."""
+    raw = table(value)
+    if not raw:
+        return None
+    mechanism, unit, place = (text(raw.get(key)) for key in ("mechanism", "unit", "place"))
+    sites = {site: _spent(table(one)) for site, one in table(raw.get("sites")).items()}
+    source, not_covered = text(raw.get("noise_source")), texts(raw.get("not_covered"))
+    return Privacy(mechanism, unit, place, number(raw.get("delta")), source, not_covered, sites)
+
+
+def _spent(raw: Mapping[str, Any]) -> Spent:
+    points = [items(point) for point in items(raw.get("curve"))]
+    curve = [(count(point[0]), number(point[1])) for point in points if len(point) == 2]
+    return Spent(
+        count(raw.get("patients")),
+        count(raw.get("rounds")),
+        count(raw.get("steps_a_round")),
+        number(raw.get("noise_multiplier")),
+        number(raw.get("sampling_rate")),
+        number(raw.get("clip_norm")),
+        number(raw.get("epsilon")),
+        number(raw.get("epsilon_rdp")),
+        tuple((at, epsilon) for at, epsilon in curve if epsilon is not None),
+    )
 
 
 def pictures_of(value: object) -> tuple[Picture, ...]:

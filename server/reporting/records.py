@@ -36,6 +36,7 @@ class About:
     strategy: str = ""
     aggregation: str = ""
     reveals: str = ""
+    readers: str = ""
     source: str = ""
     time: Mapping[str, float] = field(default_factory=dict)
 
@@ -84,7 +85,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Round:
-    """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them."""
+    """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them.
+
+    training_of_all: of all hospitals together, where single ones are not revealed.
+    """
 
     number: int
     selected: tuple[SiteId, ...]
@@ -97,6 +101,7 @@ class Round:
     site_seconds: Mapping[SiteId, float]
     sent: int
     received: int
+    training_of_all: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,34 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What one hospital's units may have lost. curve: epsilon after so many rounds."""
+
+    patients: int
+    rounds: int
+    steps_a_round: int
+    noise_multiplier: float | None
+    sampling_rate: float | None
+    clip_norm: float | None
+    epsilon: float | None
+    epsilon_rdp: float | None
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """`privacy.json`: a run's promise of differential privacy, and what it spent of it, hospital by hospital."""
+
+    mechanism: str
+    unit: str
+    place: str
+    delta: float | None
+    noise_source: str
+    not_covered: tuple[str, ...]
+    sites: Mapping[SiteId, Spent]
+
+
+@dataclass(frozen=True)
 class Picture:
     """One case of a simulated hospital. panels: names and PNG pictures as data URIs."""
 
@@ -162,6 +195,7 @@ class Run:
     traffic: Traffic = field(default_factory=Traffic)
     baselines: Baselines | None = None
     pictures: tuple[Picture, ...] = ()
+    privacy: Privacy | None = None
     study_text: str = ""
     problems: tuple[str, ...] = ()
 

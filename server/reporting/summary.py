@@ -25,6 +25,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "headline": _headline(comparison),
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
         "bytes": bytes_moved(run),
+        "privacy": _privacy(run),
         "hospitals": {site: _hospital(run, comparison, site) for site in run.sites},
         "problems": list(run.problems),
     }
@@ -36,6 +37,13 @@ def bytes_moved(run: Run) -> dict[str, int]:
         received = sum(kind.bytes for kind in run.traffic.kinds if kind.leaves_hospital)
         return {"sent": sum(kind.bytes for kind in run.traffic.kinds) - received, "received": received}
     return {"sent": sum(one.sent for one in run.rounds), "received": sum(one.received for one in run.rounds)}
+
+
+def _privacy(run: Run) -> dict[str, Any] | None:
+    if run.privacy is None:
+        return None
+    spent = {site: one.epsilon for site, one in run.privacy.sites.items()}
+    return {"unit": run.privacy.unit, "delta": run.privacy.delta, "epsilon": spent}
 
 
 def _headline(comparison: Comparison) -> dict[str, Any]:

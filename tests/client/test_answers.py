@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from client.answers import _controlled_update
@@ -29,7 +31,7 @@ def test_a_hospitals_control_variate_follows_option_two() -> None:
     start = read(one.network)
     control = np.full(start.shape, 0.01, np.float32)
     memory: dict[str, np.ndarray] = {}
-    update = _controlled_update(one, control, memory)
+    update = _controlled_update(partial(one.local_update, 0.0), 0.5, control, memory)
     moved = read(one.network).astype(np.float64) - start
     expected = -control - moved / (4 * 0.5)
     np.testing.assert_allclose(memory["control"], expected, atol=1e-6)
@@ -41,8 +43,8 @@ def test_the_second_round_starts_from_the_kept_control_variate() -> None:
     memory: dict[str, np.ndarray] = {}
     one = trainer(rate=0.5, steps=2)
     zero = np.zeros_like(read(one.network))
-    _controlled_update(one, zero, memory)
+    _controlled_update(partial(one.local_update, 0.0), 0.5, zero, memory)
     kept = memory["control"].copy()
     second = trainer(rate=0.5, steps=2)
-    update = _controlled_update(second, zero, memory)
+    update = _controlled_update(partial(second.local_update, 0.0), 0.5, zero, memory)
     np.testing.assert_allclose(update.mean()[1], memory["control"] - kept, atol=1e-6)

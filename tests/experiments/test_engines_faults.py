@@ -53,7 +53,7 @@ def reasons(folder: Path) -> list[tuple[int, str, str]]:
         ("wrong shape", "holds 3 numbers; the model needs 314"),
         ("negative weight", "the weight is -5; it must be above 0"),
         ("huge weight", "at most"),
-        ("nonsense", "not array, numbers or words"),
+        ("nonsense", "not array, data, numbers or words"),
         ("raise inside", "incident "),
         ("raise outside", "incident "),
         ("end", "its process ended (signal 9, SIGKILL)"),

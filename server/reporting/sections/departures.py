@@ -14,6 +14,14 @@ from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers,
 from server.reporting.summary import bytes_moved
 from server.reporting.wording import count, size
 
+PROTOCOL = {
+    "keys": "public keys of this round",
+    "shares": "shares of secrets, each encrypted for one hospital",
+    "survivors": "signatures on the list of who takes part",
+    "unmask": "shares that take the masks off the sum",
+}
+"""Messages of an aggregation's own legs, named by the leg, in both directions."""
+
 WHAT = {
     "update": "update: how training changed the model, with its mean scores",
     "evaluation": "scores of the model",
@@ -21,6 +29,7 @@ WHAT = {
     "incident": "incident number of an error",
     "model": "the shared model and what to do with it",
     "study": "the study: every setting of the run",
+    **PROTOCOL,
 }
 SHORT = {
     "update": "updates",
@@ -31,6 +40,10 @@ SHORT = {
     "study": "the study",
 }
 READERS = {
+    "keys": "Everybody reads public keys; they are signed, so that nobody can put others in their place.",
+    "shares": "Only the hospital each is for reads it; the coordinator passes on what it cannot open.",
+    "survivors": "Everybody reads who is still taking part, signed by each hospital.",
+    "unmask": "The coordinator reads what takes the masks off the sum, and off no single update.",
     "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
     "description": "The coordinator reads these counts of each hospital.",
     "incident": "The coordinator reads the number alone; the error's text stays in the hospital.",
@@ -64,7 +77,7 @@ def departures(run: Run) -> Markup | None:
         lede(run),
         beside(by_kind, by_site) if by_kind or by_site else None,
         tag("h3", "Who could read it") if kinds else None,
-        _table(kinds, run.about.reveals) if kinds else None,
+        _table(kinds, run) if kinds else None,
         tag("p", CAVEAT[run.about.reveals if run.about.reveals == "sum" else "each"], class_="note"),
     )
 
@@ -108,13 +121,13 @@ def _bar(kind: MessageKind, largest: int) -> Markup:
     )
 
 
-def _table(kinds: list[MessageKind], reveals: str) -> Markup:
+def _table(kinds: list[MessageKind], run: Run) -> Markup:
     rows = [
         [
             WHAT.get(kind.content, kind.content or "unknown"),
             "out of the hospital" if kind.leaves_hospital else "into the hospital",
             kind.leg,
-            reader(kind, reveals),
+            reader(kind, run.about.reveals, run.about.readers),
             f"{kind.messages:,}",
             size(kind.bytes),
         ]
@@ -123,10 +136,10 @@ def _table(kinds: list[MessageKind], reveals: str) -> Markup:
     return table(["What", "Direction", "Legs", "Who could read it", "Messages", "Bytes"], rows, words=4)
 
 
-def reader(kind: MessageKind, reveals: str) -> str:
-    """Who could read a kind of message, given what the aggregation reveals."""
+def reader(kind: MessageKind, reveals: str, readers: str = "") -> str:
+    """Who could read a kind of message, given what the aggregation reveals and says of its readers."""
     if kind.content == "update":
-        return UPDATE_READERS.get(reveals, UNKNOWN_READER)
+        return readers or UPDATE_READERS.get(reveals, UNKNOWN_READER)
     return READERS.get(kind.content, UNKNOWN_READER)
 
 

@@ -127,7 +127,7 @@ def _label_parts(holding: Holding, names: list[str]) -> list[Part]:
 def _labels(roster: Roster) -> Markup:
     names = class_names(roster)
     if not any(holding.labels for holding in roster.holdings) or not names:
-        return figure("Labels", tag("p", "No label distribution was recorded.", class_="quiet"))
+        return figure("Labels", tag("p", "No label distribution was told.", class_="quiet"))
     drawn_over = any(BACKGROUND in holding.labels for holding in roster.holdings)
     keys = legend(class_looks(names, drawn_over).items())
     note = _background_note(roster)

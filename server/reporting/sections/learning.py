@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.reporting.charts.lines import Band, Line, line_chart
 from server.reporting.curves import Curves, evaluation_curves, training_curves
-from server.reporting.markup import Markup, table
+from server.reporting.markup import Markup, table, tag
 from server.reporting.records import Run
 from server.reporting.sections.layout import beside, figure, numbers, section
 from server.reporting.wording import NOTHING, capital, count, score, score_name
@@ -26,10 +26,17 @@ def learning(run: Run) -> Markup | None:
         _lede(run, headline, scores),
         beside(
             figure(f"{name} on {scores.split} patients", _chart(scores, f"{name} over rounds"), note=_note(scores)),
-            figure("Training loss", _chart(losses, "training loss over rounds"), note=_note(losses)),
+            _losses(run, losses),
         ),
         numbers("The numbers of every round", _table(scores, losses, name)),
     )
+
+
+def _losses(run: Run, losses: Curves) -> Markup:
+    if run.privacy is not None:
+        words = "Under differential privacy no score of training leaves a hospital: it would carry no noise."
+        return figure("Training loss", tag("p", words, class_="quiet"))
+    return figure("Training loss", _chart(losses, "training loss over rounds"), note=_note(losses))
 
 
 def _lede(run: Run, headline: str, scores: Curves) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.reporting.comparison import LEVEL, Comparison
+from server.reporting.comparison import LEVEL, TOGETHER, Comparison
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
 from server.reporting.summary import bytes_moved
@@ -57,7 +57,9 @@ def finding(run: Run, comparison: Comparison) -> str:
     name, split = score_name(comparison.score), SPLITS.get(comparison.split, "patients")
     hospitals = len(comparison.shared)
     where = f"the {split} of {hospitals} hospitals" if hospitals > 1 else f"the {split} of one hospital"
-    kind = "a mean" if hospitals > 1 else "a"
+    kind = "a mean" if hospitals > 1 else "an" if name[:1].lower() in "aeio" else "a"
+    if TOGETHER in comparison.federated:
+        where = f"the {split} of all hospitals together"
     after = "" if comparison.split == "test" else f", after round {comparison.of_round}"
     start = f"Learned together, the model reaches {kind} {name} of {score(mean)} on {where}{after}"
     against = _against(comparison, mean)
@@ -66,7 +68,8 @@ def finding(run: Run, comparison: Comparison) -> str:
 
 def _against(comparison: Comparison, mean: float) -> str:
     parts = []
-    own = "the hospitals' own models" if len(comparison.shared) > 1 else "the hospital's own model"
+    alone = len(comparison.shared) == 1 and TOGETHER not in comparison.federated
+    own = "the hospital's own model" if alone else "the hospitals' own models"
     local, pooled = comparison.mean("local"), comparison.mean("pooled")
     if local is not None:
         parts.append(f"{_step(mean - local)} {own} trained alone ({score(local)})")

@@ -8,7 +8,7 @@ from common.cases import SiteId
 from server.reporting.charts.bars import bar, legend, row
 from server.reporting.charts.scale import Scale, extent
 from server.reporting.charts.strip import strip, strip_axis
-from server.reporting.comparison import Comparison
+from server.reporting.comparison import TOGETHER, Comparison
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import MOST_ROWS, figure, numbers, section
@@ -19,6 +19,11 @@ MODELS = {
     "federated": "learned together (federated)",
     "pooled": "all data in one place (pooled)",
 }
+
+TOGETHER_LEDE = (
+    "Scores of single hospitals are not revealed: they were added up with the updates. "
+    "These are of all patients together."
+)
 
 
 def result(run: Run, comparison: Comparison) -> Markup | None:
@@ -40,6 +45,8 @@ def result(run: Run, comparison: Comparison) -> Markup | None:
 
 def _lede(comparison: Comparison) -> str:
     gains = comparison.gains
+    if TOGETHER in comparison.federated:
+        return TOGETHER_LEDE
     if not gains:
         missing = "No other model was trained to compare with"
         return f"{missing}: the study asks for none, or the run ended before." if comparison.split else missing

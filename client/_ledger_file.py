@@ -1,0 +1,211 @@
+"""The ledger on disk: a SQLite file that only grows, a key that seals it, and a head that says how far it grew.
+
+Every row is sealed together with the seal of the row before, so a row that is changed, left out, put in or moved
+breaks the chain there. The head, a file of its own, says how many rows there were when it was written: rows cut off
+at the end, or the whole file gone or replaced by another hospital's, are noticed by it. It is written just after the
+rows; after a crash in between, the ledger is one row ahead of it, which is no fault.
+
+Not noticed: an older copy of the ledger and its head put back together (or all three files gone), and whatever
+somebody writes who can read the key. Against these the folder's permissions and backups elsewhere must stand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from client import _ledger_seal as seals
+from client._ledger_counting import PatientSet
+from client._ledger_entry import COLUMNS, Entry, from_row
+from client._ledger_seal import START, Seal
+from common.errors import LedgerError
+
+FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
+BUSY_TIMEOUT_S = 60.0
+
+TABLES = (
+    """CREATE TABLE entries (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, study TEXT NOT NULL,
+    title TEXT NOT NULL, round INTEGER NOT NULL, unit TEXT NOT NULL, delta REAL NOT NULL, releases TEXT NOT NULL,
+    patients TEXT NOT NULL, seal TEXT NOT NULL) STRICT""",
+    """CREATE TABLE patient_sets (name TEXT NOT NULL, patient TEXT NOT NULL, cases INTEGER NOT NULL,
+    PRIMARY KEY (name, patient)) STRICT, WITHOUT ROWID""",
+    *(
+        f"""CREATE TRIGGER {table}_refuse_{verb} BEFORE {verb} ON {table}
+        BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END"""
+        for table in ("entries", "patient_sets")
+        for verb in ("update", "delete")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Entries in order, the sets of patients they name, and the last seal.
+
+    fault: where the ledger is not as it was written; entries and sets are then those before. None: all verified.
+    """
+
+    entries: tuple[Entry, ...]
+    sets: Mapping[str, PatientSet]
+    last: str
+    fault: str | None
+
+
+class Fault(Exception):  # noqa: N818 - what was found, not what went wrong here
+    """Where the ledger is not as it was written."""
+
+
+@contextmanager
+def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Seal]]:
+    """The ledger in `folder`, alone: others wait up to BUSY_TIMEOUT_S. Nothing is kept unless `commit` is called.
+
+    Raises LedgerError where it is absent (and not to be created), incomplete, busy for too long or no database.
+    """
+    try:
+        _check_files(folder, create)
+        with closing(_connect(folder / FILE)) as connection:
+            seal = _begun(connection, folder)
+            yield connection, seal
+    except sqlite3.Error as error:
+        raise LedgerError(f"{FILE} in the hospital's folder cannot be used: {error}.") from error
+    except OSError as error:
+        raise LedgerError(f"the ledger in the hospital's folder cannot be used: {error}.") from error
+
+
+def commit(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+    """Keep what was appended, on disk when this returns, and then move the head."""
+    connection.execute("COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    _write_head(connection, folder, seal)
+    connection.execute("ROLLBACK")
+
+
+def append(connection: sqlite3.Connection, seal: Seal, before: str, entry: Entry) -> None:
+    """Add a row after the one sealed `before`."""
+    row = entry.row()
+    marks = ", ".join("?" * (len(COLUMNS) + 1))
+    connection.execute(f"INSERT INTO entries VALUES ({marks})", (*row, seal.row(before, row)))
+
+
+def keep_set(connection: sqlite3.Connection, seal: Seal, patients: PatientSet) -> str:
+    """Store a set of patients, unless it is there; its name."""
+    name = seal.patient_set(patients.items())
+    if connection.execute("SELECT 1 FROM patient_sets WHERE name = ? LIMIT 1", (name,)).fetchone() is None:
+        rows = [(name, patient, cases) for patient, cases in patients.items()]
+        connection.executemany("INSERT INTO patient_sets VALUES (?, ?, ?)", rows)
+    return name
+
+
+def contents(connection: sqlite3.Connection, folder: Path, seal: Seal) -> Contents:
+    """Everything, verified row by row against the chain, the head and the names of its sets."""
+    entries: list[Entry] = []
+    sets: dict[str, PatientSet] = {}
+    seen = [START]
+    fault = None
+    try:
+        for row in connection.execute("SELECT * FROM entries ORDER BY number"):
+            entry = _verified(seal, seen[-1], len(seen), row)
+            if entry.kind == "charge" and entry.patients not in sets:
+                sets[entry.patients] = _verified_set(connection, seal, entry)
+            entries.append(entry)
+            seen.append(row[-1])
+        _check_head(folder, seal, seen)
+    except (Fault, sqlite3.DatabaseError) as error:
+        fault = str(error)
+    return Contents(tuple(entries), sets, seen[-1], fault)
+
+
+def _verified(seal: Seal, before: str, number: int, row: tuple[Any, ...]) -> Entry:
+    if row[0] != number:
+        raise Fault(f"row {number} is missing")
+    if seal.row(before, row[:-1]) != row[-1]:
+        raise Fault(f"row {number} is not as it was written")
+    return from_row(row[:-1])
+
+
+def _verified_set(connection: sqlite3.Connection, seal: Seal, entry: Entry) -> PatientSet:
+    rows = connection.execute("SELECT patient, cases FROM patient_sets WHERE name = ?", (entry.patients,)).fetchall()
+    if seal.patient_set(rows) != entry.patients:
+        raise Fault(f"the patients of row {entry.number} are not as they were written")
+    return dict(rows)
+
+
+def _check_head(folder: Path, seal: Seal, seen: list[str]) -> None:
+    try:
+        head = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+        number, last, signed = int(head["number"]), str(head["last"]), str(head["seal"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise Fault(f"{HEAD_FILE} is missing or damaged") from None
+    if seal.head(number, last) != signed:
+        raise Fault(f"{HEAD_FILE} is not as it was written")
+    if number >= len(seen):
+        raise Fault(f"{number} rows were written, and {len(seen) - 1} are left")
+    if seen[number] != last:
+        raise Fault(f"row {number} is not the one that {HEAD_FILE} names")
+
+
+def _check_files(folder: Path, create: bool) -> None:
+    """The key is made last, so where it is, all are."""
+    if (folder / KEY_FILE).exists():
+        for name in (FILE, HEAD_FILE):
+            if not (folder / name).exists():
+                raise LedgerError(f"{name} is missing from the hospital's folder, and its key {KEY_FILE} is there.")
+        return
+    if not create:
+        raise LedgerError(f"{folder} holds no ledger: {KEY_FILE} is not there.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileExistsError):
+        os.close(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", timeout=BUSY_TIMEOUT_S, uri=True, isolation_level=None
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
+    """In a transaction: the seal, made with tables and head where this ledger was never used."""
+    connection.execute("BEGIN IMMEDIATE")
+    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]
+    if (folder / KEY_FILE).exists():
+        if not tables:
+            raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
+        return seals.load(folder / KEY_FILE)
+    if not tables:
+        for table in TABLES:
+            connection.execute(table)
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+    return _first_seal(connection, folder)
+
+
+def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
+    if (folder / KEY_FILE).exists():
+        return seals.load(folder / KEY_FILE)
+    if connection.execute("SELECT count(*) FROM entries").fetchone()[0]:
+        raise LedgerError(f"{KEY_FILE} is missing from the hospital's folder, and {FILE} has entries.")
+    seal = seals.new()
+    _write_head(connection, folder, seal)
+    seals.save(seal, folder / KEY_FILE)
+    return seal
+
+
+def _write_head(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+    newest = connection.execute("SELECT number, seal FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+    number, last = newest or (0, START)
+    head = {"number": number, "last": last, "seal": seal.head(number, last)}
+    seals.write_durably(folder / HEAD_FILE, json.dumps(head).encode())

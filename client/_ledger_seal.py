@@ -1,0 +1,96 @@
+"""The secret that seals a ledger: chains its rows, signs its head, and hides its patients' names.
+
+HMAC-SHA-256 (RFC 2104) with one key for each purpose, all from 32 random bytes in a file of the hospital's own.
+Without that file nobody can write a row that verifies, or find out whether a patient is in a copied ledger.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from common.errors import LedgerError
+
+KEY_BYTES = 32
+START = "0" * 64
+"""What the first row is chained to."""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """secret: 32 bytes. Every result is 64 hexadecimal characters."""
+
+    secret: bytes = field(repr=False)
+
+    def row(self, before: str, columns: Sequence[Any]) -> str:
+        """The seal of a row that follows the one sealed `before`."""
+        return self._mac("row", ascii((before, *columns)))
+
+    def head(self, number: int, last: str) -> str:
+        """The seal of the statement that row `number`, sealed `last`, was written."""
+        return self._mac("head", f"{number} {last}")
+
+    def patient(self, name: str) -> str:
+        """What stands for a patient."""
+        return self._mac("patient", name)
+
+    def patient_set(self, cases: Iterable[tuple[Any, Any]]) -> str:
+        """The name, which is also the seal, of a set of (patient, number of cases)."""
+        return self._mac("set", ascii(sorted(cases, key=ascii)))
+
+    def hidden(self, cases: Mapping[str, int]) -> dict[str, int]:
+        """Numbers of cases by what stands for the patient."""
+        return {self.patient(name): count for name, count in cases.items()}
+
+    def _mac(self, purpose: str, text: str) -> str:
+        key = hmac.digest(self.secret, purpose.encode(), sha256)
+        return hmac.new(key, text.encode("utf-8", "surrogatepass"), sha256).hexdigest()
+
+
+def load(path: Path) -> Seal:
+    """Raises LedgerError where the key is damaged."""
+    try:
+        secret = b64decode(path.read_bytes(), validate=True)
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"the ledger's key {path.name} cannot be read: {error}") from error
+    if len(secret) != KEY_BYTES:
+        raise LedgerError(f"the ledger's key {path.name} must hold {KEY_BYTES} bytes; it holds {len(secret)}.")
+    return Seal(secret)
+
+
+def new() -> Seal:
+    """From the operating system's randomness."""
+    return Seal(os.urandom(KEY_BYTES))
+
+
+def save(seal: Seal, path: Path) -> None:
+    """Readable by the hospital's user only."""
+    write_durably(path, b64encode(seal.secret))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """All of `data` or what was there before, whatever happens; on the disk when this returns. Mode 0600."""
+    beside = path.with_name(f"{path.name}.{token_hex(4)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

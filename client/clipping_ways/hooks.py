@@ -1,0 +1,31 @@
+"""Opacus' hooks: one pass of the whole batch, every layer's gradients kept case by case."""
+
+from __future__ import annotations
+
+import warnings
+
+from opacus.grad_sample.grad_sample_module import GradSampleHooks
+
+from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
+from common.cases import Batch
+from common.update import Vector
+
+
+def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
+    """See ClippedSum.
+
+    Opacus 1.6.0 unfolds images by strides that it works out for channels outermost; where they are innermost its
+    gradients are wrong without a word. So it gets a copy of the network that has them outermost.
+    """
+    copied = CaseLoss(loss.task, plainly_laid_out(loss.network), loss.precision)
+    GradSampleHooks(copied.network, loss_reduction="sum")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Full backward hook is firing")
+        copied(batch).sum().backward()
+    parameters = copied.parameters_in_order()
+    parts = [getattr(parameter, "grad_sample", None) for parameter in parameters]
+    gradients = [
+        Whole(parameter.new_zeros((len(batch), *parameter.shape)) if part is None else part.detach())
+        for parameter, part in zip(parameters, parts, strict=True)
+    ]
+    return clip_and_add(gradients, clip_norm)

@@ -1,0 +1,136 @@
+"""What every study has spent on every patient of this hospital, kept on its own disk, with a stop it sets itself.
+
+A charge is written, and on the disk, before anything is released, so that a crash can only count too much; a round
+that is run again after one is counted again. Where `privacy-limit.toml` is in the hospital's folder (epsilon and
+delta, for any one patient and all studies together), a charge that would go beyond it is refused and only its
+refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
+`_ledger_counting`, what is noticed of a changed ledger in `_ledger_file`.
+
+What it cannot know: studies without a privacy mechanism cost without bound and are not charged here. A refusal tells
+the coordinator that some patient took part in other studies. Later studies whose noise is chosen after seeing earlier
+models are added up as if it had been fixed beforehand, as accountants by privacy loss distributions do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from client import _ledger_file as files
+from client._ledger_counting import histories
+from client._ledger_entry import Entry
+from client.privacy_limit import Limit, read_limit
+from common.errors import BudgetSpentError, LedgerError
+from common.privacy.accounting import epsilon_of
+from common.privacy.release import Release, Unit
+
+if TYPE_CHECKING:
+    from common.study import Study
+
+Accountant = Callable[[Iterable[Release], float], float]
+"""Epsilon of all releases together, at a delta."""
+
+
+def tight(releases: Iterable[Release], delta: float) -> float:
+    """Epsilon by privacy loss distributions."""
+    return epsilon_of(releases, delta).epsilon
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What one round of a study is about to release.
+
+    study: SHA-256 of the study as JSON, hexadecimal. delta: the study's own. patients: the patient of every training
+    case, so as often as it has cases; a patient that may be drawn must be there.
+    """
+
+    study: str
+    title: str
+    round: int
+    unit: Unit
+    delta: float
+    releases: tuple[Release, ...]
+    patients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger in a hospital's own folder, made there at the first charge."""
+
+    folder: Path
+    accountant: Accountant = tight
+
+    def spend(self, charge: Charge) -> None:
+        """Write the charge down; it is on the disk when this returns, and only then may anything be released.
+
+        Raises BudgetSpentError where a patient would go beyond the hospital's limit, LedgerError where the ledger is
+        not as it was written, is busy for a minute or cannot be written, StudyError for an impossible limit.
+        """
+        if not charge.patients:
+            raise LedgerError("a charge must concern a patient; this one concerns none.")
+        limit = read_limit(self.folder)
+        with files.opened(self.folder, create=True) as (connection, seal):
+            found = files.contents(connection, self.folder, seal)
+            if found.fault is not None:
+                raise LedgerError(f"the ledger of privacy spending was changed: {found.fault}.")
+            cases = seal.hidden(Counter(charge.patients))
+            entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
+            after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
+            allowed = limit is None or self._allowed(limit, histories(after, sets, cases))
+            if allowed:
+                files.keep_set(connection, seal, cases)
+            else:
+                entry = _entry(charge, entry.number, "refused", "")
+            files.append(connection, seal, found.last, entry)
+            files.commit(connection, self.folder, seal)
+        if not allowed:
+            raise BudgetSpentError("this release would take a patient beyond the hospital's own limit of epsilon.")
+
+    def contents(self) -> files.Contents:
+        """All entries, verified; `fault` says where they are not as written. Raises LedgerError without a ledger."""
+        with files.opened(self.folder, create=False) as (connection, seal):
+            return files.contents(connection, self.folder, seal)
+
+    def _allowed(self, limit: Limit, spent: Iterable[tuple[Release, ...]]) -> bool:
+        return all(self.accountant(history, limit.delta) <= limit.epsilon for history in spent)
+
+
+def charge_round(
+    folder: Path | None,
+    study: Study,
+    round: int,  # noqa: A002 - the word everywhere else
+    unit: Unit,
+    delta: float,
+    releases: Iterable[Release],
+    patients: Iterable[str],
+) -> None:
+    """Charge a round before its noise is drawn; without a folder, as in Flower's simulation, there is no ledger.
+
+    patients: (cases,) the patient of every training case, with repeats. Raises what `Ledger.spend` does.
+    """
+    if folder is None:
+        return
+    digest = sha256(study.json.encode()).hexdigest()
+    names = tuple(map(str, patients))
+    Ledger(folder).spend(Charge(digest, study.title, int(round), unit, float(delta), tuple(releases), names))
+
+
+def _entry(charge: Charge, number: int, kind: Literal["charge", "refused"], patients: str) -> Entry:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Entry(
+        number,
+        kind,
+        now,
+        charge.study,
+        charge.title,
+        charge.round,
+        charge.unit,
+        charge.delta,
+        charge.releases,
+        patients,
+    )

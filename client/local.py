@@ -1,0 +1,73 @@
+"""What this hospital's half of a protocol works with, and the one place where secret randomness is chosen.
+
+In simulation identities and draws come from the study's seed, so that every engine gives the same bits; in
+deployment identities come from files in the hospital's folder and draws from the operating system. Keys and
+masks of a protocol always come from the operating system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from hashlib import sha256
+from pathlib import Path
+from secrets import randbits
+
+import numpy as np
+from flwr.app import Context
+
+from client.hospital import Hospital, site_names
+from client.privacy import Sources
+from common import identity
+from common.errors import HospitalError
+from common.privacy.noise import SeededNoise, SystemNoise
+from common.privacy.noise_source import NoiseSource
+from common.protocol import Local
+from common.seeding import generator
+
+
+def open_local(hospital: Hospital, context: Context, number: int, secrets: MutableMapping[str, bytes]) -> Local:
+    """This hospital in round `number`. Raises HospitalError where a deployed one has no identity."""
+    place = context.node_config.get("folder")
+    folder = Path(str(place)) if place else None
+    study = sha256(hospital.study.json.encode()).hexdigest()
+    if is_simulated(context):
+        own = identity.simulated(hospital.site, site_names(hospital.study), hospital.study.seed)
+    elif folder is None:
+        raise HospitalError("this node's configuration lacks folder, where the hospital's keys are kept.")
+    else:
+        own = identity.load(hospital.site, folder)
+    rng = draws(hospital, context, number, "protocol")
+    return Local(hospital.site, number, study, own, secrets, rng, folder)
+
+
+def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:
+    """A generator for draws whose secrecy is not what protects: from the seed in simulation, else from the system."""
+    if is_simulated(context):
+        return generator(hospital.study.seed, number, hospital.site, purpose)
+    return np.random.default_rng(randbits(256))
+
+
+def sources(hospital: Hospital, context: Context, number: int) -> Sources:
+    """Secret draws of a privacy mechanism: from the seed in simulation, else from the system."""
+    place = context.node_config.get("folder")
+    return Sources(
+        lambda purpose: draws(hospital, context, number, purpose),
+        lambda purpose: (
+            SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
+        ),
+        Path(str(place)) if place else None,
+    )
+
+
+def _noise(hospital: Hospital, context: Context, number: int, purpose: str) -> NoiseSource:
+    return SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
+
+
+def is_simulated(context: Context) -> bool:
+    """Whether this node says of itself that it is simulated.
+
+    Our own engines say so in its configuration; Flower's simulation numbers its nodes, and a real one is told its
+    site-index. The server has no way to say it.
+    """
+    config = context.node_config
+    return config.get("simulated") is True or ("partition-id" in config and "site-index" not in config)

@@ -1,0 +1,60 @@
+"""The sum of clipped gradients, one a unit, by the way that is fastest for the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from client.clipping import CaseLoss, ClippedSum
+from client.clipping_ways.hooks import by_hooks
+from client.clipping_ways.layers import by_layers
+from client.clipping_ways.loop import by_loop
+from client.clipping_ways.vectorised import by_vectorising
+from common.cases import Batch
+from common.update import Vector
+
+WAYS: Mapping[str, ClippedSum] = {
+    "layers": by_layers,
+    "loop": by_loop,
+    "vectorised": by_vectorising,
+    "hooks": by_hooks,
+}
+GRADIENTS_VALUES = 1 << 25
+"""At most so many values of gradients are kept at once: 128 MiB."""
+
+
+def clipped_sum(loss: CaseLoss, units: Sequence[Batch], clip_norm: float) -> Vector:
+    """(P,) float32: the sum over all units, a batch of one case each, of g * min(1, clip_norm / ||g||).
+
+    Zeros for no units. A gradient that is not finite counts as zero. Layer by layer wherever every parameter belongs
+    to a layer that this way knows, else case by case. Measured on one CPU thread, 16 cases, in multiples of an
+    ordinary step: layers 1.4 and loop 2.2 (U-Net), 2.0 and 3.7 (small CNN), 2.7 and 16 (multilayer perceptron);
+    vmap and Opacus' hooks are slower than layers in each.
+    """
+    parameters = sum(parameter.numel() for parameter in loss.parameters_in_order())
+    total = np.zeros(parameters, np.float32)
+    size = max(1, GRADIENTS_VALUES // max(parameters, 1))
+    for start in range(0, len(units), size):
+        total += _of_batch(loss, together(units[start : start + size]), clip_norm)
+    return total
+
+
+def together(units: Sequence[Batch]) -> Batch:
+    """All cases as one batch, in order. At least one unit."""
+    fields = [unit.displacement for unit in units if unit.displacement is not None]
+    return Batch(
+        torch.cat([unit.inputs for unit in units]),
+        torch.cat([unit.targets for unit in units]),
+        tuple(patient for unit in units for patient in unit.patients),
+        units[0].spacing_mm,
+        torch.cat(fields) if len(fields) == len(units) else None,
+    )
+
+
+def _of_batch(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
+    try:
+        return by_layers(loss, batch, clip_norm)
+    except NotImplementedError:
+        return by_loop(loss, batch, clip_norm)

@@ -1,0 +1,125 @@
+"""A hospital's half of a privacy mechanism: what its update is where the study promises differential privacy.
+
+Spending is written to the hospital's ledger before any noise is drawn, so that a crash can only count too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from client.clipping import SHRINKING
+from client.hospital import Hospital, site_names
+from client.ledger import charge_round
+from client.private_training import PrivateTrainer, refuse_batch_norm
+from client.training import Trainer
+from common.mean import Mean
+from common.order import Order
+from common.privacy.facts import facts_of
+from common.privacy.mechanism import Facts, Mechanism
+from common.privacy.mechanisms.distributed import Distributed
+from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
+from common.privacy.noise_source import NoiseSource
+from common.update import Update, Vector
+
+BELOW = "below"
+"""Statistic: the share of hospitals whose update was not clipped."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a hospital's secret draws come from. draws: a generator for a purpose; noise: likewise."""
+
+    draws: Callable[[str], np.random.Generator]
+    noise: Callable[[str], NoiseSource]
+    folder: Path | None
+
+
+@dataclass(frozen=True)
+class Private:
+    """A hospital's training under the study's mechanism, in one round."""
+
+    hospital: Hospital
+    order: Order
+    mechanism: Mechanism
+    sources: Sources
+
+    def update(self, correction: Vector | None = None) -> tuple[Update, int]:
+        """The update as the mechanism lets it out, and the number of local steps.
+
+        Raises BudgetSpentError where the hospital's limit forbids it, StudyError where the mechanism cannot work.
+        """
+        refuse_batch_norm(self.hospital.network)
+        self.mechanism.check(self.facts)
+        self._charge()
+        if isinstance(self.mechanism, Dpsgd):
+            return self._noisy_steps(self.mechanism, correction)
+        if isinstance(self.mechanism, Distributed):
+            return self._share(self.mechanism), 1
+        assert isinstance(self.mechanism, HospitalLevel)
+        return self._clipped(self.mechanism, correction)
+
+    @property
+    def facts(self) -> Facts:
+        """What the mechanism knows of this hospital."""
+        cases = self.hospital.train
+        patients = len(np.unique(cases.patients))
+        return facts_of(self.hospital.study, patients, len(cases), len(site_names(self.hospital.study)))
+
+    def _charge(self) -> None:
+        releases = self.mechanism.round_releases(self.facts)
+        unit, delta = self.mechanism.unit, self.mechanism.delta
+        study, patients = self.hospital.study, self.hospital.train.patients
+        charge_round(self.sources.folder, study, self.order.round, unit, delta, releases, patients)
+
+    def _noisy_steps(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
+        assert self.order.work is not None
+        trainer = self._trainer(mechanism.sampling_rate(self.facts), mechanism.clip_norm, mechanism.noise(self.facts))
+        if self.order.work.sends == "gradient":
+            return trainer.gradient_update(), 1
+        return trainer.local_update(self.order.work.proximal_mu, correction)
+
+    def _share(self, mechanism: Distributed) -> Update:
+        """Whole multiples of the grid: the clipped sum, and this hospital's share of the noise."""
+        trainer = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0)
+        total = np.rint(trainer.clipped_sum().astype(np.float64) / mechanism.grid)
+        sigma = mechanism.share_sigma(self.facts, total.size)
+        total += self.sources.noise("noise").discrete_gaussian(total.size, sigma)
+        weight = mechanism.sampling_rate * self.facts.patients
+        return Update(((total * mechanism.grid).astype(np.float32),), weight)
+
+    def _clipped(self, mechanism: HospitalLevel, correction: Vector | None) -> tuple[Update, int]:
+        """The mean change, of weight 1: every hospital counts alike, and none for more than the clip norm."""
+        assert self.order.work is not None
+        hospital = self.hospital
+        rng = self.sources.draws("training")
+        trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
+        if self.order.work.sends == "gradient":
+            update, steps = trainer.gradient_update(), 1
+        else:
+            update, steps = trainer.local_update(self.order.work.proximal_mu, correction)
+        clip_norm = self.order.clip_norm or mechanism.clip_norm
+        change = update.vectors[0].astype(np.float64) / update.weight
+        norm = float(np.linalg.norm(change))
+        kept = (change * min(1.0, clip_norm * SHRINKING / norm if norm else 1.0)).astype(np.float32)
+        below = {BELOW: Mean.of([float(norm <= clip_norm)])} if mechanism.adaptive else {}
+        return Update((kept,), 1.0, below), steps
+
+    def _trainer(self, sampling_rate: float, clip_norm: float, noise_multiplier: float) -> PrivateTrainer:
+        hospital = self.hospital
+        return PrivateTrainer(
+            hospital.task,
+            hospital.network,
+            hospital.train,
+            hospital.study.training,
+            clip_norm=clip_norm,
+            noise_multiplier=noise_multiplier,
+            unit=self.mechanism.unit,
+            sampling_rate=sampling_rate,
+            rng=self.sources.draws("sampling"),
+            noise=self.sources.noise("noise"),
+        )

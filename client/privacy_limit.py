@@ -1,0 +1,40 @@
+"""The hospital's own limit of privacy spending: a file that its administrator writes, and no study can change."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.checks import positive
+from common.errors import LedgerError
+from common.options import build
+from common.privacy.accounting import check_delta
+
+LIMIT_FILE = "privacy-limit.toml"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that all studies together may cost any one patient: epsilon, at delta."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        positive(LIMIT_FILE, epsilon=self.epsilon)
+        check_delta(self.delta)
+
+
+def read_limit(folder: Path) -> Limit | None:
+    """None without a file: everything is recorded and nothing stopped.
+
+    Raises StudyError for a key or value that cannot be, LedgerError for a file that cannot be read.
+    """
+    try:
+        table = tomllib.loads((folder / LIMIT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{LIMIT_FILE} in the hospital's folder cannot be read: {error}") from error
+    return build(Limit, table, LIMIT_FILE)

@@ -1,0 +1,122 @@
+"""Differentially private training in one hospital (DP-SGD, Abadi et al. 2016, algorithm 1), for patients or cases.
+
+What leaves has noise for the unit's gradient in every step, and everything beside it is public: the weight is a
+number expected or counted beforehand, never that of a step, and no loss is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from client.clipping import CaseLoss
+from client.per_sample import clipped_sum
+from client.training import Terms, new_optimiser
+from common.cases import Cases
+from common.parameters import read, refuse_unsuitable, trainable
+from common.privacy.noise import add_gaussian
+from common.privacy.noise_source import NoiseSource
+from common.privacy.release import Unit
+from common.privacy.sampling import steps_a_round
+from common.task import Task
+from common.update import Update, Vector
+from common.work import Training
+
+
+@dataclass(frozen=True)
+class PrivateTrainer:
+    """One hospital's private training in one round; the network is changed in place.
+
+    noise_multiplier: standard deviation of the noise over clip_norm, in L2 the most that one unit adds to a step's
+    sum. unit: "patient" or "sample". sampling_rate: chance of each unit to be in a step. rng: of samples and
+    augmentation; whoever knew its draws would know who took part, so in deployment it must be secret. Counts of
+    patients and cases are public.
+    """
+
+    task: Task
+    network: nn.Module
+    cases: Cases
+    training: Training
+    clip_norm: float
+    noise_multiplier: float
+    unit: Unit
+    sampling_rate: float
+    rng: np.random.Generator
+    noise: NoiseSource
+
+    @property
+    def expected_units(self) -> float:
+        """How many units a step takes on average."""
+        count = len(self.cases) if self.unit == "sample" else len(np.unique(self.cases.patients))
+        return self.sampling_rate * count
+
+    def gradient_update(self) -> Update:
+        """FedSGD's hospital half: one noisy sum of clipped gradients.
+
+        vectors: one (P,) float32; weight: the expected number of units; no statistics.
+        """
+        return Update((self.noisy_sum(),), self.expected_units)
+
+    def local_update(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[Update, int]:
+        """FedAvg's hospital half: the update after noisy local steps, and the number of steps.
+
+        vectors: one (P,) float32, n_k times the change; weight: n_k, all cases; no statistics. proximal_mu,
+        correction: as in Trainer.local_update, added after the noise: neither looks at a case.
+        """
+        start = read(self.network)
+        steps = self.train(proximal_mu, correction)
+        change = (read(self.network).astype(np.float64) - start) * len(self.cases)
+        return Update((change.astype(np.float32),), float(len(self.cases))), steps
+
+    def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> int:
+        """Noisy local steps. Returns their number."""
+        parameters = [parameter for _, parameter in trainable(self.network)]
+        terms = Terms.of(parameters, proximal_mu, correction)
+        optimiser = new_optimiser(parameters, self.training)
+        steps = steps_a_round(self.training, "delta", self.sampling_rate)
+        for _ in range(steps):
+            set_gradients(parameters, self.noisy_sum())
+            terms.add(parameters, self.expected_units)
+            optimiser.step()
+            optimiser.zero_grad()
+        return steps
+
+    def noisy_sum(self) -> Vector:
+        """(P,) float32: `clipped_sum` and Gaussian noise of standard deviation noise_multiplier * clip_norm."""
+        return add_gaussian(self.clipped_sum(), self.noise_multiplier * self.clip_norm, self.noise).astype(np.float32)
+
+    def clipped_sum(self) -> Vector:
+        """(P,) float32 without noise: of one Poisson sample of the units, zeros where it is empty.
+
+        Every unit is augmented alone: no other has a part in its gradient.
+        """
+        self.network.train()
+        loss = CaseLoss(self.task, self.network, self.training.precision)
+        units = [self.task.augment(self.cases.batch(np.array([index])), self.rng) for index in self.sample()]
+        return clipped_sum(loss, units, self.clip_norm)
+
+    def sample(self) -> NDArray[np.int64]:
+        """Indices of the cases of one step: every unit with chance `sampling_rate`; of a patient, one random case."""
+        if self.unit == "sample":
+            return np.flatnonzero(self.rng.random(len(self.cases)) < self.sampling_rate)
+        order = np.argsort(self.cases.patients, kind="stable")
+        _, counts = np.unique(self.cases.patients, return_counts=True)
+        drawn = self.rng.random(len(counts)) < self.sampling_rate
+        chosen = np.cumsum(counts) - counts + self.rng.integers(0, counts)
+        return np.asarray(order[chosen[drawn]], np.int64)
+
+
+def refuse_batch_norm(network: nn.Module) -> None:
+    """Raise StudyError, naming the layer, where cases of a batch would share statistics: no unit could be clipped."""
+    refuse_unsuitable(network)
+
+
+def set_gradients(parameters: list[nn.Parameter], vector: Vector) -> None:
+    """Every parameter's gradient from a (P,) float32 vector, in order."""
+    parts = torch.split(torch.from_numpy(vector), [parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad = part.reshape(parameter.shape).clone()

@@ -1,0 +1,88 @@
+"""What all hospitals of a round agree on, so that their numbers add up: it travels with the round's request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from common.cases import SiteId
+from common.errors import WireError
+from common.exchange import Expected, Number, Payload
+
+MOST_HOSPITALS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """sites: sorted names of those asked. length, vectors: of an update. names: of its statistics, sorted.
+
+    scale: the largest weight of any hospital; n_k u_k / scale is what is added up, so that no value of it is larger
+    than u_k, and nobody's weight shows. step: where values are whole multiples of it, and are to stay so.
+    """
+
+    sites: tuple[SiteId, ...]
+    length: int
+    vectors: int
+    names: tuple[str, ...]
+    scale: float
+    step: float | None = None
+
+    @classmethod
+    def of(cls, sites: frozenset[SiteId], expected: Expected) -> Agreement:
+        """The server's side."""
+        scale = max((expected.largest_weight[site] for site in sites), default=1.0)
+        return cls(tuple(sorted(sites)), expected.length, expected.vectors, expected.statistics, scale, expected.step)
+
+    @property
+    def values(self) -> int:
+        """How many values of the model are in the sum."""
+        return self.length * self.vectors
+
+
+def with_agreement(request: Payload, agreement: Agreement) -> Payload:
+    """The request with the agreement beside what it holds."""
+    numbers: dict[str, Number] = {
+        "sum/length": agreement.length,
+        "sum/vectors": agreement.vectors,
+        "sum/scale": agreement.scale,
+    }
+    if agreement.step is not None:
+        numbers["sum/step"] = agreement.step
+    words = {"sum/sites": list(agreement.sites), "sum/names": list(agreement.names)}
+    return replace(request, numbers={**request.numbers, **numbers}, words={**request.words, **words})
+
+
+def read_agreement(request: Payload) -> Agreement:
+    """The hospital's side. Raises WireError where it is missing or impossible."""
+    length, vectors = _whole(request.numbers, "sum/length"), _whole(request.numbers, "sum/vectors")
+    scale = request.numbers.get("sum/scale")
+    if not isinstance(scale, float) or not isfinite(scale) or scale <= 0:
+        raise WireError("the scale of a sum must be above 0.")
+    sites, names = _names(request, "sum/sites"), _names(request, "sum/names")
+    if not sites or len(sites) > MOST_HOSPITALS:
+        raise WireError("a sum needs between 1 and 65,536 hospitals.")
+    return Agreement(sites, length, vectors, names, scale, _step(request.numbers))
+
+
+def _step(numbers: Mapping[str, Number]) -> float | None:
+    step = numbers.get("sum/step")
+    if step is None:
+        return None
+    if not isinstance(step, float) or not isfinite(step) or step <= 0:
+        raise WireError("the step of a sum must be above 0.")
+    return step
+
+
+def _whole(numbers: Mapping[str, Number], name: str) -> int:
+    value = numbers.get(name)
+    if type(value) is not int or value < 0:
+        raise WireError(f"{name} must be a whole number.")
+    return value
+
+
+def _names(request: Payload, name: str) -> tuple[str, ...]:
+    value = request.words.get(name)
+    if not isinstance(value, list) or sorted(set(value)) != value:
+        raise WireError(f"{name} must be names, sorted and each but once.")
+    return tuple(value)

@@ -1,0 +1,116 @@
+"""Sums under one key that all hospitals of a round hold: the coordinator's half, which holds no key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from common.aggregation._agreement import Agreement, with_agreement
+from common.aggregation._fixed_point import Totals
+from common.aggregation._key_agreement import SIGNED_KEYS_BYTES
+from common.aggregation._legs import Legs
+from common.aggregation._notes import SITES, pieces
+from common.aggregation._seal_bytes import join, split
+from common.aggregation._shared_key import ADDED, MAKER, SEALED_KEY_BYTES, Scheme, SharedKey
+from common.aggregation._summed import collected, nothing
+from common.cases import SiteId
+from common.errors import TooFewHospitalsError, WireError
+from common.exchange import Collected, Exchange, Expected, Payload
+
+FEWEST_ADDED = 2
+
+
+def collect_shared(
+    shared: SharedKey, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+) -> Collected:
+    """All legs. Nothing is decrypted of fewer hospitals than two or `expected.needed`."""
+    agreement = Agreement.of(frozenset(requests), expected)
+    legs = Legs(exchange, shared.protocol)
+    one = _Round(legs, shared.scheme(agreement), agreement, max(expected.needed, FEWEST_ADDED))
+    try:
+        added, totals = one.run(requests, shared.codec.length(agreement))
+    except TooFewHospitalsError:
+        return nothing()
+    return collected(exchange, added, totals, shared.codec, agreement, expected)
+
+
+@dataclass(frozen=True)
+class _Round:
+    legs: Legs
+    scheme: Scheme
+    agreement: Agreement
+    needed: int
+
+    def run(self, requests: Mapping[SiteId, Payload], length: int) -> tuple[tuple[SiteId, ...], Totals]:
+        asked = {site: with_agreement(Payload(), self.agreement) for site in requests}
+        parcels = self._hand_keys_round(self.legs.ask("keys", asked, _read_keys, self.needed))
+        orders = {site: self._order(requests[site], parcel) for site, parcel in parcels.items()}
+        ciphertexts = self.legs.ask("round", orders, self._read_ciphertexts, self.needed)
+        total: Any = None
+        for one in ciphertexts.values():
+            total = self.scheme.add(total, one)
+        added = tuple(ciphertexts)
+        return added, self._decrypted(self.scheme.save(total), added, length)
+
+    def _hand_keys_round(self, announced: dict[SiteId, bytes]) -> dict[SiteId, Payload]:
+        """For each hospital what it needs to open the scheme's key, which the first that can has made."""
+        while len(announced) >= self.needed:
+            maker, sites = next(iter(announced)), list(announced)
+            request = Payload(words={SITES: sites}, data=_array(b"".join(announced.values())))
+            reply = self.legs.exchange.ask("shares", {maker: with_agreement(request, self.agreement)}).get(maker)
+            own = announced.pop(maker)
+            if reply is None:
+                continue
+            try:
+                return _parcels(maker, own, sites, reply)
+            except WireError as error:
+                self.legs.exchange.drop(maker, "shares", str(error))
+        reason = f"{len(announced)} hospitals are left to share a key, and {self.needed} must be"
+        for site in announced:
+            self.legs.exchange.drop(site, "shares", reason)
+        raise TooFewHospitalsError(reason)
+
+    def _order(self, request: Payload, parcel: Payload) -> Payload:
+        words = {**request.words, **parcel.words}
+        return with_agreement(replace(request, words=words, data=parcel.data), self.agreement)
+
+    def _read_ciphertexts(self, site: SiteId, reply: Payload) -> Any:
+        return self.scheme.load(split(reply.data, self.scheme.blocks), fresh=True)
+
+    def _decrypted(self, blocks: Sequence[bytes], added: Sequence[SiteId], length: int) -> Totals:
+        """The sums, from the first of the hospitals in them that answers; one that fails now is in them still."""
+        request = with_agreement(Payload(numbers={ADDED: len(added)}, data=join(blocks)), self.agreement)
+        for site in added:
+            reply = self.legs.exchange.ask("decrypt", {site: request}).get(site)
+            if reply is None:
+                continue
+            try:
+                (raw,) = pieces(reply.data, 1, 4 * length)
+                return np.frombuffer(raw, "<u4").astype(np.uint64)
+            except WireError as error:
+                self.legs.exchange.drop(site, "decrypt", str(error))
+        raise TooFewHospitalsError("no hospital decrypted the sum")
+
+
+def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload) -> dict[SiteId, Payload]:
+    """The maker's reply taken apart: its signed keys, each other hospital's sealed part, and the key for all."""
+    raw, others = b"" if reply.data is None else reply.data.tobytes(), [site for site in sites if site != maker]
+    cut = len(others) * SEALED_KEY_BYTES
+    sealed = pieces(_array(raw[:cut]), len(others), SEALED_KEY_BYTES)
+    words = {MAKER: maker}
+    parcels = {
+        site: Payload(words=words, data=_array(own + part + raw[cut:]))
+        for site, part in zip(others, sealed, strict=True)
+    }
+    return dict(sorted({**parcels, maker: Payload(words=words)}.items()))
+
+
+def _read_keys(site: SiteId, reply: Payload) -> bytes:
+    return pieces(reply.data, 1, SIGNED_KEYS_BYTES)[0]
+
+
+def _array(data: bytes) -> Any:
+    return np.frombuffer(data, np.uint8)

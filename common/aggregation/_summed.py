@@ -1,0 +1,40 @@
+"""What the server makes of an opened sum: the update of all together, checked, or nothing."""
+
+from __future__ import annotations
+
+from common.aggregation._agreement import Agreement
+from common.aggregation._fixed_point import FixedPoint, Totals
+from common.cases import SiteId
+from common.errors import WireError
+from common.exchange import Collected, Exchange, Expected
+from common.update import Update
+
+
+def nothing() -> Collected:
+    """Where too few hospitals were left; each was dropped with a reason before."""
+    return Collected(None, (), None, {})
+
+
+def collected(
+    exchange: Exchange,
+    sites: tuple[SiteId, ...],
+    totals: Totals,
+    codec: FixedPoint,
+    agreement: Agreement,
+    expected: Expected,
+) -> Collected:
+    """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it."""
+    try:
+        total = codec.decode(totals, len(sites), agreement)
+        _check_weight(total, sites, expected)
+    except WireError as error:
+        for site in sites:
+            exchange.drop(site, "round", f"one of {len(sites)} hospitals spoiled the sum: {error}")
+        return nothing()
+    return Collected(total, sites, None, {})
+
+
+def _check_weight(total: Update, sites: tuple[SiteId, ...], expected: Expected) -> None:
+    largest = sum(expected.largest_weight[site] for site in sites)
+    if expected.vectors and not 0 < total.weight <= largest:
+        raise WireError(f"the weight is {total.weight:g}; it must be above 0 and at most {largest:g}.")

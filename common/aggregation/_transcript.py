@@ -1,0 +1,53 @@
+"""Digests of what hospitals must agree on before they trust one another's keys, masks and survivors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+import numpy as np
+
+from common.aggregation._agreement import Agreement
+from common.aggregation._key_agreement import PublicKeys
+from common.cases import SiteId
+from common.exchange import Payload
+from common.protocol import Local
+
+
+def context(local: Local, agreement: Agreement) -> bytes:
+    """32 bytes: the study, the round, and all of the agreement.
+
+    The scale is part of it: with a huge one for all others, a cheating server could silence them in the sum.
+    """
+    parts = [local.study, local.round, agreement.sites, agreement.length, agreement.vectors, agreement.names]
+    return _digest("context", [*parts, agreement.scale.hex()])
+
+
+def session(keys: Mapping[SiteId, PublicKeys]) -> bytes:
+    """32 bytes: who announced which keys. They are fresh, so no two sessions are alike."""
+    return _digest("session", [[site, public.to_bytes().hex()] for site, public in sorted(keys.items())])
+
+
+def order(request: Payload) -> bytes:
+    """32 bytes: all that a request holds but the bytes meant for one hospital alone, the model above all.
+
+    Hospitals that were sent different models, as in Pasquini et al. 2022, get different digests.
+    """
+    head = _digest("order", [sorted(request.numbers.items()), sorted(request.words.items())])
+    model = b"" if request.array is None else np.ascontiguousarray(request.array).view(np.uint8).data
+    return sha256(head + sha256(model).digest()).digest()
+
+
+def survivors(context: bytes, session: bytes, order: bytes, sites: Iterable[SiteId]) -> bytes:
+    """32 bytes, to be signed: in this session, with this model, these hospitals' updates make the sum."""
+    return _digest("survivors", [context.hex(), session.hex(), order.hex(), list(sites)])
+
+
+def way(session: bytes, sender: SiteId, receiver: SiteId) -> bytes:
+    """Who sends to whom, in which session."""
+    return _digest("way", [session.hex(), sender, receiver])
+
+
+def _digest(kind: str, value: object) -> bytes:
+    return sha256(json.dumps(["wardround", kind, value]).encode()).digest()

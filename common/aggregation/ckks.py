@@ -1,0 +1,158 @@
+"""Sums under CKKS with one key for all hospitals: as TenSEAL's tutorials do it, or economically.
+
+`mode = "tutorial"`: CKKSVector with batching and a public key; N = 8192 and primes of [60, 40, 40, 60] bits, 20 times
+the bytes of the plain update. Sums are exact, since the error is below half a step of the whole numbers added up;
+settings for which it is not are refused.
+
+`mode = "economical"`: Microsoft SEAL below TenSEAL; N = 2048 and one prime of 40 bits, two values in a complex slot,
+ciphertexts with a seed in place of their second half: 1.5 times the bytes. Statistics are exact; the model's values
+come with an error of which `largest_error` is a hard bound (all errors at their largest, and aligned) and which in
+practice is some hundred times smaller (`_seal_ckks.likely_error`).
+
+Either way one key is made by the first hospital in every round, handed to the others sealed between hospitals, and
+held by all of them: `_shared_key` says who can then read whom. `bfv` has distributed keys and fewer bytes.
+
+Degrees and moduli are checked for 128 bits of security against the table of the HomomorphicEncryption.org standard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from common.aggregation import _seal_ckks, _tenseal_ckks
+from common.aggregation._agreement import Agreement
+from common.aggregation._fixed_point import FixedPoint
+from common.aggregation._seal import opened
+from common.aggregation._seal_ckks import BYTE, SealCkks
+from common.aggregation._security import require_128_bits
+from common.aggregation._shared_key import READERS, Scheme, SharedKey
+from common.aggregation._shared_sum import collect_shared
+from common.aggregation._tenseal_ckks import TensealCkks, public_context
+from common.aggregation._threshold import FEWEST_HOSPITALS
+from common.cases import SiteId
+from common.errors import StudyError, WireError
+from common.exchange import Collected, Exchange, Expected, Payload, Reveals
+from common.protocol import Aggregation, Local
+from common.update import Update
+
+DEFAULTS: Mapping[str, tuple[int, tuple[int, ...]]] = {
+    "tutorial": (8192, (60, 40, 40, 60)),
+    "economical": (2048, (40,)),
+}
+WORD_BITS = 32
+
+
+@dataclass(frozen=True)
+class Ckks:
+    """value_bits: of each value. largest_value: values u_k n_k / (largest n) beyond it are clipped, and counted.
+
+    poly_modulus_degree, coefficient_bits: N and the primes' bits, the mode's own where not given; the economical mode
+    has one prime. scale_bits: of the tutorial's scale; the economical one is the largest that the sum has room for.
+    """
+
+    reveals: ClassVar[Reveals] = "sum"
+    readers: ClassVar[str] = READERS
+    mode: Literal["tutorial", "economical"] = "tutorial"
+    keys: Literal["shared"] = "shared"
+    value_bits: int = 24
+    largest_value: float = 1.0
+    poly_modulus_degree: int | None = None
+    coefficient_bits: tuple[int, ...] = ()
+    scale_bits: int = 40
+
+    def __post_init__(self) -> None:
+        FixedPoint(self.value_bits, self.largest_value)
+        if self.mode == "economical" and len(self.primes) != 1:
+            raise StudyError(
+                f"aggregation.coefficient_bits of the economical mode is one number; it is {self.primes}."
+            )
+        require_128_bits("aggregation.poly_modulus_degree", self.degree, sum(self.primes))
+        if self.mode == "tutorial":
+            public_context(self.degree, self.primes, self.scale_bits)
+        else:
+            opened("ckks", self.degree, self.primes[0])
+
+    @property
+    def degree(self) -> int:
+        """N."""
+        return self.poly_modulus_degree or DEFAULTS[self.mode][0]
+
+    @property
+    def primes(self) -> tuple[int, ...]:
+        """Bits of each prime of the modulus."""
+        return self.coefficient_bits or DEFAULTS[self.mode][1]
+
+    @cached_property
+    def codec(self) -> FixedPoint:
+        """How updates become words."""
+        return FixedPoint(self.value_bits, self.largest_value)
+
+    def largest_error(self, count: int, agreement: Agreement) -> float:
+        """Hard bound of the error of a sum of `count` updates in any coordinate, where nothing was clipped."""
+        rounding = self.codec.largest_error(count, agreement)
+        if self.mode == "tutorial":
+            return rounding
+        slot = _seal_ckks.largest_error(self.degree, self.primes[0], len(agreement.sites), count)
+        half = 1 << (self.value_bits - 1)
+        return rounding + (slot * half + 0.5) * self.codec.unit(agreement)
+
+    def check(self, hospitals: int) -> None:
+        """Raise StudyError where sums of so many hospitals would wrap, or what must be exact would not be."""
+        if hospitals < FEWEST_HOSPITALS:
+            raise StudyError(f"a sum that hides single updates needs 3 hospitals or more; it has {hospitals}.")
+        if not self._has_room(hospitals):
+            fitting = [bits for bits in range(2, self.value_bits) if self._has_room(hospitals, bits)]
+            advice = f"value_bits = {fitting[-1]} has" if fitting else "a larger modulus may have"
+            raise StudyError(
+                f"aggregation 'ckks' has no room for the sum of {hospitals} hospitals with values of "
+                f"{self.value_bits} bits; {advice}."
+            )
+
+    def collect(
+        self,
+        exchange: Exchange,
+        requests: Mapping[SiteId, Payload],
+        contributing: frozenset[SiteId],
+        expected: Expected,
+    ) -> Collected:
+        """Four legs. Raises StudyError as `check`."""
+        self.check(len(requests))
+        return collect_shared(self._shared, exchange, requests, expected)
+
+    def protect(self, update: Update, request: Payload, local: Local) -> Payload:
+        """The update encrypted."""
+        return self._shared.protect(update, request, local)
+
+    def answer(self, leg: str, request: Payload, local: Local) -> Payload:
+        """Keys, shares, decrypt."""
+        return self._shared.answer(leg, request, local)
+
+    @cached_property
+    def _shared(self) -> SharedKey:
+        return SharedKey("ckks", self._scheme, self.codec)
+
+    def _scheme(self, agreement: Agreement) -> Scheme:
+        hospitals, words = len(agreement.sites), self.codec.length(agreement)
+        if not self._has_room(hospitals):
+            raise WireError("the sum of so many hospitals has no room in a coefficient.")
+        if self.mode == "tutorial":
+            return TensealCkks(self.degree, self.primes, self.scale_bits, words)
+        limbs = words - agreement.values
+        return SealCkks(self.degree, self.primes[0], self.value_bits, hospitals, agreement.values, limbs)
+
+    def _has_room(self, hospitals: int, value_bits: int | None = None) -> bool:
+        largest = (1 << (value_bits or self.value_bits)) - 1
+        width = (hospitals * largest).bit_length()
+        if width > WORD_BITS:
+            return False
+        if self.mode == "economical":
+            return _seal_ckks.largest_error(self.degree, self.primes[0], hospitals, hospitals) < 0.5 / BYTE
+        data_bits = sum(self.primes[:-1]) if len(self.primes) > 1 else self.primes[0]
+        error = _tenseal_ckks.largest_error(self.degree, self.scale_bits, hospitals, largest)
+        return width + self.scale_bits + 1 < data_bits and error < 0.5
+
+
+aggregation: type[Aggregation] = Ckks

@@ -1,0 +1,154 @@
+"""Accounting: what releases cost in all, and how much noise keeps a promise.
+
+The bound is dp_accounting's privacy loss distribution, rounded so that it can only be too high; the Rényi one, which
+is simpler and looser, stands beside it. Neighbours differ by adding or removing one unit, whatever the unit is. No
+figure of a central limit (GDP) is made anywhere: below sampling rate 1 it can be lower than the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import ceil, isfinite, log
+
+from common.errors import StudyError
+from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
+from common.privacy.release import Noise, Release
+
+LEAST_DELTA = 1e-10
+TINY = 1e-300
+GRID = 10_000
+LEAST_NOISE = GRID // 20
+MOST_NOISE = 1_000_000 * GRID
+
+
+@dataclass(frozen=True)
+class Bound:
+    """(epsilon, delta) that the releases keep together: tight, and by Rényi divergences."""
+
+    epsilon: float
+    epsilon_rdp: float
+    delta: float
+
+
+def check_delta(delta: float, units: int | None = None) -> None:
+    """Raise StudyError for a delta that promises nothing, or that no numerical accountant can certify.
+
+    units: of the hospital, if known. A mechanism that publishes one unit in `units` whole keeps delta = 1 / units,
+    so delta must be below that.
+    """
+    if not LEAST_DELTA <= delta < 1:
+        raise StudyError(f"delta must be at least {LEAST_DELTA:g} and below 1; it is {delta!r}.")
+    if units is not None and delta * units >= 1:
+        raise StudyError(
+            f"delta must be below 1 / {units}, one over the number of units to protect; it is {delta!r}."
+        )
+
+
+def epsilon_of(releases: Iterable[Release], delta: float) -> Bound:
+    """What all `releases` together cost. Raises StudyError for an impossible delta."""
+    check_delta(delta)
+    return _bound(gaussians(releases), delta)
+
+
+@lru_cache(maxsize=4096)
+def _bound(merged: tuple[Release, ...], delta: float) -> Bound:
+    by_renyi = renyi_epsilon(merged, delta)
+    if not merged:
+        return Bound(0.0, 0.0, delta)
+    found = composed(merged, interval(merged, by_renyi))
+    return Bound(float(found.get_epsilon_for_delta(delta)), by_renyi, delta)
+
+
+def delta_of(releases: Iterable[Release], epsilon: float) -> float:
+    """The smallest delta, from above, for which `releases` keep epsilon. Values below 1e-10 are noise of the sums."""
+    _check_epsilon(epsilon)
+    merged = gaussians(releases)
+    if not merged:
+        return 0.0
+    width = interval(merged, max(epsilon, renyi_epsilon(merged, LEAST_DELTA)))
+    return min(1.0, max(0.0, float(composed(merged, width).get_delta_for_epsilon(epsilon))))
+
+
+def epsilon_curve(
+    releases: Iterable[Release], rounds: int, delta: float, after: Iterable[int] | None = None
+) -> list[float]:
+    """Epsilon after each round in `after` (1, 2, ... rounds, if None), where every round lets out `releases`.
+
+    A point takes some 0.02 s; equal hospitals are worked out once.
+    """
+    check_delta(delta)
+    return list(_curve(tuple(releases), rounds, delta, tuple(range(1, rounds + 1) if after is None else after)))
+
+
+@lru_cache(maxsize=64)
+def _curve(releases: tuple[Release, ...], rounds: int, delta: float, after: tuple[int, ...]) -> tuple[float, ...]:
+    whole = _times(releases, rounds)
+    if not whole:
+        return (0.0,) * len(after)
+    width = interval(whole, renyi_epsilon(whole, delta))
+    return tuple(float(composed(_times(releases, count), width).get_epsilon_for_delta(delta)) for count in after)
+
+
+def _times(releases: Iterable[Release], rounds: int) -> tuple[Release, ...]:
+    return gaussians(replace(release, steps=release.steps * rounds) for release in releases)
+
+
+@lru_cache(maxsize=1024)
+def noise_for(epsilon: float, delta: float, sampling_rate: float, steps: int, noise: Noise = "gaussian") -> float:
+    """The smallest noise_multiplier that keeps (epsilon, delta), on a grid of 0.0001; at least 0.05.
+
+    The grid makes it the same number wherever it is worked out. Raises StudyError where no noise can keep them.
+    """
+    _check_epsilon(epsilon)
+    check_delta(delta)
+
+    def merged(multiplier: int) -> tuple[Release, ...]:
+        return gaussians([Release(multiplier / GRID, sampling_rate, steps, noise)])
+
+    def excess(multiplier: int) -> float:
+        return log(_bound(merged(multiplier), delta).epsilon or TINY) - log(epsilon)
+
+    def excess_by_renyi(multiplier: int) -> float:
+        return log(renyi_epsilon(merged(multiplier), delta) or TINY) - log(epsilon)
+
+    enough = _enough(excess_by_renyi, epsilon)
+    return _least(excess, max(LEAST_NOISE, enough * 3 // 4), enough) / GRID
+
+
+def _enough(excess: Callable[[int], float], epsilon: float) -> int:
+    """By doubling, then by `_least`. The Rényi bound is above the tight one, so what it allows is allowed."""
+    high = GRID
+    while excess(high) > 0:
+        high *= 2
+        if high > MOST_NOISE:
+            raise StudyError(f"no noise_multiplier up to {MOST_NOISE // GRID} keeps epsilon {epsilon!r} here.")
+    return _least(excess, high // 2, high, high // 50)
+
+
+def _least(excess: Callable[[int], float], low: int, high: int, tolerance: int = 1) -> int:
+    """From where on the falling `excess` is not above 0, at most `high`; `low` is only a guess.
+
+    tolerance: how far above that the answer may lie.
+    """
+    at_low, at_high = excess(low), excess(high)
+    while at_low <= 0 and low > LEAST_NOISE:
+        high, at_high = low, at_low
+        low = max(LEAST_NOISE, low // 2)
+        at_low = excess(low)
+    if at_low <= 0:
+        return low
+    turn = 0
+    while high - low > tolerance:
+        turn += 1
+        share = at_low / (at_low - at_high) if turn % 3 else 0.5  # halving now and then bounds the number of turns
+        middle = min(max(low + ceil(share * (high - low)), low + 1), high - 1)
+        value = excess(middle)
+        low, at_low, high, at_high = (low, at_low, middle, value) if value <= 0 else (middle, value, high, at_high)
+    return high
+
+
+def _check_epsilon(epsilon: float) -> None:
+    if not (isfinite(epsilon) and epsilon > 0):
+        raise StudyError(f"epsilon must be above 0 and finite; it is {epsilon!r}. At 0 nothing could be learnt.")

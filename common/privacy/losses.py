@@ -1,0 +1,131 @@
+"""What a set of releases costs, twice: as a privacy loss distribution (tight) and as Rényi divergences (beside it).
+
+Everything is brought to Poisson-sampled Gaussians first, in a form that is short: equal releases become one with more
+steps, and releases without sampling become one step, since Gaussians of multipliers s_i on all units reveal together
+exactly what one of 1 / sqrt(sum 1 / s_i^2) does (the likelihood ratio is the same).
+
+Discrete Gaussian noise. dp_accounting's distribution for it is for one number whose sensitivity is a whole number of
+lattice steps; a vector's is not of that form, and a coarse lattice is not worse than a fine one for every delta. So a
+bound is used that holds in any dimension and under sampling. Let s = 2. Drawing Y ~ N(v, sigma^2 - s^2) and rounding
+it by the discrete Gaussian of parameter s around Y gives each whole number x a chance within a factor 1 +- 3 eta of
+the discrete Gaussian of parameter sigma around v, eta = 2 exp(-2 pi^2 s^2) = 1e-34 (Peikert 2010, theorem 3.1, by
+Poisson summation). The rounding does not know v. So the discrete mechanism is, up to that factor for every coordinate
+and step (1e-19 in all for a billion values and a million steps), a post-processing of the continuous one of variance
+sigma^2 - s^2, and it is accounted for as that. The same holds for a sum of discrete Gaussians, each of parameter 4 or
+more, which is as near to one of the summed variance (Kairouz, Liu, Steinke 2021, section 3). `check_lattice` holds
+mechanisms to both; at the least sigma it allows, 64, the price is 0.05 % of the noise.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import StudyError
+from common.privacy.release import Release
+
+ROUNDING_SIGMA = 2.0
+LEAST_SUM_SIGMA = 64.0
+LEAST_SHARE_SIGMA = 4.0
+ORDERS = (1.1, 1.25, 1.5, 1.75, *(half / 2 for half in range(4, 22)), *range(11, 24), *range(24, 64, 4))
+ORDERS += (64, 80, 96, 128, 192, 256, 512, 1024)
+INTERVALS_A_SPREAD = 5e4
+
+logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac failed" not in str(record.msg))
+
+
+def check_lattice(sigma_sum: float, sigma_share: float) -> None:
+    """Raise StudyError where discrete noise is too coarse for its bound; both are in whole numbers (lattice steps).
+
+    sigma_sum: parameter of the whole noise in a sum. sigma_share: of what one hospital adds to it.
+    """
+    if sigma_sum < LEAST_SUM_SIGMA or sigma_share < LEAST_SHARE_SIGMA:
+        raise StudyError(
+            f"discrete noise of sigma {sigma_sum:.3g} in a sum and {sigma_share:.3g} a hospital is too coarse: "
+            f"at least {LEAST_SUM_SIGMA:g} and {LEAST_SHARE_SIGMA:g} whole numbers are needed. Use more bits a value."
+        )
+
+
+def gaussians(releases: Iterable[Release]) -> tuple[Release, ...]:
+    """As few sampled Gaussians as reveal at least as much, sorted, so that equal sets give equal bounds."""
+    steps: Counter[tuple[float, float]] = Counter()
+    precision = 0.0
+    for release in releases:
+        noise = _continuous(release)
+        if release.sampling_rate == 1:
+            precision += release.steps / noise**2
+        else:
+            steps[noise, release.sampling_rate] += release.steps
+    whole = [Release(1 / math.sqrt(precision), 1.0, 1)] if precision else []
+    return (*whole, *(Release(noise, rate, count) for (noise, rate), count in sorted(steps.items())))
+
+
+def _continuous(release: Release) -> float:
+    if release.noise == "gaussian":
+        return release.noise_multiplier
+    return release.noise_multiplier * math.sqrt(1 - (ROUNDING_SIGMA / LEAST_SUM_SIGMA) ** 2)
+
+
+def renyi_epsilon(merged: Iterable[Release], delta: float) -> float:
+    """Epsilon by Rényi divergences (Mironov 2017; Mironov, Talwar, Zhang 2019), converted as dp_accounting does."""
+    from dp_accounting.rdp.rdp_privacy_accountant import compute_epsilon
+
+    total = sum(
+        (release.steps * renyi(release.noise_multiplier, release.sampling_rate) for release in merged),
+        start=np.zeros(len(ORDERS)),
+    )
+    return float(compute_epsilon(np.array(ORDERS), total, delta)[0]) if total.any() else 0.0
+
+
+@lru_cache(maxsize=1024)
+def renyi(noise_multiplier: float, sampling_rate: float) -> NDArray[np.float64]:
+    """(orders,) Rényi divergences of one step; where the series does not converge, those without sampling."""
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.rdp import RdpAccountant
+
+    accountant = RdpAccountant(ORDERS)
+    accountant.compose(PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(noise_multiplier)))
+    unsampled = np.array(ORDERS) / (2 * noise_multiplier**2)
+    found: NDArray[np.float64] = np.minimum(accountant.rdp, unsampled)
+    found.setflags(write=False)
+    return found
+
+
+def interval(merged: Iterable[Release], epsilon: float) -> float:
+    """Width of the cells of losses: far below the scale q / sigma of one step's, with a bound on how many there are.
+
+    Rounding is upwards, so a wide cell costs tightness (about 1e-4 of epsilon here) and never truth.
+    """
+    merged = tuple(merged)
+    finest = min(0.05 * release.sampling_rate / release.noise_multiplier for release in merged)
+    spread = max(0.5 / release.noise_multiplier**2 + 10 / release.noise_multiplier for release in merged)
+    return max(min(finest, 1e-4 * epsilon), (spread + epsilon) / INTERVALS_A_SPREAD)
+
+
+def composed(merged: Iterable[Release], width: float) -> Any:
+    """dp_accounting's pessimistic privacy loss distribution of all releases, for adding and for removing one unit.
+
+    "Connect the dots" (Doroshenko, Ghazi, Kamath, Kumar, Manurangsi 2022).
+    """
+    first, *others = (
+        _loss(release.noise_multiplier, release.sampling_rate, width).self_compose(release.steps)
+        for release in merged
+    )
+    for other in others:
+        first = first.compose(other)
+    return first
+
+
+@lru_cache(maxsize=16)
+def _loss(noise_multiplier: float, sampling_rate: float, width: float) -> Any:
+    """Of one step; kept because the points of a curve share it."""
+    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+
+    return from_gaussian_mechanism(noise_multiplier, value_discretization_interval=width, sampling_prob=sampling_rate)

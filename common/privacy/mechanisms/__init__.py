@@ -1,0 +1,1 @@
+"""Catalogue of privacy mechanisms: one file each."""

@@ -1,0 +1,113 @@
+"""Distributed noise: each hospital adds its share, and only the sum, under masks or encryption, carries all of it.
+
+For rounds in the way of FedSGD. All hospitals together draw one Poisson sample: each takes each of its patients with
+chance `sampling_rate`, one random case of each taken. The gradients of these patients are clipped to `clip_norm` in
+L2 and added up; a hospital's sum is rounded to whole multiples of a grid gamma, a power of two near
+clip_norm * 2**-grid_bits, and whole numbers of noise are added: a discrete Gaussian of parameter
+sigma / sqrt(fewest - colluding), `fewest` being the study's federation.minimum_hospitals.
+
+*Sensitivity.* Adding or removing one patient changes one hospital's sum by at most clip_norm, and rounding each of P
+coordinates to the nearest moves them by less than one more step together with the neighbour's rounding: in whole
+numbers by at most Delta = clip_norm / gamma + sqrt(P) in L2. sigma is noise_multiplier * Delta.
+
+*Mechanism.* The coordinator gets only the sum over at least `fewest` hospitals. If `colluding` of them tell it their
+own shares, fewest - colluding independent discrete Gaussians are left, whose sum differs from one discrete Gaussian
+of parameter sigma by a factor of at most exp(tau), tau = 10 sum_k exp(-2 pi^2 s^2 k / (k + 1)) in every coordinate
+with s the parameter of a share (Kairouz, Liu and Steinke 2021, "The distributed discrete Gaussian mechanism",
+theorem 1). s is in the thousands here, so tau is 0 to double precision; settings for which it is not are refused
+(`common.privacy.losses.check_lattice`). A discrete Gaussian has the Renyi divergences of the continuous one or less
+(Canonne, Kamath and Steinke 2020, theorem 4).
+
+*What comes after* is a function of the noisy sum alone: numbers beyond an aggregation's range are cut to it by each
+hospital after its noise, and the model follows from the sum. The weight that travels is the expected number of
+patients, sampling_rate times all of them, and so public.
+
+*Composition* is over rounds, by `common.privacy.accounting`. Where an aggregation lets the coordinator read single
+updates, it sees one share of noise alone: the release is then counted with noise_multiplier / sqrt(fewest -
+colluding), and that is what the report promises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, log2, sqrt
+from typing import ClassVar
+
+from common.checks import between, non_negative, positive
+from common.errors import StudyError
+from common.privacy.accounting import check_delta, noise_for
+from common.privacy.losses import check_lattice
+from common.privacy.mechanism import Facts, Mechanism, Place
+from common.privacy.release import Release, Unit
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """clip_norm: of one patient's gradient. Either noise_multiplier (of the whole sum, over the sensitivity) or
+    epsilon, for all rounds, with delta. colluding: hospitals whose share of noise may be known to the coordinator.
+    """
+
+    place: ClassVar[Place] = "shares"
+    clip_norm: float = 1.0
+    sampling_rate: float = 0.1
+    noise_multiplier: float | None = None
+    epsilon: float | None = None
+    delta: float = 1e-5
+    colluding: int = 0
+    grid_bits: int = 14
+
+    def __post_init__(self) -> None:
+        positive("privacy", clip_norm=self.clip_norm, sampling_rate=self.sampling_rate)
+        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
+        between("privacy", 0, 1, sampling_rate=self.sampling_rate)
+        between("privacy", 6, 20, grid_bits=self.grid_bits)
+        non_negative("privacy", colluding=self.colluding)
+        if (self.noise_multiplier is None) == (self.epsilon is None):
+            raise StudyError("privacy 'distributed' takes noise_multiplier or epsilon, and not both.")
+
+    @property
+    def unit(self) -> Unit:
+        """All data of one patient."""
+        return "patient"
+
+    @property
+    def grid(self) -> float:
+        """gamma: a power of two, so that multiples of it are exact in float32."""
+        return float(2.0 ** (floor(log2(self.clip_norm)) - self.grid_bits))
+
+    def check(self, facts: Facts) -> None:
+        """Raise StudyError where delta promises nothing, or no sum is left that hides a share."""
+        check_delta(self.delta, facts.patients)
+        if self._shares(facts) < 2:
+            raise StudyError(
+                "privacy 'distributed' needs two honest hospitals or more in every round: "
+                f"federation.minimum_hospitals - privacy.colluding must be 2 or more; it is {self._shares(facts)}."
+            )
+        share = self.share_sigma(facts, 1)
+        check_lattice(share * sqrt(self._shares(facts)), share)
+
+    def noise(self, facts: Facts) -> float:
+        """Noise multiplier of the whole sum."""
+        if self.noise_multiplier is not None:
+            return self.noise_multiplier
+        assert self.epsilon is not None
+        return noise_for(self.epsilon, self.delta, self.sampling_rate, facts.rounds, "discrete gaussian")
+
+    def sensitivity(self, parameters: int) -> float:
+        """Delta, in whole numbers, of sums of so many parameters."""
+        return self.clip_norm / self.grid + sqrt(parameters)
+
+    def share_sigma(self, facts: Facts, parameters: int) -> float:
+        """Parameter of one hospital's discrete Gaussian, in whole numbers."""
+        return self.noise(facts) * self.sensitivity(parameters) / sqrt(max(self._shares(facts), 1))
+
+    def round_releases(self, facts: Facts) -> tuple[Release, ...]:
+        """One noisy sum; of a single hospital's share of noise where single updates can be read."""
+        seen = self.noise(facts) / (sqrt(max(self._shares(facts), 1)) if facts.reveals == "each" else 1.0)
+        return (Release(seen, self.sampling_rate, 1, "discrete gaussian"),)
+
+    def _shares(self, facts: Facts) -> int:
+        return facts.fewest - self.colluding
+
+
+mechanism: type[Mechanism] = Distributed

@@ -1,0 +1,88 @@
+"""Hospital-level privacy: every hospital's update is clipped, and noise is added to the sum at the server.
+
+Adding or removing all of one hospital's data changes the sum of clipped updates by at most the clip norm (McMahan et
+al. 2018, "Learning differentially private recurrent language models"). The promise holds towards whoever sees the
+models, and not towards the coordinator, which adds the noise itself; nor does it cover scores of evaluation.
+
+With H hospitals the noise on the mean update has standard deviation noise_multiplier * clip_norm / H in every
+coordinate: with few hospitals it drowns what is learnt, and `wardround privacy plan` says by how much. Hospitals are
+drawn by a seed all know, so drawing a share of them buys nothing: each is counted as often as it was asked.
+
+Adaptive clipping (Andrew et al. 2021, "Differentially private learning with adaptive clipping", algorithm 1) moves
+the clip norm towards the `target_quantile` of the updates' norms, by a noisy count of the updates below it. That
+count is paid for: of 1 / noise_multiplier**2 it takes `count_share`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, sqrt
+from typing import ClassVar
+
+from common.checks import between, positive
+from common.errors import StudyError
+from common.privacy.accounting import check_delta, noise_for
+from common.privacy.mechanism import Facts, Mechanism, Place
+from common.privacy.release import Release, Unit
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """clip_norm: the most an update's L2 norm may be, at first where `adaptive`. Either noise_multiplier (of the sum,
+    over the clip norm) or epsilon, for all rounds, with delta. clip_learning_rate: of the adaptive clip norm.
+    """
+
+    place: ClassVar[Place] = "server"
+    clip_norm: float = 1.0
+    noise_multiplier: float | None = None
+    epsilon: float | None = None
+    delta: float = 1e-2
+    adaptive: bool = False
+    target_quantile: float = 0.5
+    clip_learning_rate: float = 0.2
+    count_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        positive("privacy", clip_norm=self.clip_norm, clip_learning_rate=self.clip_learning_rate)
+        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
+        between("privacy", 0, 1, target_quantile=self.target_quantile)
+        between("privacy", 0.001, 0.9, count_share=self.count_share)
+        if (self.noise_multiplier is None) == (self.epsilon is None):
+            raise StudyError("privacy 'hospital' takes noise_multiplier or epsilon, and not both.")
+
+    @property
+    def unit(self) -> Unit:
+        """All data of one hospital."""
+        return "hospital"
+
+    def check(self, facts: Facts) -> None:
+        """Raise StudyError where delta promises nothing, or there is nobody to hide among."""
+        if facts.hospitals < 2:
+            raise StudyError(f"privacy 'hospital' hides one hospital among others; there is {facts.hospitals}.")
+        check_delta(self.delta, facts.hospitals)
+
+    def noise(self, facts: Facts) -> float:
+        """Noise multiplier of a round as a whole."""
+        if self.noise_multiplier is not None:
+            return self.noise_multiplier
+        assert self.epsilon is not None
+        return noise_for(self.epsilon, self.delta, 1.0, facts.rounds)
+
+    def sum_noise(self, facts: Facts) -> float:
+        """Noise multiplier of the sum of updates: more where a part of the round is spent on the count."""
+        return self.noise(facts) / sqrt(1 - self.count_share) if self.adaptive else self.noise(facts)
+
+    def count_noise(self, facts: Facts) -> float:
+        """Standard deviation of the noise on the count; each counts as +-1/2, so one hospital changes it by 1/2."""
+        return self.noise(facts) / sqrt(self.count_share) / 2
+
+    def next_clip_norm(self, clip_norm: float, noisy_share: float) -> float:
+        """Algorithm 1's geometric step. noisy_share: of the updates that were not clipped."""
+        return clip_norm * exp(-self.clip_learning_rate * (noisy_share - self.target_quantile))
+
+    def round_releases(self, facts: Facts) -> tuple[Release, ...]:
+        """One sum over all hospitals; with the count it costs as much as one sum of `noise`."""
+        return (Release(self.noise(facts), 1.0, 1),)
+
+
+mechanism: type[Mechanism] = Hospital

@@ -1,0 +1,20 @@
+"""The role of a source of noise. In deployment it is the operating system's generator, in simulation the seed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class NoiseSource(Protocol):
+    """Independent draws of mean 0."""
+
+    def gaussian(self, size: int, standard_deviation: float) -> NDArray[np.float64]:
+        """(size,) draws of a normal distribution."""
+        ...
+
+    def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
+        """(size,) whole numbers k drawn with chance proportional to exp(-k^2 / (2 sigma^2))."""
+        ...

@@ -1,0 +1,31 @@
+"""The names of a task's scores, known before any case was seen, so that every hospital's sums have one layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from common.cases import Batch, Shape
+from common.task import Task
+
+PROBE_CASES = 4
+
+
+def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
+    """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class."""
+    rng = np.random.default_rng(0)
+    count = max(PROBE_CASES, shape.classes)
+    inputs = torch.from_numpy(rng.normal(size=(count, *shape.inputs)).astype(np.float32))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = task.build_network(shape).eval()
+        form = _target_form(task, shape, tuple(task.predict(network, inputs).shape[1:]))
+        targets = torch.from_numpy(np.resize(np.arange(shape.classes), (count, *form)).astype(np.int64))
+        patients = tuple(f"p{index}" for index in range(count))
+        spacing_mm = (1.0,) * (len(shape.inputs) - 1)
+        return tuple(sorted(task.score(network, Batch(inputs, targets, patients, spacing_mm))))
+
+
+def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one target: of a prediction, but where the task says otherwise (registration: two label maps)."""
+    form = getattr(task, "target_form", None)
+    return predicted if form is None else tuple(form(shape))

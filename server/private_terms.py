@@ -1,0 +1,93 @@
+"""What a study's privacy mechanism changes at the server, and what it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import cast
+
+from common.aggregation._fixed_point import FixedPoint
+from common.cases import SiteId
+from common.errors import StudyError
+from common.privacy.facts import mechanism_of
+from common.privacy.mechanism import Facts
+from common.privacy.mechanisms.distributed import Distributed
+from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.noise import SeededNoise, SystemNoise
+from common.privacy.noise_source import NoiseSource
+from common.protocol import Aggregation
+from common.seeding import generator
+from common.study import Study
+from server.central_noise import CentralNoise
+from server.privacy_claims import Claims
+from server.roster import Member
+
+DEVIATIONS_OF_ROOM = 6.0
+"""A draw beyond so many standard deviations has a chance of 2e-9; it is then cut, which costs accuracy alone."""
+
+
+@dataclass(frozen=True)
+class PrivateTerms:
+    """claims: what is promised. weights: the largest an update may have, by hospital. statistics: what comes with it;
+    a loss never does, since no noise is on it. step: of the grid values lie on. central: noise the server adds.
+    """
+
+    claims: Claims
+    weights: Mapping[SiteId, float]
+    statistics: tuple[str, ...] = ()
+    step: float | None = None
+    central: CentralNoise | None = None
+
+
+def private_terms(
+    study: Study, aggregation: Aggregation, members: Mapping[SiteId, Member], parameters: int, simulated: bool
+) -> PrivateTerms | None:
+    """None where the study promises no privacy. Raises StudyError where it cannot keep its promise here."""
+    mechanism = mechanism_of(study)
+    if mechanism is None:
+        return None
+    claims = Claims.of(study, mechanism, members, simulated)
+    cases = {site: float(member.cases["train"]) for site, member in members.items()}
+    facts = next(iter(claims.facts.values()))
+    if isinstance(mechanism, Distributed):
+        _demand_room(mechanism, facts, aggregation, parameters)
+        return PrivateTerms(claims, cases, step=mechanism.grid)
+    if isinstance(mechanism, Hospital):
+        central = CentralNoise(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters))
+        return PrivateTerms(claims, dict.fromkeys(cases, 1.0), central.statistics, central=central)
+    return PrivateTerms(claims, cases)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """A source of the server's noise for a round."""
+
+    study: Study
+    simulated: bool
+
+    def __call__(self, number: int) -> NoiseSource:
+        if self.simulated:
+            return SeededNoise(generator(self.study.seed, number, "server", "noise"))
+        return SystemNoise()
+
+
+def _rounding(aggregation: Aggregation, parameters: int) -> float:
+    """How much farther apart two sums may be in L2 once updates of weight 1 are rounded to whole numbers."""
+    codec = _codec(aggregation)
+    return 0.0 if codec is None else codec.step * sqrt(parameters)
+
+
+def _demand_room(mechanism: Distributed, facts: Facts, aggregation: Aggregation, parameters: int) -> None:
+    codec = _codec(aggregation)
+    wanted = mechanism.clip_norm / mechanism.grid + DEVIATIONS_OF_ROOM * mechanism.share_sigma(facts, parameters)
+    most = (1 << 24 if codec is None else codec.levels) // 2
+    if wanted > most:
+        raise StudyError(
+            f"privacy.grid_bits = {mechanism.grid_bits} makes shares of noise of up to {wanted:.0f} steps, and "
+            f"aggregation.value_bits leaves room for {most}: lower grid_bits or raise value_bits."
+        )
+
+
+def _codec(aggregation: Aggregation) -> FixedPoint | None:
+    return cast(FixedPoint | None, getattr(aggregation, "codec", None))

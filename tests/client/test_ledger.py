@@ -1,0 +1,326 @@
+"""The ledger: charges are on the disk before anything leaves, limits hold, and a changed file is noticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client._ledger_counting import for_patient, histories
+from client.ledger import Charge, Ledger, charge_round, tight
+from common.errors import BudgetSpentError, LedgerError, StudyError, UnknownNameError
+from common.privacy.release import Release
+
+ROOT = Path(__file__).parents[2]
+FILE, KEY, HEAD = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
+ONE = Release(1.0, 0.01, 1)
+CHILD = """
+import sys, time
+from pathlib import Path
+from client.ledger import Charge, Ledger
+from common.errors import BudgetSpentError
+from common.privacy.release import Release
+
+def steps(releases, delta):
+    return float(sum(release.steps for release in releases))
+
+charge = Charge("0" * 64, "study", 1, "patient", 1e-5, (Release(1.0, 0.01, 1),), ("Ada", "Bob"))
+ledger = Ledger(Path(sys.argv[1]), steps)
+for _ in range(int(sys.argv[2])):
+    try:
+        ledger.spend(charge)
+        print("spent", flush=True)
+    except BudgetSpentError:
+        print("refused", flush=True)
+time.sleep(float(sys.argv[3]))
+"""
+
+
+def steps(releases, delta):
+    """A plain accountant: one a step."""
+    return float(sum(release.steps for release in releases))
+
+
+def charge(patients=("Ada", "Bob"), study="a", number=1, releases=(ONE,), unit="patient"):
+    return Charge(study * 64, f"study {study}", number, unit, 1e-5, tuple(releases), tuple(patients))
+
+
+def limit(folder, epsilon, delta=1e-5):
+    (folder / "privacy-limit.toml").write_text(f"epsilon = {epsilon}\ndelta = {delta}\n", encoding="utf-8")
+
+
+def child(folder, times, wait_s=0.0):
+    command = [sys.executable, "-c", CHILD, str(folder), str(times), str(wait_s)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def altered(folder, *statements):
+    """Change the file as somebody would who has the folder but not the key."""
+    connection = sqlite3.connect(folder / FILE)
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+    for statement in [*(f"DROP TRIGGER {name}" for name in names), *statements]:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@pytest.fixture
+def filled(tmp_path):
+    for number in (1, 2, 3):
+        Ledger(tmp_path).spend(charge(number=number))
+    return tmp_path
+
+
+def test_charges_are_kept_in_order_and_verify(filled):
+    found = Ledger(filled).contents()
+    assert found.fault is None
+    assert [(entry.number, entry.round, entry.unit, entry.delta) for entry in found.entries] == [
+        (1, 1, "patient", 1e-5),
+        (2, 2, "patient", 1e-5),
+        (3, 3, "patient", 1e-5),
+    ]
+    assert all(entry.releases == (ONE,) for entry in found.entries)
+
+
+def test_a_round_that_is_run_again_counts_again(tmp_path):
+    for _ in range(2):
+        Ledger(tmp_path).spend(charge(number=7))
+    found = Ledger(tmp_path).contents()
+    assert histories(found.entries, found.sets) == {(Release(1.0, 0.01, 2),): 2}
+
+
+def test_names_of_patients_are_not_in_any_file(filled):
+    data = b"".join(path.read_bytes() for path in filled.iterdir())
+    assert b"Ada" not in data and b"Bob" not in data
+
+
+def test_only_the_hospitals_user_can_read_its_files(filled):
+    assert {path.stat().st_mode & 0o077 for path in filled.iterdir()} == {0}
+
+
+def test_a_charge_outlives_kill_9_between_spending_and_sending(tmp_path):
+    process = child(tmp_path, times=1, wait_s=60)
+    assert process.stdout.readline() == "spent\n"
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    found = Ledger(tmp_path).contents()
+    assert found.fault is None
+    assert len(found.entries) == 1
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_said_to_be_spent(tmp_path):
+    process = child(tmp_path, times=1000)
+    for _ in range(5):
+        process.stdout.readline()
+    process.kill()
+    said = 5 + len(process.stdout.read().splitlines())
+    process.wait()
+    process.stdout.close()
+    Ledger(tmp_path).spend(charge())
+    found = Ledger(tmp_path).contents()
+    assert found.fault is None
+    assert len(found.entries) >= said + 1
+
+
+def test_two_processes_at_once_never_overspend(tmp_path):
+    limit(tmp_path, 7)
+    children = [child(tmp_path, times=6) for _ in range(2)]
+    said = Counter("".join(process.communicate(timeout=120)[0] for process in children).split())
+    assert said == {"spent": 7, "refused": 5}
+    found = Ledger(tmp_path).contents()
+    assert found.fault is None
+    assert Counter(entry.kind for entry in found.entries) == {"charge": 7, "refused": 5}
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE entries SET delta = 0.5 WHERE number = 2", "row 2 is not as it was written"),
+        ("UPDATE entries SET seal = 'no' WHERE number = 3", "row 3 is not as it was written"),
+        ("DELETE FROM entries WHERE number = 2", "row 2 is missing"),
+        ("DELETE FROM entries WHERE number = 3", "3 rows were written, and 2 are left"),
+        ("DELETE FROM entries", "3 rows were written, and 0 are left"),
+        ("DELETE FROM patient_sets", "the patients of row 1 are not as they were written"),
+        ("UPDATE patient_sets SET cases = 2", "the patients of row 1 are not as they were written"),
+        ("DROP TABLE entries", "holds no ledger"),
+    ],
+)
+def test_a_changed_row_is_noticed_and_stops_spending(filled, statement, said):
+    altered(filled, statement)
+    with pytest.raises(LedgerError, match=said):
+        Ledger(filled).spend(charge(number=4))
+
+
+@pytest.mark.parametrize("verb", ["UPDATE entries SET delta = 1", "DELETE FROM entries", "DELETE FROM patient_sets"])
+def test_the_file_itself_refuses_changes_by_mistake(filled, verb):
+    connection = sqlite3.connect(filled / FILE)
+    with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+        connection.execute(verb)
+    connection.close()
+
+
+@pytest.mark.parametrize("share", [0, 1, 2])
+def test_a_truncated_file_is_noticed(filled, share):
+    size = (filled / FILE).stat().st_size
+    os.truncate(filled / FILE, size * share // 3)
+    with pytest.raises(LedgerError):
+        Ledger(filled).spend(charge(number=4))
+
+
+@pytest.mark.parametrize("name", [FILE, KEY, HEAD])
+def test_a_missing_file_is_noticed(filled, name):
+    (filled / name).unlink()
+    with pytest.raises(LedgerError, match=name):
+        Ledger(filled).spend(charge(number=4))
+
+
+@pytest.mark.parametrize("name", [FILE, KEY, HEAD])
+def test_another_hospitals_file_is_noticed(filled, tmp_path_factory, name):
+    other = tmp_path_factory.mktemp("other")
+    for number in range(5):
+        Ledger(other).spend(charge(number=number))
+    (filled / name).write_bytes((other / name).read_bytes())
+    with pytest.raises(LedgerError, match="changed"):
+        Ledger(filled).spend(charge(number=4))
+
+
+def test_an_older_copy_of_the_ledger_alone_is_noticed(filled):
+    older = (filled / FILE).read_bytes()
+    Ledger(filled).spend(charge(number=4))
+    (filled / FILE).write_bytes(older)
+    assert Ledger(filled).contents().fault == "4 rows were written, and 3 are left"
+
+
+def test_a_head_that_a_crash_left_behind_is_no_fault(filled):
+    older = (filled / HEAD).read_bytes()
+    Ledger(filled).spend(charge(number=4))
+    (filled / HEAD).write_bytes(older)
+    Ledger(filled).spend(charge(number=5))
+    assert Ledger(filled).contents().fault is None
+
+
+def test_a_refused_charge_leaves_only_its_refusal(tmp_path):
+    limit(tmp_path, 2)
+    ledger = Ledger(tmp_path, steps)
+    ledger.spend(charge(["Ada"], releases=[Release(1.0, 0.01, 2)]))
+    before = ledger.contents()
+    with pytest.raises(BudgetSpentError) as refused:
+        ledger.spend(charge(["Ada", "Eve"]))
+    after = ledger.contents()
+    assert [entry.kind for entry in after.entries] == ["charge", "refused"]
+    assert after.entries[1].patients == ""
+    assert after.sets == before.sets
+    assert histories(after.entries, after.sets) == histories(before.entries, before.sets)
+    assert "Ada" not in str(refused.value) and "Eve" not in str(refused.value)
+    ledger.spend(charge(["Eve"]))
+
+
+def test_a_charge_up_to_the_limit_itself_is_allowed(tmp_path):
+    limit(tmp_path, tight([Release(1.0, 0.01, 3)], 1e-5))
+    for number in (1, 2, 3):
+        Ledger(tmp_path).spend(charge(number=number))
+    with pytest.raises(BudgetSpentError):
+        Ledger(tmp_path).spend(charge(number=4))
+
+
+def test_without_a_limit_everything_is_recorded_and_nothing_stopped(tmp_path):
+    Ledger(tmp_path).spend(charge(releases=[Release(0.1, 1.0, 1000)]))
+    assert Ledger(tmp_path).contents().fault is None
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("epsilonn = 1.0\ndelta = 1e-5", UnknownNameError, "did you mean 'epsilon'"),
+        ("epsilon = 1.0", StudyError, "delta is missing"),
+        ("epsilon = -1.0\ndelta = 1e-5", StudyError, "above zero"),
+        ("epsilon = 1.0\ndelta = 2.0", StudyError, "delta must be"),
+        ("epsilon = nan\ndelta = 1e-5", StudyError, "above zero"),
+        ("epsilon", LedgerError, "cannot be read"),
+    ],
+)
+def test_an_impossible_limit_stops_spending(tmp_path, text, error, said):
+    (tmp_path / "privacy-limit.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(error, match=said):
+        Ledger(tmp_path).spend(charge())
+
+
+def test_a_charge_of_nobody_is_refused(tmp_path):
+    with pytest.raises(LedgerError, match="none"):
+        Ledger(tmp_path).spend(charge([]))
+
+
+def test_a_simulated_hospital_without_a_folder_keeps_no_ledger():
+    charge_round(None, None, 1, "patient", 1e-5, [ONE], ["Ada"])
+
+
+RELEASES = st.sampled_from([Release(1.0, 0.01, 1), Release(2.0, 0.5, 3), Release(1.0, 1.0, 1, "discrete gaussian")])
+COHORTS = st.lists(st.sampled_from(["Ada", "Bob", "Eve", "Kim"]), min_size=1, max_size=6)
+CHARGES = st.lists(
+    st.tuples(COHORTS, st.sampled_from("ab"), RELEASES, st.sampled_from(["patient", "sample", "hospital"])),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(CHARGES)
+def test_histories_over_overlapping_cohorts_equal_those_counted_one_patient_at_a_time(charges):
+    with tempfile.TemporaryDirectory() as name:
+        for number, (patients, study, release, unit) in enumerate(charges):
+            Ledger(Path(name)).spend(charge(patients, study, number, [release], unit))
+        found = Ledger(Path(name)).contents()
+    expected = Counter()
+    for patient in {patient for patients, *_ in charges for patient in patients}:
+        own = Counter()
+        for patients, _, release, unit in charges:
+            if patient in patients:
+                one = for_patient(release, unit, patients.count(patient))
+                own[one.noise, one.noise_multiplier, one.sampling_rate] += one.steps
+        expected[tuple(sorted((*key, count) for key, count in own.items()))] += 1
+    assert expected == {
+        tuple((one.noise, one.noise_multiplier, one.sampling_rate, one.steps) for one in history): patients
+        for history, patients in histories(found.entries, found.sets).items()
+    }
+
+
+def test_only_patients_of_the_charge_can_stop_it(tmp_path):
+    limit(tmp_path, 2)
+    ledger = Ledger(tmp_path, steps)
+    for patients in (["Ada", "Bob"], ["Bob", "Eve"]):
+        ledger.spend(charge(patients))
+    ledger.spend(charge(["Ada", "Eve", "Kim"], study="b"))
+    with pytest.raises(BudgetSpentError):
+        ledger.spend(charge(["Bob", "Kim"], study="b"))
+
+
+def test_a_patient_with_two_cases_costs_what_the_mixture_of_both_costs_at_most():
+    """The true mechanism in one number: 0, 1 or 2 of its cases are in the sum. Hockey sticks by integration."""
+    import numpy as np
+    from scipy.stats import norm
+
+    noise, rate = 1.5, 0.3
+    line = np.linspace(-15, 17, 64001)
+    alone = norm.pdf(line, 0, noise)
+    chances = (0.49, 0.42, 0.09)
+    present = sum(chance * norm.pdf(line, count, noise) for count, chance in enumerate(chances))
+    one = for_patient(Release(noise, rate, 1), "sample", 2)
+    for delta in (1e-2, 1e-4):
+        epsilon = tight([one], delta)
+        for first, second in ((present, alone), (alone, present)):
+            true = np.trapezoid(np.maximum(first - np.exp(epsilon) * second, 0), line)
+            assert true <= delta * (1 + 1e-6)
+
+
+def test_a_hospitals_release_counts_as_the_exchange_of_its_update():
+    assert for_patient(Release(4.0, 0.5, 3), "hospital", 9) == Release(2.0, 1.0, 3)
