@@ -84,13 +84,15 @@ def measure(console: Console) -> Measured:
 
 
 def row_of(work: Work, program: Program, outcomes: Sequence[Outcome | None]) -> Row:
-    """Means over the problems; dashes unless all could be solved."""
+    """Means over the problems; dashes unless all could be solved, so that nobody is judged by the easy ones."""
     row: Row = {"work": work.name, "program": program.name, "error mm": None, "Dice": None, "folded %": None,
                 "CPU s": None, "settings": "not measured"}  # fmt: skip
     solved = [outcome for outcome in outcomes if outcome is not None]
     if solved and len(solved) == len(outcomes):
         row |= {name: fmean(one.scores[name] for one in solved) for name in solved[0].scores}
         row["settings"] = solved[0].settings
+    elif solved:
+        row["settings"] = f"failed on {len(outcomes) - len(solved)} of {len(outcomes)}"
     return row
 
 
