@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,11 +168,17 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
 def bench(
     name: Annotated[str, typer.Argument(help="A benchmark's name (see `wardround list benchmarks`).")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write rows and targets here too.")] = None,
+    peers_python: Annotated[
+        Path | None,
+        typer.Option(envvar="WARDROUND_PEERS_PYTHON", help="A Python that has the programs to compare with."),
+    ] = None,
 ) -> None:
     """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
     with spoken_errors():
         from experiments.benchmark import show
 
+        if peers_python is not None:
+            os.environ["WARDROUND_PEERS_PYTHON"] = str(peers_python)
         measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
