@@ -10,17 +10,20 @@ sums to 1 exactly (Thevenaz and Unser 2000; Mattes et al. 2003).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from common.registration.free_form import cubic_weights
 from common.registration.similarity import TINY, weighted_mean, weighted_variance
 
 MARGIN = 2
 """Empty bins at each end, so that no window is cut."""
+POINTS_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,59 @@ class CorrelationRatio:
 
 
 def joint_histogram(moving: Tensor, fixed: Tensor, weight: Tensor, bins: int) -> Tensor:
-    """(bins, bins) p(i, j), moving in rows; sums to 1."""
-    rows = parzen(moving.reshape(-1), bins) * _normalised(weight)[:, None]
-    return rows.T @ parzen(fixed.reshape(-1), bins)
+    """(bins, bins) p(i, j), moving in rows; sums to 1. Differentiable, once, in `moving`."""
+    parts = moving.reshape(-1), fixed.reshape(-1).detach(), _normalised(weight).detach()
+    histogram: Tensor = _JointHistogram.apply(*parts, bins)  # type: ignore[no-untyped-call]
+    return histogram
+
+
+class _JointHistogram(torch.autograd.Function):
+    """The windows of a few thousand points at a time, which fit a processor's cache, and never all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, moving: Tensor, fixed: Tensor, share: Tensor, bins: int) -> Tensor:
+        """Sum of share times window times window."""
+        ctx.save_for_backward(moving, fixed, share)
+        ctx.bins = bins
+        total = moving.new_zeros(bins, bins)
+        for one, two, part in _split(moving, fixed, share):
+            total.addmm_((parzen(one, bins) * part[:, None]).T, parzen(two, bins))
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None, None, None]:
+        """By the windows' slopes."""
+        slopes = []
+        for one, two, part in _split(*ctx.saved_tensors):
+            columns, fraction = _columns(one, ctx.bins)
+            pulled = (parzen(two, ctx.bins) @ pull.T).gather(1, columns)
+            inside = ((one >= 0) & (one <= 1)) * part * (ctx.bins - 2 * MARGIN)
+            slopes.append((pulled * _cubic_slopes(fraction)).sum(1) * inside)
+        return torch.cat(slopes), None, None, None
+
+
+def _split(*tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
+    return zip(*(torch.split(tensor, POINTS_AT_ONCE) for tensor in tensors), strict=True)
 
 
 def parzen(values: Tensor, bins: int) -> Tensor:
     """(N, bins) cubic B-spline weights of values (N,) in [0, 1]; each row sums to 1. Others count as 0 or 1."""
+    columns, fraction = _columns(values, bins)
+    return torch.zeros(len(values), bins, dtype=values.dtype).scatter_(1, columns, cubic_weights(fraction))
+
+
+def _columns(values: Tensor, bins: int) -> tuple[Tensor, Tensor]:
+    """(N, 4) bins that a value's window reaches, and (N,) how far the value lies past the second of them."""
     places = MARGIN - 0.5 + values.clamp(0, 1) * (bins - 2 * MARGIN)
     below = places.detach().floor().clamp(1, bins - 3)
-    columns = below.long()[:, None] + torch.arange(-1, 3)
-    return torch.zeros(len(values), bins, dtype=values.dtype).scatter(1, columns, cubic_weights(places - below))
+    return below.long()[:, None] + torch.arange(-1, 3), places - below
+
+
+def _cubic_slopes(fraction: Tensor) -> Tensor:
+    """(N, 4) derivatives of `cubic_weights` by the fraction."""
+    f = fraction[:, None]
+    return torch.cat([-((1 - f) ** 2), 3 * f**2 - 4 * f, 1 + 2 * f - 3 * f**2, f**2], dim=1) / 2
 
 
 def entropy(shares: Tensor) -> Tensor:

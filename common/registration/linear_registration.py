@@ -13,13 +13,24 @@ from torch import Tensor
 from common.geometry import Geometry
 from common.registration.families import Family, LinearMotion
 from common.registration.linear import KINDS, Linear, LinearFamily
+from common.registration.local_correlation import LocalCorrelation
 from common.registration.objective import Objective, Pair, Sample, random_sample, whole_sample
 from common.registration.optimisers import Found, Optimiser
 from common.registration.record import Stage
-from common.registration.similarity import Similarity
+from common.registration.similarity import (
+    CorrelationCoefficient,
+    Similarity,
+    SumOfAbsoluteDifferences,
+    SumOfSquaredDifferences,
+)
 from common.registration.starts import candidates
 
-FEWEST_POINTS = 4000
+FEWEST_POINTS = 1500
+FINEST_SIGMA_VOXELS = 0.6
+"""What the finest level is smoothed by, as the coarser ones are: between voxels an image is read as a mean of them,
+which has less noise, and a search would follow the noise. Not where intensities are related by a curve: the mean
+of two tissues is no tissue, and has no counterpart in the other image."""
+SMOOTHED = (SumOfSquaredDifferences, SumOfAbsoluteDifferences, CorrelationCoefficient, LocalCorrelation)
 STARTS_TO_FOLLOW = 3
 """Searches begun from the best of all starts, and one more for every three of them; the lowest cost wins."""
 
@@ -38,7 +49,7 @@ class Search:
         """Points for this similarity."""
         if self.similarity.needs_lattice:
             return whole_sample(pair)
-        count = min(self.points, max(FEWEST_POINTS, pair.fixed.values.size // 3))
+        count = min(self.points, max(FEWEST_POINTS, pair.fixed.values.size))
         return random_sample(pair, count, self.rng)
 
     def climb(self, pair: Pair, family: Family) -> Found:
@@ -70,17 +81,23 @@ def register_linear(
     finer ones by `kind` alone.
     """
     stages: list[Stage] = []
+    levels = _levels(pyramid, search.similarity)
     kinds = KINDS[: KINDS.index(kind) + 1]
     here = start
     if here is None:
-        here, stage = _best_start(pyramid[0], search)
+        here, stage = _best_start(levels[0], search)
         stages.append(stage)
         kinds = kinds[1:]
-    for level, pair in enumerate(pyramid):
+    for level, pair in enumerate(levels):
         for freedom in kinds if level == 0 else (kind,):
             here, stage = _stage(pair, freedom, search, here)
             stages.append(stage)
     return here, stages
+
+
+def _levels(pyramid: Sequence[Pair], similarity: Similarity) -> list[Pair]:
+    *coarser, finest = pyramid
+    return [*coarser, finest.smoothed(FINEST_SIGMA_VOXELS) if isinstance(similarity, SMOOTHED) else finest]
 
 
 def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:

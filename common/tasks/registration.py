@@ -12,13 +12,19 @@ from torch import Tensor, nn
 
 from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
-from common.checks import non_negative, one_of
+from common.checks import non_negative, one_of, positive
 from common.errors import StudyError
 from common.mean import Mean, Statistics, merge
 from common.metrics.overlap import Overlap, dice
 from common.options import Entry
 from common.registration.learned.similarity import label_loss, local_correlation_loss, mean_squared_difference
-from common.registration.learned.spatial_transformer import jacobian_determinant, squared_gradient, warp
+from common.registration.learned.spatial_transformer import (
+    jacobian_determinant,
+    on_lattice,
+    shrunk,
+    squared_gradient,
+    warp,
+)
 from common.task import Task
 from common.tasks._network import build_fitting
 from common.tasks._patients import mean_of_one, patients
@@ -28,7 +34,8 @@ from common.tasks._patients import mean_of_one, patients
 class Registration:
     """network: from `common/networks`, "voxelmorph" or "affine_pair". similarity: "local_correlation" (1 - squared
     correlation within `window` voxels) or "difference" (mean squared). smoothness: weight of the mean squared
-    gradient of the displacement in voxels (Balakrishnan et al. 2019, equation 2). shuffle_pairs: every
+    gradient of the displacement in voxels (Balakrishnan et al. 2019, equation 2). shrink: all is taken on images
+    averaged over so many voxels along each axis, of which `window` then counts. shuffle_pairs: every
     moving image of a training batch is laid on the fixed image of a random pair of the batch, so that n pairs teach
     as n^2 do. label_weight: of 1 - soft Dice of the moved labels with the fixed ones (Balakrishnan et al. 2019,
     equation 9); at 0 training never looks at labels.
@@ -46,6 +53,7 @@ class Registration:
     similarity: Literal["local_correlation", "difference"] = "local_correlation"
     window: int = 5
     smoothness: float = 0.1
+    shrink: int = 1
     shuffle_pairs: bool = False
     label_weight: float = 0.0
 
@@ -53,6 +61,7 @@ class Registration:
         NETWORKS.build(self.network)
         one_of("task", ("local_correlation", "difference"), similarity=self.similarity)
         non_negative("task", smoothness=self.smoothness, label_weight=self.label_weight)
+        positive("task", shrink=self.shrink)
         if self.window < 3 or self.window % 2 == 0:
             raise StudyError(f"task.window must be an odd number of voxels from 3; it is {self.window}.")
 
@@ -88,15 +97,17 @@ class Registration:
         return answer
 
     def _losses(self, batch: Batch, displacement: Tensor) -> Tensor:
-        moving, fixed = batch.inputs[:, :1], batch.inputs[:, 1:]
-        warped = warp(moving, displacement)
+        images = shrunk(batch.inputs, self.shrink)
+        field = on_lattice(displacement, tuple(images.shape[2:]))
+        moving, fixed = images[:, :1], images[:, 1:]
+        warped = warp(moving, field)
         if self.similarity == "difference":
             unlikeness = mean_squared_difference(warped, fixed)
         else:
             unlikeness = local_correlation_loss(warped, fixed, self.window)
-        losses = unlikeness + self.smoothness * squared_gradient(displacement)
+        losses = unlikeness + self.smoothness * squared_gradient(field)
         if self.label_weight:
-            losses = losses + self.label_weight * label_loss(batch.targets, displacement)
+            losses = losses + self.label_weight * label_loss(batch.targets, field, self.shrink)
         return losses
 
     def _pair_scores(self, network: nn.Module, pair: Batch) -> Statistics:

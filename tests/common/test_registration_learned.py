@@ -13,12 +13,14 @@ from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
 from common.errors import StudyError
 from common.options import Entry
+from common.registration.learned.networks import Coarser, DeformableNetwork
 from common.registration.learned.similarity import label_loss, local_correlation_loss, mean_squared_difference
 from common.registration.learned.spatial_transformer import (
     compose,
-    enlarged,
     integrate,
     jacobian_determinant,
+    on_lattice,
+    shrunk,
     squared_gradient,
     warp,
 )
@@ -71,8 +73,36 @@ def test_the_squared_gradient_of_a_slope_was_worked_out_by_hand() -> None:
 
 def test_an_enlarged_field_moves_the_same_share_of_the_image() -> None:
     field = torch.ones(1, 2, 4, 5)
-    finer = enlarged(field, (8, 15))
+    finer = on_lattice(field, (8, 15))
     assert (finer[:, 0] == 2).all() and torch.allclose(finer[:, 1], torch.tensor(3.0))
+    torch.testing.assert_close(on_lattice(finer, (4, 5)), field)
+
+
+def test_shrunk_images_are_means_over_cubes() -> None:
+    image = torch.arange(24.0).reshape(1, 1, 4, 6)
+    assert shrunk(image, 1) is image
+    assert shrunk(image, 2)[0, 0].tolist() == [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
+
+
+def test_a_coarser_network_moves_as_the_one_inside_does_on_images_half_as_large() -> None:
+    options = Entry("voxelmorph", {"channels": 4, "depth": 2, "shrink": 2})
+    network = NETWORKS.build(options).build(Shape((2, 16, 24), 2))
+    assert isinstance(network, Coarser)
+    assert isinstance(network.network, DeformableNetwork) and network.network.field.bias is not None
+    torch.nn.init.constant_(network.network.field.bias, 0.5)
+    field = network(torch.randn(1, 2, 16, 24))
+    assert field.shape == (1, 2, 16, 24)
+    torch.testing.assert_close(field, torch.full_like(field, 2.0), atol=1e-2, rtol=0)
+
+
+def test_the_loss_of_shrunk_images_is_that_of_a_coarser_pair_and_a_shorter_displacement() -> None:
+    pair = gaussian_pair()
+    batch = Batch(pair, torch.zeros(pair.shape, dtype=torch.int64), ("a",))
+    coarse = shrunk(pair, 2)
+    expected = mean_squared_difference(warp(coarse[:, :1], Still()(coarse) / 2), coarse[:, 1:])
+    losses = [Registration(similarity="difference", shrink=shrink).loss(Still(), batch) for shrink in (2, 1)]
+    torch.testing.assert_close(losses[0], expected)
+    assert not torch.allclose(losses[1], expected)
 
 
 def test_local_correlation_is_that_of_a_slow_oracle() -> None:

@@ -95,7 +95,17 @@ def test_every_similarity_recovers_it(similarity: str | Similarity) -> None:
 
 
 @pytest.mark.parametrize(
-    "optimiser", ["gradient_descent", "adam", DownhillSimplex(tolerance_mm=1e-3), "sgd", "discrete", "bayesian"]
+    "optimiser",
+    [
+        "lbfgs",
+        "gradient_descent",
+        "adam",
+        "simplex",
+        DownhillSimplex(tolerance_mm=1e-3),
+        "sgd",
+        "discrete",
+        "bayesian",
+    ],
 )
 def test_every_optimiser_recovers_a_rigid_motion(optimiser: object) -> None:
     true, fixed = known("rigid", 2), scene(2)[0]

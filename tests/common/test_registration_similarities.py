@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common.errors import UnknownNameError
 from common.registration.information import (
+    POINTS_AT_ONCE,
     CorrelationRatio,
     MutualInformation,
     NormalisedMutualInformation,
@@ -22,7 +23,7 @@ from common.registration.information import (
 )
 from common.registration.local_correlation import FLAT, LocalCorrelation
 from common.registration.similarities import SIMILARITIES, similarity_of
-from common.registration.similarity import CorrelationCoefficient, cubic_spline
+from common.registration.similarity import CorrelationCoefficient, Similarity, cubic_spline
 
 seeds = st.integers(0, 2**32 - 1)
 SHAPE = (6, 5)
@@ -171,3 +172,18 @@ def test_an_unknown_similarity_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'nmi'"):
         similarity_of("nmii")
     assert similarity_of(MutualInformation(bins=8)) == MutualInformation(bins=8)
+
+
+@pytest.mark.parametrize("similarity", [MutualInformation(12), NormalisedMutualInformation(12)], ids=str)
+def test_the_slopes_of_information_are_those_of_finite_differences(similarity: Similarity) -> None:
+    """Over more points than are taken at once, and beyond both ends of the range, where the slope is none."""
+    rng = np.random.default_rng(6)
+    count = 2 * POINTS_AT_ONCE + 5
+    moving, fixed, weight = (torch.from_numpy(rng.uniform(-0.1, 1.1, size=count)) for _ in range(3))
+    moving.requires_grad_()
+    (slopes,) = torch.autograd.grad(similarity.cost(moving, fixed, weight.abs()), moving)
+    direction = torch.from_numpy(rng.normal(size=count)) * (slopes != 0)
+    with torch.no_grad():
+        ends = [similarity.cost(moving + step * direction, fixed, weight.abs()) for step in (1e-6, -1e-6)]
+    assert float(slopes @ direction) == pytest.approx(float(ends[0] - ends[1]) / 2e-6, rel=1e-3)
+    assert bool(((slopes == 0) == ((moving < 0) | (moving > 1))).all())

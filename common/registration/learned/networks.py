@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
-from common.registration.learned.spatial_transformer import compose, enlarged, integrate, warp
+from common.registration.learned.spatial_transformer import compose, integrate, on_lattice, shrunk, warp
 
 SLOPE = 0.2
 FIRST_DEVIATION = 1e-5
@@ -19,7 +19,7 @@ class DeformableNetwork(nn.Module):
     """(N, 2, *S), moving and fixed image, -> (N, D, *S) displacement in voxels.
 
     VoxelMorph (Balakrishnan et al. 2019): a U-Net without its finest level gives a field at half resolution,
-    which is enlarged. widths: channels of each level, from half resolution on. diffeomorphic: the field is a
+    which is interpolated. widths: channels of each level, from half resolution on. diffeomorphic: the field is a
     stationary velocity, integrated by scaling and squaring (Dalca et al. 2019), so that it folds nowhere but by
     rounding.
     """
@@ -52,7 +52,7 @@ class DeformableNetwork(nn.Module):
             features = torch.cat([interpolate(features, size=finer.shape[2:]), finer], dim=1)
             features = leaky_relu(layer(features), SLOPE)
         field = self.field(features)
-        return enlarged(integrate(field) if self.diffeomorphic else field, tuple(pair.shape[2:]))
+        return on_lattice(integrate(field) if self.diffeomorphic else field, tuple(pair.shape[2:]))
 
 
 class AffineNetwork(nn.Module):
@@ -100,6 +100,22 @@ class AffineThenDeformable(nn.Module):
         linear = self.affine(pair)
         aligned = torch.cat([warp(moving, linear), fixed], dim=1)
         return compose(self.deformable(aligned), linear)
+
+
+class Coarser(nn.Module):
+    """(N, 2, *S) -> (N, D, *S) displacement in voxels, by a network that sees images of S // times voxels.
+
+    A field is smooth, so little is lost, and a pass costs times^D less.
+    """
+
+    def __init__(self, network: nn.Module, times: int) -> None:
+        super().__init__()
+        self.network, self.times = network, times
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """Displacement in voxels of the full lattice."""
+        displacement = self.network(shrunk(pair, self.times))
+        return on_lattice(displacement, tuple(pair.shape[2:]))
 
 
 def _pipeline(dimensions: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
-from common.registration.learned.spatial_transformer import warp
+from common.registration.learned.spatial_transformer import shrunk, warp
 
 SMALLEST_VARIANCE = 1e-3
 """Of images scaled to deviation 1: below it a window holds nothing but noise, and its correlation counts as 0."""
@@ -40,17 +40,20 @@ def _window_means(values: Tensor, window: int) -> Tensor:
     return values
 
 
-def label_loss(labels: Tensor, displacement: Tensor) -> Tensor:
+def label_loss(labels: Tensor, displacement: Tensor, shrink: int = 1) -> Tensor:
     """(N,) 1 - soft Dice of moved and fixed labels, mean over labels that the pair has; 0 where it has none.
 
-    labels: (N, 2, *S) whole numbers, moving and fixed, 0 background. displacement: (N, D, *S) in voxels.
+    labels: (N, 2, *S) whole numbers, moving and fixed, 0 background. displacement: (N, D, *(S // shrink)) in voxels
+    of that lattice, on which a label is the share of each voxel that it fills.
     """
     classes = range(1, int(labels.max()) + 1)
     if not classes:
         return displacement.new_zeros(len(labels))
-    shares = [torch.stack([labels[:, side] == index for index in classes], dim=1).float() for side in (0, 1)]
-    moved, fixed = warp(shares[0], displacement).flatten(2), shares[1].flatten(2)
-    sizes = moved.sum(2) + fixed.sum(2)
+    moving, fixed = (
+        shrunk(torch.stack([labels[:, side] == index for index in classes], dim=1).float(), shrink) for side in (0, 1)
+    )
+    moved, wanted = warp(moving, displacement).flatten(2), fixed.flatten(2)
+    sizes = moved.sum(2) + wanted.sum(2)
     present = (sizes > 0).float()
-    dice = 2 * (moved * fixed).sum(2) / sizes.clamp_min(1e-6)
+    dice = 2 * (moved * wanted).sum(2) / sizes.clamp_min(1e-6)
     return ((1 - dice) * present).sum(1) / present.sum(1).clamp_min(1)

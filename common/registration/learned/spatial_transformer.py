@@ -45,12 +45,21 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     return first + warp(second, first)
 
 
-def enlarged(displacement_voxels: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """A field of a coarser lattice of the same cube on a finer one: interpolated, and in the finer one's voxels."""
+def on_lattice(displacement_voxels: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """A field on another lattice of the same cube: interpolated linearly, and in that lattice's voxels."""
+    if tuple(displacement_voxels.shape[2:]) == sizes:
+        return displacement_voxels
     mode = "bilinear" if len(sizes) == 2 else "trilinear"
-    ratio = [fine / coarse for fine, coarse in zip(sizes, displacement_voxels.shape[2:], strict=True)]
+    ratio = [after / before for after, before in zip(sizes, displacement_voxels.shape[2:], strict=True)]
     scale = displacement_voxels.new_tensor(ratio).reshape(1, -1, *(1 for _ in sizes))
     return interpolate(displacement_voxels, size=sizes, mode=mode, align_corners=False) * scale
+
+
+def shrunk(images: Tensor, times: int) -> Tensor:
+    """(N, C, *S) -> (N, C, *(S // times)): means over the cubes that each coarser voxel stands for."""
+    return (
+        images if times == 1 else interpolate(images, size=[side // times for side in images.shape[2:]], mode="area")
+    )
 
 
 def squared_gradient(displacement: Tensor) -> Tensor:
