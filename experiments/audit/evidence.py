@@ -10,7 +10,7 @@ from server.reporting.charts.bars import legend
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, section
 
-MOST_PAIRS = 9
+MOST_PAIRS, FEWEST_PAIRS = 9, 3
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
     "you treat the data. `--no-pictures` leaves them out."
@@ -22,8 +22,9 @@ def rebuilt(report: Report) -> Markup | None:
     pairs = [(trial, one) for trial in report.trials for one in trial.rebuilt]
     if not pairs:
         return None
-    pairs.sort(key=lambda pair: -pair[1].ssim)
-    pictured = [pair for pair in pairs if pair[1].original][:MOST_PAIRS]
+    pairs.sort(key=lambda pair: (pair[1].identifies, pair[1].tells, pair[1].ssim), reverse=True)
+    telling = sum(one.tells for _, one in pairs)
+    pictured = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
     head = ["Attack", "Hospital", "Likeness", "Of other patients", "PSNR, dB", "The right patient is", "1 by chance"]
     rows = [
         [t.attack, r.site, f"{r.ssim:.2f}", f"{r.decoy:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
@@ -61,6 +62,7 @@ def _pair(trial: Trial, one: Rebuilt) -> Markup:
 def told(report: Report) -> Markup | None:
     """ROC curves of membership attacks on all hospitals together; None where there were none."""
     own = [trial for trial in report.trials if trial.kind == "membership" and trial.possible]
+    together, alone = [t for t in own if not t.site], [t for t in own if t.site]
     curves = {trial.attack: trial.curve.points for trial in own if trial.site == "" and trial.curve is not None}
     if not curves:
         curves = {f"{t.attack}, {t.site}": t.curve.points for t in own[: len(LOOKS)] if t.curve is not None}
@@ -74,8 +76,9 @@ def told(report: Report) -> Markup | None:
         "first false alarms.",
         beside(
             figure("Truly against wrongly called members", keys, roc_chart(curves)),
-            figure("Area under the curve, with its confidence interval", _areas(own)),
+            figure("Area under the curve, with its confidence interval", _areas(together or own)),
         ),
+        tag("details", tag("summary", "Hospital by hospital"), _areas(alone)) if together and alone else None,
     )
 
 
@@ -85,7 +88,7 @@ def _areas(own: Sequence[Trial]) -> Markup:
         [attack, site, _spelled(found["auc"]), _spelled(found.get("true_positive_rate_at_1_percent"))]
         for attack, site, found in known
     ]
-    return table(["Attack", "Hospital", "Area", "Found at 1 % false alarms"], rows, words=2)
+    return table(["Attack", "Of", "Area", "Found at 1 % false alarms"], rows, words=4)
 
 
 def _spelled(found: Interval | None) -> str:
