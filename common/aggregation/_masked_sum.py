@@ -101,7 +101,7 @@ class MaskedSum:
         notes.put_sites("masking", sites)
         keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
         others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
-        plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"])
+        plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"] + notes["order"])
         _keystream.apply(words, [*plus, self_stream(notes["seed"])], minus)
         notes["mask key"] = notes["seed"] = b""
         return words
@@ -213,7 +213,10 @@ def verify_keys(keys: Mapping[SiteId, PublicKeys], local: Local, context: bytes,
 def pair_streams(
     site: SiteId, mask_key: bytes, others: Mapping[SiteId, bytes], session: bytes
 ) -> tuple[list[bytes], list[bytes]]:
-    """The streams that `site` adds and those it subtracts: of a pair, the first by name adds."""
+    """The streams that `site` adds and those it subtracts: of a pair, the first by name adds.
+
+    session: with the digest of the order, so that masks of hospitals that were told different orders never cancel.
+    """
     added: list[bytes] = []
     subtracted: list[bytes] = []
     for other, shared in zip(others, shared_secrets(mask_key, others.values()), strict=True):

@@ -70,11 +70,14 @@ class _Round:
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
         keys = self._keys(requests, agreement)
         shares = self._shares(keys)
-        words = self._words(requests, agreement, shares, accept)
+        asked = _orders(requests, agreement, shares)
+        words = self.legs.ask("round", asked, accept, self.needed)
         order = tuple(words)
         signatures = self._signatures(order)
         opened = self._opened(signatures, tuple(shares))
-        masks = _Masks(self.threshold, keys, {site: share[0] for site, share in shares.items()}, order, opened)
+        session = _transcript.session(keys) + _transcript.order(asked[order[0]])
+        commitments = {site: share[0] for site, share in shares.items()}
+        masks = _Masks(self.threshold, keys, session, commitments, order, opened)
         total = np.zeros_like(words[order[0]])
         for one in words.values():
             np.add(total, one, out=total)
@@ -92,21 +95,6 @@ class _Round:
         """Of each hospital, the commitment to its seed and what it sealed for each other."""
         asked = _about(keys, b"".join(public.to_bytes() for public in keys.values()))
         return self.legs.ask("shares", dict.fromkeys(keys, asked), partial(_read_shares, tuple(keys)), self.needed)
-
-    def _words(
-        self,
-        requests: Mapping[SiteId, Payload],
-        agreement: Agreement,
-        shares: Mapping[SiteId, tuple[bytes, Mapping[SiteId, bytes]]],
-        accept: Accept,
-    ) -> dict[SiteId, Words]:
-        asked = {}
-        for site in shares:
-            sealed = b"".join(given[site] for other, (_, given) in shares.items() if other != site)
-            about = _about(shares, sealed)
-            request = with_agreement(requests[site], agreement)
-            asked[site] = replace(request, words={**request.words, **about.words}, data=about.data)
-        return self.legs.ask("round", asked, accept, self.needed)
 
     def _signatures(self, surviving: tuple[SiteId, ...]) -> dict[SiteId, bytes]:
         asked = dict.fromkeys(surviving, _about(surviving, b""))
@@ -126,13 +114,13 @@ class _Masks:
 
     threshold: int
     keys: Mapping[SiteId, PublicKeys]
+    session: bytes
     commitments: Mapping[SiteId, bytes]
     surviving: tuple[SiteId, ...]
     opened: Mapping[SiteId, Mapping[SiteId, bytes]]
 
     def take_from(self, total: Words) -> None:
         """In place. Raises WireError where the shares given do not open a mask."""
-        session = _transcript.session(self.keys)
         added, subtracted = [], []
         others = {site: self.keys[site].mask for site in self.surviving}
         for site in self.commitments:
@@ -140,7 +128,7 @@ class _Masks:
                 subtracted.append(self_stream(self._recover(site, self._is_seed)))
                 continue
             # The dropped one's streams with opposite signs are what its partners left in the sum.
-            plus, minus = pair_streams(site, self._recover(site, self._is_mask_key), others, session)
+            plus, minus = pair_streams(site, self._recover(site, self._is_mask_key), others, self.session)
             added += plus
             subtracted += minus
         _keystream.apply(total, added, subtracted)
@@ -162,6 +150,20 @@ class _Masks:
 
     def _is_mask_key(self, site: SiteId, secret: bytes) -> bool:
         return public_key(secret) == self.keys[site].mask
+
+
+def _orders(
+    requests: Mapping[SiteId, Payload],
+    agreement: Agreement,
+    shares: Mapping[SiteId, tuple[bytes, Mapping[SiteId, bytes]]],
+) -> dict[SiteId, Payload]:
+    """The order for each hospital that shared, with what the others sealed for it."""
+    asked = {}
+    for site in shares:
+        about = _about(shares, b"".join(given[site] for other, (_, given) in shares.items() if other != site))
+        request = with_agreement(requests[site], agreement)
+        asked[site] = replace(request, words={**request.words, **about.words}, data=about.data)
+    return asked
 
 
 def _about(sites: Mapping[SiteId, object] | tuple[SiteId, ...], data: bytes) -> Payload:

@@ -35,7 +35,7 @@ def order(request: Payload) -> bytes:
     Hospitals that were sent different models, as in Pasquini et al. 2022, get different digests.
     """
     head = _digest("order", [sorted(request.numbers.items()), sorted(request.words.items())])
-    model = b"" if request.array is None else np.ascontiguousarray(request.array).view(np.uint8).data
+    model = b"" if request.array is None else np.ascontiguousarray(request.array, dtype="<f4").view(np.uint8).data
     return sha256(head + sha256(model).digest()).digest()
 
 

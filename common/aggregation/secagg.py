@@ -13,7 +13,8 @@ hospitals. Each way to cheat has its answer:
 - Other survivors told to other hospitals, or another set of the same round later: the same signatures; and a hospital
   writes down, on its disk where it has a folder, whose sum it opened in a round, and opens no other of that round.
 - Another model, or another scale, told to some hospitals so that the others' part of the sum is nought (Pasquini et
-  al. 2022): a digest of the order is signed together with the survivors, and the agreement together with the keys.
+  al. 2022): the masks of a pair are derived from a digest of the order as well, so that those of hospitals that got
+  different ones never cancel; the agreement is signed together with the keys.
 - The same message twice: every leg is answered once a session, and sessions have fresh keys.
 
 Masks are keystreams of AES-128; keys come from X25519 and HKDF-SHA256 with full entropy; shares are Shamir's over a

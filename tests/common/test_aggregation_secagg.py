@@ -23,6 +23,7 @@ from common.errors import StudyError, WireError
 from common.exchange import Payload
 from common.mean import UNITS_PER_ONE, Mean
 from common.update import Update
+from common.wire import from_records, to_records
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 LEGS = ("keys", "shares", "round", "survivors", "unmask")
@@ -220,6 +221,21 @@ def test_a_round_can_be_repeated_for_the_same_survivors(tmp_path: Path) -> None:
     assert_same(first, second)
     uploads = [data(one.reply) for one in exchange.crossed if one.leg == "round" and one.reply is not None]
     assert len(set(uploads)) == 6
+
+
+def test_masks_of_the_lost_cancel_where_orders_cross_as_flowers_records() -> None:
+    """Masks are derived from the order: both sides must read the same one from what crossed."""
+
+    class OverRecords(InMemoryExchange):
+        def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+            return super().ask(leg, {site: from_records(to_records(one), 99, 9999) for site, one in requests.items()})
+
+    order = Payload(np.ones(9, np.float32), {"epochs": 3, "rate": 0.1, "shape": [1, 2]}, {"study": "{}", "none": []})
+    updates = random_updates(5, 9, np.random.default_rng(4))
+    exchange = OverRecords(SecureAggregation(), updates, lost={"round": ["hospital-02"]})
+    total = collect(exchange, order).total
+    assert total is not None
+    assert_same(total, oracle(exchange, tuple(site for site in updates if site != "hospital-02")))
 
 
 def test_shamirs_golden_polynomial() -> None:
