@@ -16,7 +16,7 @@ from common import __version__
 from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
 from common.errors import StudyError, WardroundError
 from common.spelling import unknown
-from experiments.catalogue import BENCHMARKS, ENGINES
+from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
 
 STUDIES = Path(__file__).parent / "studies"
 KINDS: dict[str, Catalogue] = {
@@ -28,6 +28,7 @@ KINDS: dict[str, Catalogue] = {
     "aggregations": AGGREGATIONS,
     "mechanisms": MECHANISMS,
     "engines": ENGINES,
+    "attacks": ATTACKS,
     "benchmarks": BENCHMARKS,
 }
 INTERRUPTED = 130
