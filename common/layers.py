@@ -85,4 +85,5 @@ class ChannelsLast(nn.Module):
         """
         laid = inputs.contiguous(memory_format=self.format)
         frozen = self.format != torch.contiguous_format and not all(p.requires_grad for p in self.body.parameters())
-        return laid.detach().requires_grad_() if frozen and torch.is_grad_enabled() else laid
+        needed = frozen and torch.is_grad_enabled() and not laid.requires_grad
+        return laid.detach().requires_grad_() if needed else laid
