@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import torch
@@ -64,6 +65,10 @@ def _signed(gradient: Tensor, sign: Sign, progress: float) -> Tensor:
     return (gradient * scale).tanh() / scale
 
 
+class _TimeOverError(Exception):
+    """The seconds are over in the middle of a line search, which on a volume may take minutes to end."""
+
+
 def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iterations: int, budget: Budget) -> float:
     """L-BFGS with a strong Wolfe line search; leaves the best found in `unknowns` and returns its objective."""
     optimiser = torch.optim.LBFGS(
@@ -78,6 +83,8 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
 
     def evaluate() -> Tensor:
         nonlocal best, lowest
+        if budget.left <= 0 and lowest < float("inf"):
+            raise _TimeOverError
         value = objective()
         for one, gradient in zip(unknowns, torch.autograd.grad(value, list(unknowns)), strict=True):
             one.grad = gradient
@@ -87,7 +94,8 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
 
     for turn in range(-(-iterations // STEPS_A_TURN)):
         before = lowest
-        optimiser.step(evaluate)  # type: ignore[no-untyped-call]
+        with suppress(_TimeOverError):
+            optimiser.step(evaluate)  # type: ignore[no-untyped-call]
         if budget.left <= 0 or not lowest < before * (1 - NO_PROGRESS) or lowest == 0:
             break
         if not all(torch.isfinite(one).all() for one in unknowns) and turn:

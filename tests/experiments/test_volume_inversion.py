@@ -16,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from common.cases import Shape
 from common.study import Study, parse
 from experiments.attack import Attack
 from experiments.attacks._budget import Budget
+from experiments.attacks._descent import lbfgs
+from experiments.attacks._inversion import most_cases
 from experiments.attacks._losses import classification_losses
 from experiments.attacks._priors import total_variation
 from experiments.attacks._problem import Problem
@@ -121,6 +124,27 @@ def test_of_a_smooth_network_a_volume_comes_back_nearly_exactly() -> None:
     assert torch.equal(first.inputs, again.inputs)
 
 
+def test_of_large_volumes_fewer_are_searched_at_once_and_one_at_least() -> None:
+    assert most_cases(Shape((1, 128, 128), 2), 16) == 16
+    assert most_cases(Shape((1, 52, 52, 52), 3), 16) == 1
+    assert most_cases(Shape((1, 40, 40, 40), 3), 16) == 4
+    assert most_cases(Shape((4, 240, 240, 155), 4), 16) == 1
+
+
+def test_a_line_search_ends_when_the_seconds_are_over() -> None:
+    asked: list[float] = []
+    budget = Budget(10.0, lambda: float(len(asked)))
+    unknown = torch.zeros(2, requires_grad=True)
+
+    def rosenbrock() -> torch.Tensor:
+        asked.append(0.0)
+        return (1 - unknown[0]) ** 2 + 100 * (unknown[1] - unknown[0] ** 2) ** 2
+
+    found = lbfgs(rosenbrock, [unknown], 1000, budget)
+    assert len(asked) == 10
+    assert found == pytest.approx(rosenbrock().item())
+
+
 def test_total_variation_of_a_volume_is_the_mean_length_of_its_differences() -> None:
     volume = torch.zeros(1, 1, 3, 4, 5)
     volume[0, 0, 1, 2, 2] = 2.0
@@ -209,7 +233,7 @@ def test_an_audit_of_classified_volumes_rebuilds_them_and_tries_every_kind_of_at
 
 def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilon(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    for patient in range(18):
+    for patient in range(15):
         volume = blobs(rng)
         for kind, values in (("images", volume.astype(np.float32)), ("labels", (volume > 100).astype(np.uint8))):
             place = tmp_path / "set" / kind
@@ -225,7 +249,7 @@ def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilo
         ],
     )
     run_quietly(study, tmp_path / "run")
-    report = audit_run(tmp_path / "run", Effort(4.0))
+    report = audit_run(tmp_path / "run", Effort(2.0))
     sound(report)
     assert {("epsilon", "gradient_canaries"), ("epsilon", "canary_cases"), ("robustness", "pgd")} <= tried(report)
     measured = [t for t in report.trials if t.kind == "epsilon"]
