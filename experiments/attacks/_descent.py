@@ -45,7 +45,7 @@ def adam(
             break
         if value.item() < lowest:
             best, lowest = [one.detach().clone() for one in unknowns], value.item()
-        for one, gradient in zip(unknowns, torch.autograd.grad(value, list(unknowns)), strict=True):
+        for one, gradient in zip(unknowns, _gradients(value, unknowns), strict=True):
             one.grad = _signed(gradient, sign, progress)
         optimiser.param_groups[0]["lr"] = rate * schedule(progress)
         optimiser.step()
@@ -86,7 +86,7 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
         if budget.left <= 0 and lowest < float("inf"):
             raise _TimeOverError
         value = objective()
-        for one, gradient in zip(unknowns, torch.autograd.grad(value, list(unknowns)), strict=True):
+        for one, gradient in zip(unknowns, _gradients(value, unknowns), strict=True):
             one.grad = gradient
         if value.item() < lowest:
             best, lowest = [one.detach().clone() for one in unknowns], value.item()
@@ -102,6 +102,11 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
             break
     _set(unknowns, best)
     return lowest
+
+
+def _gradients(value: Tensor, unknowns: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Zeros for truth that a task without labels never looks at."""
+    return torch.autograd.grad(value, list(unknowns), allow_unused=True, materialize_grads=True)
 
 
 def _set(unknowns: Sequence[Tensor], values: Sequence[Tensor]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.cases import Shape
 from common.tasks.classification import Classification
+from common.tasks.segmentation import Segmentation
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
@@ -68,7 +69,8 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
     if isinstance(task, Classification):
         labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
     inputs = (cases, *observed.shape.inputs)
-    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels)
+    exact = isinstance(task, Classification | Segmentation)
+    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels, exact)
 
 
 def most_cases(shape: Shape, largest_batch: int) -> int:

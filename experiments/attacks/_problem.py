@@ -24,7 +24,8 @@ class Problem:
     """victim: the network. captured: its gradient, or the change of local training, averaged over the cases.
 
     inputs: the shape (N, ...) to find. truth: the shape of the probabilities of classes. labels: (N,) where they
-    are known or were recovered; where None they are searched together with the inputs.
+    are known or were recovered; where None they are searched together with the inputs. in_float64: whether the
+    task's loss can be computed so.
     """
 
     victim: Victim
@@ -32,10 +33,11 @@ class Problem:
     inputs: tuple[int, ...]
     truth: tuple[int, ...]
     labels: NDArray[np.int64] | None = None
+    in_float64: bool = True
 
     def precise(self) -> Problem:
         """The same in float64, for L-BFGS to go on longer; large volumes as they are, for a step takes 8 times."""
-        if prod(self.inputs) > MOST_PRECISE_VALUES:
+        if not self.in_float64 or prod(self.inputs) > MOST_PRECISE_VALUES:
             return self
         return replace(self, victim=self.victim.double(), captured=tuple(part.double() for part in self.captured))
 

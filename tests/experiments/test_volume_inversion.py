@@ -231,26 +231,50 @@ def test_an_audit_of_classified_volumes_rebuilds_them_and_tries_every_kind_of_at
     assert len([t for t in report.trials if t.attack == "rmia"]) == 4
 
 
-def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilon(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 15 NIfTI volumes with their bright spots outlined."""
+    rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("stored")
     for patient in range(15):
         volume = blobs(rng)
         for kind, values in (("images", volume.astype(np.float32)), ("labels", (volume > 100).astype(np.uint8))):
-            place = tmp_path / "set" / kind
-            place.mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(values, np.eye(4)), place / f"p{patient}.nii.gz")
+            (folder / kind).mkdir(exist_ok=True)
+            nib.save(nib.Nifti1Image(values, np.eye(4)), folder / kind / f"p{patient}.nii.gz")
+    return folder
+
+
+def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilon(
+    stored: Path, tmp_path: Path
+) -> None:
     study = parse(
         STUDY,
         [
-            f'source={{name="nifti", folder="{tmp_path / "set"}", dimensions=3, size=8, classes=["none", "spot"]}}',
+            f'source={{name="nifti", folder="{stored}", dimensions=3, size=8, classes=["none", "spot"]}}',
             'task={name="segmentation", network={name="unet", channels=2, depth=2}}',
             'privacy={name="dpsgd", epsilon=8.0, delta=0.01}',
             "strategy=fedavg",
         ],
     )
-    run_quietly(study, tmp_path / "run")
-    report = audit_run(tmp_path / "run", Effort(2.0))
+    run_quietly(study, tmp_path)
+    report = audit_run(tmp_path, Effort(2.0))
     sound(report)
     assert {("epsilon", "gradient_canaries"), ("epsilon", "canary_cases"), ("robustness", "pgd")} <= tried(report)
     measured = [t for t in report.trials if t.kind == "epsilon"]
     assert all(t.figures["epsilon_lower_bound"] <= t.figures["epsilon_claimed"] for t in measured)
+
+
+def test_an_audit_of_pairs_of_volumes_tries_inversion_and_says_what_it_cannot(stored: Path, tmp_path: Path) -> None:
+    study = parse(
+        STUDY,
+        [
+            f'source={{name="nifti_pairs", folder="{stored}", size=[8, 8, 8]}}',
+            'task={name="registration", network={name="voxelmorph", channels=2}}',
+            "partition.hospitals=2",
+            "strategy=fedavg",
+        ],
+    )
+    run_quietly(study, tmp_path)
+    report = audit_run(tmp_path, Effort(2.0))
+    sound(report)
+    assert {("reconstruction", "matching"), ("reconstruction", "dlg"), ("membership", "rmia")} <= tried(report)
+    assert "robustness" not in {kind for kind, _ in tried(report)}
