@@ -30,6 +30,11 @@ def convolution(
     return layer(channels_in, channels_out, kernel, padding=padding, dilation=dilation, bias=bias)
 
 
+def max_pooling(dimensions: int) -> nn.Module:
+    """Halves every side, the largest of 2x2 (2x2x2) neighbours; an odd side loses its last pixel."""
+    return nn.MaxPool2d(2) if dimensions == 2 else nn.MaxPool3d(2)
+
+
 class ConvolutionBlock(nn.Sequential):
     """3x3 (3x3x3) convolution that keeps the size, normalisation within the case, ReLU.
 

@@ -1,4 +1,4 @@
-"""Image sets in the MedMNIST layout: one .npz with images and labels for train, val and test."""
+"""Image sets in the MedMNIST layout, 2D or 3D: one .npz with images and labels for train, val and test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ PARTS = {"train": "train", "val": "validation", "test": "test"}
 class MedMnist:
     """`file` in `folder`; if not given, the only .npz there. Every image is a patient of its own.
 
-    classes: their names; numbered where not given. Images are (C, H, W) in [0, 1], grey or colour.
+    classes: their names; numbered where not given. Images are (C, H, W) in [0, 1], grey or colour; volumes, as in
+    the sets whose names end in 3D, are (1, D, H, W).
     """
 
     folder: str = ""
@@ -39,7 +40,7 @@ class MedMnist:
         return ()
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """All images, in the order train, validation, test. inputs: (N, C, H, W); targets: (N,)."""
+        """All images, in the order train, validation, test. inputs: (N, C, [D,] H, W); targets: (N,)."""
         arrays = _load(_only_file(existing(self.folder, "medmnist", REMEDY), self.file))
         images = np.concatenate([_channels_first(arrays[f"{part}_images"], part) for part in PARTS])
         labels = [_labels(arrays[f"{part}_labels"], len(arrays[f"{part}_images"]), part) for part in PARTS]
@@ -73,13 +74,13 @@ def _load(path: Path) -> Mapping[str, NDArray[np.uint8]]:
 
 
 def _channels_first(images: NDArray[np.uint8], part: str) -> NDArray[np.float32]:
-    grey, colour = images.ndim == 3, images.ndim == 4 and images.shape[-1] in (1, 3)
-    if images.dtype != np.uint8 or not (grey or colour) or images.size == 0:
+    colour = images.ndim == 4 and images.shape[-1] in (1, 3)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.size == 0:
         raise SourceError(
-            f"{part}_images must be (N, H, W) or (N, H, W, 1 or 3) of uint8; "
+            f"{part}_images must be (N, H, W), (N, H, W, 1 or 3) or (N, D, H, W) of uint8; "
             f"they are {images.shape} of {images.dtype}."
         )
-    stacked = images[:, None] if grey else np.moveaxis(images, -1, 1)
+    stacked = np.moveaxis(images, -1, 1) if colour else images[:, None]
     return np.ascontiguousarray(stacked, dtype=np.float32) / np.float32(255)
 
 

@@ -14,32 +14,11 @@ def refuse_unusable(network: str, shape: Shape) -> None:
         raise StudyError(f"network {network!r} needs inputs that are not empty; their shape is {shape.inputs}.")
 
 
-def channels_of_image(network: str, shape: Shape, divisor: int = 1, smallest: int = 1) -> int:
-    """Channels of a 2D image whose sides are multiples of `divisor` and at least `smallest` pixels.
+def channels_of_grid(network: str, shape: Shape, divisor: int = 1, smallest: int = 1) -> tuple[int, int]:
+    """Channels of a 2D image or a volume, and its dimensions, 2 or 3.
 
-    Raises StudyError that says which shape came and which would do.
-    """
-    refuse_unusable(network, shape)
-    if len(shape.inputs) != 3:
-        raise StudyError(
-            f"network {network!r} needs images of (channels, height, width); the shape of the inputs is "
-            f"{shape.inputs}. For tables there are 'logistic' and 'mlp'."
-        )
-    channels, height, width = shape.inputs
-    if height % divisor or width % divisor or min(height, width) < smallest:
-        fits = f"multiples of {divisor}" if divisor > 1 else f"at least {smallest} pixels"
-        raise StudyError(
-            f"network {network!r} needs images whose height and width are {fits}; they are {height} x {width}. "
-            f"Pad them to {_fitting(height, divisor, smallest)} x {_fitting(width, divisor, smallest)}, "
-            "or choose another network."
-        )
-    return channels
-
-
-def channels_of_grid(network: str, shape: Shape, divisor: int = 1) -> tuple[int, int]:
-    """Channels of a 2D image or a volume whose sides are multiples of `divisor`, and its dimensions, 2 or 3.
-
-    Raises StudyError that says which shape came and which would do.
+    Its sides must be multiples of `divisor` and at least `smallest` pixels. Raises StudyError that says which shape
+    came and which would do.
     """
     refuse_unusable(network, shape)
     channels, *sides = shape.inputs
@@ -48,10 +27,11 @@ def channels_of_grid(network: str, shape: Shape, divisor: int = 1) -> tuple[int,
             f"network {network!r} needs images of (channels, height, width) or volumes of (channels, depth, height, "
             f"width); the shape of the inputs is {shape.inputs}. For tables there are 'logistic' and 'mlp'."
         )
-    if any(side % divisor for side in sides):
-        fitting = " x ".join(str(_fitting(side, divisor, 1)) for side in sides)
+    if any(side % divisor or side < smallest for side in sides):
+        fitting = " x ".join(str(_fitting(side, divisor, smallest)) for side in sides)
+        fits = f"multiples of {divisor}" if divisor > 1 else f"at least {smallest} pixels"
         raise StudyError(
-            f"network {network!r} needs images whose sides are multiples of {divisor}; they are "
+            f"network {network!r} needs images whose sides are {fits}; they are "
             f"{' x '.join(map(str, sides))}. Pad them to {fitting}, or choose another network."
         )
     return channels, len(sides)

@@ -1,4 +1,4 @@
-"""Small CNN with group normalisation: three 3x3 convolutions and a mean over the image, about 93,000 parameters."""
+"""Small CNN with group normalisation for images and volumes: three 3x3 (3x3x3) convolutions and a mean over all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from torch import nn
 
 from common.cases import Shape
 from common.checks import positive
-from common.layers import ChannelsLast, ConvolutionBlock
-from common.networks._shapes import channels_of_image
+from common.layers import ChannelsLast, ConvolutionBlock, max_pooling
+from common.networks._shapes import channels_of_grid
 from common.task import Network
 
 
 @dataclass(frozen=True)
 class GroupNormCNN:
-    """channels: width of the first convolution; the second has twice, the third four times as many."""
+    """channels: width of the first convolution; the second has twice, the third four times as many.
+
+    About 93,000 parameters for grey images, 278,000 for volumes.
+    """
 
     channels: int = 32
 
@@ -23,19 +26,20 @@ class GroupNormCNN:
         positive("network", channels=self.channels)
 
     def build(self, shape: Shape) -> nn.Module:
-        """(N, channels, H, W) float32 -> (N, classes) logits. Raises StudyError below 4 x 4 pixels."""
+        """(N, channels, [D,] H, W) float32 -> (N, classes) logits. Raises StudyError below 4 pixels a side."""
         first = self.channels
+        channels_in, dimensions = channels_of_grid("groupnorm_cnn", shape, smallest=4)
         body = nn.Sequential(
-            ConvolutionBlock(channels_of_image("groupnorm_cnn", shape, smallest=4), first),
-            nn.MaxPool2d(2),
-            ConvolutionBlock(first, 2 * first),
-            nn.MaxPool2d(2),
-            ConvolutionBlock(2 * first, 4 * first),
-            nn.AdaptiveAvgPool2d(1),
+            ConvolutionBlock(channels_in, first, dimensions),
+            max_pooling(dimensions),
+            ConvolutionBlock(first, 2 * first, dimensions),
+            max_pooling(dimensions),
+            ConvolutionBlock(2 * first, 4 * first, dimensions),
+            nn.AdaptiveAvgPool2d(1) if dimensions == 2 else nn.AdaptiveAvgPool3d(1),
             nn.Flatten(),
             nn.Linear(4 * first, shape.classes),
         )
-        return ChannelsLast(body)
+        return ChannelsLast(body, dimensions)
 
 
 network: type[Network] = GroupNormCNN

@@ -1,13 +1,15 @@
-"""McMahan's CNN: two 5x5 convolutions and a hidden layer of 512 units, 1,663,370 parameters on MNIST."""
+"""McMahan's CNN: two 5x5 convolutions and a hidden layer of 512 units, 1,663,370 parameters on MNIST; 5x5x5 in 3D."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from torch import nn
 
 from common.cases import Shape
-from common.networks._shapes import channels_of_image
+from common.layers import convolution, max_pooling
+from common.networks._shapes import channels_of_grid
 from common.task import Network
 
 
@@ -16,22 +18,22 @@ class McMahanCNN:
     """The convolutional network of McMahan et al. 2017, Communication-Efficient Learning, section 3. No options.
 
     5x5 convolutions of 32 and 64 channels, zero-padded to keep the size, each with ReLU and 2x2 max pooling;
-    a hidden layer of 512 ReLU units; one output a class.
+    a hidden layer of 512 ReLU units; one output a class. For volumes, which the paper does not have, the same with
+    a third dimension.
     """
 
     def build(self, shape: Shape) -> nn.Module:
-        """(N, channels, H, W) float32 -> (N, classes) logits. Raises StudyError unless 4 divides H and W."""
-        channels = channels_of_image("mcmahan_cnn", shape, divisor=4)
-        height, width = shape.inputs[1:]
+        """(N, channels, [D,] H, W) float32 -> (N, classes) logits. Raises StudyError unless 4 divides every side."""
+        channels, dimensions = channels_of_grid("mcmahan_cnn", shape, divisor=4)
         return nn.Sequential(
-            nn.Conv2d(channels, 32, 5, padding="same"),
+            convolution(dimensions, channels, 32, 5),
             nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 5, padding="same"),
+            max_pooling(dimensions),
+            convolution(dimensions, 32, 64, 5),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            max_pooling(dimensions),
             nn.Flatten(),
-            nn.Linear(64 * (height // 4) * (width // 4), 512),
+            nn.Linear(64 * prod(side // 4 for side in shape.inputs[1:]), 512),
             nn.ReLU(),
             nn.Linear(512, shape.classes),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import torch
@@ -44,7 +45,7 @@ def adam(
             break
         if value.item() < lowest:
             best, lowest = [one.detach().clone() for one in unknowns], value.item()
-        for one, gradient in zip(unknowns, torch.autograd.grad(value, list(unknowns)), strict=True):
+        for one, gradient in zip(unknowns, _gradients(value, unknowns), strict=True):
             one.grad = _signed(gradient, sign, progress)
         optimiser.param_groups[0]["lr"] = rate * schedule(progress)
         optimiser.step()
@@ -64,6 +65,10 @@ def _signed(gradient: Tensor, sign: Sign, progress: float) -> Tensor:
     return (gradient * scale).tanh() / scale
 
 
+class _TimeOverError(Exception):
+    """The seconds are over in the middle of a line search, which on a volume may take minutes to end."""
+
+
 def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iterations: int, budget: Budget) -> float:
     """L-BFGS with a strong Wolfe line search; leaves the best found in `unknowns` and returns its objective."""
     optimiser = torch.optim.LBFGS(
@@ -78,8 +83,10 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
 
     def evaluate() -> Tensor:
         nonlocal best, lowest
+        if budget.left <= 0 and lowest < float("inf"):
+            raise _TimeOverError
         value = objective()
-        for one, gradient in zip(unknowns, torch.autograd.grad(value, list(unknowns)), strict=True):
+        for one, gradient in zip(unknowns, _gradients(value, unknowns), strict=True):
             one.grad = gradient
         if value.item() < lowest:
             best, lowest = [one.detach().clone() for one in unknowns], value.item()
@@ -87,13 +94,19 @@ def lbfgs(objective: Callable[[], Tensor], unknowns: Sequence[Tensor], iteration
 
     for turn in range(-(-iterations // STEPS_A_TURN)):
         before = lowest
-        optimiser.step(evaluate)  # type: ignore[no-untyped-call]
+        with suppress(_TimeOverError):
+            optimiser.step(evaluate)  # type: ignore[no-untyped-call]
         if budget.left <= 0 or not lowest < before * (1 - NO_PROGRESS) or lowest == 0:
             break
         if not all(torch.isfinite(one).all() for one in unknowns) and turn:
             break
     _set(unknowns, best)
     return lowest
+
+
+def _gradients(value: Tensor, unknowns: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Zeros for truth that a task without labels never looks at."""
+    return torch.autograd.grad(value, list(unknowns), allow_unused=True, materialize_grads=True)
 
 
 def _set(unknowns: Sequence[Tensor], values: Sequence[Tensor]) -> None:

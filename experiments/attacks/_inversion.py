@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.cases import Shape
 from common.tasks.classification import Classification
+from common.tasks.segmentation import Segmentation
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
@@ -19,6 +22,9 @@ from experiments.attacks._losses import truth_shape
 from experiments.attacks._problem import Attempt, Problem, Search
 from experiments.attacks._victim import Victim
 from experiments.observation import Observation
+
+MOST_VALUES = 1 << 18
+"""Of all inputs searched at once: a search of more would not take a step in minutes, nor fit into memory."""
 
 Prepare = Callable[[Observation, Captured, torch.Generator], Problem]
 
@@ -55,7 +61,7 @@ def invert(
 
 def problem_of(observed: Observation, captured: Captured, largest_batch: int, generator: torch.Generator) -> Problem:
     """The update as one gradient of at most `largest_batch` cases, with the labels that it shows."""
-    cases = min(captured.cases, largest_batch)
+    cases = min(captured.cases, most_cases(observed.shape, largest_batch))
     victim = Victim.of(observed, captured.parameters)
     gradient = victim.parts(as_gradient(captured, observed.study))
     task = observed.study.build_task()
@@ -63,7 +69,13 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
     if isinstance(task, Classification):
         labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
     inputs = (cases, *observed.shape.inputs)
-    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels)
+    exact = isinstance(task, Classification | Segmentation)
+    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels, exact)
+
+
+def most_cases(shape: Shape, largest_batch: int) -> int:
+    """How many are searched at once: `largest_batch`, and of large volumes fewer, but one at least."""
+    return min(largest_batch, max(1, MOST_VALUES // prod(shape.inputs)))
 
 
 def finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 import torch
@@ -14,13 +15,17 @@ from torch.nn.functional import one_hot
 from experiments.attacks._budget import Budget
 from experiments.attacks._victim import Parts, Victim
 
+MOST_PRECISE_VALUES = 1 << 17
+"""Of all inputs searched at once."""
+
 
 @dataclass(frozen=True)
 class Problem:
     """victim: the network. captured: its gradient, or the change of local training, averaged over the cases.
 
     inputs: the shape (N, ...) to find. truth: the shape of the probabilities of classes. labels: (N,) where they
-    are known or were recovered; where None they are searched together with the inputs.
+    are known or were recovered; where None they are searched together with the inputs. in_float64: whether the
+    task's loss can be computed so.
     """
 
     victim: Victim
@@ -28,9 +33,12 @@ class Problem:
     inputs: tuple[int, ...]
     truth: tuple[int, ...]
     labels: NDArray[np.int64] | None = None
+    in_float64: bool = True
 
-    def double(self) -> Problem:
-        """The same in float64."""
+    def precise(self) -> Problem:
+        """The same in float64, for L-BFGS to go on longer; large volumes as they are, for a step takes 8 times."""
+        if not self.in_float64 or prod(self.inputs) > MOST_PRECISE_VALUES:
+            return self
         return replace(self, victim=self.victim.double(), captured=tuple(part.double() for part in self.captured))
 
     def random_guess(self, generator: torch.Generator, deviation: float = 1.0) -> Guess:
@@ -69,11 +77,11 @@ class Guess:
         assert self.logits is not None
         return self.logits.softmax(1)
 
-    def double(self) -> Guess:
-        """A copy in float64, to be moved on."""
-        logits = None if self.logits is None else self.logits.detach().double().requires_grad_(True)
-        known = None if self.known is None else self.known.double()
-        return Guess(self.inputs.detach().double().requires_grad_(True), known, logits)
+    def to(self, dtype: torch.dtype) -> Guess:
+        """A copy to be moved on."""
+        logits = None if self.logits is None else self.logits.detach().to(dtype, copy=True).requires_grad_(True)
+        known = None if self.known is None else self.known.to(dtype)
+        return Guess(self.inputs.detach().to(dtype, copy=True).requires_grad_(True), known, logits)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from experiments.observation import Observation
 
 @dataclass(frozen=True)
 class DeepLeakage:
-    """iterations: of L-BFGS, in float64, in each restart. restarts: from other noise; the smallest distance counts.
+    """iterations: of L-BFGS in each restart, in float64 but of large volumes. restarts: from other noise; the
+    smallest distance counts.
 
     updates: how many are attacked. largest_batch: most inputs searched at once.
     """
@@ -50,7 +51,7 @@ class DeepLeakage:
 
     def search(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
         """The best of the restarts. Labels of several cases are searched, not recovered, as in the paper."""
-        searched = problem.double()
+        searched = problem.precise()
         if problem.inputs[0] > 1:
             searched = replace(searched, labels=None)
         return best_of_restarts(searched, generator, budget, self.restarts, self._once)

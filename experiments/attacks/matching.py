@@ -87,7 +87,8 @@ class Matching:
         guess = problem.guess(tiled_noise(problem.inputs, generator), generator)
         self.descend(problem, guess, budget.part(1 - self.polish) if smooth else budget)
         if smooth:
-            problem, guess = problem.double(), guess.double()
+            problem = problem.precise()
+            guess = guess.to(problem.victim.dtype)
             polished(lambda: _mismatch(problem, guess), guess, self.polish_prior, self.polish_iterations, budget)
         return Attempt.of(guess, _mismatch(problem, guess).item())
 

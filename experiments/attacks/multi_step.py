@@ -23,7 +23,7 @@ from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead
 from experiments.attacks._descent import adam
 from experiments.attacks._distances import cosine_distance, relative_squared_distance
-from experiments.attacks._inversion import finding, problem_of
+from experiments.attacks._inversion import finding, most_cases, problem_of
 from experiments.attacks._priors import relative_total_variation
 from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts
 from experiments.attacks.matching import Matching, is_smooth, polished, tiled_noise, warm_then_cosine
@@ -101,9 +101,10 @@ class MultiStep:
         if training.optimiser != "sgd":
             return f"steps of {training.optimiser} are not simulated; the attacks on a gradient take their mean"
         steps, cases = local_steps(observed.study, captured[0].cases), captured[0].cases
-        if steps > self.most_steps or cases > self.largest_batch:
+        most = most_cases(observed.shape, self.largest_batch)
+        if steps > self.most_steps or cases > most:
             return (
-                f"the smallest update comes from {cases} cases and {steps} steps; at most {self.largest_batch} cases "
+                f"the smallest update comes from {cases} cases and {steps} steps; at most {most} cases of this size "
                 f"and {self.most_steps} steps are simulated"
             )
         return ""
@@ -123,7 +124,8 @@ class MultiStep:
             smooth = is_smooth(one.victim.network)
             guess = self._begin(one, draws, part.part(1 - self.polish if smooth else self.start))
             if smooth:
-                steps = Steps(one.double(), guess.double(), batches, training, proximal_mu)
+                exact = one.precise()
+                steps = Steps(exact, guess.to(exact.victim.dtype), batches, training, proximal_mu)
                 polished(steps.mismatch, steps.guess, self.polish_prior, self.iterations, part)
             else:
                 steps = Steps(one, guess, batches, training, proximal_mu)

@@ -33,8 +33,9 @@ def rebuilt(report: Report) -> Markup | None:
     return section(
         "rebuilt",
         "What came back of patients' data",
-        "Left the patient's own, right what the attack came up with, most alike first. Likeness is structural "
-        "similarity (for tables, correlation) once brightness and contrast are set right: 1 is the same.",
+        "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
+        "across its three axes. Likeness is structural similarity (for tables, correlation) once brightness and "
+        "contrast are set right: 1 is the same.",
         tag("p", SECRET.replace("`", ""), class_="banner warn") if pictured else None,
         tag("div", *(_pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from time import perf_counter
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.cases import Batch, SiteId
@@ -23,7 +23,8 @@ from experiments.observation import Observation
 
 SIZES = (0.01, 0.05, 0.1)
 """Largest change of any value, in units of the input."""
-MOST_CASES = 64
+MOST_CASES, MOST_VALUES = 64, 1 << 20
+"""Of a hospital's test cases, and of their inputs in all: they are attacked at once, and must fit into memory."""
 PGD_STEPS = 10
 STEP_SHARE = 0.25
 """Of the size, each step of PGD: ten steps can cross the allowed range and come back."""
@@ -89,8 +90,8 @@ def _of_site(name: str, observed: Observation, site: SiteId, task: Task, network
     if not len(cases):
         return _trial(name, observed, site, reason="this hospital has no test cases")
     rng = generator(observed.study.seed, "audit", name, site)
-    chosen: NDArray[np.int64] = np.arange(min(MOST_CASES, len(cases)))
-    batch = cases.batch(chosen)
+    most = min(MOST_CASES, max(1, MOST_VALUES // prod(cases.shape.inputs)))
+    batch = cases.batch(slice(most))
     network.eval()
     figures = {f"{task.headline} at 0": headline(network, task, batch), "cases": float(len(batch))}
     for size in SIZES:

@@ -11,7 +11,9 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from common.cases import Shape
 from common.seeding import entropy, generator
+from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 
 CLASSES, SIDE = 10, 32
 MEAN, STANDARD_DEVIATION = 0.45, 0.25
@@ -54,26 +56,8 @@ def networks() -> dict[str, nn.Sequential]:
     """A CNN with group normalisation and ReLU of 65,000 parameters, and the LeNet of Zhu et al. 2019 (16,000)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(entropy(5, "inversion benchmark") % 2**63)
-        return {"GroupNorm CNN": _groupnorm_cnn(), "LeNet (sigmoid)": _lenet()}
-
-
-def _groupnorm_cnn() -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels_in, channels_out, stride in ((3, 16, 1), (16, 32, 2), (32, 64, 2)):
-        layers.append(nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1))
-        layers += [nn.GroupNorm(4, channels_out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * (SIDE // 4) ** 2, CLASSES))
-
-
-def _lenet() -> nn.Sequential:
-    """Its parameters are drawn uniformly from [-0.5, 0.5], as its authors do."""
-    layers: list[nn.Module] = []
-    for channels_in, stride in ((3, 2), (12, 2), (12, 1)):
-        layers += [nn.Conv2d(channels_in, 12, 5, stride=stride, padding=2), nn.Sigmoid()]
-    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(12 * (SIDE // 4) ** 2, CLASSES))
-    for parameter in network.parameters():
-        nn.init.uniform_(parameter, -0.5, 0.5)
-    return network
+        shape = Shape((3, SIDE, SIDE), CLASSES)
+        return {"GroupNorm CNN": groupnorm_cnn(shape), "LeNet (sigmoid)": lenet(shape)}
 
 
 def problems(steps: int) -> list[Problem]:

@@ -55,6 +55,17 @@ def test_an_npz_is_never_unpickled(tmp_path: Path) -> None:
         MedMnist(str(tmp_path)).cases(None, 0)
 
 
+def test_a_set_of_volumes_keeps_their_three_axes(tmp_path: Path) -> None:
+    arrays = {f"{part}_images": np.zeros((2, 4, 5, 6), np.uint8) for part in ("train", "val", "test")}
+    arrays["val_images"][1, 3, 0, 5] = 51
+    arrays |= {f"{part}_labels": np.array([[0], [1]], np.uint8) for part in ("train", "val", "test")}
+    np.savez(tmp_path / "set3d.npz", **arrays)
+    cases = MedMnist(str(tmp_path)).cases(None, 0)
+    assert cases.inputs.shape == (6, 1, 4, 5, 6)
+    assert np.argwhere(cases.inputs).tolist() == [[3, 0, 3, 0, 5]]
+    assert cases.inputs.max() == pytest.approx(0.2)
+
+
 def test_a_volume_stored_in_another_orientation_gives_the_same_slices(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     image, labels = rng.normal(size=(6, 7, 5)).astype(np.float32), rng.integers(0, 3, (6, 7, 5)).astype(np.uint8)

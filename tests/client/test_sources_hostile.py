@@ -138,6 +138,14 @@ def test_medical_images_of_two_sizes_in_one_file_are_refused(tmp_path: Path) -> 
         MedMnist(str(tmp_path)).cases(None, 0)
 
 
+def test_medical_images_of_five_axes_are_refused(tmp_path: Path) -> None:
+    arrays = {f"{part}_images": np.zeros((2, 4, 4, 4, 3), np.uint8) for part in ("train", "val", "test")}
+    arrays |= {f"{part}_labels": np.zeros((2, 1), np.uint8) for part in ("train", "val", "test")}
+    np.savez(tmp_path / "set.npz", **arrays)
+    with pytest.raises(SourceError, match=r"\(N, D, H, W\) of uint8"):
+        MedMnist(str(tmp_path)).cases(None, 0)
+
+
 def test_a_patient_whose_name_is_a_pattern_opens_no_other_patients_file(tmp_path: Path) -> None:
     (tmp_path / "patients.csv").write_text("patient,institution\n*,a\np2,a\np3,a\np4,a\np5,a\n")
     (tmp_path / "patients_flair128").mkdir()

@@ -150,6 +150,14 @@ def test_a_network_is_sound_and_learns_with_all_its_parameters(name: str) -> Non
     assert read(network).size == PUBLISHED_PARAMETERS.get(name, read(network).size)
 
 
+@pytest.mark.parametrize(("name", "weights"), [("groupnorm_cnn", 278_000), ("mcmahan_cnn", 2_360_000)])
+def test_a_network_of_images_classifies_volumes_too(name: str, weights: int) -> None:
+    torch.manual_seed(0)
+    network = NETWORKS.build(Entry(name)).build(Shape((1, 16, 16, 16), 3))
+    assert network(torch.randn(2, 1, 16, 16, 16)).shape == (2, 3)
+    assert read(network).size == pytest.approx(weights, rel=0.01)
+
+
 def test_the_small_cnn_has_about_a_hundred_thousand_parameters() -> None:
     network = NETWORKS.build(Entry("groupnorm_cnn")).build(SHAPES["groupnorm_cnn"])
     assert 80_000 < read(network).size < 120_000

@@ -127,6 +127,11 @@ def rebuilt(likeness: float, rank: int) -> Rebuilt:
     return Rebuilt("a", "", "", likeness, 20.0, rank, 50)
 
 
+def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
+    """Of ten patients, so that rank 1 is no great chance."""
+    return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=0.1, decoy=decoy)
+
+
 @pytest.mark.parametrize(
     ("claim", "found", "light"),
     [
@@ -134,6 +139,10 @@ def rebuilt(likeness: float, rank: int) -> Rebuilt:
         (PLAIN, [], "amber"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "red"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "amber"),
+        (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.5),))], "red"),
+        (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.97, 1, 0.5),))], "amber"),
+        (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.9),))], "amber"),
+        (PLAIN, [trial("reconstruction", rebuilt=(of_few(1.0, 2, 0.5),))], "amber"),
         (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),
         (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "red"),
         (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "amber"),

@@ -1,0 +1,85 @@
+"""What `bench inversion-batch` inverts: real tables, radiographs and volumes, with a network and an attack each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from client.sources.heart import HOSPITALS, Heart
+from client.sources.medmnist import MedMnist
+from client.sources.nifti import Nifti
+from common.cases import Cases, Shape, concatenate
+from common.networks.mlp import Mlp
+from common.seeding import entropy, generator
+from experiments.attacks._losses import classification_losses
+from experiments.attacks._victim import Victim
+from experiments.benchmarks._data import find
+from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
+
+CANDIDATES, SIDE_OF_VOLUMES = 200, 16
+HIDDEN = 256
+
+
+@dataclass(frozen=True)
+class Kind:
+    """data: of whom. network: its name. attack: of the catalogue. cases: loads them; build: the network."""
+
+    data: str
+    network: str
+    attack: str
+    cases: Callable[[], Cases]
+    build: Callable[[Shape], nn.Module]
+
+    def candidates(self) -> Cases:
+        """Patients among whom a rebuilt case has to find its own, in an order drawn once. Raises SourceError."""
+        cases = self.cases()
+        return cases.take(generator(5, "inversion batches", self.data).permutation(len(cases))[:CANDIDATES])
+
+    def victim(self, shape: Shape) -> Victim:
+        """The untrained network, the same every time."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(entropy(5, "inversion batches", self.network) % 2**63)
+            network = self.build(shape).train()
+        return Victim(network, _losses)
+
+
+def heart() -> Cases:
+    """Of all four hospitals; its diagnoses are the labels."""
+    source = Heart(str(find("heart", "heart-disease-4centre")))
+    return concatenate([source.cases(site, 0) for site in HOSPITALS])
+
+
+def radiographs() -> Cases:
+    """Of 28 x 28 pixels; pneumonia or none."""
+    return MedMnist(str(find("pneumoniamnist"))).cases(None, 0)
+
+
+def volumes() -> Cases:
+    """The middle of MR volumes of the hippocampus, 16 voxels a side; labels, which they have none of, are drawn."""
+    source = Nifti(str(find("hippocampus")), dimensions=3, size=SIDE_OF_VOLUMES)
+    cases = source.cases(None, 0)
+    drawn = generator(5, "inversion batches", "labels").integers(0, 2, len(cases))
+    return Cases(cases.inputs, np.asarray(drawn, np.int64), cases.patients, ("class 0", "class 1"))
+
+
+def _losses(network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
+    return classification_losses(network(inputs), truth)
+
+
+def _mlp(shape: Shape) -> nn.Module:
+    return Mlp((HIDDEN,)).build(shape)
+
+
+KINDS = (
+    Kind("heart disease, 13 features", "MLP", "analytic", heart, _mlp),
+    Kind("heart disease, 13 features", "MLP", "matching", heart, _mlp),
+    Kind("chest radiographs, 28^2", "MLP", "analytic", radiographs, _mlp),
+    Kind("chest radiographs, 28^2", "GroupNorm CNN", "matching", radiographs, groupnorm_cnn),
+    Kind("chest radiographs, 28^2", "LeNet (sigmoid)", "matching", radiographs, lenet),
+    Kind("hippocampus, 16^3", "MLP", "analytic", volumes, _mlp),
+    Kind("hippocampus, 16^3", "GroupNorm CNN", "matching", volumes, groupnorm_cnn),
+)

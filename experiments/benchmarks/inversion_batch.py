@@ -1,0 +1,143 @@
+"""Gradient inversion against the batch: tables, radiographs and volumes, 1 to 16 cases a gradient, beside chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from time import process_time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from torch.nn.functional import one_hot
+
+from common.cases import Cases
+from common.errors import SourceError
+from common.seeding import entropy
+from experiments.attack import Reconstruction
+from experiments.attacks._budget import Budget
+from experiments.attacks._labels import recovered_labels
+from experiments.attacks._layers import layers_in_order
+from experiments.attacks._problem import Problem
+from experiments.attacks.analytic import invert_first_layer
+from experiments.attacks.matching import Matching
+from experiments.audit.reconstruction import CaseScore, score
+from experiments.audit.truth import Truth
+from experiments.benchmark import Benchmark, Cell, Measured
+from experiments.benchmarks._inversion_batches import CANDIDATES, KINDS, Kind
+
+BATCHES = (1, 2, 4, 8, 16)
+FEWEST_CASES = 4
+"""A figure is a mean over at least so many cases, of several batches where a batch is smaller."""
+SECONDS_A_CASE = 4.0
+SITE = "hospital"
+FIGURES = ("PSNR dB", "of others", "likeness", "others'", "identified", "by chance", "CPU s")
+NOTES = (
+    "One gradient of so many cases on an untrained network, labels recovered from it as the attack does; real data.",
+    "PSNR: after an affine fit of each channel. likeness: SSIM after that fit; of tables correlation.",
+    "of others: what as many other patients' cases have, assigned and compared in the same way.",
+    f"identified: share of cases for which the right patient is the most alike of {CANDIDATES}.",
+    "by chance: the batch's share of them.",
+    f"matching has {SECONDS_A_CASE:g} CPU seconds for each case of a batch; analytic does not search.",
+)
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """Scores of a batch's rebuilt cases, and of as many cases of other patients; CPU seconds of the attack."""
+
+    cases: Sequence[CaseScore]
+    others: Sequence[CaseScore]
+    seconds: float
+
+
+def measure(console: Console) -> Measured:
+    """Every kind at every batch; rows whose data are not at hand are not measured."""
+    torch.set_num_threads(1)
+    rows = []
+    with Progress(console=console, transient=True) as progress:
+        running = progress.add_task("", total=len(KINDS) * len(BATCHES))
+        for kind in KINDS:
+            everybody = _candidates(kind)
+            for batch in BATCHES:
+                progress.update(running, description=f"{kind.data}, {kind.network}, {batch} cases")
+                rows.append(row(kind, batch, everybody))
+                progress.advance(running)
+    return Measured("Gradient inversion by batch", rows, [], NOTES)
+
+
+def _candidates(kind: Kind) -> Cases | None:
+    try:
+        return kind.candidates()
+    except SourceError:
+        return None
+
+
+def row(kind: Kind, batch: int, everybody: Cases | None, seconds_a_case: float = SECONDS_A_CASE) -> dict[str, Cell]:
+    """Means over `FEWEST_CASES` cases or one batch; None where there are no data."""
+    named: dict[str, Cell] = {"data": kind.data, "network": kind.network, "attack": kind.attack, "batch": batch}
+    if everybody is None:
+        return named | dict.fromkeys(FIGURES)
+    starts = range(0, max(FEWEST_CASES, batch), batch)
+    return named | figures([attacked(kind, everybody, start, batch, seconds_a_case) for start in starts], batch)
+
+
+def figures(found: Sequence[Attacked], batch: int) -> dict[str, Cell]:
+    """As the table's columns. A case that was not brought back at all is not identified."""
+    rebuilt = [case for one in found for case in one.cases]
+    others = [case for one in found for case in one.others]
+    return {
+        "PSNR dB": fmean(case.psnr_fitted_db for case in rebuilt),
+        "of others": fmean(case.psnr_fitted_db for case in others),
+        "likeness": fmean(map(_likeness, rebuilt)),
+        "others'": fmean(map(_likeness, others)),
+        "identified": sum(case.recognised for case in rebuilt) / (batch * len(found)),
+        "by chance": fmean(batch / case.candidates for case in rebuilt),
+        "CPU s": fmean(one.seconds for one in found),
+    }
+
+
+def _likeness(case: CaseScore) -> float:
+    return case.correlation if np.isnan(case.ssim_fitted) else case.ssim_fitted
+
+
+def attacked(kind: Kind, everybody: Cases, start: int, batch: int, seconds_a_case: float) -> Attacked:
+    """The gradient of the candidates from `start` on, inverted and scored."""
+    chosen, last = np.arange(start, start + batch), np.arange(len(everybody) - batch, len(everybody))
+    truth, candidates = _truth(everybody.take(chosen)), _truth(everybody)
+    began = process_time()
+    inputs = inverted(kind, everybody.take(chosen), batch * seconds_a_case)
+    spent = process_time() - began
+    scores = [
+        score(Reconstruction(1, (SITE,), one), truth, candidates).cases for one in (inputs, everybody.inputs[last])
+    ]
+    return Attacked(scores[0], scores[1], spent)
+
+
+def inverted(kind: Kind, cases: Cases, seconds: float) -> NDArray[np.float32]:
+    """(N, *shape) what the attack makes of the gradient of these cases."""
+    draws = torch.Generator().manual_seed(entropy(5, "inversion batches", "attack") % 2**63)
+    problem = captured(kind, cases, draws)
+    if kind.attack == "analytic":
+        first = layers_in_order(problem.victim.network, cases.shape)[0]
+        return invert_first_layer(problem, first).inputs.numpy()
+    return Matching().search(problem, draws, Budget(seconds, process_time)).inputs.numpy()
+
+
+def captured(kind: Kind, cases: Cases, draws: torch.Generator) -> Problem:
+    """Their mean gradient, and the labels that it shows."""
+    victim, batch, classes = kind.victim(cases.shape), cases.batch(), len(cases.classes)
+    gradient = victim.gradient(batch.inputs, one_hot(batch.targets, classes).float())
+    parts = tuple(part.detach() for part in gradient)
+    labels = recovered_labels(victim.network, cases.shape, parts, len(cases), draws)
+    return Problem(victim, parts, tuple(batch.inputs.shape), (len(cases), classes), labels)
+
+
+def _truth(cases: Cases) -> Truth:
+    return Truth(cases.inputs, cases.targets.astype(np.int64), tuple(map(str, cases.patients)), (SITE,) * len(cases))
+
+
+benchmark: Benchmark = measure
