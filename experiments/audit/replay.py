@@ -53,7 +53,9 @@ def own_updates(
                 continue
             update = update_of(hospital, order, _kept(hospital, number, memory))
             if number in wanted:
-                found[number, site] = _as_added(study, update, request, generator(study.seed, number, site, "protocol"))
+                found[number, site] = _as_added(
+                    study, update, request, generator(study.seed, number, site, "protocol")
+                )
     return found
 
 
