@@ -84,18 +84,19 @@ def _played(
     left = tuple(site for site in one.sites if site not in colluders)
     largest = max(float(np.abs(vector).max()) for vector in one.update.vectors)
     stated = error_bound(observed.study, orders[one.round, left[0]], len(one.sites), len(left), largest)
-    measured = _error(read, [computed_update(observed.study, orders, site, one.round) for site in left])
-    return Collusion(seen, Opening(one.round, tuple(sorted(colluders)), left, measured, stated))
+    true = [computed_update(observed.study, orders, site, one.round) for site in left]
+    return Collusion(seen, Opening(one.round, tuple(sorted(colluders)), left, *_measured(read, true, stated)))
 
 
-def _error(read: Update, true: Sequence[Update]) -> float:
-    """The largest in any coordinate."""
+def _measured(read: Update, true: Sequence[Update], stated: float) -> tuple[float, float, float]:
+    """The largest error of any number, the stated one, and the largest number."""
     sums = [
         np.sum([update.vectors[k].astype(np.float64) for update in true], axis=0) for k in range(len(read.vectors))
     ]
-    return max(float(np.abs(a - b).max()) for a, b in zip(read.vectors, sums, strict=True))
+    error = max(float(np.abs(a - b).max()) for a, b in zip(read.vectors, sums, strict=True))
+    return error, stated, max(float(np.abs(vector).max()) for vector in sums)
 
 
 def _impossible(observed: Observation, reason: str) -> Collusion:
     nothing = replace(observed, observer="colluding", singles=(), sums=())
-    return Collusion(nothing, Opening(0, (), (), 0.0, 0.0, reason))
+    return Collusion(nothing, Opening(0, (), (), 0.0, 0.0, 0.0, reason))

@@ -55,6 +55,7 @@ def _figures(opening: Opening) -> dict[str, float]:
         "colluding_hospitals": float(len(opening.colluders)),
         "largest_error_of_opening": opening.largest_error,
         "stated_error_of_opening": opening.stated_error,
+        "largest_value_of_opening": opening.largest_value,
     }
 
 

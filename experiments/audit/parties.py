@@ -59,10 +59,11 @@ def _colluding(claim: Claim, openings: Sequence[Opening]) -> tuple[str, str]:
             "together with the coordinator: every single update; without it: the models and their own data",
             "images, labels, names of patients elsewhere",
         )
+    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
     return (
         f"together with the coordinator {' and '.join(_opened(one) for one in openings)}; {claim.opened_by}",
         f"any single update, as long as fewer than {claim.opening_hospitals} collude and the coordinator keeps to "
-        f"the protocol (where it cheats: fewer than {claim.opening_if_cheating})"
+        f"the protocol (where it cheats: {few})"
         if claim.opening_hospitals > 1
         else "images, labels, names of patients elsewhere",
     )
@@ -73,10 +74,18 @@ def _opened(one: Opening) -> str:
     if one.reason:
         return f"the sum without their own updates (not possible to play here: {one.reason})"
     what = f"{one.left[0]}'s single update" if len(one.left) == 1 else f"the sum of {len(one.left)} hospitals"
-    error = (
-        f"to within {one.largest_error:.1e} (stated bound {one.stated_error:.1e})" if one.largest_error else "exactly"
-    )
-    return f"{what} of round {one.round}, opened {error} by {len(one.colluders)} colluders"
+    size = f"in numbers of up to {one.largest_value:.2g}"
+    return f"{what} of round {one.round}, opened {_exactness(one)}, {size}, by {len(one.colluders)} colluders"
+
+
+def _exactness(one: Opening) -> str:
+    """How far what was read is from what was computed."""
+    if not one.largest_error:
+        return "exactly"
+    if one.largest_error <= one.stated_error:
+        return f"to within {one.largest_error:.1e} (stated bound {one.stated_error:.1e})"
+    stated = f"more than the {one.stated_error:.1e} stated, which holds where nothing was clipped"
+    return f"to within {one.largest_error:.1e} ({stated})"
 
 
 def _network(observed: Observation) -> tuple[str, str]:

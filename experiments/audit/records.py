@@ -117,8 +117,9 @@ class Claim:
 class Opening:
     """What colluding hospitals opened of a round's sum: the sum over `left`, one hospital or more.
 
-    largest_error: in any coordinate, against what `left` truly computed; stated_error: the bound that the protocol's
-    rounding gives where nothing was clipped. reason: why nothing was played, else "".
+    largest_error: in any number of it, a sum of n_k u_k, against what `left` truly computed. stated_error: the bound
+    that the protocol's rounding gives where nothing was clipped. largest_value: absolute, of what `left` computed.
+    reason: why nothing was played, else "".
     """
 
     round: int
@@ -126,6 +127,7 @@ class Opening:
     left: Sequence[SiteId]
     largest_error: float
     stated_error: float
+    largest_value: float
     reason: str = ""
 
 

@@ -101,9 +101,10 @@ def _as_long_as(claim: Claim) -> str:
     if claim.opening_hospitals < 2:
         alone = " Any one hospital that helps it reads every other's update, and if it cheats it needs no help."
         return alone if claim.opening_hospitals else ""
+    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
     return (
         f" That holds as long as fewer than {count(claim.opening_hospitals, 'hospital')} collude with a coordinator "
-        f"that keeps to the protocol, and fewer than {claim.opening_if_cheating} with one that cheats."
+        f"that keeps to the protocol, and {few} with one that cheats."
     )
 
 

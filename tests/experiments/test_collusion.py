@@ -32,6 +32,7 @@ from experiments.audit.collusion_needed import (
 from experiments.audit.collusion_trials import collusion_trials
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.page import SCHEMA, json_of, page_of
+from experiments.audit.parties import parties_of
 from experiments.audit.records import Claim, Rebuilt, Report, Trial
 from experiments.audit.replay import computed_update, error_bound, own_updates
 from experiments.audit.verdicts import verdicts
@@ -206,6 +207,16 @@ def test_noise_that_cannot_be_drawn_again_is_said_to_be_the_reason(
     assert [one.opening.left for one in played] == [()] and not played[0].observed.singles
     trials = collusion_trials(played, 1.0, lambda _: None)
     assert trials and all(not trial.possible and "operating system" in trial.reason for trial in trials)
+
+
+def test_clipping_that_breaks_the_stated_error_is_said(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    clipped = 'aggregation={name="secagg",largest_value=1e-4}'
+    seen, orders = recorded(tiny(*RECORDED, "rounds=1", clipped), tmp_path)
+    claim = Claim("secagg", "sum", "nobody", opening_hospitals=3)
+    (played,) = collusions(seen, orders, claim)
+    assert played.opening.largest_error > played.opening.stated_error
+    reads = {party.name: party.reads for party in parties_of(seen, claim, [played.opening])}
+    assert "where nothing was clipped" in reads["several hospitals that collude"]
 
 
 @pytest.mark.parametrize(
