@@ -103,6 +103,8 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
 def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
     study, confidence = observed.study, observed.study.audit.confidence
     share = {kind: seconds * part for kind, part in SHARES.items()}
+    if observed.singles:
+        share["reconstruction"] += share["collusion"]
     found = inversion_trials(observed, share["reconstruction"], advance, pictures)
     found += membership_trials(observed, confidence, share["membership"], advance)
     found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)

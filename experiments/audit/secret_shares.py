@@ -2,7 +2,9 @@
 
 Each hospital seals for each other one share of its mask key and one of its own mask's seed. An honest one gives the
 coordinator one of the two and forgets both. `threshold` colluders that keep both have the key and the seed of any
-hospital, and with what the coordinator saw its words without masks, whoever else is honest; fewer have nothing.
+hospital, and with what the coordinator saw its words without masks, whoever else is honest; fewer have nothing. A
+coordinator that cheats needs fewer colluders: they sign two sets of survivors, one of which lacks the victim, so that
+some honest hospitals give shares of its seed and others shares of its key (Bonawitz et al. 2017, section 6.3).
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ from common.update import Update
 
 Kept = Mapping[SiteId, bytes]
 """Of each colluder, the secrets of its channels to all others, by their names, as its notes hold them."""
+Given = tuple[Mapping[SiteId, bytes], Mapping[SiteId, bytes]]
+"""Shares of a hospital's mask key, and of its seed, that honest hospitals gave to a coordinator that cheats."""
+NOTHING: Given = ({}, {})
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,9 @@ class Watched:
         return pieces(data[COMMITMENT_BYTES:], len(others), SEALED_BYTES)[others.index(receiver)]
 
 
-def unmasked(round_: Watched, kept: Kept, victim: SiteId) -> Update:
-    """The single update of `victim`, as it rounded it. Raises WireError where the colluders' shares are too few."""
-    mask_key, seed = _secrets(round_, kept, victim)
+def unmasked(round_: Watched, kept: Kept, victim: SiteId, given: Given = NOTHING) -> Update:
+    """The single update of `victim`, as it rounded it. Raises WireError where there are too few shares."""
+    mask_key, seed = _secrets(round_, kept, victim, given)
     keys = round_.keys
     others = {site: keys[site].mask for site in round_.orders if site != victim}
     session = _transcript.session(keys) + _transcript.order(round_.orders[victim])
@@ -84,20 +89,26 @@ def unmasked(round_: Watched, kept: Kept, victim: SiteId) -> Update:
     return round_.aggregation.codec.decode(ring.residues(words).astype(np.uint64), 1, agreement)
 
 
-def _secrets(round_: Watched, kept: Kept, victim: SiteId) -> tuple[bytes, bytes]:
+def _secrets(round_: Watched, kept: Kept, victim: SiteId, given: Given) -> tuple[bytes, bytes]:
     """The victim's mask key and the seed of its own mask."""
-    keys, cut = round_.keys, _shamir.SHARE_BYTES
-    names, session = list(keys), _transcript.session(keys)
-    opened = {}
-    for colluder, channels in kept.items():
-        shared = _channel(channels, names, colluder, victim)
-        way = _transcript.way(session, victim, colluder)
-        opened[names.index(colluder) + 1] = unseal(round_.sealed(victim, colluder), shared, way)
-    halves = ({point: both[:cut] for point, both in opened.items()}, {p: both[cut:] for p, both in opened.items()})
-    mask_key, seed = _shamir.recover(halves[0]), _shamir.recover(halves[1])
-    if public_key(mask_key) != keys[victim].mask or commitment(seed) != round_.committed(victim):
-        raise WireError(f"these {len(kept)} hospitals' shares do not open the masks of {victim}.")
+    names, cut = list(round_.keys), _shamir.SHARE_BYTES
+    own = {colluder: _opened(round_, channels, colluder, victim) for colluder, channels in kept.items()}
+    of_key = {site: both[:cut] for site, both in own.items()} | dict(given[0])
+    of_seed = {site: both[cut:] for site, both in own.items()} | dict(given[1])
+    mask_key, seed = (
+        _shamir.recover({names.index(site) + 1: share for site, share in shares.items()})
+        for shares in (of_key, of_seed)
+    )
+    if public_key(mask_key) != round_.keys[victim].mask or commitment(seed) != round_.committed(victim):
+        raise WireError(f"these shares of {len(of_key)} hospitals do not open the masks of {victim}.")
     return mask_key, seed
+
+
+def _opened(round_: Watched, channels: bytes, colluder: SiteId, victim: SiteId) -> bytes:
+    """The two shares that `victim` sealed for `colluder`."""
+    way = _transcript.way(_transcript.session(round_.keys), victim, colluder)
+    shared = _channel(channels, list(round_.keys), colluder, victim)
+    return unseal(round_.sealed(victim, colluder), shared, way)
 
 
 def _channel(channels: bytes, names: Sequence[SiteId], own: SiteId, other: SiteId) -> bytes:
