@@ -83,14 +83,14 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
 
 
 def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
-    """Amber at most: nobody promised that all others are honest, and nobody broke a promise."""
+    """One light milder than the coordinator's own findings: nobody promised that the others are honest."""
     colluding, left = len(trial.settings["colluders"]), len(trial.settings["left"])
     who, what = f"all {colluding} other hospitals", "this hospital's update"
     if left > 1:
         who, what = f"{colluding} of {colluding + left} hospitals", f"the sum of the other {left}"
     for light, words, change in found:
         condition = f"If {who} collude with the coordinator, {what} is open, and {words}"
-        yield "green" if light == "green" else "amber", condition, change
+        yield "amber" if light == "red" else "green", condition, change
 
 
 def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
