@@ -85,7 +85,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     begin = perf_counter()
-    update = Update((), 0.0) if order.work is None else _update(hospital, order, kept)
+    update = Update((), 0.0) if order.work is None else update_of(hospital, order, kept)
     seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
         return aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
@@ -162,7 +162,8 @@ def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
     return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
 
 
-def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
+def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
+    """What the order asks this hospital to train, before any aggregation protects it."""
     write(hospital.network, order.parameters)
     training = _training(hospital, order, kept)
     if order.control is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -28,9 +28,13 @@ from common.update import Update, Vector
 from common.wire import from_records
 from common.wire_bytes import from_bytes
 
-Observer = Literal["server", "hospital", "outsider", "network"]
+Observer = Literal["server", "hospital", "outsider", "network", "colluding"]
 """server: reads every message addressed to it, and what an aggregation reveals to it. hospital: reads the models it
-is sent. outsider: has the final model. network: reads bytes on the wire, which TLS would encrypt."""
+is sent. outsider: has the final model. network: reads bytes on the wire, which TLS would encrypt. colluding: the
+server, told by some hospitals what they themselves sent; see `without`."""
+
+Own = Mapping[tuple[int, SiteId], Update]
+"""What hospitals sent, by round and hospital, as they themselves know it."""
 
 LARGEST = 1 << 31
 
@@ -83,6 +87,7 @@ class Observation:
     singles: tuple[Single, ...] = ()
     sums: tuple[Summed, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    orders: Mapping[int, Order] = field(default_factory=dict)
 
     @property
     def final_model(self) -> Vector:
@@ -102,9 +107,57 @@ def observe(folder: Path, observer: Observer = "server", site: SiteId | None = N
     """
     if observer not in get_args(Observer):
         raise StudyError(f"there is no observer {observer!r}; there are {', '.join(get_args(Observer))}.")
+    if observer == "colluding":
+        raise StudyError("what colluding hospitals see needs what they sent: take observer 'server' and `without`.")
     study = parse((folder / "study.toml").read_text(encoding="utf-8"))
     messages = tuple(_messages(folder / "traffic"))
     return _narrowed(_server(folder, study, messages), observer, site)
+
+
+def sent_orders(folder: Path) -> dict[tuple[int, SiteId], Payload]:
+    """The messages that asked for training, by round and hospital: the last, where one was repeated.
+
+    Raises as `observe`.
+    """
+    found: dict[tuple[int, SiteId], Payload] = {}
+    for message in _messages(folder / "traffic"):
+        if message.kind == "train.round" and not message.to_server:
+            order = from_payload(message.payload)
+            if order.work is not None:
+                found[order.round, message.site] = message.payload
+    return found
+
+
+def without(seen: Observation, own: Own) -> Observation:
+    """What the coordinator reads once hospitals tell it what they sent: every sum without that.
+
+    seen: of observer "server". A round is left out where a colluder in its sum does not tell, or nobody else is in
+    it. A sum of one hospital that is left is that hospital's single update.
+    """
+    colluders = {site for _, site in own}
+    left = [less for one in seen.sums if (less := _less(one, own, colluders)) is not None]
+    singles = [one for one in seen.singles if one.site not in colluders]
+    read = {(one.round, one.site) for one in singles}
+    opened = [
+        Single(one.round, one.sites[0], seen.orders[one.round], one.update)
+        for one in left
+        if len(one.sites) == 1 and (one.round, one.sites[0]) not in read
+    ]
+    sums = tuple(one for one in left if len(one.sites) > 1)
+    return replace(seen, observer="colluding", singles=(*singles, *opened), sums=sums)
+
+
+def _less(one: Summed, own: Own, colluders: set[SiteId]) -> Summed | None:
+    """The sum of the others, in float64; None where there is none or it cannot be made."""
+    mine = [(one.round, site) for site in one.sites if site in colluders]
+    others = tuple(site for site in one.sites if site not in colluders)
+    if not others or not all(key in own for key in mine):
+        return None
+    vectors = [vector.astype(np.float64) for vector in one.update.vectors]
+    for key in mine:
+        vectors = [a - b.astype(np.float64) for a, b in zip(vectors, own[key].vectors, strict=True)]
+    weight = one.update.weight - sum(own[key].weight for key in mine)
+    return Summed(one.round, others, one.parameters, Update(tuple(vectors), weight))
 
 
 @dataclass(frozen=True)
@@ -137,11 +190,14 @@ def _server(folder: Path, study: Study, messages: tuple[_Recorded, ...]) -> Obse
     singles: list[Single] = []
     opaque: list[Opaque] = []
     asked: dict[SiteId, Order] = {}
+    orders: dict[int, Order] = {}
     for message in messages:
         if message.kind == "train.round" and not message.to_server:
             order = from_payload(message.payload)
             asked[message.site] = order
             models.setdefault(order.round, order.parameters)
+            if order.work is not None:
+                orders.setdefault(order.round, order)
         elif message.to_server and message.payload.data is not None:
             leg = "round" if message.kind == "train.round" else str(message.payload.words.get("leg", "protocol"))
             number = asked[message.site].round if message.site in asked else 0
@@ -151,7 +207,7 @@ def _server(folder: Path, study: Study, messages: tuple[_Recorded, ...]) -> Obse
             singles += [] if single is None else [single]
     models[study.rounds + 1] = _final(folder, study, shape)
     sums = _sums_of_singles(singles, models) if each else tuple(_recorded_sums(folder, models))
-    return Observation("server", study, shape, classes, cases, models, tuple(singles), sums, tuple(opaque))
+    return Observation("server", study, shape, classes, cases, models, tuple(singles), sums, tuple(opaque), orders)
 
 
 def _described(messages: tuple[_Recorded, ...]) -> tuple[Shape, tuple[str, ...], dict[SiteId, int]]:

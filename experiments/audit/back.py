@@ -16,6 +16,7 @@ WORDS = {
     "likeness": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
     "PSNR": "the size of the error against the range of values, in decibels: 30 is hard to tell from the original",
     "area under the curve": "the chance that an attack ranks a patient of the study above another; 0.5 is guessing",
+    "to collude": "to tell the coordinator what one sent, so that it can take that out of a sum",
     "secagg, bfv, ckks, additive": "ways to add up updates so that nobody reads a single one",
 }
 

@@ -8,13 +8,20 @@ from typing import Any
 
 from common.catalogue import AGGREGATIONS
 from common.study import Study
+from experiments.audit.collusion_needed import (
+    epsilon_of_one_share,
+    in_words,
+    opening_hospitals,
+    opening_if_cheating,
+    paid_for,
+)
 from experiments.audit.records import Claim
 
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
-def claim_of(study: Study, folder: Path) -> Claim:
-    """From the study, `about.json` and `privacy.json`."""
+def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
+    """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
     about, privacy = _read(folder, "about.json"), _read(folder, "privacy.json")
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
@@ -28,6 +35,11 @@ def claim_of(study: Study, folder: Path) -> Claim:
         epsilon={site: float(spent["epsilon"]) for site, spent in sites.items()},
         delta=float(privacy.get("delta", 0.0)),
         noise_source=str(privacy.get("noise_source", "")),
+        opening_hospitals=opening_hospitals(study, hospitals),
+        opening_if_cheating=opening_if_cheating(study, hospitals),
+        opened_by=in_words(study, hospitals),
+        paid_for=paid_for(study),
+        epsilon_of_one_share=epsilon_of_one_share(study, hospitals),
     )
 
 

@@ -13,20 +13,24 @@ import torch
 
 from common.errors import StudyError
 from experiments.audit.claims import claim_of
+from experiments.audit.collusion import Collusion, collusions, hospitals_asked
+from experiments.audit.collusion_trials import collusion_trials
 from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.inversion_trials import inversion_trials
 from experiments.audit.label_trials import label_trials
 from experiments.audit.membership import membership_trials
 from experiments.audit.parties import as_rows, parties_of
 from experiments.audit.poisoning_trials import poisoning_trials
-from experiments.audit.records import Report, Trial
+from experiments.audit.records import Claim, Report, Trial
+from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
 from experiments.audit.verdicts import verdicts
-from experiments.observation import Observation, observe
+from experiments.observation import Observation, observe, sent_orders
 
 Advance = Callable[[str], None]
 SHARES: Mapping[str, float] = {
-    "reconstruction": 0.5,
+    "reconstruction": 0.45,
+    "collusion": 0.05,
     "membership": 0.25,
     "epsilon": 0.15,
     "labels": 0.03,
@@ -35,7 +39,11 @@ SHARES: Mapping[str, float] = {
 """Of the study's `audit.seconds`, by kind of attack."""
 NOT_TRIED = (
     ("a cheating coordinator", "it was honest in this run: it read what came, and changed nothing that it sent"),
-    ("colluding hospitals", "only what they could read is said; no attack was made with their data"),
+    (
+        "hospitals that collude and cheat",
+        "those that were played kept to the protocol and told the coordinator what they sent, in one round; neither "
+        "secret shares nor keys that they could keep were used",
+    ),
     ("timing and sizes of messages", "how long a hospital took, and how much it sent, may tell the size of its data"),
     ("every round", "each attack took the few updates most likely to give something away, not every one"),
     (
@@ -65,11 +73,14 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     observed, about = observe(folder), _about(folder)
     if about.get("state") != "completed":
         raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
-    study, claim = observed.study, claim_of(observed.study, folder)
+    study, orders = observed.study, sent_orders(folder)
+    claim = claim_of(study, folder, hospitals_asked(observed, orders))
     seconds = study.audit.seconds if effort.seconds is None else effort.seconds
     found = _trials(observed, seconds, effort.pictures, advance)
+    played = _colluding(observed, orders, claim, advance)
+    found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
     found += poisoning_trials(study, advance) if effort.poisoning else []
-    trials = tuple(found)
+    trials, openings = tuple(found), tuple(one.opening for one in played)
     return Report(
         study=str(about["study"]),
         title=study.title,
@@ -83,7 +94,8 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         verdicts=verdicts(observed.sites, claim, trials, study.audit),
         not_tried=NOT_TRIED,
         traffic=_traffic(folder),
-        parties=as_rows(parties_of(observed, claim)),
+        parties=as_rows(parties_of(observed, claim, openings)),
+        openings=openings,
         command=f"wardround audit {folder} --seconds {seconds:g}",
     )
 
@@ -91,12 +103,22 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
 def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
     study, confidence = observed.study, observed.study.audit.confidence
     share = {kind: seconds * part for kind, part in SHARES.items()}
+    if observed.singles:
+        share["reconstruction"] += share["collusion"]
     found = inversion_trials(observed, share["reconstruction"], advance, pictures)
     found += membership_trials(observed, confidence, share["membership"], advance)
     found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)
     found += label_trials(observed, share["labels"], advance)
     found += robustness_trials(observed, share["robustness"], advance)
     return found
+
+
+def _colluding(observed: Observation, orders: Orders, claim: Claim, advance: Advance) -> tuple[Collusion, ...]:
+    """None where the coordinator reads every update alone."""
+    if claim.reveals == "each":
+        return ()
+    advance("playing hospitals that collude")
+    return collusions(observed, orders, claim)
 
 
 def _about(folder: Path) -> Mapping[str, Any]:

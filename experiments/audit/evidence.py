@@ -27,7 +27,7 @@ def rebuilt(report: Report) -> Markup | None:
     pictured = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
     head = ["Attack", "Hospital", "Likeness", "Of other patients", "PSNR, dB", "The right patient is", "1 by chance"]
     rows = [
-        [t.attack, r.site, f"{r.ssim:.2f}", f"{r.decoy:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
+        [_attack(t), r.site, f"{r.ssim:.2f}", f"{r.decoy:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
         for t, r in pairs
     ]
     return section(
@@ -42,12 +42,17 @@ def rebuilt(report: Report) -> Markup | None:
     )
 
 
+def _attack(trial: Trial) -> str:
+    """Its name, and whether it is the coordinator's alone."""
+    return f"{trial.attack} (others collude)" if trial.observer == "colluding" else trial.attack
+
+
 def _place(one: Rebuilt) -> str:
     return f"number {one.rank} of {one.among}"
 
 
 def _pair(trial: Trial, one: Rebuilt) -> Markup:
-    head = tag("div", f"{trial.attack}, {one.site}", tag("span", f"likeness {one.ssim:.2f}"), class_="card-head")
+    head = tag("div", f"{_attack(trial)}, {one.site}", tag("span", f"likeness {one.ssim:.2f}"), class_="card-head")
     images = [
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))

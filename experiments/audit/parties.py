@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.audit.records import Claim
+from experiments.audit.records import Claim, Opening
 from experiments.observation import Observation
 
 
@@ -18,9 +18,12 @@ class Party:
     cannot: str
 
 
-def parties_of(observed: Observation, claim: Claim) -> tuple[Party, ...]:
-    """From the coordinator to somebody who only has the published model. observed: the coordinator's view."""
-    rounds, hospitals = len({one.round for one in observed.sums}), len(observed.sites)
+def parties_of(observed: Observation, claim: Claim, openings: Sequence[Opening] = ()) -> tuple[Party, ...]:
+    """From the coordinator to somebody who only has the published model. observed: the coordinator's view.
+
+    openings: what was played of hospitals that collude.
+    """
+    rounds = len({one.round for one in observed.sums})
     return (
         _coordinator(observed, rounds),
         Party(
@@ -28,7 +31,7 @@ def parties_of(observed: Observation, claim: Claim) -> tuple[Party, ...]:
             f"the model at the start of each of {rounds} rounds, and its own data",
             "any other hospital's update or data; it can only ask what the models remember",
         ),
-        Party("several hospitals that collude", *_colluding(claim, hospitals)),
+        Party("several hospitals that collude", *_colluding(claim, openings)),
         Party(
             "an outsider with the final model",
             "the final model alone",
@@ -50,17 +53,39 @@ def _coordinator(observed: Observation, rounds: int) -> Party:
     )
 
 
-def _colluding(claim: Claim, hospitals: int) -> tuple[str, str]:
+def _colluding(claim: Claim, openings: Sequence[Opening]) -> tuple[str, str]:
     if claim.reveals == "each":
         return (
             "together with the coordinator: every single update; without it: the models and their own data",
             "images, labels, names of patients elsewhere",
         )
+    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
     return (
-        "together with the coordinator: the sum without their own updates, so the single update of the last one left "
-        f"where {hospitals - 1} of {hospitals} collude",
-        "single updates of two or more hospitals that do not collude",
+        f"together with the coordinator {' and '.join(_opened(one) for one in openings)}; {claim.opened_by}",
+        f"any single update, as long as fewer than {claim.opening_hospitals} collude and the coordinator keeps to "
+        f"the protocol (where it cheats: {few})"
+        if claim.opening_hospitals > 1
+        else "images, labels, names of patients elsewhere",
     )
+
+
+def _opened(one: Opening) -> str:
+    """What was played, and how exactly it came out."""
+    if one.reason:
+        return f"the sum without their own updates (not possible to play here: {one.reason})"
+    what = f"{one.left[0]}'s single update" if len(one.left) == 1 else f"the sum of {len(one.left)} hospitals"
+    size = f"in numbers of up to {one.largest_value:.2g}"
+    return f"{what} of round {one.round}, opened {_exactness(one)}, {size}, by {len(one.colluders)} colluders"
+
+
+def _exactness(one: Opening) -> str:
+    """How far what was read is from what was computed."""
+    if not one.largest_error:
+        return "exactly"
+    if one.largest_error <= one.stated_error:
+        return f"to within {one.largest_error:.1e} (stated bound {one.stated_error:.1e})"
+    stated = f"more than the {one.stated_error:.1e} stated, which holds where nothing was clipped"
+    return f"to within {one.largest_error:.1e} ({stated})"
 
 
 def _network(observed: Observation) -> tuple[str, str]:

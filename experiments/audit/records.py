@@ -10,7 +10,7 @@ from common.cases import SiteId
 
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
 
@@ -100,6 +100,10 @@ class Claim:
     """What was promised. epsilon by hospital, empty where no differential privacy was; delta with it; unit: of whom.
 
     reveals, readers: how sums were made and who can read what. noise_source: "system" or "seed" (simulation).
+    opening_hospitals: how many that collude with the coordinator open a single update, 0 where none is needed;
+    opening_if_cheating: the same for a coordinator that cheats in the protocol, which is not played; opened_by: by
+    what, in words. paid_for: how many that collude a distributed noise is promised against;
+    epsilon_of_one_share: what is left of it where all others collude, None without such noise.
     """
 
     aggregation: str
@@ -110,6 +114,29 @@ class Claim:
     epsilon: Mapping[SiteId, float] = field(default_factory=dict)
     delta: float = 0.0
     noise_source: str = ""
+    opening_hospitals: int = 0
+    opening_if_cheating: int = 0
+    opened_by: str = ""
+    paid_for: int = 0
+    epsilon_of_one_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What colluding hospitals opened of a round's sum: the sum over `left`, one hospital or more.
+
+    largest_error: in any number of it, a sum of n_k u_k, against what `left` truly computed. stated_error: the bound
+    that the protocol's rounding gives where nothing was clipped. largest_value: absolute, of what `left` computed.
+    reason: why nothing was played, else "".
+    """
+
+    round: int
+    colluders: Sequence[SiteId]
+    left: Sequence[SiteId]
+    largest_error: float
+    stated_error: float
+    largest_value: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +152,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Report:
     """A whole audit. not_tried: attacks that were left out, and why. parties: what each could read. command:
-    makes every figure again."""
+    makes every figure again. openings: what colluding hospitals read; none where the coordinator reads all alone."""
 
     study: str
     title: str
@@ -141,4 +168,5 @@ class Report:
     traffic: Sequence[Mapping[str, Any]]
     parties: Sequence[Mapping[str, str]]
     command: str
+    openings: Sequence[Opening] = ()
     schema: int = SCHEMA_VERSION

@@ -51,7 +51,9 @@ def _claim_reasons(site: SiteId, claim: Claim, audit: Audit) -> Iterator[Reason]
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
-    if trial.kind == "reconstruction":
+    if trial.kind == "reconstruction" and trial.observer == "colluding":
+        yield from _if_others_collude(trial, _images(site, trial, claim, audit))
+    elif trial.kind == "reconstruction":
         yield from _images(site, trial, claim, audit)
     elif trial.kind == "membership":
         yield from _membership(trial, audit)
@@ -78,6 +80,17 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
         yield "green", f"{words}, no better than other patients' cases with {best.decoy:.2f}.", ""
     else:
         yield "green", f"{words} at best, below {audit.image_amber:g}.", ""
+
+
+def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
+    """One light milder than the coordinator's own findings: nobody promised that the others are honest."""
+    colluding, left = len(trial.settings["colluders"]), len(trial.settings["left"])
+    who, what = f"all {colluding} other hospitals", "this hospital's update"
+    if left > 1:
+        who, what = f"{colluding} of {colluding + left} hospitals", f"the sum of the other {left}"
+    for light, words, change in found:
+        condition = f"If {who} collude with the coordinator, {what} is open, and {words}"
+        yield "amber" if light == "red" else "green", condition, change
 
 
 def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.audit.records import Kind, Light, Report, Trial, Verdict
+from experiments.audit.records import Claim, Kind, Light, Report, Trial, Verdict
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -43,6 +43,12 @@ def opening_sentence(report: Report) -> str:
     red, amber = by_light["red"], by_light["amber"]
     if red:
         return f"For {_named(red)} {_what_happened(report)}. What would stop it is below."
+    opened = [v.site for v in report.verdicts if any("data came back" in words for _, words in v.reasons)]
+    if opened:
+        return (
+            f"For {_named(opened)} a patient's data came back, but only if the other hospitals collude with the "
+            "coordinator, against which this run promised nothing; the reasons are below."
+        )
     if amber:
         return (
             f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
@@ -77,13 +83,39 @@ def promise_sentence(report: Report) -> str:
         sums = "The coordinator could read what each hospital sent, hospital by hospital."
     else:
         sums = f"What hospitals sent was protected by {claim.aggregation}: the coordinator could read only sums."
+    sums += _as_long_as(claim)
     if not claim.epsilon:
         return f"{sums} No bound was promised on what the model itself tells of a patient."
     low, high = min(claim.epsilon.values()), max(claim.epsilon.values())
-    many = score(high) if score(low) == score(high) else f"{score(low)} to {score(high)}, by hospital"
+    epsilon = score(high) if score(low) == score(high) else f"{score(low)} to {score(high)}, by hospital"
     return (
-        f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {many}, delta {claim.delta:g}. "
-        "Epsilon bounds how much anyone can learn of one; 0 is nothing, 1 is little, above 10 is hardly a bound."
+        f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {epsilon}, delta "
+        f"{claim.delta:g}. Epsilon bounds how much anyone can learn of one; 0 is nothing, 1 is little, above 10 is "
+        "hardly a bound."
+        f"{_noise_of_few(claim)}"
+    )
+
+
+def _as_long_as(claim: Claim) -> str:
+    """How many hospitals may help the coordinator before it reads a single update."""
+    if claim.opening_hospitals < 2:
+        alone = " Any one hospital that helps it reads every other's update, and if it cheats it needs no help."
+        return alone if claim.opening_hospitals else ""
+    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
+    return (
+        f" That holds as long as fewer than {count(claim.opening_hospitals, 'hospital')} collude with a coordinator "
+        f"that keeps to the protocol, and {few} with one that cheats."
+    )
+
+
+def _noise_of_few(claim: Claim) -> str:
+    """How much collusion a distributed noise is enough for."""
+    if claim.epsilon_of_one_share is None:
+        return ""
+    paid = f"at most {count(claim.paid_for, 'hospital')}" if claim.paid_for else "no hospital"
+    return (
+        f" Each hospital adds a share of the noise. The epsilon allows for {paid} to collude with the coordinator; "
+        f"if all others did, one share alone would be left, and epsilon {score(claim.epsilon_of_one_share)}."
     )
 
 
@@ -103,6 +135,14 @@ def answer(kind: Kind, trials: Sequence[Trial]) -> str:
 
 
 def _rebuilt(tried: Sequence[Trial]) -> str:
+    alone = _best_rebuilt([trial for trial in tried if trial.observer != "colluding"])
+    colluding = [trial for trial in tried if trial.observer == "colluding"]
+    if not colluding:
+        return alone
+    return f"{alone} Played as well, other hospitals colluding with the coordinator: {_best_rebuilt(colluding)}"
+
+
+def _best_rebuilt(tried: Sequence[Trial]) -> str:
     shown = [one for trial in tried for one in trial.rebuilt]
     if not shown:
         return "Nothing was rebuilt."

@@ -59,7 +59,8 @@ def test_single_gradients_of_one_case_come_back_exactly_and_the_verdict_is_red(
 def test_under_masks_no_single_hospital_is_attacked_and_none_is_red(audited: Callable[[str], Report]) -> None:
     report = audited("secagg")
     assert report.claim.reveals == "sum"
-    rebuilding = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
+    made = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
+    rebuilding = [trial for trial in made if trial.observer == "server"]
     assert rebuilding and all(trial.site == "" for trial in rebuilding)
     shown = [one for trial in rebuilding for one in trial.rebuilt]
     assert not any(one.ssim > 0.99 for one in shown)

@@ -1,0 +1,133 @@
+"""Colluders that keep their secret shares: as many as the threshold open anyone, fewer nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from common.aggregation import _shamir, _transcript
+from common.aggregation._agreement import Agreement
+from common.aggregation._notes import SITES
+from common.aggregation.secagg import SecureAggregation
+from common.cases import SiteId
+from common.errors import WireError
+from common.exchange import Payload
+from experiments.audit.secret_shares import Given, Watched, unmasked
+from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+
+HOSPITALS, THRESHOLD = 6, 4
+VICTIM, HONEST = "hospital-05", "hospital-04"
+
+
+@dataclass
+class Remembering(InMemoryExchange):
+    """Hospitals of which a copy is kept of what the protocol tells them to forget."""
+
+    kept: dict[SiteId, dict[str, bytes]] = field(default_factory=dict)
+
+    def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+        replies = super().ask(leg, requests)
+        if leg == "shares":
+            self.kept = {site: dict(self.secrets[site]) for site in replies}
+        return replies
+
+
+@dataclass
+class TwoFaced(Remembering):
+    """A coordinator that tells the second half of the honest that the victim is lost; colluders sign that as well."""
+
+    colluding: tuple[SiteId, ...] = ()
+    signed: dict[SiteId, Payload] = field(default_factory=dict)
+
+    def told(self, site: SiteId) -> tuple[SiteId, ...]:
+        honest = sorted(set(self.updates) - {VICTIM, *self.colluding})
+        lost = site in honest[len(honest) // 2 :]
+        return tuple(other for other in sorted(self.updates) if not lost or other != VICTIM)
+
+    def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+        if leg == "unmask":
+            return super().ask(leg, {site: self.proof(site) for site in requests})
+        if leg != "survivors":
+            return super().ask(leg, requests)
+        self.signed = super().ask(leg, {site: Payload(words={SITES: list(self.told(site))}) for site in requests})
+        return self.signed
+
+    def proof(self, site: SiteId) -> Payload:
+        """Signatures of all honest who were told the same, and of the colluders, of what this one was told."""
+        mind, told = self.kept[site], self.told(site)
+        order = _transcript.order(next(one.request for one in self.crossed if one.leg == "round"))
+        statement = _transcript.survivors(mind["secagg/context"], mind["secagg/session"], order, told)
+        signatures = {one: raw(self.signed[one]) for one in self.updates if self.told(one) == told}
+        signatures |= {one: self.local(one).identity.sign(statement) for one in self.colluding}
+        data = b"".join(signatures[one] for one in sorted(signatures))
+        return Payload(words={SITES: sorted(signatures)}, data=np.frombuffer(data, np.uint8))
+
+    def given(self) -> Given:
+        """What the honest gave of the victim's key and seed, by what they were told."""
+        size, place = _shamir.SHARE_BYTES, sorted(self.updates).index(VICTIM)
+        replies = {site: one for site, one in self.replies("unmask").items() if site not in self.colluding}
+        shares = {site: raw(one)[place * size : (place + 1) * size] for site, one in replies.items()}
+        of_key = {site: share for site, share in shares.items() if VICTIM not in self.told(site)}
+        return of_key, {site: share for site, share in shares.items() if site not in of_key}
+
+
+def raw(payload: Payload) -> bytes:
+    assert payload.data is not None
+    return payload.data.tobytes()
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Remembering:
+    updates = random_updates(HOSPITALS, 50, np.random.default_rng(0))
+    made = Remembering(SecureAggregation(), updates)
+    assert collect(made).total is not None
+    return made
+
+
+def watched(exchange: Remembering) -> Watched:
+    requests = {leg: {c.site: c.request for c in exchange.crossed if c.leg == leg} for leg in ("shares", "round")}
+    assert isinstance(exchange.aggregation, SecureAggregation)
+    shares, masked = exchange.replies("shares"), exchange.replies("round")
+    return Watched(exchange.aggregation, requests["shares"][VICTIM], shares, requests["round"], masked)
+
+
+def colluders(exchange: Remembering, count: int) -> dict[SiteId, bytes]:
+    return {site: exchange.kept[site]["secagg/channels"] for site in sorted(exchange.kept)[:count]}
+
+
+@pytest.mark.parametrize("victim", [VICTIM, HONEST])
+def test_as_many_colluders_as_the_threshold_open_either_of_two_honest_hospitals(
+    exchange: Remembering, victim: SiteId
+) -> None:
+    aggregation, round_ = exchange.aggregation, watched(exchange)
+    assert isinstance(aggregation, SecureAggregation)
+    assert aggregation.sums.threshold.of(HOSPITALS) == THRESHOLD
+    opened = unmasked(round_, colluders(exchange, THRESHOLD), victim)
+    agreement = Agreement.of(frozenset(exchange.updates), expected_of(exchange.updates))
+    error = np.abs(opened.vectors[0] - exchange.updates[victim].vectors[0]).max()
+    assert 0 < error <= aggregation.codec.largest_error(1, agreement)
+    assert opened.weight == exchange.updates[victim].weight
+
+
+def test_one_colluder_fewer_opens_nobody(exchange: Remembering) -> None:
+    with pytest.raises(WireError, match="do not open"):
+        unmasked(watched(exchange), colluders(exchange, THRESHOLD - 1), VICTIM)
+
+
+@pytest.mark.parametrize("count", [2 * THRESHOLD - HOSPITALS, 2 * THRESHOLD - HOSPITALS - 1])
+def test_a_coordinator_that_cheats_needs_twice_the_threshold_less_all(count: int) -> None:
+    updates = random_updates(HOSPITALS, 50, np.random.default_rng(1))
+    played = TwoFaced(SecureAggregation(), updates, colluding=tuple(sorted(updates)[:count]))
+    collect(played)
+    kept = colluders(played, count)
+    if count < 2 * THRESHOLD - HOSPITALS:
+        with pytest.raises(WireError):
+            unmasked(watched(played), kept, VICTIM, played.given())
+        return
+    opened = unmasked(watched(played), kept, VICTIM, played.given())
+    agreement = Agreement.of(frozenset(updates), expected_of(updates))
+    error = np.abs(opened.vectors[0] - updates[VICTIM].vectors[0]).max()
+    assert 0 < error <= SecureAggregation().codec.largest_error(1, agreement)
