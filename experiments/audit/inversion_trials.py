@@ -21,12 +21,12 @@ from experiments.audit.truth import Truth, all_training_cases, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
 
-INVERSIONS = ("analytic", "matching", "multi_step", "inverting_gradients", "dlg", "deep_image_prior")
-EVERYWHERE = ("analytic", "matching", "multi_step")
+INVERSIONS = ("analytic", "bottleneck", "matching", "multi_step", "inverting_gradients", "dlg", "deep_image_prior")
+EVERYWHERE = ("analytic", "bottleneck", "matching", "multi_step")
 """Tried on every hospital; the others, slower or weaker, on the hospital of the fewest cases."""
 MOST_SHOWN = 4
 STRONGEST = "matching"
-SHARES = {STRONGEST: 8.0, "multi_step": 4.0, "deep_image_prior": 3.0}
+SHARES = {STRONGEST: 8.0, "bottleneck": 4.0, "multi_step": 4.0, "deep_image_prior": 3.0}
 """Of the seconds, on the hospital of the fewest cases; every other attempt has a share of 1."""
 QUESTION = "Can a patient's data be rebuilt from what hospitals sent?"
 SEES = {

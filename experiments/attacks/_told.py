@@ -1,0 +1,99 @@
+"""Features of a single case that its gradient tells in closed form, and how far an image is from having them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from experiments.attacks._convolution_inputs import Convolution, input_of_convolution, tells_its_input
+from experiments.attacks._layers import Layer
+from experiments.attacks._problem import Problem
+from experiments.attacks._unet_shortcut import shortcut_features
+
+FAINTEST = 1e-3
+"""Of the largest feature: what is below is taken for the zero of a ReLU."""
+SMALLEST_SCALE = 0.1
+"""Features told are of mean square near 1; those of a network with group normalisation are too."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """narrow: (1, channels, *sides) that the layer of this name was shown, of any scale. shortcut: the same of what
+    the layer of that name gave; "" where nothing is told of it. doubt: as in `Input`."""
+
+    layer: str
+    narrow: Tensor
+    doubt: float
+    above: str = ""
+    shortcut: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def mismatch(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Squared difference of the features that the inputs have and those told, relative, summed over both."""
+        shown = _shown(network, self.layer, self.above, inputs)
+        value = _apart(shown[0], self.narrow)
+        return value + _apart(shown[1], self.shortcut) if self.above else value
+
+
+def told_by(problem: Problem, layers: Sequence[Layer]) -> Told | None:
+    """What is told of the first layer that tells its input, and of a U-Net's last shortcut. layers: in order.
+
+    None where no layer is such.
+    """
+    layer = next((one for one in layers if tells_its_input(one.module, one.seen.shape[1], _sides(one))), None)
+    if layer is None:
+        return None
+    narrow, network, dtype = cast(Convolution, layer.module), problem.victim.network, problem.victim.dtype
+    gradients = {id(one): part for one, part in zip(problem.victim.parameters, problem.captured, strict=True)}
+    found = input_of_convolution(gradients[id(narrow.weight)], narrow, _sides(layer))
+    told = Told(layer.name, _cleaned(found.values).to(dtype), found.doubt)
+    shortcut = shortcut_features(network, narrow, found.values, gradients)
+    if shortcut is None:
+        return told
+    names = {id(module): name for name, module in network.named_modules()}
+    return Told(told.layer, told.narrow, told.doubt, names[id(shortcut[0])], _cleaned(shortcut[1]).to(dtype))
+
+
+def _sides(layer: Layer) -> tuple[int, ...]:
+    return tuple(layer.seen.shape[2:])
+
+
+def _cleaned(values: Tensor) -> Tensor:
+    return values.where(values > FAINTEST * values.max(), 0)[None]
+
+
+def _apart(now: Tensor, told: Tensor) -> Tensor:
+    """Where the told feature is 0, now need only not be positive: behind a ReLU nothing else is known of it."""
+    scale = ((now * told).sum() / told.square().sum()).clamp_min(SMALLEST_SCALE)
+    difference = torch.where(told > 0, now - scale * told, now.clamp(min=0))
+    return difference.square().sum() / (scale * told).square().sum()
+
+
+class _SeenError(Exception):
+    """The network need not run on."""
+
+
+def _shown(network: nn.Module, layer: str, above: str, inputs: Tensor) -> list[Tensor]:
+    """What `layer` is shown, and what `above` gives, when the network runs as far as that."""
+    found: list[Tensor] = []
+
+    def stop(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        found.insert(0, arguments[0])
+        raise _SeenError
+
+    def note(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        found.append(output)
+
+    hooks = [network.get_submodule(layer).register_forward_pre_hook(stop)]
+    hooks += [network.get_submodule(above).register_forward_hook(note)] if above else []
+    try:
+        network(inputs)
+    except _SeenError:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
