@@ -22,6 +22,8 @@ from torch.nn.functional import pad
 
 MOST_UNKNOWNS = 4096
 """Values of an input that are solved for: the equations are a square matrix of so many rows."""
+NEAR = 1e-6
+"""Eigenvalues below it are not told from 0."""
 JUST_BELOW_ZERO = -1e-6
 """Where eigenvalues are sought: no eigenvalue is there, so that the matrix less this can be inverted."""
 Convolution = nn.Conv2d | nn.Conv3d
@@ -30,7 +32,7 @@ Convolution = nn.Conv2d | nn.Conv3d
 @dataclass(frozen=True)
 class Input:
     """values: (channels, *sides) float64 of mean square 1. doubt: the least eigenvalue over the second least, which
-    is near 0 where there is one solution and near 1 where none stands out."""
+    is near 0 where there is one solution and near 1 where there is none or more than one."""
 
     values: Tensor
     doubt: float
@@ -39,7 +41,8 @@ class Input:
 def places_under_kernel(layer: Convolution, sides: tuple[int, ...]) -> Tensor:
     """(places, kernel) int64: which pixel of the input each value under the kernel is, -1 where it is padding."""
     pixels = torch.arange(prod(sides)).reshape(sides)
-    padding = [int(amount) for amount in reversed(layer.padding) for _ in range(2)]
+    assert isinstance(layer.padding, tuple)
+    padding = [amount for amount in reversed(layer.padding) for _ in range(2)]
     found = pad(pixels, padding, value=-1)
     for axis, (size, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
@@ -72,7 +75,7 @@ def input_of_convolution(gradient: Tensor, layer: Convolution, sides: tuple[int,
     least, second = np.argsort(values)
     found = torch.from_numpy(vectors[:, least].copy()).reshape(channels, *sides)
     found = found * torch.sign(found.sum()) / found.square().mean().sqrt()
-    return Input(found, max(float(values[least]), 0.0) / max(float(values[second]), 1e-300))
+    return Input(found, (max(float(values[least]), 0.0) + NEAR) / max(float(values[second]), NEAR))
 
 
 def _equations(outside: Tensor, places: Tensor, channels: int, pixels: int) -> Tensor:

@@ -39,6 +39,16 @@ def relative_total_variation(images: Tensor) -> Tensor:
     return total_variation(torch.cat(opponents, 1)) / (images.flatten(1).std(1) + SMALL_DEVIATION)
 
 
+def beyond_deviations(images: Tensor, most: float) -> Tensor:
+    """(N,) mean square of what lies beyond `most` standard deviations from the image's mean, in deviations.
+
+    Without it an image may put all its contrast into one corner, which total variation by contrast rewards.
+    """
+    flat = images.flatten(1)
+    standardised = (flat - flat.mean(1, keepdim=True)) / (flat.std(1, keepdim=True) + SMALL_DEVIATION)
+    return (standardised.abs() - most).clamp(min=0).square().mean(1)
+
+
 def _difference(images: Tensor, axis: int) -> Tensor:
     """Forward differences, zero at the far border."""
     length = images.shape[axis] - 1

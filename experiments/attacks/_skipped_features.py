@@ -24,13 +24,14 @@ def skipped_features(gradient: Tensor, layer: Convolution, known: Tensor) -> Ten
     kernel, skipped = places.shape[1], gradient.shape[1] - len(known)
     if len(places) > min(len(known) * kernel, len(gradient) * kernel) or pixels > len(gradient) * kernel:
         return None
-    of_skipped, of_known = gradient.double().flatten(2).split([skipped, len(known)], dim=1)
+    of_skipped, of_known = gradient.double().flatten(2).tensor_split([skipped], dim=1)
     beyond = torch.cat([known.double().flatten(1), torch.zeros(len(known), 1, dtype=torch.float64)], dim=1)
     patches = beyond[:, places].permute(1, 0, 2).flatten(1)
     by_outputs = torch.linalg.lstsq(patches.T, of_known.flatten(1).T, driver="gelsd").solution
     weights = _spread(by_outputs, places, pixels)
     sought = of_skipped.permute(0, 2, 1).flatten(0, 1)
-    return torch.linalg.lstsq(weights, sought, driver="gelsd").solution.T.reshape(skipped, *known.shape[1:])
+    found: Tensor = torch.linalg.lstsq(weights, sought, driver="gelsd").solution
+    return found.T.reshape(skipped, *known.shape[1:])
 
 
 def _spread(by_outputs: Tensor, places: Tensor, pixels: int) -> Tensor:

@@ -28,16 +28,15 @@ def shortcut_features(
     body = next((module for module in network.modules() if isinstance(module, UNet)), None)
     if body is None or body.switched or _first_convolution(body.down[-1]) is not narrow:
         return None
-    joining, scale = _first_convolution(body.up[0]), 1.0
-    for _ in range(2):
-        enlarged = _enlarged(body, scale * shown)
-        skipped = skipped_features(gradients[id(joining.weight)], joining, enlarged)
-        if skipped is None:
-            return None
-        pooled = POOL[shown.dim() - 1](skipped[None], 2)[0]
-        scale = float((pooled * shown).sum() / shown.square().sum())
-    fits = (pooled - scale * shown).norm() <= LARGEST_MISFIT * pooled.norm()
-    return (body.down[-2], skipped) if fits else None
+    joining, pool = _first_convolution(body.up[0]), POOL[shown.dim() - 1]
+    skipped = skipped_features(gradients[id(joining.weight)], joining, _enlarged(body, shown))
+    if skipped is None:
+        return None
+    pooled = pool(skipped[None], 2)[0]
+    scale = (pooled * shown).sum() / shown.square().sum()
+    if (pooled - scale * shown).norm() > LARGEST_MISFIT * pooled.norm():
+        return None
+    return body.down[-2], skipped
 
 
 def _enlarged(body: UNet, shown: Tensor) -> Tensor:
@@ -48,4 +47,4 @@ def _enlarged(body: UNet, shown: Tensor) -> Tensor:
 
 
 def _first_convolution(level: nn.Module) -> Convolution:
-    return cast(Convolution, next(module for module in level.modules() if isinstance(module, Convolution)))
+    return next(module for module in level.modules() if isinstance(module, Convolution))

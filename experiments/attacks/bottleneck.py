@@ -11,22 +11,21 @@ Them, equations 1 and 4): descent from noise under total variation that fades aw
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from common.checks import positive
+from common.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import captured_updates, what_is_seen_instead
 from experiments.attacks._descent import adam
 from experiments.attacks._inversion import finding, problem_of
 from experiments.attacks._layers import layers_in_order
-from experiments.attacks._priors import relative_total_variation
-from experiments.attacks._problem import Attempt, Problem, best_of_restarts
+from experiments.attacks._priors import beyond_deviations, relative_total_variation
+from experiments.attacks._problem import Attempt, Problem
 from experiments.attacks._softened import Softened
 from experiments.attacks._told import Told, told_by
 from experiments.attacks.matching import warm_then_cosine
@@ -41,27 +40,36 @@ LEAKS_UNTIL = 0.6
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs. prior: weight of total
-    variation at first; last: what is left of it at last, as a share. leak: of ReLUs at first. restarts: the one whose features match best
-    counts. lowest, highest: range the inputs are kept in. updates: how many are attacked, of one case each.
+    """turns, starts: of every turn but the last so many descents begin near the mean of those of the turn before, and
+    their mean goes on; the last is one. iterations: of Adam in a descent. learning_rate: its step, in units of the
+    inputs. prior: weight of total variation in the first turn; fades: what a turn leaves of it to the next; last:
+    what is left of it at the end of a descent. leak: of ReLUs in the first turn. noise: deviation of the starts
+    about the mean. beyond: weight of values further than so many `deviations` from the image's mean. lowest,
+    highest: range the inputs are kept in. updates: how many are attacked, of one case each.
     """
 
     sees: ClassVar[Sees] = "each"
     source: ClassVar[str] = "own closed form of a convolution's input; Mahendran and Vedaldi 2015"
 
-    iterations: int = 2500
+    turns: int = 5
+    starts: int = 4
+    iterations: int = 800
     learning_rate: float = 0.05
-    prior: float = 2.0
+    prior: float = 1.0
+    fades: float = 0.5
     last: float = 0.1
-    leak: float = 0.3
-    restarts: int = 4
+    leak: float = 0.6
+    noise: float = 0.2
+    deviations: float = 2.2
+    beyond: float = 10.0
     lowest: float = -4.0
     highest: float = 4.0
     updates: int = 1
 
     def __post_init__(self) -> None:
-        positive("attack", iterations=self.iterations, learning_rate=self.learning_rate, prior=self.prior)
-        positive("attack", last=self.last, restarts=self.restarts, updates=self.updates)
+        positive("attack", turns=self.turns, starts=self.starts, iterations=self.iterations, updates=self.updates)
+        positive("attack", learning_rate=self.learning_rate, prior=self.prior, fades=self.fades, last=self.last)
+        non_negative("attack", leak=self.leak, noise=self.noise, deviations=self.deviations, beyond=self.beyond)
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Inputs that have the features which the gradient tells."""
@@ -69,7 +77,7 @@ class Bottleneck:
         captured = captured_updates(observed)[: self.updates]
         if not captured:
             return self._impossible(observed, what_is_seen_instead(observed))
-        attempts, doubts = [], []
+        attempts = []
         for index, one in enumerate(captured):
             if one.cases > 1:
                 return self._impossible(observed, f"an update of {one.cases} cases; it takes one of a single case")
@@ -77,28 +85,44 @@ class Bottleneck:
             told = told_by(problem, layers_in_order(problem.victim.network, observed.shape))
             if told is None:
                 return self._impossible(observed, "no convolution has as many channels as its input has places")
-            doubts.append(told.doubt)
             if told.doubt > LARGEST_DOUBT:
                 return self._impossible(observed, "the gradient of its narrow convolution does not tell one input")
             attempts.append(self.invert(problem, told, generator, budget.part(1 / (len(captured) - index))))
-        found = finding("bottleneck", observed, captured, attempts, budget.spent, asdict(self))
-        return found
+        return finding("bottleneck", observed, captured, attempts, budget.spent, asdict(self))
 
     def invert(self, problem: Problem, told: Told, generator: torch.Generator, budget: Budget) -> Attempt:
-        """The best of the restarts. distance: of its features from those told, relative and squared."""
-        return best_of_restarts(problem, generator, budget, self.restarts, partial(self._once, told))
+        """An image whose features are near those told. distance: of the features, relative and squared.
 
-    def _once(self, told: Told, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
-        guess, softened = problem.random_guess(generator, 0.1), Softened(problem.victim.network)
+        Descents from several starts end in several images that agree where the features are telling: their mean is
+        nearer to the truth than any of them.
+        """
+        runs = [self.starts] * (self.turns - 1) + [1]
+        mean, left = torch.zeros(problem.inputs), sum(runs)
+        for turn, starts in enumerate(runs):
+            found = []
+            for _ in range(starts):
+                noise = self.noise * torch.randn(problem.inputs, generator=generator) if starts > 1 else 0
+                found.append(self._descended(problem, told, mean + noise, turn, budget.part(1 / left)))
+                left -= 1
+            mean = torch.stack(found).mean(0)
+        uniform = torch.full(problem.truth, 1 / problem.truth[1])
+        return Attempt(mean, uniform, told.mismatch(problem.victim.network, mean).item(), self.starts)
+
+    def _descended(self, problem: Problem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:
+        inputs, softened = start.clone().requires_grad_(True), Softened(problem.victim.network)
+        leak = self.leak if turn == 0 else 0.0
+        prior: float = self.prior * self.fades**turn
 
         def objective(progress: float) -> Tensor:
-            softened.leak(self.leak * max(0.0, 1 - progress / LEAKS_UNTIL))
-            prior = self.prior * self.last**progress * relative_total_variation(guess.inputs).mean()
-            return told.mismatch(softened.network, guess.inputs) + prior
+            softened.leak(leak * max(0.0, 1 - progress / LEAKS_UNTIL))
+            weight: float = prior * self.last**progress
+            unlikely = self.beyond * beyond_deviations(inputs, self.deviations).mean()
+            smooth = weight * relative_total_variation(inputs).mean()
+            return told.mismatch(softened.network, inputs) + smooth + unlikely
 
         adam(
             objective,
-            guess.unknowns[:1],
+            [inputs],
             self.iterations,
             budget,
             rate=self.learning_rate,
@@ -106,7 +130,7 @@ class Bottleneck:
             sign="none",
             box=(self.lowest, self.highest),
         )
-        return Attempt.of(guess, told.mismatch(problem.victim.network, guess.inputs).item())
+        return inputs.detach()
 
     def _impossible(self, observed: Observation, reason: str) -> Finding:
         return Finding("bottleneck", observed.observer, False, reason, settings=asdict(self))
