@@ -12,10 +12,10 @@ from experiments.attack import Attack
 from experiments.audit.collusion import Collusion
 from experiments.audit.inversion_trials import Plan, trial_of
 from experiments.audit.records import Opening, Trial
-from experiments.audit.truth import Truth, all_training_cases
+from experiments.audit.truth import Truth, all_cases
 from experiments.catalogue import ATTACKS
 
-ON_ONE, ON_SEVERAL = ("analytic", "matching"), ("analytic",)
+ON_ONE, ON_SEVERAL = ("analytic", "bottleneck", "matching"), ("analytic",)
 """Attacks, quickest first, by whether one hospital's update is left or a sum."""
 QUESTION = (
     "Can a patient's data be rebuilt from what is left of a sum, if other hospitals collude with the coordinator?"
@@ -27,7 +27,7 @@ def collusion_trials(
 ) -> list[Trial]:
     """Each attack has an equal share of what others left of the seconds."""
     chosen = [(one, name) for one in played for name in (ON_ONE if len(one.opening.left) < 2 else ON_SEVERAL)]
-    everybody = all_training_cases(played[0].observed.study)
+    everybody = all_cases(played[0].observed.study)
     trials, left = [], seconds
     for index, (one, name) in enumerate(chosen):
         advance(f"{name}, {len(one.opening.colluders)} hospitals colluding")

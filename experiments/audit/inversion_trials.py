@@ -17,7 +17,7 @@ from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score
 from experiments.audit.records import Rebuilt, Trial
 from experiments.audit.similarity import fitted
-from experiments.audit.truth import Truth, all_training_cases, truth_of
+from experiments.audit.truth import Truth, all_cases, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
 
@@ -26,8 +26,10 @@ EVERYWHERE = ("analytic", "bottleneck", "matching", "multi_step")
 """Tried on every hospital; the others, slower or weaker, on the hospital of the fewest cases."""
 MOST_SHOWN = 4
 STRONGEST = "matching"
-SHARES = {STRONGEST: 8.0, "bottleneck": 4.0, "multi_step": 4.0, "deep_image_prior": 3.0}
+SHARES = {STRONGEST: 8.0, "bottleneck": 8.0, "multi_step": 4.0, "deep_image_prior": 3.0}
 """Of the seconds, on the hospital of the fewest cases; every other attempt has a share of 1."""
+ELSEWHERE = {"bottleneck": 3.0}
+"""The same on other hospitals."""
 QUESTION = "Can a patient's data be rebuilt from what hospitals sent?"
 SEES = {
     "each": "the models sent out, each hospital's own update, every setting of the study",
@@ -52,7 +54,7 @@ def plans_of(observed: Observation) -> tuple[Plan, ...]:
         return tuple(Plan(name, "", observed, SHARES.get(name, 1.0)) for name in names)
     sites = sorted({single.site for single in observed.singles}, key=lambda site: (observed.cases[site], site))
     chosen = [(name, site) for name in names for site in (sites if name in EVERYWHERE else sites[:1])]
-    shares = [SHARES.get(name, 1.0) if site == sites[0] else 1.0 for name, site in chosen]
+    shares = [(SHARES if site == sites[0] else ELSEWHERE).get(name, 1.0) for name, site in chosen]
     pairs = zip(chosen, shares, strict=True)
     return tuple(Plan(name, site, _of(observed, site), share) for (name, site), share in pairs)
 
@@ -67,7 +69,7 @@ def inversion_trials(
 ) -> list[Trial]:
     """All of `plans_of`, each with its share of the seconds; what one leaves is the others'."""
     plans, left = plans_of(observed), seconds
-    everybody = all_training_cases(observed.study)
+    everybody = all_cases(observed.study)
     trials = []
     for index, plan in enumerate(plans):
         advance(f"{plan.attack} {plan.site}")

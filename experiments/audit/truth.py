@@ -54,12 +54,22 @@ def truth_of(study: Study, number: int, sites: Sequence[SiteId]) -> Truth:
 
 
 def all_training_cases(study: Study) -> Truth:
-    """Everybody's training cases, hospital by hospital: among them a reconstruction has to find its own."""
+    """Everybody's training cases, hospital by hospital."""
+    return _all_cases(study, ("train",))
+
+
+def all_cases(study: Study) -> Truth:
+    """Everybody's cases, trained on or not: the crowd among which a reconstruction has to find its own patient."""
+    return _all_cases(study, ("train", "validation", "test"))
+
+
+def _all_cases(study: Study, splits: Sequence[str]) -> Truth:
     parts = []
     for site in site_names(study):
-        cases = hospital_of(study, site).train
-        batch = cases.batch()
-        parts.append(Truth(batch.inputs.numpy(), batch.targets.numpy(), batch.patients, (site,) * len(cases)))
+        for cases in (hospital_of(study, site).splits[name] for name in splits):
+            if len(cases):
+                batch = cases.batch()
+                parts.append(Truth(batch.inputs.numpy(), batch.targets.numpy(), batch.patients, (site,) * len(cases)))
     return _joined(parts)
 
 

@@ -75,7 +75,10 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
         yield "red", f"{words}, {matched}: a patient's data came back (limit {audit.image_red:g}).", change
     elif best.ssim >= audit.image_amber and best.tells:
         decoy = f"other patients' cases have {best.decoy:.2f}"
-        yield "amber", f"{words} ({decoy}; limit {audit.image_amber:g}), but not this patient alone.", change
+        whose = (
+            f"of {best.among} patients most like the true one" if best.identifies else "but not this patient alone"
+        )
+        yield "amber", f"{words} ({decoy}; limit {audit.image_amber:g}), {whose}.", change
     elif best.ssim >= audit.image_amber:
         yield "green", f"{words}, no better than other patients' cases with {best.decoy:.2f}.", ""
     else:
