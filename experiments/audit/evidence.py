@@ -25,9 +25,25 @@ def rebuilt(report: Report) -> Markup | None:
     pairs.sort(key=lambda pair: (pair[1].identifies, pair[1].tells, pair[1].ssim), reverse=True)
     telling = sum(one.tells for _, one in pairs)
     pictured = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
-    head = ["Attack", "Hospital", "Likeness", "Of other patients", "PSNR, dB", "The right patient is", "1 by chance"]
+    head = [
+        "Attack",
+        "Hospital",
+        "Likeness",
+        "To others",
+        "Of others",
+        "PSNR, dB",
+        "The right patient is",
+        "1 by chance",
+    ]
     rows = [
-        [_attack(t), r.site, f"{r.ssim:.2f}", f"{r.decoy:.2f}", f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"]
+        [
+            _attack(t),
+            r.site,
+            *(f"{x:.2f}" for x in (r.ssim, r.rival, r.decoy)),
+            f"{r.psnr_db:.1f}",
+            _place(r),
+            f"{r.chance:.3f}",
+        ]
         for t, r in pairs
     ]
     return section(
@@ -35,7 +51,8 @@ def rebuilt(report: Report) -> Markup | None:
         "What came back of patients' data",
         "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
         "across its three axes. Likeness is structural similarity (for tables, correlation) once brightness and "
-        "contrast are set right: 1 is the same.",
+        "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient who "
+        "is not behind the update. Of others: of another patient's case, put in the place of what came back.",
         tag("p", SECRET.replace("`", ""), class_="banner warn") if pictured else None,
         tag("div", *(_pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
@@ -59,7 +76,7 @@ def _pair(trial: Trial, one: Rebuilt) -> Markup:
     ]
     note = tag(
         "p",
-        f"The right patient is {_place(one)} by likeness. Other patients' cases have {one.decoy:.2f}.",
+        f"The right patient is {_place(one)} by likeness; to the most alike of others it has {one.rival:.2f}.",
         class_="note",
     )
     return tag("div", head, tag("div", *images, class_="triple"), note)

@@ -132,7 +132,15 @@ def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool,
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))
     chance = behind / case.candidates
     return Rebuilt(
-        case.site, *images, _likeness(case), case.psnr_fitted_db, case.rank, case.candidates, chance, decoy
+        case.site,
+        *images,
+        _likeness(case),
+        case.psnr_fitted_db,
+        case.rank,
+        case.candidates,
+        chance,
+        decoy,
+        case.rival,
     )
 
 

@@ -100,7 +100,7 @@ def _place(report: Report) -> str:
         return "–"
     if best.identifies:
         return f"yes, of {best.among}"
-    return f"no, number {best.rank} of {best.among}" if best.rank > 1 else f"by chance, of {best.among}"
+    return f"no, number {best.rank} of {best.among}" if best.rank > 1 else f"not clearly, of {best.among}"
 
 
 def _area(report: Report) -> str:

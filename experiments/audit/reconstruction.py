@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from experiments.attack import Reconstruction
+from experiments.audit.rival import rivals
 from experiments.audit.similarity import correlations, fitted, psnr_db, ssim
 from experiments.audit.truth import Truth
 
@@ -19,7 +20,8 @@ class CaseScore:
 
     reconstructed, true: their indices. psnr_db; psnr_fitted_db and ssim_fitted: after an affine fit of each channel;
     ssim: NaN for tables. correlation: about each channel's mean. rank: 1 where the true patient is the most alike of
-    all patients; candidates: how many patients were compared, so that by chance the first is right once in so many.
+    all patients; candidates: how many patients were compared, so that by chance the first is right once in so many. rival: as in
+    `rivals`.
     """
 
     reconstructed: int
@@ -33,6 +35,7 @@ class CaseScore:
     correlation: float
     rank: int
     candidates: int
+    rival: float
 
     @property
     def recognised(self) -> bool:
@@ -72,9 +75,10 @@ def score(reconstruction: Reconstruction, truth: Truth, everybody: Truth) -> Rec
     span = float(np.ptp(everybody.inputs)) or 1.0
     pairs = assignment(correlations(found, truth.inputs))
     ranks, candidates = _ranks(found, pairs, truth, everybody)
+    beside = rivals(found, truth, everybody, span)
     scores = []
     for (one, true), rank in zip(pairs, ranks, strict=True):
-        scores.append(_case_score(one, true, found[one], truth, span, rank, candidates))
+        scores.append(_case_score(one, true, found[one], truth, span, rank, candidates, beside[one]))
     return ReconstructionScore(tuple(scores))
 
 
@@ -107,7 +111,14 @@ def _ranks(
 
 
 def _case_score(
-    one: int, true: int, found: NDArray[np.float32], truth: Truth, span: float, rank: int, candidates: int
+    one: int,
+    true: int,
+    found: NDArray[np.float32],
+    truth: Truth,
+    span: float,
+    rank: int,
+    candidates: int,
+    rival: float,
 ) -> CaseScore:
     real = truth.inputs[true]
     best = fitted(real, found)
@@ -123,4 +134,5 @@ def _case_score(
         correlation=float(correlations(found[None], real[None])[0, 0]),
         rank=rank,
         candidates=candidates,
+        rival=rival,
     )

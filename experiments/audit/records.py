@@ -13,6 +13,7 @@ Light = Literal["green", "amber", "red"]
 SCHEMA_VERSION = 2
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
+STANDS_OUT = 0.75
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Rebuilt:
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
     rather than another. chance: that a picture of nobody would have rank 1, since many patients are behind an update.
     decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
+    rival: how like it is to the most alike case of a patient who is not behind the update.
     """
 
     site: SiteId
@@ -43,6 +45,7 @@ class Rebuilt:
     among: int
     chance: float = 0.0
     decoy: float = 0.0
+    rival: float = 0.0
 
     @property
     def tells(self) -> bool:
@@ -58,9 +61,17 @@ class Rebuilt:
         return 1 - self.ssim <= CHANCE * (1 - self.decoy)
 
     @property
+    def stands_out(self) -> bool:
+        """Whether it differs from the patient's own by at most three quarters of what it differs from all others.
+
+        A blurred mean of a hospital is most like somebody of that hospital, and hardly more so than like others.
+        """
+        return 1 - self.ssim <= STANDS_OUT * (1 - self.rival)
+
+    @property
     def identifies(self) -> bool:
         """Whether it is this patient and nobody else, and not by chance."""
-        return self.tells and self.rank == 1 and (self.chance < CHANCE or self.copies)
+        return self.tells and self.rank == 1 and (self.copies or (self.chance < CHANCE and self.stands_out))
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _best_rebuilt(tried: Sequence[Trial]) -> str:
         return f"{start}, and of {best.among} patients it is most like the right one."
     if not best.tells:
         return f"{start}; cases of other patients reach {best.decoy:.2f}, so nothing came back."
-    return f"{start}; no attempt was more like the right patient than chance makes it."
+    return f"{start}; it is not clearly more like the right patient than like others."
 
 
 def _told(tried: Sequence[Trial]) -> str:

@@ -144,6 +144,8 @@ def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
         (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.97, 1, 0.5),))], "amber"),
         (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.9),))], "amber"),
         (PLAIN, [trial("reconstruction", rebuilt=(of_few(1.0, 2, 0.5),))], "amber"),
+        (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.46),))], "red"),
+        (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.47),))], "amber"),
         (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),
         (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "red"),
         (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "amber"),

@@ -167,6 +167,7 @@ def test_an_audit_plays_all_others_and_then_as_many_as_the_threshold(report: Rep
     colluding = [trial for trial in report.trials if trial.observer == "colluding"]
     assert [(trial.attack, trial.site) for trial in colluding] == [
         ("analytic", "hospital-5"),
+        ("bottleneck", "hospital-5"),
         ("matching", "hospital-5"),
         ("analytic", ""),
     ]
