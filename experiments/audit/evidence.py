@@ -25,34 +25,16 @@ def rebuilt(report: Report) -> Markup | None:
     pairs.sort(key=lambda pair: (pair[1].identifies, pair[1].tells, pair[1].ssim), reverse=True)
     telling = sum(one.tells for _, one in pairs)
     pictured = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
-    head = [
-        "Attack",
-        "Hospital",
-        "Likeness",
-        "To others",
-        "Of others",
-        "PSNR, dB",
-        "The right patient is",
-        "1 by chance",
-    ]
-    rows = [
-        [
-            _attack(t),
-            r.site,
-            *(f"{x:.2f}" for x in (r.ssim, r.rival, r.decoy)),
-            f"{r.psnr_db:.1f}",
-            _place(r),
-            f"{r.chance:.3f}",
-        ]
-        for t, r in pairs
-    ]
+    likeness = ["Likeness", "To others", "Of others"]
+    head = ["Attack", "Hospital", *likeness, "PSNR, dB", "The right patient is", "1 by chance"]
+    rows = [[_attack(t), r.site, *_likeness(r), f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"] for t, r in pairs]
     return section(
         "rebuilt",
         "What came back of patients' data",
         "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
         "across its three axes. Likeness is structural similarity (for tables, correlation) once brightness and "
-        "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient who "
-        "is not behind the update. Of others: of another patient's case, put in the place of what came back.",
+        "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient "
+        "who is not behind the update. Of others: of another patient's case, put in the place of what came back.",
         tag("p", SECRET.replace("`", ""), class_="banner warn") if pictured else None,
         tag("div", *(_pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
@@ -62,6 +44,10 @@ def rebuilt(report: Report) -> Markup | None:
 def _attack(trial: Trial) -> str:
     """Its name, and whether it is the coordinator's alone."""
     return f"{trial.attack} (others collude)" if trial.observer == "colluding" else trial.attack
+
+
+def _likeness(one: Rebuilt) -> list[str]:
+    return [f"{value:.2f}" for value in (one.ssim, one.rival, one.decoy)]
 
 
 def _place(one: Rebuilt) -> str:
