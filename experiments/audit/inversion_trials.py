@@ -130,18 +130,9 @@ def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool,
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))
-    chance = behind / case.candidates
-    return Rebuilt(
-        case.site,
-        *images,
-        _likeness(case),
-        case.psnr_fitted_db,
-        case.rank,
-        case.candidates,
-        chance,
-        decoy,
-        case.rival,
-    )
+    chance = 1 - (1 - behind / case.candidates) ** len(one.inputs)
+    likeness, place = (_likeness(case), case.psnr_fitted_db), (case.rank, case.candidates)
+    return Rebuilt(case.site, *images, *likeness, *place, chance, decoy, case.rival)
 
 
 def _likeness(case: CaseScore) -> float:

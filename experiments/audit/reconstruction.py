@@ -20,8 +20,8 @@ class CaseScore:
 
     reconstructed, true: their indices. psnr_db; psnr_fitted_db and ssim_fitted: after an affine fit of each channel;
     ssim: NaN for tables. correlation: about each channel's mean. rank: 1 where the true patient is the most alike of
-    all patients; candidates: how many patients were compared, so that by chance the first is right once in so many. rival: as in
-    `rivals`.
+    all patients; candidates: how many patients were compared, so that by chance the first is right once in so many.
+    rival: as in `rivals`.
     """
 
     reconstructed: int

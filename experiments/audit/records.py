@@ -31,7 +31,8 @@ class Rebuilt:
 
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
-    rather than another. chance: that a picture of nobody would have rank 1, since many patients are behind an update.
+    rather than another. chance: that of as many pictures of nobody one would have rank 1, since many patients are
+    behind an update.
     decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
     rival: how like it is to the most alike case of a patient who is not behind the update.
     """

@@ -25,7 +25,7 @@ def made_up() -> Cases:
 
 
 TABLE = Kind("made up", "MLP", "analytic", made_up, Mlp((64,)).build)
-CASE = CaseScore(0, 0, "p0", "a", 10.0, 20.0, 0.4, 0.5, 0.9, rank=1, candidates=50)
+CASE = CaseScore(0, 0, "p0", "a", 10.0, 20.0, 0.4, 0.5, 0.9, rank=1, candidates=50, rival=0.3)
 
 
 def test_a_single_row_comes_back_exactly_and_other_patients_rows_do_not_look_like_it() -> None:
