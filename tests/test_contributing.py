@@ -19,10 +19,24 @@ from common.cases import Shape
 from common.exchange import Payload
 from common.identity import simulated
 from common.protocol import Local
+from common.study import parse
 from common.update import Update
+from experiments.observation import observe
+from experiments.running import run_study
 from server.strategy import Contributions
 
 ROOT = Path(__file__).parents[1]
+SMALL = """
+title = "Small"
+rounds = 1
+seed = 1
+engine = "inline"
+source = { name = "phantom", hospitals = 3, patients = [4], slices_per_patient = 1, size = 16 }
+task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 2 } }
+strategy = "fedsgd"
+training = { batch_size = 2 }
+federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+"""
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
 
@@ -131,3 +145,17 @@ def test_the_engine_runs_the_server_and_keeps_its_profile(example, tmp_path):
 def test_the_benchmark_measures(example):
     measured = example("experiments/benchmarks/mean.py").benchmark(Console(quiet=True))
     assert {row["step"] for row in measured.rows} == {"average", "copy"}
+
+
+def test_the_attack_reads_single_updates_and_says_where_it_cannot(example, tmp_path):
+    attack = example("experiments/attacks/loudest.py").attack(rounds=1)
+    findings = {}
+    for aggregation in ("plain", "secagg"):
+        study = parse(SMALL, [f"aggregation={aggregation}"])
+        run_study(study, "small", tmp_path / aggregation)
+        findings[aggregation] = attack.run(observe(tmp_path / aggregation), np.random.default_rng(0), 1.0)
+    plain, summed = findings["plain"], findings["secagg"]
+    assert set(plain.figures) == {"ashford-general", "brackwater-university", "coldharbour-infirmary"}
+    assert min(plain.figures.values()) > 0
+    assert not summed.possible
+    assert summed.reason == "sees no single update"
