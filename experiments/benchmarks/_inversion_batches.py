@@ -13,6 +13,7 @@ from client.sources.heart import HOSPITALS, Heart
 from client.sources.medmnist import MedMnist
 from client.sources.nifti import Nifti
 from common.cases import Cases, Shape, concatenate
+from common.networks.groupnorm_cnn import GroupNormCNN
 from common.networks.mlp import Mlp
 from common.seeding import entropy, generator
 from experiments.attacks._losses import classification_losses
@@ -26,13 +27,18 @@ HIDDEN = 256
 
 @dataclass(frozen=True)
 class Kind:
-    """data: of whom. network: its name. attack: of the catalogue. cases: loads them; build: the network."""
+    """data: of whom. network: its name. attack: of the catalogue. cases: loads them; build: the network.
+
+    seconds_a_case: of the processor, for the attack. largest_batch: more cases at once it cannot invert.
+    """
 
     data: str
     network: str
     attack: str
     cases: Callable[[], Cases]
     build: Callable[[Shape], nn.Module]
+    seconds_a_case: float = 4.0
+    largest_batch: int = 16
 
     def candidates(self) -> Cases:
         """Patients among whom a rebuilt case has to find its own, in an order drawn once. Raises SourceError."""
@@ -74,6 +80,10 @@ def _mlp(shape: Shape) -> nn.Module:
     return Mlp((HIDDEN,)).build(shape)
 
 
+def _pooled(shape: Shape) -> nn.Module:
+    return GroupNormCNN().build(shape)
+
+
 KINDS = (
     Kind("heart disease, 13 features", "MLP", "analytic", heart, _mlp),
     Kind("heart disease, 13 features", "MLP", "matching", heart, _mlp),
@@ -82,4 +92,7 @@ KINDS = (
     Kind("chest radiographs, 28^2", "LeNet (sigmoid)", "matching", radiographs, lenet),
     Kind("hippocampus, 16^3", "MLP", "analytic", volumes, _mlp),
     Kind("hippocampus, 16^3", "GroupNorm CNN", "matching", volumes, groupnorm_cnn),
+    Kind("chest radiographs, 28^2", "GroupNorm CNN, pooled", "bottleneck", radiographs, _pooled, 15.0, 1),
+    Kind("hippocampus, 16^3", "GroupNorm CNN, pooled", "bottleneck", volumes, _pooled, 20.0, 1),
+    Kind("chest radiographs, 28^2", "GroupNorm CNN, pooled", "matching", radiographs, _pooled, 15.0, 1),
 )
