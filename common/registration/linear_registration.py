@@ -108,9 +108,10 @@ def register_linear(
 
 
 def _worth_refining(finest: Pair, search: Search) -> bool:
-    """Where the similarity is an entropy and there are places enough."""
+    """In 3D, where the similarity is an entropy and there are places enough; a slice takes half as long again."""
+    solid = finest.fixed.geometry.dimensions == 3
     chosen = finest.fixed.values.size if finest.fixed_mask is None else int(finest.fixed_mask.values.sum())
-    return isinstance(search.similarity, REFINED) and min(chosen, search.points) >= POINTS_FOR_FINER_BINS
+    return solid and isinstance(search.similarity, REFINED) and min(chosen, search.points) >= POINTS_FOR_FINER_BINS
 
 
 def _finer(search: Search) -> Search:
