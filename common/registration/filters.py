@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 
@@ -41,6 +43,13 @@ def reduction(size: int, new: int, sigma: float) -> Tensor:
         weights = torch.exp(-0.5 * ((centres[:, None] - torch.arange(size, dtype=torch.float64)) / sigma) ** 2)
         weights = weights.where(weights > 1e-4, torch.zeros(()).double())
     return (weights / weights.sum(1, keepdim=True)).float()
+
+
+def refinement(size: int, new: int) -> Tensor:
+    """(new, size) float32: interpolating cubic splines at the centres of `new` voxels in the same cube."""
+    centres = (np.arange(new) + 0.5) * size / new - 0.5
+    columns = [map_coordinates(unit, [centres], order=3, mode="nearest") for unit in np.eye(size)]
+    return torch.from_numpy(np.stack(columns, axis=1)).float()
 
 
 def window(size: int, radius: int) -> Tensor:

@@ -14,15 +14,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from common.registration.free_form import cubic_weights
+from common.registration.histogram_kernels import KERNELS, MARGIN
 from common.registration.similarity import TINY, weighted_mean, weighted_variance
 
-MARGIN = 2
-"""Empty bins at each end, so that no window is cut."""
 POINTS_AT_ONCE = 1 << 13
 
 
@@ -81,7 +81,7 @@ class CorrelationRatio:
 def joint_histogram(moving: Tensor, fixed: Tensor, weight: Tensor, bins: int) -> Tensor:
     """(bins, bins) p(i, j), moving in rows; sums to 1. Differentiable, once, in `moving`."""
     parts = moving.reshape(-1), fixed.reshape(-1).detach(), _normalised(weight).detach()
-    histogram: Tensor = _JointHistogram.apply(*parts, bins)  # type: ignore[no-untyped-call]
+    histogram: Tensor = (_JointHistogram if KERNELS is None else _CompiledHistogram).apply(*parts, bins)  # type: ignore[no-untyped-call]
     return histogram
 
 
@@ -109,6 +109,27 @@ class _JointHistogram(torch.autograd.Function):
             inside = ((one >= 0) & (one <= 1)) * part * (ctx.bins - 2 * MARGIN)
             slopes.append((pulled * _cubic_slopes(fraction)).sum(1) * inside)
         return torch.cat(slopes), None, None, None
+
+
+class _CompiledHistogram(torch.autograd.Function):
+    """The same, point by point."""
+
+    @staticmethod
+    def forward(ctx: Any, moving: Tensor, fixed: Tensor, share: Tensor, bins: int) -> Tensor:
+        """Sum of share times window times window."""
+        assert KERNELS is not None
+        ctx.save_for_backward(moving, fixed, share)
+        one, two, part = (tensor.detach().contiguous().numpy() for tensor in (moving, fixed, share))
+        return torch.from_numpy(KERNELS.added_up(one, two, part, bins)).to(moving.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None, None, None]:
+        """By the windows' slopes."""
+        assert KERNELS is not None
+        one, two, part = (tensor.contiguous().numpy() for tensor in ctx.saved_tensors)
+        slopes = KERNELS.slopes(one, two, part, np.ascontiguousarray(pull.numpy(), np.float64))
+        return torch.from_numpy(slopes).to(pull.dtype), None, None, None
 
 
 def _split(*tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:

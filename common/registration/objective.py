@@ -14,6 +14,7 @@ from common.errors import ImageError
 from common.geometry import Geometry
 from common.image import Image
 from common.registration.families import Mapping
+from common.registration.filters import along_axes, refinement
 from common.registration.sampling import Sampler, lattice_points
 from common.registration.similarity import Similarity
 
@@ -42,6 +43,28 @@ class Pair:
             for image in (self.moving, self.fixed)
         )
         return Pair(moving, fixed, self.moving_mask, self.fixed_mask)
+
+    def refined(self, factor: int) -> Pair:
+        """Both images on lattices `factor` times as fine, by cubic splines, within [0, 1]; masks by repetition."""
+        moving, fixed = (_refined(image, factor) for image in (self.moving, self.fixed))
+        masks = (_repeated(mask, factor) for mask in (self.moving_mask, self.fixed_mask))
+        return Pair(moving, fixed, *masks)
+
+
+def _refined(image: Image, factor: int) -> Image:
+    shape = tuple(factor * size for size in image.geometry.shape)
+    matrices = [refinement(old, new) for old, new in zip(image.geometry.shape, shape, strict=True)]
+    values = along_axes(torch.from_numpy(np.ascontiguousarray(image.values, np.float32))[None], matrices)[0]
+    return Image(values.clamp(0, 1).numpy(), image.geometry.resized(shape))
+
+
+def _repeated(mask: Image | None, factor: int) -> Image | None:
+    if mask is None:
+        return None
+    values = mask.values
+    for axis in range(values.ndim):
+        values = values.repeat(factor, axis)
+    return Image(values, mask.geometry.resized(values.shape))
 
 
 @dataclass(frozen=True, eq=False)
