@@ -12,7 +12,7 @@ import torch
 from common.cases import Cases, Shape
 from common.networks.mlp import Mlp
 from experiments.audit.reconstruction import CaseScore
-from experiments.benchmarks._inversion_batches import KINDS, Kind
+from experiments.benchmarks._inversion_batches import KINDS, Kind, radiographs
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 from experiments.benchmarks.inversion_batch import BATCHES, FIGURES, Attacked, attacked, captured, figures, row
 
@@ -81,7 +81,16 @@ def test_networks_fit_images_and_volumes(build: type, shape: Shape) -> None:
 
 def test_tables_images_and_volumes_are_measured_at_batches_of_1_to_16(shared_data: Path) -> None:
     assert BATCHES == (1, 2, 4, 8, 16)
-    assert {kind.attack for kind in KINDS} == {"analytic", "matching"}
+    assert {kind.attack for kind in KINDS} == {"analytic", "matching", "bottleneck"}
+    assert all(kind.largest_batch == 1 for kind in KINDS if kind.attack == "bottleneck")
     table = KINDS[0].candidates()
     assert table.inputs.shape == (200, 13)
     assert len(set(table.patients)) == 200
+
+
+def test_one_radiograph_comes_back_through_a_pooled_network(shared_data: Path) -> None:
+    kind = next(kind for kind in KINDS if kind.attack == "bottleneck" and kind.cases is radiographs)
+    found = attacked(kind, kind.candidates(), start=0, batch=1, seconds_a_case=3.0)
+    (case,) = found.cases
+    assert case.rank == 1
+    assert case.ssim_fitted > found.others[0].ssim_fitted
