@@ -16,7 +16,9 @@ from math import prod
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import eigsh
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -70,12 +72,19 @@ def input_of_convolution(gradient: Tensor, layer: Convolution, sides: tuple[int,
     channels, rows = gradient.shape[1], gradient.double().flatten(1)
     basis = torch.linalg.svd(rows, full_matrices=False).Vh[: len(places)]
     outside = torch.eye(rows.shape[1], dtype=torch.float64) - basis.T @ basis
-    form = _equations(outside, places, channels, prod(sides)).numpy()
-    values, vectors = eigsh(form, k=2, sigma=JUST_BELOW_ZERO, v0=np.ones(len(form)))
+    values, vectors = _least_two(_equations(outside, places, channels, prod(sides)).numpy())
     least, second = np.argsort(values)
     found = torch.from_numpy(vectors[:, least].copy()).reshape(channels, *sides)
     found = found * torch.sign(found.sum()) / found.square().mean().sqrt()
     return Input(found, (max(float(values[least]), 0.0) + NEAR) / max(float(values[second]), NEAR))
+
+
+def _least_two(form: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The two least eigenvalues of a form that is nowhere negative, and their vectors as columns."""
+    factor = cho_factor(form - JUST_BELOW_ZERO * np.eye(len(form)), overwrite_a=True)
+    inverse = LinearOperator(form.shape, matvec=lambda vector: cho_solve(factor, vector), dtype=form.dtype)
+    values, vectors = eigsh(form, k=2, sigma=JUST_BELOW_ZERO, v0=np.ones(len(form)), OPinv=inverse)
+    return np.asarray(values), np.asarray(vectors)
 
 
 def _equations(outside: Tensor, places: Tensor, channels: int, pixels: int) -> Tensor:
