@@ -22,7 +22,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-MOST_UNKNOWNS = 4096
+FEWEST_UNKNOWNS, MOST_UNKNOWNS = 4, 4096
 """Values of an input that are solved for: the equations are a square matrix of so many rows."""
 NEAR = 1e-6
 """Eigenvalues below it are not told from 0."""
@@ -54,10 +54,12 @@ def places_under_kernel(layer: Convolution, sides: tuple[int, ...]) -> Tensor:
 
 
 def tells_its_input(layer: nn.Module, channels: int, sides: tuple[int, ...]) -> bool:
-    """Whether it has as many output channels as places, and more values under the kernel than that."""
+    """Whether it has as many output channels as places, more values under the kernel, and patches that overlap."""
     if not isinstance(layer, Convolution) or layer.groups != 1 or layer.padding_mode != "zeros":
         return False
-    if isinstance(layer.padding, str) or channels * prod(sides) > MOST_UNKNOWNS:
+    if all(size <= stride for size, stride in zip(layer.kernel_size, layer.stride, strict=True)):
+        return False
+    if isinstance(layer.padding, str) or not FEWEST_UNKNOWNS <= channels * prod(sides) <= MOST_UNKNOWNS:
         return False
     places = len(places_under_kernel(layer, sides))
     return places <= layer.out_channels and places < channels * prod(layer.kernel_size)

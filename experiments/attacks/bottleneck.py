@@ -27,12 +27,9 @@ from experiments.attacks._layers import layers_in_order
 from experiments.attacks._priors import beyond_deviations, relative_total_variation
 from experiments.attacks._problem import Attempt, Problem
 from experiments.attacks._softened import Softened
-from experiments.attacks._told import Told, told_by
+from experiments.attacks._told import LARGEST_DOUBT, Told, told_by
 from experiments.attacks.matching import warm_then_cosine
 from experiments.observation import Observation
-
-LARGEST_DOUBT = 0.02
-"""Of the one solution; half of it and less were seen of gradients in float32, a tenth and more of wrong ranks."""
 
 LEAKS_UNTIL = 0.6
 """Of the way: from here on ReLUs are what they are."""

@@ -111,6 +111,12 @@ def test_a_convolution_of_too_few_channels_tells_nothing() -> None:
     assert not tells_its_input(nn.Linear(6, 40), 6, ())
 
 
+def test_patches_that_do_not_overlap_tell_nothing() -> None:
+    assert not tells_its_input(nn.Conv2d(40, 64, 1), 40, (6, 5))
+    assert not tells_its_input(nn.Conv2d(6, 40, 2, stride=2), 6, (6, 6))
+    assert not tells_its_input(nn.Conv2d(1, 4, 3, padding=1), 1, (1, 1))
+
+
 @pytest.mark.parametrize(("layer", "sides"), [*LAYERS, (nn.Conv2d(6, 5, 3, padding=2, dilation=2, stride=2), (7, 6))])
 def test_places_under_the_kernel_are_those_the_convolution_reads(layer: Convolution, sides: tuple[int, ...]) -> None:
     inputs = torch.randn(layer.in_channels, *sides, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
