@@ -28,10 +28,11 @@ from common.update import Update, Vector
 from common.wire import from_records
 from common.wire_bytes import from_bytes
 
-Observer = Literal["server", "hospital", "outsider", "network", "colluding"]
+Observer = Literal["server", "hospital", "outsider", "network", "colluding", "cheating"]
 """server: reads every message addressed to it, and what an aggregation reveals to it. hospital: reads the models it
 is sent. outsider: has the final model. network: reads bytes on the wire, which TLS would encrypt. colluding: the
-server, told by some hospitals what they themselves sent; see `without`."""
+server, told by some hospitals what they themselves sent; see `without`. cheating: the server, which sends what it
+likes; what hospitals would answer is no part of a run, and is played by the audit."""
 
 Own = Mapping[tuple[int, SiteId], Update]
 """What hospitals sent, by round and hospital, as they themselves know it."""
@@ -109,6 +110,8 @@ def observe(folder: Path, observer: Observer = "server", site: SiteId | None = N
         raise StudyError(f"there is no observer {observer!r}; there are {', '.join(get_args(Observer))}.")
     if observer == "colluding":
         raise StudyError("what colluding hospitals see needs what they sent: take observer 'server' and `without`.")
+    if observer == "cheating":
+        raise StudyError("what hospitals answer to a server that cheats is in no recorded run; the audit plays it.")
     study = parse((folder / "study.toml").read_text(encoding="utf-8"))
     messages = tuple(_messages(folder / "traffic"))
     return _narrowed(_server(folder, study, messages), observer, site)

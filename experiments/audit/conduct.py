@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from common.errors import StudyError
+from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
 from experiments.audit.collusion import Collusion, collusions, hospitals_asked
 from experiments.audit.collusion_trials import collusion_trials
@@ -38,7 +39,11 @@ SHARES: Mapping[str, float] = {
 }
 """Of the study's `audit.seconds`, by kind of attack."""
 NOT_TRIED = (
-    ("a cheating coordinator", "it was honest in this run: it read what came, and changed nothing that it sent"),
+    (
+        "other ways for the coordinator to cheat",
+        "in this run it was honest; imprints were played where a network carries one, and neither other models made "
+        "up nor hospitals made up nor other models for other hospitals",
+    ),
     (
         "hospitals that collude and cheat",
         "those that were played kept to the protocol and told the coordinator what they sent, in one round; neither "
@@ -79,6 +84,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     found = _trials(observed, seconds, effort.pictures, advance)
     played = _colluding(observed, orders, claim, advance)
     found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
+    found += cheating_trials(observed, orders, advance, effort.pictures)
     found += poisoning_trials(study, advance) if effort.poisoning else []
     trials, openings = tuple(found), tuple(one.opening for one in played)
     return Report(

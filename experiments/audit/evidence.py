@@ -19,7 +19,7 @@ SECRET = (
 
 def rebuilt(report: Report) -> Markup | None:
     """Originals beside reconstructions; None where nothing was rebuilt."""
-    pairs = [(trial, one) for trial in report.trials for one in trial.rebuilt]
+    pairs = [(t, one) for t in report.trials if t.observer != "cheating" for one in t.rebuilt]
     if not pairs:
         return None
     pairs.sort(key=lambda pair: (pair[1].identifies, pair[1].tells, pair[1].ssim), reverse=True)
@@ -36,7 +36,7 @@ def rebuilt(report: Report) -> Markup | None:
         "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient "
         "who is not behind the update. Of others: of another patient's case, put in the place of what came back.",
         tag("p", SECRET.replace("`", ""), class_="banner warn") if pictured else None,
-        tag("div", *(_pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
+        tag("div", *(pair(t, r) for t, r in pictured), class_="cards") if pictured else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
     )
 
@@ -54,7 +54,8 @@ def _place(one: Rebuilt) -> str:
     return f"number {one.rank} of {one.among}"
 
 
-def _pair(trial: Trial, one: Rebuilt) -> Markup:
+def pair(trial: Trial, one: Rebuilt) -> Markup:
+    """A card: the patient's own picture beside what was rebuilt."""
     head = tag("div", f"{_attack(trial)}, {one.site}", tag("span", f"likeness {one.ssim:.2f}"), class_="card-head")
     images = [
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))

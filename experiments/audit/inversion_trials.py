@@ -100,11 +100,11 @@ def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pic
     )
     if not finding.reconstructions:
         return trial
-    figures, rebuilt = _scored(observed, finding.reconstructions, everybody, pictures)
+    figures, rebuilt = scored(observed, finding.reconstructions, everybody, pictures)
     return replace(trial, figures={**finding.figures, **figures}, rebuilt=rebuilt)
 
 
-def _scored(
+def scored(
     observed: Observation, found: Sequence[Reconstruction], everybody: Truth, pictures: bool
 ) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
     """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""

@@ -99,7 +99,7 @@ def _written(study: Study, folder: Path, columns: Sequence[Column]) -> Path:
 
 def summary(report: Report) -> dict[str, Any]:
     """The figures of one column."""
-    shown = [one for trial in report.trials if trial.observer != "colluding" for one in trial.rebuilt]
+    shown = [one for trial in report.trials if trial.honest for one in trial.rebuilt]
     best = max(shown, key=lambda one: (one.identifies, one.tells, one.ssim), default=None)
     areas = [t for t in report.trials if t.kind == "membership" and "auc" in t.intervals and t.site == ""]
     told = max(areas, key=lambda t: t.intervals["auc"].low, default=None)

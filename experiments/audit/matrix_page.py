@@ -74,7 +74,7 @@ def _verdict(column: Column) -> Markup:
 
 
 def _best(report: Report) -> Rebuilt | None:
-    shown = [one for trial in report.trials if trial.observer != "colluding" for one in trial.rebuilt]
+    shown = [one for trial in report.trials if trial.honest for one in trial.rebuilt]
     return max(shown, key=lambda one: (one.identifies, one.tells, one.ssim), default=None)
 
 

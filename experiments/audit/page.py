@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.audit.back import details, readable, untried
+from experiments.audit.cheating_page import cheated
 from experiments.audit.evidence import measured, rebuilt, told
 from experiments.audit.front import judged, opening, promised, tried
 from experiments.audit.records import Report
@@ -26,6 +27,7 @@ def page_of(report: Report) -> str:
         "Tried": ("tried", tried(report)),
         "Verdict": ("verdict", judged(report)),
         "Rebuilt data": ("rebuilt", rebuilt(report)),
+        "A cheating coordinator": ("cheated", cheated(report)),
         "Members": ("told", told(report)),
         "Epsilon": ("measured", measured(report)),
         "Who reads what": ("read", readable(report)),

@@ -10,7 +10,7 @@ from common.cases import SiteId
 
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
 STANDS_OUT = 0.75
@@ -105,6 +105,11 @@ class Trial:
     settings: Mapping[str, Any] = field(default_factory=dict)
     rebuilt: Sequence[Rebuilt] = ()
     curve: Curve | None = None
+
+    @property
+    def honest(self) -> bool:
+        """Whether everybody keeps to the protocol, and the attacker only looks."""
+        return self.observer not in ("colluding", "cheating")
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,10 @@ def _claim_reasons(site: SiteId, claim: Claim, audit: Audit) -> Iterator[Reason]
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
-    if trial.kind == "reconstruction" and trial.observer == "colluding":
+    if trial.observer == "colluding":
         yield from _if_others_collude(trial, _images(site, trial, claim, audit))
+    elif trial.observer == "cheating":
+        yield from _if_it_cheats(trial, _images(site, trial, claim, audit))
     elif trial.kind == "reconstruction":
         yield from _images(site, trial, claim, audit)
     elif trial.kind == "membership":
@@ -94,6 +96,18 @@ def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason
     for light, words, change in found:
         condition = f"If {who} collude with the coordinator, {what} is open, and {words}"
         yield "amber" if light == "red" else "green", condition, change
+
+
+def _if_it_cheats(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
+    """As `_if_others_collude`. What a hospital with its list of approved studies refuses is no objection."""
+    refusal = trial.settings["refused"]["listed"]
+    if refusal:
+        words = f"A coordinator that cheats with an {trial.attack} is refused by a hospital that checks: {refusal}."
+        yield "green", words, ""
+        return
+    for light, words, _ in found:
+        condition = f"If the coordinator cheats with an {trial.attack}, no check of a hospital sees it, and {words}"
+        yield "amber" if light == "red" else "green", condition, NOISE
 
 
 def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:

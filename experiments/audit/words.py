@@ -135,11 +135,24 @@ def answer(kind: Kind, trials: Sequence[Trial]) -> str:
 
 
 def _rebuilt(tried: Sequence[Trial]) -> str:
-    alone = _best_rebuilt([trial for trial in tried if trial.observer != "colluding"])
+    said = _best_rebuilt([trial for trial in tried if trial.honest])
     colluding = [trial for trial in tried if trial.observer == "colluding"]
-    if not colluding:
-        return alone
-    return f"{alone} Played as well, other hospitals colluding with the coordinator: {_best_rebuilt(colluding)}"
+    if colluding:
+        said += f" Played as well, other hospitals colluding with the coordinator: {_best_rebuilt(colluding)}"
+    cheating = [trial for trial in tried if trial.observer == "cheating"]
+    if cheating:
+        said += f" And a coordinator that cheats: {_cheated(cheating)}"
+    return said
+
+
+def _cheated(tried: Sequence[Trial]) -> str:
+    """By whether a hospital that checks what it is sent answers at all."""
+    answered = [trial for trial in tried if not trial.settings["refused"]["listed"]]
+    if answered:
+        return _best_rebuilt(answered)
+    back = any(one.identifies for trial in tried for one in trial.rebuilt)
+    came = "patients' own data came back" if back else "nothing of a patient came back"
+    return f"hospitals refuse its models; from hospitals that check nothing {came}."
 
 
 def _best_rebuilt(tried: Sequence[Trial]) -> str:

@@ -1,0 +1,167 @@
+"""A coordinator that cheats, played: it sends hospitals' own code models made to copy cases into the gradient.
+
+The hospitals are opened to play them, as they would answer; the coordinator uses nothing but what they answer. Where
+the study's network cannot carry an imprint, the coordinator sends a study of its own that nobody approved: another
+network, no privacy and no protected sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from client.approval import APPROVED, approve
+from common.cases import SiteId
+from common.errors import StudyError, WireError
+from common.exchange import Payload
+from common.options import Entry
+from common.order import Order, from_payload, to_payload
+from common.parameters import new_network
+from common.seeding import torch_generator
+from common.study import Study, parse_json
+from common.tasks.classification import Classification
+from common.work import Training, Work
+from experiments.attack import Reconstruction
+from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.audit.replay import Orders, error_bound, own_updates
+from experiments.audit.truth import hospital_of
+from experiments.observation import Observation
+
+BINS = 256
+"""Units of the first layer, where the network is the coordinator's own."""
+LOWEST, HIGHEST = -4.0, 4.0
+"""Of an input's mean, as the coordinator begins; inputs are scaled."""
+ORDERS = 3
+"""One after the other, each with thresholds closer to the cases."""
+BLUR = 0.05
+"""Noise on the imprint, of its weights' norm: rows are then less alike than a hospital's check asks for."""
+MOST_FOUND = 16
+"""Inputs that are scored; an imprint finds more."""
+NO_CARRIER = (
+    "no network of this study's task has two linear layers before all others, which an imprint needs; other models "
+    "that a cheating coordinator may send were not tried"
+)
+
+
+@dataclass(frozen=True)
+class Cheat:
+    """One way to cheat. blurred: the imprint, by noise. own_study: whether the study is the coordinator's own.
+
+    back: what the hospitals' answers held, had they not looked at what they were sent. refused: why a hospital
+    refuses, by what it was asked and what it checks (see `refusals`), "" where it answers. study: as it was sent.
+    """
+
+    blurred: bool
+    own_study: bool
+    study: Study
+    back: Reconstruction
+    refused: dict[str, str]
+
+
+def cheats(observed: Observation, orders: Orders, sites: Sequence[SiteId]) -> tuple[Cheat, ...]:
+    """Both ways, against all of `sites` in one sum, or one of them. Raises StudyError where none can be played."""
+    study, own_study = _carrier(observed)
+    return tuple(_cheat(observed, study, own_study, orders, tuple(sites), blurred) for blurred in (False, True))
+
+
+def _carrier(observed: Observation) -> tuple[Study, bool]:
+    """A study whose network can carry an imprint, and whether it is another than that of the run."""
+    study = observed.study
+    if carries(new_network(study.build_task(), observed.shape, study.seed), observed.shape.inputs):
+        return study, False
+    if not isinstance(study.build_task(), Classification):
+        raise StudyError(NO_CARRIER)
+    network = {"name": "mlp", "hidden": [BINS]}
+    task = Entry(study.task.name, {**study.task.options, "network": network})
+    training = Training(batch_size=study.training.batch_size)
+    plain, strategy = Entry("plain"), Entry("fedsgd")
+    return replace(study, task=task, training=training, aggregation=plain, strategy=strategy, privacy=None), True
+
+
+def _cheat(
+    observed: Observation, study: Study, own_study: bool, orders: Orders, sites: tuple[SiteId, ...], blurred: bool
+) -> Cheat:
+    network = new_network(study.build_task(), observed.shape, study.seed)
+    cases = sum(observed.cases[site] for site in sites)
+    thresholds, order, seen = wide_thresholds(network, LOWEST, HIGHEST), None, None
+    for number in range(2, 2 + ORDERS):
+        thresholds = thresholds if seen is None else closer(thresholds, seen, _cases_of(study, cases))
+        order = Order(study.json, number, _sent(network, study, number, thresholds, blurred), Work("gradient"))
+        seen = held(network, *_answers(study, order, orders, sites))
+    assert order is not None and seen is not None
+    back = Reconstruction(order.round, sites, _chosen(seen, observed.shape.inputs))
+    return Cheat(blurred, own_study, study, back, refusals(observed.study, order, sites[0]))
+
+
+def _cases_of(study: Study, cases: int) -> int:
+    size = study.training.batch_size
+    return cases if size == "full" else min(size, cases)
+
+
+def _sent(
+    network: nn.Module, study: Study, number: int, thresholds: NDArray[np.float64], blurred: bool
+) -> NDArray[np.float32]:
+    parameters = imprinted(network, thresholds)
+    if not blurred:
+        return parameters
+    return blur(network, BLUR, torch_generator(study.seed, "audit", "blur", number))
+
+
+def _answers(
+    study: Study, order: Order, orders: Orders, sites: Sequence[SiteId]
+) -> tuple[NDArray[np.float64], float]:
+    """(P,) the sum of what hospitals that check nothing answer, rounded and noised; and the rounding's error."""
+    forged = {(order.round, site): _forged(order, orders, site) for site in sites}
+    updates = own_updates(study, forged, sites, [order.round])
+    total = np.asarray(np.sum([one.vectors[0].astype(np.float64) for one in updates.values()], axis=0))
+    request, count = next(iter(forged.values())), len(sites)
+    return total, error_bound(study, request, count, count, float(np.abs(total).max()))
+
+
+def _forged(order: Order, orders: Orders, site: SiteId) -> Payload:
+    """The order in the place of a recorded one, which holds what hospitals agreed on for their sum."""
+    real = next(payload for (_, asked), payload in orders.items() if asked == site)
+    false = to_payload(order)
+    return replace(false, numbers={**real.numbers, **false.numbers}, words={**real.words, **false.words})
+
+
+def _chosen(seen: Held, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(N, ...) at most MOST_FOUND of them, evenly over the thresholds; one of zeros where there is none."""
+    if not len(seen.bins):
+        return np.zeros((1, *shape), np.float32)
+    rows = np.unique(np.linspace(0, len(seen.bins) - 1, min(MOST_FOUND, len(seen.bins))).astype(int))
+    return np.asarray(seen.inputs[rows].reshape(-1, *shape), np.float32)
+
+
+def refusals(approved: Study, order: Order, site: SiteId) -> dict[str, str]:
+    """Why a hospital with this software's checks refuses the order.
+
+    first: as the model of round 1. later: as that of a later round. listed: as that of a later round, where the
+    hospital keeps a list of approved studies that `approved` alone is on.
+    """
+    first = replace(order, round=1)
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / APPROVED).write_text(sha256(approved.json.encode()).hexdigest() + "\n", encoding="utf-8")
+        return {
+            "first": _refusal(first, site, None),
+            "later": _refusal(order, site, None),
+            "listed": _refusal(order, site, folder),
+        }
+
+
+def _refusal(order: Order, site: SiteId, folder: Path | None) -> str:
+    """What the hospital's own code says; nothing of it leaves a real hospital but an incident's number."""
+    came = from_payload(to_payload(order))
+    try:
+        approve(hospital_of(parse_json(came.study_json), site), came, folder)
+    except WireError as error:
+        return str(error).rstrip(".")
+    return ""

@@ -1,0 +1,85 @@
+"""What a cheating coordinator came up with, and which of its models hospitals refuse, as trials of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+from common.cases import SiteId
+from common.errors import StudyError
+from common.options import Entry
+from common.study import Study
+from common.work import Training
+from experiments.audit.cheating import BINS, BLUR, HIGHEST, LOWEST, ORDERS, Cheat, cheats
+from experiments.audit.inversion_trials import scored
+from experiments.audit.records import Trial
+from experiments.audit.replay import Orders
+from experiments.audit.truth import Truth, all_cases
+from experiments.observation import Observation
+
+NAMES = {False: "imprint", True: "imprint, blurred"}
+QUESTION = "Does a hospital answer to a model that was made to copy its patients' data, and what comes back?"
+KNOWLEDGE = "every setting of the study, and what hospitals answer to models that the coordinator made up"
+SOURCE = "Fowl et al. 2022, Robbing the Fed; thresholds without knowledge of the data and the blur are our own"
+
+
+def cheating_trials(
+    observed: Observation, orders: Orders, advance: Callable[[str], None], pictures: bool = True
+) -> list[Trial]:
+    """Two a hospital where the coordinator reads each alone, else two on the sum of all; one that says why not."""
+    asked = sorted({site for _, site in orders})
+    if not asked:
+        return [_trial("", "imprint", reason="no hospital was ever asked to train")]
+    groups = [[site] for site in asked] if observed.singles else [asked]
+    everybody, trials = all_cases(observed.study), []
+    for group in groups:
+        site = group[0] if len(group) == 1 else ""
+        advance(f"a cheating coordinator {site}")
+        begin = perf_counter()
+        try:
+            played = cheats(observed, orders, group)
+        except StudyError as error:
+            return [_trial("", "imprint", reason=str(error).rstrip("."))]
+        spent = (perf_counter() - begin) / len(played)
+        trials += [_of_cheat(one, site, observed, everybody, pictures, spent) for one in played]
+    return trials
+
+
+def _of_cheat(
+    one: Cheat, site: SiteId, observed: Observation, everybody: Truth, pictures: bool, seconds: float
+) -> Trial:
+    begin = perf_counter()
+    figures, rebuilt = scored(replace(observed, study=_as_gradients(one.study)), [one.back], everybody, pictures)
+    settings = {
+        "own_study": one.own_study,
+        "blur": BLUR if one.blurred else 0.0,
+        "orders": ORDERS,
+        "range": [LOWEST, HIGHEST],
+        "units": BINS if one.own_study else "as the study says",
+        "hospitals": list(one.back.sites),
+        "refused": one.refused,
+    }
+    trial = _trial(site, NAMES[one.blurred], seconds=seconds + perf_counter() - begin)
+    return replace(trial, figures=figures, rebuilt=rebuilt, settings=settings)
+
+
+def _as_gradients(study: Study) -> Study:
+    """The same hospitals and batches, where gradients are what is sent: whose cases are behind an answer."""
+    training = Training(batch_size=study.training.batch_size, precision=study.training.precision)
+    return replace(study, strategy=Entry("fedsgd"), training=training)
+
+
+def _trial(site: SiteId, name: str, *, reason: str = "", seconds: float = 0.0) -> Trial:
+    return Trial(
+        name,
+        "reconstruction",
+        "cheating",
+        site,
+        QUESTION,
+        KNOWLEDGE,
+        SOURCE,
+        possible=not reason,
+        reason=reason,
+        seconds=seconds,
+    )
