@@ -11,8 +11,9 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client import answers, incidents, memory
+from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.local import open_local, sources
+from client.local import is_simulated, open_local, sources
 from common.errors import BudgetSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import study_json
@@ -75,8 +76,11 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     torch.set_num_threads(1)
     request = from_records(message.content, LARGEST_ARRAY, LARGEST_DATA)
+    folder = context.node_config.get("folder")
+    study = study_json(request)
+    approve_study(study, Path(str(folder)) if folder else None, needs_list=not is_simulated(context))
     data_folder = context.node_config.get("data-folder")
-    hospital = open_hospital(study_json(request), _index(context), None if data_folder is None else str(data_folder))
+    hospital = open_hospital(study, _index(context), None if data_folder is None else str(data_folder))
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")

@@ -20,7 +20,6 @@ from client.privacy import Sources
 from common import identity
 from common.errors import HospitalError
 from common.privacy.noise import SeededNoise, SystemNoise
-from common.privacy.noise_source import NoiseSource
 from common.protocol import Local
 from common.seeding import generator
 
@@ -57,10 +56,6 @@ def sources(hospital: Hospital, context: Context, number: int) -> Sources:
         ),
         Path(str(place)) if place else None,
     )
-
-
-def _noise(hospital: Hospital, context: Context, number: int, purpose: str) -> NoiseSource:
-    return SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
 
 
 def is_simulated(context: Context) -> bool:

@@ -126,6 +126,21 @@ def check(
         console.print(parse(read_study(study)[0], set_ or []).text, markup=False, highlight=False)
 
 
+@cli.command()
+def approve(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    folder: Annotated[Path, typer.Argument(help="The hospital's own folder, as in its node's configuration.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+) -> None:
+    """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other."""
+    with spoken_errors():
+        from client.approved_studies import APPROVED, list_study
+        from common.study import parse
+
+        digest = list_study(parse(read_study(study)[0], set_ or []), folder)
+        console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)
+
+
 @cli.command("list")
 def list_(
     kind: Annotated[str | None, typer.Argument(help="studies, tasks, strategies, ...; all if not given.")] = None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from client.approval import APPROVED, approve
+from client.approval import approve
+from client.approved_studies import approve_study, list_study
 from common.cases import SiteId
 from common.errors import StudyError, WireError
 from common.exchange import Payload
@@ -149,7 +149,7 @@ def refusals(approved: Study, order: Order, site: SiteId) -> dict[str, str]:
     first = replace(order, round=1)
     with TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / APPROVED).write_text(sha256(approved.json.encode()).hexdigest() + "\n", encoding="utf-8")
+        list_study(approved, folder)
         return {
             "first": _refusal(first, site, None),
             "later": _refusal(order, site, None),
@@ -161,7 +161,8 @@ def _refusal(order: Order, site: SiteId, folder: Path | None) -> str:
     """What the hospital's own code says; nothing of it leaves a real hospital but an incident's number."""
     came = from_payload(to_payload(order))
     try:
-        approve(hospital_of(parse_json(came.study_json), site), came, folder)
+        approve_study(came.study_json, folder, needs_list=False)
+        approve(hospital_of(parse_json(came.study_json), site), came)
     except WireError as error:
         return str(error).rstrip(".")
     return ""

@@ -19,9 +19,11 @@ from time import monotonic, sleep
 import psutil
 from flwr.serverapp import ServerApp
 
+from client.approved_studies import list_study
 from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
+from common.study import parse
 from experiments.engine import QUIET, Engine, RunConfig
 from experiments.engines._local_grid import hospital_folder
 
@@ -56,6 +58,7 @@ class Deployment:
             raise EngineError("deployment runs the ClientApp of the bundle, client.app:app.")
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'deployment'.")
+        _approve_all(str(run_config["study"]), [hospital_folder(folder.resolve(), site) for site in sites])
         with _Federation.started(folder.resolve(), sites, self.start_timeout_s) as federation:
             federation.submit({**run_config, "run-folder": str(folder.resolve())})
             federation.await_end(monotonic() + self.run_timeout_s, folder)
@@ -200,6 +203,12 @@ def _introduce_all(folders: Mapping[SiteId, Path]) -> None:
     public = {site: identity.create(folder) for site, folder in folders.items()}
     for folder in folders.values():
         identity.introduce(folder, public)
+
+
+def _approve_all(study: str, folders: Sequence[Path]) -> None:
+    """The study in every hospital's list: whoever starts a deployment here is its administrator too."""
+    for folder in folders:
+        list_study(parse(study), folder)
 
 
 def _family(pid: int) -> list[psutil.Process]:

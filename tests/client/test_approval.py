@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from client.approval import APPROVED, approve, approve_study
+from client.approval import approve
 from client.hospital import Hospital, open_hospital
 from common.catalogue import STRATEGIES
 from common.errors import WireError
@@ -51,30 +50,18 @@ def order_of(hospital: Hospital, number: int = 1) -> Order:
     return Order(hospital.study.json, number, read(network), None)
 
 
-def test_only_listed_studies_are_served_where_there_is_a_list(hospital: Hospital, tmp_path: Path) -> None:
-    text = hospital.study.json
-    approve_study(text, None)
-    approve_study(text, tmp_path)
-    listed = sha256(text.encode()).hexdigest()
-    (tmp_path / APPROVED).write_text("0" * 64 + "\n")
-    with pytest.raises(WireError, match="not one of those"):
-        approve(hospital, order_of(hospital), tmp_path)
-    (tmp_path / APPROVED).write_text(f"{'0' * 64}\n{listed}\n")
-    approve(hospital, order_of(hospital), tmp_path)
-
-
 def test_round_one_starts_from_the_seed_but_for_rounding(hospital: Hospital) -> None:
     order = order_of(hospital)
-    approve(hospital, order, None)
+    approve(hospital, order)
     other = order.parameters.copy()
     other[3] = np.nextafter(other[3], np.float32(9))
-    approve(hospital, replace(order, parameters=other), None)
+    approve(hospital, replace(order, parameters=other))
     other[3] += np.float32(1e-4)
     with pytest.raises(WireError, match="seed gives"):
-        approve(hospital, replace(order, parameters=other), None)
-    approve(hospital, replace(order, parameters=other, round=2), None)
+        approve(hospital, replace(order, parameters=other))
+    approve(hospital, replace(order, parameters=other, round=2))
     with pytest.raises(WireError, match="numbered from 1"):
-        approve(hospital, replace(order, round=0), None)
+        approve(hospital, replace(order, round=0))
 
 
 def test_parallel_rows_are_refused_in_any_round_even_among_others(hospital: Hospital) -> None:
@@ -85,12 +72,12 @@ def test_parallel_rows_are_refused_in_any_round_even_among_others(hospital: Hosp
     tensors[name][2:6] = np.outer([1, -2, 3, 0.5], tensors[name][0])
     forged = np.concatenate([tensors[name].reshape(-1) for name in layout.shapes])
     with pytest.raises(WireError, match="one direction"):
-        approve(hospital, replace(order, parameters=forged), None)
+        approve(hospital, replace(order, parameters=forged))
 
 
 def test_a_model_of_another_length_is_refused(hospital: Hospital) -> None:
     with pytest.raises(WireError, match="parameters; 3 came"):
-        approve(hospital, replace(order_of(hospital, 2), parameters=np.zeros(3, np.float32)), None)
+        approve(hospital, replace(order_of(hospital, 2), parameters=np.zeros(3, np.float32)))
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())

@@ -1,0 +1,49 @@
+"""The studies a hospital has agreed to: a list in its own folder, which no message from outside can change.
+
+Without it a coordinator could send any study: another network, no epsilon, no protected sum. A deployed hospital
+therefore serves no study that is not listed; a simulated one keeps to its list where it has one.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from common.errors import WireError
+from common.study import Study
+
+APPROVED = "approved-studies.txt"
+"""One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which."""
+
+
+def digest_of(study_json: str) -> str:
+    """What stands for a study in the list: every setting is in it."""
+    return sha256(study_json.encode()).hexdigest()
+
+
+def list_study(study: Study, folder: Path) -> str:
+    """Add a study to the list of a hospital's folder, unless it is there; its digest."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path, digest = folder / APPROVED, digest_of(study.json)
+    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    if digest not in _digests(known):
+        title = " ".join(study.title.split())
+        path.write_text(
+            f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{digest}  {title}\n", "utf-8"
+        )
+    return digest
+
+
+def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> None:
+    """Raise WireError where the study is not on the hospital's list, or where it needs a list and has none."""
+    path = None if folder is None else folder / APPROVED
+    if path is None or not path.exists():
+        if needs_list:
+            raise WireError(f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`.")
+        return
+    if digest_of(study_json) not in _digests(path.read_text(encoding="utf-8")):
+        raise WireError(f"the study is not one of those in {APPROVED}.")
+
+
+def _digests(text: str) -> set[str]:
+    return {line.split()[0].lower() for line in text.splitlines() if line.strip()}
