@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import json
 
+from experiments.audit.glossary import ATTACKS, WORDS
 from experiments.audit.records import Report, Trial
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import facts, numbers, section
 from server.reporting.wording import size
-
-WORDS = {
-    "update": "what training on its patients changed in the model; it is what a hospital sends instead of data",
-    "epsilon": "a bound on how much more likely any conclusion can become because one patient is in the data",
-    "delta": "the small chance, roughly, that the bound of epsilon does not hold",
-    "likeness": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
-    "PSNR": "the size of the error against the range of values, in decibels: 30 is hard to tell from the original",
-    "area under the curve": "the chance that an attack ranks a patient of the study above another; 0.5 is guessing",
-    "to collude": "to tell the coordinator what one sent, so that it can take that out of a sum",
-    "secagg, bfv, ckks, additive": "ways to add up updates so that nobody reads a single one",
-}
 
 
 def readable(report: Report) -> Markup:
@@ -40,14 +30,26 @@ def readable(report: Report) -> Markup:
 def untried(report: Report) -> Markup:
     """Limits of the audit."""
     rows = [[what, why] for what, why in report.not_tried]
-    impossible = {(t.attack, t.reason) for t in report.trials if not t.possible}
-    rows += [[attack, f"not possible here: {reason}"] for attack, reason in sorted(impossible)]
+    rows += [[attack, f"not here{where}: {reason}"] for attack, reason, where in _impossible(report)]
     return section(
         "untried",
         "What was not tried",
         "An attack that fails is no proof that none can succeed. Only a promised epsilon bounds attacks nobody has "
         "thought of, and only masks or encryption hide an update altogether.",
         table(["What", "Why"], rows, words=2),
+    )
+
+
+def _impossible(report: Report) -> list[tuple[str, str, str]]:
+    """Attack, reason and, where others were attacked by it, the hospitals it is the reason for; each once."""
+    sites: dict[tuple[str, str], list[str]] = {}
+    for trial in report.trials:
+        if not trial.possible:
+            sites.setdefault((trial.attack, trial.reason), []).append(trial.site)
+    made = {trial.attack for trial in report.trials if trial.possible}
+    return sorted(
+        (attack, reason, f", at {', '.join(named)}" if attack in made and all(named) else "")
+        for (attack, reason), named in sites.items()
     )
 
 
@@ -72,8 +74,14 @@ def details(report: Report) -> Markup:
         ),
         numbers("Limits of the rules", facts(list(limits))),
         numbers("All attempts", table(head, rows, words=7)),
-        numbers("Words used on this page", facts(list(WORDS.items()))),
+        numbers("Words used on this page", facts([*WORDS.items(), *_attacks(report)])),
     )
+
+
+def _attacks(report: Report) -> list[tuple[str, str]]:
+    """Those of this report, in words."""
+    names = dict.fromkeys(trial.attack for trial in report.trials)
+    return [(name, ATTACKS[name]) for name in names if name in ATTACKS]
 
 
 def _row(trial: Trial) -> list[str]:

@@ -10,6 +10,7 @@ from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 
 MOST_PAIRS = 3
+HEAD = ("What is sent", "If a hospital checks nothing", "If it checks the model", "If it checks the study as well")
 OWN_STUDY = (
     "The study's own network cannot carry an imprint, and so the coordinator sends a study of its own: another "
     "network, no epsilon and no protected sum. A hospital's list of approved studies stops that; a deployed hospital "
@@ -32,9 +33,7 @@ def cheated(report: Report) -> Markup | None:
         "If the coordinator cheats",
         "An imprint is a model made to copy a hospital's cases into its answer, sorted by their brightness. It was "
         f"sent to the hospitals' own software, opened for this audit. {OWN_STUDY if own_study else SAME_STUDY}",
-        table(
-            ["What is sent", "If a hospital checks nothing", "If it checks the model", "And the study"], _rows(played)
-        ),
+        table(HEAD, _rows(played), words=len(HEAD)),
         tag("div", *(pair(trial, one) for trial, one in _pictured(played)), class_="cards"),
     )
 

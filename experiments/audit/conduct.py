@@ -37,7 +37,7 @@ SHARES: Mapping[str, float] = {
     "labels": 0.03,
     "robustness": 0.07,
 }
-"""Of the study's `audit.seconds`, by kind of attack."""
+"""Of the study's `audit.seconds`, by kind of attack; the last has what the others left."""
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
@@ -108,14 +108,15 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
 
 def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
     study, confidence = observed.study, observed.study.audit.confidence
-    share = {kind: seconds * part for kind, part in SHARES.items()}
+    begin, share = perf_counter(), {kind: seconds * part for kind, part in SHARES.items()}
     if observed.singles:
         share["reconstruction"] += share["collusion"]
     found = inversion_trials(observed, share["reconstruction"], advance, pictures)
     found += membership_trials(observed, confidence, share["membership"], advance)
     found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)
     found += label_trials(observed, share["labels"], advance)
-    found += robustness_trials(observed, share["robustness"], advance)
+    left = seconds - share["collusion"] - (perf_counter() - begin)
+    found += robustness_trials(observed, max(left, share["robustness"]), advance)
     return found
 
 

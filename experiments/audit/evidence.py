@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.audit.charts import LOOKS, epsilon_chart, roc_chart
-from experiments.audit.records import Interval, Rebuilt, Report, Trial
+from experiments.audit.records import CHANCE, Interval, Rebuilt, Report, Trial
 from server.reporting.charts.bars import legend
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import beside, figure, section
@@ -61,9 +61,12 @@ def pair(trial: Trial, one: Rebuilt) -> Markup:
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))
     ]
+    by_chance = f" (by chance alone in {100 * one.chance:.0f} of 100 tries)"
+    no_proof = one.rank == 1 and one.chance >= CHANCE and not one.copies
     note = tag(
         "p",
-        f"The right patient is {_place(one)} by likeness; to the most alike of others it has {one.rival:.2f}.",
+        f"The right patient is {_place(one)} by likeness{by_chance if no_proof else ''}; to the most alike of others it has "
+        f"{one.rival:.2f}.",
         class_="note",
     )
     return tag("div", head, tag("div", *images, class_="triple"), note)

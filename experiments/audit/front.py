@@ -1,8 +1,8 @@
-"""The first page: what was promised, what was tried, what came back, and the verdict for each hospital."""
+"""The first page: what was promised, what was tried, and what came back."""
 
 from __future__ import annotations
 
-from experiments.audit.records import Report, Verdict
+from experiments.audit.records import Report
 from experiments.audit.words import (
     KINDS,
     LIGHTS,
@@ -11,11 +11,10 @@ from experiments.audit.words import (
     opening_sentence,
     overall,
     promise_sentence,
-    reasons,
 )
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
-from server.reporting.wording import count, duration
+from server.reporting.wording import duration
 
 
 def opening(report: Report) -> Markup:
@@ -68,37 +67,4 @@ def tried(report: Report) -> Markup:
         "What was tried, and what came back",
         "Each attack knows only what its attacker could know. The true data were used afterwards, to score it.",
         table(["Attack", "The question", "What the attacker was given", "What came back"], rows, words=4),
-    )
-
-
-def judged(report: Report) -> Markup:
-    """A card a hospital."""
-    return section(
-        "verdict",
-        "The verdict, hospital by hospital",
-        "The light is the worst of the rules below it. Their limits are settings of the study, agreed on before the "
-        "run; what each rule found stands beside it.",
-        *(_card(verdict) for verdict in report.verdicts),
-    )
-
-
-def _card(verdict: Verdict) -> Markup:
-    word, look, sign = LIGHTS[verdict.light]
-    lines = [
-        tag("li", tag("span", LIGHTS[light][2], class_=f"badge {LIGHTS[light][1]}"), f" {words}")
-        for light, words in reasons(verdict)
-    ]
-    shown, folded = lines[:5], lines[5:]
-    more = (
-        tag("details", tag("summary", count(len(folded), "further finding")), tag("ul", *folded)) if folded else None
-    )
-    advice = tag("ul", *(tag("li", line) for line in verdict.advice))
-    return tag(
-        "div",
-        tag("h3", f"{verdict.site} ", tag("span", f"{sign} {word}", class_=f"badge {look}")),
-        tag("ul", *shown, class_="plain"),
-        more,
-        tag("p", tag("b", "What to change")) if verdict.advice else None,
-        advice if verdict.advice else None,
-        class_="figure",
     )

@@ -12,7 +12,8 @@ from typing import Any
 from experiments.audit.back import details, readable, untried
 from experiments.audit.cheating_page import cheated
 from experiments.audit.evidence import measured, rebuilt, told
-from experiments.audit.front import judged, opening, promised, tried
+from experiments.audit.front import opening, promised, tried
+from experiments.audit.judged import judged
 from experiments.audit.records import Report
 from server.reporting.markup import Markup, tag
 from server.reporting.page import document

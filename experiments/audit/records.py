@@ -10,6 +10,8 @@ from common.cases import SiteId
 
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
+Topic = Literal["readers", "rebuilt", "members", "epsilon", "conditions"]
+"""Of a rule: who reads what; patients' data; who was one; the promised bound; where others cheat or collude."""
 SCHEMA_VERSION = 3
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
@@ -158,12 +160,13 @@ class Opening:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A hospital's light, each rule that gave one, and what to change."""
+    """A hospital's light, each rule that gave one, and what to change. lights: the worst of each topic's rules."""
 
     site: SiteId
     light: Light
     reasons: Sequence[tuple[Light, str]]
     advice: Sequence[str]
+    lights: Mapping[Topic, Light] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit_settings import Audit
 from common.cases import SiteId
-from experiments.audit.records import Claim, Light, Trial, Verdict
+from experiments.audit.records import Claim, Light, Topic, Trial, Verdict
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")
 Reason = tuple[Light, str, str]
 """A light, the rule that gave it with its figures, and what to change."""
+OBSERVED: dict[str, Topic] = {"colluding": "conditions", "cheating": "conditions"}
+TOPICS: dict[str, Topic] = {"membership": "members", "epsilon": "epsilon"}
 
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
@@ -25,29 +27,37 @@ def verdicts(sites: Sequence[SiteId], claim: Claim, trials: Sequence[Trial], aud
 
 def _verdict(site: SiteId, claim: Claim, trials: Sequence[Trial], audit: Audit) -> Verdict:
     own = [trial for trial in trials if trial.possible and trial.site in ("", site)]
-    reasons = [*_claim_reasons(site, claim, audit)]
+    found: list[tuple[Topic, Reason]] = [("readers", _reading(claim)), ("epsilon", _promise(site, claim, audit))]
     for trial in own:
-        reasons += _trial_reasons(site, trial, claim, audit)
-    lights = [colour for colour, _, _ in reasons]
-    light: Light = max(lights, key=WORST.index, default="green")
+        found += [(_topic(trial), reason) for reason in _trial_reasons(site, trial, claim, audit)]
+    reasons = sorted((reason for _, reason in found), key=lambda reason: -WORST.index(reason[0]))
     advice = tuple(dict.fromkeys(change for colour, _, change in reasons if change and colour != "green"))
-    ordered = sorted(reasons, key=lambda reason: -WORST.index(reason[0]))
-    return Verdict(site, light, tuple((colour, rule) for colour, rule, _ in ordered), advice)
+    lights = {topic: _worst(reason for about, reason in found if about == topic) for topic, _ in found}
+    return Verdict(site, _worst(reasons), tuple((colour, rule) for colour, rule, _ in reasons), advice, lights)
 
 
-def _claim_reasons(site: SiteId, claim: Claim, audit: Audit) -> Iterator[Reason]:
+def _worst(reasons: Iterable[Reason]) -> Light:
+    return max((colour for colour, _, _ in reasons), key=WORST.index, default="green")
+
+
+def _topic(trial: Trial) -> Topic:
+    return OBSERVED.get(trial.observer) or TOPICS.get(trial.kind, "rebuilt")
+
+
+def _reading(claim: Claim) -> Reason:
     if claim.reveals == "each":
-        yield "amber", "The coordinator could read this hospital's single updates.", SUM
-    else:
-        yield "green", "The coordinator could read only sums over several hospitals.", ""
+        return "amber", "The coordinator could read this hospital's single updates.", SUM
+    return "green", "The coordinator could read only sums over several hospitals.", ""
+
+
+def _promise(site: SiteId, claim: Claim, audit: Audit) -> Reason:
     epsilon = claim.epsilon.get(site)
     if epsilon is None:
-        yield "amber", "Nothing was promised about what the model itself tells of a patient (no epsilon).", NOISE
-    elif epsilon > audit.epsilon_amber:
+        return "amber", "Nothing was promised about what the model itself tells of a patient (no epsilon).", NOISE
+    if epsilon > audit.epsilon_amber:
         words = f"The promised epsilon of {epsilon:.3g} is above {audit.epsilon_amber:g}: a weak promise."
-        yield "amber", words, NOISE
-    else:
-        yield "green", f"An epsilon of {epsilon:.3g} was promised, at most {audit.epsilon_amber:g}.", ""
+        return "amber", words, NOISE
+    return "green", f"An epsilon of {epsilon:.3g} was promised, at most {audit.epsilon_amber:g}.", ""
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
@@ -114,15 +124,15 @@ def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
     area = trial.intervals.get("auc")
     if area is None:
         return
-    interval = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f})"
-    where = "" if trial.site else " over all hospitals together"
-    words = f"{trial.attack} told who was trained on{where} with an area of {interval}"
+    chance = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}; 0.5 is guessing)"
+    where = "" if trial.site else ", over all hospitals together"
+    words = f"{trial.attack} told who was trained on with a chance of {chance}{where}"
     if area.low >= audit.auc_red:
-        yield "red", f"{words}, surely above {audit.auc_red:g}; 0.5 is guessing.", NOISE
+        yield "red", f"{words}: surely above {audit.auc_red:g}.", NOISE
     elif area.low >= audit.auc_amber:
-        yield "amber", f"{words}, surely above {audit.auc_amber:g}; 0.5 is guessing.", NOISE
+        yield "amber", f"{words}: surely above {audit.auc_amber:g}.", NOISE
     else:
-        yield "green", f"{words}; 0.5 is guessing.", ""
+        yield "green", f"{words}: not surely above {audit.auc_amber:g}.", ""
 
 
 def _epsilon(site: SiteId, trial: Trial, claim: Claim) -> Iterator[Reason]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.audit.records import Claim, Kind, Light, Report, Trial, Verdict
+from experiments.audit.records import Claim, Kind, Light, Report, Trial
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -204,8 +204,3 @@ def _fooled(tried: Sequence[Trial]) -> str:
         f"Tried on {count(len(sites), 'hospital')}; the table of all attempts says how far the score falls with the "
         f"size of the change.{poisoned}"
     )
-
-
-def reasons(verdict: Verdict) -> list[tuple[Light, str]]:
-    """Worst first, each once."""
-    return list(dict.fromkeys((light, words) for light, words in verdict.reasons))

@@ -34,7 +34,7 @@ p { margin: 0 0 1rem; }
 section { border-top: 1px solid var(--rule); padding-top: 32px; margin-top: 28px; }
 .overline { display: flex; gap: 12px; align-items: center; margin: 0; }
 .kind { color: var(--quiet); font-size: .875rem; }
-.badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; }
+.badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; white-space: nowrap; }
 .good { color: var(--good); background: var(--good-page); }
 .warn { color: var(--warn); background: var(--warn-page); }
 .bad { color: var(--bad); background: var(--bad-page); }
@@ -140,6 +140,7 @@ table { border-collapse: collapse; font-size: .875rem; min-width: 100%; overflow
 th, td { text-align: left; padding: 7px 20px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { font-weight: 600; }
 tbody th { font-weight: 500; }
+tbody th[scope=row] { min-width: 5.5rem; }
 thead th { color: var(--quiet); font-weight: 500; vertical-align: bottom; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 thead th.number { white-space: normal; }
