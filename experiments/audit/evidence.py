@@ -61,15 +61,16 @@ def pair(trial: Trial, one: Rebuilt) -> Markup:
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))
     ]
-    by_chance = f" (by chance alone in {100 * one.chance:.0f} of 100 tries)"
-    no_proof = one.rank == 1 and one.chance >= CHANCE and not one.copies
-    note = tag(
-        "p",
-        f"The right patient is {_place(one)} by likeness{by_chance if no_proof else ''}; to the most alike of others it has "
-        f"{one.rival:.2f}.",
-        class_="note",
-    )
+    words = f"The right patient is {_place(one)} by likeness{_by_chance(one)}"
+    note = tag("p", f"{words}; to the most alike of others it has {one.rival:.2f}.", class_="note")
     return tag("div", head, tag("div", *images, class_="triple"), note)
+
+
+def _by_chance(one: Rebuilt) -> str:
+    """What a first place is worth, where chance gives it often and nothing else speaks for it."""
+    if one.rank > 1 or one.chance < CHANCE or one.copies:
+        return ""
+    return f" (by chance alone in {100 * one.chance:.0f} of 100 tries)"
 
 
 def told(report: Report) -> Markup | None:
