@@ -43,6 +43,7 @@ def matrix_page(title: str, columns: Sequence[Column]) -> str:
 NOTE = (
     "Likeness: structural similarity after brightness and contrast are set right (for tables: correlation); 1 is the "
     "same. Membership: the chance that the best attack ranks a patient of the study above another; 0.5 is guessing. "
+    "If the coordinator cheats: what models made to copy cases bring back from hospitals that check what comes. "
     "Measured epsilon is a lower bound and must not exceed the promised one. An attack that fails is no proof."
 )
 
@@ -60,6 +61,7 @@ def _table(columns: Sequence[Column]) -> Markup:
         ("Likeness", [_likeness(column.report) for column in columns]),
         ("The right patient?", [_place(column.report) for column in columns]),
         ("Membership, area", [_area(column.report) for column in columns]),
+        ("If the coordinator cheats", [_cheated(column.report) for column in columns]),
         ("Epsilon promised", [_promised(column.report) for column in columns]),
         ("Epsilon measured", [_measured(column.report) for column in columns]),
     ]
@@ -108,6 +110,16 @@ def _area(report: Report) -> str:
     found = [trial.intervals["auc"] for trial in own if "auc" in trial.intervals]
     best = max(found, key=lambda one: one.low, default=None)
     return "–" if best is None else f"{best.value:.2f} ({best.low:.2f} to {best.high:.2f})"
+
+
+def _cheated(report: Report) -> str:
+    """Of its models that hospitals with their lists answer to."""
+    played = [trial for trial in report.trials if trial.observer == "cheating" and trial.possible]
+    answered = [trial for trial in played if not trial.settings["refused"]["listed"]]
+    if not played:
+        return "not tried"
+    back = any(one.identifies for trial in answered for one in trial.rebuilt)
+    return "patients come back" if back else "nothing comes back" if answered else "refused"
 
 
 def _promised(report: Report) -> str:

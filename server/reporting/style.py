@@ -34,7 +34,8 @@ p { margin: 0 0 1rem; }
 section { border-top: 1px solid var(--rule); padding-top: 32px; margin-top: 28px; }
 .overline { display: flex; gap: 12px; align-items: center; margin: 0; }
 .kind { color: var(--quiet); font-size: .875rem; }
-.badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; white-space: nowrap; }
+.badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; }
+.wordy .badge { white-space: nowrap; }
 .good { color: var(--good); background: var(--good-page); }
 .warn { color: var(--warn); background: var(--warn-page); }
 .bad { color: var(--bad); background: var(--bad-page); }

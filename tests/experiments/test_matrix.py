@@ -1,0 +1,61 @@
+"""One tiny study under every protection, each run attacked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.study import Study
+from experiments.audit.conduct import Effort
+from experiments.audit.matrix import audit_matrix, protections
+
+RECORDED = ("federation.record_traffic=true", "federation.minimum_hospitals=4", "rounds=1")
+
+
+@pytest.fixture(scope="module")
+def places() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def place(tiny: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, places: dict[str, Path]) -> Path:
+    """The folder of the matrix, made once."""
+    if not places:
+        folder = tmp_path_factory.mktemp("matrix")
+        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(1.5), lambda _: None)
+        places["matrix"] = folder
+    return places["matrix"]
+
+
+def test_the_protections_are_those_the_issue_of_an_audit_names(tiny: Callable[..., Study]) -> None:
+    rows = {one.name: one.study for one in protections(tiny(), 1e-3)}
+    assert rows["plain FedSGD, batch of 1"].training.batch_size == 1
+    assert (rows["plain FedAvg, E = 1"].training.epochs, rows["plain FedAvg, E = 5"].training.epochs) == (1, 5)
+    promised = {name: study.privacy.options["epsilon"] for name, study in rows.items() if study.privacy}
+    assert set(promised.values()) == {10.0, 1.0}
+    assert {study.aggregation.name for study in rows.values()} == {"plain", "secagg", "bfv"}
+
+
+def test_only_single_gradients_of_one_case_come_back_and_no_measured_epsilon_exceeds_the_promised(
+    place: Path,
+) -> None:
+    rows = {row["protection"]: row for row in json.loads((place / "matrix.json").read_text())}
+    assert {name for name, row in rows.items() if row["identified"]} == {"plain FedSGD, batch of 1"}
+    assert rows["plain FedSGD, batch of 1"]["likeness"] > 0.99
+    assert set(rows["plain FedSGD, batch of 1"]["verdicts"].values()) == {"red"}
+    private = [row for row in rows.values() if row["promised_epsilon"] is not None]
+    assert len(private) == 3
+    assert all((row["measured_epsilon"] or 0) <= row["promised_epsilon"] for row in private)
+
+
+def test_the_page_has_a_column_for_each_and_every_column_leads_to_its_report(place: Path) -> None:
+    page = (place / "matrix.html").read_text()
+    rows = json.loads((place / "matrix.json").read_text())
+    assert len(rows) == 8
+    for row, folder in zip(rows, sorted(place.glob("*/audit.html")), strict=True):
+        assert row["protection"] in page and f'href="{folder.parent.name}/audit.html"' in page
+    for words in ("Epsilon measured", "If the coordinator cheats", "data:image/png"):
+        assert words in page
