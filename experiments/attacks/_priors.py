@@ -36,7 +36,7 @@ def relative_total_variation(images: Tensor) -> Tensor:
     opponents = [images]
     if FEWEST_CHANNELS_OF_COLOUR <= channels <= MOST_CHANNELS_OF_COLOUR:
         opponents += [images[:, a : a + 1] - images[:, b : b + 1] for a, b in combinations(range(channels), 2)]
-    return total_variation(torch.cat(opponents, 1)) / (images.flatten(1).std(1) + SMALL_DEVIATION)
+    return total_variation(torch.cat(opponents, 1)) / (images.flatten(1).std(1, correction=0) + SMALL_DEVIATION)
 
 
 def beyond_deviations(images: Tensor, most: float) -> Tensor:

@@ -25,6 +25,7 @@ from experiments.audit.epsilon import Floats, Measured, measured_epsilon
 
 TIMES_TOO_LONG = 10.0
 VALUES_A_CHUNK = 1 << 23
+FEWEST_COUNTED = 10
 
 
 class PrivateSteps(Protocol):
@@ -64,8 +65,10 @@ class Canaries:
     @classmethod
     def draw(cls, count: int, length: int, rng: np.random.Generator) -> Canaries:
         """At most as many as there are parameters."""
-        if min(count, length) < 10:
-            raise StudyError(f"an audit of epsilon needs 10 canaries or more; {min(count, length)} were asked for.")
+        if min(count, length) < FEWEST_COUNTED:
+            raise StudyError(
+                f"an audit of epsilon needs {FEWEST_COUNTED} canaries or more; {min(count, length)} were asked for."
+            )
         coordinates = rng.permutation(length)[:count]
         signs = rng.choice(np.array([-1, 1], np.float32), len(coordinates))
         return cls(coordinates, signs, rng.random(len(coordinates)) < 0.5)

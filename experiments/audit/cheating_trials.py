@@ -18,7 +18,7 @@ from experiments.audit.replay import Orders
 from experiments.audit.truth import Truth, all_cases
 from experiments.observation import Observation
 
-NAMES = {False: "imprint", True: "imprint, blurred"}
+NAMES = {False: "imprint", True: "blurred imprint"}
 QUESTION = "Does a hospital answer to a model that was made to copy its patients' data, and what comes back?"
 KNOWLEDGE = "every setting of the study, and what hospitals answer to models that the coordinator made up"
 SOURCE = "Fowl et al. 2022, Robbing the Fed; thresholds without knowledge of the data and the blur are our own"
@@ -50,7 +50,9 @@ def _of_cheat(
     one: Cheat, site: SiteId, observed: Observation, everybody: Truth, pictures: bool, seconds: float
 ) -> Trial:
     begin = perf_counter()
-    figures, rebuilt = scored(replace(observed, study=_as_gradients(one.study)), [one.back], everybody, pictures)
+    figures, rebuilt = scored(
+        replace(observed, study=_as_gradients(one.study)), [one.back], everybody, pictures, 2 * len(observed.sites)
+    )
     settings = {
         "own_study": one.own_study,
         "blur": BLUR if one.blurred else 0.0,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common.catalogue import AGGREGATIONS
+from common.catalogue import AGGREGATIONS, MECHANISMS
 from common.study import Study
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
@@ -40,6 +40,7 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         opened_by=in_words(study, hospitals),
         paid_for=paid_for(study),
         epsilon_of_one_share=epsilon_of_one_share(study, hospitals),
+        binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
     )
 
 

@@ -31,20 +31,20 @@ def collusion_trials(
     trials, left = [], seconds
     for index, (one, name) in enumerate(chosen):
         advance(f"{name}, {len(one.opening.colluders)} hospitals colluding")
-        trial = _trial(one, name, left / (len(chosen) - index), everybody, pictures)
+        trial = _trial(one, name, left / (len(chosen) - index), everybody, pictures, len(chosen))
         left = max(left - trial.seconds, 0.0)
         trials.append(trial)
     return trials
 
 
-def _trial(one: Collusion, name: str, seconds: float, everybody: Truth, pictures: bool) -> Trial:
+def _trial(one: Collusion, name: str, seconds: float, everybody: Truth, pictures: bool, tries: int) -> Trial:
     attack, opening = cast(Attack, ATTACKS.build(Entry(name))), one.opening
     site = opening.left[0] if len(opening.left) == 1 else ""
     rng = generator(one.observed.study.seed, "audit", "colluding", name, *opening.left)
     finding = attack.run(one.observed, rng, seconds)
     if opening.reason:
         finding = replace(finding, possible=False, reason=opening.reason)
-    trial = trial_of(Plan(name, site, one.observed), attack, finding, everybody, pictures)
+    trial = trial_of(Plan(name, site, one.observed), attack, finding, everybody, pictures, tries)
     settings = {**trial.settings, "round": opening.round, "colluders": [*opening.colluders], "left": [*opening.left]}
     figures = {**_figures(opening), **trial.figures} if trial.possible else {}
     return replace(trial, question=QUESTION, knowledge=_knowledge(opening), settings=settings, figures=figures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from common.audit_settings import Audit
 from common.errors import StudyError
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
@@ -94,7 +96,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         model_sha256=str(about["model_sha256"]),
         seed=study.seed,
         seconds=perf_counter() - begin,
-        thresholds={name: value for name, value in asdict(study.audit).items() if isinstance(value, float)},
+        thresholds=_limits(study.audit),
         claim=claim,
         trials=trials,
         verdicts=verdicts(observed.sites, claim, trials, study.audit),
@@ -102,7 +104,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         traffic=_traffic(folder),
         parties=as_rows(parties_of(observed, claim, openings)),
         openings=openings,
-        command=f"wardround audit {folder} --seconds {seconds:g}",
+        command=_command(folder, seconds, effort),
     )
 
 
@@ -126,6 +128,17 @@ def _colluding(observed: Observation, orders: Orders, claim: Claim, advance: Adv
         return ()
     advance("playing hospitals that collude")
     return collusions(observed, orders, claim)
+
+
+def _limits(audit: Audit) -> dict[str, float]:
+    """What the rules compare with; the seconds are part of the command."""
+    return {name: value for name, value in asdict(audit).items() if isinstance(value, float) and name != "seconds"}
+
+
+def _command(folder: Path, seconds: float, effort: Effort) -> str:
+    options = [] if effort.pictures else ["--no-pictures"]
+    options += ["--poisoning"] if effort.poisoning else []
+    return shlex.join(["wardround", "audit", str(folder), "--seconds", f"{seconds:g}", *options])
 
 
 def _about(folder: Path) -> Mapping[str, Any]:

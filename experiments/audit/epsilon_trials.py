@@ -17,7 +17,7 @@ from common.privacy.noise import SeededNoise
 from common.privacy.release import Release
 from common.seeding import generator
 from common.study import Study
-from experiments.audit.canaries import audit_gradients
+from experiments.audit.canaries import FEWEST_COUNTED, audit_gradients
 from experiments.audit.canary_cases import audit_cases
 from experiments.audit.epsilon import Floats, Measured, most_telling_count
 from experiments.audit.private_steps import audited_mechanism, trainer_steps
@@ -30,9 +30,11 @@ SOURCE = "Steinke, Nasr and Jagielski 2023, Privacy auditing with one (1) traini
 QUESTION = "Does the training lose more privacy than was promised?"
 GRADIENTS = "every noisy step of a training done again, into which it may put gradients of its own"
 CASES = "the model that comes out of a training done again, into whose data it may put cases of its own"
+TOO_SMALL = "a network of {length} parameters holds too few canaries to count"
 NO_PROMISE = "no differential privacy was promised, so there is no epsilon to measure against"
 NOT_INSIDE = "privacy {name!r} is not kept inside single hospitals, and only what they do alone can be done again"
 MOST_SITES = 5
+ENOUGH = f"it was measured at the first {MOST_SITES} hospitals by name, for measuring takes time"
 MOST_CANARIES, FEWEST_CANARIES, VALUES = 20_000, 1000, 1 << 28
 CANARY_CASES = 200
 SHARE_FOR_CASES = 0.3
@@ -45,7 +47,10 @@ def epsilon_trials(
     seconds: float,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Trial, ...]:
-    """Of the first hospitals by gradients, of the very first by cases too. Takes about `seconds`."""
+    """Of the first hospitals by gradients, of the very first by cases too. Takes about `seconds`.
+
+    confidence: that all bounds hold at once (Bonferroni).
+    """
     mechanism = audited_mechanism(study)
     if mechanism is None:
         reason = NO_PROMISE if study.privacy is None else NOT_INSIDE.format(name=study.privacy.name)
@@ -54,11 +59,14 @@ def epsilon_trials(
     chosen = tuple(sites)[:MOST_SITES]
     for site in chosen:
         progress(f"canaries at {site}")
-        audit = EpsilonAudit(hospital_of(study, site), mechanism, confidence)
+        alone = 1 - (1 - confidence) / (len(chosen) + 1)
+        audit = EpsilonAudit(hospital_of(study, site), mechanism, alone)
         trials.append(audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)))
         if site == chosen[0]:
             trials.append(audit.by_cases(seconds * SHARE_FOR_CASES))
-    return tuple(trials)
+    trials = [replace(one, settings={**one.settings, "confidence": confidence}) for one in trials]
+    others = [_trial("gradient_canaries", site, GRADIENTS, reason=ENOUGH) for site in tuple(sites)[MOST_SITES:]]
+    return (*trials, *others)
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ class EpsilonAudit:
         length = Layout.of(self.hospital.network).length
         most = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
         count = most_telling_count(self.claimed(self.steps), self.mechanism.delta, self.confidence, most)
+        if count < FEWEST_COUNTED:
+            return _trial("gradient_canaries", self.hospital.site, GRADIENTS, reason=TOO_SMALL.format(length=length))
         rng = generator(self.hospital.study.seed, self.hospital.site, "gradient canaries")
         found, steps = audit_gradients(
             trainer_steps(self.hospital, self.mechanism),
@@ -150,7 +160,7 @@ class EpsilonAudit:
             "steps_of_study": float(self.steps),
         }
         estimate = Interval(found.estimate, found.estimate_low, found.estimate_high)
-        settings = {"delta": self.mechanism.delta, "confidence": self.confidence}
+        settings = {"delta": self.mechanism.delta, "confidence_of_one_bound": self.confidence}
         return _trial(
             attack, self.hospital.site, knowledge, figures, {"epsilon_estimate": estimate}, settings, seconds
         )

@@ -8,9 +8,19 @@ from experiments.audit.charts import LOOKS, epsilon_chart, roc_chart
 from experiments.audit.records import CHANCE, Interval, Rebuilt, Report, Trial
 from server.reporting.charts.bars import legend
 from server.reporting.markup import Markup, table, tag
-from server.reporting.sections.layout import beside, figure, section
+from server.reporting.sections.layout import figure, section
 
 MOST_PAIRS, FEWEST_PAIRS = 9, 3
+RATES = {
+    "auc": "Area",
+    "true_positive_rate_at_0.1_percent": "Found at 0.1 %",
+    "true_positive_rate_at_1_percent": "Found at 1 %",
+    "true_positive_rate_without_false_alarm": "Found without any",
+}
+SURE = (
+    "All areas' intervals hold at once with the confidence that the study asks for; that of a rate holds alone, its "
+    "threshold taken as given. A rate is left out where too few others were asked about to show it."
+)
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
     "you treat the data. `--no-pictures` leaves them out."
@@ -88,21 +98,28 @@ def told(report: Report) -> Markup | None:
         "Who was a patient of the study?",
         "A curve on the dashed line is guessing. What counts is the left end: how many patients are named before the "
         "first false alarms.",
-        beside(
-            figure("Truly against wrongly called members", keys, roc_chart(curves)),
-            figure("Area under the curve, with its confidence interval", _areas(together or own)),
-        ),
+        figure("Truly against wrongly called members", keys, roc_chart(curves)),
+        figure("Area under the curve, and members found at few false alarms", _areas(together or own), note=SURE),
         tag("details", tag("summary", "Hospital by hospital"), _areas(alone)) if together and alone else None,
     )
 
 
 def _areas(own: Sequence[Trial]) -> Markup:
-    known = [(t.attack, t.site or "all together", t.intervals) for t in own if "auc" in t.intervals]
     rows = [
-        [attack, site, _spelled(found["auc"]), _spelled(found.get("true_positive_rate_at_1_percent"))]
-        for attack, site, found in known
+        [
+            trial.attack,
+            trial.site or "all together",
+            *(_spelled(trial.intervals.get(rate)) for rate in RATES),
+            _asked(trial),
+        ]
+        for trial in own
+        if "auc" in trial.intervals
     ]
-    return table(["Attack", "Of", "Area", "Found at 1 % false alarms"], rows, words=4)
+    return table(["Attack", "Of", *RATES.values(), "Members, others"], rows, words=3 + len(RATES))
+
+
+def _asked(trial: Trial) -> str:
+    return f"{trial.figures['members']:.0f}, {trial.figures['others']:.0f}"
 
 
 def _spelled(found: Interval | None) -> str:
@@ -113,14 +130,25 @@ def measured(report: Report) -> Markup | None:
     """Promised beside measured epsilon; None where none was promised."""
     if not report.claim.epsilon:
         return None
-    rows = [(site, promised, _bound(report, site)) for site, promised in sorted(report.claim.epsilon.items())]
+    rows = [
+        (site, _at_stake(report, site, promised), _bound(report, site))
+        for site, promised in sorted(report.claim.epsilon.items())
+    ]
     return section(
         "measured",
         "Promised and measured epsilon",
-        "The bar is what attacks on the training have shown at least, the upright line what was promised. A bar that "
-        "passes its line is a broken promise; a short bar proves nothing.",
+        "The bar is what attacks on the training have shown at least, the upright line what was promised (where only "
+        "some of the steps were measured, what these may spend of it). A bar that passes its line is a broken "
+        "promise; a short bar, or none, proves nothing.",
         figure("Epsilon of each hospital", epsilon_chart(rows)),
     )
+
+
+def _at_stake(report: Report, site: str, promised: float) -> float:
+    """What the measured steps may spend of the promise."""
+    name = "epsilon_claimed_for_audited_steps"
+    own = [trial for trial in report.trials if trial.kind == "epsilon" and trial.site == site]
+    return min([promised, *(trial.figures[name] for trial in own if name in trial.figures)])
 
 
 def _bound(report: Report, site: str) -> Interval | None:

@@ -22,7 +22,7 @@ ATTACKS = {
     "dlg": "the same by the size of the difference, labels searched as well",
     "deep_image_prior": "the same, with images only as an untrained network can draw them",
     "imprint": "a model that sorts a hospital's cases by brightness and copies them into its answer",
-    "imprint, blurred": "the same under a little noise, so that a hospital's check does not know it",
+    "blurred imprint": "the same under a little noise, so that a hospital's check does not know it",
     "loss_threshold": "calls a patient a member where the final model is surprisingly right about the case",
     "losses_over_rounds": "the same, from how the error on the case fell over the rounds",
     "gradient_cosines": "asks whether what hospitals sent points the way that training on the case would",
@@ -31,7 +31,7 @@ ATTACKS = {
     "rmia": "compares how the case and other people's cases fare under the final and under other models",
     "label_counts": "reads off the last layer how many cases of each diagnosis an update rests on",
     "gradient_canaries": "plants signals in the training and counts how many can be told from noise afterwards",
-    "inserted_cases": "plants odd cases among a hospital's and counts how many the final model gives away",
+    "canary_cases": "plants odd cases among a hospital's and counts how many the final model gives away",
     "fgsm": "changes every value of an input by one step of a given size, the worst way",
     "pgd": "the same in ten small steps, within that size",
 }

@@ -78,12 +78,12 @@ def inversion_trials(
         part = plan.share / sum(other.share for other in plans[index:])
         finding = attack.run(plan.observed, rng, left * part)
         left = max(left - finding.seconds, 0.0)
-        trials.append(trial_of(plan, attack, finding, everybody, pictures))
+        trials.append(trial_of(plan, attack, finding, everybody, pictures, len(plans)))
     return trials
 
 
-def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pictures: bool) -> Trial:
-    """The finding, scored."""
+def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pictures: bool, tries: int) -> Trial:
+    """The finding, scored as one of so many tries."""
     observed = plan.observed
     trial = Trial(
         plan.attack,
@@ -100,12 +100,12 @@ def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pic
     )
     if not finding.reconstructions:
         return trial
-    figures, rebuilt = scored(observed, finding.reconstructions, everybody, pictures)
+    figures, rebuilt = scored(observed, finding.reconstructions, everybody, pictures, tries)
     return replace(trial, figures={**finding.figures, **figures}, rebuilt=rebuilt)
 
 
 def scored(
-    observed: Observation, found: Sequence[Reconstruction], everybody: Truth, pictures: bool
+    observed: Observation, found: Sequence[Reconstruction], everybody: Truth, pictures: bool, tries: int
 ) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
     """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""
     tables, shown = [], []
@@ -116,7 +116,7 @@ def scored(
         scores = score(one, truth, everybody)
         tables.append(scores.figures)
         decoy = _decoy(one, truth, everybody, observed.study.seed)
-        shown += [_rebuilt(case, one, truth, pictures, decoy) for case in scores.cases]
+        shown += [_rebuilt(case, one, truth, pictures, decoy, tries) for case in scores.cases]
     names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
     return figures, _best_of_each(shown)
@@ -126,11 +126,13 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
     return not all(isnan(table[name]) for table in tables)
 
 
-def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float) -> Rebuilt:
+def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float, tries: int) -> Rebuilt:
+    """tries: of the whole audit; they count for records, which are short enough to stand out by chance."""
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))
-    chance = 1 - (1 - behind / case.candidates) ** len(one.inputs)
+    guesses = len(one.inputs) * (tries if isnan(case.ssim_fitted) else 1)
+    chance = 1 - (1 - behind / case.candidates) ** guesses
     likeness, place = (_likeness(case), case.psnr_fitted_db), (case.rank, case.candidates)
     return Rebuilt(case.site, *images, *likeness, *place, chance, decoy, case.rival)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.audit.records import Light, Report, Topic, Verdict
-from experiments.audit.words import LIGHTS
+from experiments.audit.words import LIGHTS, unmeasured_sites
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
@@ -15,7 +15,8 @@ QUESTIONS: Mapping[Topic, str] = {
     "rebuilt": "Patients' data hidden?",
     "members": "Who was a patient hidden?",
     "epsilon": "A promise, and kept?",
-    "conditions": "If others collude or it cheats?",
+    "colluding": "If others collude?",
+    "cheating": "If it cheats?",
 }
 CELLS: Mapping[Light, str] = {"green": "as far as tried", "amber": "weak", "red": "no"}
 Rule = tuple[Light, str]
@@ -30,26 +31,33 @@ def judged(report: Report) -> Markup:
         "The verdict, hospital by hospital",
         "A hospital's light is the worst of the rules below it. Their limits are settings of the study, agreed on "
         "before the run; what each rule found stands beside it, and what each attack does at the end of the page.",
-        _lights(verdicts),
+        _lights(report),
         _advice(verdicts),
         _rules("What was found for every hospital", shared) if shared else None,
         *(_own(verdict, shared) for verdict in verdicts),
     )
 
 
-def _lights(verdicts: Sequence[Verdict]) -> Markup:
-    asked = [topic for topic in QUESTIONS if any(topic in verdict.lights for verdict in verdicts)]
+def _lights(report: Report) -> Markup:
+    asked = [topic for topic in QUESTIONS if any(topic in verdict.lights for verdict in report.verdicts)]
     rows = [
-        [verdict.site, _badge(verdict.light, LIGHTS[verdict.light][0]), *(_cell(verdict, topic) for topic in asked)]
-        for verdict in verdicts
+        [
+            verdict.site,
+            _badge(verdict.light, LIGHTS[verdict.light][0]),
+            *(_cell(verdict, one, report) for one in asked),
+        ]
+        for verdict in report.verdicts
     ]
     head = ["Hospital", "Verdict", *(QUESTIONS[topic] for topic in asked)]
     return table(head, rows, words=len(head))
 
 
-def _cell(verdict: Verdict, topic: Topic) -> Markup | str:
+def _cell(verdict: Verdict, topic: Topic, report: Report) -> Markup | str:
     light = verdict.lights.get(topic)
-    return "not tried" if light is None else _badge(light, CELLS[light])
+    if light is None:
+        return "not tried"
+    unmeasured = topic == "epsilon" and light == "green" and verdict.site in unmeasured_sites(report)
+    return _badge(light, "not measured" if unmeasured else CELLS[light])
 
 
 def _badge(light: Light, words: str) -> Markup:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from scipy.special import gammaln
 
 from common.cases import SiteId
 from common.options import Entry
@@ -61,9 +62,11 @@ def _trial(observed: Observation, site: SiteId, seconds: float) -> Trial:
 def figures(observed: Observation, found: Sequence[Reconstruction]) -> Mapping[str, float]:
     """exact_share: of updates whose every count is right. mean_absolute_error: cases a class. presence_accuracy:
 
-    share of classes of which it is rightly said whether there is any case at all.
+    share of classes of which it is rightly said whether there is any case at all. exact_by_chance: how often one who
+    knows only how many cases there are guesses all counts of an update, classes being equally frequent. updates: how
+    many were read.
     """
-    errors, present = [], []
+    errors, present, guessed = [], [], []
     for one in found:
         assert one.labels is not None
         counts = np.bincount(one.labels, minlength=observed.shape.classes)
@@ -71,8 +74,17 @@ def figures(observed: Observation, found: Sequence[Reconstruction]) -> Mapping[s
         true = np.bincount(truth.targets.reshape(-1).astype(np.int64), minlength=observed.shape.classes)
         errors.append(np.abs(counts - true))
         present.append((counts > 0) == (true > 0))
+        guessed.append(guessed_share(int(true.sum()), len(true)))
     return {
         "exact_share": float(np.mean([not error.any() for error in errors])),
         "mean_absolute_error": float(np.mean(errors)),
         "presence_accuracy": float(np.mean(present)),
+        "exact_by_chance": float(np.mean(guessed)),
+        "updates": float(len(found)),
     }
+
+
+def guessed_share(cases: int, classes: int) -> float:
+    """The chance of the likeliest counts: the multinomial's, with cases spread as evenly as they can be."""
+    even = np.full(classes, cases // classes) + (np.arange(classes) < cases % classes)
+    return float(np.exp(gammaln(cases + 1) - gammaln(even + 1).sum() - cases * np.log(classes)))

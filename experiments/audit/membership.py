@@ -15,7 +15,7 @@ from common.seeding import generator
 from experiments.attacks._budget import Budget
 from experiments.audit.candidates import MOST_PATIENTS, Candidates, Question, question_of
 from experiments.audit.records import Trial
-from experiments.audit.roc import area_interval, curve, rate_at
+from experiments.audit.roc import area_interval, curve, rate_at, rate_without_false_alarm
 from experiments.membership import lira, loss_threshold, rmia, server_rounds
 from experiments.membership.shadows import MOST_SHADOWS, Shadows, train_shadows
 from experiments.membership.target import Floats, Target
@@ -57,7 +57,9 @@ def membership_trials(
     """Every attack on every hospital, and on all of them together where there are several.
 
     Takes about `seconds`, or less where it gets as far as `shadows` models; then it can be repeated exactly. The
-    hospitals are opened for the cases to ask about and for which of them were trained on.
+    hospitals are opened for the cases to ask about and for which of them were trained on. confidence: that all
+    intervals of an area hold at once (Bonferroni), half of what is left for all hospitals together; those of rates
+    hold each alone.
     """
     in_all = min(PATIENTS_IN_ALL, VALUES_IN_ALL // max(1, prod(observed.shape.inputs)))
     most = max(10, min(MOST_PATIENTS, in_all // len(observed.sites)))
@@ -65,8 +67,9 @@ def membership_trials(
     questions = {site: question for site, question in asked.items() if question is not None}
     trials: list[Trial] = []
     if questions:
-        for scored in attacks(observed, questions, seconds, progress, shadows):
-            trials += _trials(observed, scored, questions, confidence)
+        found = attacks(observed, questions, seconds, progress, shadows)
+        for scored in found:
+            trials += _trials(observed, scored, questions, confidence, len(found))
     trials += [_impossible(observed, site) for site, question in asked.items() if question is None]
     return tuple(trials)
 
@@ -170,13 +173,23 @@ def _cut(scores: Floats, questions: Mapping[SiteId, Question]) -> dict[SiteId, F
 
 
 def _trials(
-    observed: Observation, scored: Scored, questions: Mapping[SiteId, Question], confidence: float
+    observed: Observation, scored: Scored, questions: Mapping[SiteId, Question], confidence: float, attacks: int
 ) -> list[Trial]:
     by_site = {site: _parted(questions[site].candidates, scores) for site, scores in scored.scores.items()}
     if len(by_site) > 1:
         members, others = (np.concatenate([pair[kind] for pair in by_site.values()]) for kind in (0, 1))
         by_site[""] = (members, others)
-    return [_trial(observed, scored, site, *pair, confidence) for site, pair in by_site.items()]
+    trials = []
+    for site, pair in by_site.items():
+        alone = each_confidence(confidence, attacks, len(questions), together=not site)
+        trials.append(_trial(observed, scored, site, *pair, confidence, alone))
+    return trials
+
+
+def each_confidence(confidence: float, attacks: int, sites: int, together: bool) -> float:
+    """Of one interval, so that those of all attacks on all hospitals, and on all together, hold at once."""
+    families = 2 if sites > 1 else 1
+    return 1 - (1 - confidence) / (families * attacks * (1 if together else sites))
 
 
 def _parted(candidates: Candidates, scores: Floats) -> tuple[Floats, Floats]:
@@ -185,13 +198,21 @@ def _parted(candidates: Candidates, scores: Floats) -> tuple[Floats, Floats]:
 
 
 def _trial(
-    observed: Observation, scored: Scored, site: SiteId, members: Floats, others: Floats, confidence: float
+    observed: Observation,
+    scored: Scored,
+    site: SiteId,
+    members: Floats,
+    others: Floats,
+    confidence: float,
+    alone: float,
 ) -> Trial:
-    intervals = {
-        "auc": area_interval(members, others, confidence),
+    found = {
+        "auc": area_interval(members, others, alone),
         "true_positive_rate_at_0.1_percent": rate_at(members, others, 0.001, confidence),
         "true_positive_rate_at_1_percent": rate_at(members, others, 0.01, confidence),
+        "true_positive_rate_without_false_alarm": rate_without_false_alarm(members, others, confidence),
     }
+    intervals = {name: interval for name, interval in found.items() if interval is not None}
     counts = {"members": float(len(members)), "others": float(len(others))}
     return Trial(
         attack=scored.attack,
@@ -204,7 +225,7 @@ def _trial(
         seconds=scored.seconds,
         figures={name: interval.value for name, interval in intervals.items()} | counts,
         intervals=intervals,
-        settings={**scored.settings, "confidence": confidence},
+        settings={**scored.settings, "confidence": confidence, "confidence_of_one_area": alone},
         curve=curve(members, others),
     )
 

@@ -10,8 +10,8 @@ from common.cases import SiteId
 
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
-Topic = Literal["readers", "rebuilt", "members", "epsilon", "conditions"]
-"""Of a rule: who reads what; patients' data; who was one; the promised bound; where others cheat or collude."""
+Topic = Literal["readers", "rebuilt", "members", "epsilon", "colluding", "cheating"]
+"""Of a rule: who reads what; patients' data; who was one; the promised bound; what needs colluders or a cheat."""
 SCHEMA_VERSION = 3
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
@@ -34,7 +34,7 @@ class Rebuilt:
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
     rather than another. chance: that of as many pictures of nobody one would have rank 1, since many patients are
-    behind an update.
+    behind an update; of records, which are short, in all attempts of the audit together.
     decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
     rival: how like it is to the most alike case of a patient who is not behind the update.
     """
@@ -57,11 +57,11 @@ class Rebuilt:
 
     @property
     def copies(self) -> bool:
-        """Whether it differs from the patient's own by less than a twentieth of what the most alike of others do.
+        """Whether it differs from the patient's own by less than a twentieth of what it or others' cases do.
 
         Then it needs no crowd of patients to be no chance; hospitals that share volumes often have few.
         """
-        return 1 - self.ssim <= CHANCE * (1 - self.decoy)
+        return 1 - self.ssim <= CHANCE * (1 - max(self.decoy, self.rival))
 
     @property
     def stands_out(self) -> bool:
@@ -122,7 +122,8 @@ class Claim:
     opening_hospitals: how many that collude with the coordinator open a single update, 0 where none is needed;
     opening_if_cheating: the same for a coordinator that cheats in the protocol, which is not played; opened_by: by
     what, in words. paid_for: how many that collude a distributed noise is promised against;
-    epsilon_of_one_share: what is left of it where all others collude, None without such noise.
+    epsilon_of_one_share: what is left of it where all others collude, None without such noise. binds_coordinator:
+    whether the promise holds towards the coordinator too, which it does not where that adds the noise itself.
     """
 
     aggregation: str
@@ -138,6 +139,7 @@ class Claim:
     opened_by: str = ""
     paid_for: int = 0
     epsilon_of_one_share: float | None = None
+    binds_coordinator: bool = True
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,22 @@ def _newcombe(value: float, members: int, others: int, reach: float) -> Interval
     return Interval(value, low, high)
 
 
-def rate_at(members: Floats, others: Floats, false_positive_rate: float, confidence: float) -> Interval:
+def rate_at(members: Floats, others: Floats, false_positive_rate: float, confidence: float) -> Interval | None:
     """The share of members above all but that share of the others, with the interval of Clopper and Pearson 1934.
 
-    With fewer than 1 / false_positive_rate others not a single false alarm is allowed. The interval takes the
+    None with fewer than 1 / false_positive_rate others, who cannot show so small a rate. The interval takes the
     threshold as given.
     """
     allowed = int(np.floor(false_positive_rate * len(others) + 1e-9))
+    return _found(members, others, allowed, confidence) if allowed else None
+
+
+def rate_without_false_alarm(members: Floats, others: Floats, confidence: float) -> Interval:
+    """The same above each of the others: among n of them, one more would be a false alarm once in n + 1 by chance."""
+    return _found(members, others, 0, confidence)
+
+
+def _found(members: Floats, others: Floats, allowed: int, confidence: float) -> Interval:
     threshold = np.sort(others)[::-1][allowed] if allowed < len(others) else -np.inf
     found = binomtest(int((members > threshold).sum()), len(members))
     interval = found.proportion_ci(confidence, method="exact")

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit_settings import Audit
 from common.cases import SiteId
-from experiments.audit.records import Claim, Light, Topic, Trial, Verdict
+from experiments.audit.records import CHANCE, Claim, Light, Topic, Trial, Verdict
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")
 Reason = tuple[Light, str, str]
 """A light, the rule that gave it with its figures, and what to change."""
-OBSERVED: dict[str, Topic] = {"colluding": "conditions", "cheating": "conditions"}
+OBSERVED: dict[str, Topic] = {"colluding": "colluding", "cheating": "cheating"}
 TOPICS: dict[str, Topic] = {"membership": "members", "epsilon": "epsilon"}
 
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
 BATCH = "Let no update rest on one or a few cases: a larger batch, more local steps, or aggregation 'secagg'."
+AGAIN = "Measure again with more time; if it stays above, noise or clipping may not be what was claimed."
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 
 
@@ -28,6 +29,7 @@ def verdicts(sites: Sequence[SiteId], claim: Claim, trials: Sequence[Trial], aud
 def _verdict(site: SiteId, claim: Claim, trials: Sequence[Trial], audit: Audit) -> Verdict:
     own = [trial for trial in trials if trial.possible and trial.site in ("", site)]
     found: list[tuple[Topic, Reason]] = [("readers", _reading(claim)), ("epsilon", _promise(site, claim, audit))]
+    found += [("epsilon", reason) for reason in _unmeasured(site, claim, trials)]
     for trial in own:
         found += [(_topic(trial), reason) for reason in _trial_reasons(site, trial, claim, audit)]
     reasons = sorted((reason for _, reason in found), key=lambda reason: -WORST.index(reason[0]))
@@ -57,7 +59,21 @@ def _promise(site: SiteId, claim: Claim, audit: Audit) -> Reason:
     if epsilon > audit.epsilon_amber:
         words = f"The promised epsilon of {epsilon:.3g} is above {audit.epsilon_amber:g}: a weak promise."
         return "amber", words, NOISE
+    if not claim.binds_coordinator:
+        words = (
+            f"An epsilon of {epsilon:.3g} was promised, but not towards the coordinator, which adds the noise itself."
+        )
+        return "amber", words, NOISE
     return "green", f"An epsilon of {epsilon:.3g} was promised, at most {audit.epsilon_amber:g}.", ""
+
+
+def _unmeasured(site: SiteId, claim: Claim, trials: Sequence[Trial]) -> Iterator[Reason]:
+    """Where a promise stands on trust alone, and why."""
+    own = [trial for trial in trials if trial.kind == "epsilon" and trial.site in ("", site)]
+    if site not in claim.epsilon or any(trial.possible for trial in own):
+        return
+    reason = next((trial.reason for trial in own if trial.reason), "it was not tried")
+    yield "green", f"The promised epsilon was not measured here: {reason}.", ""
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
@@ -71,8 +87,8 @@ def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> It
         yield from _membership(trial, audit)
     elif trial.kind == "epsilon":
         yield from _epsilon(site, trial, claim)
-    elif trial.kind == "labels" and trial.figures.get("exact_share", 0.0) >= 1.0:
-        yield "amber", f"How many cases of each class an update rests on was read from it ({trial.attack}).", SUM
+    elif trial.kind == "labels":
+        yield from _labels(trial, claim)
 
 
 def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
@@ -108,15 +124,19 @@ def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason
         yield "amber" if light == "red" else "green", condition, change
 
 
+def _a(trial: Trial) -> str:
+    return f"an {trial.attack}" if trial.attack.startswith("i") else f"a {trial.attack}"
+
+
 def _if_it_cheats(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
     """As `_if_others_collude`. What a hospital with its list of approved studies refuses is no objection."""
     refusal = trial.settings["refused"]["listed"]
     if refusal:
-        words = f"A coordinator that cheats with an {trial.attack} is refused by a hospital that checks: {refusal}."
+        words = f"A coordinator that cheats with {_a(trial)} is refused by a hospital that checks: {refusal}."
         yield "green", words, ""
         return
     for light, words, _ in found:
-        condition = f"If the coordinator cheats with an {trial.attack}, no check of a hospital sees it, and {words}"
+        condition = f"If the coordinator cheats with {_a(trial)}, no check of a hospital sees it, and {words}"
         yield "amber" if light == "red" else "green", condition, NOISE
 
 
@@ -124,9 +144,9 @@ def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
     area = trial.intervals.get("auc")
     if area is None:
         return
-    chance = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}; 0.5 is guessing)"
+    interval = f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}; 0.5 is guessing)"
     where = "" if trial.site else ", over all hospitals together"
-    words = f"{trial.attack} told who was trained on with a chance of {chance}{where}"
+    words = f"{trial.attack} ranks a patient of the study above another with a chance of {interval}{where}"
     if area.low >= audit.auc_red:
         yield "red", f"{words}: surely above {audit.auc_red:g}.", NOISE
     elif area.low >= audit.auc_amber:
@@ -135,16 +155,29 @@ def _membership(trial: Trial, audit: Audit) -> Iterator[Reason]:
         yield "green", f"{words}: not surely above {audit.auc_amber:g}.", ""
 
 
-def _epsilon(site: SiteId, trial: Trial, claim: Claim) -> Iterator[Reason]:
-    measured, promised = trial.figures.get("epsilon_lower_bound"), claim.epsilon.get(site)
-    if measured is None or promised is None:
+def _labels(trial: Trial, claim: Claim) -> Iterator[Reason]:
+    """An objection where every count is right and guessing would seldom be."""
+    by_chance = trial.figures.get("exact_by_chance", 0.0) ** trial.figures.get("updates", 1.0)
+    if trial.figures.get("exact_share", 0.0) < 1 or by_chance >= CHANCE:
         return
-    promised = min(promised, trial.figures.get("epsilon_claimed_for_audited_steps", promised))
+    whose = "an update" if trial.site else "the sum of all hospitals"
+    words = f"How many cases of each class {whose} rests on was read from it ({trial.attack})."
+    yield "amber", words, SUM if claim.reveals == "each" else NOISE
+
+
+def _epsilon(site: SiteId, trial: Trial, claim: Claim) -> Iterator[Reason]:
+    measured, whole = trial.figures.get("epsilon_lower_bound"), claim.epsilon.get(site)
+    if measured is None or whole is None:
+        return
+    promised = min(whole, trial.figures.get("epsilon_claimed_for_audited_steps", whole))
+    bound = f"the promised {promised:.2f}"
+    if promised < whole:
+        bound = f"the {promised:.2f} that the steps measured may spend of the promised {whole:.2f}"
     estimate = trial.intervals.get("epsilon_estimate")
     if measured <= promised and estimate is not None and estimate.low > promised:
-        words = f"Epsilon is estimated at {estimate.value:.2f}, above the promised {promised:.2f}"
-        yield "amber", f"{words}; an estimate is no proof, but it should lie below.", MEND
+        words = f"Epsilon is estimated at {estimate.value:.2f}, above {bound}"
+        yield "amber", f"{words}; an estimate is no proof, but it should lie below.", AGAIN
     if measured > promised:
-        yield "red", f"At least epsilon {measured:.2f} was measured, above the promised {promised:.2f}.", MEND
+        yield "red", f"At least epsilon {measured:.2f} was measured, above {bound}.", MEND
     else:
-        yield "green", f"The measured lower bound of epsilon, {measured:.2f}, does not exceed {promised:.2f}.", ""
+        yield "green", f"The measured lower bound of epsilon, {measured:.2f}, does not exceed {bound}.", ""

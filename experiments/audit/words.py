@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from experiments.audit.records import Claim, Kind, Light, Report, Trial
+from experiments.audit.records import Claim, Kind, Light, Report, Topic, Trial
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -32,6 +32,18 @@ QUESTIONS: dict[Kind, str] = {
 }
 
 
+CONDITIONS: Mapping[Topic, str] = {
+    "colluding": "the other hospitals collude with the coordinator, against which this run promised nothing",
+    "cheating": "the coordinator cheats, with models made to copy data",
+}
+HAPPENED: Mapping[Topic, str] = {
+    "rebuilt": "a patient's data came back",
+    "members": "one can tell who was a patient of the study",
+    "epsilon": "a promise of privacy was broken",
+}
+"""Of a red topic, for the opening sentence."""
+
+
 def overall(report: Report) -> Light:
     """The worst light of any hospital."""
     return max((verdict.light for verdict in report.verdicts), key=ORDER.index, default="amber")
@@ -43,33 +55,39 @@ def opening_sentence(report: Report) -> str:
     red, amber = by_light["red"], by_light["amber"]
     if red:
         return f"For {_named(red)} {_what_happened(report)}. What would stop it is below."
-    opened = [v.site for v in report.verdicts if any("data came back" in words for _, words in v.reasons)]
-    if opened:
-        return (
-            f"For {_named(opened)} a patient's data came back, but only if the other hospitals collude with the "
-            "coordinator, against which this run promised nothing; the reasons are below."
-        )
+    for topic, condition in CONDITIONS.items():
+        opened = [verdict.site for verdict in report.verdicts if verdict.lights.get(topic) == "amber"]
+        if opened:
+            return f"For {_named(opened)} a patient's data came back, but only if {condition}; the reasons are below."
     if amber:
         return (
             f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
             "could be; the reasons are below."
         )
-    return "None of the attacks that were tried got at a patient's data, and every promise held as far as measured."
+    return f"None of the attacks that were tried got at a patient's data{_kept(report)}."
+
+
+def _kept(report: Report) -> str:
+    """What is known of the promised epsilon."""
+    promised, unmeasured = len(report.claim.epsilon), len(unmeasured_sites(report))
+    if not promised:
+        return ""
+    if not unmeasured:
+        return ", and the promised epsilon held as far as measured"
+    where = "" if unmeasured == promised else f" at {count(unmeasured, 'hospital')}"
+    return f"; whether the promised epsilon is kept was not measured{where}"
+
+
+def unmeasured_sites(report: Report) -> frozenset[str]:
+    """Hospitals to which an epsilon was promised that no attempt has measured."""
+    measured = {trial.site for trial in report.trials if trial.kind == "epsilon" and trial.possible}
+    return frozenset(report.claim.epsilon) - measured
 
 
 def _what_happened(report: Report) -> str:
-    """The red rules, in words."""
-    said = [words for verdict in report.verdicts for light, words in verdict.reasons if light == "red"]
-    happened = [
-        words
-        for mark, words in (
-            ("data came back", "a patient's data came back"),
-            ("told who", "one can tell who was a patient of the study"),
-            ("was measured", "a promise of privacy was broken"),
-        )
-        if any(mark in one for one in said)
-    ]
-    return " and ".join(happened) or "an attack succeeded"
+    """The red topics, in words."""
+    red = {topic for verdict in report.verdicts for topic, light in verdict.lights.items() if light == "red"}
+    return " and ".join(words for topic, words in HAPPENED.items() if topic in red) or "an attack succeeded"
 
 
 def _named(sites: Sequence[str]) -> str:
@@ -90,10 +108,16 @@ def promise_sentence(report: Report) -> str:
     epsilon = score(high) if score(low) == score(high) else f"{score(low)} to {score(high)}, by hospital"
     return (
         f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {epsilon}, delta "
-        f"{claim.delta:g}. Epsilon bounds how much anyone can learn of one; 0 is nothing, 1 is little, above 10 is "
-        "hardly a bound."
+        f"{claim.delta:g}. Epsilon bounds how much {_whom(claim)} can learn of one; 0 is nothing, 1 is little, above "
+        "10 is hardly a bound."
         f"{_noise_of_few(claim)}"
     )
+
+
+def _whom(claim: Claim) -> str:
+    if claim.binds_coordinator:
+        return "anyone"
+    return "anyone but the coordinator, which adds the noise itself and sees what is under it,"
 
 
 def _as_long_as(claim: Claim) -> str:
@@ -177,15 +201,20 @@ def _told(tried: Sequence[Trial]) -> str:
     chance = "as good as guessing" if area.low <= 0.5 else "better than guessing"
     return (
         f"The best attack ({best.attack}, {where}) ranks a patient of the study above another with a chance of "
-        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}); guessing gives 0.50. That is {chance}."
+        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all intervals together {_sure(best)}); guessing gives "
+        f"0.50. That is {chance}."
     )
+
+
+def _sure(trial: Trial) -> str:
+    return f"{100 * float(trial.settings.get('confidence', 0.95)):g} % sure"
 
 
 def _measured(tried: Sequence[Trial]) -> str:
     bounds = [trial.figures.get("epsilon_lower_bound", 0.0) for trial in tried]
     return (
-        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f}. A sound promise lies above "
-        "what is measured; how far above, no measurement can say."
+        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} ({_sure(tried[0])}). A "
+        "sound promise lies above what is measured; how far above, no measurement can say."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -16,9 +17,11 @@ from common.audit_settings import Audit
 from common.errors import StudyError
 from common.study import Study
 from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.page import SCHEMA, json_of, page_of
 from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
 from experiments.audit.verdicts import verdicts
+from experiments.audit.words import opening_sentence, promise_sentence
 from experiments.quiet import run_quietly
 
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
@@ -63,7 +66,7 @@ def test_under_masks_no_single_hospital_is_attacked_and_none_is_red(audited: Cal
     rebuilding = [trial for trial in made if trial.observer == "server"]
     assert rebuilding and all(trial.site == "" for trial in rebuilding)
     shown = [one for trial in rebuilding for one in trial.rebuilt]
-    assert not any(one.ssim > 0.99 for one in shown)
+    assert not any(one.ssim > 0.99 or one.identifies for one in shown)
     assert "single updates" in {party["party"]: party["cannot_read"] for party in report.parties}["the coordinator"]
 
 
@@ -133,6 +136,12 @@ def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
     return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=0.1, decoy=decoy)
 
 
+def of_steps(bound: float, at_stake: float, estimate: Interval | None = None) -> Trial:
+    """A measurement of some of the steps, which may spend so much of the promise."""
+    figures = {"epsilon_lower_bound": bound, "epsilon_claimed_for_audited_steps": at_stake}
+    return trial("epsilon", figures=figures, intervals={} if estimate is None else {"epsilon_estimate": estimate})
+
+
 @pytest.mark.parametrize(
     ("claim", "found", "light"),
     [
@@ -152,6 +161,14 @@ def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
         (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.5, 0.9)})], "green"),
         (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 2.1})], "red"),
         (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 1.9})], "green"),
+        (PRIVATE, [of_steps(2.1, 2.0)], "red"),
+        (PRIVATE, [of_steps(1.1, 1.0)], "red"),
+        (PRIVATE, [of_steps(0.9, 1.0)], "green"),
+        (PRIVATE, [of_steps(0.9, 1.0, Interval(1.5, 1.2, 1.8))], "amber"),
+        (replace(PRIVATE, binds_coordinator=False), [], "amber"),
+        (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 1.0})], "green"),
+        (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 5.0})], "amber"),
+        (PRIVATE, [trial("labels", figures={"exact_share": 0.9, "exact_by_chance": 0.0, "updates": 9.0})], "green"),
         (PRIVATE, [trial("membership", possible=False, intervals={"auc": Interval(1, 1, 1)})], "green"),
     ],
 )
@@ -159,3 +176,68 @@ def test_each_rule_gives_its_light(claim: Claim, found: list[Trial], light: str)
     (verdict,) = verdicts(["a"], claim, found, Audit())
     assert verdict.light == light
     assert (light == "green") == (verdict.advice == ())
+
+
+def report_of(claim: Claim, *trials: Trial) -> Report:
+    judged = verdicts(["a"], claim, trials, Audit())
+    return Report("", "", "", "", 0, 0, {}, claim, trials, judged, (), (), (), "")
+
+
+def cheat(refused: str) -> Trial:
+    back = (rebuilt(0.9, 1),)
+    return trial("reconstruction", observer="cheating", settings={"refused": {"listed": refused}}, rebuilt=back)
+
+
+@pytest.mark.parametrize(
+    ("claim", "found", "words"),
+    [
+        (PRIVATE, [], "whether the promised epsilon is kept was not measured."),
+        (PRIVATE, [of_steps(0.9, 1.0)], "the promised epsilon held as far as measured."),
+        (PRIVATE, [of_steps(1.1, 1.0)], "a promise of privacy was broken"),
+        (PRIVATE, [cheat("")], "but only if the coordinator cheats"),
+        (PRIVATE, [cheat("not listed")], "None of the attacks that were tried got at a patient's data"),
+        (PLAIN, [], "something is weaker than it could be"),
+        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "a patient's data came back"),
+        (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "who was a patient of the study"),
+    ],
+)
+def test_the_opening_sentence_says_what_happened_and_under_which_condition(
+    claim: Claim, found: list[Trial], words: str
+) -> None:
+    said = opening_sentence(report_of(claim, *found))
+    assert words in said and "collude" not in said
+
+
+def test_a_promise_that_does_not_bind_the_coordinator_is_not_said_to_bind_anyone() -> None:
+    claim = replace(PRIVATE, mechanism="hospital", unit="hospital", binds_coordinator=False)
+    assert "how much anyone can learn" in promise_sentence(report_of(PRIVATE))
+    assert "how much anyone but the coordinator" in promise_sentence(report_of(claim))
+
+
+def test_a_promise_is_measured_against_what_the_measured_steps_may_spend() -> None:
+    (verdict,) = report_of(PRIVATE, of_steps(1.5, 1.0)).verdicts
+    (said,) = [words for light, words in verdict.reasons if light == "red"]
+    assert said.endswith("above the 1.00 that the steps measured may spend of the promised 2.00.")
+    page = page_of(report_of(PRIVATE, of_steps(1.5, 1.0)))
+    assert "what these may spend of it" in page
+
+
+def test_an_unmeasured_promise_says_why(tiny: Callable[..., Study]) -> None:
+    many = epsilon_trials(
+        tiny("privacy={name='dpsgd', epsilon=2.0, delta=1e-4}", "partition.hospitals=7", "training.steps=1"),
+        [f"hospital-{k}" for k in range(7)],
+        0.95,
+        0.1,
+    )
+    assert {one.site for one in many if not one.possible} == {"hospital-5", "hospital-6"}
+    claim = replace(PRIVATE, epsilon={"hospital-6": 2.0})
+    (verdict,) = verdicts(["hospital-6"], claim, many, Audit())
+    assert any("was not measured here: it was measured at the first 5" in words for _, words in verdict.reasons)
+
+
+def test_the_printed_command_repeats_every_choice(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    folder = tmp_path / "a run"
+    run_quietly(tiny(*GRADIENTS, "rounds=1"), folder)
+    report = audit_run(folder, Effort(0.5, pictures=False))
+    assert shlex.split(report.command) == ["wardround", "audit", str(folder), "--seconds", "0.5", "--no-pictures"]
+    assert "seconds" not in report.thresholds

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from torch import nn
 
 from client.hospital import open_hospital
 from common.cases import Cases
@@ -27,7 +28,7 @@ from experiments.audit.epsilon import (
     most_telling_count,
     p_value,
 )
-from experiments.audit.epsilon_trials import epsilon_trials
+from experiments.audit.epsilon_trials import EpsilonAudit, epsilon_trials
 from experiments.audit.private_steps import HandedTrainer, audited_mechanism, trainer_steps
 
 
@@ -270,6 +271,31 @@ def test_a_study_that_samples_patients_is_never_found_to_break_its_promise(tiny:
     (first, second) = epsilon_trials(study, ["hospital-0"], 0.95, 300)
     assert first.figures["epsilon_claimed"] <= 2.0
     assert first.figures["epsilon_lower_bound"] < 2.0 and second.figures["epsilon_lower_bound"] < 2.0
+
+
+def test_cases_planted_in_a_training_with_little_noise_give_it_away(tiny: Callable[..., Study]) -> None:
+    """A network that can learn every case by heart, and noise that does not keep it from doing so."""
+    study = tiny(
+        "task.network={name='mlp', hidden=[300]}",
+        "training={steps=200, batch_size='full', learning_rate=1.0}",
+        "privacy={name='dpsgd', clip_norm=20.0, noise_multiplier=0.005, delta=1e-4}",
+        "rounds=1",
+    )
+    mechanism = audited_mechanism(study)
+    assert mechanism is not None
+    found = EpsilonAudit(open_hospital(study.json, 0), mechanism, 0.95).by_cases(60)
+    assert found.figures["steps"] == 200
+    assert found.figures["epsilon_lower_bound"] > 0.8
+
+
+def test_a_network_too_small_for_canaries_is_said_to_be_the_reason(tiny: Callable[..., Study]) -> None:
+    study = tiny(*PRIVATE, "task.network=logistic")
+    hospital = open_hospital(study.json, 0)
+    mechanism = audited_mechanism(study)
+    assert mechanism is not None
+    small = replace(hospital, network=nn.Linear(1, 2))
+    trial = EpsilonAudit(small, mechanism, 0.95).by_gradients(1.0)
+    assert not trial.possible and "4 parameters" in trial.reason
 
 
 def test_without_a_promise_there_is_nothing_to_measure_against(tiny: Callable[..., Study]) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from common.study import Study
 from experiments.attacks.label_counts import LabelCounts
-from experiments.audit.label_trials import label_trials
+from experiments.audit.label_trials import guessed_share, label_trials
 from experiments.audit.truth import truth_of
 from experiments.observation import Observation, observe
 from experiments.running import run_study
@@ -58,3 +59,11 @@ def test_who_sees_no_update_can_count_nothing(tiny: Callable[..., Study], tmp_pa
     (trial,) = label_trials(observed, 5.0, lambda _: None)
     assert not trial.possible
     assert "final model" in trial.reason and not trial.figures
+
+
+def test_what_a_guess_is_worth_by_hand() -> None:
+    """One case of two classes: 1/2; two of two: one each, 2/4; three of two: 3/8; four of three: 12/81."""
+    assert [guessed_share(*pair) for pair in ((1, 2), (2, 2), (3, 2), (4, 3))] == pytest.approx(
+        [0.5, 0.5, 0.375, 12 / 81]
+    )
+    assert guessed_share(4000, 2) < 0.02

@@ -15,9 +15,9 @@ from client.hospital import open_hospital, site_names
 from common.parameters import new_network, read, read_gradient, write
 from common.study import parse
 from experiments.audit.candidates import question_of
-from experiments.audit.membership import membership_trials
+from experiments.audit.membership import each_confidence, membership_trials
 from experiments.audit.records import Interval, Trial
-from experiments.audit.roc import area, area_interval, curve, delong_variance, rate_at
+from experiments.audit.roc import area, area_interval, curve, delong_variance, rate_at, rate_without_false_alarm
 from experiments.membership.lira import lira_offline, lira_online, log_odds
 from experiments.membership.rmia import log_ratios, rmia
 from experiments.membership.server_rounds import moves_of
@@ -74,13 +74,44 @@ def test_a_perfect_area_still_has_an_interval() -> None:
 
 
 def test_the_rate_of_members_found_without_and_with_few_false_alarms() -> None:
-    """Of 100 others none, of 1000 one may be above. Clopper and Pearson of 2 in 4 at 95 %: 0.0676 to 0.9324."""
+    """Of 100 others one may be above at 1 %. Clopper and Pearson of 2 in 4 at 95 %: 0.0676 to 0.9324."""
     others = np.arange(100.0)
     members = np.array([98.5, 99.5, 200, 50])
-    found = rate_at(members, others, 0.001, 0.95)
+    found = rate_without_false_alarm(members, others, 0.95)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.067586, 0.932414), rel=1e-4)
-    assert rate_at(members, others, 0.01, 0.95).value == 0.75
-    assert rate_at(np.array([1.0]), np.array([1.0]), 0.01, 0.95).value == 0, "a tie is a false alarm too"
+    at_one_percent = rate_at(members, others, 0.01, 0.95)
+    assert at_one_percent is not None and at_one_percent.value == 0.75
+    assert rate_without_false_alarm(np.array([1.0]), np.array([1.0]), 0.95).value == 0, "a tie is a false alarm too"
+
+
+def test_a_rate_that_so_few_others_cannot_show_is_left_out() -> None:
+    others = np.arange(99.0)
+    assert rate_at(np.array([200.0]), others, 0.01, 0.95) is None
+    assert rate_at(np.array([200.0]), np.arange(1000.0), 0.001, 0.95) is not None
+
+
+@given(st.integers(1, 8), st.integers(1, 12), st.floats(0.5, 0.999))
+def test_the_confidences_of_all_areas_add_up_to_that_of_all_together(
+    attacks: int, sites: int, confidence: float
+) -> None:
+    alone = [each_confidence(confidence, attacks, sites, together=False)] * attacks * sites
+    together = [each_confidence(confidence, attacks, sites, together=True)] * attacks if sites > 1 else []
+    assert sum(1 - one for one in (*alone, *together)) == pytest.approx(1 - confidence)
+
+
+def test_of_scores_of_pure_noise_hardly_any_study_has_an_area_surely_above_guessing() -> None:
+    """Six attacks on five hospitals and on all together, 200 studies: 5 % of them at most, and some binomial luck."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(200):
+        pairs = rng.normal(size=(6, 5, 2, 10))
+        lows = [
+            area_interval(*pair, each_confidence(0.95, 6, 5, together=False)).low for one in pairs for pair in one
+        ]
+        pooled = pairs.transpose(0, 2, 1, 3).reshape(6, 2, 50)
+        lows += [area_interval(*pair, each_confidence(0.95, 6, 5, together=True)).low for pair in pooled]
+        wrong += max(lows) > 0.5
+    assert wrong <= 16
 
 
 def shadows(included: list[list[int]], losses: list[list[float]]) -> Shadows:
