@@ -36,7 +36,7 @@ from experiments.observation import Observation
 Batches = list[NDArray[np.int64]]
 REFINED = 0.25
 """Of the learning rate and of the prior, once the steps are simulated."""
-SOFTNESS, SOFTNESS_REFINED, POLISHED = (1.0, 0.01), (0.1, 0.01), 0.1
+SOFTNESS, SOFTNESS_REFINED, POLISHED = (1.0, 0.03), (0.1, 0.03), 0.1
 """Of simulated steps of Adam: from the first to the last of a descent, of a later one, and in L-BFGS."""
 
 
