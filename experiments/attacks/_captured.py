@@ -63,7 +63,8 @@ def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
     """(P,) the mean gradient of the cases: exact where one was sent, or one step of plain descent was taken.
 
     After several steps it is the mean of gradients along the way, close to one gradient while the model has moved
-    little (Geiping et al. 2020, section 6). Of an adaptive optimiser only the direction of every step is known.
+    little (Geiping et al. 2020, section 6). Of an adaptive optimiser only the direction of every step is known:
+    nearly signs, of the gradient and its weight decay for Adam, of the gradient alone for AdamW.
     """
     if captured.sends == "gradient":
         return captured.sent
@@ -72,7 +73,7 @@ def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
     momentum = training.momentum
     pushes = sum((1 - momentum**step) / (1 - momentum) for step in range(1, steps + 1))
     gradient = captured.sent / (-training.learning_rate * pushes)
-    decay = training.weight_decay if training.optimiser == "sgd" else 0.0
+    decay = 0.0 if training.optimiser == "adam" else training.weight_decay
     return np.asarray(gradient - decay * captured.parameters)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -110,8 +110,12 @@ def best_of_restarts(
     attempts: list[Attempt] = []
     for remaining in _countdown(restarts, budget):
         attempts.append(once(problem, generator, budget.part(1 / remaining)))
-    best = min(attempts, key=lambda one: one.distance if np.isfinite(one.distance) else np.inf)
-    return replace(best, restarts=len(attempts))
+    return replace(closest(attempts), restarts=len(attempts))
+
+
+def closest(attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt of the smallest distance that is a number."""
+    return min(attempts, key=lambda one: one.distance if np.isfinite(one.distance) else np.inf)
 
 
 def _countdown(restarts: int, budget: Budget) -> Iterator[int]:

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from common.parameters import new_network, trainable, write
 from common.update import Vector
 from common.work import Training
+from experiments.attacks._local_steps import Moving, steps_of
 from experiments.attacks._losses import Losses, soft_losses
 from experiments.observation import Observation
 
@@ -85,28 +86,24 @@ class Victim:
         batches: Sequence[NDArray[np.int64]],
         training: Training,
         proximal_mu: float = 0.0,
+        softness: float = 0.0,
     ) -> Parts:
-        """What local steps of gradient descent on `batches` of the inputs change, differentiable."""
+        """What local steps on `batches` of the inputs change, differentiable. softness: as `steps_of` takes it."""
         module = _WithLoss(self.network, self.losses)
         names = [f"network.{name}" for name, _ in trainable(self.network)]
         start = [parameter.detach() for parameter in self.parameters]
-        now = [parameter.clone().requires_grad_(True) for parameter in start]
-        velocity: list[Tensor] | None = None
+        now = [Moving(parameter.clone().requires_grad_(True)) for parameter in start]
+        step = steps_of(training, softness)
         for indices in batches:
             chosen = torch.from_numpy(indices)
-            loss = functional_call(module, dict(zip(names, now, strict=True)), (inputs[chosen], truth[chosen]))
-            gradient = _filled(torch.autograd.grad(loss, now, create_graph=True, allow_unused=True), now)
-            pushed = [
-                g + training.weight_decay * w + proximal_mu * (w - first)
-                for g, w, first in zip(gradient, now, start, strict=True)
+            values = [moving.value for moving in now]
+            loss = functional_call(module, dict(zip(names, values, strict=True)), (inputs[chosen], truth[chosen]))
+            gradient = torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
+            now = [
+                moving if part is None else step(moving, part + proximal_mu * (moving.value - first))
+                for moving, part, first in zip(now, gradient, start, strict=True)
             ]
-            velocity = pushed if velocity is None else _accelerated(velocity, pushed, training.momentum)
-            now = [w - training.learning_rate * v for w, v in zip(now, velocity, strict=True)]
-        return tuple(w - first for w, first in zip(now, start, strict=True))
-
-
-def _accelerated(velocity: list[Tensor], pushed: list[Tensor], momentum: float) -> list[Tensor]:
-    return [momentum * v + g for v, g in zip(velocity, pushed, strict=True)]
+        return tuple(moving.value - first for moving, first in zip(now, start, strict=True))
 
 
 def _filled(gradient: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Parts:

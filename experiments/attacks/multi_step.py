@@ -2,7 +2,10 @@
 
 The multi-step variant of Geiping et al. 2020, Inverting Gradients, section 6; simulated steps as in Dimitrov et al.
 2022, Data Leakage in Federated Averaging (TMLR). The order of the batches is drawn from the study's seed, which all
-who take part know, so it is simulated too.
+who take part know, so it is simulated too. New here: steps of Adam (Kingma and Ba 2015) and AdamW (Loshchilov and
+Hutter 2019) are inverted as well. Such a step is nearly the sign of the gradient: one bit of every parameter, which
+is plenty where there are more parameters than pixels, but flat in the inputs. So the search makes the change with
+softened steps, which are followed downhill, and hardens them as it goes on.
 """
 
 from __future__ import annotations
@@ -22,26 +25,29 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead
 from experiments.attacks._descent import adam
-from experiments.attacks._distances import cosine_distance, relative_squared_distance
+from experiments.attacks._distances import cosine_distance
 from experiments.attacks._inversion import finding, most_cases, problem_of
 from experiments.attacks._priors import relative_total_variation
-from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts
+from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts, closest
+from experiments.attacks._simulated import Steps
 from experiments.attacks.matching import Matching, is_smooth, polished, tiled_noise, warm_then_cosine
 from experiments.observation import Observation
 
 Batches = list[NDArray[np.int64]]
 REFINED = 0.25
 """Of the learning rate and of the prior, once the steps are simulated."""
+SOFTNESS, SOFTNESS_REFINED, POLISHED = (1.0, 0.03), (0.1, 0.03), 0.1
+"""Of simulated steps of Adam: from the first to the last of a descent, of a later one, and in L-BFGS."""
 
 
 @dataclass(frozen=True)
 class MultiStep:
     """iterations: of Adam in each restart, before and while steps are simulated. learning_rate: its step, in units of
     the inputs. prior: weight of total variation; polish_prior: in L-BFGS. start: share of the seconds in which the
-    change is taken for one gradient, which costs a step each time instead of all; where every layer is smooth, L-BFGS
-    simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update of more
-    local steps is not attacked. lowest, highest: range the inputs are kept in. updates: how many are attacked.
-    largest_batch: most inputs at once.
+    change is taken for that of one step, which costs a step each time instead of all; where every layer is smooth,
+    L-BFGS simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update
+    of more local steps is not attacked. lowest, highest: range the inputs are kept in. updates: how many are
+    attacked. largest_batch: most inputs at once.
     """
 
     sees: ClassVar[Sees] = "each"
@@ -95,11 +101,8 @@ class MultiStep:
             return f"sees only sums of {len(observed.sums[0].sites)} hospitals, each trained on its own path"
         if not captured:
             return what_is_seen_instead(observed)
-        training = observed.study.training
         if captured[0].sends == "gradient":
             return "hospitals send one gradient and take no steps; the attacks on a gradient apply"
-        if training.optimiser != "sgd":
-            return f"steps of {training.optimiser} are not simulated; the attacks on a gradient take their mean"
         steps, cases = local_steps(observed.study, captured[0].cases), captured[0].cases
         most = most_cases(observed.shape, self.largest_batch)
         if steps > self.most_steps or cases > most:
@@ -122,63 +125,66 @@ class MultiStep:
 
         def once(one: Problem, draws: torch.Generator, part: Budget) -> Attempt:
             smooth = is_smooth(one.victim.network)
-            guess = self._begin(one, draws, part.part(1 - self.polish if smooth else self.start))
+            share = 1 - self.polish if smooth else self.start
+            guess = one.guess(tiled_noise(one.inputs, draws), draws)
+            self._begin(one, guess, training, proximal_mu, part.part(share))
             if smooth:
                 exact = one.precise()
                 steps = Steps(exact, guess.to(exact.victim.dtype), batches, training, proximal_mu)
-                polished(steps.mismatch, steps.guess, self.polish_prior, self.iterations, part)
+                polished(lambda: steps.mismatch(POLISHED), steps.guess, self.polish_prior, self.iterations, part)
             else:
                 steps = Steps(one, guess, batches, training, proximal_mu)
-                self._refine(steps, part)
+                self._descend(steps, REFINED, SOFTNESS_REFINED, part)
             return Attempt.of(steps.guess, steps.mismatch().item())
 
-        return best_of_restarts(problem, generator, budget, self.restarts, once)
+        tried = believed(problem, training)
+        parts = (budget.part(1 / remaining) for remaining in range(len(tried), 0, -1))
+        attempts = [
+            best_of_restarts(one, generator, part, self.restarts, once)
+            for one, part in zip(tried, parts, strict=True)
+        ]
+        return closest(attempts)
 
-    def _begin(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Guess:
-        """Inputs whose one gradient points against the change, which it nearly is while the model moves little."""
-        gradient = replace(problem, captured=tuple(-part for part in problem.captured))
-        guess = gradient.guess(tiled_noise(problem.inputs, generator), generator)
-        chosen = {name: getattr(self, name) for name in ("iterations", "learning_rate", "prior", "lowest", "highest")}
-        Matching(**chosen).descend(gradient, guess, budget)
-        return guess
+    def _begin(self, problem: Problem, guess: Guess, training: Training, proximal_mu: float, budget: Budget) -> None:
+        """Move the guess until one step on all of it makes nearly the change, as while the model moves little."""
+        if training.optimiser == "sgd":
+            gradient = replace(problem, captured=tuple(-part for part in problem.captured))
+            names = ("iterations", "learning_rate", "prior", "lowest", "highest")
+            Matching(**{name: getattr(self, name) for name in names}).descend(gradient, guess, budget)
+            return
+        together = [np.arange(len(guess.inputs))]
+        self._descend(Steps(problem, guess, together, training, proximal_mu), 1.0, SOFTNESS, budget)
 
-    def _refine(self, steps: Steps, budget: Budget) -> None:
-        """Now with the steps simulated, in smaller strides and under a weaker prior."""
+    def _descend(self, steps: Steps, scale: float, softness: tuple[float, float], budget: Budget) -> None:
+        """Move the guess until the simulated change points as the captured one. scale: of strides and prior."""
 
         def objective(progress: float) -> Tensor:
-            prior = REFINED * self.prior * (1 - progress) * relative_total_variation(steps.guess.inputs).mean()
-            return cosine_distance(steps.change(), steps.problem.captured) + prior
+            softened = softness[0] * (softness[1] / softness[0]) ** progress
+            distance = cosine_distance(steps.change(softened), steps.problem.captured)
+            return distance + scale * (1 - progress) * self._prior(steps.guess)
 
         adam(
             objective,
             steps.guess.unknowns,
             self.iterations,
             budget,
-            rate=REFINED * self.learning_rate,
+            rate=scale * self.learning_rate,
             schedule=warm_then_cosine,
             sign="soft",
             box=(self.lowest, self.highest),
         )
 
+    def _prior(self, guess: Guess) -> Tensor:
+        return self.prior * relative_total_variation(guess.inputs).mean()
 
-@dataclass(frozen=True)
-class Steps:
-    """The local steps of one guess, simulated. problem.captured: the change they are to make."""
 
-    problem: Problem
-    guess: Guess
-    batches: Batches
-    training: Training
-    proximal_mu: float
+def believed(problem: Problem, training: Training) -> list[Problem]:
+    """The problem with the labels that were read, and without where these are in doubt.
 
-    def change(self) -> tuple[Tensor, ...]:
-        """What the steps change, differentiable by the guess."""
-        guess, victim = self.guess, self.problem.victim
-        return victim.change(guess.inputs, guess.truth, self.batches, self.training, self.proximal_mu)
-
-    def mismatch(self) -> Tensor:
-        """|change - captured|^2 / |captured|^2."""
-        return relative_squared_distance(self.change(), self.problem.captured)
+    How far the last bias moved tells how many cases are of a class; steps of Adam hide all but its sign.
+    """
+    doubtful = training.optimiser != "sgd" and problem.labels is not None and len(problem.labels) > 1
+    return [problem, replace(problem, labels=None)] if doubtful else [problem]
 
 
 def batches_of(observed: Observation, captured: Captured) -> Batches:

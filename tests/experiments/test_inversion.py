@@ -13,7 +13,7 @@ from common.parameters import new_network, read_gradient, write
 from common.study import Study, parse
 from experiments.attack import Attack, Finding
 from experiments.attacks._budget import Budget
-from experiments.attacks._captured import captured_updates
+from experiments.attacks._captured import as_gradient, captured_updates
 from experiments.attacks._inversion import problem_of
 from experiments.attacks._losses import classification_losses
 from experiments.attacks._problem import Problem
@@ -206,6 +206,25 @@ def test_simulating_one_step_brings_back_what_the_analytic_attack_does(run: Run)
     (one,) = scores(study, finding)
     assert one.figures["correlation"] > 0.9
     assert one.cases[0].rank == 1
+
+
+@pytest.mark.parametrize(("optimiser", "steps"), [("adam", 1), ("adamw", 2)])
+def test_simulating_adaptive_steps_brings_back_this_patient_and_nobody_else(
+    run: Run, optimiser: str, steps: int
+) -> None:
+    training = f'training={{batch_size="full", steps={steps}, learning_rate=0.001, optimiser="{optimiser}"}}'
+    study, observed = run("partition.hospitals=20", "strategy=fedavg", 'task.network={name="mcmahan_cnn"}', training)
+    (one,) = scores(study, invert(MultiStep(iterations=100), observed))
+    assert one.figures["correlation"] > 0.7
+    assert one.cases[0].rank == 1 < one.cases[0].candidates
+
+
+def test_a_step_of_adamw_is_taken_for_signs_of_the_gradient_without_its_weight_decay(run: Run) -> None:
+    training = 'training={batch_size="full", learning_rate=0.001, optimiser="adamw", weight_decay=5.0}'
+    study, observed = run("strategy=fedavg", training)
+    for captured in captured_updates(observed):
+        taken = np.abs(as_gradient(captured, study))
+        assert 0.999 < taken.max() < 1.001
 
 
 @pytest.mark.parametrize("attack", [Matching(iterations=80, polish_iterations=80), DeepLeakage(iterations=300)])
