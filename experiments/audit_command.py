@@ -16,7 +16,8 @@ from experiments.audit.conduct import Advance, Effort, audit_run
 from experiments.audit.matrix import audit_matrix
 from experiments.audit.page import write
 from experiments.audit.records import Report
-from experiments.audit.words import LIGHTS, opening_sentence, overall
+from experiments.audit.sentence import opening_sentence
+from experiments.audit.words import LIGHTS, overall
 
 
 def recorded(study: Study) -> Study:

@@ -77,7 +77,7 @@ class Bottleneck:
         attempts = []
         for index, one in enumerate(captured):
             if one.cases > 1:
-                return self._impossible(observed, f"an update of {one.cases} cases; it takes one of a single case")
+                return self._impossible(observed, "an update rests on several cases; it takes one of a single case")
             problem = problem_of(observed, one, 1, generator)
             told = told_by(problem, layers_in_order(problem.victim.network, observed.shape))
             if told is None:

@@ -15,7 +15,7 @@ RATES = {
     "auc": "Area",
     "true_positive_rate_at_0.1_percent": "Found at 0.1 %",
     "true_positive_rate_at_1_percent": "Found at 1 %",
-    "true_positive_rate_without_false_alarm": "Found without any",
+    "true_positive_rate_without_false_alarm": "Found without one",
 }
 SURE = (
     "All areas' intervals hold at once with the confidence that the study asks for; that of a rate holds alone, its "
@@ -99,7 +99,9 @@ def told(report: Report) -> Markup | None:
         "A curve on the dashed line is guessing. What counts is the left end: how many patients are named before the "
         "first false alarms.",
         figure("Truly against wrongly called members", keys, roc_chart(curves)),
-        figure("Area under the curve, and members found at few false alarms", _areas(together or own), note=SURE),
+        figure(
+            "Area under the curve, and members found at a rate of false alarms", _areas(together or own), note=SURE
+        ),
         tag("details", tag("summary", "Hospital by hospital"), _areas(alone)) if together and alone else None,
     )
 

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from experiments.audit.records import Report
-from experiments.audit.words import (
-    KINDS,
-    LIGHTS,
-    QUESTIONS,
-    answer,
-    opening_sentence,
-    overall,
-    promise_sentence,
-)
+from experiments.audit.sentence import opening_sentence
+from experiments.audit.words import KINDS, LIGHTS, QUESTIONS, answer, overall, promise_sentence
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import duration

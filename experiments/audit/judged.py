@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.audit.records import Light, Report, Topic, Verdict
-from experiments.audit.words import LIGHTS, unmeasured_sites
+from experiments.audit.sentence import unmeasured_sites
+from experiments.audit.words import LIGHTS
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
 
 QUESTIONS: Mapping[Topic, str] = {
-    "readers": "Single updates hidden?",
+    "readers": "What it sends hidden?",
     "rebuilt": "Patients' data hidden?",
     "members": "Who was a patient hidden?",
     "epsilon": "A promise, and kept?",

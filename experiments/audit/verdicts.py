@@ -12,7 +12,7 @@ WORST: tuple[Light, ...] = ("green", "amber", "red")
 Reason = tuple[Light, str, str]
 """A light, the rule that gave it with its figures, and what to change."""
 OBSERVED: dict[str, Topic] = {"colluding": "colluding", "cheating": "cheating"}
-TOPICS: dict[str, Topic] = {"membership": "members", "epsilon": "epsilon"}
+TOPICS: dict[str, Topic] = {"membership": "members", "epsilon": "epsilon", "labels": "readers"}
 
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."

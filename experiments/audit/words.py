@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from experiments.audit.records import Claim, Kind, Light, Report, Topic, Trial
+from experiments.audit.records import Claim, Kind, Light, Report, Trial
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -32,66 +32,9 @@ QUESTIONS: dict[Kind, str] = {
 }
 
 
-CONDITIONS: Mapping[Topic, str] = {
-    "colluding": "the other hospitals collude with the coordinator, against which this run promised nothing",
-    "cheating": "the coordinator cheats, with models made to copy data",
-}
-HAPPENED: Mapping[Topic, str] = {
-    "rebuilt": "a patient's data came back",
-    "members": "one can tell who was a patient of the study",
-    "epsilon": "a promise of privacy was broken",
-}
-"""Of a red topic, for the opening sentence."""
-
-
 def overall(report: Report) -> Light:
     """The worst light of any hospital."""
     return max((verdict.light for verdict in report.verdicts), key=ORDER.index, default="amber")
-
-
-def opening_sentence(report: Report) -> str:
-    """What was found, in one sentence."""
-    by_light = {light: [v.site for v in report.verdicts if v.light == light] for light in ORDER}
-    red, amber = by_light["red"], by_light["amber"]
-    if red:
-        return f"For {_named(red)} {_what_happened(report)}. What would stop it is below."
-    for topic, condition in CONDITIONS.items():
-        opened = [verdict.site for verdict in report.verdicts if verdict.lights.get(topic) == "amber"]
-        if opened:
-            return f"For {_named(opened)} a patient's data came back, but only if {condition}; the reasons are below."
-    if amber:
-        return (
-            f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
-            "could be; the reasons are below."
-        )
-    return f"None of the attacks that were tried got at a patient's data{_kept(report)}."
-
-
-def _kept(report: Report) -> str:
-    """What is known of the promised epsilon."""
-    promised, unmeasured = len(report.claim.epsilon), len(unmeasured_sites(report))
-    if not promised:
-        return ""
-    if not unmeasured:
-        return ", and the promised epsilon held as far as measured"
-    where = "" if unmeasured == promised else f" at {count(unmeasured, 'hospital')}"
-    return f"; whether the promised epsilon is kept was not measured{where}"
-
-
-def unmeasured_sites(report: Report) -> frozenset[str]:
-    """Hospitals to which an epsilon was promised that no attempt has measured."""
-    measured = {trial.site for trial in report.trials if trial.kind == "epsilon" and trial.possible}
-    return frozenset(report.claim.epsilon) - measured
-
-
-def _what_happened(report: Report) -> str:
-    """The red topics, in words."""
-    red = {topic for verdict in report.verdicts for topic, light in verdict.lights.items() if light == "red"}
-    return " and ".join(words for topic, words in HAPPENED.items() if topic in red) or "an attack succeeded"
-
-
-def _named(sites: Sequence[str]) -> str:
-    return ", ".join(sites) if len(sites) <= 3 else count(len(sites), "hospital")
 
 
 def promise_sentence(report: Report) -> str:

@@ -20,8 +20,9 @@ from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.page import SCHEMA, json_of, page_of
 from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
+from experiments.audit.sentence import opening_sentence
 from experiments.audit.verdicts import verdicts
-from experiments.audit.words import opening_sentence, promise_sentence
+from experiments.audit.words import promise_sentence
 from experiments.quiet import run_quietly
 
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
@@ -197,6 +198,8 @@ def cheat(refused: str) -> Trial:
         (PRIVATE, [cheat("")], "but only if the coordinator cheats"),
         (PRIVATE, [cheat("not listed")], "None of the attacks that were tried got at a patient's data"),
         (PLAIN, [], "something is weaker than it could be"),
+        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "something like a patient's data came back"),
+        (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "better than by guessing"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "a patient's data came back"),
         (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "who was a patient of the study"),
     ],

@@ -183,7 +183,7 @@ def test_several_cases_are_refused_in_words(run: Callable[..., tuple[Study, Obse
     _, observed = run("training.batch_size=2")
     finding = Bottleneck().run(observed, np.random.default_rng(0), 10)
     assert not finding.possible
-    assert finding.reason == "an update of 2 cases; it takes one of a single case"
+    assert finding.reason == "an update rests on several cases; it takes one of a single case"
 
 
 def test_a_network_without_a_narrow_convolution_is_refused_in_words(

@@ -35,8 +35,9 @@ from experiments.audit.page import SCHEMA, json_of, page_of
 from experiments.audit.parties import parties_of
 from experiments.audit.records import Claim, Rebuilt, Report, Trial
 from experiments.audit.replay import computed_update, error_bound, own_updates
+from experiments.audit.sentence import opening_sentence
 from experiments.audit.verdicts import verdicts
-from experiments.audit.words import opening_sentence, promise_sentence
+from experiments.audit.words import promise_sentence
 from experiments.observation import Observation, observe, sent_orders, without
 from experiments.quiet import run_quietly
 
