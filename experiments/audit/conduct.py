@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,7 +24,7 @@ from experiments.audit.label_trials import label_trials
 from experiments.audit.membership import membership_trials
 from experiments.audit.parties import as_rows, parties_of
 from experiments.audit.poisoning_trials import poisoning_trials
-from experiments.audit.records import Claim, Report, Trial
+from experiments.audit.records import Claim, Opening, Report, Trial
 from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
 from experiments.audit.verdicts import verdicts
@@ -83,12 +83,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     study, orders = observed.study, sent_orders(folder)
     claim = claim_of(study, folder, hospitals_asked(observed, orders))
     seconds = study.audit.seconds if effort.seconds is None else effort.seconds
-    found = _trials(observed, seconds, effort.pictures, advance)
-    played = _colluding(observed, orders, claim, advance)
-    found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
-    found += cheating_trials(observed, orders, advance, effort.pictures)
-    found += poisoning_trials(study, advance) if effort.poisoning else []
-    trials, openings = tuple(found), tuple(one.opening for one in played)
+    trials, openings = _attacked(observed, orders, claim, replace(effort, seconds=seconds), advance)
     return Report(
         study=str(about["study"]),
         title=study.title,
@@ -106,6 +101,19 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         openings=openings,
         command=_command(folder, seconds, effort),
     )
+
+
+def _attacked(
+    observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance
+) -> tuple[tuple[Trial, ...], tuple[Opening, ...]]:
+    """By those who keep to the protocol, by colluders, by a coordinator that cheats, and by poisoners."""
+    seconds = effort.seconds or 0.0
+    found = _trials(observed, seconds, effort.pictures, advance)
+    played = _colluding(observed, orders, claim, advance)
+    found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
+    found += cheating_trials(observed, orders, advance, effort.pictures)
+    found += poisoning_trials(observed.study, advance) if effort.poisoning else []
+    return tuple(found), tuple(one.opening for one in played)
 
 
 def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
