@@ -34,7 +34,7 @@ def matrix_page(title: str, columns: Sequence[Column]) -> str:
         "What each protection buys",
         "The same study, the same attackers, the same time for each. The picture is the best that any attack on what "
         "the coordinator saw came up with, beside the patient's own.",
-        tag("div", _table(columns), class_="scroll"),
+        tag("div", _table(columns), class_="scroll matrix"),
         tag("p", NOTE, class_="note"),
     )
     return document(f"{title}, protections compared", tag("main", head, body))

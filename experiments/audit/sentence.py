@@ -19,7 +19,7 @@ HAPPENED: Mapping[Topic, str] = {
 }
 """Of a red topic, for the opening sentence."""
 WEAK: Mapping[Topic, str] = {
-    "rebuilt": "something like a patient's data came back, though not surely this patient's",
+    "rebuilt": "something of a patient's data came back, though not clearly enough for red",
     "members": "one can tell better than by guessing who was a patient of the study",
 }
 """The same of an amber one."""
