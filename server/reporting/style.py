@@ -36,8 +36,8 @@ section { border-top: 1px solid var(--rule); padding-top: 32px; margin-top: 28px
 .kind { color: var(--quiet); font-size: .875rem; }
 .badge { font-size: .8125rem; font-weight: 600; padding: 1px 10px; border-radius: 99px; }
 .wordy .badge { white-space: nowrap; }
-.matrix table { table-layout: fixed; }
-.matrix td, .matrix th { padding-right: 12px; }
+.matrix table { table-layout: fixed; width: 100%; min-width: 900px; }
+.matrix td, .matrix th, .matrix tr > :last-child { padding-right: 12px; }
 .good { color: var(--good); background: var(--good-page); }
 .warn { color: var(--warn); background: var(--warn-page); }
 .bad { color: var(--bad); background: var(--bad-page); }
