@@ -141,7 +141,7 @@ def _told(tried: Sequence[Trial]) -> str:
         return "Nothing was told."
     area = best.intervals["auc"]
     where = best.site or "all hospitals together"
-    chance = "as good as guessing" if area.low <= 0.5 else "better than guessing"
+    chance = "not surely better than guessing" if area.low <= 0.5 else "better than guessing"
     return (
         f"The best attack ({best.attack}, {where}) ranks a patient of the study above another with a chance of "
         f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all intervals together {_sure(best)}); guessing gives "
