@@ -223,7 +223,15 @@ def test_an_audit_of_classified_volumes_rebuilds_them_and_tries_every_kind_of_at
     report = audit_run(tmp_path, Effort(5.0))
     sound(report)
     assert {verdict.light for verdict in report.verdicts} == {"red"}
-    rebuilding = {"analytic", "matching", "inverting_gradients", "dlg", "deep_image_prior"}
+    rebuilding = {
+        "analytic",
+        "matching",
+        "inverting_gradients",
+        "dlg",
+        "deep_image_prior",
+        "imprint",
+        "blurred imprint",
+    }
     assert {name for kind, name in tried(report) if kind == "reconstruction"} == rebuilding
     assert {("labels", "label_counts"), ("robustness", "fgsm"), ("robustness", "pgd")} <= tried(report)
     (counted,) = {t.figures["exact_share"] for t in report.trials if t.attack == "label_counts"}
