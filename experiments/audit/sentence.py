@@ -19,10 +19,11 @@ HAPPENED: Mapping[Topic, str] = {
 }
 """Of a red topic, for the opening sentence."""
 WEAK: Mapping[Topic, str] = {
-    "rebuilt": "something of a patient's data came back, though not clearly enough for red",
+    "rebuilt": "something like patients' data came back, in which nobody in particular is recognised",
     "members": "one can tell better than by guessing who was a patient of the study",
 }
 """The same of an amber one."""
+DIMLY = "a patient is recognised in what came back, though dimly"
 
 
 def opening_sentence(report: Report) -> str:
@@ -37,13 +38,19 @@ def opening_sentence(report: Report) -> str:
             return f"For {_named(opened)} a patient's data came back, but only if {condition}; the reasons are below."
     weak = [verdict.site for verdict in report.verdicts if _topics(verdict, "amber") & set(WEAK)]
     if weak:
-        return f"For {_named(weak)} {_happened(report, 'amber', WEAK)}; the reasons are below."
+        return f"For {_named(weak)} {_happened(report, 'amber', _weak(report))}; the reasons are below."
     if amber:
         return (
             f"For {_named(amber)} nothing was found that identifies a patient, and yet something is weaker than it "
             "could be; the reasons are below."
         )
     return f"None of the attacks that were tried got at a patient's data{_kept(report)}."
+
+
+def _weak(report: Report) -> Mapping[Topic, str]:
+    """Whether what came back is this patient's, below the limit for red, or only like a patient's."""
+    dimly = any(one.identifies for trial in report.trials if trial.honest for one in trial.rebuilt)
+    return {**WEAK, "rebuilt": DIMLY} if dimly else WEAK
 
 
 def _kept(report: Report) -> str:

@@ -198,7 +198,12 @@ def cheat(refused: str) -> Trial:
         (PRIVATE, [cheat("")], "but only if the coordinator cheats"),
         (PRIVATE, [cheat("not listed")], "None of the attacks that were tried got at a patient's data"),
         (PLAIN, [], "something is weaker than it could be"),
-        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "something of a patient's data came back"),
+        (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "nobody in particular is recognised"),
+        (
+            PLAIN,
+            [trial("reconstruction", rebuilt=(rebuilt(0.35, 1),))],
+            "is recognised in what came back, though dimly",
+        ),
         (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "better than by guessing"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "a patient's data came back"),
         (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "who was a patient of the study"),
