@@ -76,11 +76,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     torch.set_num_threads(1)
     request = from_records(message.content, LARGEST_ARRAY, LARGEST_DATA)
-    folder = context.node_config.get("folder")
-    study = study_json(request)
-    approve_study(study, Path(str(folder)) if folder else None, needs_list=not is_simulated(context))
-    data_folder = context.node_config.get("data-folder")
-    hospital = open_hospital(study, _index(context), None if data_folder is None else str(data_folder))
+    hospital = _approved_hospital(study_json(request), context)
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
@@ -96,6 +92,13 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     if any(vectors[name] is not before.get(name) for name in vectors):
         memory.remember(context, number, vectors)
     return payload
+
+
+def _approved_hospital(study: str, context: Context) -> Hospital:
+    """Nothing is read or built for a study before it is approved."""
+    folder, data_folder = context.node_config.get("folder"), context.node_config.get("data-folder")
+    approve_study(study, Path(str(folder)) if folder else None, needs_list=not is_simulated(context))
+    return open_hospital(study, _index(context), None if data_folder is None else str(data_folder))
 
 
 def _index(context: Context) -> int:

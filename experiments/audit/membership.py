@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import prod
 from time import perf_counter
 
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 from common.cases import Cases, SiteId, concatenate
 from common.seeding import generator
 from experiments.attacks._budget import Budget
-from experiments.audit.candidates import MOST_PATIENTS, Candidates, Question, question_of
+from experiments.audit.candidates import MOST_PATIENTS, Question, question_of
+from experiments.audit.membership_scores import QUESTION, Scored, scored_trials
 from experiments.audit.records import Trial
-from experiments.audit.roc import area_interval, curve, rate_at, rate_without_false_alarm
 from experiments.membership import lira, loss_threshold, rmia, server_rounds
 from experiments.membership.shadows import MOST_SHADOWS, Shadows, train_shadows
 from experiments.membership.target import Floats, Target
@@ -27,24 +26,11 @@ PATIENTS_IN_ALL, VALUES_IN_ALL = 1000, 1 << 24
 SHARE_FOR_ROUNDS = 0.3
 """Of the seconds: for attacks on rounds; what is left is for shadow models."""
 
-QUESTION = "Was this patient's data used in training?"
 NO_TEST_PATIENTS = "the hospital keeps no patient for tests, so there is nobody to tell members from"
 FINAL = "the final model"
 SHADOWS = "the final model, and these cases among others to train {count} models of the same kind on halves of them"
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores of an attack by hospital, in the order of its candidates' cases."""
-
-    attack: str
-    source: str
-    knowledge: str
-    scores: Mapping[SiteId, Floats]
-    seconds: float
-    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def membership_trials(
@@ -69,7 +55,7 @@ def membership_trials(
     if questions:
         found = attacks(observed, questions, seconds, progress, shadows)
         for scored in found:
-            trials += _trials(observed, scored, questions, confidence, len(found))
+            trials += scored_trials(observed, scored, questions, confidence, len(found))
     trials += [_impossible(observed, site) for site, question in asked.items() if question is None]
     return tuple(trials)
 
@@ -170,64 +156,6 @@ def _cut(scores: Floats, questions: Mapping[SiteId, Question]) -> dict[SiteId, F
         found[site] = scores[start : start + len(question.candidates.cases)]
         start += len(question.candidates.cases)
     return found
-
-
-def _trials(
-    observed: Observation, scored: Scored, questions: Mapping[SiteId, Question], confidence: float, attacks: int
-) -> list[Trial]:
-    by_site = {site: _parted(questions[site].candidates, scores) for site, scores in scored.scores.items()}
-    if len(by_site) > 1:
-        members, others = (np.concatenate([pair[kind] for pair in by_site.values()]) for kind in (0, 1))
-        by_site[""] = (members, others)
-    trials = []
-    for site, pair in by_site.items():
-        alone = each_confidence(confidence, attacks, len(questions), together=not site)
-        trials.append(_trial(observed, scored, site, *pair, confidence, alone))
-    return trials
-
-
-def each_confidence(confidence: float, attacks: int, sites: int, together: bool) -> float:
-    """Of one interval, so that those of all attacks on all hospitals, and on all together, hold at once."""
-    families = 2 if sites > 1 else 1
-    return 1 - (1 - confidence) / (families * attacks * (1 if together else sites))
-
-
-def _parted(candidates: Candidates, scores: Floats) -> tuple[Floats, Floats]:
-    patients = candidates.by_patient(scores)
-    return patients[candidates.member], patients[~candidates.member]
-
-
-def _trial(
-    observed: Observation,
-    scored: Scored,
-    site: SiteId,
-    members: Floats,
-    others: Floats,
-    confidence: float,
-    alone: float,
-) -> Trial:
-    found = {
-        "auc": area_interval(members, others, alone),
-        "true_positive_rate_at_0.1_percent": rate_at(members, others, 0.001, confidence),
-        "true_positive_rate_at_1_percent": rate_at(members, others, 0.01, confidence),
-        "true_positive_rate_without_false_alarm": rate_without_false_alarm(members, others, confidence),
-    }
-    intervals = {name: interval for name, interval in found.items() if interval is not None}
-    counts = {"members": float(len(members)), "others": float(len(others))}
-    return Trial(
-        attack=scored.attack,
-        kind="membership",
-        observer=observed.observer,
-        site=site,
-        question=QUESTION,
-        knowledge=scored.knowledge,
-        source=scored.source,
-        seconds=scored.seconds,
-        figures={name: interval.value for name, interval in intervals.items()} | counts,
-        intervals=intervals,
-        settings={**scored.settings, "confidence": confidence, "confidence_of_one_area": alone},
-        curve=curve(members, others),
-    )
 
 
 def _impossible(observed: Observation, site: SiteId) -> Trial:

@@ -15,7 +15,8 @@ from client.hospital import open_hospital, site_names
 from common.parameters import new_network, read, read_gradient, write
 from common.study import parse
 from experiments.audit.candidates import question_of
-from experiments.audit.membership import each_confidence, membership_trials
+from experiments.audit.membership import membership_trials
+from experiments.audit.membership_scores import each_confidence
 from experiments.audit.records import Interval, Trial
 from experiments.audit.roc import area, area_interval, curve, delong_variance, rate_at, rate_without_false_alarm
 from experiments.membership.lira import lira_offline, lira_online, log_odds

@@ -1,0 +1,88 @@
+"""Scores of a membership attack as trials: areas, rates and curves, hospital by hospital and over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from common.cases import SiteId
+from experiments.audit.candidates import Candidates, Question
+from experiments.audit.records import Trial
+from experiments.audit.roc import area_interval, curve, rate_at, rate_without_false_alarm
+from experiments.membership.target import Floats
+from experiments.observation import Observation
+
+QUESTION = "Was this patient's data used in training?"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of an attack by hospital, in the order of its candidates' cases."""
+
+    attack: str
+    source: str
+    knowledge: str
+    scores: Mapping[SiteId, Floats]
+    seconds: float
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def scored_trials(
+    observed: Observation, scored: Scored, questions: Mapping[SiteId, Question], confidence: float, attacks: int
+) -> list[Trial]:
+    """One a hospital, and one of all together where there are several. confidence: as `membership_trials` has it."""
+    by_site = {site: _parted(questions[site].candidates, scores) for site, scores in scored.scores.items()}
+    if len(by_site) > 1:
+        members, others = (np.concatenate([pair[kind] for pair in by_site.values()]) for kind in (0, 1))
+        by_site[""] = (members, others)
+    trials = []
+    for site, pair in by_site.items():
+        alone = each_confidence(confidence, attacks, len(questions), together=not site)
+        trials.append(_trial(observed, scored, site, *pair, confidence, alone))
+    return trials
+
+
+def each_confidence(confidence: float, attacks: int, sites: int, together: bool) -> float:
+    """Of one interval, so that those of all attacks on all hospitals, and on all together, hold at once."""
+    families = 2 if sites > 1 else 1
+    return 1 - (1 - confidence) / (families * attacks * (1 if together else sites))
+
+
+def _parted(candidates: Candidates, scores: Floats) -> tuple[Floats, Floats]:
+    patients = candidates.by_patient(scores)
+    return patients[candidates.member], patients[~candidates.member]
+
+
+def _trial(
+    observed: Observation,
+    scored: Scored,
+    site: SiteId,
+    members: Floats,
+    others: Floats,
+    confidence: float,
+    alone: float,
+) -> Trial:
+    found = {
+        "auc": area_interval(members, others, alone),
+        "true_positive_rate_at_0.1_percent": rate_at(members, others, 0.001, confidence),
+        "true_positive_rate_at_1_percent": rate_at(members, others, 0.01, confidence),
+        "true_positive_rate_without_false_alarm": rate_without_false_alarm(members, others, confidence),
+    }
+    intervals = {name: interval for name, interval in found.items() if interval is not None}
+    counts = {"members": float(len(members)), "others": float(len(others))}
+    return Trial(
+        attack=scored.attack,
+        kind="membership",
+        observer=observed.observer,
+        site=site,
+        question=QUESTION,
+        knowledge=scored.knowledge,
+        source=scored.source,
+        seconds=scored.seconds,
+        figures={name: interval.value for name, interval in intervals.items()} | counts,
+        intervals=intervals,
+        settings={**scored.settings, "confidence": confidence, "confidence_of_one_area": alone},
+        curve=curve(members, others),
+    )
