@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.audit.records import Report
 from experiments.audit.sentence import opening_sentence
-from experiments.audit.words import KINDS, LIGHTS, QUESTIONS, answer, overall, promise_sentence
+from experiments.audit.words import KINDS, LIGHTS, QUESTIONS, answer, by_whom, overall, promise_sentence
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import duration
@@ -53,11 +53,11 @@ def tried(report: Report) -> Markup:
     rows = []
     for kind, title in KINDS.items():
         own = [trial for trial in report.trials if trial.kind == kind]
-        knowledge = list(dict.fromkeys(trial.knowledge for trial in own if trial.possible))
-        rows.append([title, QUESTIONS[kind], "; ".join(knowledge) or "–", answer(kind, report.trials)])
+        known = dict.fromkeys(f"{by_whom(trial)}, given {trial.knowledge}" for trial in own if trial.possible)
+        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", answer(kind, report.trials)])
     return section(
         "tried",
         "What was tried, and what came back",
         "Each attack knows only what its attacker could know. The true data were used afterwards, to score it.",
-        table(["Attack", "The question", "What the attacker was given", "What came back"], rows, words=4),
+        table(["Attack", "The question", "By whom, given what", "What came back"], rows, words=4),
     )

@@ -86,6 +86,24 @@ def _noise_of_few(claim: Claim) -> str:
     )
 
 
+BY_WHOM = {
+    "server": "the coordinator",
+    "colluding": "the coordinator, told by other hospitals",
+    "cheating": "a coordinator that cheats",
+    "auditor": "the auditor, who knows more than any attacker",
+    "hospital": "a hospital",
+}
+
+
+def by_whom(trial: Trial) -> str:
+    """Who could have made that attempt: whoever has the final model, or every model, needs no more."""
+    if trial.observer == "server" and trial.knowledge.startswith("the final model"):
+        return "anyone"
+    if trial.knowledge == "the models of all rounds":
+        return "any hospital of the study"
+    return BY_WHOM.get(trial.observer, trial.observer)
+
+
 def answer(kind: Kind, trials: Sequence[Trial]) -> str:
     """What all attacks of a kind came up with."""
     tried = [trial for trial in trials if trial.kind == kind and trial.possible]

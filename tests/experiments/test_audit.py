@@ -189,6 +189,13 @@ def cheat(refused: str) -> Trial:
     return trial("reconstruction", observer="cheating", settings={"refused": {"listed": refused}}, rebuilt=back)
 
 
+def test_the_page_says_by_whom_each_attack_could_be_made(audited: Callable[[str], Report]) -> None:
+    page = unescape(page_of(audited("plain")))
+    assert "the coordinator, given the models sent out" in page and "anyone, given the final model" in page
+    measured = replace(of_steps(0.9, 1.0), observer="auditor", knowledge="everything")
+    assert "the auditor, who knows more than any attacker, given everything" in page_of(report_of(PRIVATE, measured))
+
+
 @pytest.mark.parametrize(
     ("claim", "found", "words"),
     [
