@@ -165,12 +165,12 @@ def _check_files(folder: Path, create: bool) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """With SQLite's rollback journal: a change to WAL does not wait for other processes, it fails."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", timeout=BUSY_TIMEOUT_S, uri=True, isolation_level=None
     )
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = EXTRA")
     except sqlite3.Error:
         connection.close()
         raise

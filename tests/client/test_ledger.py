@@ -43,6 +43,17 @@ for _ in range(int(sys.argv[2])):
         print("refused", flush=True)
 time.sleep(float(sys.argv[3]))
 """
+OPENER = """
+import sys
+from pathlib import Path
+from client.ledger import Charge, Ledger
+from common.privacy.release import Release
+
+charge = Charge("0" * 64, "study", 1, "patient", 1e-5, (Release(1.0, 0.01, 1),), ("Ada", "Bob"))
+for line in sys.stdin:
+    Ledger(Path(line.strip())).spend(charge)
+    print("spent", flush=True)
+"""
 
 
 def steps(releases, delta):
@@ -130,6 +141,20 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_said_to_be_spent(tmp_path):
     found = Ledger(tmp_path).contents()
     assert found.fault is None
     assert len(found.entries) >= said + 1
+
+
+def test_no_process_that_opens_a_new_ledger_at_the_same_moment_is_turned_away(tmp_path):
+    folders = [tmp_path / str(number) for number in range(40)]
+    command = [sys.executable, "-c", OPENER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    children = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(3)]
+    for folder in folders:
+        for process in children:
+            process.stdin.write(f"{folder}\n")
+        assert [process.stdout.readline() for process in children] == ["spent\n"] * 3
+    for process in children:
+        process.communicate(timeout=60)
+    assert {len(Ledger(folder).contents().entries) for folder in folders} == {3}
 
 
 def test_two_processes_at_once_never_overspend(tmp_path):
