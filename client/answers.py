@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from client.approval import approve
+from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.privacy import Private, Sources
@@ -78,7 +78,7 @@ def _label_counts(cases: Cases) -> list[int]:
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
-    order = _approved(hospital, request, kept)
+    order = _approved(hospital, request)
     aggregation = _aggregation(hospital)
     scores, seconds = _evaluations(hospital, order)
     if order.work is None and aggregation.reveals == "each":
@@ -100,7 +100,7 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
+def _approved(hospital: Hospital, request: Payload) -> Order:
     order = from_payload(request)
     approve(hospital, order)
     return order
@@ -131,12 +131,13 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request))))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """The hospital's own model, trained on its own cases alone; only its scores leave."""
-    order = _approved(hospital, request, kept)
+    order = from_payload(request)
+    approve_alone(hospital, order)
     write(hospital.network, order.parameters)
     begin = perf_counter()
     training = baseline_training(hospital.study)

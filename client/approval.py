@@ -1,12 +1,16 @@
-"""What a hospital refuses to train: models made to copy its cases into a gradient.
+"""What a hospital refuses to do for a study that it approved: whatever an honest server would not ask.
 
-A cheating server may send any parameters to a study that was approved (see `approved_studies`). Two things can be
-checked: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear layer before
-the last is an imprint, rows of one direction that sort cases into bins so that each bin's gradient is an input (Fowl
-et al. 2022, Robbing the Fed, section 3). There is no bound on how far a later model may be from an earlier one: a
-server's learning rate is free, and a hospital that was not drawn for many rounds has seen none of what lies between.
-A server that calls its first model round 2 and blurs its imprint with noise is therefore not caught, as the audit
-shows (`experiments/audit/cheating.py`): differential privacy helps, or a network without such layers.
+Rounds, kind of work and splits to score are those of the study; so a study of few rounds is answered as seldom (a
+round that is asked for again, as after a crash of the server, is trained again; `ledger` counts what that costs).
+
+A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
+be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear
+layer before the last is an imprint, rows of one direction that sort cases into bins so that each bin's gradient is
+an input (Fowl et al. 2022, Robbing the Fed, section 3). There is no bound on how far a later model may be from an
+earlier one: a server's learning rate is free, and a hospital that was not drawn for many rounds has seen none of
+what lies between. A server that calls its first model round 2 and blurs its imprint with noise is therefore not
+caught, as the audit shows (`experiments/audit/cheating.py`): differential privacy helps, or a network without such
+layers.
 """
 
 from __future__ import annotations
@@ -16,10 +20,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
+from common.catalogue import STRATEGIES
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
+from common.study import Study
 from common.update import Vector
+from common.work import Work
 
 ROUNDING = 1e-5
 """By how much another processor's first parameters may differ."""
@@ -32,12 +39,44 @@ LEAST_COLUMNS = 8
 
 
 def approve(hospital: Hospital, order: Order) -> None:
-    """Raise WireError where the order's parameters are not to be served."""
-    if order.round < 1:
-        raise WireError(f"rounds are numbered from 1; {order.round} came.")
+    """Raise WireError where the order is none of the study's, or its parameters are not to be served."""
+    _refuse_another_round(hospital.study, order)
+    _refuse_other_work(hospital.study, order.work)
+    _refuse_other_splits(hospital.study, order)
     if order.round == 1:
         _refuse_another_start(hospital, order.parameters)
     _refuse_imprint(hospital, order.parameters)
+
+
+def approve_alone(hospital: Hospital, order: Order) -> None:
+    """Raise WireError where a model of the hospital's own is not to be trained, or not from these parameters."""
+    if not hospital.study.baselines.local:
+        raise WireError("the study does not compare with hospitals' own models (baselines.local).")
+    if order.work is not None or order.evaluate != ("test",):
+        raise WireError("a hospital's own model is scored on its test cases, and nothing else of it leaves.")
+    _refuse_another_start(hospital, order.parameters)
+
+
+def _refuse_another_round(study: Study, order: Order) -> None:
+    last = study.rounds if order.work is not None else study.rounds + 1
+    if order.round < 1:
+        raise WireError(f"rounds are numbered from 1; {order.round} came.")
+    if order.round > last:
+        raise WireError(f"the study ends with round {study.rounds}; {order.round} came.")
+
+
+def _refuse_other_work(study: Study, work: Work | None) -> None:
+    wanted = STRATEGIES.build(study.strategy).work()
+    if work is not None and work != wanted:
+        raise WireError(f"strategy {study.strategy.name!r} asks for {wanted}; {work} came.")
+
+
+def _refuse_other_splits(study: Study, order: Order) -> None:
+    """Between rounds as the study says, and both at its end."""
+    every, between = study.federation.evaluate_every, study.federation.evaluate_split
+    allowed = {"validation", "test"} if order.round > study.rounds else {between} if every else set()
+    if not set(order.evaluate) <= allowed:
+        raise WireError(f"in round {order.round} the study scores {sorted(allowed)}; {list(order.evaluate)} came.")
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:

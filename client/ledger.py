@@ -1,9 +1,10 @@
 """What every study has spent on every patient of this hospital, kept on its own disk, with a stop it sets itself.
 
 A charge is written, and on the disk, before anything is released, so that a crash can only count too much; a round
-that is run again after one is counted again. Where `privacy-limit.toml` is in the hospital's folder (epsilon and
-delta, for any one patient and all studies together), a charge that would go beyond it is refused and only its
-refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
+that is trained again after one is counted again, and a study is charged at most as often as it has rounds: to run it
+once more it needs another seed, which makes it another study. Where `privacy-limit.toml` is in the hospital's folder
+(epsilon and delta, for any one patient and all studies together), a charge that would go beyond it is refused and
+only its refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
 `_ledger_counting`, what is noticed of a changed ledger in `_ledger_file`.
 
 What it cannot know: studies without a privacy mechanism cost without bound and are not charged here. A refusal tells
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from client import _ledger_file as files
-from client._ledger_counting import histories
+from client._ledger_counting import PatientSet, histories
 from client._ledger_entry import Entry
 from client.privacy_limit import Limit, read_limit
 from common.errors import BudgetSpentError, LedgerError
@@ -46,7 +47,8 @@ class Charge:
     """What one round of a study is about to release.
 
     study: SHA-256 of the study as JSON, hexadecimal. delta: the study's own. patients: the patient of every training
-    case, so as often as it has cases; a patient that may be drawn must be there.
+    case, so as often as it has cases; a patient that may be drawn must be there. most: how often the study may be
+    charged in all; None: without end.
     """
 
     study: str
@@ -56,6 +58,7 @@ class Charge:
     delta: float
     releases: tuple[Release, ...]
     patients: tuple[str, ...]
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ class Ledger:
     def spend(self, charge: Charge) -> None:
         """Write the charge down; it is on the disk when this returns, and only then may anything be released.
 
-        Raises BudgetSpentError where a patient would go beyond the hospital's limit, LedgerError where the ledger is
-        not as it was written, is busy for a minute or cannot be written, StudyError for an impossible limit.
+        Raises BudgetSpentError where a patient would go beyond the hospital's limit or the study beyond its rounds,
+        LedgerError where the ledger is not as it was written, is busy for a minute or cannot be written, StudyError
+        for an impossible limit.
         """
         if not charge.patients:
             raise LedgerError("a charge must concern a patient; this one concerns none.")
@@ -80,16 +84,26 @@ class Ledger:
                 raise LedgerError(f"the ledger of privacy spending was changed: {found.fault}.")
             cases = seal.hidden(Counter(charge.patients))
             entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
-            after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
-            allowed = limit is None or self._allowed(limit, histories(after, sets, cases))
-            if allowed:
-                files.keep_set(connection, seal, cases)
-            else:
+            refusal = self._refusal(charge, limit, entry, found, cases)
+            if refusal:
                 entry = _entry(charge, entry.number, "refused", "")
+            else:
+                files.keep_set(connection, seal, cases)
             files.append(connection, seal, found.last, entry)
             files.commit(connection, self.folder, seal)
-        if not allowed:
-            raise BudgetSpentError("this release would take a patient beyond the hospital's own limit of epsilon.")
+        if refusal:
+            raise BudgetSpentError(refusal)
+
+    def _refusal(
+        self, charge: Charge, limit: Limit | None, entry: Entry, found: files.Contents, cases: PatientSet
+    ) -> str:
+        """Why the charge must not be made; "" where it may."""
+        after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
+        if charge.most is not None and _charges_of(charge.study, after) > charge.most:
+            return f"this study was charged for {charge.most} rounds already, and has no more."
+        if limit is not None and not self._allowed(limit, histories(after, sets, cases)):
+            return "this release would take a patient beyond the hospital's own limit of epsilon."
+        return ""
 
     def contents(self) -> files.Contents:
         """All entries, verified; `fault` says where they are not as written. Raises LedgerError without a ledger."""
@@ -117,7 +131,12 @@ def charge_round(
         return
     digest = sha256(study.json.encode()).hexdigest()
     names = tuple(map(str, patients))
-    Ledger(folder).spend(Charge(digest, study.title, int(round), unit, float(delta), tuple(releases), names))
+    charge = Charge(digest, study.title, int(round), unit, float(delta), tuple(releases), names, study.rounds)
+    Ledger(folder).spend(charge)
+
+
+def _charges_of(study: str, entries: Iterable[Entry]) -> int:
+    return sum(entry.kind == "charge" and entry.study == study for entry in entries)
 
 
 def _entry(charge: Charge, number: int, kind: Literal["charge", "refused"], patients: str) -> Entry:

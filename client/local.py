@@ -7,6 +7,7 @@ masks of a protocol always come from the operating system.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import MutableMapping
 from hashlib import sha256
 from pathlib import Path
@@ -61,8 +62,13 @@ def sources(hospital: Hospital, context: Context, number: int) -> Sources:
 def is_simulated(context: Context) -> bool:
     """Whether this node says of itself that it is simulated.
 
-    Our own engines say so in its configuration; Flower's simulation numbers its nodes, and a real one is told its
-    site-index. The server has no way to say it.
+    Our own engines say so in its configuration. Flower's simulation numbers its nodes and runs them inside Ray; a
+    SuperNode with such a number does not. The server has no way to say it.
     """
     config = context.node_config
-    return config.get("simulated") is True or ("partition-id" in config and "site-index" not in config)
+    return config.get("simulated") is True or ("partition-id" in config and _inside_ray())
+
+
+def _inside_ray() -> bool:
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.approval import approve
+from client.approval import approve, approve_alone
 from client.hospital import Hospital, open_hospital
 from common.catalogue import STRATEGIES
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
 from common.study import parse
+from common.work import Work
 from experiments.quiet import run_quietly
 
 TEXT = """
@@ -78,6 +79,58 @@ def test_parallel_rows_are_refused_in_any_round_even_among_others(hospital: Hosp
 def test_a_model_of_another_length_is_refused(hospital: Hospital) -> None:
     with pytest.raises(WireError, match="parameters; 3 came"):
         approve(hospital, replace(order_of(hospital, 2), parameters=np.zeros(3, np.float32)))
+
+
+def test_a_study_of_three_rounds_trains_in_no_fourth_and_is_scored_once_more(hospital: Hospital) -> None:
+    order = order_of(hospital, 4)
+    approve(hospital, replace(order, evaluate=("validation", "test")))
+    with pytest.raises(WireError, match="ends with round 3; 4 came"):
+        approve(hospital, replace(order, work=Work("delta")))
+    with pytest.raises(WireError, match="ends with round 3; 5 came"):
+        approve(hospital, replace(order, round=5))
+
+
+@pytest.mark.parametrize("work", [Work("gradient"), Work("delta", 0.5), Work("delta", 0.0, True)])
+def test_only_the_kind_of_work_that_the_studys_strategy_asks_for_is_done(work: Work, hospital: Hospital) -> None:
+    approve(hospital, replace(order_of(hospital), work=Work("delta")))
+    with pytest.raises(WireError, match="'fedavg' asks for"):
+        approve(hospital, replace(order_of(hospital), work=work))
+
+
+def test_fedprox_is_asked_with_the_studys_own_mu_alone(images: Path) -> None:
+    study = parse(TEXT, [f'source.folder="{images}"', 'strategy={name="fedprox", proximal_mu=0.25}'])
+    hospital = open_hospital(study.json, 0)
+    approve(hospital, replace(order_of(hospital), work=Work("delta", 0.25)))
+    with pytest.raises(WireError, match="'fedprox' asks for"):
+        approve(hospital, replace(order_of(hospital), work=Work("delta", 0.1)))
+
+
+def test_between_rounds_only_the_studys_own_split_is_scored(hospital: Hospital, images: Path) -> None:
+    approve(hospital, replace(order_of(hospital), evaluate=("validation",)))
+    for split in ("train", "test"):
+        with pytest.raises(WireError, match=f"{split}.* came"):
+            approve(hospital, replace(order_of(hospital), evaluate=("validation", split)))
+    with pytest.raises(WireError, match=r"train.* came"):
+        approve(hospital, replace(order_of(hospital, 4), evaluate=("train",)))
+    never = open_hospital(parse(TEXT, [f'source.folder="{images}"', "federation.evaluate_every=0"]).json, 0)
+    with pytest.raises(WireError, match=r"validation.* came"):
+        approve(never, replace(order_of(never), evaluate=("validation",)))
+
+
+def test_a_model_of_its_own_is_trained_where_the_study_says_so_and_from_its_start_alone(
+    hospital: Hospital, images: Path
+) -> None:
+    with pytest.raises(WireError, match=r"baselines\.local"):
+        approve_alone(hospital, replace(order_of(hospital, 3), evaluate=("test",)))
+    compared = open_hospital(parse(TEXT, [f'source.folder="{images}"', "baselines.local=true"]).json, 0)
+    order = replace(order_of(compared, 3), evaluate=("test",))
+    approve_alone(compared, order)
+    with pytest.raises(WireError, match="seed gives"):
+        approve_alone(compared, replace(order, parameters=order.parameters + 1))
+    with pytest.raises(WireError, match="nothing else of it leaves"):
+        approve_alone(compared, replace(order, evaluate=("train",)))
+    with pytest.raises(WireError, match="nothing else of it leaves"):
+        approve_alone(compared, replace(order, work=Work("delta")))
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())

@@ -7,10 +7,13 @@ import pytest
 from flwr.app import Message
 from typer.testing import CliRunner
 
+from client import app as client_app
 from client.approved_studies import APPROVED, approve_study, digest_of, list_study
+from client.hospital import Hospital, open_hospital
 from client.node import Config, Node, load_app
 from common.errors import WireError
 from common.exchange import Payload
+from common.order import LEGS, PROTOCOL_LEG
 from common.study import Study, parse
 from common.wire import from_records, to_records
 from common.wire_bytes import from_bytes, identify, to_bytes
@@ -33,11 +36,11 @@ def study() -> Study:
     return parse(TEXT)
 
 
-def said(study: Study, config: Config, folder: Path) -> set[str]:
-    """The words of a hospital's answer to a greeting."""
+def said(study: Study, config: Config, folder: Path, leg: str = "query.hello") -> set[str]:
+    """The words of a hospital's answer, as a rule to a greeting."""
     node = Node(load_app("client.app:app"), 1, 1, {**config, "folder": str(folder)})
     identify(1, 1)
-    message = Message(to_records(Payload(words={"study": study.json})), 1, "query.hello")
+    message = Message(to_records(Payload(words={"study": study.json})), 1, leg)
     reply = from_bytes(node.answer(to_bytes(message)))
     return set(from_records(reply.content, 1 << 20, 1 << 20).words)
 
@@ -81,6 +84,30 @@ def test_a_deployed_hospital_says_nothing_about_itself_until_the_study_is_approv
     assert "site" in said(study, DEPLOYED, tmp_path)
     weaker = parse(TEXT, ["privacy.epsilon=50.0"])
     assert said(weaker, DEPLOYED, tmp_path) == {"incident"}
+
+
+@pytest.mark.parametrize("leg", [*LEGS.values(), PROTOCOL_LEG])
+def test_on_no_leg_is_anything_opened_for_a_study_that_is_not_approved(
+    leg: str, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def noticed(study_json: str, *_: object) -> Hospital:
+        opened.append(study_json)
+        return open_hospital(study_json, 0)
+
+    monkeypatch.setattr(client_app, "open_hospital", noticed)
+    assert said(study, DEPLOYED, tmp_path, leg) == {"incident"}
+    assert not opened
+    list_study(study, tmp_path)
+    said(study, DEPLOYED, tmp_path, leg)
+    assert opened == [study.json]
+
+
+def test_a_node_that_calls_itself_a_partition_is_simulated_inside_ray_alone(study: Study, tmp_path: Path) -> None:
+    numbered: Config = {"partition-id": 0, "num-partitions": 2}
+    assert said(study, numbered, tmp_path) == {"incident"}
+    assert "wardround approve" in (tmp_path / "incidents.log").read_text()
 
 
 def test_the_command_approves_exactly_what_a_run_with_the_same_settings_sends(tmp_path: Path) -> None:

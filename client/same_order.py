@@ -1,0 +1,59 @@
+"""The update a private round sent last, kept in the hospital's folder, and sent again for the same order.
+
+A server that crashed asks for its last round once more. The very same noisy update tells it nothing new and costs no
+epsilon; training again would, and a study may be charged only as often as it has rounds. Any other order, if only
+one bit of its model differs, is trained anew. Only for noise that protects a hospital's update by itself (`dpsgd`):
+a share of noise must not come twice, in sums of different hospitals, whose difference would hold it alone.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from common.mean import Mean
+from common.order import Order
+from common.update import Update, Vector
+
+FILE = "last-private-update.safetensors"
+
+
+def digest_of(order: Order, correction: Vector | None) -> str:
+    """Of everything that decides an update but the hospital's data and its noise, hexadecimal."""
+    own = sha256()
+    settings = [order.study_json, order.round, repr(order.work), order.clip_norm, correction is None]
+    own.update(json.dumps(settings).encode())
+    for vector in (order.parameters, order.control, correction):
+        own.update(b"" if vector is None else np.ascontiguousarray(vector, "<f4").tobytes())
+    return own.hexdigest()
+
+
+def keep(folder: Path | None, digest: str, update: Update, steps: int) -> None:
+    """In the place of the one before; on the disk when this returns, before anything is sent."""
+    if folder is None:
+        return
+    statistics = {name: [mean.total_units, mean.weight_units] for name, mean in update.statistics.items()}
+    about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
+    part = folder / f"{FILE}.part"
+    part.touch(mode=0o600)
+    vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}
+    save_file(vectors, part, {"about": json.dumps(about)})
+    part.replace(folder / FILE)
+
+
+def recall(folder: Path | None, digest: str) -> tuple[Update, int] | None:
+    """The update and the number of local steps, if this was the order; None if it was another."""
+    if folder is None or not (folder / FILE).exists():
+        return None
+    with safe_open(folder / FILE, "numpy") as kept:
+        about = json.loads(kept.metadata()["about"])
+        if about["digest"] != digest:
+            return None
+        vectors = tuple(kept.get_tensor(str(number)) for number in range(len(kept.keys())))
+    statistics = {name: Mean(*units) for name, units in about["statistics"].items()}
+    return Update(vectors, about["weight"], statistics), about["steps"]

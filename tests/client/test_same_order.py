@@ -1,0 +1,135 @@
+"""A private round that is asked for twice: the very same update, charged once; anything else counts, and ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from client.approved_studies import list_study
+from client.hospital import open_hospital, site_names
+from client.ledger import Ledger
+from client.node import Config, Node, load_app
+from client.same_order import FILE, digest_of, keep, recall
+from common import identity
+from common.exchange import Payload
+from common.mean import Mean
+from common.order import Order, to_payload
+from common.parameters import new_network, read
+from common.study import Study, parse
+from common.update import Update
+from common.wire import from_records, to_records
+from common.wire_bytes import from_bytes, identify, to_bytes
+from common.work import Work
+
+TEXT = """
+title = "Outlined"
+rounds = 2
+source = { name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1 }
+task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 1 } }
+strategy = "fedavg"
+training = { batch_size = 2 }
+federation = { evaluate_every = 0 }
+privacy = { name = "dpsgd", epsilon = 1.0, delta = 1e-3 }
+"""
+DEPLOYED: Config = {"site-index": 0}
+
+
+@pytest.fixture
+def study() -> Study:
+    return parse(TEXT)
+
+
+@pytest.fixture
+def own(study: Study, tmp_path: Path) -> Path:
+    """A deployed hospital's folder, its study approved."""
+    names = site_names(study)
+    public = {name: identity.create(tmp_path / name) for name in names}
+    identity.introduce(tmp_path / names[0], public)
+    list_study(study, tmp_path / names[0])
+    return tmp_path / names[0]
+
+
+def order(study: Study, number: int, change: float = 0.0) -> Order:
+    network = new_network(study.build_task(), open_hospital(study.json, 0).train.shape, study.seed)
+    return Order(study.json, number, read(network) + np.float32(change), Work("delta"))
+
+
+def answered(folder: Path, asked: Order) -> Payload:
+    """By a process that was just started."""
+    node = Node(load_app("client.app:app"), 1, 1, {**DEPLOYED, "folder": str(folder)})
+    identify(1, 1)
+    reply = from_bytes(node.answer(to_bytes(Message(to_records(to_payload(asked)), 1, "train.round"))))
+    return from_records(reply.content, 1 << 24, 1 << 24)
+
+
+def rounds_charged(folder: Path) -> list[tuple[str, int]]:
+    return [(entry.kind, entry.round) for entry in Ledger(folder).contents().entries]
+
+
+def test_the_same_order_gets_the_very_same_noisy_update_and_is_charged_once(study: Study, own: Path) -> None:
+    asked = order(study, 1)
+    first, again = answered(own, asked), answered(own, asked)
+    assert first.array is not None and again.array is not None
+    np.testing.assert_array_equal(first.array, again.array)
+    assert rounds_charged(own) == [("charge", 1)]
+    assert (own / FILE).stat().st_mode & 0o077 == 0
+
+
+def test_another_order_is_trained_anew_and_a_study_is_answered_as_often_as_it_has_rounds(
+    study: Study, own: Path
+) -> None:
+    first, other = answered(own, order(study, 2)), answered(own, order(study, 2, 1e-3))
+    assert first.array is not None and other.array is not None
+    assert not np.array_equal(first.array, other.array)
+    refused = answered(own, order(study, 2, 2e-3))
+    assert refused.array is None and refused.words == {"refused": "budget"}
+    assert rounds_charged(own) == [("charge", 2), ("charge", 2), ("refused", 2)]
+    np.testing.assert_array_equal(answered(own, order(study, 2, 1e-3)).array, other.array)
+
+
+def test_another_seed_makes_it_another_study_with_rounds_of_its_own(study: Study, own: Path) -> None:
+    again = replace(study, seed=1)
+    list_study(again, own)
+    for one in (study, again):
+        for change in (0.0, 1e-3):
+            assert answered(own, order(one, 2, change)).array is not None
+    assert len(rounds_charged(own)) == 4
+
+
+def test_every_part_of_an_order_is_in_its_digest(study: Study) -> None:
+    whole = replace(order(study, 1), control=np.ones(3, np.float32))
+    vector = np.zeros(3, np.float32)
+    digests = {
+        digest_of(whole, None),
+        digest_of(whole, vector),
+        digest_of(whole, vector + 1),
+        digest_of(replace(whole, control=None), None),
+        digest_of(replace(whole, round=2), None),
+        digest_of(replace(whole, study_json="{}"), None),
+        digest_of(replace(whole, work=Work("gradient")), None),
+        digest_of(replace(whole, work=Work("delta", 0.1)), None),
+        digest_of(replace(whole, clip_norm=0.5), None),
+        digest_of(replace(whole, parameters=np.nextafter(whole.parameters, np.float32(9))), None),
+    }
+    assert len(digests) == 10
+    assert digest_of(whole, vector) in digests
+
+
+def test_what_was_kept_comes_back_whole_and_for_its_own_order_alone(tmp_path: Path) -> None:
+    vectors = (np.array([1, np.pi, -1e-30], np.float32), np.array([0, 2, 3], np.float32))
+    update = Update(vectors, 7.25, {"loss": Mean.of([0.1, 0.2])})
+    keep(tmp_path, "a" * 64, update, 12)
+    found = recall(tmp_path, "a" * 64)
+    assert found is not None
+    kept, steps = found
+    assert (kept.weight, dict(kept.statistics), steps) == (7.25, dict(update.statistics), 12)
+    for one, other in zip(kept.vectors, vectors, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert recall(tmp_path, "b" * 64) is None
+    assert recall(tmp_path / "absent", "a" * 64) is None
+    keep(None, "a" * 64, update, 12)
+    assert recall(None, "a" * 64) is None
