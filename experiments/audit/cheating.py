@@ -9,29 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from client.approval import approve
-from client.approved_studies import approve_study, list_study
 from common.cases import SiteId
-from common.errors import StudyError, WireError
+from common.catalogue import STRATEGIES
+from common.errors import StudyError
 from common.exchange import Payload
 from common.options import Entry
-from common.order import Order, from_payload, to_payload
+from common.order import Order, to_payload
 from common.parameters import new_network
 from common.seeding import torch_generator
-from common.study import Study, parse_json
+from common.study import Study
 from common.tasks.classification import Classification
 from common.work import Training, Work
 from experiments.attack import Reconstruction
 from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.audit.refusals import refusals
 from experiments.audit.replay import Orders, error_bound, own_updates
-from experiments.audit.truth import hospital_of
 from experiments.observation import Observation
 
 BINS = 256
@@ -56,6 +53,7 @@ class Cheat:
 
     back: what the hospitals' answers held, had they not looked at what they were sent. refused: why a hospital
     refuses, by what it was asked and what it checks (see `refusals`), "" where it answers. study: as it was sent.
+    work: what its hospitals are asked to do in a round.
     """
 
     blurred: bool
@@ -64,15 +62,29 @@ class Cheat:
     back: Reconstruction
     refused: dict[str, str]
 
+    @property
+    def work(self) -> Work:
+        """As the study's strategy says; any other a hospital refuses."""
+        return work_of(self.study)
+
+
+def work_of(study: Study) -> Work:
+    """What its strategy asks of hospitals in a round."""
+    work: Work = STRATEGIES.build(study.strategy).work()
+    return work
+
 
 def cheats(observed: Observation, orders: Orders, sites: Sequence[SiteId]) -> tuple[Cheat, ...]:
     """Both ways, against all of `sites` in one sum, or one of them. Raises StudyError where none can be played."""
-    study, own_study = _carrier(observed)
+    study, own_study = carrier_of(observed)
     return tuple(_cheat(observed, study, own_study, orders, tuple(sites), blurred) for blurred in (False, True))
 
 
-def _carrier(observed: Observation) -> tuple[Study, bool]:
-    """A study whose network can carry an imprint, and whether it is another than that of the run."""
+def carrier_of(observed: Observation) -> tuple[Study, bool]:
+    """A study whose network can carry an imprint, and whether it is another than that of the run.
+
+    Raises StudyError where there is none.
+    """
     study = observed.study
     if carries(new_network(study.build_task(), observed.shape, study.seed), observed.shape.inputs):
         return study, False
@@ -82,27 +94,43 @@ def _carrier(observed: Observation) -> tuple[Study, bool]:
     task = Entry(study.task.name, {**study.task.options, "network": network})
     training = Training(batch_size=study.training.batch_size)
     plain, strategy = Entry("plain"), Entry("fedsgd")
-    return replace(study, task=task, training=training, aggregation=plain, strategy=strategy, privacy=None), True
+    rounds = max(study.rounds, 1 + ORDERS)
+    own = replace(study, task=task, training=training, aggregation=plain, strategy=strategy, privacy=None)
+    return replace(own, rounds=rounds), True
 
 
 def _cheat(
     observed: Observation, study: Study, own_study: bool, orders: Orders, sites: tuple[SiteId, ...], blurred: bool
 ) -> Cheat:
     network = new_network(study.build_task(), observed.shape, study.seed)
-    cases = sum(observed.cases[site] for site in sites)
+    cases = sum(_cases_of(study, observed.cases[site]) for site in sites)
     thresholds, order, seen = wide_thresholds(network, LOWEST, HIGHEST), None, None
-    for number in range(2, 2 + ORDERS):
-        thresholds = thresholds if seen is None else closer(thresholds, seen, _cases_of(study, cases))
-        order = Order(study.json, number, _sent(network, study, number, thresholds, blurred), Work("gradient"))
+    for number in _rounds(study):
+        thresholds = thresholds if seen is None else closer(thresholds, seen, cases)
+        order = _order(study, number, _sent(network, study, number, thresholds, blurred))
         seen = held(network, *_answers(study, order, orders, sites))
     assert order is not None and seen is not None
     back = Reconstruction(order.round, sites, _chosen(seen, observed.shape.inputs))
     return Cheat(blurred, own_study, study, back, refusals(observed.study, order, sites[0]))
 
 
+def _rounds(study: Study) -> list[int]:
+    """Of the orders: later than the first, whose model is known, and none that a hospital refuses as too late.
+
+    A study of one round has no later one, and a hospital is asked for its second in vain.
+    """
+    return [min(number, max(2, study.rounds)) for number in range(2, 2 + ORDERS)]
+
+
+def _order(study: Study, number: int, parameters: NDArray[np.float32]) -> Order:
+    work = work_of(study)
+    return Order(study.json, number, parameters, work, np.zeros_like(parameters) if work.controlled else None)
+
+
 def _cases_of(study: Study, cases: int) -> int:
+    """How many of a hospital's are behind one answer."""
     size = study.training.batch_size
-    return cases if size == "full" else min(size, cases)
+    return cases if size == "full" or work_of(study).sends == "delta" else min(size, cases)
 
 
 def _sent(
@@ -138,31 +166,3 @@ def _chosen(seen: Held, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.zeros((1, *shape), np.float32)
     rows = np.unique(np.linspace(0, len(seen.bins) - 1, min(MOST_FOUND, len(seen.bins))).astype(int))
     return np.asarray(seen.inputs[rows].reshape(-1, *shape), np.float32)
-
-
-def refusals(approved: Study, order: Order, site: SiteId) -> dict[str, str]:
-    """Why a hospital with this software's checks refuses the order.
-
-    first: as the model of round 1. later: as that of a later round. listed: as that of a later round, where the
-    hospital keeps a list of approved studies that `approved` alone is on.
-    """
-    first = replace(order, round=1)
-    with TemporaryDirectory() as place:
-        folder = Path(place)
-        list_study(approved, folder)
-        return {
-            "first": _refusal(first, site, None),
-            "later": _refusal(order, site, None),
-            "listed": _refusal(order, site, folder),
-        }
-
-
-def _refusal(order: Order, site: SiteId, folder: Path | None) -> str:
-    """What the hospital's own code says; nothing of it leaves a real hospital but an incident's number."""
-    came = from_payload(to_payload(order))
-    try:
-        approve_study(came.study_json, folder, needs_list=False)
-        approve(hospital_of(parse_json(came.study_json), site), came)
-    except WireError as error:
-        return str(error).rstrip(".")
-    return ""

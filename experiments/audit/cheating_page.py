@@ -18,7 +18,15 @@ OWN_STUDY = (
 )
 SAME_STUDY = (
     "The study's own network can carry an imprint, and so a list of approved studies does not stop it. A blurred one "
-    "is seen by no check: against it only noise helps, or a network without such layers."
+    "is seen by no check: against it only noise helps, a network without such layers, or a study of a single round."
+)
+LOCAL_STEPS = (
+    "This study asks for the change that local training makes, in which cases mix, and an imprint tells less."
+)
+OWN_PROGRAM = (
+    "A check binds as far as the hospital itself chose the program that makes it. Flower as it stands runs whatever "
+    "program the coordinator sends, so that one who replaces it has got round every check: agree on the program's "
+    "digest, and read the README before real patients take part."
 )
 
 
@@ -27,15 +35,20 @@ def cheated(report: Report) -> Markup | None:
     played = [trial for trial in report.trials if trial.observer == "cheating" and trial.possible]
     if not played:
         return None
-    own_study = bool(played[0].settings["own_study"])
     return section(
         "cheated",
         "If the coordinator cheats",
         "An imprint is a model made to copy a hospital's cases into its answer, sorted by their brightness. It was "
-        f"sent to the hospitals' own software, opened for this audit. {OWN_STUDY if own_study else SAME_STUDY}",
+        f"sent to the hospitals' own software, opened for this audit. {_what_stops_it(played[0])} {OWN_PROGRAM}",
         table(HEAD, _rows(played), words=len(HEAD)),
         tag("div", *(pair(trial, one) for trial, one in _pictured(played)), class_="cards"),
     )
+
+
+def _what_stops_it(trial: Trial) -> str:
+    if trial.settings["own_study"]:
+        return OWN_STUDY
+    return f"{SAME_STUDY} {LOCAL_STEPS}" if trial.settings["sends"] == "delta" else SAME_STUDY
 
 
 def _rows(played: Sequence[Trial]) -> list[list[str]]:

@@ -7,11 +7,8 @@ from dataclasses import replace
 from time import perf_counter
 
 from common.cases import SiteId
-from common.errors import StudyError
-from common.options import Entry
-from common.study import Study
-from common.work import Training
-from experiments.audit.cheating import BINS, BLUR, HIGHEST, LOWEST, ORDERS, Cheat, cheats
+from common.errors import StudyError, WardroundError
+from experiments.audit.cheating import BINS, BLUR, HIGHEST, LOWEST, ORDERS, Cheat, carrier_of, cheats
 from experiments.audit.inversion_trials import scored
 from experiments.audit.records import Trial
 from experiments.audit.replay import Orders
@@ -31,19 +28,29 @@ def cheating_trials(
     asked = sorted({site for _, site in orders})
     if not asked:
         return [_trial("", "imprint", reason="no hospital was ever asked to train")]
+    try:
+        carrier_of(observed)
+    except StudyError as error:
+        return [_trial("", "imprint", reason=str(error).rstrip("."))]
     groups = [[site] for site in asked] if observed.singles else [asked]
     everybody, trials = all_cases(observed.study), []
     for group in groups:
         site = group[0] if len(group) == 1 else ""
         advance(f"a cheating coordinator {site}")
-        begin = perf_counter()
-        try:
-            played = cheats(observed, orders, group)
-        except StudyError as error:
-            return [_trial("", "imprint", reason=str(error).rstrip("."))]
-        spent = (perf_counter() - begin) / len(played)
-        trials += [_of_cheat(one, site, observed, everybody, pictures, spent) for one in played]
+        trials += _of_group(group, site, observed, orders, everybody, pictures)
     return trials
+
+
+def _of_group(
+    group: list[SiteId], site: SiteId, observed: Observation, orders: Orders, everybody: Truth, pictures: bool
+) -> list[Trial]:
+    begin = perf_counter()
+    try:
+        played = cheats(observed, orders, group)
+    except WardroundError as error:
+        return [_trial(site, "imprint", reason=str(error).rstrip("."))]
+    spent = (perf_counter() - begin) / len(played)
+    return [_of_cheat(one, site, observed, everybody, pictures, spent) for one in played]
 
 
 def _of_cheat(
@@ -51,10 +58,11 @@ def _of_cheat(
 ) -> Trial:
     begin = perf_counter()
     figures, rebuilt = scored(
-        replace(observed, study=_as_gradients(one.study)), [one.back], everybody, pictures, 2 * len(observed.sites)
+        replace(observed, study=one.study), [one.back], everybody, pictures, 2 * len(observed.sites)
     )
     settings = {
         "own_study": one.own_study,
+        "sends": one.work.sends,
         "blur": BLUR if one.blurred else 0.0,
         "orders": ORDERS,
         "range": [LOWEST, HIGHEST],
@@ -64,12 +72,6 @@ def _of_cheat(
     }
     trial = _trial(site, NAMES[one.blurred], seconds=seconds + perf_counter() - begin)
     return replace(trial, figures=figures, rebuilt=rebuilt, settings=settings)
-
-
-def _as_gradients(study: Study) -> Study:
-    """The same hospitals and batches, where gradients are what is sent: whose cases are behind an answer."""
-    training = Training(batch_size=study.training.batch_size, precision=study.training.precision)
-    return replace(study, strategy=Entry("fedsgd"), training=training)
 
 
 def _trial(site: SiteId, name: str, *, reason: str = "", seconds: float = 0.0) -> Trial:

@@ -14,6 +14,7 @@ from torch import nn
 
 from client import answers
 from client.node import Node, load_app
+from common.errors import WireError
 from common.exchange import Payload
 from common.order import Order, to_payload
 from common.parameters import Layout, new_network, read_gradient
@@ -22,6 +23,7 @@ from common.wire import from_records, to_records
 from common.wire_bytes import from_bytes, identify, to_bytes
 from common.work import Work
 from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.audit import cheating_trials as trials_of_cheating
 from experiments.audit.cheating import BLUR, LOWEST, cheats
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.conduct import Effort, audit_run
@@ -42,7 +44,7 @@ training = { batch_size = 1 }
 federation = { minimum_hospitals = 2, record_traffic = true, evaluate_every = 0 }
 """
 LARGEST = 1 << 24
-RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "rounds=1")
+RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "rounds=2")
 CARRIER = ("strategy=fedsgd", 'training={batch_size="full"}', 'task.network={name="mlp", hidden=[256]}')
 NO_CARRIER = ("strategy=fedsgd", 'training={batch_size="full"}', 'task.network="logistic"')
 
@@ -165,6 +167,41 @@ def test_a_study_of_the_coordinators_own_is_stopped_by_the_list_alone(
     assert sharp.settings["own_study"] and any(one.identifies for one in sharp.rebuilt)
     assert not blurred.settings["refused"]["later"]
     assert "approved-studies.txt" in blurred.settings["refused"]["listed"]
+
+
+@pytest.mark.parametrize("strategy", ["fedavg", "scaffold"])
+def test_a_study_of_local_steps_is_sent_its_own_kind_of_work_and_tells_too(
+    strategy: str, tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    one_step = (CARRIER[2], 'training.batch_size="full"', f"strategy={strategy}")
+    run_quietly(tiny(*one_step, *RECORDED, "aggregation=secagg"), tmp_path)
+    sharp, blurred = cheating_trials(observe(tmp_path), sent_orders(tmp_path), lambda _: None)
+    assert sharp.possible and sharp.settings["sends"] == "delta" and not sharp.settings["own_study"]
+    assert any(one.identifies and one.ssim > 0.9 for one in sharp.rebuilt)
+    assert "an imprint" in sharp.settings["refused"]["listed"]
+    assert blurred.settings["refused"]["listed"] == ""
+
+
+def test_a_study_of_one_round_has_no_later_model_that_a_hospital_answers_to(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    run_quietly(tiny(*CARRIER, *RECORDED, "rounds=1"), tmp_path)
+    observed = observe(tmp_path)
+    for cheat in cheats(observed, sent_orders(tmp_path), observed.sites[:1]):
+        assert cheat.refused["later"] == cheat.refused["listed"] == "the study ends with round 1; 2 came"
+
+
+def test_what_cannot_be_played_is_said_and_the_audit_goes_on(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise WireError("the sum is not to be had.")
+
+    run_quietly(study, tmp_path)
+    monkeypatch.setattr(trials_of_cheating, "cheats", fails)
+    trials = cheating_trials(observe(tmp_path), sent_orders(tmp_path), lambda _: None)
+    assert {(trial.possible, trial.reason) for trial in trials} == {(False, "the sum is not to be had")}
+    assert {trial.site for trial in trials} == set(observe(tmp_path).sites)
 
 
 def test_noise_hides_inputs_from_an_imprint(tiny: Callable[..., Study], tmp_path: Path) -> None:
