@@ -24,6 +24,7 @@ from client import _ledger_seal as seals
 from client._ledger_counting import PatientSet
 from client._ledger_entry import COLUMNS, Entry, from_row
 from client._ledger_seal import START, Seal
+from client.durable import write_durably
 from common.errors import LedgerError
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
@@ -208,4 +209,4 @@ def _write_head(connection: sqlite3.Connection, folder: Path, seal: Seal) -> Non
     newest = connection.execute("SELECT number, seal FROM entries ORDER BY number DESC LIMIT 1").fetchone()
     number, last = newest or (0, START)
     head = {"number": number, "last": last, "seal": seal.head(number, last)}
-    seals.write_durably(folder / HEAD_FILE, json.dumps(head).encode())
+    write_durably(folder / HEAD_FILE, json.dumps(head).encode())

@@ -10,13 +10,12 @@ import hmac
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
+from client.durable import write_durably
 from common.errors import LedgerError
 
 KEY_BYTES = 32
@@ -74,23 +73,3 @@ def new() -> Seal:
 def save(seal: Seal, path: Path) -> None:
     """Readable by the hospital's user only."""
     write_durably(path, b64encode(seal.secret))
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """All of `data` or what was there before, whatever happens; on the disk when this returns. Mode 0600."""
-    beside = path.with_name(f"{path.name}.{token_hex(4)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from common.errors import WireError
+from client.durable import write_durably
+from common.errors import HospitalError, WireError
 from common.study import Study
 
 APPROVED = "approved-studies.txt"
@@ -22,15 +23,19 @@ def digest_of(study_json: str) -> str:
 
 
 def list_study(study: Study, folder: Path) -> str:
-    """Add a study to the list of a hospital's folder, unless it is there; its digest."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path, digest = folder / APPROVED, digest_of(study.json)
-    known = path.read_text(encoding="utf-8") if path.exists() else ""
-    if digest not in _digests(known):
-        title = " ".join(study.title.split())
-        path.write_text(
-            f"{known}{'' if known.endswith(chr(10)) or not known else chr(10)}{digest}  {title}\n", "utf-8"
-        )
+    """Add a study to the list of a hospital's folder, unless it is there; its digest.
+
+    Raises HospitalError where the folder or its list cannot be read or written; the list is then as it was.
+    """
+    digest, title = digest_of(study.json), " ".join(study.title.split())
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = _text(folder / APPROVED) if (folder / APPROVED).exists() else ""
+        if digest not in _digests(known):
+            lines = [*known.splitlines(), f"{digest}  {title}"]
+            write_durably(folder / APPROVED, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as error:
+        raise HospitalError(f"the study was not approved: {error.filename}: {error.strerror}.") from error
     return digest
 
 
@@ -41,8 +46,16 @@ def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> Non
         if needs_list:
             raise WireError(f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`.")
         return
-    if digest_of(study_json) not in _digests(path.read_text(encoding="utf-8")):
+    if digest_of(study_json) not in _digests(_text(path)):
         raise WireError(f"the study is not one of those in {APPROVED}.")
+
+
+def _text(path: Path) -> str:
+    """Whatever an editor did to it: a byte-order mark is no part of the first digest."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise HospitalError(f"{path} is no list of studies: it must be UTF-8 text, one digest a line.") from None
 
 
 def _digests(text: str) -> set[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from client.durable import write_durably
 from common.mean import Mean
 from common.order import Order
 from common.update import Update, Vector
@@ -39,11 +40,8 @@ def keep(folder: Path | None, digest: str, update: Update, steps: int) -> None:
         return
     statistics = {name: [mean.total_units, mean.weight_units] for name, mean in update.statistics.items()}
     about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
-    part = folder / f"{FILE}.part"
-    part.touch(mode=0o600)
     vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}
-    save_file(vectors, part, {"about": json.dumps(about)})
-    part.replace(folder / FILE)
+    write_durably(folder / FILE, save(vectors, {"about": json.dumps(about)}))
 
 
 def recall(folder: Path | None, digest: str) -> tuple[Update, int] | None:

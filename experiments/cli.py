@@ -132,7 +132,11 @@ def approve(
     folder: Annotated[Path, typer.Argument(help="The hospital's own folder, as in its node's configuration.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
-    """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other."""
+    """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other.
+
+    This binds the hospital's own program. Flower as it stands runs whatever program the coordinator sends; see the
+    README's section on what Wardround does not do.
+    """
     with spoken_errors():
         from client.approved_studies import APPROVED, list_study
         from common.study import parse

@@ -11,7 +11,7 @@ from client import app as client_app
 from client.approved_studies import APPROVED, approve_study, digest_of, list_study
 from client.hospital import Hospital, open_hospital
 from client.node import Config, Node, load_app
-from common.errors import WireError
+from common.errors import HospitalError, WireError
 from common.exchange import Payload
 from common.order import LEGS, PROTOCOL_LEG
 from common.study import Study, parse
@@ -59,6 +59,26 @@ def test_a_line_without_its_end_keeps_its_digest(study: Study, tmp_path: Path) -
     (tmp_path / APPROVED).write_text("0" * 64)
     list_study(study, tmp_path)
     assert (tmp_path / APPROVED).read_text() == f"{'0' * 64}\n{digest_of(study.json)}  Outlined\n"
+    approve_study(study.json, tmp_path, needs_list=True)
+
+
+def test_a_list_that_cannot_be_kept_is_an_error_that_names_it_and_changes_nothing(
+    study: Study, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(HospitalError, match=r"not approved: .*file"):
+        list_study(study, tmp_path / "file")
+    (tmp_path / APPROVED).write_bytes(b"\xff\xfe0\x00")
+    with pytest.raises(HospitalError, match=r"approved-studies\.txt is no list"):
+        list_study(study, tmp_path)
+    assert (tmp_path / APPROVED).read_bytes() == b"\xff\xfe0\x00"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [APPROVED, "file"]
+
+
+def test_a_list_is_for_its_owner_alone_and_a_byte_order_mark_does_no_harm(study: Study, tmp_path: Path) -> None:
+    digest = list_study(study, tmp_path)
+    assert (tmp_path / APPROVED).stat().st_mode & 0o077 == 0
+    (tmp_path / APPROVED).write_bytes(b"\xef\xbb\xbf" + digest.upper().encode() + b"\r\n")
     approve_study(study.json, tmp_path, needs_list=True)
 
 
