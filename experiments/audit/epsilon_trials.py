@@ -49,7 +49,7 @@ def epsilon_trials(
 ) -> tuple[Trial, ...]:
     """Of the first hospitals by gradients, of the very first by cases too. Takes about `seconds`.
 
-    confidence: that all bounds hold at once (Bonferroni).
+    confidence: that all bounds hold at once (Bonferroni), and, counted apart, that all estimates' intervals do.
     """
     mechanism = audited_mechanism(study)
     if mechanism is None:

@@ -127,7 +127,7 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
 
 
 def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float, tries: int) -> Rebuilt:
-    """tries: of the whole audit; they count for records, which are short enough to stand out by chance."""
+    """tries: of this attacker, all told; they count for records, which are short enough to stand out by chance."""
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))

@@ -168,7 +168,7 @@ def _told(tried: Sequence[Trial]) -> str:
     chance = "not surely better than guessing" if area.low <= 0.5 else "better than guessing"
     return (
         f"The best attack ({best.attack}, {where}) ranks a patient of the study above another with a chance of "
-        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all intervals together {_sure(best)}); guessing gives "
+        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all areas together {_sure(best)}); guessing gives "
         f"0.50. That is {chance}."
     )
 
@@ -180,8 +180,8 @@ def _sure(trial: Trial) -> str:
 def _measured(tried: Sequence[Trial]) -> str:
     bounds = [trial.figures.get("epsilon_lower_bound", 0.0) for trial in tried]
     return (
-        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} ({_sure(tried[0])}). A "
-        "sound promise lies above what is measured; how far above, no measurement can say."
+        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} (all bounds together {_sure(tried[0])}). "
+        "A sound promise lies above what is measured; how far above, no measurement can say."
     )
 
 
