@@ -180,8 +180,8 @@ def _sure(trial: Trial) -> str:
 def _measured(tried: Sequence[Trial]) -> str:
     bounds = [trial.figures.get("epsilon_lower_bound", 0.0) for trial in tried]
     return (
-        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} (all bounds together {_sure(tried[0])}). "
-        "A sound promise lies above what is measured; how far above, no measurement can say."
+        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} (all bounds together "
+        f"{_sure(tried[0])}). A sound promise lies above what is measured; how far above, no measurement can say."
     )
 
 
