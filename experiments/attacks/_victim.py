@@ -89,21 +89,24 @@ class Victim:
         softness: float = 0.0,
     ) -> Parts:
         """What local steps on `batches` of the inputs change, differentiable. softness: as `steps_of` takes it."""
-        module = _WithLoss(self.network, self.losses)
-        names = [f"network.{name}" for name, _ in trainable(self.network)]
         start = [parameter.detach() for parameter in self.parameters]
         now = [Moving(parameter.clone().requires_grad_(True)) for parameter in start]
         step = steps_of(training, softness)
         for indices in batches:
             chosen = torch.from_numpy(indices)
-            values = [moving.value for moving in now]
-            loss = functional_call(module, dict(zip(names, values, strict=True)), (inputs[chosen], truth[chosen]))
-            gradient = torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
+            gradient = self._gradient_at([moving.value for moving in now], inputs[chosen], truth[chosen])
             now = [
                 moving if part is None else step(moving, part + proximal_mu * (moving.value - first))
                 for moving, part, first in zip(now, gradient, start, strict=True)
             ]
         return tuple(moving.value - first for moving, first in zip(now, start, strict=True))
+
+    def _gradient_at(self, values: Sequence[Tensor], inputs: Tensor, truth: Tensor) -> Sequence[Tensor | None]:
+        """As `gradient`, with other values of the parameters; None of those that the loss does not reach."""
+        names = [f"network.{name}" for name, _ in trainable(self.network)]
+        module = _WithLoss(self.network, self.losses)
+        loss = functional_call(module, dict(zip(names, values, strict=True)), (inputs, truth))
+        return torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
 
 
 def _filled(gradient: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Parts:

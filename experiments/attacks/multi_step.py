@@ -124,18 +124,8 @@ class MultiStep:
         """The best of the restarts. problem.captured: the change; batches: indices of the inputs of every step."""
 
         def once(one: Problem, draws: torch.Generator, part: Budget) -> Attempt:
-            smooth = is_smooth(one.victim.network)
-            share = 1 - self.polish if smooth else self.start
             guess = one.guess(tiled_noise(one.inputs, draws), draws)
-            self._begin(one, guess, training, proximal_mu, part.part(share))
-            if smooth:
-                exact = one.precise()
-                steps = Steps(exact, guess.to(exact.victim.dtype), batches, training, proximal_mu)
-                polished(lambda: steps.mismatch(POLISHED), steps.guess, self.polish_prior, self.iterations, part)
-            else:
-                steps = Steps(one, guess, batches, training, proximal_mu)
-                self._descend(steps, REFINED, SOFTNESS_REFINED, part)
-            return Attempt.of(steps.guess, steps.mismatch().item())
+            return self._attempt(one, guess, batches, training, proximal_mu, part)
 
         tried = believed(problem, training)
         parts = (budget.part(1 / remaining) for remaining in range(len(tried), 0, -1))
@@ -144,6 +134,21 @@ class MultiStep:
             for one, part in zip(tried, parts, strict=True)
         ]
         return closest(attempts)
+
+    def _attempt(
+        self, one: Problem, guess: Guess, batches: Batches, training: Training, proximal_mu: float, budget: Budget
+    ) -> Attempt:
+        """From a guess: first as if the change were of one step, then with all of them simulated."""
+        smooth = is_smooth(one.victim.network)
+        self._begin(one, guess, training, proximal_mu, budget.part(1 - self.polish if smooth else self.start))
+        if smooth:
+            exact = one.precise()
+            steps = Steps(exact, guess.to(exact.victim.dtype), batches, training, proximal_mu)
+            polished(lambda: steps.mismatch(POLISHED), steps.guess, self.polish_prior, self.iterations, budget)
+        else:
+            steps = Steps(one, guess, batches, training, proximal_mu)
+            self._descend(steps, REFINED, SOFTNESS_REFINED, budget)
+        return Attempt.of(steps.guess, steps.mismatch().item())
 
     def _begin(self, problem: Problem, guess: Guess, training: Training, proximal_mu: float, budget: Budget) -> None:
         """Move the guess until one step on all of it makes nearly the change, as while the model moves little."""

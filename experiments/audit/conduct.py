@@ -31,6 +31,8 @@ from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, observe, sent_orders
 
 Advance = Callable[[str], None]
+Attacked = tuple[tuple[Trial, ...], tuple[Opening, ...]]
+"""All attempts, and what colluding hospitals opened."""
 SHARES: Mapping[str, float] = {
     "reconstruction": 0.45,
     "collusion": 0.05,
@@ -77,20 +79,26 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     torch.set_num_threads(1)
     begin = perf_counter()
     advance("reading what the coordinator saw")
-    observed, about = observe(folder), _about(folder)
-    if about.get("state") != "completed":
-        raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
-    study, orders = observed.study, sent_orders(folder)
-    claim = claim_of(study, folder, hospitals_asked(observed, orders))
-    seconds = study.audit.seconds if effort.seconds is None else effort.seconds
-    trials, openings = _attacked(observed, orders, claim, replace(effort, seconds=seconds), advance)
+    observed, about, orders = observe(folder), _about(folder), sent_orders(folder)
+    claim = claim_of(observed.study, folder, hospitals_asked(observed, orders))
+    effort = replace(effort, seconds=observed.study.audit.seconds if effort.seconds is None else effort.seconds)
+    attacked = _attacked(observed, orders, claim, effort, advance)
+    report = _report(folder, about, observed, claim, attacked, effort)
+    return replace(report, seconds=perf_counter() - begin)
+
+
+def _report(
+    folder: Path, about: Mapping[str, Any], observed: Observation, claim: Claim, attacked: Attacked, effort: Effort
+) -> Report:
+    """What the attacks found, judged; the seconds are still to be told."""
+    (trials, openings), study = attacked, observed.study
     return Report(
         study=str(about["study"]),
         title=study.title,
         run=folder.resolve().name,
         model_sha256=str(about["model_sha256"]),
         seed=study.seed,
-        seconds=perf_counter() - begin,
+        seconds=0.0,
         thresholds=_limits(study.audit),
         claim=claim,
         trials=trials,
@@ -99,13 +107,11 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
         traffic=_traffic(folder),
         parties=as_rows(parties_of(observed, claim, openings)),
         openings=openings,
-        command=_command(folder, seconds, effort),
+        command=_command(folder, effort),
     )
 
 
-def _attacked(
-    observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance
-) -> tuple[tuple[Trial, ...], tuple[Opening, ...]]:
+def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance) -> Attacked:
     """By those who keep to the protocol, by colluders, by a coordinator that cheats, and by poisoners."""
     seconds = effort.seconds or 0.0
     found = _trials(observed, seconds, effort.pictures, advance)
@@ -143,17 +149,20 @@ def _limits(audit: Audit) -> dict[str, float]:
     return {name: value for name, value in asdict(audit).items() if isinstance(value, float) and name != "seconds"}
 
 
-def _command(folder: Path, seconds: float, effort: Effort) -> str:
+def _command(folder: Path, effort: Effort) -> str:
     options = [] if effort.pictures else ["--no-pictures"]
     options += ["--poisoning"] if effort.poisoning else []
-    return shlex.join(["wardround", "audit", str(folder), "--seconds", f"{seconds:g}", *options])
+    return shlex.join(["wardround", "audit", str(folder), "--seconds", f"{effort.seconds:g}", *options])
 
 
 def _about(folder: Path) -> Mapping[str, Any]:
+    """What a finished run says of itself."""
     path = folder / "about.json"
     if not path.is_file():
         raise StudyError(f"{folder} is no run folder: it has no about.json.")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if found.get("state") != "completed":
+        raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
     return found
 
 

@@ -49,24 +49,23 @@ def epsilon_trials(
 ) -> tuple[Trial, ...]:
     """Of the first hospitals by gradients, of the very first by cases too. Takes about `seconds`.
 
-    confidence: that all bounds hold at once (Bonferroni).
+    confidence: that all bounds hold at once (Bonferroni), and, counted apart, that all estimates' intervals do.
     """
     mechanism = audited_mechanism(study)
     if mechanism is None:
         reason = NO_PROMISE if study.privacy is None else NOT_INSIDE.format(name=study.privacy.name)
-        return (_trial("gradient_canaries", "", GRADIENTS, reason=reason),)
+        return (_trial("gradient_canaries", "", GRADIENTS, reason),)
+    chosen, others = tuple(sites)[:MOST_SITES], tuple(sites)[MOST_SITES:]
+    alone = 1 - (1 - confidence) / (len(chosen) + 1)
     trials = []
-    chosen = tuple(sites)[:MOST_SITES]
     for site in chosen:
         progress(f"canaries at {site}")
-        alone = 1 - (1 - confidence) / (len(chosen) + 1)
         audit = EpsilonAudit(hospital_of(study, site), mechanism, alone)
         trials.append(audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)))
         if site == chosen[0]:
             trials.append(audit.by_cases(seconds * SHARE_FOR_CASES))
-    trials = [replace(one, settings={**one.settings, "confidence": confidence}) for one in trials]
-    others = [_trial("gradient_canaries", site, GRADIENTS, reason=ENOUGH) for site in tuple(sites)[MOST_SITES:]]
-    return (*trials, *others)
+    measured = [replace(one, settings={**one.settings, "confidence": confidence}) for one in trials]
+    return (*measured, *(_trial("gradient_canaries", site, GRADIENTS, ENOUGH) for site in others))
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,9 @@ class EpsilonAudit:
         """White box: gradient canaries in every step."""
         begun = perf_counter()
         length = Layout.of(self.hospital.network).length
-        most = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
-        count = most_telling_count(self.claimed(self.steps), self.mechanism.delta, self.confidence, most)
+        count = self._canaries(length)
         if count < FEWEST_COUNTED:
-            return _trial("gradient_canaries", self.hospital.site, GRADIENTS, reason=TOO_SMALL.format(length=length))
+            return _trial("gradient_canaries", self.hospital.site, GRADIENTS, TOO_SMALL.format(length=length))
         rng = generator(self.hospital.study.seed, self.hospital.site, "gradient canaries")
         found, steps = audit_gradients(
             trainer_steps(self.hospital, self.mechanism),
@@ -108,6 +106,11 @@ class EpsilonAudit:
             seconds=seconds,
         )
         return self._trial("gradient_canaries", GRADIENTS, found, steps, perf_counter() - begun)
+
+    def _canaries(self, length: int) -> int:
+        """As many as tell most, of those that a gradient of that length holds and that fit into memory."""
+        most = min(length, MOST_CANARIES, max(FEWEST_CANARIES, VALUES // length))
+        return most_telling_count(self.claimed(self.steps), self.mechanism.delta, self.confidence, most)
 
     def by_cases(self, seconds: float) -> Trial:
         """Black box: noise with wrong labels among the cases, and the model at the end."""
@@ -124,30 +127,43 @@ class EpsilonAudit:
     def _train(self, cases: Cases, canaries: Cases, seconds: float, taken: list[int]) -> tuple[Floats, Floats]:
         """As the hospital trains, step by step while there is time; losses before and after."""
         begun = perf_counter()
-        hospital, facts = self.hospital, facts_of_hospital(self.hospital)
-        study = hospital.study
+        hospital, trainer = self.hospital, self._trainer(cases)
         target = Target(hospital.task, deepcopy(hospital.network))
         before = target.losses(read(hospital.network), canaries)
-        trainer = PrivateTrainer(
-            hospital.task,
-            deepcopy(hospital.network),
-            cases,
-            replace(local_training(study), steps=1),
-            clip_norm=self.mechanism.clip_norm,
-            noise_multiplier=self.mechanism.noise(facts),
-            unit=self.mechanism.unit,
-            sampling_rate=self.mechanism.sampling_rate(facts),
-            rng=generator(study.seed, hospital.site, "canary cases, sampling"),
-            noise=SeededNoise(generator(study.seed, hospital.site, "canary cases, noise")),
-        )
         for _ in range(self.steps):
             if taken and perf_counter() - begun > seconds:
                 break
             taken.append(trainer.train())
         return before, target.losses(read(trainer.network), canaries)
 
+    def _trainer(self, cases: Cases) -> PrivateTrainer:
+        """The hospital's own, one step a call, with noise that can be repeated."""
+        hospital, facts = self.hospital, facts_of_hospital(self.hospital)
+        seed, site = hospital.study.seed, hospital.site
+        return PrivateTrainer(
+            hospital.task,
+            deepcopy(hospital.network),
+            cases,
+            replace(local_training(hospital.study), steps=1),
+            clip_norm=self.mechanism.clip_norm,
+            noise_multiplier=self.mechanism.noise(facts),
+            unit=self.mechanism.unit,
+            sampling_rate=self.mechanism.sampling_rate(facts),
+            rng=generator(seed, site, "canary cases, sampling"),
+            noise=SeededNoise(generator(seed, site, "canary cases, noise")),
+        )
+
     def _trial(self, attack: str, knowledge: str, found: Measured, steps: int, seconds: float) -> Trial:
-        figures = {
+        return replace(
+            _trial(attack, self.hospital.site, knowledge),
+            seconds=seconds,
+            figures=self._figures(found, steps),
+            intervals={"epsilon_estimate": Interval(found.estimate, found.estimate_low, found.estimate_high)},
+            settings={"delta": self.mechanism.delta, "confidence_of_one_bound": self.confidence},
+        )
+
+    def _figures(self, found: Measured, steps: int) -> dict[str, float]:
+        return {
             "epsilon_lower_bound": found.lower_bound,
             "epsilon_claimed": self.claimed(self.steps),
             "epsilon_claimed_for_audited_steps": self.claimed(steps),
@@ -159,35 +175,8 @@ class EpsilonAudit:
             "steps": float(steps),
             "steps_of_study": float(self.steps),
         }
-        estimate = Interval(found.estimate, found.estimate_low, found.estimate_high)
-        settings = {"delta": self.mechanism.delta, "confidence_of_one_bound": self.confidence}
-        return _trial(
-            attack, self.hospital.site, knowledge, figures, {"epsilon_estimate": estimate}, settings, seconds
-        )
 
 
-def _trial(
-    attack: str,
-    site: SiteId,
-    knowledge: str,
-    figures: dict[str, float] | None = None,
-    intervals: dict[str, Interval] | None = None,
-    settings: dict[str, float] | None = None,
-    seconds: float = 0.0,
-    reason: str = "",
-) -> Trial:
-    return Trial(
-        attack=attack,
-        kind="epsilon",
-        observer="auditor",
-        site=site,
-        question=QUESTION,
-        knowledge=knowledge,
-        source=SOURCE,
-        possible=not reason,
-        reason=reason,
-        seconds=seconds,
-        figures=figures or {},
-        intervals=intervals or {},
-        settings=settings or {},
-    )
+def _trial(attack: str, site: SiteId, knowledge: str, reason: str = "") -> Trial:
+    """One that has measured nothing yet, or that cannot for that reason."""
+    return Trial(attack, "epsilon", "auditor", site, QUESTION, knowledge, SOURCE, possible=not reason, reason=reason)

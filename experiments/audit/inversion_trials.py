@@ -127,7 +127,7 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
 
 
 def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float, tries: int) -> Rebuilt:
-    """tries: of the whole audit; they count for records, which are short enough to stand out by chance."""
+    """tries: of this attacker, all told; they count for records, which are short enough to stand out by chance."""
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
     behind = len(set(zip(truth.sites, truth.patients, strict=True)))
@@ -160,5 +160,12 @@ def _telling(one: Rebuilt) -> tuple[bool, bool, float]:
 
 def _best_of_each(found: Sequence[Rebuilt]) -> tuple[Rebuilt, ...]:
     sites = sorted({one.site for one in found})
-    of_each = [sorted((one for one in found if one.site == site), key=_telling, reverse=True) for site in sites]
-    return tuple(one for own in of_each for one in own[: max(1, MOST_SHOWN // len(sites))])
+    most = max(1, MOST_SHOWN // max(1, len(sites)))
+    return tuple(one for site in sites for one in _best([one for one in found if one.site == site], most))
+
+
+def _best(own: Sequence[Rebuilt], most: int) -> list[Rebuilt]:
+    """The most telling, and the most alike even where nobody is recognised in it: each may decide the verdict."""
+    shown = sorted(own, key=_telling, reverse=True)[:most]
+    likest = max(own, key=lambda one: (one.tells, one.ssim))
+    return shown if likest in shown else [*shown, likest]

@@ -47,17 +47,20 @@ def membership_trials(
     intervals of an area hold at once (Bonferroni), half of what is left for all hospitals together; those of rates
     hold each alone.
     """
+    questions = _questions(observed)
+    found = attacks(observed, questions, seconds, progress, shadows) if questions else []
+    trials = [
+        trial for scored in found for trial in scored_trials(observed, scored, questions, confidence, len(found))
+    ]
+    return (*trials, *(_impossible(observed, site) for site in observed.sites if site not in questions))
+
+
+def _questions(observed: Observation) -> dict[SiteId, Question]:
+    """Whom to ask about, of every hospital that keeps patients for tests."""
     in_all = min(PATIENTS_IN_ALL, VALUES_IN_ALL // max(1, prod(observed.shape.inputs)))
     most = max(10, min(MOST_PATIENTS, in_all // len(observed.sites)))
     asked = {site: question_of(observed.study, site, most) for site in observed.sites}
-    questions = {site: question for site, question in asked.items() if question is not None}
-    trials: list[Trial] = []
-    if questions:
-        found = attacks(observed, questions, seconds, progress, shadows)
-        for scored in found:
-            trials += scored_trials(observed, scored, questions, confidence, len(found))
-    trials += [_impossible(observed, site) for site, question in asked.items() if question is None]
-    return tuple(trials)
+    return {site: question for site, question in asked.items() if question is not None}
 
 
 def attacks(

@@ -34,7 +34,8 @@ class Rebuilt:
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
     rather than another. chance: that of as many pictures of nobody one would have rank 1, since many patients are
-    behind an update; of records, which are short, in all attempts of the audit together.
+    behind an update; of records, which are short, in all attempts of the same attacker together, be it the
+    coordinator alone, with other hospitals, or cheating.
     decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
     rival: how like it is to the most alike case of a patient who is not behind the update.
     """

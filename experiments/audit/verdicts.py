@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit_settings import Audit
 from common.cases import SiteId
-from experiments.audit.records import CHANCE, Claim, Light, Topic, Trial, Verdict
+from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")
 Reason = tuple[Light, str, str]
@@ -92,25 +92,35 @@ def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> It
 
 
 def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
-    own = [one for one in trial.rebuilt if one.site == site]
+    """The worst light of all this hospital's cases, in the words of the most telling of that light."""
+    own = [(_light(one, audit), one) for one in trial.rebuilt if one.site == site]
     if not own:
         return
-    best = max(own, key=lambda one: (one.identifies, one.tells, one.ssim))
+    light, one = max(own, key=lambda pair: (WORST.index(pair[0]), pair[1].identifies, pair[1].tells, pair[1].ssim))
+    found = f"{trial.attack} rebuilt an input of likeness {one.ssim:.2f}"
     change = BATCH if claim.reveals == "each" else NOISE
-    words = f"{trial.attack} rebuilt an input of likeness {best.ssim:.2f}"
-    if best.ssim >= audit.image_red and best.identifies:
-        matched = f"and of {best.among} patients it is most like the true one"
-        yield "red", f"{words}, {matched}: a patient's data came back (limit {audit.image_red:g}).", change
-    elif best.ssim >= audit.image_amber and best.tells:
-        decoy = f"other patients' cases have {best.decoy:.2f}"
-        whose = (
-            f"of {best.among} patients most like the true one" if best.identifies else "but not this patient alone"
-        )
-        yield "amber", f"{words} ({decoy}; limit {audit.image_amber:g}), {whose}.", change
-    elif best.ssim >= audit.image_amber:
-        yield "green", f"{words}, no better than other patients' cases with {best.decoy:.2f}.", ""
-    else:
-        yield "green", f"{words} at best, below {audit.image_amber:g}.", ""
+    yield light, f"{found}{_what_it_tells(light, one, audit)}.", "" if light == "green" else change
+
+
+def _light(one: Rebuilt, audit: Audit) -> Light:
+    """A patient who is recognised at all is an objection, however dimly."""
+    if one.identifies:
+        return "red" if one.ssim >= audit.image_red else "amber"
+    return "amber" if one.tells and one.ssim >= audit.image_amber else "green"
+
+
+def _what_it_tells(light: Light, one: Rebuilt, audit: Audit) -> str:
+    right = f"of {one.among} patients it is most like the true one"
+    if light == "red":
+        return f", and {right}: a patient's data came back (limit {audit.image_red:g})"
+    if one.identifies and one.ssim < audit.image_amber:
+        return f", the right one of {one.among} patients, yet only dimly (below the limit of {audit.image_amber:g})"
+    if light == "amber":
+        whose = right if one.identifies else "but not this patient alone"
+        return f" (other patients' cases have {one.decoy:.2f}; limit {audit.image_amber:g}), {whose}"
+    if one.ssim >= audit.image_amber:
+        return f", no better than other patients' cases with {one.decoy:.2f}"
+    return f" at best, below {audit.image_amber:g}"
 
 
 def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
@@ -124,19 +134,15 @@ def _if_others_collude(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason
         yield "amber" if light == "red" else "green", condition, change
 
 
-def _a(trial: Trial) -> str:
-    return f"an {trial.attack}" if trial.attack.startswith("i") else f"a {trial.attack}"
-
-
 def _if_it_cheats(trial: Trial, found: Iterator[Reason]) -> Iterator[Reason]:
     """As `_if_others_collude`. What a hospital with its list of approved studies refuses is no objection."""
     refusal = trial.settings["refused"]["listed"]
     if refusal:
-        words = f"A coordinator that cheats with {_a(trial)} is refused by a hospital that checks: {refusal}."
+        words = f"A coordinator that cheats ({trial.attack}) is refused by a hospital that checks: {refusal}."
         yield "green", words, ""
         return
     for light, words, _ in found:
-        condition = f"If the coordinator cheats with {_a(trial)}, no check of a hospital sees it, and {words}"
+        condition = f"If the coordinator cheats ({trial.attack}), no check of a hospital sees it, and {words}"
         yield "amber" if light == "red" else "green", condition, NOISE
 
 

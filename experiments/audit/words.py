@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.audit.records import Claim, Kind, Light, Report, Trial
+from experiments.audit.records import Claim, Kind, Light, Rebuilt, Report, Trial
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -145,12 +145,18 @@ def _best_rebuilt(tried: Sequence[Trial]) -> str:
     if not shown:
         return "Nothing was rebuilt."
     best = max(shown, key=lambda one: (one.identifies, one.tells, one.ssim))
-    start = f"The best attempt has a likeness of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
+    start = f"The most telling attempt has a likeness of {best.ssim:.2f} to the true one (1 is the same, 0 is none)"
     if best.identifies:
-        return f"{start}, and of {best.among} patients it is most like the right one."
+        return f"{start}, and of {best.among} patients it is most like the right one.{_more_alike(best, shown)}"
     if not best.tells:
         return f"{start}; cases of other patients reach {best.decoy:.2f}, so nothing came back."
     return f"{start}; it is not clearly more like the right patient than like others."
+
+
+def _more_alike(best: Rebuilt, shown: Sequence[Rebuilt]) -> str:
+    """Where something is more like its patient than what is recognised, and not clearly that patient's."""
+    likest = max((one.ssim for one in shown if one.tells), default=0.0)
+    return f" Another has {likest:.2f}, and is not clearly of one patient." if likest > best.ssim else ""
 
 
 def _told(tried: Sequence[Trial]) -> str:
@@ -162,7 +168,7 @@ def _told(tried: Sequence[Trial]) -> str:
     chance = "not surely better than guessing" if area.low <= 0.5 else "better than guessing"
     return (
         f"The best attack ({best.attack}, {where}) ranks a patient of the study above another with a chance of "
-        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all intervals together {_sure(best)}); guessing gives "
+        f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f}, all areas together {_sure(best)}); guessing gives "
         f"0.50. That is {chance}."
     )
 
@@ -174,8 +180,8 @@ def _sure(trial: Trial) -> str:
 def _measured(tried: Sequence[Trial]) -> str:
     bounds = [trial.figures.get("epsilon_lower_bound", 0.0) for trial in tried]
     return (
-        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} ({_sure(tried[0])}). A "
-        "sound promise lies above what is measured; how far above, no measurement can say."
+        f"Attacks on the training itself show that epsilon is at least {max(bounds):.2f} (all bounds together "
+        f"{_sure(tried[0])}). A sound promise lies above what is measured; how far above, no measurement can say."
     )
 
 

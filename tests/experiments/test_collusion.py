@@ -183,7 +183,7 @@ def test_collusion_is_a_stated_condition_and_amber_at_most(report: Report) -> No
     said = [words for light, words in verdict.reasons if light == "amber" and "data came back" in words]
     assert said and all(words.startswith("If ") and " collude with the coordinator" in words for words in said)
     assert any(words.startswith("If all 5 other hospitals") for words in said)
-    assert opening_sentence(report).startswith("For hospital-5 a patient's data came back, but only if")
+    assert "or hospital-5 a patient's data came back, but only if other hospitals" in opening_sentence(report)
 
 
 def test_the_page_and_the_figures_for_machines_say_what_was_played(report: Report) -> None:

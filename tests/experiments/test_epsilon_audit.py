@@ -260,6 +260,8 @@ def test_what_is_claimed_is_the_mechanisms_own_epsilon(tiny: Callable[..., Study
         assert trial.figures["epsilon_claimed"] == pytest.approx(CLAIMED, rel=1e-3)
         assert trial.figures["epsilon_lower_bound"] < CLAIMED
         assert trial.figures["steps"] == 2
+    wrong = [1 - trial.settings["confidence_of_one_bound"] for trial in trials]
+    assert sum(wrong) == pytest.approx(0.05), "all bounds hold at once with 95 %"
 
 
 def test_a_study_that_samples_patients_is_never_found_to_break_its_promise(tiny: Callable[..., Study]) -> None:

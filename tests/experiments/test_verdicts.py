@@ -1,0 +1,108 @@
+"""Lights of what came back: every case is judged, and the worst light is a hospital's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from math import nan
+
+import numpy as np
+import pytest
+
+from common.audit_settings import Audit
+from experiments.attack import Reconstruction
+from experiments.audit.inversion_trials import _best_of_each, _rebuilt
+from experiments.audit.reconstruction import CaseScore
+from experiments.audit.records import Claim, Light, Rebuilt, Trial
+from experiments.audit.truth import Truth
+from experiments.audit.verdicts import WORST, verdicts
+from experiments.audit.words import answer
+
+PROMISED = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5, "operating system")
+BLURRED = Rebuilt("a", "", "", ssim=0.26, psnr_db=20.0, rank=1, among=50)
+"""Most like the right patient of 50, and like nobody else, though below the limit of 0.3."""
+SHARP = Rebuilt("a", "", "", ssim=0.95, psnr_db=20.0, rank=2, among=50)
+"""Far more alike than other patients' cases, and not this patient's alone."""
+NOTHING = Rebuilt("a", "", "", ssim=0.2, psnr_db=20.0, rank=7, among=50, decoy=0.4)
+
+CASES = [
+    replace(SHARP, ssim=ssim, rank=rank, chance=chance, decoy=decoy, rival=rival)
+    for ssim, rank, chance, decoy, rival in product([0.3, 0.6, 1.0], [1, 2], [0.0, 0.5], [0.0, 0.4], [0.0, 0.4])
+]
+LIMITS, LAX = Audit(), Audit(image_amber=0.5, image_red=0.7)
+"""The second of a study that lets half a likeness pass, so that many a patient is recognised below it."""
+
+
+def of(*rebuilt: Rebuilt, **more: object) -> Trial:
+    return replace(Trial("attack", "reconstruction", "server", "a", "", "", "", rebuilt=rebuilt), **more)
+
+
+def judged(*trials: Trial, audit: Audit = LIMITS) -> tuple[Light, list[str]]:
+    """The light, and what was said with it."""
+    (verdict,) = verdicts(["a"], PROMISED, trials, audit)
+    return verdict.light, [words for light, words in verdict.reasons if light == verdict.light]
+
+
+def test_a_patient_who_is_recognised_dimly_is_amber_and_said() -> None:
+    light, (said,) = judged(of(BLURRED))
+    assert light == "amber"
+    assert "likeness 0.26, the right one of 50 patients, yet only dimly (below the limit of 0.3)" in said
+
+
+def test_a_dim_match_hides_no_sharp_case_of_another_patient() -> None:
+    assert judged(of(BLURRED, SHARP))[0] == "amber"
+    assert judged(of(BLURRED, replace(BLURRED, ssim=0.9)))[0] == "red"
+    (_, (said,)) = judged(of(NOTHING, SHARP))
+    assert "likeness 0.95" in said and "not this patient alone" in said
+
+
+@pytest.mark.parametrize("other", [BLURRED, SHARP, NOTHING])
+def test_the_order_of_cases_does_not_matter(other: Rebuilt) -> None:
+    assert judged(of(BLURRED, other)) == judged(of(other, BLURRED))
+
+
+@pytest.mark.parametrize("one", CASES)
+def test_the_light_of_two_cases_is_the_worse_of_both_alone(one: Rebuilt) -> None:
+    for other in CASES:
+        alone = [judged(of(case), audit=LAX)[0] for case in (one, other)]
+        assert judged(of(one, other), audit=LAX)[0] == max(alone, key=WORST.index)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.identifies])
+def test_no_patient_who_is_recognised_is_green(case: Rebuilt) -> None:
+    assert judged(of(case), audit=LAX)[0] != "green"
+
+
+def test_another_hospitals_cases_are_not_held_against_this_one() -> None:
+    assert judged(of(replace(SHARP, site="b")))[0] == "green"
+
+
+def test_what_decides_a_verdict_is_kept_where_few_cases_are() -> None:
+    many = [replace(BLURRED, ssim=0.26 + step / 1000) for step in range(6)]
+    kept = _best_of_each([NOTHING, *many, SHARP])
+    assert many[-1] in kept and SHARP in kept and NOTHING not in kept
+    one_each = _best_of_each([replace(one, site=site) for site in "abcde" for one in (BLURRED, SHARP)])
+    assert {(one.site, one.ssim) for one in one_each} == {(site, s) for site in "abcde" for s in (0.26, 0.95)}
+
+
+@pytest.mark.parametrize(("ssim", "chance"), [(nan, 0.02535), (0.9, 0.0013514)])
+def test_for_a_record_all_tries_of_its_attacker_count(ssim: float, chance: float) -> None:
+    """One case of 740 patients in 19 tries: 1 - (739/740)^19 that one has rank 1 by chance; an image pays for one."""
+    inputs = np.zeros((1, 3), np.float32)
+    case = CaseScore(0, 0, "p", "a", 20.0, 20.0, ssim, ssim, correlation=0.9, rank=1, candidates=740, rival=0.0)
+    truth = Truth(inputs, np.zeros(1, np.int64), ("p",), ("a",))
+    one = _rebuilt(case, Reconstruction(1, ("a",), inputs), truth, False, 0.5, 19)
+    assert one.chance == pytest.approx(chance, rel=1e-3)
+
+
+def test_the_summary_says_what_is_more_alike_than_what_is_recognised() -> None:
+    said = answer("reconstruction", [of(BLURRED, SHARP)])
+    assert "likeness of 0.26" in said and "Another has 0.95" in said
+    assert "Another" not in answer("reconstruction", [of(BLURRED, NOTHING)])
+
+
+@pytest.mark.parametrize("refused", ["", "the study is not listed"])
+def test_a_way_to_cheat_is_named_in_words_that_fit_any_name(refused: str) -> None:
+    cheating = of(SHARP, attack="imprint", observer="cheating", settings={"refused": {"listed": refused}})
+    (verdict,) = verdicts(["a"], PROMISED, [cheating], LIMITS)
+    assert any("cheats (imprint)" in words for _, words in verdict.reasons)
