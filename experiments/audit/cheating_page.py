@@ -25,8 +25,8 @@ LOCAL_STEPS = (
 )
 OWN_PROGRAM = (
     "A check binds as far as the hospital itself chose the program that makes it. Flower as it stands runs whatever "
-    "program the coordinator sends, so that one who replaces it has got round every check: agree on the program's "
-    "digest, and read the README before real patients take part."
+    "program the coordinator sends, so that one who replaces it has got round every check; the README says what that "
+    "asks of a deployment."
 )
 
 
@@ -39,8 +39,9 @@ def cheated(report: Report) -> Markup | None:
         "cheated",
         "If the coordinator cheats",
         "An imprint is a model made to copy a hospital's cases into its answer, sorted by their brightness. It was "
-        f"sent to the hospitals' own software, opened for this audit. {_what_stops_it(played[0])} {OWN_PROGRAM}",
+        f"sent to the hospitals' own software, opened for this audit. {_what_stops_it(played[0])}",
         table(HEAD, _rows(played), words=len(HEAD)),
+        tag("p", OWN_PROGRAM, class_="note"),
         tag("div", *(pair(trial, one) for trial, one in _pictured(played)), class_="cards"),
     )
 

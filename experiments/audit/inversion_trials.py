@@ -101,7 +101,9 @@ def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pic
     if not finding.reconstructions:
         return trial
     figures, rebuilt = scored(observed, finding.reconstructions, everybody, pictures, tries)
-    return replace(trial, figures={**finding.figures, **figures}, rebuilt=rebuilt)
+    sites = sorted({site for one in finding.reconstructions for site in one.sites})
+    settings = {**trial.settings, "hospitals": sites}
+    return replace(trial, figures={**finding.figures, **figures}, rebuilt=rebuilt, settings=settings)
 
 
 def scored(

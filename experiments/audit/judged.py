@@ -19,7 +19,7 @@ QUESTIONS: Mapping[Topic, str] = {
     "colluding": "If others collude?",
     "cheating": "If it cheats?",
 }
-CELLS: Mapping[Light, str] = {"green": "as far as tried", "amber": "weak", "red": "no"}
+CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
 Rule = tuple[Light, str]
 
 
@@ -31,7 +31,8 @@ def judged(report: Report) -> Markup:
         "verdict",
         "The verdict, hospital by hospital",
         "A hospital's light is the worst of the rules below it. Their limits are settings of the study, agreed on "
-        "before the run; what each rule found stands beside it, and what each attack does at the end of the page.",
+        "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
+        "Held means that nothing that was tried got at it, which is no proof.",
         _lights(report),
         _advice(verdicts),
         _rules("What was found for every hospital", shared) if shared else None,

@@ -95,11 +95,18 @@ def _images(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[
     """The worst light of all this hospital's cases, in the words of the most telling of that light."""
     own = [(_light(one, audit), one) for one in trial.rebuilt if one.site == site]
     if not own:
+        yield from _nothing_of(site, trial)
         return
     light, one = max(own, key=lambda pair: (WORST.index(pair[0]), pair[1].identifies, pair[1].tells, pair[1].ssim))
     found = f"{trial.attack} rebuilt an input of likeness {one.ssim:.2f}"
     change = BATCH if claim.reveals == "each" else NOISE
     yield light, f"{found}{_what_it_tells(light, one, audit)}.", "" if light == "green" else change
+
+
+def _nothing_of(site: SiteId, trial: Trial) -> Iterator[Reason]:
+    """Of a hospital that was in a sum, and whose cases were none of those that came back best."""
+    if site in trial.settings.get("hospitals", ()):
+        yield "green", f"Of what {trial.attack} rebuilt from a sum nothing is most like a case of this hospital.", ""
 
 
 def _light(one: Rebuilt, audit: Audit) -> Light:

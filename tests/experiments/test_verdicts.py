@@ -43,6 +43,19 @@ def judged(*trials: Trial, audit: Audit = LIMITS) -> tuple[Light, list[str]]:
     return verdict.light, [words for light, words in verdict.reasons if light == verdict.light]
 
 
+def test_a_hospital_of_a_sum_none_of_whose_cases_came_back_was_tried_and_held() -> None:
+    others = replace(SHARP, site="b")
+    tried = of(others, site="", settings={"hospitals": ["a", "b"]})
+    (verdict,) = verdicts(["a"], PROMISED, [tried], LIMITS)
+    assert verdict.lights["rebuilt"] == "green"
+    assert (
+        "green",
+        "Of what attack rebuilt from a sum nothing is most like a case of this hospital.",
+    ) in verdict.reasons
+    (verdict,) = verdicts(["a"], PROMISED, [of(others, site="", settings={"hospitals": ["b"]})], LIMITS)
+    assert "rebuilt" not in verdict.lights
+
+
 def test_a_patient_who_is_recognised_dimly_is_amber_and_said() -> None:
     light, (said,) = judged(of(BLURRED))
     assert light == "amber"
