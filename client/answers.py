@@ -24,7 +24,7 @@ from common.errors import WireError
 from common.exchange import Number, Payload, Word
 from common.mean import Mean
 from common.order import SPLITS, Order, from_payload
-from common.parameters import write
+from common.parameters import new_network, read, write
 from common.privacy.facts import mechanism_of
 from common.protocol import Aggregation, Local
 from common.seeding import generator
@@ -44,12 +44,13 @@ Memory = MutableMapping[str, Vector]
 class Kept:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
-    sources: of the secret draws of a privacy mechanism.
+    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it.
     """
 
     vectors: Memory
     local: Callable[[], Local]
     sources: Sources
+    simulated: bool = True
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -135,10 +136,15 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
-    """The hospital's own model, trained on its own cases alone; only its scores leave."""
+    """The hospital's own model, trained on its own cases alone; only its scores leave.
+
+    They are exact and of this hospital alone: a real one keeps them to itself where the study promises otherwise.
+    """
+    if not kept.simulated and (hospital.study.privacy is not None or _aggregation(hospital).reveals == "sum"):
+        raise WireError("scores of a hospital's own model would break what this study promises.")
     order = from_payload(request)
     approve_alone(hospital, order)
-    write(hospital.network, order.parameters)
+    write(hospital.network, read(new_network(hospital.task, hospital.train.shape, hospital.study.seed)))
     begin = perf_counter()
     training = baseline_training(hospital.study)
     rng = generator(hospital.study.seed, hospital.site, "local-only")

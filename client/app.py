@@ -14,7 +14,7 @@ from client import answers, incidents, memory
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
 from client.local import is_simulated, open_local, sources
-from common.errors import BudgetSpentError, SourceError, WireError
+from common.errors import BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import study_json
 from common.wire import from_records, to_records
@@ -64,6 +64,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     try:
         payload = _answered(message, context, answer)
         records = to_records(payload)
+    except RoundsSpentError:
+        records = to_records(Payload(words={"refused": "rounds"}))
     except BudgetSpentError:
         records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
@@ -84,7 +86,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     before = dict(vectors)
     secrets = memory.recall_secrets(context)
     local = partial(open_local, hospital, context, number, secrets)
-    kept = answers.Kept(vectors, local, sources(hospital, context, number))
+    kept = answers.Kept(vectors, local, sources(hospital, context, number), is_simulated(context))
     try:
         payload = answer(hospital, request, kept)
     finally:

@@ -1,7 +1,7 @@
 """What a hospital refuses to do for a study that it approved: whatever an honest server would not ask.
 
-Rounds, kind of work and splits to score are those of the study; so a study of few rounds is answered as seldom (a
-round that is asked for again, as after a crash of the server, is trained again; `ledger` counts what that costs).
+Rounds, kind of work and splits to score are those of the study. A round that is asked for again, as after a crash of
+the server, is answered again, whatever its model; only private ones are counted (`ledger`). So are final scores.
 
 A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
 be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear
@@ -45,6 +45,7 @@ def approve(hospital: Hospital, order: Order) -> None:
     _refuse_other_splits(hospital.study, order)
     if order.round == 1:
         _refuse_another_start(hospital, order.parameters)
+        _refuse_early_control(order.control)
     _refuse_imprint(hospital, order.parameters)
 
 
@@ -52,6 +53,8 @@ def approve_alone(hospital: Hospital, order: Order) -> None:
     """Raise WireError where a model of the hospital's own is not to be trained, or not from these parameters."""
     if not hospital.study.baselines.local:
         raise WireError("the study does not compare with hospitals' own models (baselines.local).")
+    if order.round != hospital.study.rounds:
+        raise WireError(f"a hospital's own model is of round {hospital.study.rounds}; {order.round} came.")
     if order.work is not None or order.evaluate != ("test",):
         raise WireError("a hospital's own model is scored on its test cases, and nothing else of it leaves.")
     _refuse_another_start(hospital, order.parameters)
@@ -74,7 +77,8 @@ def _refuse_other_work(study: Study, work: Work | None) -> None:
 def _refuse_other_splits(study: Study, order: Order) -> None:
     """Between rounds as the study says, and both at its end."""
     every, between = study.federation.evaluate_every, study.federation.evaluate_split
-    allowed = {"validation", "test"} if order.round > study.rounds else {between} if every else set()
+    due = every > 0 and (order.round - 1) % every == 0
+    allowed = {"validation", "test"} if order.round > study.rounds else {between} if due else set()
     if not set(order.evaluate) <= allowed:
         raise WireError(f"in round {order.round} the study scores {sorted(allowed)}; {list(order.evaluate)} came.")
 
@@ -83,6 +87,12 @@ def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:
     expected = read(new_network(hospital.task, hospital.train.shape, hospital.study.seed))
     if expected.shape != parameters.shape or not np.abs(expected - parameters).max() <= ROUNDING:
         raise WireError("round 1 must start from the parameters that the study's seed gives; others came.")
+
+
+def _refuse_early_control(control: Vector | None) -> None:
+    """A control variate corrects every step, and so could make of the right start any other model."""
+    if control is not None and np.any(control):
+        raise WireError("in round 1 a control variate must be zero; another came.")
 
 
 def _refuse_imprint(hospital: Hospital, parameters: Vector) -> None:

@@ -35,7 +35,9 @@ def list_study(study: Study, folder: Path) -> str:
             lines = [*known.splitlines(), f"{digest}  {title}"]
             write_durably(folder / APPROVED, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
-        raise HospitalError(f"the study was not approved: {error.filename}: {error.strerror}.") from error
+        raise HospitalError(
+            f"the study was not approved: {error.filename or folder / APPROVED}: {error.strerror}."
+        ) from error
     return digest
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, cast
 
 import numpy as np
@@ -29,13 +30,18 @@ HOSPITALS_KEPT_WARM = 1024
 
 @dataclass(frozen=True)
 class Hospital:
-    """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into."""
+    """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into.
+
+    study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
+    the same at every hospital.
+    """
 
     site: SiteId
     study: Study
     task: Task
     splits: Mapping[str, Cases]
     network: nn.Module
+    digest: str
 
     @property
     def train(self) -> Cases:
@@ -71,7 +77,7 @@ def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
     splits = _splits(_data_key(study), index)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)
-    return Hospital(names[index], study, task, splits, network)
+    return Hospital(names[index], study, task, splits, network, sha256(study_json.encode()).hexdigest())
 
 
 def _data_key(study: Study) -> str:

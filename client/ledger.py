@@ -18,20 +18,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from client import _ledger_file as files
 from client._ledger_counting import PatientSet, histories
 from client._ledger_entry import Entry
 from client.privacy_limit import Limit, read_limit
-from common.errors import BudgetSpentError, LedgerError
+from common.errors import BudgetSpentError, LedgerError, RoundsSpentError
 from common.privacy.accounting import epsilon_of
 from common.privacy.release import Release, Unit
-
-if TYPE_CHECKING:
-    from common.study import Study
 
 Accountant = Callable[[Iterable[Release], float], float]
 """Epsilon of all releases together, at a delta."""
@@ -71,9 +67,9 @@ class Ledger:
     def spend(self, charge: Charge) -> None:
         """Write the charge down; it is on the disk when this returns, and only then may anything be released.
 
-        Raises BudgetSpentError where a patient would go beyond the hospital's limit or the study beyond its rounds,
-        LedgerError where the ledger is not as it was written, is busy for a minute or cannot be written, StudyError
-        for an impossible limit.
+        Raises BudgetSpentError where a patient would go beyond the hospital's limit, RoundsSpentError where the
+        study was charged `most` times, LedgerError where the ledger is not as it was written, is busy for a minute or
+        cannot be written, StudyError for an impossible limit.
         """
         if not charge.patients:
             raise LedgerError("a charge must concern a patient; this one concerns none.")
@@ -85,25 +81,25 @@ class Ledger:
             cases = seal.hidden(Counter(charge.patients))
             entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
             refusal = self._refusal(charge, limit, entry, found, cases)
-            if refusal:
+            if refusal is not None:
                 entry = _entry(charge, entry.number, "refused", "")
             else:
                 files.keep_set(connection, seal, cases)
             files.append(connection, seal, found.last, entry)
             files.commit(connection, self.folder, seal)
-        if refusal:
-            raise BudgetSpentError(refusal)
+        if refusal is not None:
+            raise refusal
 
     def _refusal(
         self, charge: Charge, limit: Limit | None, entry: Entry, found: files.Contents, cases: PatientSet
-    ) -> str:
-        """Why the charge must not be made; "" where it may."""
+    ) -> BudgetSpentError | None:
+        """Why the charge must not be made; None where it may."""
         after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
         if charge.most is not None and _charges_of(charge.study, after) > charge.most:
-            return f"this study was charged for {charge.most} rounds already, and has no more."
+            return RoundsSpentError(f"this study was charged for {charge.most} rounds already, and has no more.")
         if limit is not None and not self._allowed(limit, histories(after, sets, cases)):
-            return "this release would take a patient beyond the hospital's own limit of epsilon."
-        return ""
+            return BudgetSpentError("this release would take a patient beyond the hospital's own limit of epsilon.")
+        return None
 
     def contents(self) -> files.Contents:
         """All entries, verified; `fault` says where they are not as written. Raises LedgerError without a ledger."""
@@ -112,27 +108,6 @@ class Ledger:
 
     def _allowed(self, limit: Limit, spent: Iterable[tuple[Release, ...]]) -> bool:
         return all(self.accountant(history, limit.delta) <= limit.epsilon for history in spent)
-
-
-def charge_round(
-    folder: Path | None,
-    study: Study,
-    round: int,  # noqa: A002 - the word everywhere else
-    unit: Unit,
-    delta: float,
-    releases: Iterable[Release],
-    patients: Iterable[str],
-) -> None:
-    """Charge a round before its noise is drawn; without a folder, as in Flower's simulation, there is no ledger.
-
-    patients: (cases,) the patient of every training case, with repeats. Raises what `Ledger.spend` does.
-    """
-    if folder is None:
-        return
-    digest = sha256(study.json.encode()).hexdigest()
-    names = tuple(map(str, patients))
-    charge = Charge(digest, study.title, int(round), unit, float(delta), tuple(releases), names, study.rounds)
-    Ledger(folder).spend(charge)
 
 
 def _charges_of(study: str, entries: Iterable[Entry]) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import MutableMapping
-from hashlib import sha256
 from pathlib import Path
 from secrets import randbits
 
@@ -19,17 +18,18 @@ from flwr.app import Context
 from client.hospital import Hospital, site_names
 from client.privacy import Sources
 from common import identity
+from common.catalogue import MECHANISMS
 from common.errors import HospitalError
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
+from common.study import Study
 
 
 def open_local(hospital: Hospital, context: Context, number: int, secrets: MutableMapping[str, bytes]) -> Local:
     """This hospital in round `number`. Raises HospitalError where a deployed one has no identity."""
     place = context.node_config.get("folder")
     folder = Path(str(place)) if place else None
-    study = sha256(hospital.study.json.encode()).hexdigest()
     if is_simulated(context):
         own = identity.simulated(hospital.site, site_names(hospital.study), hospital.study.seed)
     elif folder is None:
@@ -37,7 +37,13 @@ def open_local(hospital: Hospital, context: Context, number: int, secrets: Mutab
     else:
         own = identity.load(hospital.site, folder)
     rng = draws(hospital, context, number, "protocol")
-    return Local(hospital.site, number, study, own, secrets, rng, folder)
+    fewest = hospital.study.federation.minimum_hospitals if is_distributed(hospital.study) else 0
+    return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest)
+
+
+def is_distributed(study: Study) -> bool:
+    """Whether a promise counts on the noise of others in the same sum."""
+    return study.privacy is not None and MECHANISMS.build(study.privacy).place == "shares"
 
 
 def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:

@@ -14,7 +14,7 @@ import numpy as np
 from client import same_order
 from client.clipping import SHRINKING
 from client.hospital import Hospital, site_names
-from client.ledger import charge_round
+from client.ledger import Charge, Ledger
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.mean import Mean
@@ -73,19 +73,37 @@ class Private:
         return facts_of(self.hospital.study, patients, len(cases), len(site_names(self.hospital.study)))
 
     def _charge(self) -> None:
-        releases = self.mechanism.round_releases(self.facts)
-        unit, delta = self.mechanism.unit, self.mechanism.delta
-        study, patients = self.hospital.study, self.hospital.train.patients
-        charge_round(self.sources.folder, study, self.order.round, unit, delta, releases, patients)
+        """Without a folder, as in Flower's simulation, there is no ledger."""
+        if self.sources.folder is None:
+            return
+        hospital, mechanism = self.hospital, self.mechanism
+        charge = Charge(
+            hospital.digest,
+            hospital.study.title,
+            self.order.round,
+            mechanism.unit,
+            mechanism.delta,
+            tuple(mechanism.round_releases(self.facts)),
+            tuple(map(str, hospital.train.patients)),
+            self._most,
+        )
+        Ledger(self.sources.folder).spend(charge)
+
+    @property
+    def _most(self) -> int | None:
+        """Where the noise is the coordinator's own, no count here could hold it to its promise."""
+        return None if self.mechanism.place == "server" else self.hospital.study.rounds
 
     def _noisy_steps(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
         """Of one hospital alone its noise is enough, so that the same update may be sent again in any other sum."""
-        folder, digest = self.sources.folder, same_order.digest_of(self.order, correction)
-        found = same_order.recall(folder, digest)
-        if found is None:
-            self._charge()
-            found = self._trained(mechanism, correction)
-            same_order.keep(folder, digest, *found)
+        folder, study = self.sources.folder, self.hospital.digest
+        digest = same_order.digest_of(self.order, correction)
+        with same_order.alone(folder):
+            found = same_order.recall(folder, study, digest)
+            if found is None:
+                self._charge()
+                found = self._trained(mechanism, correction)
+                same_order.keep(folder, study, digest, *found)
         return found
 
     def _trained(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:

@@ -9,11 +9,15 @@ a share of noise must not come twice, in sums of different hospitals, whose diff
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from client.durable import write_durably
@@ -21,7 +25,8 @@ from common.mean import Mean
 from common.order import Order
 from common.update import Update, Vector
 
-FILE = "last-private-update.safetensors"
+FOLDER, LOCK = "last-private-updates", "last-private-updates.lock"
+"""One file a study, named by its digest."""
 
 
 def digest_of(order: Order, correction: Vector | None) -> str:
@@ -34,21 +39,48 @@ def digest_of(order: Order, correction: Vector | None) -> str:
     return own.hexdigest()
 
 
-def keep(folder: Path | None, digest: str, update: Update, steps: int) -> None:
-    """In the place of the one before; on the disk when this returns, before anything is sent."""
+@contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Other processes of this hospital wait: of two that get the same order one trains, and the other recalls."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        flock(lock, LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def keep(folder: Path | None, study: str, digest: str, update: Update, steps: int) -> None:
+    """In the place of that study's one before; on the disk when this returns, before anything is sent."""
     if folder is None:
         return
+    (folder / FOLDER).mkdir(exist_ok=True, mode=0o700)
     statistics = {name: [mean.total_units, mean.weight_units] for name, mean in update.statistics.items()}
     about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
     vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}
-    write_durably(folder / FILE, save(vectors, {"about": json.dumps(about)}))
+    write_durably(_file(folder, study), save(vectors, {"about": json.dumps(about)}))
 
 
-def recall(folder: Path | None, digest: str) -> tuple[Update, int] | None:
-    """The update and the number of local steps, if this was the order; None if it was another."""
-    if folder is None or not (folder / FILE).exists():
+def recall(folder: Path | None, study: str, digest: str) -> tuple[Update, int] | None:
+    """The update and the number of local steps, if this was the order; None if it was another, or is unreadable."""
+    if folder is None or not _file(folder, study).exists():
         return None
-    with safe_open(folder / FILE, "numpy") as kept:
+    try:
+        return _recalled(_file(folder, study), digest)
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+def _file(folder: Path, study: str) -> Path:
+    return folder / FOLDER / f"{study}.safetensors"
+
+
+def _recalled(path: Path, digest: str) -> tuple[Update, int] | None:
+    with safe_open(path, "numpy") as kept:
         about = json.loads(kept.metadata()["about"])
         if about["digest"] != digest:
             return None

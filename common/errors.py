@@ -13,6 +13,7 @@ WardroundError
 |   +-- TooFewHospitalsError
 +-- EngineError            processes could not be started or reached
 +-- BudgetSpentError       a hospital's own limit of privacy spending forbids a release
+|   +-- RoundsSpentError   a study was answered as often as it has rounds
 """
 
 from __future__ import annotations
@@ -68,3 +69,7 @@ class EngineError(WardroundError):
 
 class BudgetSpentError(WardroundError):
     """A hospital's own limit of privacy spending forbids a release. Says nothing of any patient."""
+
+
+class RoundsSpentError(BudgetSpentError):
+    """A hospital released as many rounds of a private study as it agreed to."""

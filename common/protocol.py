@@ -23,7 +23,8 @@ class Local:
     signs as this hospital, and knows the others. secrets: kept from leg to leg of one run, in memory and never on
     a disk; lost with the process, and then this hospital is out of the round. rng: for draws that protect
     nothing, such as stochastic rounding. folder: the hospital's own, for what must survive a crash; None where
-    it has none.
+    it has none. fewest: hospitals whose sum may be opened, where that is more than the protocol needs: a promise may
+    count on the noise of so many.
     """
 
     site: SiteId
@@ -33,6 +34,7 @@ class Local:
     secrets: MutableMapping[str, bytes]
     rng: np.random.Generator
     folder: Path | None = None
+    fewest: int = 0
 
 
 class Aggregation(Protocol):

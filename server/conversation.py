@@ -19,6 +19,8 @@ LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
 BUDGET_SPENT = "its own limit of privacy spending forbids it"
 """Why a hospital is dropped that would have overspent: it trained nothing and released nothing."""
+ROUNDS_SPENT = "it released as many rounds as the study has; one was asked for again, and counted twice"
+REFUSALS = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT}
 _FLOWER_ERRORS = {
     1: "its program could not be loaded",
     2: "its program failed",
@@ -97,7 +99,8 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "refused" in payload.words:
-            return Heard(node, None, BUDGET_SPENT, seconds, size)
+            reason = REFUSALS.get(str(payload.words["refused"]), "it refused, for a reason that is not known")
+            return Heard(node, None, reason, seconds, size)
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)

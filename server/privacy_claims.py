@@ -12,7 +12,7 @@ from common.privacy.accounting import epsilon_curve, epsilon_of
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.study import Study
-from server.conversation import BUDGET_SPENT
+from server.conversation import REFUSALS
 from server.roster import Member
 
 NOT_COVERED = (
@@ -47,7 +47,7 @@ class Claims:
         """The promise and what `records`, lines of rounds.jsonl, spent of it. A hospital asked is one that spent."""
         asked = dict.fromkeys(self.facts, 0)
         for record in records:
-            refused = {drop["site"] for drop in record["dropped"] if drop["reason"] == BUDGET_SPENT}
+            refused = {drop["site"] for drop in record["dropped"] if drop["reason"] in REFUSALS.values()}
             for site in set(record["selected"]) - refused:
                 asked[site] += 1
         entry = self.study.privacy

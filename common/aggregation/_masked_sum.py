@@ -93,7 +93,7 @@ class MaskedSum:
         sharing = notes.sites("sharing")
         if _transcript.context(local, read_agreement(request)) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
-        sites = read_sites(request, sharing, local.site, self._fewest(notes))
+        sites = read_sites(request, sharing, local.site, self._least(notes, local))
         pieces(request.data, len(sites) - 1, SEALED_BYTES)
         assert request.data is not None
         notes["sealed"] = request.data.tobytes()
@@ -108,6 +108,10 @@ class MaskedSum:
 
     def _fewest(self, notes: Notes) -> int:
         return self.threshold.of(len(notes.sites("cohort")))
+
+    def _least(self, notes: Notes, local: Local) -> int:
+        """Hospitals in any step towards a sum."""
+        return max(self._fewest(notes), local.fewest)
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         agreement = read_agreement(request)
@@ -128,7 +132,7 @@ class MaskedSum:
     def _shares(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "keys", "shares")
         threshold = self._fewest(notes)
-        sites = read_sites(request, notes.sites("cohort"), local.site, threshold)
+        sites = read_sites(request, notes.sites("cohort"), local.site, self._least(notes, local))
         keys = read_keys(request.data, sites)
         verify_keys(keys, local, notes["context"], notes["announced"])
         notes.put_sites("sharing", sites)
@@ -151,7 +155,7 @@ class MaskedSum:
 
     def _survivors(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "round", "survivors")
-        sites = read_sites(request, notes.sites("masking"), local.site, self._fewest(notes))
+        sites = read_sites(request, notes.sites("masking"), local.site, self._least(notes, local))
         notes.put_sites("surviving", sites)
         notes["statement"] = _transcript.survivors(notes["context"], notes["session"], notes["order"], sites)
         return _data(local.identity.sign(notes["statement"]))

@@ -129,7 +129,7 @@ class SharedKey:
         """The content key sealed for each other hospital, by name, then the scheme's key under the content key."""
         agreement, notes = read_agreement(request), Notes.follow(local, self.protocol, "keys", "shares")
         _demand_same(agreement, notes, local)
-        sites = read_sites(request, notes.sites("cohort"), local.site, 1)
+        sites = read_sites(request, notes.sites("cohort"), local.site, max(1, local.fewest))
         content_key, sealed = os.urandom(KEY_BYTES), []
         for site, raw in zip(sites, pieces(request.data, len(sites), SIGNED_KEYS_BYTES), strict=True):
             public = PublicKeys.from_bytes(raw)

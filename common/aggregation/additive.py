@@ -113,7 +113,7 @@ class AdditiveSharing:
         agreement = read_agreement(request)
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
-        sites = read_sites(request, agreement.sites, local.site, FEWEST_HOSPITALS)
+        sites = read_sites(request, agreement.sites, local.site, max(FEWEST_HOSPITALS, local.fewest))
         keys = read_keys(request.data, sites)
         verify_keys(keys, local, notes["context"], notes["announced"])
         notes["session"] = _transcript.session(keys) + _transcript.order(request)

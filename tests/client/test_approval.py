@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flwr.app import Context, RecordDict
 
+from client import answers
 from client.approval import approve, approve_alone
+from client.approved_studies import digest_of
 from client.hospital import Hospital, open_hospital
+from client.local import open_local
 from common.catalogue import STRATEGIES
 from common.errors import WireError
-from common.order import Order
+from common.order import Order, to_payload
 from common.parameters import Layout, new_network, read
 from common.study import parse
 from common.work import Work
@@ -131,6 +136,49 @@ def test_a_model_of_its_own_is_trained_where_the_study_says_so_and_from_its_star
         approve_alone(compared, replace(order, evaluate=("train",)))
     with pytest.raises(WireError, match="nothing else of it leaves"):
         approve_alone(compared, replace(order, work=Work("delta")))
+    for number in (-7, 2, 4):
+        with pytest.raises(WireError, match=f"of round 3; {number} came"):
+            approve_alone(compared, replace(order, round=number))
+
+
+def test_a_control_variate_cannot_make_another_start_of_round_one(images: Path) -> None:
+    study = parse(TEXT, [f'source.folder="{images}"', "strategy=scaffold"])
+    hospital = open_hospital(study.json, 0)
+    order = replace(order_of(hospital), work=Work("delta", 0.0, True))
+    zero = np.zeros_like(order.parameters)
+    approve(hospital, replace(order, control=zero))
+    other = zero.copy()
+    other[5] = 1e-6
+    with pytest.raises(WireError, match="control variate must be zero"):
+        approve(hospital, replace(order, control=other))
+    approve(hospital, replace(order, control=other, round=2))
+
+
+def test_scores_are_given_in_the_rounds_that_the_study_says(images: Path) -> None:
+    study = parse(TEXT, [f'source.folder="{images}"', "federation.evaluate_every=2"])
+    hospital = open_hospital(study.json, 0)
+    for number in (1, 3):
+        approve(hospital, replace(order_of(hospital, number), evaluate=("validation",)))
+    with pytest.raises(WireError, match=r"in round 2 the study scores \[\]"):
+        approve(hospital, replace(order_of(hospital, 2), evaluate=("validation",)))
+
+
+@pytest.mark.parametrize(
+    "promise", ["aggregation=secagg", 'privacy={name="dpsgd", epsilon=1.0, delta=1e-3}', "baselines.local=true"]
+)
+def test_a_real_hospital_keeps_scores_of_its_own_model_where_the_study_promises_sums_or_epsilon(
+    promise: str, images: Path
+) -> None:
+    study = parse(TEXT, [f'source.folder="{images}"', "baselines.local=true", promise])
+    hospital = open_hospital(study.json, 0)
+    request = to_payload(replace(order_of(hospital, 3), evaluate=("test",)))
+    kept = answers.Kept({}, lambda: None, None)
+    assert answers.local(hospital, request, kept).numbers
+    if promise.startswith("baselines"):
+        assert answers.local(hospital, request, replace(kept, simulated=False)).numbers
+        return
+    with pytest.raises(WireError, match="would break what this study promises"):
+        answers.local(hospital, request, replace(kept, simulated=False))
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())
@@ -142,3 +190,16 @@ def test_no_honest_strategy_is_refused(name: str, images: Path, tmp_path: Path) 
     outcome = run_quietly(study, tmp_path, resume=True)
     assert [(len(r["contributed"]), r["dropped"]) for r in outcome.rounds] == [(5, [])] * 3
     assert len(outcome.final["test"]["sites"]) == 5
+
+
+def test_a_study_is_the_one_that_was_approved_wherever_a_hospital_keeps_its_data(
+    images: Path, tmp_path: Path
+) -> None:
+    """Ledgers count it, and hospitals sign their sums, under one digest."""
+    shutil.copy(images / "tiny.npz", tmp_path)
+    study = parse(TEXT)
+    here, there = (open_hospital(study.json, 1, str(folder)) for folder in (images, tmp_path))
+    assert here.study != there.study
+    assert here.digest == there.digest == digest_of(study.json)
+    context = Context(1, 1, {"simulated": True}, RecordDict(), {})
+    assert {open_local(one, context, 1, {}).study for one in (here, there)} == {here.digest}

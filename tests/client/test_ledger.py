@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client._ledger_counting import for_patient, histories
-from client.ledger import Charge, Ledger, charge_round, tight
-from common.errors import BudgetSpentError, LedgerError, StudyError, UnknownNameError
+from client.ledger import Charge, Ledger, tight
+from common.errors import BudgetSpentError, LedgerError, RoundsSpentError, StudyError, UnknownNameError
 from common.privacy.release import Release
 
 ROOT = Path(__file__).parents[2]
@@ -285,8 +286,15 @@ def test_a_charge_of_nobody_is_refused(tmp_path):
         Ledger(tmp_path).spend(charge([]))
 
 
-def test_a_simulated_hospital_without_a_folder_keeps_no_ledger():
-    charge_round(None, None, 1, "patient", 1e-5, [ONE], ["Ada"])
+def test_a_study_is_charged_as_often_as_it_has_rounds_and_other_studies_do_not_count(tmp_path):
+    for number in (1, 1):
+        Ledger(tmp_path).spend(replace(charge(number=number), most=2))
+    Ledger(tmp_path).spend(replace(charge(study="b"), most=2))
+    with pytest.raises(RoundsSpentError, match="charged for 2 rounds"):
+        Ledger(tmp_path).spend(replace(charge(number=2), most=2))
+    Ledger(tmp_path).spend(replace(charge(study="b", number=2), most=2))
+    kinds = [entry.kind for entry in Ledger(tmp_path).contents().entries]
+    assert kinds == ["charge", "charge", "charge", "refused", "charge"]
 
 
 RELEASES = st.sampled_from([Release(1.0, 0.01, 1), Release(2.0, 0.5, 3), Release(1.0, 1.0, 1, "discrete gaussian")])

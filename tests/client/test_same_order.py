@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from client.approved_studies import list_study
 from client.hospital import open_hospital, site_names
 from client.ledger import Ledger
 from client.node import Config, Node, load_app
-from client.same_order import FILE, digest_of, keep, recall
+from client.same_order import FOLDER, alone, digest_of, keep, recall
 from common import identity
 from common.exchange import Payload
 from common.mean import Mean
@@ -76,7 +77,8 @@ def test_the_same_order_gets_the_very_same_noisy_update_and_is_charged_once(stud
     assert first.array is not None and again.array is not None
     np.testing.assert_array_equal(first.array, again.array)
     assert rounds_charged(own) == [("charge", 1)]
-    assert (own / FILE).stat().st_mode & 0o077 == 0
+    (kept,) = (own / FOLDER).iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
 
 
 def test_another_order_is_trained_anew_and_a_study_is_answered_as_often_as_it_has_rounds(
@@ -86,7 +88,7 @@ def test_another_order_is_trained_anew_and_a_study_is_answered_as_often_as_it_ha
     assert first.array is not None and other.array is not None
     assert not np.array_equal(first.array, other.array)
     refused = answered(own, order(study, 2, 2e-3))
-    assert refused.array is None and refused.words == {"refused": "budget"}
+    assert refused.array is None and refused.words == {"refused": "rounds"}
     assert rounds_charged(own) == [("charge", 2), ("charge", 2), ("refused", 2)]
     np.testing.assert_array_equal(answered(own, order(study, 2, 1e-3)).array, other.array)
 
@@ -122,14 +124,45 @@ def test_every_part_of_an_order_is_in_its_digest(study: Study) -> None:
 def test_what_was_kept_comes_back_whole_and_for_its_own_order_alone(tmp_path: Path) -> None:
     vectors = (np.array([1, np.pi, -1e-30], np.float32), np.array([0, 2, 3], np.float32))
     update = Update(vectors, 7.25, {"loss": Mean.of([0.1, 0.2])})
-    keep(tmp_path, "a" * 64, update, 12)
-    found = recall(tmp_path, "a" * 64)
+    keep(tmp_path, "study", "a" * 64, update, 12)
+    found = recall(tmp_path, "study", "a" * 64)
     assert found is not None
     kept, steps = found
     assert (kept.weight, dict(kept.statistics), steps) == (7.25, dict(update.statistics), 12)
     for one, other in zip(kept.vectors, vectors, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert recall(tmp_path, "b" * 64) is None
-    assert recall(tmp_path / "absent", "a" * 64) is None
-    keep(None, "a" * 64, update, 12)
-    assert recall(None, "a" * 64) is None
+    assert recall(tmp_path, "study", "b" * 64) is None
+    assert recall(tmp_path, "another", "a" * 64) is None
+    assert recall(tmp_path / "absent", "study", "a" * 64) is None
+    keep(None, "study", "a" * 64, update, 12)
+    assert recall(None, "study", "a" * 64) is None
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x00" * 40, b'{"a"', bytes(range(256))])
+def test_what_is_damaged_is_another_order_and_is_written_anew(damaged: bytes, study: Study, own: Path) -> None:
+    first = answered(own, order(study, 1))
+    (kept,) = (own / FOLDER).iterdir()
+    kept.write_bytes(damaged)
+    again = answered(own, order(study, 1))
+    assert again.array is not None and not np.array_equal(first.array, again.array)
+    assert rounds_charged(own) == [("charge", 1), ("charge", 1)]
+    np.testing.assert_array_equal(answered(own, order(study, 1)).array, again.array)
+
+
+def test_who_comes_second_waits_and_finds_what_the_first_kept(tmp_path: Path) -> None:
+    found, entered = [], Event()
+
+    def second() -> None:
+        entered.set()
+        with alone(tmp_path):
+            found.append(recall(tmp_path, "study", "a" * 64))
+
+    with alone(tmp_path):
+        thread = Thread(target=second)
+        thread.start()
+        assert entered.wait(10)
+        thread.join(0.2)
+        assert thread.is_alive()
+        keep(tmp_path, "study", "a" * 64, Update((np.ones(2, np.float32),), 1.0), 3)
+    thread.join(10)
+    assert found[0] is not None and found[0][1] == 3
