@@ -5,6 +5,9 @@ breaks the chain there. The head, a file of its own, says how many rows there we
 at the end, or the whole file gone or replaced by another hospital's, are noticed by it. It is written just after the
 rows; after a crash in between, the ledger is one row ahead of it, which is no fault.
 
+Whoever copies a ledger takes its `-journal` along, and does not keep it open: a charge waits a minute for a reader,
+and is then refused.
+
 Not noticed: an older copy of the ledger and its head put back together (or all three files gone), and whatever
 somebody writes who can read the key. Against these the folder's permissions and backups elsewhere must stand.
 """

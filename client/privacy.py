@@ -92,7 +92,10 @@ class Private:
     @property
     def _most(self) -> int | None:
         """Where the noise is the coordinator's own, no count here could hold it to its promise."""
-        return None if self.mechanism.place == "server" else self.hospital.study.rounds
+        if self.mechanism.place == "server":
+            return None
+        spare = self.mechanism.spare_rounds if isinstance(self.mechanism, Distributed) else 0
+        return self.hospital.study.rounds + spare
 
     def _noisy_steps(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
         """Of one hospital alone its noise is enough, so that the same update may be sent again in any other sum."""

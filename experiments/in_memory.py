@@ -40,7 +40,7 @@ class InMemoryExchange:
     """An `Exchange` over hospitals that each hold one update.
 
     lost: hospitals that do not answer from a leg on. refused: what hospitals refused to answer, and why. seconds:
-    CPU seconds of each hospital's own work, by leg.
+    CPU seconds of each hospital's own work, by leg. fewest: in a sum, as a promise of noise may ask for.
     """
 
     aggregation: Aggregation
@@ -55,6 +55,7 @@ class InMemoryExchange:
     refused: list[tuple[SiteId, str, str]] = field(default_factory=list)
     seconds: dict[SiteId, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     gone: set[SiteId] = field(default_factory=set)
+    fewest: int = 0
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """One leg, hospital after hospital."""
@@ -78,7 +79,7 @@ class InMemoryExchange:
         own = None if self.folder is None else self.folder / site
         rng = generator(self.seed, self.number, site, "protocol")
         identity = simulated(site, self.updates, self.seed)
-        return Local(site, self.number, STUDY, identity, self.secrets[site], rng, own)
+        return Local(site, self.number, STUDY, identity, self.secrets[site], rng, own, self.fewest)
 
     def replies(self, leg: str) -> dict[SiteId, Payload]:
         """What came back in one leg."""

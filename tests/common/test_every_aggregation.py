@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.aggregation._agreement import Agreement
+from common.aggregation.secagg import SecureAggregation
 from common.catalogue import AGGREGATIONS
 from common.errors import StudyError
 from common.exchange import Payload
@@ -97,3 +98,25 @@ def test_one_that_reveals_sums_says_who_can_read_whom_and_refuses_a_sum_of_two(a
 
 def request_of() -> Payload:
     return Payload(words={"study": "{}"})
+
+
+def test_hospitals_open_no_sum_of_fewer_than_the_promised_noise_counts_on(aggregation: Aggregation) -> None:
+    """A coordinator that asks for less (needed = 1) and names fewer gets nothing."""
+    if aggregation.reveals == "each":
+        pytest.skip("single updates are read, and so no promise counts on others' noise")
+    updates = random_updates(4, 20, np.random.default_rng(2))
+    assert collect(InMemoryExchange(aggregation, updates, fewest=4)).total is not None
+    few = InMemoryExchange(aggregation, updates, fewest=5)
+    assert collect(few).total is None
+    assert any("this round needs 5" in reason for _, _, reason in few.refused)
+
+
+def test_masked_sums_are_not_opened_where_too_few_of_the_promised_are_left(aggregation: Aggregation) -> None:
+    if not isinstance(aggregation, SecureAggregation):
+        pytest.skip("of the others every hospital must stay, or the one that decrypts is trusted")
+    updates = random_updates(6, 20, np.random.default_rng(3))
+    lost = {"round": ["hospital-02"]}
+    assert collect(InMemoryExchange(aggregation, updates, lost=lost, fewest=5)).total is not None
+    few = InMemoryExchange(aggregation, updates, lost=lost, fewest=6)
+    assert collect(few).total is None
+    assert {leg for _, leg, reason in few.refused if "this round needs 6" in reason} == {"survivors"}

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from client import answers
+from client.hospital import Hospital
 from common.errors import TooFewHospitalsError
+from common.exchange import Payload
 from common.study import Study
 from experiments.engines._local_grid import hospital_folder
 from experiments.quiet import run_quietly
@@ -51,3 +54,48 @@ def test_a_run_stops_where_the_study_demands_every_hospital(tiny: Callable[..., 
     with pytest.raises(TooFewHospitalsError, match="limit of privacy spending"):
         run_quietly(tiny(*PRIVATE, "federation.minimum_hospitals=4"), tmp_path)
     assert "limit of privacy spending" in json.loads((tmp_path / "about.json").read_text())["reason"]
+
+
+DISTRIBUTED = ("strategy=fedsgd", "training={batch_size=8}", "aggregation=secagg", "rounds=3")
+SPARE = (
+    'privacy={{name="distributed",noise_multiplier=1.0,delta=1e-2,sampling_rate=0.5,grid_bits=10,spare_rounds={}}}'
+)
+
+
+@pytest.fixture
+def one_incident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first hospital fails once, in the second round, after which the coordinator is resumed."""
+    real, failed = answers.round_, []
+
+    def once(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+        if hospital.site == "hospital-0" and request.numbers["round"] == 2 and not failed:
+            failed.append(hospital.site)
+            raise RuntimeError("a disk was full")
+        return real(hospital, request, kept)
+
+    monkeypatch.setattr(answers, "round_", once)
+
+
+@pytest.mark.usefixtures("one_incident")
+def test_a_distributed_promise_has_no_round_for_one_asked_again_unless_the_study_keeps_some(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    study = tiny(*DISTRIBUTED, SPARE.format(0), "federation.minimum_hospitals=4", "engine=inline")
+    for resume, reason in ((False, "incident"), (True, "asked for again, and counted twice")):
+        with pytest.raises(TooFewHospitalsError, match=reason):
+            run_quietly(study, tmp_path, resume=resume)
+
+
+@pytest.mark.usefixtures("one_incident")
+@pytest.mark.parametrize(
+    "privacy", [SPARE.format(1), 'privacy={name="hospital",noise_multiplier=1.0,delta=0.1}', PRIVATE[2]]
+)
+def test_a_run_that_stopped_for_an_incident_is_resumed_to_its_end(
+    privacy: str, tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    study = tiny(*DISTRIBUTED, privacy, "federation.minimum_hospitals=4", "engine=inline")
+    with pytest.raises(TooFewHospitalsError, match="incident"):
+        run_quietly(study, tmp_path)
+    outcome = run_quietly(study, tmp_path, resume=True)
+    assert [record["round"] for record in outcome.rounds] == [1, 2, 3]
+    assert all(not record["dropped"] for record in outcome.rounds)

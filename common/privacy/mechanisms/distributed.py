@@ -45,6 +45,7 @@ from common.privacy.release import Release, Unit
 class Distributed:
     """clip_norm: of one patient's gradient. Either noise_multiplier (of the whole sum, over the sensitivity) or
     epsilon, for all rounds, with delta. colluding: hospitals whose share of noise may be known to the coordinator.
+    spare_rounds: how many may be asked for again, as after a hospital's crash; each is paid for as a round more.
     """
 
     place: ClassVar[Place] = "shares"
@@ -55,13 +56,14 @@ class Distributed:
     delta: float = 1e-5
     colluding: int = 0
     grid_bits: int = 14
+    spare_rounds: int = 0
 
     def __post_init__(self) -> None:
         positive("privacy", clip_norm=self.clip_norm, sampling_rate=self.sampling_rate)
         positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
         between("privacy", 0, 1, sampling_rate=self.sampling_rate)
         between("privacy", 6, 20, grid_bits=self.grid_bits)
-        non_negative("privacy", colluding=self.colluding)
+        non_negative("privacy", colluding=self.colluding, spare_rounds=self.spare_rounds)
         if (self.noise_multiplier is None) == (self.epsilon is None):
             raise StudyError("privacy 'distributed' takes noise_multiplier or epsilon, and not both.")
 
@@ -91,7 +93,8 @@ class Distributed:
         if self.noise_multiplier is not None:
             return self.noise_multiplier
         assert self.epsilon is not None
-        return noise_for(self.epsilon, self.delta, self.sampling_rate, facts.rounds, "discrete gaussian")
+        rounds = facts.rounds + self.spare_rounds
+        return noise_for(self.epsilon, self.delta, self.sampling_rate, rounds, "discrete gaussian")
 
     def sensitivity(self, parameters: int) -> float:
         """Delta, in whole numbers, of sums of so many parameters."""
