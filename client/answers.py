@@ -50,7 +50,7 @@ class Kept:
     vectors: Memory
     local: Callable[[], Local]
     sources: Sources
-    simulated: bool = True
+    simulated: bool = False
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
