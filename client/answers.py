@@ -19,6 +19,7 @@ from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
 from common.catalogue import AGGREGATIONS
+from common.cohort import Cohort
 from common.decoding import statistics_to_numbers
 from common.errors import WireError
 from common.exchange import Number, Payload, Word
@@ -44,13 +45,16 @@ Memory = MutableMapping[str, Vector]
 class Kept:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
-    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it.
+    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. cohort: the
+    hospitals of a round, as the study draws them. go_forward: writes an order's round down, or refuses it.
     """
 
     vectors: Memory
     local: Callable[[], Local]
     sources: Sources
-    simulated: bool = False
+    simulated: bool
+    cohort: Callable[[int], Cohort]
+    go_forward: Callable[[Order], None]
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -79,7 +83,7 @@ def _label_counts(cases: Cases) -> list[int]:
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
-    order = _approved(hospital, request)
+    order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
     scores, seconds = _evaluations(hospital, order)
     if order.work is None and aggregation.reveals == "each":
@@ -101,9 +105,10 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def _approved(hospital: Hospital, request: Payload) -> Order:
+def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
     order = from_payload(request)
-    approve(hospital, order)
+    approve(hospital, order, kept.cohort(order.round))
+    kept.go_forward(order)
     return order
 
 
@@ -132,7 +137,7 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

@@ -11,12 +11,13 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client import answers, incidents, memory
+from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.local import is_simulated, open_local, sources
+from client.local import cohort_of, folder_of, is_simulated, open_local, sources
 from common.errors import BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
-from common.order import study_json
+from common.order import run_of, study_json
 from common.wire import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
@@ -84,9 +85,16 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         raise WireError("a request's round must be a whole number.")
     vectors = memory.recall(context, number)
     before = dict(vectors)
-    secrets = memory.recall_secrets(context)
-    local = partial(open_local, hospital, context, number, secrets)
-    kept = answers.Kept(vectors, local, sources(hospital, context, number), is_simulated(context))
+    secrets, run = memory.recall_secrets(context), run_of(request)
+    local = partial(open_local, hospital, context, number, run, secrets)
+    kept = answers.Kept(
+        vectors,
+        local,
+        sources(hospital, context, number),
+        is_simulated(context),
+        partial(cohort_of, hospital, context),
+        partial(go_forward, folder_of(context), secrets, hospital.digest, run),
+    )
     try:
         payload = answer(hospital, request, kept)
     finally:

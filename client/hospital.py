@@ -18,7 +18,7 @@ from client.source import Source
 from client.splitting import split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
-from common.errors import SourceError
+from common.errors import SourceError, StudyError
 from common.options import Entry
 from common.parameters import new_network
 from common.seeding import generator
@@ -44,6 +44,11 @@ class Hospital:
     digest: str
 
     @property
+    def roster(self) -> tuple[SiteId, ...]:
+        """Names of all hospitals of the study, sorted."""
+        return roster_of(self.study)
+
+    @property
     def train(self) -> Cases:
         """The cases it learns from."""
         return self.splits["train"]
@@ -55,6 +60,16 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
         return cast(Source, SOURCES.build(study.source)).sites()
     count = cast(Partition, PARTITIONS.build(study.partition)).hospitals
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
+
+
+@lru_cache(maxsize=HOSPITALS_KEPT_WARM)
+def _named(study_json: str) -> tuple[SiteId, ...]:
+    return site_names(parse_json(study_json))
+
+
+def roster_of(study: Study) -> tuple[SiteId, ...]:
+    """Those that the study's roster names, or, where it names none, those of its data; sorted."""
+    return study.federation.names or _named(study.json)
 
 
 def open_hospital(study_json: str, index: int, data_folder: str | None = None) -> Hospital:
@@ -74,6 +89,8 @@ def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
     names = site_names(study)
     if not 0 <= index < len(names):
         raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
+    if study.federation.roster and names[index] not in study.federation.names:
+        raise StudyError(f"hospital {names[index]!r} is not in the study's roster (federation.roster).")
     splits = _splits(_data_key(study), index)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import MutableMapping
+from hashlib import sha256
 from pathlib import Path
 from secrets import randbits
 
 import numpy as np
 from flwr.app import Context
 
-from client.hospital import Hospital, site_names
+from client.hospital import Hospital
+from client.kept_groups import keep_group
+from client.policy import read_policy
 from client.privacy import Sources
 from common import identity
-from common.catalogue import MECHANISMS
+from common.cohort import Cohort
+from common.cohorts import Cohorts
 from common.errors import HospitalError
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
@@ -26,24 +30,55 @@ from common.seeding import generator
 from common.study import Study
 
 
-def open_local(hospital: Hospital, context: Context, number: int, secrets: MutableMapping[str, bytes]) -> Local:
-    """This hospital in round `number`. Raises HospitalError where a deployed one has no identity."""
-    place = context.node_config.get("folder")
-    folder = Path(str(place)) if place else None
-    if is_simulated(context):
-        own = identity.simulated(hospital.site, site_names(hospital.study), hospital.study.seed)
+def open_local(
+    hospital: Hospital, context: Context, number: int, run: str, secrets: MutableMapping[str, bytes]
+) -> Local:
+    """This hospital in round `number` of a run.
+
+    Raises HospitalError where a deployed one has no identity, or its keys are not those of the study's roster, and
+    WireError where the study's groups would undo those of an earlier one.
+    """
+    folder, simulated = folder_of(context), is_simulated(context)
+    cohort, data = cohort_of(hospital, context, number), _data_of(hospital, context)
+    if simulated:
+        own = identity.simulated(hospital.site, hospital.roster, hospital.study.seed)
     elif folder is None:
         raise HospitalError("this node's configuration lacks folder, where the hospital's keys are kept.")
     else:
         own = identity.load(hospital.site, folder)
+        _demand_roster(hospital.study, own)
+        for group in cohort.groups:
+            if hospital.site in group:
+                keep_group(folder, data, group, cohort.least)
     rng = draws(hospital, context, number, "protocol")
-    fewest = hospital.study.federation.minimum_hospitals if is_distributed(hospital.study) else 0
-    return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest)
+    return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder)
 
 
-def is_distributed(study: Study) -> bool:
-    """Whether a promise counts on the noise of others in the same sum."""
-    return study.privacy is not None and MECHANISMS.build(study.privacy).place == "shares"
+def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:
+    """The hospitals of a round, and whose sums this one helps to open: by the study, and by its own policy."""
+    least = read_policy(folder_of(context)).least_in_sum
+    return Cohorts.of(hospital.study, hospital.roster).of_round(number).demanding(least)
+
+
+def folder_of(context: Context) -> Path | None:
+    """The hospital's own folder; None where it has none, as in Flower's simulation."""
+    place = context.node_config.get("folder")
+    return Path(str(place)) if place else None
+
+
+def _data_of(hospital: Hospital, context: Context) -> str:
+    """Which data: their place and kind, and none of the options that a study might vary."""
+    return f"{hospital.study.source.name} {context.node_config.get('data-folder', '')}"
+
+
+def _demand_roster(study: Study, own: identity.Identity) -> None:
+    """Raise HospitalError unless the keys known here are those that the approved study names."""
+    if not study.federation.roster:
+        raise HospitalError("a study of sums needs [federation] roster, the hospitals' names and keys, to be approved.")
+    for entry in study.federation.roster:
+        known = own.public_keys.get(entry.name)
+        if known is None or sha256(known).hexdigest() != entry.key:
+            raise HospitalError(f"the key of {entry.name} known here is not the one in the study's roster.")
 
 
 def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:

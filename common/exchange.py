@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.update import Update
 
 Reveals = Literal["each", "sum"]
@@ -49,15 +50,15 @@ class Exchange(Protocol):
 class Expected:
     """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
 
-    statistics: names of the means that may come with it, sorted. needed: fewest hospitals a sum is made of.
-    step: where all values are whole multiples of it already, and no rounding may change them.
+    statistics: names of the means that may come with it, sorted. cohort: the round's hospitals, and whose sums may be
+    opened. step: where all values are whole multiples of it already, and no rounding may change them.
     """
 
     length: int
     vectors: int
     largest_weight: Mapping[SiteId, float]
     statistics: tuple[str, ...] = ()
-    needed: int = 1
+    cohort: Cohort = Cohort(())
     step: float | None = None
 
 

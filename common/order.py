@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -17,6 +18,10 @@ LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.mo
 
 PROTOCOL_LEG = "query.protocol"
 """The type of message that carries any other leg: those of an aggregation, which names them itself."""
+
+RUN = "run"
+"""The word of a request that names its run: nothing signed in one is worth anything in another."""
+_RUN = re.compile(r"([0-9a-f]{32})?")
 
 SPLITS = ("train", "validation", "test")
 
@@ -85,6 +90,14 @@ def study_json(payload: Payload) -> str:
     if not isinstance(text, str):
         raise WireError("a request must carry its study.")
     return text
+
+
+def run_of(payload: Payload) -> str:
+    """Which run of the study a request belongs to, 32 hexadecimal digits; "" where it does not say."""
+    run = payload.words.get(RUN, "")
+    if not isinstance(run, str) or not _RUN.fullmatch(run):
+        raise WireError("a request's run must be 32 hexadecimal digits.")
+    return run
 
 
 def _sends(word: str) -> Sends:

@@ -14,6 +14,7 @@ from common.audit_settings import Audit
 from common.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
+from common.federation import Federation
 from common.options import Entry, build
 from common.task import Task
 from common.work import Training
@@ -30,38 +31,6 @@ class Split:
         between("split", 0, 0.9, validation=self.validation, test=self.test)
         if self.validation + self.test >= 1:
             raise StudyError("split.validation + split.test leave no patient to train on; their sum must be below 1.")
-
-
-@dataclass(frozen=True)
-class Federation:
-    """`[federation]`: who takes part in a round, and how long anybody is waited for.
-
-    client_fraction: share of hospitals drawn each round (McMahan's C). minimum_hospitals: fewer valid replies
-    stop the run. round_timeout_s: longest wait for one leg. start_timeout_s: longest wait for hospitals to
-    come up. evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
-    evaluate_split: on which of their cases. stop_at_score: stop early once the pooled headline score, as
-    evaluated between rounds, reaches this; choose it on validation cases unless a paper's protocol says test.
-    record_traffic: keep every message in the run folder, for the audit.
-    """
-
-    client_fraction: float = 1.0
-    minimum_hospitals: int = 1
-    round_timeout_s: float = 600.0
-    start_timeout_s: float = 120.0
-    evaluate_every: int = 1
-    evaluate_split: Literal["validation", "test"] = "validation"
-    stop_at_score: float | None = None
-    record_traffic: bool = False
-
-    def __post_init__(self) -> None:
-        between("federation", 0, 1, client_fraction=self.client_fraction)
-        positive(
-            "federation",
-            minimum_hospitals=self.minimum_hospitals,
-            round_timeout_s=self.round_timeout_s,
-            start_timeout_s=self.start_timeout_s,
-        )
-        non_negative("federation", evaluate_every=self.evaluate_every)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -29,9 +29,9 @@ class Agreement:
     step: float | None = None
 
     @classmethod
-    def of(cls, sites: frozenset[SiteId], expected: Expected) -> Agreement:
-        """The server's side."""
-        scale = max((expected.largest_weight[site] for site in sites), default=1.0)
+    def of(cls, sites: Iterable[SiteId], expected: Expected) -> Agreement:
+        """The server's side. sites: the round's, those included that did not come and whose weight is not known."""
+        scale = max((expected.largest_weight[site] for site in sites if site in expected.largest_weight), default=1.0)
         return cls(tuple(sorted(sites)), expected.length, expected.vectors, expected.statistics, scale, expected.step)
 
     @property

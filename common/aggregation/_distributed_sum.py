@@ -50,7 +50,7 @@ class DistributedSum:
 
     def collect(self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected) -> Collected:
         """Server half: five legs."""
-        agreement = Agreement.of(frozenset(requests), expected)
+        agreement = Agreement.of(expected.cohort.sites, expected)
         nonce = os.urandom(32).hex()
         orders = {site: replace(order, words={**order.words, NONCE: nonce}) for site, order in requests.items()}
         form, uploads = _Form.of(self, agreement), {}
@@ -59,7 +59,7 @@ class DistributedSum:
             keys, uploads[site] = form.parts(reply)
             return keys
 
-        opened = open_sum(self.sums, exchange, orders, agreement, expected.needed, accept)
+        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         key_sum = form.key_sum(opened.total, len(opened.sites))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Exchange, Payload
 
@@ -37,6 +38,30 @@ class Legs:
             reason = f"{len(accepted)} hospitals answered leg {leg!r} of {self.protocol}, and {needed} must"
             self.give_up(leg, accepted, f"{reason}; nothing was opened")
         return accepted
+
+    def ask_groups(
+        self, leg: str, requests: Mapping[SiteId, Payload], accept: Callable[[SiteId, Payload], T], cohort: Cohort
+    ) -> dict[SiteId, T]:
+        """As `ask`, of those alone whose sum may still be opened; others are dropped, since their group is not whole.
+
+        Raises TooFewHospitalsError where no sum is left that may be opened.
+        """
+        accepted = self.ask(leg, requests, accept, 0)
+        left = cohort.openable(accepted)
+        if not left:
+            self._explain(leg, accepted, cohort)
+        for site in sorted(accepted.keys() - set(left)):
+            group = next(group for group in cohort.groups if site in group)
+            missing = ", ".join(other for other in group if other not in accepted)
+            self.exchange.drop(site, leg, f"its group is not whole, so that nothing of it is opened: {missing} is lost")
+        return {site: accepted[site] for site in left}
+
+    def _explain(self, leg: str, accepted: Collection[SiteId], cohort: Cohort) -> None:
+        missing = ", ".join(sorted(set(cohort.sites) - set(accepted))) or "nobody"
+        reason = f"{len(accepted)} hospitals answered leg {leg!r} of {self.protocol}, and {cohort.least} must"
+        if cohort.groups:
+            reason += f", in whole groups; missing: {missing}"
+        self.give_up(leg, accepted, f"{reason}; nothing was opened")
 
     def give_up(self, leg: str, sites: Collection[SiteId], reason: str) -> None:
         """Drop those left with a reason, and raise TooFewHospitalsError."""

@@ -8,7 +8,7 @@ Bonawitz et al. 2017, Protocol 1 with the steps against a cheating server, over 
 | shares    | all signed keys                               | a commitment to its seed; shares of its seed and of |
 |           |                                               | its mask key, sealed for each other hospital        |
 | round     | the order, and the shares sealed for this one | its words under its own mask and one for each other |
-| survivors | whose words arrived                           | its signature on them, the keys and the order       |
+| survivors | whose words arrived, in whole groups          | its signature on them, the keys and the order       |
 | unmask    | those signatures                              | for each survivor its share of the seed, for each   |
 |           |                                               | other its share of the mask key, never both         |
 
@@ -18,7 +18,7 @@ How a protocol uses it (`secagg` adds up updates so, and distributed keys are op
     sums.answer(leg, request, local)                    # in `answer`, for the legs in MaskedSum.LEGS
     masked = sums.mask(words, request, local)           # in `protect`: (n,) uint32 in, (n,) uint32 out, mod 2**32
     Payload(data=Ring(width).pack(masked))              # alone or beside bytes of the protocol's own
-    opened = open_sum(sums, exchange, requests, agreement, needed, accept)    # in `collect`, from `_opened_sum`
+    opened = open_sum(sums, exchange, requests, agreement, cohort, accept)    # in `collect`, from `_opened_sum`
 
 `accept(site, reply)` takes a reply to "round" apart and returns its masked words by `Ring.unpack`, or raises
 WireError; what else the reply holds it may put aside. `opened.sites` are those whose words are in `opened.total`:
@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 
 from common.aggregation import _keystream, _shamir, _transcript
 from common.aggregation._agreement import read_agreement
-from common.aggregation._answered import answer_once
+from common.aggregation._answered import open_once, what_is_opened
 from common.aggregation._key_agreement import (
     SHARED_BYTES,
     SIGNATURE_BYTES,
@@ -91,13 +91,15 @@ class MaskedSum:
         """
         notes = Notes.follow(local, self.protocol, "shares", "round")
         sharing = notes.sites("sharing")
-        if _transcript.context(local, read_agreement(request)) != notes["context"]:
+        agreement = read_agreement(request)
+        if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
         sites = read_sites(request, sharing, local.site, self._least(notes, local))
         pieces(request.data, len(sites) - 1, SEALED_BYTES)
         assert request.data is not None
         notes["sealed"] = request.data.tobytes()
         notes["order"] = _transcript.order(request)
+        notes["opening"] = what_is_opened(request, agreement, local)
         notes.put_sites("masking", sites)
         keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
         others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
@@ -111,12 +113,13 @@ class MaskedSum:
 
     def _least(self, notes: Notes, local: Local) -> int:
         """Hospitals in any step towards a sum."""
-        return max(self._fewest(notes), local.fewest)
+        return max(self._fewest(notes), local.cohort.least)
 
     def _keys(self, request: Payload, local: Local) -> Payload:
         agreement = read_agreement(request)
         if local.site not in agreement.sites or not set(agreement.sites) <= set(local.identity.public_keys):
             raise WireError("the round is of hospitals that are not known here, or not of this one.")
+        local.cohort.refuse_another(agreement.sites)
         try:
             self.threshold.of(len(agreement.sites))
         except StudyError as error:
@@ -156,6 +159,7 @@ class MaskedSum:
     def _survivors(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "round", "survivors")
         sites = read_sites(request, notes.sites("masking"), local.site, self._least(notes, local))
+        local.cohort.refuse_opening(sites)
         notes.put_sites("surviving", sites)
         notes["statement"] = _transcript.survivors(notes["context"], notes["session"], notes["order"], sites)
         return _data(local.identity.sign(notes["statement"]))
@@ -170,7 +174,7 @@ class MaskedSum:
         enough = len(list(islice(signed, fewest)))
         if enough < fewest:
             raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
-        answer_once(local, surviving)
+        open_once(local, notes["opening"], surviving)
         opened = self._opened(notes, surviving, local)
         notes.forget()
         return _data(*opened)

@@ -120,6 +120,7 @@ class SharedKey:
         agreement = read_agreement(request)
         if local.site not in agreement.sites or not set(agreement.sites) <= set(local.identity.public_keys):
             raise WireError("the round is of hospitals that are not known here, or not of this one.")
+        local.cohort.refuse_another(agreement.sites)
         notes, secret = Notes.begin(local, self.protocol, "keys"), SecretKeys.generate()
         notes["context"], notes["channel key"] = _transcript.context(local, agreement), secret.channel
         notes.put_sites("cohort", agreement.sites)
@@ -129,7 +130,7 @@ class SharedKey:
         """The content key sealed for each other hospital, by name, then the scheme's key under the content key."""
         agreement, notes = read_agreement(request), Notes.follow(local, self.protocol, "keys", "shares")
         _demand_same(agreement, notes, local)
-        sites = read_sites(request, notes.sites("cohort"), local.site, max(1, local.fewest))
+        sites = read_sites(request, notes.sites("cohort"), local.site, local.cohort.least)
         content_key, sealed = os.urandom(KEY_BYTES), []
         for site, raw in zip(sites, pieces(request.data, len(sites), SIGNED_KEYS_BYTES), strict=True):
             public = PublicKeys.from_bytes(raw)

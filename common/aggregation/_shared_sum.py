@@ -17,6 +17,7 @@ from common.aggregation._seal_bytes import join, split
 from common.aggregation._shared_key import ADDED, MAKER, SEALED_KEY_BYTES, Scheme, SharedKey
 from common.aggregation._summed import collected, nothing
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Collected, Exchange, Expected, Payload
 
@@ -26,10 +27,10 @@ FEWEST_ADDED = 2
 def collect_shared(
     shared: SharedKey, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
 ) -> Collected:
-    """All legs. Nothing is decrypted of fewer hospitals than two or `expected.needed`."""
-    agreement = Agreement.of(frozenset(requests), expected)
+    """All legs. Nothing is decrypted of fewer than two, or of another set than the cohort has."""
+    agreement = Agreement.of(expected.cohort.sites, expected)
     legs = Legs(exchange, shared.protocol)
-    one = _Round(legs, shared.scheme(agreement), agreement, max(expected.needed, FEWEST_ADDED))
+    one = _Round(legs, shared.scheme(agreement), agreement, expected.cohort.demanding(FEWEST_ADDED))
     try:
         added, totals = one.run(requests, shared.codec.length(agreement))
     except TooFewHospitalsError:
@@ -42,13 +43,13 @@ class _Round:
     legs: Legs
     scheme: Scheme
     agreement: Agreement
-    needed: int
+    cohort: Cohort
 
     def run(self, requests: Mapping[SiteId, Payload], length: int) -> tuple[tuple[SiteId, ...], Totals]:
         asked = {site: with_agreement(Payload(), self.agreement) for site in requests}
-        parcels = self._hand_keys_round(self.legs.ask("keys", asked, _read_keys, self.needed))
+        parcels = self._hand_keys_round(self.legs.ask_groups("keys", asked, _read_keys, self.cohort))
         orders = {site: self._order(requests[site], parcel) for site, parcel in parcels.items()}
-        ciphertexts = self.legs.ask("round", orders, self._read_ciphertexts, self.needed)
+        ciphertexts = self.legs.ask_groups("round", orders, self._read_ciphertexts, self.cohort)
         total: Any = None
         for one in ciphertexts.values():
             total = self.scheme.add(total, one)
@@ -57,7 +58,7 @@ class _Round:
 
     def _hand_keys_round(self, announced: dict[SiteId, bytes]) -> dict[SiteId, Payload]:
         """For each hospital what it needs to open the scheme's key, which the first that can has made."""
-        while len(announced) >= self.needed:
+        while self.cohort.openable(announced):
             maker, sites = next(iter(announced)), list(announced)
             request = Payload(words={SITES: sites}, data=_array(b"".join(announced.values())))
             reply = self.legs.exchange.ask("shares", {maker: with_agreement(request, self.agreement)}).get(maker)
@@ -68,7 +69,7 @@ class _Round:
                 return _parcels(maker, own, sites, reply)
             except WireError as error:
                 self.legs.exchange.drop(maker, "shares", str(error))
-        reason = f"{len(announced)} hospitals are left to share a key, and {self.needed} must be"
+        reason = f"{len(announced)} hospitals are left to share a key, and {self.cohort.least} must be"
         for site in announced:
             self.legs.exchange.drop(site, "shares", reason)
         raise TooFewHospitalsError(reason)

@@ -119,7 +119,7 @@ class Ckks:
         expected: Expected,
     ) -> Collected:
         """Four legs. Raises StudyError as `check`."""
-        self.check(len(requests))
+        self.check(len(expected.cohort.sites))
         return collect_shared(self._shared, exchange, requests, expected)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:

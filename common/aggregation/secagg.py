@@ -95,11 +95,11 @@ class SecureAggregation:
         contributing: frozenset[SiteId],
         expected: Expected,
     ) -> Collected:
-        """Five legs. Nothing is opened of fewer hospitals than the threshold or `expected.needed`."""
-        agreement = Agreement.of(frozenset(requests), expected)
+        """Five legs. Nothing is opened of fewer hospitals than the threshold, or of another set than the cohort has."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
-        opened = open_sum(self.sums, exchange, requests, agreement, expected.needed, accept)
+        opened = open_sum(self.sums, exchange, requests, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         residues = self._ring(agreement).residues(opened.total).astype(np.uint64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
+from common.cohorts import noise_shares
 from common.privacy.mechanism import Facts, Mechanism
 from common.study import Study
 
@@ -23,6 +24,6 @@ def facts_of(study: Study, patients: int, cases: int, hospitals: int) -> Facts:
         study.rounds,
         STRATEGIES.load(study.strategy.name).sends,
         study.training,
-        study.federation.minimum_hospitals,
+        noise_shares(study, hospitals),
         AGGREGATIONS.load(study.aggregation.name).reveals,
     )

@@ -18,7 +18,7 @@ class Facts:
     """What is known of one hospital, and of the study, before the first round; all of it is public.
 
     patients, cases: of training. sends: what hospitals send, "gradient" or "delta". hospitals: in the federation.
-    fewest: hospitals that must take part in a round. reveals: what the coordinator can read.
+    fewest: hospitals whose shares of noise a promise counts on. reveals: what the coordinator can read.
     """
 
     patients: int
