@@ -19,7 +19,6 @@ from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
 from common.catalogue import AGGREGATIONS
-from common.cohort import Cohort
 from common.decoding import statistics_to_numbers
 from common.errors import WireError
 from common.exchange import Number, Payload, Word
@@ -45,16 +44,15 @@ Memory = MutableMapping[str, Vector]
 class Kept:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
-    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. cohort: the
-    hospitals of a round, as the study draws them. go_forward: writes an order's round down, or refuses it.
+    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
+    writes an order's round down, or refuses it; where an old order is only computed again, nothing.
     """
 
     vectors: Memory
     local: Callable[[], Local]
     sources: Sources
-    simulated: bool
-    cohort: Callable[[int], Cohort]
-    go_forward: Callable[[Order], None]
+    simulated: bool = False
+    go_forward: Callable[[Order], None] = lambda order: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -107,7 +105,7 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
 def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
     order = from_payload(request)
-    approve(hospital, order, kept.cohort(order.round))
+    approve(hospital, order)
     kept.go_forward(order)
     return order
 

@@ -14,7 +14,7 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.local import cohort_of, folder_of, is_simulated, open_local, sources
+from client.local import folder_of, is_simulated, open_local, sources
 from common.errors import BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import run_of, study_json
@@ -92,7 +92,6 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         local,
         sources(hospital, context, number),
         is_simulated(context),
-        partial(cohort_of, hospital, context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
     )
     try:

@@ -1,8 +1,8 @@
 """What a hospital refuses to do for a study that it approved: whatever an honest server would not ask.
 
 Rounds, kind of work, splits to score and the hospitals of a round are those of the study. Rounds go forward only
-(`answered_rounds`); one that is asked for again, as after a crash of the server, is answered where the very same order
-comes.
+(`answered_rounds`); one that is asked for again, as after a crash of the server, is answered where the very same
+order comes.
 
 A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
 be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear
@@ -22,7 +22,6 @@ from torch import nn
 
 from client.hospital import Hospital
 from common.catalogue import AGGREGATIONS, STRATEGIES
-from common.cohort import Cohort
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
@@ -40,13 +39,10 @@ LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
 
 
-def approve(hospital: Hospital, order: Order, cohort: Cohort) -> None:
-    """Raise WireError where the order is none of the study's, or its parameters are not to be served.
-
-    cohort: the hospitals of the order's round, as the study draws them.
-    """
+def approve(hospital: Hospital, order: Order) -> None:
+    """Raise WireError where the order is none of the study's, or its parameters are not to be served."""
     _refuse_another_round(hospital.study, order)
-    _refuse_undrawn(hospital, order, cohort)
+    _refuse_undrawn(hospital, order)
     _refuse_other_work(hospital.study, order.work)
     _refuse_other_splits(hospital.study, order)
     if order.round == 1:
@@ -74,10 +70,10 @@ def _refuse_another_round(study: Study, order: Order) -> None:
         raise WireError(f"the study ends with round {study.rounds}; {order.round} came.")
 
 
-def _refuse_undrawn(hospital: Hospital, order: Order, cohort: Cohort) -> None:
+def _refuse_undrawn(hospital: Hospital, order: Order) -> None:
     """Whoever is not drawn scores the model at most, and not even that where scores are in a sum of those drawn."""
     sums = AGGREGATIONS.load(hospital.study.aggregation.name).reveals == "sum"
-    if (order.work is not None or sums) and hospital.site not in cohort.sites:
+    if (order.work is not None or sums) and hospital.site not in hospital.cohorts.of_round(order.round).sites:
         raise WireError(f"the study does not draw this hospital in round {order.round}.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from client.source import Source
 from client.splitting import split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
+from common.cohorts import Cohorts
 from common.errors import SourceError, StudyError
 from common.options import Entry
 from common.parameters import new_network
@@ -43,10 +44,15 @@ class Hospital:
     network: nn.Module
     digest: str
 
-    @property
+    @cached_property
     def roster(self) -> tuple[SiteId, ...]:
-        """Names of all hospitals of the study, sorted."""
-        return roster_of(self.study)
+        """Names of all hospitals of the study, sorted: of its roster, or, where it has none, of its data."""
+        return self.study.federation.names or site_names(self.study)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        """The hospitals of every round."""
+        return Cohorts.of(self.study, self.roster)
 
     @property
     def train(self) -> Cases:
@@ -60,16 +66,6 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
         return cast(Source, SOURCES.build(study.source)).sites()
     count = cast(Partition, PARTITIONS.build(study.partition)).hospitals
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
-
-
-@lru_cache(maxsize=HOSPITALS_KEPT_WARM)
-def _named(study_json: str) -> tuple[SiteId, ...]:
-    return site_names(parse_json(study_json))
-
-
-def roster_of(study: Study) -> tuple[SiteId, ...]:
-    """Those that the study's roster names, or, where it names none, those of its data; sorted."""
-    return study.federation.names or _named(study.json)
 
 
 def open_hospital(study_json: str, index: int, data_folder: str | None = None) -> Hospital:

@@ -22,7 +22,6 @@ from client.policy import read_policy
 from client.privacy import Sources
 from common import identity
 from common.cohort import Cohort
-from common.cohorts import Cohorts
 from common.errors import HospitalError
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
@@ -57,7 +56,7 @@ def open_local(
 def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:
     """The hospitals of a round, and whose sums this one helps to open: by the study, and by its own policy."""
     least = read_policy(folder_of(context)).least_in_sum
-    return Cohorts.of(hospital.study, hospital.roster).of_round(number).demanding(least)
+    return hospital.cohorts.of_round(number).demanding(least)
 
 
 def folder_of(context: Context) -> Path | None:
@@ -74,7 +73,9 @@ def _data_of(hospital: Hospital, context: Context) -> str:
 def _demand_roster(study: Study, own: identity.Identity) -> None:
     """Raise HospitalError unless the keys known here are those that the approved study names."""
     if not study.federation.roster:
-        raise HospitalError("a study of sums needs [federation] roster, the hospitals' names and keys, to be approved.")
+        raise HospitalError(
+            "a study of sums needs [federation] roster, the hospitals' names and keys, to be approved."
+        )
     for entry in study.federation.roster:
         known = own.public_keys.get(entry.name)
         if known is None or sha256(known).hexdigest() != entry.key:

@@ -1,8 +1,8 @@
 """Who is asked in a round, and whose sums may be opened: functions of the approved study, computed on both sides.
 
-Where sums are revealed without noise, the hospitals of a study are divided into fixed groups, and every opened set, of
-evaluation too, is a union of whole groups. Every linear combination of opened sums, over any number of rounds, is then
-constant on groups, so that none tells fewer than a group apart (So et al. 2021, "Securing secure aggregation:
+Where sums are revealed without noise, the hospitals of a study are divided into fixed groups, and every opened set,
+of evaluation too, is a union of whole groups. Every linear combination of opened sums, over any number of rounds, is
+then constant on groups, so that none tells fewer than a group apart (So et al. 2021, "Securing secure aggregation:
 mitigating multi-round privacy leakage in federated learning"). Where noise covers what the difference of two sums
 would tell, sums of any hospitals may be opened, so long as there are enough.
 """
@@ -17,9 +17,10 @@ from typing import cast
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS
 from common.cohort import Cohort, Groups
-from common.errors import StudyError, TooFewHospitalsError
+from common.errors import StudyError
 from common.federation import Federation
 from common.seeding import entropy
+from common.selection import how_many, select
 from common.study import Study
 
 LEAST_IN_SUM = 3
@@ -48,11 +49,10 @@ class Cohorts:
         covered = is_covered_by_noise(study)
         fraction = study.federation.client_fraction
         found = cls(sites, () if covered else grouped, grouped, least, fraction, study.seed, study.rounds, covered)
-        smallest = min(len(found.of_round(number).sites) for number in range(1, min(study.rounds, 50) + 1))
-        if sites and least > smallest:
+        if sites and least > found.smallest:
             raise StudyError(
-                f"federation.least_in_sum = {least}, and a round asks {smallest} of {len(sites)} hospitals: "
-                "lower it or raise federation.client_fraction."
+                f"federation.least_in_sum = {least}, and a round may ask as few as {found.smallest} of {len(sites)} "
+                "hospitals: lower it or raise federation.client_fraction."
             )
         return found
 
@@ -61,10 +61,16 @@ class Cohorts:
         if number > self.rounds:
             return Cohort(self.roster, min(self.least, len(self.roster)), self.final_groups)
         if not self.groups:
-            return Cohort(_drawn(self.roster, self.fraction, self.seed, number), self.least, (), self.is_covered)
+            return Cohort(select(self.roster, self.fraction, self.seed, number), self.least, (), self.is_covered)
         named = {group[0]: group for group in self.groups}
-        groups = tuple(named[first] for first in _drawn(tuple(named), self.fraction, self.seed, number))
+        groups = tuple(named[first] for first in select(tuple(named), self.fraction, self.seed, number))
         return Cohort(tuple(sorted(site for group in groups for site in group)), self.least, groups)
+
+    @property
+    def smallest(self) -> int:
+        """Hospitals of the smallest round there can be."""
+        sizes = sorted(len(group) for group in self.groups) if self.groups else [1] * len(self.roster)
+        return sum(sizes[: how_many(len(sizes), self.fraction)])
 
     @property
     def effective_fraction(self) -> float:
@@ -79,7 +85,7 @@ def least_in_sum(study: Study, hospitals: int) -> int:
     if not _reveals_sums(study):
         return wanted or 1
     if wanted is None:
-        return max(LEAST_IN_SUM, ceil(2 * _count(hospitals, study.federation.client_fraction) / 3))
+        return max(LEAST_IN_SUM, ceil(2 * how_many(hospitals, study.federation.client_fraction) / 3))
     if wanted < LEAST_IN_SUM:
         raise StudyError(
             f"federation.least_in_sum must be {LEAST_IN_SUM} or more where only sums are revealed, since the sum of "
@@ -139,20 +145,3 @@ def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
 
 def _reveals_sums(study: Study) -> bool:
     return cast(str, AGGREGATIONS.load(study.aggregation.name).reveals) == "sum"
-
-
-def _count(hospitals: int, fraction: float) -> int:
-    """m = max(round(C K), 1); halves round to even."""
-    return max(round(fraction * hospitals), 1)
-
-
-def _drawn(names: Sequence[str], fraction: float, seed: int, number: int) -> tuple[str, ...]:
-    """m of the names at random, sorted: McMahan et al. 2017, Algorithm 1.
-
-    Each draws a number from (seed, round, name), and the m lowest go, so neither the order of names nor who else
-    takes part changes a draw. Raises TooFewHospitalsError where there is none.
-    """
-    if not names:
-        raise TooFewHospitalsError("there is no hospital to select from.")
-    ranked = sorted(names, key=lambda name: entropy(seed, number, name, "selection"))
-    return tuple(sorted(ranked[: _count(len(names), fraction)]))

@@ -58,7 +58,7 @@ class Expected:
     vectors: int
     largest_weight: Mapping[SiteId, float]
     statistics: tuple[str, ...] = ()
-    cohort: Cohort = Cohort(())
+    cohort: Cohort = field(default_factory=lambda: Cohort(()))
     step: float | None = None
 
 

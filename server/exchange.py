@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from common.cases import SiteId
 from common.exchange import Payload
-from common.order import LEGS, protocol_payload
+from common.order import LEGS, RUN, protocol_payload
 from server.conversation import Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
@@ -26,7 +26,10 @@ class Dropped:
 
 @dataclass
 class GridExchange:
-    """Talks to the hospitals of `nodes`. `round` and `timeout_s` are set by the loop before each leg."""
+    """Talks to the hospitals of `nodes` in one run, named by `run`.
+
+    `round` and `timeout_s` are set by the loop before each leg.
+    """
 
     conversation: Conversation
     nodes: Mapping[SiteId, int]
@@ -34,6 +37,7 @@ class GridExchange:
     progress: Progress
     timeout_s: float
     study_json: str = ""
+    run: str = ""
     round: int = 0
     dropped: list[Dropped] = field(default_factory=list)
 
@@ -47,6 +51,9 @@ class GridExchange:
                 site: protocol_payload(request, leg, self.study_json, self.round)
                 for site, request in requests.items()
             }
+        requests = {
+            site: replace(request, words={**request.words, RUN: self.run}) for site, request in requests.items()
+        }
         names = {self.nodes[site]: site for site in requests}
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
         replies: dict[SiteId, Payload] = {}

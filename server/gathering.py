@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from time import monotonic, sleep
 
 from common.cases import SiteId
-from common.errors import TooFewHospitalsError, WireError
+from common.cohorts import hospitals_at_start
+from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
@@ -21,12 +22,12 @@ def gather(
 ) -> tuple[Mapping[SiteId, Member], Mapping[SiteId, int]]:
     """What every hospital holds, and its node, by its name, sorted.
 
-    Waits at most the study's start_timeout_s for `hospitals` of them (0: its minimum). Raises
-    TooFewHospitalsError, with each failure's reason, where fewer than the minimum answer, and RoundError where
-    two cannot learn one model.
+    Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
+    (`hospitals`) if it does not say. Raises TooFewHospitalsError, with each failure's reason, where fewer answer, and
+    RoundError where two cannot learn one model or go by one name.
     """
-    wanted = max(hospitals, study.federation.minimum_hospitals)
-    nodes = _await_nodes(conversation, wanted, study.federation.start_timeout_s)
+    wanted = hospitals_at_start(study, hospitals)
+    nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
     request = Payload(words={"study": study.json})
     found: dict[SiteId, tuple[Member, int]] = {}
     failures: list[str] = []
@@ -47,7 +48,7 @@ def gather(
         found[known.site] = (known, event.node)
         traffic.count("hello", TO_HOSPITAL, "study", known.site, sent[event.node])
         traffic.count("hello", TO_SERVER, "description", known.site, event.bytes_received)
-    _demand_enough(found, failures, study.federation.minimum_hospitals, len(nodes))
+    _demand_enough(found, failures, wanted, len(nodes))
     members = {site: found[site][0] for site in sorted(found)}
     check_agreement(members)
     return members, {site: found[site][1] for site in members}
@@ -62,12 +63,15 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
     return nodes
 
 
-def _introduced(reply: Heard, found: Mapping[SiteId, object]) -> Member:
+def _introduced(reply: Heard, found: Mapping[SiteId, tuple[Member, int]]) -> Member:
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
     if known.site in found:
-        raise WireError(f"it calls itself {known.site}, as another node does; site-index must differ.")
+        raise RoundError(
+            f"nodes {found[known.site][1]} and {reply.node} both call themselves {known.site}; neither is believed. "
+            "Every node's site-index must differ."
+        )
     if known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
@@ -77,6 +81,6 @@ def _demand_enough(found: Mapping[SiteId, object], failures: list[str], minimum:
     if len(found) >= minimum and found:
         return
     raise TooFewHospitalsError(
-        f"{len(found)} of {nodes} hospitals are ready and the study demands {minimum} "
-        f"(federation.minimum_hospitals). {'; '.join(failures)}"
+        f"{len(found)} of {nodes} hospitals are ready and the study demands {minimum} at its start "
+        f"(federation.hospitals_at_start). {'; '.join(failures)}"
     )

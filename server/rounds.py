@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter
+from itertools import count
+from time import perf_counter, sleep
 from typing import Any, cast
 
 import numpy as np
 
 from common.cases import SiteId
+from common.cohort import Cohort
+from common.cohorts import Cohorts
 from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
@@ -21,13 +24,15 @@ from common.study import Study
 from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
-from server.exchange import GridExchange
+from server.exchange import Dropped, GridExchange
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.roster import Member
-from server.selection import select
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
+
+LONGEST_PAUSE_S = 10.0
+"""Between two tries of a round that waits for hospitals that were lost."""
 
 
 @dataclass
@@ -39,6 +44,7 @@ class Rounds:
     aggregation: Aggregation
     members: Mapping[SiteId, Member]
     exchange: GridExchange
+    cohorts: Cohorts
     score_names: tuple[str, ...] = ()
     terms: PrivateTerms | None = None
     last: Collected | None = None
@@ -54,18 +60,19 @@ class Rounds:
         self.exchange.round, self.exchange.timeout_s = number, self.study.federation.round_timeout_s
         traffic = self.exchange.traffic
         sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
-        selected = select(tuple(self.members), self.study.federation.client_fraction, self.study.seed, number)
-        self.exchange.progress.publish(RoundStarted(number, selected))
-        collected = self._collect(before, number, selected)
+        cohort = self.cohorts.of_round(number)
+        self.exchange.progress.publish(RoundStarted(number, cohort.sites))
+        collected, dropped, attempts = self._opened(cohort, lambda: self._collect(before, number, cohort))
         exchanged = perf_counter()
         evaluation = self._evaluation(collected, before.round) if self._evaluates(number) else None
-        dropped = self.exchange.take_dropped()
-        self._demand_enough(number, collected, dropped)
+        dropped += self.exchange.take_dropped()
+        self._demand_enough(number, cohort, collected, dropped)
         after = self._step(before, collected)
         self.last = collected
         record = {
             "round": number,
-            "selected": list(selected),
+            "selected": list(cohort.sites),
+            "attempts": attempts,
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
             **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
@@ -86,8 +93,10 @@ class Rounds:
         requests = {site: to_payload(order) for site in self.members}
         if self.aggregation.reveals == "sum":
             self.exchange.round = self.study.rounds + 1
-            collected = self.aggregation.collect(
-                self.exchange, requests, frozenset(requests), self._expected(0, 0, splits)
+            cohort = self.cohorts.of_round(self.exchange.round)
+            expected = self._expected(0, 0, splits, cohort)
+            collected, _, _ = self._opened(
+                cohort, lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
         else:
             replies = self.exchange.ask("evaluate", requests)
@@ -121,12 +130,28 @@ class Rounds:
             "pooled": values(merge(sites.values())),
         }
 
-    def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
+    def _opened(self, cohort: Cohort, collect: Callable[[], Collected]) -> tuple[Collected, list[Dropped], int]:
+        """What `collect` opens, who was dropped, and how often it was tried.
+
+        Where sums are of whole groups and none was opened, the round is repeated, with the very same orders, until
+        its hospitals are back or `dropout_wait_s` is over: `stop` does not wait.
+        """
+        federation, begin, dropped = self.study.federation, perf_counter(), list[Dropped]()
+        for attempts in count(1):
+            collected = collect()
+            dropped += self.exchange.take_dropped()
+            left_s = federation.dropout_wait_s - (perf_counter() - begin)
+            if collected.sites or not cohort.groups or federation.on_dropout == "stop" or left_s <= 0:
+                return collected, dropped, attempts
+            sleep(min(LONGEST_PAUSE_S, left_s, 2.0**attempts / 8))
+        raise AssertionError
+
+    def _collect(self, before: Checkpoint, number: int, cohort: Cohort) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
-            contributes = site in selected
+            contributes = site in cohort.sites
             if contributes or (splits and self.aggregation.reveals == "each"):
                 order = Order(
                     self.study.json,
@@ -138,10 +163,10 @@ class Rounds:
                     self._clip_norm(before),
                 )
                 requests[site] = to_payload(order)
-        expected = self._expected(len(before.parameters), work.vectors, splits)
-        return self.aggregation.collect(self.exchange, requests, frozenset(selected), expected)
+        expected = self._expected(len(before.parameters), work.vectors, splits, cohort)
+        return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
-    def _expected(self, length: int, vectors: int, splits: tuple[str, ...]) -> Expected:
+    def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
         largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
         names = [f"{split}/{name}" for split in splits for name in self.score_names]
         names += [f"seconds/{kind}" for kind in self.busy_seconds]
@@ -150,7 +175,9 @@ class Rounds:
             largest, step = dict(self.terms.weights), self.terms.step
         if vectors:
             names += ["training/loss"] if self.terms is None else self.terms.statistics
-        return Expected(length, vectors, largest, tuple(sorted(names)), self.study.federation.minimum_hospitals, step)
+        if cohort.groups and self.study.federation.on_dropout != "other-groups":
+            cohort = cohort.demanding(len(cohort.sites))
+        return Expected(length, vectors, largest, tuple(sorted(names)), cohort, step)
 
     def _clip_norm(self, before: Checkpoint) -> float:
         central = self.terms.central if self.terms is not None else None
@@ -164,14 +191,15 @@ class Rounds:
         split = self.study.federation.evaluate_split
         return {"of_round": of_round, "split": split, **self._split_scores(collected, split)}
 
-    def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
-        wanted = self.study.federation.minimum_hospitals
-        if len(collected.sites) >= wanted and collected.total is not None:
+    def _demand_enough(self, number: int, cohort: Cohort, collected: Collected, dropped: list[Dropped]) -> None:
+        if len(collected.sites) >= cohort.least and collected.total is not None:
             return
-        reasons = "; ".join(f"{d.site}: {d.reason}" for d in dropped) or "no hospital was dropped"
+        last = {d.site: d.reason for d in dropped}
+        reasons = "; ".join(f"{site}: {reason}" for site, reason in last.items()) or "no hospital was dropped"
+        groups = " in whole groups, after waiting for those lost (federation.dropout_wait_s)" * bool(cohort.groups)
         raise TooFewHospitalsError(
-            f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands {wanted} "
-            f"(federation.minimum_hospitals). {reasons}."
+            f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands "
+            f"{cohort.least} (federation.least_in_sum){groups}. {reasons}."
         )
 
     def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:

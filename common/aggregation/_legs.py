@@ -53,7 +53,9 @@ class Legs:
         for site in sorted(accepted.keys() - set(left)):
             group = next(group for group in cohort.groups if site in group)
             missing = ", ".join(other for other in group if other not in accepted)
-            self.exchange.drop(site, leg, f"its group is not whole, so that nothing of it is opened: {missing} is lost")
+            self.exchange.drop(
+                site, leg, f"its group is not whole, so that nothing of it is opened: {missing} is lost"
+            )
         return {site: accepted[site] for site in left}
 
     def _explain(self, leg: str, accepted: Collection[SiteId], cohort: Cohort) -> None:

@@ -95,7 +95,7 @@ class SecureAggregation:
         contributing: frozenset[SiteId],
         expected: Expected,
     ) -> Collected:
-        """Five legs. Nothing is opened of fewer hospitals than the threshold, or of another set than the cohort has."""
+        """Five legs. Nothing is opened of fewer than the threshold, or of another set than the cohort permits."""
         agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))

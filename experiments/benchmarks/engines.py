@@ -39,7 +39,7 @@ task = { name = "classification", network = "groupnorm_cnn" }
 strategy = "fedavg"
 training = { epochs = 1, batch_size = 32, learning_rate = 0.01 }
 split = { validation = 0.0, test = 0.0 }
-federation = { evaluate_every = 0, minimum_hospitals = 8, start_timeout_s = 240, round_timeout_s = 240 }
+federation = { evaluate_every = 0, least_in_sum = 8, start_timeout_s = 240, round_timeout_s = 240 }
 """
 
 

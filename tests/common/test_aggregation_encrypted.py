@@ -19,6 +19,7 @@ from common.aggregation.bfv import Bfv
 from common.aggregation.ckks import Ckks
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS
+from common.cohort import Cohort
 from common.errors import StudyError, UnknownNameError, WireError
 from common.exchange import Collected, Expected, Payload
 from common.mean import Mean
@@ -56,7 +57,9 @@ class Memory:
     def __post_init__(self) -> None:
         for site in self.updates:
             own = identity.simulated(site, self.updates, 1)
-            self.locals[site] = Local(site, self.round, "f" * 64, own, {}, np.random.default_rng(7))
+            self.locals[site] = Local(
+                site, self.round, "f" * 64, own, {}, np.random.default_rng(7), Cohort(tuple(self.updates))
+            )
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         replies = {}
@@ -90,7 +93,9 @@ class Memory:
     def collect(self, needed: int = 2) -> Collected:
         sizes = {site: max(update.weight, 1.0) for site, update in self.updates.items()}
         vectors = next(iter(self.updates.values())).vectors
-        expected = Expected(vectors[0].size if vectors else 0, len(vectors), sizes, NAMES, needed)
+        expected = Expected(
+            vectors[0].size if vectors else 0, len(vectors), sizes, NAMES, Cohort(tuple(self.updates), needed)
+        )
         order = Payload(np.zeros(3, np.float32), {"round": self.round}, {"study": "{}"})
         return self.aggregation.collect(self, dict.fromkeys(self.updates, order), frozenset(self.updates), expected)
 

@@ -23,7 +23,7 @@ task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2 }
+federation = { start_timeout_s = 60, round_timeout_s = 60 }
 """
 
 

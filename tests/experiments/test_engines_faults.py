@@ -86,7 +86,7 @@ def test_a_run_below_its_minimum_stops_and_says_who_failed_and_why(
     run_with: Callable[..., Path], tmp_path: Path
 ) -> None:
     with pytest.raises(TooFewHospitalsError, match=r"3 hospitals contributed .* demands 4.*hospital-2: its process"):
-        run_with("end", "federation.minimum_hospitals=4")
+        run_with("end", "federation.least_in_sum=4")
     about = json.loads((tmp_path / "run" / "about.json").read_text())
     assert (about["state"], about["rounds_done"]) == ("stopped", 1)
     assert "hospital-2" in about["reason"]
