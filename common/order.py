@@ -42,8 +42,8 @@ class Order:
     clip_norm: float = 0.0
 
 
-def to_payload(order: Order) -> Payload:
-    """The message of an order."""
+def to_payload(order: Order, run: str = "") -> Payload:
+    """The message of an order, in a run of the study."""
     vectors = [order.parameters] if order.control is None else [order.parameters, order.control]
     work = order.work
     return Payload(
@@ -54,7 +54,12 @@ def to_payload(order: Order) -> Payload:
             "vectors": len(vectors),
             "clip_norm": order.clip_norm,
         },
-        words={"study": order.study_json, "sends": work.sends if work else "", "evaluate": list(order.evaluate)},
+        words={
+            "study": order.study_json,
+            RUN: run,
+            "sends": work.sends if work else "",
+            "evaluate": list(order.evaluate),
+        },
     )
 
 
@@ -78,9 +83,9 @@ def from_payload(payload: Payload) -> Order:
     return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
 
 
-def protocol_payload(payload: Payload, leg: str, study: str, number: int) -> Payload:
+def protocol_payload(payload: Payload, leg: str, study: str, run: str, number: int) -> Payload:
     """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
-    words = {**payload.words, "study": study, "leg": leg}
+    words = {**payload.words, "study": study, RUN: run, "leg": leg}
     return replace(payload, words=words, numbers={**payload.numbers, "round": number})
 
 

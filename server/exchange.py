@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from common.cases import SiteId
 from common.exchange import Payload
-from common.order import LEGS, RUN, protocol_payload
+from common.order import LEGS, protocol_payload
 from server.conversation import Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
@@ -48,12 +48,9 @@ class GridExchange:
         """
         if leg not in LEGS:
             requests = {
-                site: protocol_payload(request, leg, self.study_json, self.round)
+                site: protocol_payload(request, leg, self.study_json, self.run, self.round)
                 for site, request in requests.items()
             }
-        requests = {
-            site: replace(request, words={**request.words, RUN: self.run}) for site, request in requests.items()
-        }
         names = {self.nodes[site]: site for site in requests}
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
         replies: dict[SiteId, Payload] = {}

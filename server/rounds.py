@@ -90,7 +90,7 @@ class Rounds:
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
         order = Order(self.study.json, self.study.rounds + 1, parameters, None, evaluate=splits)
-        requests = {site: to_payload(order) for site in self.members}
+        requests = {site: to_payload(order, self.exchange.run) for site in self.members}
         if self.aggregation.reveals == "sum":
             self.exchange.round = self.study.rounds + 1
             cohort = self.cohorts.of_round(self.exchange.round)
@@ -108,7 +108,7 @@ class Rounds:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
         order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
         self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
-        return self.scores(self.exchange.ask("local", {site: to_payload(order) for site in self.members}), "test")
+        return self.scores(self.exchange.ask("local", {site: to_payload(order, self.exchange.run) for site in self.members}), "test")
 
     def _split_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""
@@ -162,7 +162,7 @@ class Rounds:
                     splits,
                     self._clip_norm(before),
                 )
-                requests[site] = to_payload(order)
+                requests[site] = to_payload(order, self.exchange.run)
         expected = self._expected(len(before.parameters), work.vectors, splits, cohort)
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 

@@ -52,8 +52,8 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
         before = _written(local.folder / FOLDER, what.decode(), digest)
     if before != digest:
         raise WireError(
-            "the sum of other hospitals was opened at this model before; of one model one sum is opened. The same "
-            "hospitals may open it again; for others the study needs another seed."
+            "at this model the sum of other hospitals was opened before; it is opened once. The same hospitals may "
+            "open it again; for others the study needs another seed."
         )
 
 
