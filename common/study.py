@@ -19,6 +19,9 @@ from common.options import Entry, build
 from common.task import Task
 from common.work import Training
 
+NO_PRIVACY = "none"
+"""`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -46,7 +49,11 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that decides a run's result. Two equal studies give bit-identical models on every engine."""
+    """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
+
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
+    privacy: not given, or "none", no noise.
+    """
 
     title: str
     rounds: int
@@ -57,7 +64,7 @@ class Study:
     description: str = ""
     engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
     partition: Entry | None = None
-    aggregation: Entry = field(default_factory=lambda: Entry("plain"))
+    aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
@@ -93,7 +100,7 @@ def parse(text: str, overrides: Iterable[str] = ()) -> Study:
         raise StudyError(f"the study is not valid TOML: {error}") from error
     for override in overrides:
         _override(table, override)
-    return build(Study, table, "study")
+    return _built(table)
 
 
 def parse_json(text: str) -> Study:
@@ -104,7 +111,20 @@ def parse_json(text: str) -> Study:
         raise StudyError("the study that arrived is not valid JSON.") from error
     if not isinstance(table, dict):
         raise StudyError("the study that arrived is not a table.")
-    return build(Study, table, "study")
+    return _built(table)
+
+
+def _built(table: Mapping[str, Any]) -> Study:
+    """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
+    said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
+    return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
+
+
+def _default_aggregation(table: Mapping[str, Any]) -> str:
+    named = table.get("strategy")
+    name = named.get("name") if isinstance(named, Mapping) else named
+    known = isinstance(name, str) and name in STRATEGIES.names()
+    return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
 
 
 def _override(table: dict[str, Any], override: str) -> None:

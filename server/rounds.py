@@ -108,7 +108,9 @@ class Rounds:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
         order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
         self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
-        return self.scores(self.exchange.ask("local", {site: to_payload(order, self.exchange.run) for site in self.members}), "test")
+        return self.scores(
+            self.exchange.ask("local", {site: to_payload(order, self.exchange.run) for site in self.members}), "test"
+        )
 
     def _split_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""

@@ -35,6 +35,7 @@ engine = "inline"
 source = { name = "phantom", hospitals = 3, patients = [4], slices_per_patient = 1, size = 16 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 2 } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 2 }
 federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
 """

@@ -30,6 +30,7 @@ source = { name = "medmnist" }
 partition = { name = "iid", hospitals = 5 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
 """

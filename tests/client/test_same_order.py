@@ -32,6 +32,7 @@ rounds = 2
 source = { name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 1 } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 2 }
 federation = { evaluate_every = 0 }
 privacy = { name = "dpsgd", epsilon = 1.0, delta = 1e-3 }

@@ -15,6 +15,7 @@ from experiments.running import run_study
 PAIRS = """
 title = "Pairs"
 strategy = "fedavg"
+aggregation = "plain"
 rounds = 1
 engine = "inline"
 source = { name = "phantom_pairs", hospitals = 2, patients = [5, 5], size = 16 }

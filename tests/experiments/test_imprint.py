@@ -40,6 +40,7 @@ engine = "inline"
 source = { name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 1 } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 1 }
 federation = { record_traffic = true, evaluate_every = 0 }
 """
