@@ -28,7 +28,7 @@ class Trusted:
 
 
 def trusted(study: Study) -> tuple[Trusted, ...]:
-    """Whom the study's hospitals trust, the weightiest first; () where sums are opened by hospitals that check them."""
+    """Whom the study's hospitals trust, the weightiest first; () where hospitals check all that is opened."""
     found = [_reader(study), _key_holders(study), _noise_maker(study), _groups(study), _unbounded(study)]
     return tuple(one for one in found if one is not None)
 
@@ -52,9 +52,9 @@ def _reader(study: Study) -> Trusted | None:
         if each
         else "aggregation = 'secagg' shows it their sum alone."
     )
-    return Trusted(
-        "the coordinator", "it reads every hospital's single update, from which images were rebuilt.", remedy
-    )
+    noisy = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
+    seen = "with that hospital's noise." if noisy else "from which attacks rebuild images."
+    return Trusted("the coordinator", f"it reads every hospital's single update, {seen}", remedy)
 
 
 def _key_holders(study: Study) -> Trusted | None:

@@ -19,7 +19,8 @@ from experiments.study_view import study_facts
 def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Console, rewind_to: int | None) -> None:
     """Say what the study costs, and list it. rewind_to: let its runs go on after this round once more.
 
-    Raises StudyError where it gives up a protection without saying so, HospitalError where the list cannot be written.
+    Raises StudyError where it gives up a protection without saying so, HospitalError where the list cannot be
+    written.
     """
     study = parse(text, overrides)
     _demand_written_out(study, text, overrides)
@@ -37,8 +38,8 @@ def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> No
     said = {*tomllib.loads(text), *(override.partition("=")[0].strip().partition(".")[0] for override in overrides)}
     if reveals(study) == "each" and "aggregation" not in said:
         raise StudyError(
-            f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real hospitals "
-            'says so. Add aggregation = "plain".'
+            f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "
+            'hospitals says so. Add aggregation = "plain".'
         )
     if study.privacy is None and "privacy" not in said:
         raise StudyError(
