@@ -1,15 +1,15 @@
 """Epsilon from first principles: an oracle in NumPy and SciPy alone, which brackets the truth.
 
-One noisy sum shows one of two distributions, P or Q. Their outputs are cut into cells by the privacy loss
-ln(P / Q), at whole multiples of a width. Two pairs of distributions on that grid then bracket (P, Q):
+One noisy sum shows one of two distributions, P or Q. Two pairs of distributions whose privacy loss ln(P / Q) lies on
+a grid of whole multiples of a width bracket (P, Q):
 
 *below*: which cell an output lies in, and nothing else. That is a function of the output, so it tells no more. A
-cell's loss is ln(its P / its Q), taken a hair too low to lie on the grid again.
-*above*: each cell's P and Q shared out between the cell's two edges so that neither sum changes. Whoever sees an edge
-can draw an output that has the cell's own distribution, so it tells no less.
+cell's loss is ln(its P / its Q), taken a hair too low to lie on the grid.
+*above*: each cell's P and Q shared out between two points of the grid, below and above all losses in the cell, so
+that neither sum changes. Whoever sees the point can draw an output of the cell's distribution: it tells no less.
 
 Steps are composed by multiplying Fourier transforms. What wraps round is bounded by Chernoff's inequality and counted
-as lost to delta above and as gained below, and so are ALLOWANCE for rounding in sums of a million chances.
+as lost to delta above and as gained below, and so is ALLOWANCE for rounding in sums of a million chances.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ Mixture = Sequence[tuple[float, float]]
 
 NOTHING: Mixture = ((0.0, 1.0),)
 ALLOWANCE = 1e-9
-FARTHEST = 9.0
-CELLS_A_DEVIATION = 100
+FARTHEST = 8.5
+PLACES = 50_001
+POINTS_A_DEVIATION, POINTS_OF_A_STEP, MOST_POINTS, LATTICE_POINTS = 120, 5_000, 300_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,41 @@ class Grid:
 
 @dataclass(frozen=True)
 class Cells:
-    """Chances of P and of Q that the loss lies between whole multiples first + j and first + j + 1 of `width`."""
+    """(N,) each: chances of P and of Q of an output in each cell, and the least and largest loss there.
+
+    p_above, p_below: chance of P beyond all cells, where losses are larger or smaller than in any.
+    """
 
     width: float
-    first: int
     p: Floats
     q: Floats
+    least: Floats
+    largest: Floats
     p_above: float
     p_below: float
 
     def above(self) -> Grid:
-        low = (self.first + np.arange(len(self.p))) * self.width
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            upper = (self.p - self.q * np.exp(low)) / -np.expm1(-self.width)
-        upper = np.clip(np.nan_to_num(upper, nan=0.0), 0.0, self.p)
-        chances = np.append(self.p - upper, 0.0)
-        chances[1:] += upper
+        low, high = np.floor(self.least / self.width), np.ceil(self.largest / self.width)
+        high = np.maximum(high, low + 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            upper = (self.p - self.q * np.exp(low * self.width)) / -np.expm1((low - high) * self.width)
+        upper = np.clip(upper, 0.0, self.p)
+        first = int(low.min())
+        chances = np.bincount((high - first).astype(int), upper)
+        lower = np.bincount((low - first).astype(int), self.p - upper)
+        chances[: len(lower)] += lower
         chances[0] += self.p_below
-        return Grid(self.width, self.first, chances, self.p_above)
+        return Grid(self.width, first, chances, self.p_above)
 
     def below(self) -> Grid:
-        """Of all grids' offsets the one that costs least."""
-        seen = (self.p > 1e-15) & (self.q > 0)
-        chances, losses = self.p[seen], np.log(self.p[seen] / self.q[seen]) / self.width
-        offset = max(np.linspace(0.3, 0.6, 601), key=lambda one: float(chances @ np.floor(losses - one)) + one)
+        """Of all offsets of the grid the one that costs least."""
+        cell = np.floor(0.5 * (self.least + self.largest) / self.width).astype(int)
+        p, q = (np.bincount(cell - cell.min(), each) for each in (self.p, self.q))
+        seen = (p > 1e-15) & (q > 0)
+        chances, losses = p[seen], np.log(p[seen] / q[seen]) / self.width
+        likely = chances > 1e-7
+        bulk, lost = chances[likely], losses[likely]
+        offset = max(np.linspace(0.0, 1.0, 2001), key=lambda one: float(bulk @ np.floor(lost - one)) + one)
         places = np.floor(losses - offset).astype(int)
         first = int(places.min())
         return Grid(self.width, first, np.bincount(places - first, chances), 0.0, float(offset))
@@ -80,38 +92,36 @@ def subsampled(rate: float, units: int = 1) -> Mixture:
     return [(float(i), comb(units, i) * rate**i * (1 - rate) ** (units - i)) for i in range(units + 1)]
 
 
-def normal_cells(p: Mixture, q: Mixture, deviation: float, width: float = 0.0) -> Cells:
-    """No centre of Q above one of P. width: 0: a small share of the deviation of the loss."""
+def normal_cells(p: Mixture, q: Mixture, deviation: float, steps: int, width: float = 0.0) -> Cells:
+    """No centre of Q above one of P, so that losses grow. width: 0: fine enough for so many steps."""
     p, q = ([(centre, chance) for centre, chance in each if chance > 0] for each in (p, q))
-
-    def loss(x: Floats) -> Floats:
-        return _log_density(p, x, deviation) - _log_density(q, x, deviation)
-
     low = min(centre for centre, _ in q) - FARTHEST * deviation
     high = max(centre for centre, _ in p) + FARTHEST * deviation
-    middle = np.linspace(low, high, 20_001)
-    density = np.exp(_log_density(p, middle, deviation))
-    density /= density.sum()
-    mean = density @ loss(middle)
-    width = width or float(np.sqrt(density @ (loss(middle) - mean) ** 2)) / CELLS_A_DEVIATION
-    ends = loss(np.array([low, high]))
-    first, last = floor(ends[0] / width), ceil(ends[1] / width)
-    places = _inverse(loss, np.arange(first, last + 1) * width, low - deviation, high + deviation)
+    coarse = np.linspace(low, high, PLACES)
+    at_coarse = _loss(p, q, coarse, deviation)
+    width = width or _width(_chance_between(p, coarse, deviation), at_coarse[1:], steps)
+    on_grid = np.arange(floor(at_coarse[0] / width) + 1, ceil(at_coarse[-1] / width)) * width
+    places = np.union1d(coarse, np.interp(on_grid, at_coarse, coarse))
+    losses = np.maximum.accumulate(_loss(p, q, places, deviation))
     p_mass, q_mass = (_chance_between(each, places, deviation) for each in (p, q))
     p_above, p_below = (
-        sum(chance * ndtr(side * (place - centre) / deviation) for centre, chance in p)
-        for place, side in ((places[-1], -1), (places[0], 1))
+        float(sum(chance * ndtr(side * (place - centre) / deviation) for centre, chance in p))
+        for place, side in ((high, -1), (low, 1))
     )
-    return Cells(width, first, p_mass, q_mass, float(p_above), float(p_below))
+    return Cells(width, p_mass, q_mass, losses[:-1], losses[1:], p_above, p_below)
 
 
-def lattice_cells(p: Floats, q: Floats, width: float) -> Cells:
+def lattice_cells(p: Floats, q: Floats) -> Cells:
     """P and Q: chances of the same whole numbers, one by one."""
     both = (p > 0) & (q > 0)
-    place = np.floor(np.log(p[both] / q[both]) / width).astype(int)
-    first = int(place.min())
-    p_cells, q_cells = (np.bincount(place - first, each[both]) for each in (p, q))
-    return Cells(width, first, p_cells, q_cells, float(p[~both].sum()), 0.0)
+    losses = np.log(p[both] / q[both])
+    return Cells(float(np.ptp(losses)) / LATTICE_POINTS, p[both], q[both], losses, losses, float(p[~both].sum()), 0.0)
+
+
+def _width(chances: Floats, losses: Floats, steps: int) -> float:
+    mean = chances @ losses / chances.sum()
+    deviation = float(np.sqrt(chances @ (losses - mean) ** 2))
+    return max(deviation / max(POINTS_A_DEVIATION, POINTS_OF_A_STEP / steps), float(np.ptp(losses)) / MOST_POINTS)
 
 
 def discrete_gaussian(sigma: float, farthest: int) -> Floats:
@@ -122,7 +132,7 @@ def discrete_gaussian(sigma: float, farthest: int) -> Floats:
 
 
 def bracket(directions: Sequence[Sequence[tuple[Cells, int]]], delta: float) -> tuple[float, float]:
-    """Epsilon at delta from below and from above. directions: of each pair of neighbours, cells and how many steps."""
+    """Epsilon at delta, from below and from above. directions: cells and steps, of adding and of removing."""
     below = [_epsilon([(cells.below(), steps) for cells, steps in one], delta, -1) for one in directions]
     above = [_epsilon([(cells.above(), steps) for cells, steps in one], delta, +1) for one in directions]
     return max(below), max(above)
@@ -138,7 +148,6 @@ def epsilon_of_one_normal(distance: float, delta: float) -> float:
 
 
 def _epsilon(grids: Sequence[tuple[Grid, int]], delta: float, sign: int) -> float:
-    """All widths are made the smallest first: a multiple of a coarse width is no multiple of a fine one."""
     losses, chances, beyond = _composed(grids, sign)
 
     def excess(epsilon: float) -> float:
@@ -157,7 +166,7 @@ def _composed(grids: Sequence[tuple[Grid, int]], sign: int) -> tuple[Floats, Flo
     mean = sum(steps * each[0] for each, steps in moments)
     spread = sum(steps * each[1] for each, steps in moments) ** 0.5
     longest = max(len(grid.chances) for grid, _ in grids)
-    size = 1 << ceil(np.log2(max(24 * spread, 2 * longest, 1024)))
+    size = 1 << ceil(np.log2(24 * spread + 2 * longest))
     start = floor(mean - size / 2)
     spectrum = np.ones(size // 2 + 1, np.complex128)
     for grid, steps in grids:
@@ -181,8 +190,9 @@ def _moments(grid: Grid) -> tuple[float, float]:
 def _tail(grids: Sequence[tuple[Grid, int]], edge: float, way: int, spread: float) -> float:
     """Chernoff's bound of the chance that the sum of losses lies beyond the edge."""
     found = 1.0
-    for strength in (1.0, 2.0, 4.0, 8.0, 12.0):
-        turn = way * strength / spread
+    width = grids[0][0].width
+    for strength in (1 / spread, 4 / spread, 12 / spread, width, 3 * width, 10 * width):
+        turn = way * strength
         exponent = -turn * edge
         for grid, steps in grids:
             places = grid.first + np.arange(len(grid.chances))
@@ -190,6 +200,10 @@ def _tail(grids: Sequence[tuple[Grid, int]], edge: float, way: int, spread: floa
             exponent += steps * float(_log_sum_exp(np.log(grid.chances[seen]) + turn * places[seen]))
         found = min(found, exp(min(exponent, 0.0)))
     return found
+
+
+def _loss(p: Mixture, q: Mixture, x: Floats, deviation: float) -> Floats:
+    return _log_density(p, x, deviation) - _log_density(q, x, deviation)
 
 
 def _log_density(mixture: Mixture, x: Floats, deviation: float) -> Floats:
@@ -209,13 +223,3 @@ def _chance_between(mixture: Mixture, places: Floats, deviation: float) -> Float
 def _log_sum_exp(values: Floats) -> float:
     highest = values.max()
     return float(highest + np.log(np.exp(values - highest).sum()))
-
-
-def _inverse(loss, wanted: Floats, low: float, high: float) -> Floats:  # type: ignore[no-untyped-def]
-    """By halving, to the last bits."""
-    lows, highs = np.full_like(wanted, low), np.full_like(wanted, high)
-    for _ in range(60):
-        middle = (lows + highs) / 2
-        below = loss(middle) < wanted
-        lows, highs = np.where(below, middle, lows), np.where(below, highs, middle)
-    return (lows + highs) / 2
