@@ -1,6 +1,6 @@
 """Regular files out of a tar archive that somebody hostile may have written.
 
-`tarfile`'s own `filter=` came with Python 3.11.4 and this runs on every 3.11, so nothing here leans on it: each member
+`tarfile`'s own `filter=` came with Python 3.11.4 and this runs on every 3.11, so nothing leans on it: each member
 is checked as it is read, and the archive decides neither where a file goes nor who owns it nor what may be done with
 it. Only the name and the bytes are taken.
 """

@@ -45,8 +45,8 @@ def negative_size(path: Path) -> Path:
 
 def long_chain(path: Path) -> Path:
     """Long names of long names of ...: tarfile recurses into each."""
-    name = member("././@LongLink", tarfile.GNUTYPE_LONGNAME, size=2).tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")
-    path.write_bytes(name * 3000)
+    header = member("././@LongLink", tarfile.GNUTYPE_LONGNAME, size=2).tobuf(tarfile.GNU_FORMAT)
+    path.write_bytes((header + b"a".ljust(512, b"\0")) * 3000)
     return path
 
 
