@@ -1,13 +1,14 @@
 """Stock Flower's programs, with mutual TLS on every port they open and every connection they make.
 
-Run as a program: `python -P _flower_program.py flower-superlink ARGUMENTS`. Flower's own TLS proves the server only, so
-whoever reaches a port of an open-source SuperLink starts runs, and whoever reaches a SuperNode's takes its tasks. Here
-uvicorn demands the run's client certificate, and Flower's HTTP client presents it. Nothing of ours is imported: a
-ServerApp must find the packages of its bundle, not those of this checkout.
+Run as a program: `python -P _flower_program.py flower-superlink ARGUMENTS`. Flower's own TLS proves the server only:
+whoever reaches a port of an open-source SuperLink starts runs, and whoever reaches a SuperNode's takes its tasks.
+Here uvicorn demands the run's client certificate, and Flower's HTTP client presents it. Nothing of ours is imported:
+a ServerApp must find the packages of its bundle, not those of this checkout.
 
-What leans on undocumented parts of Flower stands in this file: that its servers are made by `uvicorn.Config`, that its
-clients are `ProtobufClient`s which take a `verify`, and that it starts its own programs by name, from PATH. Should one
-of these cease to hold, connections are refused rather than open; `tests/security/test_deployment_port.py` watches it.
+What leans on undocumented parts of Flower stands in this file: that `uvicorn.Config` makes its servers, that its
+clients are `ProtobufClient`s which take a `verify`, and that it starts its own programs by name, from PATH. Should
+one of these cease to hold, a run ends before it begins (the engine tries its SuperLink as a stranger would), and
+`tests/security/test_deployment_port.py` fails.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Certificates and keys that live as long as one run, in a folder that only its owner can read.
 
 The run's own authority issues one certificate for whoever listens and one for whoever connects; its private key is
-never written, so nobody can issue a third. Every port of the run demands the second: whoever knows only a port, as any
-other user of the machine does, is refused by TLS before a byte of HTTP is read.
+never written, so nobody can issue a third. Every port of the run demands the second: whoever knows only a port, as
+any other user of the machine does, is refused by TLS before a byte of HTTP is read.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _usage(signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _node_key(folder: Path, index: int) -> Path:
-    """A key of NIST's P-384 in OpenSSH's format, as Flower's nodes want it; the public half beside it, with `.pub`."""
+    """A P-384 key in OpenSSH's format, as Flower's nodes want it; the public half beside it, with `.pub`."""
     key = ec.generate_private_key(ec.SECP384R1())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     _write(folder / f"node-{index}.pub", public + b"\n")

@@ -154,6 +154,8 @@ class _Federation:
             if monotonic() > deadline or self.processes[0].poll() is not None:
                 raise EngineError(f"the SuperLink did not come up; see {self.logs / 'superlink.log'}.")
             sleep(POLL_S / 5)
+        if _answers_a_stranger(self.port, self.secrets.authority):
+            raise EngineError("the SuperLink answers whoever reaches its port; this Flower is not the one of 1.41.")
 
     def _start_node(self, index: int, count: int, own: Path) -> None:
         own.mkdir(parents=True, exist_ok=True)
@@ -305,6 +307,20 @@ def _listens(port: int, context: ssl.SSLContext) -> bool:
             context.wrap_socket(plain, server_hostname=LOOPBACK),
         ):
             return True
+    except OSError:
+        return False
+
+
+def _answers_a_stranger(port: int, authority: Path) -> bool:
+    """Whether a byte comes back for whoever has no certificate."""
+    context = ssl.create_default_context(cafile=str(authority))
+    try:
+        with (
+            socket.create_connection((LOOPBACK, port), LONGEST_HANDSHAKE_S) as plain,
+            context.wrap_socket(plain, server_hostname=LOOPBACK) as stranger,
+        ):
+            stranger.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            return bool(stranger.recv(1))
     except OSError:
         return False
 
