@@ -164,9 +164,9 @@ def test_who_comes_second_waits_and_finds_what_the_first_kept(tmp_path: Path) ->
     with alone(tmp_path):
         thread = Thread(target=second)
         thread.start()
-        assert entered.wait(10)
+        assert entered.wait(300)
         thread.join(0.2)
         assert thread.is_alive()
         keep(tmp_path, "study", "a" * 64, Update((np.ones(2, np.float32),), 1.0), 3)
-    thread.join(10)
+    thread.join(300)
     assert found[0] is not None and found[0][1] == 3
