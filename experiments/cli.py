@@ -119,11 +119,15 @@ def check(
     study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
-    """Check a study whole, without running it, and print every setting."""
+    """Check a study whole, without running it, and print every setting, and who counts as one person in it."""
     with spoken_errors():
         from common.study import parse
+        from common.study_privacy_checks import remarks
 
-        console.print(parse(read_study(study)[0], set_ or []).text, markup=False, highlight=False)
+        checked = parse(read_study(study)[0], set_ or [])
+        console.print(checked.text, markup=False, highlight=False)
+        for remark in remarks(checked):
+            console.print(f"# {remark}", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()
