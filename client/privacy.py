@@ -17,6 +17,8 @@ from client.hospital import Hospital, site_names
 from client.ledger import Charge, Ledger
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
+from common.aggregation._fixed_point import share_room
+from common.catalogue import AGGREGATIONS
 from common.mean import Mean
 from common.order import Order
 from common.privacy.facts import facts_of
@@ -25,6 +27,7 @@ from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise_source import NoiseSource
+from common.privacy.share_room import share_of
 from common.update import Update, Vector
 
 BELOW = "below"
@@ -118,12 +121,16 @@ class Private:
 
     def _share(self, mechanism: Distributed) -> Update:
         """Whole multiples of the grid: the clipped sum, and this hospital's share of the noise."""
-        trainer = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0)
-        total = np.rint(trainer.clipped_sum().astype(np.float64) / mechanism.grid)
-        sigma = mechanism.share_sigma(self.facts, total.size)
-        total += self.sources.noise("noise").discrete_gaussian(total.size, sigma)
-        weight = mechanism.sampling_rate * self.facts.patients
-        return Update(((total * mechanism.grid).astype(np.float32),), weight)
+        trainer, facts = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0), self.facts
+        total = trainer.clipped_sum()
+        largest = mechanism.value_room(facts, total.size, self._share_room)
+        noise = self.sources.noise("noise").discrete_gaussian(total.size, mechanism.share_sigma(facts, total.size))
+        share = share_of(total, mechanism.grid, largest, noise)
+        return Update((share,), mechanism.sampling_rate * facts.patients)
+
+    @property
+    def _share_room(self) -> int:
+        return share_room(AGGREGATIONS.build(self.hospital.study.aggregation))
 
     def _clipped(self, mechanism: HospitalLevel, correction: Vector | None) -> tuple[Update, int]:
         """The mean change, of weight 1: every hospital counts alike, and none for more than the clip norm."""
