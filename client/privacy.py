@@ -5,8 +5,8 @@ Spending is written to the hospital's ledger before any noise is drawn, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.aggregation._fixed_point import share_room
 from common.catalogue import AGGREGATIONS
+from common.exchange import Number
+from common.expected_patients import expected_patients
 from common.mean import Mean
-from common.order import Order
+from common.order import REPEATED, Order
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed
@@ -45,12 +47,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class Private:
-    """A hospital's training under the study's mechanism, in one round."""
+    """A hospital's training under the study's mechanism, in one round. said: what is told beside the update."""
 
     hospital: Hospital
     order: Order
     mechanism: Mechanism
     sources: Sources
+    said: MutableMapping[str, Number] = field(default_factory=dict)
 
     def update(self, correction: Vector | None = None) -> tuple[Update, int]:
         """The update as the mechanism lets it out, and the number of local steps.
@@ -73,11 +76,12 @@ class Private:
         """What the mechanism knows of this hospital."""
         cases = self.hospital.train
         patients = len(np.unique(cases.patients))
-        return facts_of(self.hospital.study, patients, len(cases), len(site_names(self.hospital.study)))
+        hospitals = len(site_names(self.hospital.study))
+        return facts_of(self.hospital.study, patients, len(cases), hospitals, self.hospital.site)
 
     def _charge(self) -> None:
-        """Without a folder, as in Flower's simulation, there is no ledger."""
-        if self.sources.folder is None:
+        """Without a folder, as in Flower's simulation, there is no ledger; without a patient there is no charge."""
+        if self.sources.folder is None or not len(self.hospital.train):
             return
         hospital, mechanism = self.hospital, self.mechanism
         charge = Charge(
@@ -110,6 +114,8 @@ class Private:
                 self._charge()
                 found = self._trained(mechanism, correction)
                 same_order.keep(folder, study, digest, *found)
+            else:
+                self.said[REPEATED] = 1
         return found
 
     def _trained(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
@@ -162,4 +168,5 @@ class Private:
             sampling_rate=sampling_rate,
             rng=self.sources.draws("sampling"),
             noise=self.sources.noise("noise"),
+            public_size=expected_patients(hospital.study.federation, hospital.site),
         )

@@ -18,6 +18,9 @@ LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.mo
 PROTOCOL_LEG = "query.protocol"
 """The type of message that carries any other leg: those of an aggregation, which names them itself."""
 
+REPEATED = "repeated"
+"""The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
+
 SPLITS = ("train", "validation", "test")
 
 

@@ -14,6 +14,7 @@ from common.audit_settings import Audit
 from common.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
+from common.expected_patients import ExpectedPatients, check_expected_patients
 from common.options import Entry, build
 from common.task import Task
 from common.work import Training
@@ -41,7 +42,8 @@ class Federation:
     come up. evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
     evaluate_split: on which of their cases. stop_at_score: stop early once the pooled headline score, as
     evaluated between rounds, reaches this; choose it on validation cases unless a paper's protocol says test.
-    record_traffic: keep every message in the run folder, for the audit.
+    record_traffic: keep every message in the run folder, for the audit. expected_patients: see
+    `common.expected_patients`.
     """
 
     client_fraction: float = 1.0
@@ -52,8 +54,10 @@ class Federation:
     evaluate_split: Literal["validation", "test"] = "validation"
     stop_at_score: float | None = None
     record_traffic: bool = False
+    expected_patients: ExpectedPatients | None = None
 
     def __post_init__(self) -> None:
+        check_expected_patients(self.expected_patients)
         between("federation", 0, 1, client_fraction=self.client_fraction)
         positive(
             "federation",
@@ -200,7 +204,13 @@ def _check_pairs(study: Study) -> None:
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
     if study.privacy is None:
         return
-    place = MECHANISMS.build(study.privacy).place
+    mechanism = MECHANISMS.build(study.privacy)
+    place = mechanism.place
+    if mechanism.unit == "sample" and study.federation.expected_patients is not None:
+        raise StudyError(
+            "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
+            "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
+        )
     if place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "

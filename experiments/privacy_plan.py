@@ -68,7 +68,7 @@ def count(study: Study) -> Counted:
     for index, site in enumerate(names):
         hospital = open_hospital(study.json, index)
         patients = len(np.unique(hospital.train.patients))
-        facts[site] = facts_of(study, patients, len(hospital.train), len(names))
+        facts[site] = facts_of(study, patients, len(hospital.train), len(names), site)
         parameters = sum(each.numel() for each in hospital.network.parameters())
     return Counted(study, facts, parameters)
 

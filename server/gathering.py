@@ -10,6 +10,7 @@ from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
+from server.public_numbers import counts_are_told
 from server.roster import Member, check_agreement, member
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
@@ -40,7 +41,7 @@ def gather(
             heard.append(event)
     for event in sorted(heard, key=lambda reply: reply.node):
         try:
-            known = _introduced(event, found)
+            known = _introduced(event, found, counts_are_told(study))
         except WireError as error:
             failures.append(f"node {event.node}: {error}")
             continue
@@ -62,13 +63,13 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
     return nodes
 
 
-def _introduced(reply: Heard, found: Mapping[SiteId, object]) -> Member:
+def _introduced(reply: Heard, found: Mapping[SiteId, object], told: bool) -> Member:
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
     if known.site in found:
         raise WireError(f"it calls itself {known.site}, as another node does; site-index must differ.")
-    if known.cases["train"] == 0:
+    if told and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
 

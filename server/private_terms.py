@@ -20,6 +20,7 @@ from common.seeding import generator
 from common.study import Study
 from server.central_noise import CentralNoise
 from server.privacy_claims import Claims
+from server.public_numbers import training_sizes
 from server.roster import Member
 
 
@@ -44,15 +45,15 @@ def private_terms(
     if mechanism is None:
         return None
     claims = Claims.of(study, mechanism, members, simulated)
-    cases = {site: float(member.cases["train"]) for site, member in members.items()}
+    sizes = {site: float(size) for site, size in training_sizes(study, members).items()}
     facts = next(iter(claims.facts.values()))
     if isinstance(mechanism, Distributed):
         _demand_room(mechanism, facts, aggregation, parameters)
-        return PrivateTerms(claims, cases, step=mechanism.grid)
+        return PrivateTerms(claims, sizes, step=mechanism.grid)
     if isinstance(mechanism, Hospital):
         central = CentralNoise(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters))
-        return PrivateTerms(claims, dict.fromkeys(cases, 1.0), central.statistics, central=central)
-    return PrivateTerms(claims, cases)
+        return PrivateTerms(claims, dict.fromkeys(sizes, 1.0), central.statistics, central=central)
+    return PrivateTerms(claims, sizes)
 
 
 @dataclass(frozen=True)
