@@ -30,7 +30,7 @@ def not_covered(
     """The table, as in `privacy.json`; rows that matter most first."""
     rows = [
         *_noise(place, simulated),
-        *_numbers(unit, expected),
+        *_numbers(expected),
         *_scores(reveals),
         Uncovered(
             "how long a hospital takes to answer, and whether it answers",
@@ -62,8 +62,8 @@ def _noise(place: Place, simulated: bool) -> Iterator[Uncovered]:
         yield Uncovered("the sum of updates without noise", COORDINATOR, "the coordinator adds the noise itself")
 
 
-def _numbers(unit: Unit, expected: ExpectedPatients | None) -> Iterator[Uncovered]:
-    if expected is not None and unit == "patient":
+def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
+    if expected is not None:
         return
     yield Uncovered(
         "each hospital's numbers of cases and patients, for training, validation and test, and of unusable cases",

@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-from tests.experiments.conftest import tiny as tiny
-from tests.experiments.conftest import tiny_images as tiny_images
+from tests.experiments.conftest import tiny, tiny_images
+
+__all__ = ["tiny", "tiny_images"]

@@ -145,7 +145,7 @@ def test_a_table_of_expected_numbers_names_the_hospital_that_it_leaves_out(
 
 @pytest.mark.parametrize("given", ["0", "-3", "true", '"many"', "{}", "{hospital-0=1.5}", "10000001"])
 def test_impossible_expected_numbers_are_refused(tiny: Callable[..., Study], given: str) -> None:
-    with pytest.raises(StudyError, match="federation.expected_patients"):
+    with pytest.raises(StudyError, match=r"federation\.expected_patients"):
         tiny(BY_EPSILON, f"federation.expected_patients={given}")
 
 
