@@ -195,13 +195,13 @@ def _names_a_row(folder: Path) -> bool:
 
 
 def _check_files(folder: Path, create: bool) -> None:
-    """The key is made last, so where it is, all are."""
+    """The key is made after the other two, so where it is, all are; a trace comes after the key."""
     if (folder / KEY_FILE).exists():
         for name in (FILE, HEAD_FILE):
             if not (folder / name).exists():
                 raise LedgerError(f"{name} is missing from the hospital's folder, and its key {KEY_FILE} is there.")
         return
-    if found := trace(folder):
+    if (found := trace(folder)) and not (folder / KEY_FILE).exists():
         raise LedgerError(
             f"{KEY_FILE} is missing from the hospital's folder, and {found} says that there was a ledger: bring its "
             f"files back from a backup. Only who knows that nothing was ever charged here may remove {found}."
@@ -248,7 +248,7 @@ def _marked(folder: Path, seal: Seal) -> Seal:
     if not marker.exists():
         write_durably(marker, seal.marker().encode())
     elif marker.read_bytes() != seal.marker().encode():
-        raise LedgerError(f"{MARKER_FILE} in the hospital's folder is not that of this ledger's key {KEY_FILE}.")
+        raise LedgerError(f"the ledger of privacy spending was changed: {MARKER_FILE} is not of its key {KEY_FILE}.")
     return seal
 
 

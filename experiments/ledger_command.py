@@ -27,7 +27,7 @@ from server.reporting.wording import score
 
 UNNOTICED = (
     "What this cannot notice: an older copy of the ledger put back together with its head, or the whole folder as it "
-    "was before the first charge. Write down elsewhere that entry {number} is sealed {seal}: later ledgers hold it too."
+    "was before the first charge. Write down elsewhere that entry {number} is sealed {seal}: a later ledger has it."
 )
 WITNESS_DIGITS = 16
 LONGEST_TITLE = 80
