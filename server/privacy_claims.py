@@ -14,7 +14,7 @@ from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
 from common.study import Study
 from server.not_covered import not_covered
-from server.privacy_spent import beside, releases_of, spent_by
+from server.privacy_spent import beside, spent_by
 from server.roster import Member
 
 
@@ -71,16 +71,6 @@ class Claims:
             "clip_norm": getattr(self.mechanism, "clip_norm", None),
             **spent_by(releases, rounds, self.mechanism.delta),
         }
-
-
-def counted_again(table: Mapping[str, Any], charged: Mapping[SiteId, int]) -> dict[str, Any]:
-    """`privacy.json` with these charges in place of those that it was written with, as after a crash."""
-    delta = table["delta"]
-    sites = {
-        site: {**one, **spent_by(releases_of(one), charged.get(site, 0), delta)}
-        for site, one in table["sites"].items()
-    }
-    return {**table, "beside": beside(sites, delta, table["place"] == "hospital"), "sites": sites}
 
 
 def noise_on_mean(noise_multiplier: float, clip_norm: float, hospitals: int, parameters: int) -> float:

@@ -17,6 +17,7 @@ from experiments.audit.collusion_needed import (
     paid_for,
 )
 from experiments.audit.records import Claim
+from server.privacy_recount import counted
 from server.reporting.parsing import privacy_of
 
 PLAIN_READERS = "The coordinator can read every hospital's single update."
@@ -24,7 +25,7 @@ PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
     """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
-    about, privacy = _read(folder, "about.json"), _read(folder, "privacy.json")
+    about, privacy = _read(folder, "about.json"), counted(_read(folder, "privacy.json"), folder)
     promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
