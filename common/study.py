@@ -197,7 +197,13 @@ def _check_pairs(study: Study) -> None:
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
     if study.privacy is None:
         return
-    place = MECHANISMS.build(study.privacy).place
+    mechanism = MECHANISMS.build(study.privacy)
+    place = mechanism.place
+    if mechanism.unit == "sample" and study.federation.expected_patients is not None:
+        raise StudyError(
+            "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
+            "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
+        )
     if place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "

@@ -11,6 +11,7 @@ from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
+from server.public_numbers import counts_are_told
 from server.roster import Member, check_agreement, member
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
@@ -41,7 +42,7 @@ def gather(
             heard.append(event)
     for event in sorted(heard, key=lambda reply: reply.node):
         try:
-            known = _introduced(event, found)
+            known = _introduced(event, found, counts_are_told(study))
         except WireError as error:
             failures.append(f"node {event.node}: {error}")
             continue
@@ -63,7 +64,7 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
     return nodes
 
 
-def _introduced(reply: Heard, found: Mapping[SiteId, tuple[Member, int]]) -> Member:
+def _introduced(reply: Heard, found: Mapping[SiteId, tuple[Member, int]], told: bool) -> Member:
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
@@ -72,7 +73,7 @@ def _introduced(reply: Heard, found: Mapping[SiteId, tuple[Member, int]]) -> Mem
             f"nodes {found[known.site][1]} and {reply.node} both call themselves {known.site}; neither is believed. "
             "Every node's site-index must differ."
         )
-    if known.cases["train"] == 0:
+    if told and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
 

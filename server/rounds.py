@@ -27,6 +27,7 @@ from server.checkpoint import Checkpoint
 from server.exchange import Dropped, GridExchange
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
+from server.public_numbers import training_sizes
 from server.roster import Member
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
@@ -169,9 +170,9 @@ class Rounds:
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
     def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
-        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
+        largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
         names = [f"{split}/{name}" for split in splits for name in self.score_names]
-        names += [f"seconds/{kind}" for kind in self.busy_seconds]
+        names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
         if vectors and self.terms is not None:
             largest, step = dict(self.terms.weights), self.terms.step
@@ -207,7 +208,7 @@ class Rounds:
     def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:
         assert collected.total is not None
         each = collected.each if self.strategy.needs == "each" else None
-        population = float(sum(member.cases["train"] for member in self.members.values()))
+        population = float(sum(training_sizes(self.study, self.members).values()))
         total, kept = collected.total, cast(State, {})
         if self.terms is not None and self.terms.central is not None:
             total, kept = self.terms.central.release(before.round + 1, before.state, total)

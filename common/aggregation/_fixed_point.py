@@ -24,6 +24,8 @@ Totals = NDArray[np.uint64]
 WORD_BITS = 64
 BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
+EXACT_FLOAT32 = 1 << 24
+"""Whole multiples of a power of two are exact in float32 up to here."""
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
 CLIPPED = "training/clipped"
@@ -133,6 +135,13 @@ class FixedPoint:
         for (name, _), word in zip(_word_names(agreement), words, strict=True):
             found.setdefault(name, []).append(word - (1 << WORD_BITS) if word >> (WORD_BITS - 1) else word)
         return {name: _mean(name, *pair) for name, pair in found.items()}
+
+
+def share_room(aggregation: object) -> int:
+    """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
+    float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded."""
+    codec = getattr(aggregation, "codec", None)
+    return EXACT_FLOAT32 // 2 if codec is None else min(codec.levels // 2, EXACT_FLOAT32)
 
 
 class _Rounding:
