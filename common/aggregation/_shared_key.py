@@ -64,6 +64,10 @@ class Scheme(Protocol):
         """How many an update takes."""
         ...
 
+    def block_bytes(self, *, fresh: bool) -> int:
+        """How many bytes a block takes, fresh from a hospital or added up."""
+        ...
+
     def new_key(self) -> bytes:
         """Fresh, from the operating system."""
         ...
@@ -148,7 +152,8 @@ class SharedKey:
         if type(added) is not int or not 1 <= added <= len(agreement.sites):
             raise WireError("the sum to decrypt is of more hospitals than the round has.")
         scheme = self.scheme(agreement)
-        totals = scheme.decrypt(scheme.load(split(request.data, scheme.blocks), fresh=False), notes["key"], added)
+        blocks = split(request.data, scheme.blocks, scheme.block_bytes(fresh=False))
+        totals = scheme.decrypt(scheme.load(blocks, fresh=False), notes["key"], added)
         notes.forget()
         return _data(totals.astype("<u4").tobytes())
 

@@ -78,7 +78,8 @@ class _Round:
         return with_agreement(replace(request, words=words, data=parcel.data), self.agreement)
 
     def _read_ciphertexts(self, site: SiteId, reply: Payload) -> Any:
-        return self.scheme.load(split(reply.data, self.scheme.blocks), fresh=True)
+        blocks = split(reply.data, self.scheme.blocks, self.scheme.block_bytes(fresh=True))
+        return self.scheme.load(blocks, fresh=True)
 
     def _decrypted(self, blocks: Sequence[bytes], added: Sequence[SiteId], length: int) -> Totals:
         """The sums, from the first of the hospitals in them that answers; one that fails now is in them still."""
