@@ -1,9 +1,9 @@
 """Microsoft SEAL by the binding inside TenSEAL: encrypt, add, decrypt.
 
-A sum needs no relinearisation, no Galois keys and no special prime, so one prime of modulus is enough, which TenSEAL's
-own context refuses and `tenseal.sealapi` does not. A seeded ciphertext holds one polynomial and the seed of the other.
-SEAL reads and writes files only; here they lie in memory, so that no key is ever written to a disk, and what it reads
-was written by `_seal_bytes` or by itself in this process: never by a peer.
+A sum needs no relinearisation, no Galois keys and no special prime, so one prime of modulus is enough, which
+TenSEAL's own context refuses and `tenseal.sealapi` does not. A seeded ciphertext holds one polynomial and the seed of
+the other. SEAL reads and writes files only; here they lie in memory, so that no key is ever written to a disk, and
+what it reads was written by `_seal_bytes` or by itself in this process: never by a peer.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def scale_bits(modulus_bits: int, hospitals: int) -> int:
 
 
 def largest_error(degree: int, modulus_bits: int, hospitals: int) -> float:
-    """Hard bound of the error of a slot of the sum of all: errors of all coefficients at their largest, and aligned."""
+    """Hard bound of the error of a slot of the sum of all: every coefficient's at its largest, and all aligned."""
     slot = degree * (LARGEST_ERROR + _ROUNDING) * 2.0 ** -scale_bits(modulus_bits, hospitals)
     return hospitals * (slot + sqrt(2) * RELATIVE_ERROR)
 
