@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic, sleep
 
+from common.boundary import guarded
 from common.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Payload
@@ -40,7 +42,7 @@ def gather(
             heard.append(event)
     for event in sorted(heard, key=lambda reply: reply.node):
         try:
-            known = _introduced(event, found)
+            known = guarded(partial(_introduced, event, found))
         except WireError as error:
             failures.append(f"node {event.node}: {error}")
             continue

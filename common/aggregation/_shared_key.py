@@ -39,7 +39,7 @@ from common.aggregation._key_agreement import (
     unseal,
 )
 from common.aggregation._notes import Notes, pieces, read_sites
-from common.aggregation._seal_bytes import join, split
+from common.aggregation._seal_bytes import SEED_BYTES, join, split
 from common.errors import WireError
 from common.exchange import Payload
 from common.protocol import Local
@@ -52,6 +52,7 @@ READERS = (
 MAKER, ADDED = "shared/maker", "shared/added"
 """Word and number of a request: who made the key, and of how many hospitals a sum is."""
 SEALED_KEY_BYTES = KEY_BYTES + TAG_BYTES
+ENCRYPTED_KEY_BYTES = SEED_BYTES + TAG_BYTES
 _NONCE = bytes(12)
 """Constant, since a content key encrypts one key of the scheme only."""
 
