@@ -33,7 +33,7 @@ class Node:
     def answer(self, request: bytes) -> bytes:
         """The serialised reply to a serialised request; no bytes where the request is no message at all.
 
-        Raises nothing: an app that is not ours may raise anything, which is patient data, and so may what reads bytes.
+        Raises nothing: an app that is not ours may raise anything, which is patient data, and so may a parser.
         """
         message: Message | None = None
         try:

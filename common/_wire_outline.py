@@ -1,71 +1,82 @@
-"""How a serialised message is laid out, seen before it is parsed: all but the bytes of arrays must be short.
+"""How a serialised message is laid out, seen before it is parsed: all but the bytes of arrays must be little.
 
-An array's bytes cost their own size. Anything else, such as a list of numbers of one byte each or records without
-content, becomes Python objects of up to a hundred times its size, so that a message within every limit could take
-all memory. Lengths alone are read here, by Protocol Buffers' own rules, and nothing is built.
+An array's bytes cost their own size. Anything else, such as a list of numbers of one byte each or names without a
+letter, becomes Python objects of up to a hundred times its size, so that a message within every other limit could
+take all memory. Tags and lengths alone are read here, by Protocol Buffers' own rules, and nothing is built.
 """
 
 from __future__ import annotations
 
 from common.errors import WireError
 
-LARGEST_OUTLINE = 1 << 23
-"""Bytes of a message beside those of its arrays: 1024 lists of 1024 numbers, and all words, fit."""
-MOST_FIELDS = 1 << 14
-"""Of any kind on the way to the arrays."""
-_PATH_TO_BYTES = (2, 1, 2, 1, 2, 4)
-"""Fields from Message to an array's bytes: content, items, array_record, items, value, data."""
+LARGEST_OUTLINE = 1 << 21
+"""Bytes of a message beside those of its arrays."""
+MOST_PARTS = 1 << 17
+"""Fields of any kind, and bytes of lists of numbers, each of which may become an object."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+Path = tuple[int, ...]
+_ARRAYS, _METRICS, _CONFIG = (2, 1, 2), (2, 1, 3), (2, 1, 4)
+_ARRAY_BYTES, _ARRAY_SHAPE = (*_ARRAYS, 1, 2, 4), (*_ARRAYS, 1, 2, 2)
+_LISTS = tuple((*record, 1, 2, kind) for record in (_METRICS, _CONFIG) for kind in range(21, 27))
+_MESSAGES = frozenset(
+    [
+        (2,),
+        (2, 1),
+        *_LISTS,
+        *((*record, *inner) for record in (_ARRAYS, _METRICS, _CONFIG) for inner in ((), (1,), (1, 2))),
+    ]
+)
+"""Fields from Message downwards that are messages themselves, and are entered."""
+_PACKED = frozenset([_ARRAY_SHAPE, *((*path, 1) for path in _LISTS if path[-1] <= 24)])
 
 
 def check_outline(data: bytes) -> None:
-    """Raise WireError where `data` is cut short, nested or numbered as no message is, or too long beside its arrays."""
+    """Raise WireError where `data` is cut short or no message of Flower's form, or is too long beside its arrays."""
     walk = _Walk(data)
-    walk.descend(0, len(data), _PATH_TO_BYTES)
+    walk.descend(0, len(data), ())
     if len(data) - walk.array_bytes > LARGEST_OUTLINE:
         raise WireError(f"a message holds more than {LARGEST_OUTLINE} bytes beside its arrays.")
 
 
 class _Walk:
-    """array_bytes: of all arrays seen so far."""
+    """array_bytes: of all arrays seen so far. parts: how many objects the rest may become."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self.array_bytes, self._fields = data, 0, 0
+        self._data, self.array_bytes, self.parts = data, 0, 0
 
-    def descend(self, start: int, end: int, path: tuple[int, ...]) -> None:
-        """Through the fields between start and end; only those on the path are entered."""
+    def descend(self, start: int, end: int, path: Path) -> None:
+        """Through the fields between start and end of the message at `path`."""
         while start < end:
-            self._fields += 1
-            if self._fields > MOST_FIELDS:
-                raise WireError(f"a message holds more than {MOST_FIELDS} fields.")
             tag, start = self._varint(start, end)
-            field, size = tag >> 3, self._size(tag & 7, start, end)
-            if tag & 7 == _BYTES:
-                length, start = self._varint(start, end)
-                size = length
+            kind, inner = tag & 7, (*path, tag >> 3)
+            size, start = self._size(kind, start, end)
             if size > end - start:
                 raise WireError("a message is cut short.")
-            if field == path[0] and tag & 7 == _BYTES:
-                self._enter(start, start + size, path[1:])
+            self._count(1 + (size if kind == _BYTES and inner in _PACKED else 0))
+            if kind == _BYTES and inner in _MESSAGES:
+                self.descend(start, start + size, inner)
+            elif inner == _ARRAY_BYTES:
+                self.array_bytes += size
             start += size
 
-    def _enter(self, start: int, end: int, path: tuple[int, ...]) -> None:
-        if path:
-            self.descend(start, end, path)
-        else:
-            self.array_bytes += end - start
+    def _count(self, parts: int) -> None:
+        self.parts += parts
+        if self.parts > MOST_PARTS:
+            raise WireError(f"a message holds more than {MOST_PARTS} parts.")
 
-    def _size(self, kind: int, start: int, end: int) -> int:
-        if kind == _VARINT:
-            return self._varint(start, end)[1] - start
-        if kind in (_FIXED64, _FIXED32):
-            return 8 if kind == _FIXED64 else 4
+    def _size(self, kind: int, start: int, end: int) -> tuple[int, int]:
+        """Bytes of a field's content, and where it begins."""
         if kind == _BYTES:
-            return 0
+            return self._varint(start, end)
+        if kind == _VARINT:
+            return self._varint(start, end)[1] - start, start
+        if kind in (_FIXED64, _FIXED32):
+            return 8 if kind == _FIXED64 else 4, start
         raise WireError("a message holds a field of no known kind.")
 
     def _varint(self, start: int, end: int) -> tuple[int, int]:
-        """A number, and where it ends."""
+        """A number of at most 64 bits, and where it ends."""
         number = 0
         for place in range(10):
             if start + place >= end:

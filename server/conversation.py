@@ -106,7 +106,7 @@ class Conversation:
             yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
 
     def _reply(self, sent_id: str, node: int, begin: float) -> Heard | None:
-        """What came of one request, None while nothing did. The boundary of a reply: whatever it is, no more is lost."""
+        """What came of one request, None while nothing did. The boundary of a reply: no more than it is lost."""
         try:
             reply = guarded(partial(self._pull, sent_id))
             return None if reply is None else guarded(partial(self._heard, node, reply, monotonic() - begin))
