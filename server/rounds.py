@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import perf_counter, sleep
 from typing import Any, cast
 
 import numpy as np
 
+from common.boundary import guarded
 from common.cases import SiteId
 from common.cohort import Cohort
 from common.cohorts import Cohorts
 from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
-from common.mean import Mean, Statistics, merge
+from common.mean import Mean, Statistics, excessive, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
@@ -34,6 +36,8 @@ from server.traffic import TO_HOSPITAL, TO_SERVER
 
 LONGEST_PAUSE_S = 10.0
 """Between two tries of a round that waits for hospitals that were lost."""
+LONGEST_S = 1e9
+"""Of what a hospital may say it computed."""
 
 
 @dataclass
@@ -125,9 +129,12 @@ class Rounds:
         sites: dict[SiteId, dict[str, Mean]] = {}
         for site, reply in replies.items():
             try:
-                sites[site] = statistics_from_numbers(split, reply.numbers)
+                sites[site] = guarded(partial(statistics_from_numbers, split, reply.numbers))
             except WireError as error:
                 self.exchange.drop(site, "evaluate", str(error))
+        for site in sorted(excessive(sites)):
+            self.exchange.drop(site, "evaluate", "its scores are so large that no sum can hold them.")
+            del sites[site]
         return {
             "sites": {site: values(scores) for site, scores in sites.items()},
             "pooled": values(merge(sites.values())),
@@ -230,7 +237,7 @@ class Rounds:
         for site, reply in collected.replies.items():
             for kind in self.busy_seconds:
                 value = reply.numbers.get(f"seconds/{kind}", 0.0)
-                spent = float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
+                spent = float(value) if isinstance(value, (int, float)) and 0 <= value <= LONGEST_S else 0.0
                 self.busy_seconds[kind] += spent
                 seconds[site] = seconds.get(site, 0.0) + spent
         return seconds

@@ -72,6 +72,8 @@ class FixedPoint:
 
     def encode(self, update: Update, agreement: Agreement, rng: np.random.Generator) -> Words:
         """(length,) uint32 below 2**value_bits. Raises WireError where the update does not fit the agreement."""
+        if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
+            raise WireError("the server expects an update of another model.")
         words = np.empty(self.length(agreement), np.uint32)
         clipped = self._values(update, agreement, words[: agreement.values], rng)
         means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}
@@ -103,8 +105,6 @@ class FixedPoint:
 
     def _values(self, update: Update, agreement: Agreement, words: Words, rng: np.random.Generator) -> float:
         """Write the values into `words`; the share of them that was clipped."""
-        if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
-            raise WireError("the server expects an update of another model.")
         rounding = _Rounding(1.0 / self.unit(agreement), self._middle(agreement), self.margin, rng)
         beyond = 0
         for index, vector in enumerate(update.vectors):
