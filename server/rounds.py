@@ -17,6 +17,7 @@ from common.mean import Mean, Statistics, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
+from common.schedule import evaluated_split, evaluated_splits, final_round
 from common.study import Study
 from common.update import Vector
 from server.central_noise import own_state
@@ -58,7 +59,7 @@ class Rounds:
         self.exchange.progress.publish(RoundStarted(number, selected))
         collected = self._collect(before, number, selected)
         exchanged = perf_counter()
-        evaluation = self._evaluation(collected, before.round) if self._evaluates(number) else None
+        evaluation = self._evaluation(collected, number)
         dropped = self.exchange.take_dropped()
         self._demand_enough(number, collected, dropped)
         after = self._step(before, collected)
@@ -82,10 +83,11 @@ class Rounds:
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
-        order = Order(self.study.json, self.study.rounds + 1, parameters, None, evaluate=splits)
+        number = final_round(self.study)
+        order = Order(self.study.json, number, parameters, None, evaluate=splits)
         requests = {site: to_payload(order) for site in self.members}
         if self.aggregation.reveals == "sum":
-            self.exchange.round = self.study.rounds + 1
+            self.exchange.round = number
             collected = self.aggregation.collect(
                 self.exchange, requests, frozenset(requests), self._expected(0, 0, splits)
             )
@@ -123,7 +125,7 @@ class Rounds:
 
     def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
-        splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
+        splits = evaluated_splits(self.study, number)
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
             contributes = site in selected
@@ -156,13 +158,12 @@ class Rounds:
         central = self.terms.central if self.terms is not None else None
         return central.clip_norm(before.state) if central is not None else 0.0
 
-    def _evaluates(self, number: int) -> bool:
-        every = self.study.federation.evaluate_every
-        return every > 0 and (number - 1) % every == 0
-
-    def _evaluation(self, collected: Collected, of_round: int) -> dict[str, Any]:
-        split = self.study.federation.evaluate_split
-        return {"of_round": of_round, "split": split, **self._split_scores(collected, split)}
+    def _evaluation(self, collected: Collected, number: int) -> dict[str, Any] | None:
+        """Of the model that round `number` starts from, which is that of the round before."""
+        split = evaluated_split(self.study, number)
+        if split is None:
+            return None
+        return {"of_round": number - 1, "split": split, **self._split_scores(collected, split)}
 
     def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
         wanted = self.study.federation.minimum_hospitals
