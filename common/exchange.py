@@ -50,7 +50,8 @@ class Expected:
     """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
 
     statistics: names of the means that may come with it, sorted. needed: fewest hospitals a sum is made of.
-    step: where all values are whole multiples of it already, and no rounding may change them.
+    step: where all values are whole multiples of it already, and no rounding may change them. range_factor: by how
+    much values may be larger than the study's largest_value; for sums of whole numbers alone.
     """
 
     length: int
@@ -59,6 +60,7 @@ class Expected:
     statistics: tuple[str, ...] = ()
     needed: int = 1
     step: float | None = None
+    range_factor: int = 1
 
 
 @dataclass(frozen=True)
