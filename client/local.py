@@ -1,8 +1,10 @@
 """What this hospital's half of a protocol works with, and the one place where secret randomness is chosen.
 
 In simulation identities and draws come from the study's seed, so that every engine gives the same bits; in
-deployment identities come from files in the hospital's folder and draws from the operating system. Keys and
-masks of a protocol always come from the operating system.
+deployment identities come from files in the hospital's folder and the draws of a privacy mechanism from the operating
+system. Keys and masks of a protocol always come from the operating system. How values are rounded to whole numbers
+protects nothing, unless a mechanism says that it counts on it: it follows from the seed in deployment as well, and a
+study gives the same model on nodes.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def open_local(hospital: Hospital, context: Context, number: int, secrets: Mutab
         raise HospitalError("this node's configuration lacks folder, where the hospital's keys are kept.")
     else:
         own = identity.load(hospital.site, folder)
-    rng = draws(hospital, context, number, "protocol")
+    rng = _rounding(hospital, context, number)
     fewest = hospital.study.federation.minimum_hospitals if is_distributed(hospital.study) else 0
     return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest)
 
@@ -44,6 +46,14 @@ def open_local(hospital: Hospital, context: Context, number: int, secrets: Mutab
 def is_distributed(study: Study) -> bool:
     """Whether a promise counts on the noise of others in the same sum."""
     return study.privacy is not None and MECHANISMS.build(study.privacy).place == "shares"
+
+
+def _rounding(hospital: Hospital, context: Context, number: int) -> np.random.Generator:
+    """For stochastic rounding in a protocol."""
+    privacy = hospital.study.privacy
+    if privacy is not None and getattr(MECHANISMS.load(privacy.name), "secret_rounding", True):
+        return draws(hospital, context, number, "protocol")
+    return generator(hospital.study.seed, number, hospital.site, "protocol")
 
 
 def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:

@@ -38,7 +38,7 @@ how many of one hospital's lie beyond the range is a function of its own share a
 class FixedPoint:
     """value_bits: of one whole number, at most 32 with the sum's headroom left to the protocol.
 
-    largest_value: of a value u_k n_k / (scale * range_factor). margin: whole numbers left free at both ends, for noise.
+    largest_value: of a value u_k n_k / agreement.reach. margin: whole numbers left free at both ends, for noise.
     """
 
     value_bits: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import exp, inf, nan, nextafter
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -33,6 +33,8 @@ class Hospital:
     """
 
     place: ClassVar[Place] = "server"
+    secret_rounding: ClassVar[bool] = False
+    """The noise pays for the largest distance that any rounding can add (`server.private_terms`)."""
     clip_norm: float = 1.0
     noise_multiplier: float | None = None
     epsilon: float | None = None
