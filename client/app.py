@@ -82,17 +82,15 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
-    vectors = memory.recall(context, number)
-    before = dict(vectors)
+    state = memory.Memory.of(context, hospital.digest, number)
     secrets = memory.recall_secrets(context)
-    local = partial(open_local, hospital, context, number, secrets)
-    kept = answers.Kept(vectors, local, sources(hospital, context, number), is_simulated(context))
+    local = partial(open_local, hospital, context, number, secrets, state)
+    kept = answers.Kept(state.vectors, local, sources(hospital, context, number), is_simulated(context))
     try:
         payload = answer(hospital, request, kept)
     finally:
         memory.keep_secrets(context, secrets)
-    if any(vectors[name] is not before.get(name) for name in vectors):
-        memory.remember(context, number, vectors)
+    state.keep()
     return payload
 
 

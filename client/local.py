@@ -22,13 +22,20 @@ from client.privacy import Sources
 from common import identity
 from common.catalogue import MECHANISMS
 from common.errors import HospitalError
+from common.opening import Keeping, KeepsNothing
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
 from common.study import Study
 
 
-def open_local(hospital: Hospital, context: Context, number: int, secrets: MutableMapping[str, bytes]) -> Local:
+def open_local(
+    hospital: Hospital,
+    context: Context,
+    number: int,
+    secrets: MutableMapping[str, bytes],
+    keeping: Keeping | None = None,
+) -> Local:
     """This hospital in round `number`. Raises HospitalError where a deployed one has no identity."""
     place = context.node_config.get("folder")
     folder = Path(str(place)) if place else None
@@ -40,7 +47,8 @@ def open_local(hospital: Hospital, context: Context, number: int, secrets: Mutab
         own = identity.load(hospital.site, folder)
     rng = _rounding(hospital, context, number)
     fewest = hospital.study.federation.minimum_hospitals if is_distributed(hospital.study) else 0
-    return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest)
+    keeping = KeepsNothing() if keeping is None else keeping
+    return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest, keeping)
 
 
 def is_distributed(study: Study) -> bool:

@@ -64,14 +64,26 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class OpenedSum:
+    """Who signed, 64 bytes each and in this order, that the sum of `sites` is opened."""
+
+    sites: tuple[SiteId, ...]
+    signers: tuple[SiteId, ...]
+    signatures: bytes
+
+
+@dataclass(frozen=True)
 class Collected:
     """The result of a round's exchange.
 
     total: the sum over `sites`. each: single updates, only where the aggregation reveals them. replies: what
-    else came back in the same messages, evaluation above all.
+    else came back in the same messages, evaluation above all. proof: signatures of those whose sum was opened, where
+    hospitals wait for it; unaware: those of `sites` that may not have heard of the opening.
     """
 
     total: Update | None
     sites: tuple[SiteId, ...]
     each: Mapping[SiteId, Update] | None
     replies: Mapping[SiteId, Payload]
+    proof: OpenedSum | None = None
+    unaware: tuple[SiteId, ...] = ()

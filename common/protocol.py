@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 from common.cases import SiteId
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.identity import Identity
+from common.opening import Keeping, KeepsNothing
 from common.update import Update
 
 
@@ -24,7 +25,8 @@ class Local:
     a disk; lost with the process, and then this hospital is out of the round. rng: for draws that protect
     nothing, such as stochastic rounding. folder: the hospital's own, for what must survive a crash; None where
     it has none. fewest: hospitals whose sum may be opened, where that is more than the protocol needs: a promise may
-    count on the noise of so many.
+    count on the noise of so many. keeping: whatever keeps this hospital's state between rounds; a protocol that opens
+    sums tells it which rounds were opened.
     """
 
     site: SiteId
@@ -35,6 +37,7 @@ class Local:
     rng: np.random.Generator
     folder: Path | None = None
     fewest: int = 0
+    keeping: Keeping = field(default_factory=KeepsNothing)
 
 
 class Aggregation(Protocol):

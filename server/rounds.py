@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import GridExchange
+from server.openings import hand_over, owed_after
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.roster import Member
@@ -57,12 +58,15 @@ class Rounds:
         sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
         selected = select(tuple(self.members), self.study.federation.client_fraction, self.study.seed, number)
         self.exchange.progress.publish(RoundStarted(number, selected))
+        owed = hand_over(self.exchange, before.owed, selected)
         collected = self._collect(before, number, selected)
         exchanged = perf_counter()
         evaluation = self._evaluation(collected, number)
         dropped = self.exchange.take_dropped()
         self._demand_enough(number, collected, dropped)
         after = self._step(before, collected)
+        if self.strategy.work().controlled:
+            after = replace(after, owed=owed_after(owed, number, collected))
         self.last = collected
         record = {
             "round": number,

@@ -6,7 +6,7 @@ from common.aggregation._agreement import Agreement
 from common.aggregation._fixed_point import FixedPoint, Totals
 from common.cases import SiteId
 from common.errors import WireError
-from common.exchange import Collected, Exchange, Expected
+from common.exchange import Collected, Exchange, Expected, OpenedSum
 from common.update import Update
 
 
@@ -22,8 +22,13 @@ def collected(
     codec: FixedPoint,
     agreement: Agreement,
     expected: Expected,
+    proof: OpenedSum | None = None,
+    unaware: tuple[SiteId, ...] = (),
 ) -> Collected:
-    """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it."""
+    """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it.
+
+    proof, unaware: as in Collected.
+    """
     try:
         total = codec.decode(totals, len(sites), agreement)
         _check_weight(total, sites, expected)
@@ -31,7 +36,7 @@ def collected(
         for site in sites:
             exchange.drop(site, "round", f"one of {len(sites)} hospitals spoiled the sum: {error}")
         return nothing()
-    return Collected(total, sites, None, {})
+    return Collected(total, sites, None, {}, proof, unaware)
 
 
 def _check_weight(total: Update, sites: tuple[SiteId, ...], expected: Expected) -> None:
