@@ -82,7 +82,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
-    state = memory.Memory.of(context, hospital.digest, number)
+    state = memory.Memory.of(context, study_json(request), number)
     secrets = memory.recall_secrets(context)
     local = partial(open_local, hospital, context, number, secrets, state)
     kept = answers.Kept(state.vectors, local, sources(hospital, context, number), is_simulated(context))

@@ -9,9 +9,11 @@ that is trained takes that place, and a round that was never opened is then gone
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -45,9 +47,9 @@ class Memory:
         self._before = dict(self.vectors)
 
     @classmethod
-    def of(cls, context: Context, study: str, number: int) -> Memory:
-        """As it was before round `number`. study: its digest."""
-        folder = context.node_config.get("folder")
+    def of(cls, context: Context, study_json: str, number: int) -> Memory:
+        """As it was before round `number` of this study."""
+        folder, study = context.node_config.get("folder"), _key_of(study_json)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)
         earlier = [kept for kept in place.kept() if kept < number]
         return cls(number, place, place.read(earlier[-1]) if earlier else {})
@@ -80,6 +82,12 @@ class Memory:
     def _forget_old(self) -> None:
         for old in self.place.kept()[:-ROUNDS_KEPT]:
             self.place.forget(old)
+
+
+def _key_of(study_json: str) -> str:
+    """What sets a study's memory apart: all of it but how many rounds it has, since one made longer goes on."""
+    table = {name: value for name, value in json.loads(study_json).items() if name != "rounds"}
+    return sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 class _Place(Protocol):
