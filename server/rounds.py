@@ -30,6 +30,7 @@ from server.roster import Member
 from server.selection import select
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
+from server.value_range import collect_in_range, factor_of, kept_factor
 
 
 @dataclass
@@ -59,12 +60,18 @@ class Rounds:
         selected = select(tuple(self.members), self.study.federation.client_fraction, self.study.seed, number)
         self.exchange.progress.publish(RoundStarted(number, selected))
         owed = hand_over(self.exchange, before.owed, selected)
-        collected = self._collect(before, number, selected)
+        ranged = collect_in_range(
+            lambda factor: self._collect(before, number, selected, factor),
+            factor_of(before.state),
+            self.terms is None or self.terms.clipping_is_noised,
+        )
+        collected = ranged.collected
         exchanged = perf_counter()
         evaluation = self._evaluation(collected, number)
         dropped = self.exchange.take_dropped()
         self._demand_enough(number, collected, dropped)
         after = self._step(before, collected)
+        after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
         if self.strategy.work().controlled:
             after = replace(after, owed=owed_after(owed, number, collected))
         self.last = collected
@@ -74,6 +81,7 @@ class Rounds:
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
             **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
+            "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
             "evaluation": evaluation,
             "site_seconds": self._seconds(collected),
             "bytes": {
@@ -127,7 +135,7 @@ class Rounds:
             "pooled": values(merge(sites.values())),
         }
 
-    def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
+    def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...], factor: int) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = evaluated_splits(self.study, number)
         requests: dict[SiteId, Payload] = {}
@@ -144,7 +152,7 @@ class Rounds:
                     self._clip_norm(before),
                 )
                 requests[site] = to_payload(order)
-        expected = self._expected(len(before.parameters), work.vectors, splits)
+        expected = replace(self._expected(len(before.parameters), work.vectors, splits), range_factor=factor)
         return self.aggregation.collect(self.exchange, requests, frozenset(selected), expected)
 
     def _expected(self, length: int, vectors: int, splits: tuple[str, ...]) -> Expected:
