@@ -21,6 +21,7 @@ from common.errors import WardroundError
 from common.exchange import Collected
 from common.parameters import Layout, digest, new_network, read
 from common.protocol import Aggregation
+from common.schedule import FINAL_SPLITS
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
@@ -174,7 +175,7 @@ class Conductor:
         self.about["model_sha256"] = digest(checkpoint.parameters)
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
-        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, ("validation", "test")))
+        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, FINAL_SPLITS))
         self.about["time"]["evaluation"] += perf_counter() - begin
         if self.study.baselines.local:
             self._compare_with_local(rounds)
