@@ -27,7 +27,7 @@ task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedsgd"
 training = { batch_size = 8 }
 aggregation = "secagg"
-federation = { minimum_hospitals = 3 }
+federation = { least_in_sum = 3 }
 """
 PROMISES = {
     None: (),

@@ -18,6 +18,7 @@ TEXT = """
 title = "Heart"
 rounds = 2
 strategy = "fedsgd"
+aggregation = "plain"
 engine = "inline"
 source = { name = "heart" }
 task = { name = "classification", network = "logistic" }
