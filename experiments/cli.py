@@ -126,7 +126,7 @@ def check(
 
         checked = parse(read_study(study)[0], set_ or [])
         console.print(checked.text, markup=False, highlight=False)
-        for remark in remarks(checked):
+        for remark in remarks(checked.preprocessing):
             console.print(f"# {remark}", markup=False, highlight=False, soft_wrap=True)
 
 
