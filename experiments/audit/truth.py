@@ -128,7 +128,7 @@ def _shown_privately(hospital: Hospital, number: int) -> Shown:
 def facts_of_hospital(hospital: Hospital) -> Facts:
     """What a mechanism knows of it."""
     patients = len(np.unique(hospital.train.patients))
-    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)))
+    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)), hospital.site)
 
 
 def _shown(hospital: Hospital, number: int, sends: str) -> Shown:
