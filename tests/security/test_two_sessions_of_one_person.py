@@ -1,4 +1,4 @@
-"""What is promised to a person holds for all of a person's scans, wherever it is counted, drawn, split or asked for."""
+"""What is promised to a person holds for all of a person's scans, wherever it is counted, drawn or asked for."""
 
 from __future__ import annotations
 
