@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
@@ -25,7 +26,8 @@ from client.approved_studies import list_study
 from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
-from common.study import parse
+from common.federation import RosterEntry
+from common.study import Study, parse
 from experiments.engine import QUIET, Engine, RunConfig
 from experiments.engines import _flower_program
 from experiments.engines._local_grid import hospital_folder
@@ -69,9 +71,12 @@ class Deployment:
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'deployment'.")
         whole = folder.resolve()
-        _approve_all(str(run_config["study"]), [hospital_folder(whole, site) for site in sites])
+        own = {site: hospital_folder(whole, site) for site in sites}
+        study = _with_roster(parse(str(run_config["study"])), _introduce_all(own))
+        for place in own.values():
+            list_study(study, place)
         with _Federation.started(whole, sites, self.start_timeout_s, self.run_timeout_s) as federation:
-            run_id = federation.submit({**run_config, "run-folder": str(whole)})
+            run_id = federation.submit({**run_config, "study": study.text, "run-folder": str(whole)})
             federation.await_end(run_id, self.run_timeout_s, folder)
 
 
@@ -99,7 +104,6 @@ class _Federation:
             federation = cls(home, logs, _free_port(), secrets, programs)
             try:
                 federation._start_link(start_timeout_s)
-                _introduce_all({site: hospital_folder(folder, site) for site in sites})
                 for index, site in enumerate(sites):
                     federation._start_node(index, len(sites), hospital_folder(folder, site))
                 yield federation
@@ -272,17 +276,20 @@ def _bundle(app: Path) -> None:
     shutil.copytree(ROOT / "experiments" / "studies", app / "experiments" / "studies")
 
 
-def _introduce_all(folders: Mapping[SiteId, Path]) -> None:
+def _introduce_all(folders: Mapping[SiteId, Path]) -> Mapping[SiteId, bytes]:
     """A signing key for every hospital, and everybody's public keys: else it is the administrator who does this."""
     public = {site: identity.create(folder) for site, folder in folders.items()}
     for folder in folders.values():
         identity.introduce(folder, public)
+    return public
 
 
-def _approve_all(study: str, folders: Sequence[Path]) -> None:
-    """The study in every hospital's list: whoever starts a deployment here is its administrator too."""
-    for folder in folders:
-        list_study(parse(study), folder)
+def _with_roster(study: Study, public: Mapping[SiteId, bytes]) -> Study:
+    """The study as every hospital approves it: with the names and keys of all of them, unless it has them."""
+    if study.federation.roster:
+        return study
+    roster = tuple(RosterEntry(site, sha256(key).hexdigest()) for site, key in sorted(public.items()))
+    return replace(study, federation=replace(study.federation, roster=roster))
 
 
 def _family(pid: int) -> list[psutil.Process]:
