@@ -122,8 +122,10 @@ def check(
     """Check a study whole, without running it, and print every setting."""
     with spoken_errors():
         from common.study import parse
+        from experiments.privacy_cli import relation_comment
 
-        console.print(parse(read_study(study)[0], set_ or []).text, markup=False, highlight=False)
+        checked = parse(read_study(study)[0], set_ or [])
+        console.print(checked.text + relation_comment(checked), markup=False, highlight=False)
 
 
 @cli.command()
