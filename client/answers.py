@@ -15,6 +15,7 @@ from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.privacy import Private, Sources
+from client.steering import refuse_steering
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
@@ -44,14 +45,16 @@ Memory = MutableMapping[str, Vector]
 class Kept:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
-    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. said: what
-    the answer says beside its update, filled while it is made.
+    sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
+    writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
+    answer says beside its update, filled while it is made.
     """
 
     vectors: Memory
     local: Callable[[], Local]
     sources: Sources
     simulated: bool = False
+    go_forward: Callable[[Order], None] = lambda order: None
     said: MutableMapping[str, Number] = field(default_factory=dict)
 
 
@@ -93,7 +96,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
     How long private training took is not told: it depends on who was drawn.
     """
-    order = _approved(hospital, request)
+    order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
     scores, seconds = _evaluations(hospital, order)
     if order.work is None and aggregation.reveals == "each":
@@ -117,9 +120,11 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return _aggregation(hospital).answer(leg, request, kept.local())
 
 
-def _approved(hospital: Hospital, request: Payload) -> Order:
+def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
     order = from_payload(request)
     approve(hospital, order)
+    refuse_steering(hospital, order, request)
+    kept.go_forward(order)
     return order
 
 
@@ -148,7 +153,7 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

@@ -8,12 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from common.errors import StudyError
-from common.privacy.facts import mechanism_of
-from common.privacy.relation import in_words, relation_of
 from common.study import Study
 from experiments.privacy_plan import count, plan_of
 from experiments.privacy_plan_view import NO_MECHANISM, drawing, sentences, table
-from server.reporting.sections.promise import neighbours
 
 
 def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path | None) -> None:
@@ -33,15 +30,6 @@ def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path
         _write(json_file, json.dumps(plan.json(), indent=1) + "\n")
     if plot is not None:
         _write(plot, drawing(plan) + "\n")
-
-
-def relation_comment(study: Study) -> str:
-    """A TOML comment that says between which data sets the study's epsilon holds; empty where it promises none."""
-    mechanism = mechanism_of(study)
-    if mechanism is None:
-        return ""
-    unit = mechanism.unit
-    return f"\n# What is promised hides one {unit}. {neighbours(in_words(relation_of(study, unit), unit))}\n"
 
 
 def _write(path: Path, text: str) -> None:

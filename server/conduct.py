@@ -16,10 +16,12 @@ from flwr.serverapp import Grid
 from common import __version__
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, STRATEGIES
+from common.cohorts import Cohorts
 from common.errors import WardroundError
 from common.exchange import Collected
 from common.parameters import Layout, digest, new_network, read
 from common.protocol import Aggregation
+from common.schedule import FINAL_SPLITS
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
@@ -43,9 +45,10 @@ BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
 
 @dataclass
 class Conductor:
-    """One run. `hospitals` is how many are expected; 0: as many as the study's minimum.
+    """One run. `hospitals` is how many are expected; 0: nobody said.
 
-    simulated: noise of the server's own may come from the seed.
+    simulated: noise of the server's own may come from the seed. sites: names of the study's hospitals, where its data
+    name them and its roster does not.
     """
 
     study: Study
@@ -56,6 +59,7 @@ class Conductor:
     hospitals: int = 0
     resume: bool = False
     simulated: bool = False
+    sites: tuple[SiteId, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -106,11 +110,14 @@ class Conductor:
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
-        aggregation.check(len(members))
-        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json)
+        cohorts = Cohorts.of(self.study, self.study.federation.names or self.sites or members)
+        aggregation.check(len(cohorts.of_round(1).sites))
+        run = self.folder.run_name(self.resume)
+        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, run)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
-        rounds = Rounds(self.study, strategy, aggregation, members, exchange, statistic_names(task, shape), terms)
+        names = statistic_names(task, shape)
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms)
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
@@ -168,7 +175,7 @@ class Conductor:
         self.about["model_sha256"] = digest(checkpoint.parameters)
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
-        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, ("validation", "test")))
+        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, FINAL_SPLITS))
         self.about["time"]["evaluation"] += perf_counter() - begin
         if self.study.baselines.local:
             self._compare_with_local(rounds)

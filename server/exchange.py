@@ -27,9 +27,10 @@ class Dropped:
 
 @dataclass
 class GridExchange:
-    """Talks to the hospitals of `nodes`. `round` and `timeout_s` are set by the loop before each leg.
+    """Talks to the hospitals of `nodes` in one run, named by `run`.
 
-    charges: where orders to train are written down, in a study with a privacy mechanism.
+    `round` and `timeout_s` are set by the loop before each leg. charges: where orders to train are written down, in a
+    study with a privacy mechanism.
     """
 
     conversation: Conversation
@@ -38,6 +39,7 @@ class GridExchange:
     progress: Progress
     timeout_s: float
     study_json: str = ""
+    run: str = ""
     round: int = 0
     dropped: list[Dropped] = field(default_factory=list)
     charges: Charges | None = None
@@ -49,7 +51,7 @@ class GridExchange:
         """
         if leg not in LEGS:
             requests = {
-                site: protocol_payload(request, leg, self.study_json, self.round)
+                site: protocol_payload(request, leg, self.study_json, self.run, self.round)
                 for site, request in requests.items()
             }
         names = {self.nodes[site]: site for site in requests}

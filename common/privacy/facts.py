@@ -6,6 +6,7 @@ from typing import cast
 
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
+from common.cohorts import noise_shares
 from common.expected_patients import expected_patients
 from common.privacy.mechanism import Facts, Mechanism
 from common.study import Study
@@ -31,6 +32,6 @@ def facts_of(study: Study, patients: int, cases: int, hospitals: int, site: Site
         study.rounds,
         STRATEGIES.load(study.strategy.name).sends,
         study.training,
-        study.federation.minimum_hospitals,
+        noise_shares(study, hospitals),
         AGGREGATIONS.load(study.aggregation.name).reveals,
     )

@@ -176,14 +176,7 @@ def _log_sum(terms: Iterable[NDArray[np.float64]], places: NDArray[np.float64]) 
 
 def _epsilon(merged: tuple[Release, ...], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     """most: by how many sensitivities the sum moves at most; if all units are in every sum, it alone counts."""
-    nearby = tuple(
-        replace(
-            release,
-            noise_multiplier=release.noise_multiplier / most,
-            sampling_rate=1 - (1 - release.sampling_rate) ** most,
-        )
-        for release in merged
-    )
+    nearby = tuple(replace(release, noise_multiplier=release.noise_multiplier / most) for release in merged)
     if all(release.sampling_rate == 1 for release in merged):
         return epsilon_of(nearby, delta).epsilon
     width = interval(nearby, renyi_epsilon(nearby, delta))

@@ -157,14 +157,14 @@ def test_no_process_that_opens_a_new_ledger_at_the_same_moment_is_turned_away(tm
             process.stdin.write(f"{folder}\n")
         assert [process.stdout.readline() for process in children] == ["spent\n"] * 3
     for process in children:
-        process.communicate(timeout=60)
+        process.communicate(timeout=500)
     assert {len(Ledger(folder).contents().entries) for folder in folders} == {3}
 
 
 def test_two_processes_at_once_never_overspend(tmp_path):
     limit(tmp_path, 7)
     children = [child(tmp_path, times=6) for _ in range(2)]
-    said = Counter("".join(process.communicate(timeout=120)[0] for process in children).split())
+    said = Counter("".join(process.communicate(timeout=500)[0] for process in children).split())
     assert said == {"spent": 7, "refused": 5}
     found = Ledger(tmp_path).contents()
     assert found.fault is None

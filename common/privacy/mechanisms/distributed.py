@@ -4,7 +4,7 @@ For rounds in the way of FedSGD. All hospitals together draw one Poisson sample:
 chance `sampling_rate`, one random case of each taken. The gradients of these patients are clipped to `clip_norm` in
 L2 and added up; a hospital's sum is rounded to whole multiples of a grid gamma, a power of two near
 clip_norm * 2**-grid_bits, and whole numbers of noise are added: a discrete Gaussian of parameter
-sigma / sqrt(fewest - colluding), `fewest` being the study's federation.minimum_hospitals.
+sigma / sqrt(fewest - colluding), `fewest` being the study's federation.noise_shares.
 
 *Sensitivity.* Adding or removing one patient changes one hospital's sum by at most clip_norm, and rounding each of P
 coordinates to the nearest moves them by less than one more step together with the neighbour's rounding: in whole
@@ -57,6 +57,8 @@ class Distributed:
     """
 
     place: ClassVar[Place] = "shares"
+    secret_rounding: ClassVar[bool] = False
+    """Values and noise are whole multiples of the grid by rounding to nearest; no sum rounds them again."""
     clip_norm: float = 1.0
     sampling_rate: float = 0.1
     noise_multiplier: float | None = None
@@ -91,7 +93,7 @@ class Distributed:
         if self._shares(facts) < 2:
             raise StudyError(
                 "privacy 'distributed' needs two honest hospitals or more in every round: "
-                f"federation.minimum_hospitals - privacy.colluding must be 2 or more; it is {self._shares(facts)}."
+                f"federation.noise_shares - privacy.colluding must be 2 or more; it is {self._shares(facts)}."
             )
         share = self.share_sigma(facts, 1)
         check_lattice(share * sqrt(self._shares(facts)), share)
