@@ -22,6 +22,7 @@ title = "Balls"
 rounds = 2
 engine = "inline"
 strategy = "fedavg"
+aggregation = "plain"
 training = { steps = 1, batch_size = 4 }
 split = { validation = 0.1, test = 0.4 }
 
