@@ -35,6 +35,7 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "study-name": name,
         "run-folder": str(folder),
         "hospitals": len(sites),
+        "sites": json.dumps(sites),
         "resume": resume,
     }
     if study.engine != "deployment":

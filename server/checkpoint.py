@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from safetensors.numpy import save_file
 
 from common.errors import RoundError
 from common.update import Vector
+from server.openings import Owed
 from server.strategy import State
 
 _STATE = "state/"
@@ -18,11 +20,12 @@ _STATE = "state/"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything the next round starts from, after `round` rounds."""
+    """Everything the next round starts from, after `round` rounds. owed: to hospitals that missed an opening."""
 
     round: int
     parameters: Vector
     state: State
+    owed: tuple[Owed, ...] = ()
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -32,7 +35,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     tensors = {_STATE + name: np.ascontiguousarray(value) for name, value in checkpoint.state.items()}
     tensors["parameters"] = np.ascontiguousarray(checkpoint.parameters)
     part = place / "last.safetensors.part"
-    save_file(tensors, part, metadata={"round": str(checkpoint.round)})
+    owed = json.dumps([one.to_json() for one in checkpoint.owed])
+    save_file(tensors, part, metadata={"round": str(checkpoint.round), "owed": owed})
     part.replace(place / "last.safetensors")
 
 
@@ -44,8 +48,9 @@ def load(folder: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            done = int(file.metadata()["round"])
+            about = file.metadata()
+        done, owed = int(about["round"]), tuple(map(Owed.from_json, json.loads(about.get("owed", "[]"))))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RoundError(f"the checkpoint in {folder} is damaged.") from error
     parameters = tensors.pop("parameters").astype(np.float32)
-    return Checkpoint(done, parameters, {name.removeprefix(_STATE): t for name, t in tensors.items()})
+    return Checkpoint(done, parameters, {name.removeprefix(_STATE): t for name, t in tensors.items()}, owed)
