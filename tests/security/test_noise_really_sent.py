@@ -49,10 +49,10 @@ title = "Noise"
 rounds = {ROUNDS}
 seed = 5
 engine = "inline"
-source = {{ name = "medmnist" }}
+source = {{ name = "medmnist", classes = ["a", "b"] }}
 partition = {{ name = "iid", hospitals = {HOSPITALS} }}
 task = {{ name = "classification", network = {{ name = "logistic" }} }}
-federation = {{ minimum_hospitals = {HOSPITALS}, evaluate_every = 0 }}
+federation = {{ least_in_sum = {HOSPITALS}, noise_shares = {HOSPITALS}, evaluate_every = 0 }}
 """
 
 
