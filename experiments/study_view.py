@@ -19,7 +19,7 @@ MOST_NAMED = 16
 
 def study_facts(study: Study) -> tuple[str, ...]:
     """Sentences. Raises StudyError where the study does not fit its hospitals."""
-    return (*_cohort_facts(study), *remarks(study), *(one.sentence for one in trusted(study)))
+    return (*_cohort_facts(study), *remarks(study.preprocessing), *(one.sentence for one in trusted(study)))
 
 
 def _cohort_facts(study: Study) -> Sequence[str]:

@@ -27,7 +27,7 @@ task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedsgd"
 training = { batch_size = 8 }
 aggregation = "secagg"
-federation = { minimum_hospitals = 3 }
+federation = { least_in_sum = 3 }
 """
 PROMISES = {
     None: (),
@@ -59,7 +59,7 @@ def real(site: str, folder: Path) -> Context:
 
 
 def rounding(hospital: Hospital, context: Context, number: int = 2) -> list[int]:
-    return list(open_local(hospital, context, number, {}).rng.integers(0, 1 << 30, 4))
+    return list(open_local(hospital, context, number, "", {}).rng.integers(0, 1 << 30, 4))
 
 
 def test_every_shipped_mechanism_is_looked_at_here() -> None:

@@ -30,6 +30,7 @@ source = { name = "medmnist" }
 partition = { name = "iid", hospitals = 5 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
 """
@@ -40,7 +41,7 @@ DISTRIBUTED = (
     "strategy=fedsgd",
     "training={batch_size=8}",
     "privacy={name='distributed', noise_multiplier=1.0, delta=1e-3, sampling_rate=0.5, clip_norm=1.0, grid_bits=10}",
-    "federation.minimum_hospitals=4",
+    "federation.least_in_sum=4",
 )
 DPSGD = "privacy={name='dpsgd', noise_multiplier=1.0, delta=1e-3}"
 Open = Callable[..., Hospital]

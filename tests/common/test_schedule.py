@@ -13,6 +13,7 @@ rounds = 7
 source = { name = "phantom" }
 task = { name = "segmentation" }
 strategy = "fedavg"
+aggregation = "plain"
 """
 
 

@@ -39,7 +39,7 @@ def losing(monkeypatch: pytest.MonkeyPatch) -> Losing:
 
 
 def scaffold(tiny: Callable[..., Study], aggregation: str, *more: str) -> Study:
-    common = ("rounds=4", "strategy=scaffold", "federation.minimum_hospitals=3", "federation.evaluate_every=0")
+    common = ("rounds=4", "strategy=scaffold", "federation.least_in_sum=3", "federation.evaluate_every=0")
     return tiny(
         *common, "training={batch_size=8,steps=2}", f"aggregation={{name='{aggregation}',threshold=3}}", *more
     )

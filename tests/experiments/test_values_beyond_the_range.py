@@ -45,7 +45,7 @@ def test_the_model_is_that_of_sums_in_the_clear(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """But for what up to 2 % of values cut a round leave; a range of 0.001 alone cuts most of it."""
-    common = (*FEDAVG, *privacy, "federation.minimum_hospitals=4")
+    common = (*FEDAVG, *privacy, "federation.least_in_sum=4")
     run_quietly(tiny(*common), tmp_path / "clear")
     outcome = run_quietly(tiny(*common, f"aggregation={NARROW % aggregation}"), tmp_path / "sum")
     ranges = [record["range"] for record in outcome.rounds]

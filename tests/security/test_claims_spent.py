@@ -22,7 +22,7 @@ from server.charges import FILE, Charges, charged_rounds
 from server.reporting.folder import read_run
 from server.rounds import Rounds
 
-BASE = ("strategy=fedsgd", "training={batch_size=8}", "rounds=3", "federation.minimum_hospitals=4", "engine=inline")
+BASE = ("strategy=fedsgd", "training={batch_size=8}", "rounds=3", "federation.least_in_sum=4", "engine=inline")
 OWN_NOISE = 'privacy={name="dpsgd",noise_multiplier=2.0,delta=1e-3}'
 SHARES = 'privacy={name="distributed",noise_multiplier=1.0,delta=1e-2,sampling_rate=0.5,grid_bits=10,spare_rounds=2}'
 SITES = tuple(f"hospital-{number}" for number in range(4))
@@ -106,7 +106,7 @@ def test_a_hospital_that_refuses_is_charged_nothing(tiny: Callable[..., Study], 
     place = hospital_folder(tmp_path, "hospital-2")
     place.mkdir(parents=True)
     (place / "privacy-limit.toml").write_text("epsilon = 0.01\ndelta = 1e-3\n")
-    run_quietly(tiny(*BASE, OWN_NOISE, "federation.minimum_hospitals=3"), tmp_path)
+    run_quietly(tiny(*BASE, OWN_NOISE, "federation.least_in_sum=3"), tmp_path)
     assert claimed(tmp_path)["hospital-2"] == 0.0
     assert not [entry for entry in Ledger(place).contents().entries if entry.kind == "charge"]
     assert agree(tmp_path)
@@ -125,7 +125,7 @@ def test_a_hospital_whose_reply_was_lost_counts_as_charged(
         return reply
 
     monkeypatch.setattr(answers, "round_", lost)
-    run_quietly(tiny(*BASE, OWN_NOISE, "federation.minimum_hospitals=3"), tmp_path)
+    run_quietly(tiny(*BASE, OWN_NOISE, "federation.least_in_sum=3"), tmp_path)
     assert agree(tmp_path)
     assert claimed(tmp_path)["hospital-1"] == claimed(tmp_path)["hospital-0"]
 

@@ -41,9 +41,10 @@ source = { name = "medmnist" }
 partition = { name = "iid", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [4] } }
 strategy = "scaffold"
+aggregation = "plain"
 training = { batch_size = 8, steps = 3, learning_rate = 0.1 }
 split = { validation = 0.1, test = 0.1 }
-federation = { evaluate_every = 0, minimum_hospitals = 3 }
+federation = { evaluate_every = 0, least_in_sum = 3 }
 """
 SECAGG, ADDITIVE, BFV = "{name='secagg', threshold=3}", "additive", "{name='bfv', threshold=3}"
 SITES = tuple(f"hospital-{number}" for number in range(4))
