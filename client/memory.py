@@ -80,7 +80,7 @@ class Memory:
             self._forget_others(number)
 
     def _forget_others(self, number: int) -> None:
-        """All but round `number` and the one before: what later rounds left is of an earlier run of the same study."""
+        """All but round `number` and the one before: what later rounds left is of an earlier run of this study."""
         kept = self.place.kept()
         before = [one for one in kept if one <= number]
         for one in set(kept) - set(before[-ROUNDS_KEPT:]):
