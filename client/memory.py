@@ -62,7 +62,7 @@ class Memory:
             self.place.write_pending(self.number, self._awaited, self.vectors)
             return
         self.place.write(self.number, self.vectors)
-        self._forget_old()
+        self._forget_others(self.number)
 
     def hold(self, awaited: bytes) -> None:
         """See Keeping."""
@@ -77,11 +77,14 @@ class Memory:
         """See Keeping."""
         if self.held(number) is not None:
             self.place.commit(number)
-            self._forget_old()
+            self._forget_others(number)
 
-    def _forget_old(self) -> None:
-        for old in self.place.kept()[:-ROUNDS_KEPT]:
-            self.place.forget(old)
+    def _forget_others(self, number: int) -> None:
+        """All but round `number` and the one before: what later rounds left is of an earlier run of this study."""
+        kept = self.place.kept()
+        before = [one for one in kept if one <= number]
+        for one in set(kept) - set(before[-ROUNDS_KEPT:]):
+            self.place.forget(one)
 
 
 def _key_of(study_json: str, run: str) -> str:

@@ -80,6 +80,18 @@ def test_no_more_than_two_rounds_are_kept(context: Context) -> None:
     assert [value(context, number) for number in range(1, 7)] == [None, None, None, None, 4.0, 5.0]
 
 
+@pytest.mark.parametrize("awaited", [None, b"waits"])
+def test_a_second_run_of_a_study_is_not_mixed_up_with_what_the_first_left(
+    context: Context, awaited: bytes | None
+) -> None:
+    leave(context, 29, 29.0)
+    leave(context, 30, 30.0)
+    for number in (1, 2):
+        leave(context, number, float(number), awaited)
+        Memory.of(context, STUDY, number).commit(number)
+    assert [value(context, number) for number in (1, 2, 3, 31)] == [None, 1.0, 2.0, 2.0]
+
+
 def test_studies_are_apart_but_one_made_longer_goes_on(context: Context) -> None:
     leave(context, 1, 1.0)
     leave(context, 1, 7.0, b"waits", OTHER)
