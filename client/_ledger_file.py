@@ -15,10 +15,9 @@ somebody writes who can read the key. Against these the folder's permissions and
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,13 @@ from client._ledger_counting import PatientSet
 from client._ledger_entry import COLUMNS, Entry, from_row
 from client._ledger_seal import START, Seal
 from client.durable import write_durably
-from common.errors import LedgerError
+from common.errors import FileError, LedgerError
+from common.files import check, create, is_there
+from common.json_files import read_json
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
 BUSY_TIMEOUT_S = 60.0
+LARGEST_HEAD_BYTES = 1 << 12
 
 TABLES = (
     """CREATE TABLE entries (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, study TEXT NOT NULL,
@@ -78,7 +80,7 @@ def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Sea
             yield connection, seal
     except sqlite3.Error as error:
         raise LedgerError(f"{FILE} in the hospital's folder cannot be used: {error}.") from error
-    except OSError as error:
+    except (OSError, FileError) as error:
         raise LedgerError(f"the ledger in the hospital's folder cannot be used: {error}.") from error
 
 
@@ -142,9 +144,9 @@ def _verified_set(connection: sqlite3.Connection, seal: Seal, entry: Entry) -> P
 
 def _check_head(folder: Path, seal: Seal, seen: list[str]) -> None:
     try:
-        head = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+        head = read_json(folder, HEAD_FILE, LARGEST_HEAD_BYTES)
         number, last, signed = int(head["number"]), str(head["last"]), str(head["seal"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileError, ValueError, TypeError, KeyError):
         raise Fault(f"{HEAD_FILE} is missing or damaged") from None
     if seal.head(number, last) != signed:
         raise Fault(f"{HEAD_FILE} is not as it was written")
@@ -154,18 +156,18 @@ def _check_head(folder: Path, seal: Seal, seen: list[str]) -> None:
         raise Fault(f"row {number} is not the one that {HEAD_FILE} names")
 
 
-def _check_files(folder: Path, create: bool) -> None:
-    """The key is made last, so where it is, all are."""
-    if (folder / KEY_FILE).exists():
+def _check_files(folder: Path, may_create: bool) -> None:
+    """The key is made last, so where it is, all are. SQLite would follow links: they are refused."""
+    if is_there(folder, FILE):
+        check(folder, FILE)
+    if is_there(folder, KEY_FILE):
         for name in (FILE, HEAD_FILE):
-            if not (folder / name).exists():
+            if not is_there(folder, name):
                 raise LedgerError(f"{name} is missing from the hospital's folder, and its key {KEY_FILE} is there.")
         return
-    if not create:
+    if not may_create:
         raise LedgerError(f"{folder} holds no ledger: {KEY_FILE} is not there.")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        os.close(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    create(folder, FILE)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -185,7 +187,7 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
     """In a transaction: the seal, made with tables and head where this ledger was never used."""
     connection.execute("BEGIN IMMEDIATE")
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]
-    if (folder / KEY_FILE).exists():
+    if is_there(folder, KEY_FILE):
         if not tables:
             raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
         return seals.load(folder / KEY_FILE)
@@ -198,7 +200,7 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
 
 
 def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
-    if (folder / KEY_FILE).exists():
+    if is_there(folder, KEY_FILE):
         return seals.load(folder / KEY_FILE)
     if connection.execute("SELECT count(*) FROM entries").fetchone()[0]:
         raise LedgerError(f"{KEY_FILE} is missing from the hospital's folder, and {FILE} has entries.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+
+from common.files import append
 
 LOG = logging.getLogger("wardround.hospital")
 
@@ -23,7 +24,5 @@ def report(error: BaseException, folder: Path | None) -> str:
     if folder is None:
         LOG.error("%s", text)
         return number
-    folder.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(folder / "incidents.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as log:
-        log.write(text)
+    append(folder, "incidents.log", text)
     return number

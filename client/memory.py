@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
-from safetensors.numpy import load_file, save_file
 
+from common.tensor_files import read_tensors, write_tensors
 from common.update import Vector
 
 RECORD = "memory"
@@ -22,7 +22,7 @@ def recall(context: Context, number: int) -> dict[str, Vector]:
     place = _place(context)
     if place is not None:
         earlier = [path for path in _kept(place) if int(path.stem) < number]
-        return load_file(earlier[-1]) if earlier else {}
+        return read_tensors(place, earlier[-1].name).tensors if earlier else {}
     record = context.state.get(RECORD)
     if not isinstance(record, ArrayRecord):
         return {}
@@ -37,10 +37,7 @@ def remember(context: Context, number: int, memory: Mapping[str, Vector]) -> Non
     if place is None:
         context.state[RECORD] = ArrayRecord({name: _array(vector) for name, vector in memory.items()})
         return
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = place / "part"
-    save_file({name: np.ascontiguousarray(vector) for name, vector in memory.items()}, part)
-    part.replace(place / f"{number:06d}.safetensors")
+    write_tensors(place, f"{number:06d}.safetensors", memory)
     for old in _kept(place)[:-ROUNDS_KEPT]:
         old.unlink()
 
@@ -65,7 +62,7 @@ def _place(context: Context) -> Path | None:
 
 
 def _kept(place: Path) -> list[Path]:
-    return sorted(place.glob("*.safetensors"))
+    return sorted(place.glob("[!.]*.safetensors"))
 
 
 def _array(vector: Vector) -> Array:
