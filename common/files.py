@@ -49,6 +49,16 @@ def keep_private() -> None:
 
 
 @contextmanager
+def kept_private() -> Iterator[None]:
+    """`keep_private` while the block lasts."""
+    before = os.umask(UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
 def open_inside(folder: Path, name: str, largest_bytes: int = LARGEST_BYTES) -> Iterator[BinaryIO]:
     """A regular file of at most `largest_bytes` below `folder`, for reading."""
     with _telling(folder / name), _parent(folder, name) as (parent, last):
@@ -123,7 +133,7 @@ def writing(folder: Path, name: str, durable: bool = False) -> Iterator[BinaryIO
 
 
 def create(folder: Path, name: str, content: str | bytes = b"") -> bool:
-    """A new file below `folder`, whole, on the disk when this returns; False, and nothing done, where one is there."""
+    """A new file below `folder`, whole, on the disk when this returns; False, with nothing done, where one is."""
     with (
         _telling(folder / name),
         _parent(folder, name, create=True) as (parent, last),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import FileError, RoundError
 from common.files import is_there
@@ -28,7 +30,7 @@ class Checkpoint:
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint/last.safetensors`, whole or not at all; on the disk when this returns."""
-    tensors = {_STATE + name: np.asarray(value) for name, value in checkpoint.state.items()}
+    tensors: dict[str, NDArray[Any]] = {_STATE + name: value for name, value in checkpoint.state.items()}
     tensors["parameters"] = checkpoint.parameters
     write_tensors(folder, FILE, tensors, {"round": str(checkpoint.round)}, durable=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.catalogue import AGGREGATIONS, MECHANISMS
+from common.errors import FileError
+from common.json_files import read_table
 from common.study import Study
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
@@ -17,23 +19,24 @@ from experiments.audit.collusion_needed import (
 )
 from experiments.audit.records import Claim
 
+MOST_EPSILON = 1e100
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
 def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
     """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
-    about, privacy = _read(folder, "about.json"), _read(folder, "privacy.json")
+    about, privacy = read_table(folder, "about.json"), read_table(folder, "privacy.json")
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
-    sites = privacy.get("sites", {})
+    epsilon = _epsilons(privacy, folder / "privacy.json")
     return Claim(
         aggregation=study.aggregation.name,
         reveals=aggregation.reveals,
         readers=readers,
         mechanism=str(privacy.get("mechanism", "")),
         unit=str(privacy.get("unit", "")),
-        epsilon={site: float(spent["epsilon"]) for site, spent in sites.items()},
-        delta=float(privacy.get("delta", 0.0)),
+        epsilon=epsilon,
+        delta=privacy.get("delta", 0.0),
         noise_source=str(privacy.get("noise_source", "")),
         opening_hospitals=opening_hospitals(study, hospitals),
         opening_if_cheating=opening_if_cheating(study, hospitals),
@@ -44,7 +47,12 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
     )
 
 
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+def _epsilons(privacy: Mapping[str, Any], path: Path) -> dict[str, float]:
+    """By hospital. Raises FileError where what was promised and spent is not all there."""
+    spent = [privacy.get("delta", 0.0)]
+    sites = privacy.get("sites", {}) if privacy else {}
+    entries = sites.items() if isinstance(sites, dict) else [("", None)]
+    found = {site: one.get("epsilon") if isinstance(one, dict) else None for site, one in entries}
+    if not all(type(value) in (int, float) and 0 <= value <= MOST_EPSILON for value in (*spent, *found.values())):
+        raise FileError(path, "does not say delta and what every hospital spent, as numbers")
+    return {site: float(epsilon) for site, epsilon in found.items()}

@@ -23,6 +23,8 @@ from client.approved_studies import list_study
 from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
+from common.files import UMASK, appending, private_folder, write
+from common.json_files import read_table
 from common.study import parse
 from experiments.engine import QUIET, Engine, RunConfig
 from experiments.engines._local_grid import hospital_folder
@@ -77,7 +79,7 @@ class _Federation:
     @contextmanager
     def started(cls, folder: Path, sites: Sequence[SiteId], timeout_s: float) -> Iterator[_Federation]:
         logs = folder / "deployment"
-        logs.mkdir(parents=True, exist_ok=True)
+        private_folder(logs)
         federation = cls(Path(mkdtemp(prefix="wardround-flwr-")), logs, _free_port())
         try:
             federation._start_link(timeout_s)
@@ -96,7 +98,7 @@ class _Federation:
         config = self.home / "run.toml"
         config.write_text(lines + "\n", encoding="utf-8")
         said = self._flwr("run", str(app), FEDERATION, "--run-config", str(config))
-        (self.logs / "flwr-run.log").write_text(said, encoding="utf-8")
+        write(self.logs, "flwr-run.log", said)
 
     def await_end(self, deadline: float, folder: Path) -> None:
         """Wait for the run; `flwr run` itself exits with 0 whatever became of it."""
@@ -124,7 +126,7 @@ class _Federation:
             sleep(POLL_S / 5)
 
     def _start_node(self, index: int, count: int, own: Path) -> None:
-        own.mkdir(parents=True, exist_ok=True)
+        private_folder(own)
         config = f'site-index={index} partition-id={index} num-partitions={count} folder="{own}"'
         self._start(
             f"supernode-{index}",
@@ -139,11 +141,17 @@ class _Federation:
     def _start(self, name: str, program: str, *arguments: str, home: Path | None = None) -> None:
         """A program of Flower's, in a session of its own so that all of its family can be ended."""
         place = home or self.home
-        place.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("wb") as log:
+        private_folder(place)
+        with appending(self.logs, f"{name}.log") as log:
             command = [_program(program), *arguments]
             started = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._environment(place), start_new_session=True, cwd=place
+                command,
+                stdout=log,
+                stderr=log,
+                env=self._environment(place),
+                start_new_session=True,
+                cwd=place,
+                umask=UMASK,
             )
         self.processes.append(started)
 
@@ -161,6 +169,7 @@ class _Federation:
             timeout=120,
             check=False,
             cwd=self.home,
+            umask=UMASK,
         )
         if done.returncode != 0:
             raise EngineError(f"flwr {arguments[0]} failed: {(done.stderr or done.stdout)[-800:]}")
@@ -248,8 +257,7 @@ def _reason(folder: Path) -> str:
 
 
 def _about(folder: Path) -> dict[str, object]:
-    path = folder / "about.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_table(folder, "about.json")
 
 
 engine: type[Engine] = Deployment
