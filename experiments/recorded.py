@@ -62,9 +62,8 @@ class RecordedSum:
 def messages(folder: Path) -> Iterator[Recorded]:
     """All that have content, in order. Raises StudyError where none were recorded, FileError where one is damaged."""
     if not is_there(folder, INDEX):
-        raise StudyError(
-            f"{folder.name} recorded no traffic: run the study with --set federation.record_traffic=true."
-        )
+        remedy = "run the study with --set federation.record_traffic=true."
+        raise StudyError(f"{folder.name} recorded no traffic: {remedy}")
     for entry in read_lines(folder, INDEX):
         name, site, direction, kind = (entry.get(key) for key in ("file", "site", "direction", "type"))
         if not all(isinstance(word, str) for word in (name, site, direction, kind)) or not _FILE.fullmatch(str(name)):
@@ -92,7 +91,7 @@ def sums(folder: Path) -> Iterator[RecordedSum]:
         tensors = read_tensors(folder, name).tensors
         about = read_table(folder, f"{SUMS}/{match[1]}.json", required=True)
         vectors = tuple(tensors[key] for key in sorted(tensors))
-        sites, weight = about.get("sites"), about.get("weight")
+        sites, weight = about.get("sites", []), about.get("weight", 0.0)
         if not _are_words(sites) or not _is_number(weight) or not vectors or not all(map(_is_vector, vectors)):
             raise FileError(folder / name, "is no sum of hospitals, a weight and vectors")
         yield RecordedSum(int(match[1]), tuple(sites), vectors, float(weight), folder / name)
@@ -137,7 +136,7 @@ def _are_words(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and 0 < value < math.inf  # type: ignore[operator]
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_vector(value: NDArray[Any]) -> bool:

@@ -115,6 +115,7 @@ class Conductor:
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         first = Checkpoint(0, initial, strategy.init(initial))
         if not self.resume:
+            save(self.folder.path, first)  # so that a run can be resumed whenever it ends
             return first
         checkpoint = load(self.folder.path)
         check_fits(checkpoint, first, self.study.rounds, self.folder.path)

@@ -18,8 +18,8 @@ from experiments.audit.collusion_needed import (
     paid_for,
 )
 from experiments.audit.records import Claim
+from server.reporting.values import number
 
-MOST_EPSILON = 1e100
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
@@ -49,10 +49,9 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
 
 def _epsilons(privacy: Mapping[str, Any], path: Path) -> dict[str, float]:
     """By hospital. Raises FileError where what was promised and spent is not all there."""
-    spent = [privacy.get("delta", 0.0)]
     sites = privacy.get("sites", {}) if privacy else {}
     entries = sites.items() if isinstance(sites, dict) else [("", None)]
-    found = {site: one.get("epsilon") if isinstance(one, dict) else None for site, one in entries}
-    if not all(type(value) in (int, float) and 0 <= value <= MOST_EPSILON for value in (*spent, *found.values())):
+    found = {site: number(one.get("epsilon")) if isinstance(one, dict) else None for site, one in entries}
+    if any(value is None or value < 0 for value in (number(privacy.get("delta", 0.0)), *found.values())):
         raise FileError(path, "does not say delta and what every hospital spent, as numbers")
-    return {site: float(epsilon) for site, epsilon in found.items()}
+    return {site: epsilon for site, epsilon in found.items() if epsilon is not None}

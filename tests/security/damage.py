@@ -1,4 +1,4 @@
-"""A run folder damaged in one way, drawn from a generator: what a disk, an editor or somebody hostile may do to it."""
+"""A run folder damaged in one way, drawn from a generator: what a disk, an editor or somebody hostile may do."""
 
 from __future__ import annotations
 
