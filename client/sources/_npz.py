@@ -45,10 +45,8 @@ def _check_size(file: zipfile.ZipFile, member: str) -> None:
         version = np.lib.format.read_magic(stream)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read_header[version](stream)
-        if (
-            min(shape, default=0) < 0
-            or stream.tell() + prod(shape) * dtype.itemsize != file.getinfo(member).file_size
-        ):
+        promised = stream.tell() + prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or promised != file.getinfo(member).file_size:
             raise ValueError("the header does not fit the array")
 
 

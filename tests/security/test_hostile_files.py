@@ -1,11 +1,14 @@
-"""Files that somebody else prepared: none is read from elsewhere, none written elsewhere, none hangs or fills memory."""
+"""Files that somebody else prepared: none is read or written elsewhere, none hangs, none fills the memory."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import struct
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -215,8 +218,6 @@ def test_a_picture_of_gigapixels_is_not_shown(tmp_path: Path) -> None:
     assert write_report(folder).read_text().count("<img") > 3
     pictures = json.loads((folder / "pictures.json").read_text())
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIB", 13, b"IHDR", 1 << 16, 1 << 16, 8)
-    import base64
-
     for one in pictures:
         one["image"] = "data:image/png;base64," + base64.b64encode(bomb).decode()
     (folder / "pictures.json").write_text(json.dumps(pictures))
@@ -241,8 +242,6 @@ def test_an_image_of_803_bytes_takes_no_gigabytes(tmp_path: Path, shape: tuple[i
     path = nifti_that_promises(tmp_path / "images" / "scan.nii", shape)
     assert path.stat().st_size == 803
     if name.endswith(".gz"):
-        import gzip
-
         packed = path.with_suffix(".nii.gz")
         packed.write_bytes(gzip.compress(path.read_bytes()))
         path = packed
@@ -259,8 +258,6 @@ def test_an_image_of_803_bytes_takes_no_gigabytes(tmp_path: Path, shape: tuple[i
 
 
 def test_an_array_that_promises_more_than_its_archive_holds_takes_no_gigabytes(tmp_path: Path) -> None:
-    import zipfile
-
     head = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118)
     head += b"{'descr': '<f8', 'fortran_order': False, 'shape': (1073741824,), }".ljust(117) + b"\n"
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
