@@ -11,12 +11,13 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client import answers, incidents, memory
+from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.local import is_simulated, open_local, sources
+from client.local import folder_of, is_simulated, open_local, sources
 from common.errors import BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
-from common.order import study_json
+from common.order import run_of, study_json
 from common.wire import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
@@ -82,17 +83,22 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
-    vectors = memory.recall(context, number)
-    before = dict(vectors)
+    run = run_of(request)
+    state = memory.Memory.of(context, study_json(request), run, number)
     secrets = memory.recall_secrets(context)
-    local = partial(open_local, hospital, context, number, secrets)
-    kept = answers.Kept(vectors, local, sources(hospital, context, number), is_simulated(context))
+    local = partial(open_local, hospital, context, number, run, secrets, state)
+    kept = answers.Kept(
+        state.vectors,
+        local,
+        sources(hospital, context, number),
+        is_simulated(context),
+        partial(go_forward, folder_of(context), secrets, hospital.digest, run),
+    )
     try:
         payload = answer(hospital, request, kept)
     finally:
         memory.keep_secrets(context, secrets)
-    if any(vectors[name] is not before.get(name) for name in vectors):
-        memory.remember(context, number, vectors)
+    state.keep()
     return payload
 
 

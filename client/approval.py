@@ -1,7 +1,8 @@
 """What a hospital refuses to do for a study that it approved: whatever an honest server would not ask.
 
-Rounds, kind of work and splits to score are those of the study. A round that is asked for again, as after a crash of
-the server, is answered again, whatever its model; only private ones are counted (`ledger`). So are final scores.
+Rounds, kind of work, splits to score and the hospitals of a round are those of the study. Rounds go forward only
+(`answered_rounds`); one that is asked for again, as after a crash of the server, is answered where the very same
+order comes.
 
 A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
 be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
-from common.catalogue import STRATEGIES
+from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
+from common.schedule import evaluated_splits
 from common.study import Study
 from common.update import Vector
 from common.work import Work
@@ -41,6 +43,7 @@ LEAST_COLUMNS = 8
 def approve(hospital: Hospital, order: Order) -> None:
     """Raise WireError where the order is none of the study's, or its parameters are not to be served."""
     _refuse_another_round(hospital.study, order)
+    _refuse_undrawn(hospital, order)
     _refuse_other_work(hospital.study, order.work)
     _refuse_other_splits(hospital.study, order)
     if order.round == 1:
@@ -68,6 +71,13 @@ def _refuse_another_round(study: Study, order: Order) -> None:
         raise WireError(f"the study ends with round {study.rounds}; {order.round} came.")
 
 
+def _refuse_undrawn(hospital: Hospital, order: Order) -> None:
+    """Whoever is not drawn scores the model at most, and not even that where scores are in a sum of those drawn."""
+    sums = AGGREGATIONS.load(hospital.study.aggregation.name).reveals == "sum"
+    if (order.work is not None or sums) and hospital.site not in hospital.cohorts.of_round(order.round).sites:
+        raise WireError(f"the study does not draw this hospital in round {order.round}.")
+
+
 def _refuse_other_work(study: Study, work: Work | None) -> None:
     wanted = STRATEGIES.build(study.strategy).work()
     if work is not None and work != wanted:
@@ -75,12 +85,9 @@ def _refuse_other_work(study: Study, work: Work | None) -> None:
 
 
 def _refuse_other_splits(study: Study, order: Order) -> None:
-    """Between rounds as the study says, and both at its end."""
-    every, between = study.federation.evaluate_every, study.federation.evaluate_split
-    due = every > 0 and (order.round - 1) % every == 0
-    allowed = {"validation", "test"} if order.round > study.rounds else {between} if due else set()
-    if not set(order.evaluate) <= allowed:
-        raise WireError(f"in round {order.round} the study scores {sorted(allowed)}; {list(order.evaluate)} came.")
+    allowed = evaluated_splits(study, order.round)
+    if not set(order.evaluate) <= set(allowed):
+        raise WireError(f"in round {order.round} the study scores {list(allowed)}; {list(order.evaluate)} came.")
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, cast
 
@@ -18,7 +18,8 @@ from client.source import Source
 from client.splitting import split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
-from common.errors import SourceError
+from common.cohorts import Cohorts
+from common.errors import SourceError, StudyError
 from common.options import Entry
 from common.parameters import new_network
 from common.seeding import generator
@@ -42,6 +43,16 @@ class Hospital:
     splits: Mapping[str, Cases]
     network: nn.Module
     digest: str
+
+    @cached_property
+    def roster(self) -> tuple[SiteId, ...]:
+        """Names of all hospitals of the study, sorted: of its roster, or, where it has none, of its data."""
+        return self.study.federation.names or site_names(self.study)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        """The hospitals of every round."""
+        return Cohorts.of(self.study, self.roster)
 
     @property
     def train(self) -> Cases:
@@ -74,6 +85,8 @@ def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
     names = site_names(study)
     if not 0 <= index < len(names):
         raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
+    if study.federation.roster and names[index] not in study.federation.names:
+        raise StudyError(f"hospital {names[index]!r} is not in the study's roster (federation.roster).")
     splits = _splits(_data_key(study), index)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from common.errors import FileError
 from common.files import append
 
 LOG = logging.getLogger("wardround.hospital")
@@ -16,7 +17,7 @@ LOG = logging.getLogger("wardround.hospital")
 def report(error: BaseException, folder: Path | None) -> str:
     """Append the traceback to `incidents.log` in the hospital's own folder; the incident's random number.
 
-    Readable by the hospital's user only. Without a folder it goes to the hospital's own process log.
+    Readable by the hospital's user only. Without a folder, or on a full disk, it goes to the process' own log.
     """
     number = token_hex(4)
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -24,5 +25,8 @@ def report(error: BaseException, folder: Path | None) -> str:
     if folder is None:
         LOG.error("%s", text)
         return number
-    append(folder, "incidents.log", text)
+    try:
+        append(folder, "incidents.log", text)
+    except FileError as failure:
+        LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number

@@ -1,49 +1,103 @@
 """What this hospital's half of a protocol works with, and the one place where secret randomness is chosen.
 
 In simulation identities and draws come from the study's seed, so that every engine gives the same bits; in
-deployment identities come from files in the hospital's folder and draws from the operating system. Keys and
-masks of a protocol always come from the operating system.
+deployment identities come from files in the hospital's folder and the draws of a privacy mechanism from the operating
+system. Keys and masks of a protocol always come from the operating system. How values are rounded to whole numbers
+protects nothing, unless a mechanism says that it counts on it: it follows from the seed in deployment as well, and a
+study gives the same model on nodes.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import MutableMapping
+from hashlib import sha256
 from pathlib import Path
 from secrets import randbits
 
 import numpy as np
 from flwr.app import Context
 
-from client.hospital import Hospital, site_names
+from client.hospital import Hospital
+from client.kept_groups import keep_group
+from client.policy import read_policy
 from client.privacy import Sources
 from common import identity
 from common.catalogue import MECHANISMS
+from common.cohort import Cohort
 from common.errors import HospitalError
+from common.opening import Keeping, KeepsNothing
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
 from common.study import Study
+from common.trust import reveals
 
 
-def open_local(hospital: Hospital, context: Context, number: int, secrets: MutableMapping[str, bytes]) -> Local:
-    """This hospital in round `number`. Raises HospitalError where a deployed one has no identity."""
-    place = context.node_config.get("folder")
-    folder = Path(str(place)) if place else None
-    if is_simulated(context):
-        own = identity.simulated(hospital.site, site_names(hospital.study), hospital.study.seed)
+def open_local(
+    hospital: Hospital,
+    context: Context,
+    number: int,
+    run: str,
+    secrets: MutableMapping[str, bytes],
+    keeping: Keeping | None = None,
+) -> Local:
+    """This hospital in round `number` of a run.
+
+    Raises HospitalError where a deployed one has no identity, or its keys are not those of the study's roster, and
+    WireError where the study's groups would undo those of an earlier one.
+    """
+    folder, simulated = folder_of(context), is_simulated(context)
+    cohort, data = cohort_of(hospital, context, number), _data_of(hospital, context)
+    if simulated:
+        own = identity.simulated(hospital.site, hospital.roster, hospital.study.seed)
     elif folder is None:
         raise HospitalError("this node's configuration lacks folder, where the hospital's keys are kept.")
     else:
         own = identity.load(hospital.site, folder)
-    rng = draws(hospital, context, number, "protocol")
-    fewest = hospital.study.federation.minimum_hospitals if is_distributed(hospital.study) else 0
-    return Local(hospital.site, number, hospital.digest, own, secrets, rng, folder, fewest)
+        _demand_roster(hospital.study, own)
+        for group in cohort.groups:
+            if hospital.site in group:
+                keep_group(folder, data, group, cohort.least)
+    rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
+    return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping)
 
 
-def is_distributed(study: Study) -> bool:
-    """Whether a promise counts on the noise of others in the same sum."""
-    return study.privacy is not None and MECHANISMS.build(study.privacy).place == "shares"
+def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:
+    """The hospitals of a round, and whose sums this one helps to open: by the study, and by its own policy."""
+    least = read_policy(folder_of(context)).least_in_sum
+    return hospital.cohorts.of_round(number).demanding(least)
+
+
+def folder_of(context: Context) -> Path | None:
+    """The hospital's own folder; None where it has none, as in Flower's simulation."""
+    place = context.node_config.get("folder")
+    return Path(str(place)) if place else None
+
+
+def _data_of(hospital: Hospital, context: Context) -> str:
+    """Which data: their place and kind, and none of the options that a study might vary."""
+    return f"{hospital.study.source.name} {context.node_config.get('data-folder', '')}"
+
+
+def _demand_roster(study: Study, own: identity.Identity) -> None:
+    """Raise HospitalError unless the keys known here are those that the approved study names."""
+    if not study.federation.roster and reveals(study) == "sum":
+        raise HospitalError(
+            "a study of sums needs [federation] roster, the hospitals' names and keys, to be approved."
+        )
+    for entry in study.federation.roster:
+        known = own.public_keys.get(entry.name)
+        if known is None or sha256(known).hexdigest() != entry.key:
+            raise HospitalError(f"the key of {entry.name} known here is not the one in the study's roster.")
+
+
+def _rounding(hospital: Hospital, context: Context, number: int) -> np.random.Generator:
+    """For stochastic rounding in a protocol."""
+    privacy = hospital.study.privacy
+    if privacy is not None and getattr(MECHANISMS.load(privacy.name), "secret_rounding", True):
+        return draws(hospital, context, number, "protocol")
+    return generator(hospital.study.seed, number, hospital.site, "protocol")
 
 
 def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:

@@ -40,7 +40,7 @@ STREAMS = ("/dev", "/proc")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def keep_private() -> None:
@@ -96,13 +96,15 @@ def is_there(folder: Path, name: str) -> bool:
     return True
 
 
-def names(folder: Path, name: str) -> list[str]:
-    """Names of all that is in a folder below `folder`, sorted; [] where there is none."""
+def names(folder: Path, name: str = "") -> list[str]:
+    """Names of all that is in `folder`, or in a folder below it, sorted; [] where there is none."""
+    if not folder.exists():
+        return []
     try:
-        with _telling(folder / name), _parent(folder, f"{name}/_") as (parent, _):
+        with _telling(folder / name), _parent(folder, f"{name}/_" if name else "_") as (parent, _):
             return sorted(os.listdir(parent))  # noqa: PTH208 - a path cannot be a descriptor
     except FileError:
-        if is_there(folder, name):
+        if not name or is_there(folder, name):
             raise
         return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -17,6 +18,12 @@ LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.mo
 
 PROTOCOL_LEG = "query.protocol"
 """The type of message that carries any other leg: those of an aggregation, which names them itself."""
+
+RUN = "run"
+"""The word of a request that names its run: nothing signed in one is worth anything in another."""
+_RUN = re.compile(r"([0-9a-f]{32})?")
+REPEATED = "repeated"
+"""The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,8 +44,8 @@ class Order:
     clip_norm: float = 0.0
 
 
-def to_payload(order: Order) -> Payload:
-    """The message of an order."""
+def to_payload(order: Order, run: str = "") -> Payload:
+    """The message of an order, in a run of the study."""
     vectors = [order.parameters] if order.control is None else [order.parameters, order.control]
     work = order.work
     return Payload(
@@ -49,7 +56,12 @@ def to_payload(order: Order) -> Payload:
             "vectors": len(vectors),
             "clip_norm": order.clip_norm,
         },
-        words={"study": order.study_json, "sends": work.sends if work else "", "evaluate": list(order.evaluate)},
+        words={
+            "study": order.study_json,
+            RUN: run,
+            "sends": work.sends if work else "",
+            "evaluate": list(order.evaluate),
+        },
     )
 
 
@@ -73,9 +85,9 @@ def from_payload(payload: Payload) -> Order:
     return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
 
 
-def protocol_payload(payload: Payload, leg: str, study: str, number: int) -> Payload:
+def protocol_payload(payload: Payload, leg: str, study: str, run: str, number: int) -> Payload:
     """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
-    words = {**payload.words, "study": study, "leg": leg}
+    words = {**payload.words, "study": study, RUN: run, "leg": leg}
     return replace(payload, words=words, numbers={**payload.numbers, "round": number})
 
 
@@ -85,6 +97,14 @@ def study_json(payload: Payload) -> str:
     if not isinstance(text, str):
         raise WireError("a request must carry its study.")
     return text
+
+
+def run_of(payload: Payload) -> str:
+    """Which run of the study a request belongs to, 32 hexadecimal digits; "" where it does not say."""
+    run = payload.words.get(RUN, "")
+    if not isinstance(run, str) or not _RUN.fullmatch(run):
+        raise WireError("a request's run must be 32 hexadecimal digits.")
+    return run
 
 
 def _sends(word: str) -> Sends:

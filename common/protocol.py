@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.identity import Identity
+from common.opening import Keeping, KeepsNothing
 from common.update import Update
 
 
@@ -22,9 +24,11 @@ class Local:
     study: SHA-256 of the study, hex, so that what is signed for one study is worth nothing in another. identity:
     signs as this hospital, and knows the others. secrets: kept from leg to leg of one run, in memory and never on
     a disk; lost with the process, and then this hospital is out of the round. rng: for draws that protect
-    nothing, such as stochastic rounding. folder: the hospital's own, for what must survive a crash; None where
-    it has none. fewest: hospitals whose sum may be opened, where that is more than the protocol needs: a promise may
-    count on the noise of so many.
+    nothing, such as stochastic rounding. cohort: this round's hospitals, computed here from the approved study. run:
+    which run of the study, so that nothing signed in another is worth anything. data: which data of the hospital's,
+    in any words that another study on them has too. folder: the hospital's own, for what must survive a crash; None
+    where it has none. keeping: whatever keeps this hospital's state between rounds; a protocol that opens sums tells
+    it which rounds were opened.
     """
 
     site: SiteId
@@ -33,8 +37,11 @@ class Local:
     identity: Identity
     secrets: MutableMapping[str, bytes]
     rng: np.random.Generator
+    cohort: Cohort
+    run: str = ""
+    data: str = ""
     folder: Path | None = None
-    fewest: int = 0
+    keeping: Keeping = field(default_factory=KeepsNothing)
 
 
 class Aggregation(Protocol):

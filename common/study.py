@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 import tomli_w
@@ -14,54 +14,33 @@ from common.audit_settings import Audit
 from common.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
+from common.federation import Federation
 from common.options import Entry, build
+from common.study_privacy_checks import Assignment, assignment_of, check_preprocessing
 from common.task import Task
 from common.work import Training
+
+NO_PRIVACY = "none"
+"""`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """`[split]`: shares of each hospital's patients that are kept for validation and test."""
+    """`[split]`: shares of each hospital's patients that are kept for validation and test.
+
+    assignment: "exact" ranks the patients and cuts the ranking at the shares, so that one patient more or less can
+    move others; "independent" places each by a hash of its name against the shares, whoever else is there. Left out,
+    it is "independent" where privacy is promised to patients or cases, which need it, and else "exact".
+    """
 
     validation: float = 0.1
     test: float = 0.25
+    assignment: Assignment | None = None
 
     def __post_init__(self) -> None:
         between("split", 0, 0.9, validation=self.validation, test=self.test)
         if self.validation + self.test >= 1:
             raise StudyError("split.validation + split.test leave no patient to train on; their sum must be below 1.")
-
-
-@dataclass(frozen=True)
-class Federation:
-    """`[federation]`: who takes part in a round, and how long anybody is waited for.
-
-    client_fraction: share of hospitals drawn each round (McMahan's C). minimum_hospitals: fewer valid replies
-    stop the run. round_timeout_s: longest wait for one leg. start_timeout_s: longest wait for hospitals to
-    come up. evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
-    evaluate_split: on which of their cases. stop_at_score: stop early once the pooled headline score, as
-    evaluated between rounds, reaches this; choose it on validation cases unless a paper's protocol says test.
-    record_traffic: keep every message in the run folder, for the audit.
-    """
-
-    client_fraction: float = 1.0
-    minimum_hospitals: int = 1
-    round_timeout_s: float = 600.0
-    start_timeout_s: float = 120.0
-    evaluate_every: int = 1
-    evaluate_split: Literal["validation", "test"] = "validation"
-    stop_at_score: float | None = None
-    record_traffic: bool = False
-
-    def __post_init__(self) -> None:
-        between("federation", 0, 1, client_fraction=self.client_fraction)
-        positive(
-            "federation",
-            minimum_hospitals=self.minimum_hospitals,
-            round_timeout_s=self.round_timeout_s,
-            start_timeout_s=self.start_timeout_s,
-        )
-        non_negative("federation", evaluate_every=self.evaluate_every)
 
 
 @dataclass(frozen=True)
@@ -77,7 +56,11 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that decides a run's result. Two equal studies give bit-identical models on every engine."""
+    """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
+
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
+    privacy: not given, or "none", no noise.
+    """
 
     title: str
     rounds: int
@@ -88,7 +71,7 @@ class Study:
     description: str = ""
     engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
     partition: Entry | None = None
-    aggregation: Entry = field(default_factory=lambda: Entry("plain"))
+    aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
@@ -100,6 +83,7 @@ class Study:
         positive("study", rounds=self.rounds)
         non_negative("study", seed=self.seed)
         _check_pairs(self)
+        object.__setattr__(self, "split", replace(self.split, assignment=assignment_of(self)))
 
     def build_task(self) -> Task:
         """The task with its options."""
@@ -124,7 +108,7 @@ def parse(text: str, overrides: Iterable[str] = ()) -> Study:
         raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
     for override in overrides:
         _override(table, override)
-    return build(Study, table, "study")
+    return _built(table)
 
 
 def parse_json(text: str) -> Study:
@@ -135,7 +119,20 @@ def parse_json(text: str) -> Study:
         raise StudyError("the study that arrived is not valid JSON.") from error
     if not isinstance(table, dict):
         raise StudyError("the study that arrived is not a table.")
-    return build(Study, table, "study")
+    return _built(table)
+
+
+def _built(table: Mapping[str, Any]) -> Study:
+    """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
+    said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
+    return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
+
+
+def _default_aggregation(table: Mapping[str, Any]) -> str:
+    named = table.get("strategy")
+    name = named.get("name") if isinstance(named, Mapping) else named
+    known = isinstance(name, str) and name in STRATEGIES.names()
+    return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -200,7 +197,13 @@ def _check_pairs(study: Study) -> None:
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
     if study.privacy is None:
         return
-    place = MECHANISMS.build(study.privacy).place
+    mechanism = MECHANISMS.build(study.privacy)
+    place = mechanism.place
+    if mechanism.unit == "sample" and study.federation.expected_patients is not None:
+        raise StudyError(
+            "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
+            "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
+        )
     if place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
@@ -212,6 +215,7 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
             f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
             f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
         )
+    check_preprocessing(study)
 
 
 def _check_partition(study: Study, has_sites: bool) -> None:

@@ -16,6 +16,7 @@ from common.errors import FileError
 from common.files import LARGEST_BYTES, read, write
 from common.json_files import json_of
 
+SUFFIX = ".safetensors"
 Tensors = dict[str, NDArray[Any]]
 LARGEST_HEADER_BYTES = 1 << 24
 LENGTH_BYTES = 8

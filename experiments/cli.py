@@ -127,11 +127,15 @@ def check(
     study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
-    """Check a study whole, without running it, and print every setting."""
+    """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
     with spoken_errors():
         from common.study import parse
+        from experiments.study_view import study_facts
 
-        console.print(parse(read_study(study)[0], set_ or []).text, markup=False, highlight=False)
+        checked = parse(read_study(study)[0], set_ or [])
+        console.print(checked.text, markup=False, highlight=False)
+        for fact in study_facts(checked):
+            console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()
@@ -139,6 +143,9 @@ def approve(
     study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
     folder: Annotated[Path, typer.Argument(help="The hospital's own folder, as in its node's configuration.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+    rewind_to: Annotated[
+        int | None, typer.Option(help="Let its runs go on after this round once more, from a restored backup.")
+    ] = None,
 ) -> None:
     """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other.
 
@@ -146,11 +153,9 @@ def approve(
     README's section on what Wardround does not do.
     """
     with spoken_errors():
-        from client.approved_studies import APPROVED, list_study
-        from common.study import parse
+        from experiments.approval_command import approve_study
 
-        digest = list_study(parse(read_study(study)[0], set_ or []), folder)
-        console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)
+        approve_study(read_study(study)[0], set_ or [], folder, console, rewind_to)
 
 
 @cli.command("list")

@@ -8,10 +8,9 @@ damage and mix-ups, not a forger who chose both files.
 from __future__ import annotations
 
 import shutil
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -19,11 +18,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from common.download import Digest, Remote, Watcher, download
 from common.errors import DownloadError
 from common.spelling import unknown
+from experiments.unpacking import Limits, unpack
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease"
 DECATHLON = "https://msd-for-monai.s3-us-west-2.amazonaws.com/Task04_Hippocampus.tar"
-MOST_ARCHIVE_FILES = 2000
-LARGEST_UNPACKED_BYTES = 1 << 30
+OURS = {"imagesTr": "images", "labelsTr": "labels"}
+LIMITS = Limits(members=2000, unpacked_bytes=1 << 30)
 LARGEST_ARCHIVE_BYTES = 1 << 27
 
 
@@ -49,20 +49,29 @@ def unpack_decathlon(folder: Path) -> None:
     archive, unpacked = folder / "Task04_Hippocampus.tar", folder / ".unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            if len(members) > MOST_ARCHIVE_FILES or sum(member.size for member in members) > LARGEST_UNPACKED_BYTES:
-                raise DownloadError(f"{archive.name} holds more than it may.")
-            tar.extractall(unpacked, filter="data")
-    except (tarfile.TarError, OSError) as error:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        _unpack_pairs(archive, unpacked)
+    except OSError as error:
         raise DownloadError(f"{archive.name} could not be unpacked safely: {type(error).__name__}.") from error
-    for theirs, ours in (("imagesTr", "images"), ("labelsTr", "labels")):
-        (folder / ours).mkdir(exist_ok=True)
-        for path in sorted(unpacked.glob(f"*/{theirs}/[!.]*.nii.gz")):
-            path.replace(folder / ours / path.name)
-    shutil.rmtree(unpacked)
-    archive.unlink()
+    else:
+        for ours in OURS.values():
+            (folder / ours).mkdir(exist_ok=True)
+            for path in sorted((unpacked / ours).iterdir()):
+                path.replace(folder / ours / path.name)
+        archive.unlink()
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _unpack_pairs(archive: Path, unpacked: Path) -> None:
+    """The archive's images and labels under `unpacked`."""
+    for ours in OURS.values():
+        (unpacked / ours).mkdir(parents=True)
+
+    def place(path: PurePosixPath) -> Path | None:
+        wanted = path.parent.name in OURS and path.name.endswith(".nii.gz") and not path.name.startswith(".")
+        return unpacked / OURS[path.parent.name] / path.name if wanted else None
+
+    unpack(archive, place, LIMITS)
 
 
 DATA_SETS: dict[str, DataSet] = {

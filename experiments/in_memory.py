@@ -15,6 +15,7 @@ from time import process_time
 import numpy as np
 
 from common.cases import SiteId
+from common.cohort import Cohort, Groups
 from common.errors import WireError
 from common.exchange import Collected, Expected, Payload
 from common.identity import simulated
@@ -22,7 +23,7 @@ from common.protocol import Aggregation, Local
 from common.seeding import generator
 from common.update import Update
 
-STUDY = "0" * 64
+STUDY, RUN = "0" * 64, "1" * 32
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class InMemoryExchange:
     """An `Exchange` over hospitals that each hold one update.
 
     lost: hospitals that do not answer from a leg on. refused: what hospitals refused to answer, and why. seconds:
-    CPU seconds of each hospital's own work, by leg. fewest: in a sum, as a promise of noise may ask for.
+    CPU seconds of each hospital's own work, by leg. fewest, groups: of the cohort that hospitals compute.
     """
 
     aggregation: Aggregation
@@ -55,7 +56,13 @@ class InMemoryExchange:
     refused: list[tuple[SiteId, str, str]] = field(default_factory=list)
     seconds: dict[SiteId, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     gone: set[SiteId] = field(default_factory=set)
-    fewest: int = 0
+    fewest: int = 1
+    groups: Groups = ()
+
+    @property
+    def cohort(self) -> Cohort:
+        """All hospitals that hold an update, as each of them computes it."""
+        return Cohort(tuple(sorted(self.updates)), self.fewest, self.groups)
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """One leg, hospital after hospital."""
@@ -79,7 +86,7 @@ class InMemoryExchange:
         own = None if self.folder is None else self.folder / site
         rng = generator(self.seed, self.number, site, "protocol")
         identity = simulated(site, self.updates, self.seed)
-        return Local(site, self.number, STUDY, identity, self.secrets[site], rng, own, self.fewest)
+        return Local(site, self.number, STUDY, identity, self.secrets[site], rng, self.cohort, RUN, "", own)
 
     def replies(self, leg: str) -> dict[SiteId, Payload]:
         """What came back in one leg."""
@@ -99,20 +106,20 @@ class InMemoryExchange:
             self.seconds[site][leg] = process_time() - begin
 
 
-def expected_of(updates: Mapping[SiteId, Update], needed: int = 1) -> Expected:
-    """What the server expects of such updates."""
+def expected_of(updates: Mapping[SiteId, Update], needed: int = 1, groups: Groups = ()) -> Expected:
+    """What the server expects of such updates. needed, groups: as the server counts, honest or not."""
     first = next(iter(updates.values()))
     length = first.vectors[0].size if first.vectors else 0
     names = sorted({name for update in updates.values() for name in update.statistics})
     largest = {site: max(update.weight, 1.0) for site, update in updates.items()}
-    return Expected(length, len(first.vectors), largest, tuple(names), needed)
+    return Expected(length, len(first.vectors), largest, tuple(names), Cohort(tuple(sorted(updates)), needed, groups))
 
 
 def collect(exchange: InMemoryExchange, request: Payload | None = None, needed: int = 1) -> Collected:
     """One round of all the exchange's hospitals."""
     order = Payload(words={"study": "{}"}) if request is None else request
     requests: dict[SiteId, Payload] = {site: replace(order) for site in exchange.updates}
-    expected = expected_of(exchange.updates, needed)
+    expected = expected_of(exchange.updates, needed, exchange.groups)
     return exchange.aggregation.collect(exchange, requests, frozenset(requests), expected)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "study-name": name,
         "run-folder": str(folder),
         "hospitals": len(sites),
+        "sites": json.dumps(sites),
         "resume": resume,
     }
     if study.engine != "deployment":

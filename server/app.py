@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,10 @@ progress = Progress()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run the study of the run's configuration. Keys: study, study-name, run-folder, hospitals, resume, simulated."""
+    """Run the study of the run's configuration.
+
+    Keys: study, study-name, run-folder, hospitals, sites, resume, simulated.
+    """
     config = context.run_config
     study, name = read_study(str(config.get("study", "")))
     name = str(config.get("study-name", "")) or name
@@ -40,6 +44,7 @@ def main(grid: Grid, context: Context) -> None:
         int(config.get("hospitals", 0)),
         bool(config.get("resume", False)),
         bool(config.get("simulated", False)),
+        tuple(json.loads(str(config.get("sites", "")) or "[]")),
     )
     try:
         conductor.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from common.errors import FileError, RoundError
 from common.files import is_there
 from common.tensor_files import TensorFile, read_tensors, write_tensors
 from common.update import Vector
+from server.openings import Owed
 from server.strategy import State
 
 FILE = "checkpoint/last.safetensors"
@@ -21,18 +23,20 @@ _STATE = "state/"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything the next round starts from, after `round` rounds."""
+    """Everything the next round starts from, after `round` rounds. owed: to hospitals that missed an opening."""
 
     round: int
     parameters: Vector
     state: State
+    owed: tuple[Owed, ...] = ()
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint/last.safetensors`, whole or not at all; on the disk when this returns."""
     tensors: dict[str, NDArray[Any]] = {_STATE + name: value for name, value in checkpoint.state.items()}
     tensors["parameters"] = checkpoint.parameters
-    write_tensors(folder, FILE, tensors, {"round": str(checkpoint.round)}, durable=True)
+    owed = json.dumps([one.to_json() for one in checkpoint.owed])
+    write_tensors(folder, FILE, tensors, {"round": str(checkpoint.round), "owed": owed}, durable=True)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -41,7 +45,7 @@ def load(folder: Path) -> Checkpoint:
         raise RoundError(f"{folder} has no checkpoint to resume from.")
     try:
         return _checkpoint(read_tensors(folder, FILE))
-    except (FileError, LookupError, ValueError) as error:
+    except (FileError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise RoundError(f"the checkpoint in {folder} is damaged: {error}") from error
 
 
@@ -59,4 +63,5 @@ def _checkpoint(file: TensorFile) -> Checkpoint:
     if not all(np.isfinite(value).all() for value in (parameters, *file.tensors.values())):
         raise ValueError("it holds numbers that are not finite.")
     state = {name.removeprefix(_STATE): tensor for name, tensor in file.tensors.items()}
-    return Checkpoint(int(file.words["round"]), parameters, state)
+    owed = tuple(map(Owed.from_json, json.loads(file.words.get("owed", "[]"))))
+    return Checkpoint(int(file.words["round"]), parameters, state, owed)

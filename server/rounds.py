@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
 
+from common.boundary import guarded
 from common.cases import SiteId
+from common.cohort import Cohort
+from common.cohorts import Cohorts
 from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
-from common.mean import Mean, Statistics, merge
+from common.mean import Mean, Statistics, excessive, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
+from common.schedule import evaluated_split, evaluated_splits, final_round
 from common.study import Study
 from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
-from server.exchange import GridExchange
+from server.exchange import Dropped, GridExchange
+from server.openings import hand_over, owed_after
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
+from server.public_numbers import training_sizes
 from server.roster import Member
-from server.selection import select
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
+from server.value_range import collect_in_range, factor_of, kept_factor
+from server.waiting import Waiting
+
+LONGEST_S = 1e9
+"""Of what a hospital may say it computed."""
 
 
 @dataclass
@@ -39,6 +50,7 @@ class Rounds:
     aggregation: Aggregation
     members: Mapping[SiteId, Member]
     exchange: GridExchange
+    cohorts: Cohorts
     score_names: tuple[str, ...] = ()
     terms: PrivateTerms | None = None
     last: Collected | None = None
@@ -54,21 +66,33 @@ class Rounds:
         self.exchange.round, self.exchange.timeout_s = number, self.study.federation.round_timeout_s
         traffic = self.exchange.traffic
         sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
-        selected = select(tuple(self.members), self.study.federation.client_fraction, self.study.seed, number)
-        self.exchange.progress.publish(RoundStarted(number, selected))
-        collected = self._collect(before, number, selected)
+        cohort = self.cohorts.of_round(number)
+        self.exchange.progress.publish(RoundStarted(number, cohort.sites))
+        owed = hand_over(self.exchange, before.owed, self.members.keys() & set(cohort.sites))
+        waiting = Waiting(self.study.federation, cohort)
+        ranged = collect_in_range(
+            lambda factor: waiting.collect(partial(self._collect, before, number, cohort, factor)),
+            factor_of(before.state),
+            self.terms is None or self.terms.clipping_is_noised,
+        )
+        collected = ranged.collected
         exchanged = perf_counter()
-        evaluation = self._evaluation(collected, before.round) if self._evaluates(number) else None
-        dropped = self.exchange.take_dropped()
-        self._demand_enough(number, collected, dropped)
+        evaluation = self._evaluation(collected, number)
+        dropped = list(dict.fromkeys(self.exchange.take_dropped()))
+        self._demand_enough(number, cohort, collected, dropped)
         after = self._step(before, collected)
+        after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
+        if self.strategy.work().controlled:
+            after = replace(after, owed=owed_after(owed, number, collected))
         self.last = collected
         record = {
             "round": number,
-            "selected": list(selected),
+            "selected": list(cohort.sites),
+            "attempts": waiting.attempts,
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
             **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
+            "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
             "evaluation": evaluation,
             "site_seconds": self._seconds(collected),
             "bytes": {
@@ -82,12 +106,14 @@ class Rounds:
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
-        order = Order(self.study.json, self.study.rounds + 1, parameters, None, evaluate=splits)
-        requests = {site: to_payload(order) for site in self.members}
+        number = final_round(self.study)
+        order = Order(self.study.json, number, parameters, None, evaluate=splits)
+        requests = {site: to_payload(order, self.exchange.run) for site in self.members}
         if self.aggregation.reveals == "sum":
-            self.exchange.round = self.study.rounds + 1
-            collected = self.aggregation.collect(
-                self.exchange, requests, frozenset(requests), self._expected(0, 0, splits)
+            self.exchange.round, cohort = number, self.cohorts.of_round(number)
+            expected = self._expected(0, 0, splits, cohort)
+            collected = Waiting(self.study.federation, cohort).collect(
+                lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
         else:
             replies = self.exchange.ask("evaluate", requests)
@@ -99,7 +125,9 @@ class Rounds:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
         order = Order(self.study.json, self.study.rounds, parameters, None, evaluate=("test",))
         self.exchange.timeout_s = self.study.federation.round_timeout_s * self.study.rounds
-        return self.scores(self.exchange.ask("local", {site: to_payload(order) for site in self.members}), "test")
+        return self.scores(
+            self.exchange.ask("local", {site: to_payload(order, self.exchange.run) for site in self.members}), "test"
+        )
 
     def _split_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""
@@ -113,20 +141,23 @@ class Rounds:
         sites: dict[SiteId, dict[str, Mean]] = {}
         for site, reply in replies.items():
             try:
-                sites[site] = statistics_from_numbers(split, reply.numbers)
+                sites[site] = guarded(partial(statistics_from_numbers, split, reply.numbers))
             except WireError as error:
                 self.exchange.drop(site, "evaluate", str(error))
+        for site in sorted(excessive(sites)):
+            self.exchange.drop(site, "evaluate", "its scores are so large that no sum can hold them.")
+            del sites[site]
         return {
             "sites": {site: values(scores) for site, scores in sites.items()},
             "pooled": values(merge(sites.values())),
         }
 
-    def _collect(self, before: Checkpoint, number: int, selected: tuple[SiteId, ...]) -> Collected:
+    def _collect(self, before: Checkpoint, number: int, cohort: Cohort, factor: int) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
-        splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
+        splits = evaluated_splits(self.study, number)
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
-            contributes = site in selected
+            contributes = site in cohort.sites
             if contributes or (splits and self.aggregation.reveals == "each"):
                 order = Order(
                     self.study.json,
@@ -137,47 +168,50 @@ class Rounds:
                     splits,
                     self._clip_norm(before),
                 )
-                requests[site] = to_payload(order)
-        expected = self._expected(len(before.parameters), work.vectors, splits)
-        return self.aggregation.collect(self.exchange, requests, frozenset(selected), expected)
+                requests[site] = to_payload(order, self.exchange.run)
+        expected = self._expected(len(before.parameters), work.vectors, splits, cohort)
+        expected = replace(expected, range_factor=factor)
+        return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
-    def _expected(self, length: int, vectors: int, splits: tuple[str, ...]) -> Expected:
-        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
+    def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
+        largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
         names = [f"{split}/{name}" for split in splits for name in self.score_names]
-        names += [f"seconds/{kind}" for kind in self.busy_seconds]
+        names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
         if vectors and self.terms is not None:
             largest, step = dict(self.terms.weights), self.terms.step
         if vectors:
             names += ["training/loss"] if self.terms is None else self.terms.statistics
-        return Expected(length, vectors, largest, tuple(sorted(names)), self.study.federation.minimum_hospitals, step)
+        if cohort.groups and self.study.federation.on_dropout != "other-groups":
+            cohort = cohort.demanding(len(cohort.sites))
+        return Expected(length, vectors, largest, tuple(sorted(names)), cohort, step)
 
     def _clip_norm(self, before: Checkpoint) -> float:
         central = self.terms.central if self.terms is not None else None
         return central.clip_norm(before.state) if central is not None else 0.0
 
-    def _evaluates(self, number: int) -> bool:
-        every = self.study.federation.evaluate_every
-        return every > 0 and (number - 1) % every == 0
+    def _evaluation(self, collected: Collected, number: int) -> dict[str, Any] | None:
+        """Of the model that round `number` starts from, which is that of the round before."""
+        split = evaluated_split(self.study, number)
+        if split is None:
+            return None
+        return {"of_round": number - 1, "split": split, **self._split_scores(collected, split)}
 
-    def _evaluation(self, collected: Collected, of_round: int) -> dict[str, Any]:
-        split = self.study.federation.evaluate_split
-        return {"of_round": of_round, "split": split, **self._split_scores(collected, split)}
-
-    def _demand_enough(self, number: int, collected: Collected, dropped: list[Any]) -> None:
-        wanted = self.study.federation.minimum_hospitals
-        if len(collected.sites) >= wanted and collected.total is not None:
+    def _demand_enough(self, number: int, cohort: Cohort, collected: Collected, dropped: list[Dropped]) -> None:
+        if len(collected.sites) >= cohort.least and collected.total is not None:
             return
-        reasons = "; ".join(f"{d.site}: {d.reason}" for d in dropped) or "no hospital was dropped"
+        last = {d.site: d.reason for d in dropped}
+        reasons = "; ".join(f"{site}: {reason}" for site, reason in last.items()) or "no hospital was dropped"
+        groups = " in whole groups, after waiting for those lost (federation.dropout_wait_s)" * bool(cohort.groups)
         raise TooFewHospitalsError(
-            f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands {wanted} "
-            f"(federation.minimum_hospitals). {reasons}."
+            f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands "
+            f"{cohort.least} (federation.least_in_sum){groups}. {reasons}."
         )
 
     def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:
         assert collected.total is not None
         each = collected.each if self.strategy.needs == "each" else None
-        population = float(sum(member.cases["train"] for member in self.members.values()))
+        population = float(sum(training_sizes(self.study, self.members).values()))
         total, kept = collected.total, cast(State, {})
         if self.terms is not None and self.terms.central is not None:
             total, kept = self.terms.central.release(before.round + 1, before.state, total)
@@ -199,7 +233,7 @@ class Rounds:
         for site, reply in collected.replies.items():
             for kind in self.busy_seconds:
                 value = reply.numbers.get(f"seconds/{kind}", 0.0)
-                spent = float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
+                spent = float(value) if isinstance(value, (int, float)) and 0 <= value <= LONGEST_S else 0.0
                 self.busy_seconds[kind] += spent
                 seconds[site] = seconds.get(site, 0.0) + spent
         return seconds

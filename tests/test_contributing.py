@@ -16,6 +16,7 @@ from flwr.serverapp import ServerApp
 from rich.console import Console
 
 from common.cases import Shape
+from common.cohort import Cohort
 from common.exchange import Payload
 from common.identity import simulated
 from common.protocol import Local
@@ -34,8 +35,9 @@ engine = "inline"
 source = { name = "phantom", hospitals = 3, patients = [4], slices_per_patient = 1, size = 16 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 2 } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
 """
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
@@ -117,7 +119,7 @@ def test_the_strategy_steps_by_its_learning_rate(example):
 
 def test_the_aggregation_rounds_before_anything_leaves(example):
     aggregation = example("common/aggregation/rounded.py").aggregation(decimals=1)
-    local = Local("a", 1, "", simulated("a", ["a"], 0), {}, np.random.default_rng(0))
+    local = Local("a", 1, "", simulated("a", ["a"], 0), {}, np.random.default_rng(0), Cohort(("a",)))
     payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0), Payload(), local)
     assert isinstance(payload, Payload)
     np.testing.assert_allclose(payload.array, [0.3, -1.0], rtol=1e-6)

@@ -1,33 +1,61 @@
-"""Whose sum a hospital helped to open in a round, kept so that it never helps to open another one of that round."""
+"""Whose sum a hospital helped to open, kept so that of one model it never helps to open the sum of another set.
+
+Two sums at one model, of sets that differ by a few hospitals, differ by the updates of those. The model of the first
+round follows from the seed and is the same in every run and in every study that differs in its title alone, so what
+was opened is remembered for ever, by model, across studies and runs. Where noise covers the difference of two sums
+the memory is of one round of one run.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import MutableMapping
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
+from common.aggregation._agreement import Agreement
 from common.cases import SiteId
 from common.errors import WireError
+from common.exchange import Payload
+from common.files import create, read
 from common.protocol import Local
 
 FOLDER = "opened-sums"
+LARGEST_BYTES = 1 << 12
 
 
-def answer_once(local: Local, sites: tuple[SiteId, ...]) -> None:
+def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> bytes:
+    """What of one set only may be opened, in hexadecimal: training or evaluation, at one model, on these data.
+
+    Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
+    """
+    if local.cohort.is_covered:
+        parts = ["round", local.study, local.run, local.round]
+    else:
+        model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
+        digest = sha256(np.ascontiguousarray(model, "<f4").tobytes()).hexdigest()
+        parts = ["model", local.data, "training" if agreement.vectors else "evaluation", digest]
+    return sha256(json.dumps(parts).encode()).hexdigest().encode()
+
+
+def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
     """Write down that the sum of `sites` is opened, before it is. Raises WireError where it was another set before.
 
     The file is on the disk when this returns, in the hospital's folder where it has one and in memory else. A
-    file that a crash cut short matches no set: that round is refused from then on.
+    file that a crash cut short matches no set: it is refused from then on.
     """
     digest = sha256(json.dumps(list(sites)).encode()).hexdigest().encode()
     if local.folder is None:
-        before = _remembered(local.secrets, f"opened/{local.study}/{local.round}", digest)
+        before = _remembered(local.secrets, f"opened/{what.decode()}", digest)
     else:
-        before = _written(local.folder / FOLDER / local.study, f"{local.round:06d}", digest)
+        before = _written(local.folder / FOLDER, what.decode(), digest)
     if before != digest:
-        raise WireError(f"in round {local.round} the sum of other hospitals was opened before; it is opened once.")
+        raise WireError(
+            "at this model the sum of other hospitals was opened before; it is opened once. The same hospitals may "
+            "open it again; for others the study needs another seed."
+        )
 
 
 def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) -> bytes:
@@ -35,23 +63,4 @@ def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) ->
 
 
 def _written(folder: Path, name: str, digest: bytes) -> bytes:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return (folder / name).read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(digest)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync(folder)
-    return digest
-
-
-def _sync(folder: Path) -> None:
-    """The folder's own entry on the disk as well."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return digest if create(folder, name, digest) else read(folder, name, LARGEST_BYTES)

@@ -50,7 +50,7 @@ class DistributedSum:
 
     def collect(self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected) -> Collected:
         """Server half: five legs."""
-        agreement = Agreement.of(frozenset(requests), expected)
+        agreement = Agreement.of(expected.cohort.sites, expected)
         nonce = os.urandom(32).hex()
         orders = {site: replace(order, words={**order.words, NONCE: nonce}) for site, order in requests.items()}
         form, uploads = _Form.of(self, agreement), {}
@@ -59,13 +59,14 @@ class DistributedSum:
             keys, uploads[site] = form.parts(reply)
             return keys
 
-        opened = open_sum(self.sums, exchange, orders, agreement, expected.needed, accept)
+        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         key_sum = form.key_sum(opened.total, len(opened.sites))
         label = _label(next(iter(orders.values())), agreement)
         totals = form.decrypted([uploads[site] for site in opened.sites], key_sum, label)
-        return collected(exchange, opened.sites, totals, self.codec, agreement, expected)
+        told = (opened.proof, opened.unaware)
+        return collected(exchange, opened.sites, totals, self.codec, agreement, expected, *told)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """Hospital half of "round". Raises WireError where the sum would not be exact, or no round is under way."""

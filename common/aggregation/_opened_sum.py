@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, islice
 
@@ -25,8 +25,9 @@ from common.aggregation._masked_sum import (
 from common.aggregation._notes import SITES, pieces
 from common.aggregation._ring import Words
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
-from common.exchange import Exchange, Payload
+from common.exchange import Exchange, OpenedSum, Payload
 
 MOST_ATTEMPTS = 200
 """Sets of shares that are tried where a hospital gave wrong ones."""
@@ -34,11 +35,26 @@ MOST_ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Opened:
-    """The sum of the words of `sites`, (n,) uint32 modulo 2**32. opening: those that took part in the last leg."""
+    """The sum of the words of `sites`, (n,) uint32 modulo 2**32. opening: those that took part in the last leg.
+
+    signatures: on `sites`, of those that gave theirs.
+    """
 
     sites: tuple[SiteId, ...]
     total: Words
     opening: tuple[SiteId, ...]
+    signatures: Mapping[SiteId, bytes] = field(default_factory=dict)
+
+    @property
+    def proof(self) -> OpenedSum:
+        """For those of `unaware`."""
+        signers = tuple(sorted(self.signatures))
+        return OpenedSum(self.sites, signers, b"".join(self.signatures[site] for site in signers))
+
+    @property
+    def unaware(self) -> tuple[SiteId, ...]:
+        """Those whose words are in the sum, and who may not have heard that it was opened."""
+        return tuple(site for site in self.sites if site not in self.opening)
 
 
 def open_sum(
@@ -46,17 +62,18 @@ def open_sum(
     exchange: Exchange,
     requests: Mapping[SiteId, Payload],
     agreement: Agreement,
-    needed: int,
+    cohort: Cohort,
     accept: Accept,
 ) -> Opened | None:
     """All legs of a round; `requests` go out with the leg "round". None where too few hospitals were left.
 
-    needed: fewest hospitals of a sum, where that is more than the threshold. Whoever is dropped is dropped with a
-    reason. Nothing is opened of a round that fails before its last leg.
+    cohort: the agreement's hospitals, and whose sums may be opened. Hospitals whose group is not whole are left out
+    before survivors are asked to sign. Whoever is dropped is dropped with a reason. Nothing is opened of a round that
+    fails before its last leg.
     """
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
-        return _Round(legs, threshold, max(threshold, needed)).run(requests, agreement, accept)
+        return _Round(legs, threshold, cohort.demanding(threshold)).run(requests, agreement, accept)
     except TooFewHospitalsError:
         return None
 
@@ -65,13 +82,13 @@ def open_sum(
 class _Round:
     legs: Legs
     threshold: int
-    needed: int
+    cohort: Cohort
 
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
         keys = self._keys(requests, agreement)
         shares = self._shares(keys)
         asked = _orders(requests, agreement, shares)
-        words = self.legs.ask("round", asked, accept, self.needed)
+        words = self.legs.ask_groups("round", asked, accept, self.cohort)
         order = tuple(words)
         signatures = self._signatures(order)
         opened = self._opened(signatures, tuple(shares))
@@ -85,16 +102,17 @@ class _Round:
             masks.take_from(total)
         except WireError as error:
             self.legs.give_up("unmask", tuple(opened), str(error))
-        return Opened(order, total, tuple(opened))
+        return Opened(order, total, tuple(opened), signatures)
 
     def _keys(self, requests: Mapping[SiteId, Payload], agreement: Agreement) -> dict[SiteId, PublicKeys]:
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
-        return self.legs.ask("keys", asked, _read_keys, self.needed)
+        return self.legs.ask_groups("keys", asked, _read_keys, self.cohort)
 
     def _shares(self, keys: Mapping[SiteId, PublicKeys]) -> dict[SiteId, tuple[bytes, dict[SiteId, bytes]]]:
         """Of each hospital, the commitment to its seed and what it sealed for each other."""
         asked = _about(keys, b"".join(public.to_bytes() for public in keys.values()))
-        return self.legs.ask("shares", dict.fromkeys(keys, asked), partial(_read_shares, tuple(keys)), self.needed)
+        read = partial(_read_shares, tuple(keys))
+        return self.legs.ask_groups("shares", dict.fromkeys(keys, asked), read, self.cohort)
 
     def _signatures(self, surviving: tuple[SiteId, ...]) -> dict[SiteId, bytes]:
         asked = dict.fromkeys(surviving, _about(surviving, b""))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,18 @@ from common.aggregation._key_agreement import SIGNED_KEYS_BYTES
 from common.aggregation._legs import Legs
 from common.aggregation._notes import SITES, pieces
 from common.aggregation._seal_bytes import join, split
-from common.aggregation._shared_key import ADDED, MAKER, SEALED_KEY_BYTES, Scheme, SharedKey
-from common.aggregation._summed import collected, nothing
+from common.aggregation._shared_key import (
+    ADDED,
+    ENCRYPTED_KEY_BYTES,
+    MAKER,
+    SEALED_KEY_BYTES,
+    Scheme,
+    SharedKey,
+)
+from common.aggregation._summed import collected, nothing, spoiled
+from common.boundary import guarded
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Collected, Exchange, Expected, Payload
 
@@ -26,10 +36,10 @@ FEWEST_ADDED = 2
 def collect_shared(
     shared: SharedKey, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
 ) -> Collected:
-    """All legs. Nothing is decrypted of fewer hospitals than two or `expected.needed`."""
-    agreement = Agreement.of(frozenset(requests), expected)
+    """All legs. Nothing is decrypted of fewer than two, or of another set than the cohort has."""
+    agreement = Agreement.of(expected.cohort.sites, expected)
     legs = Legs(exchange, shared.protocol)
-    one = _Round(legs, shared.scheme(agreement), agreement, max(expected.needed, FEWEST_ADDED))
+    one = _Round(legs, shared.scheme(agreement), agreement, expected.cohort.demanding(FEWEST_ADDED))
     try:
         added, totals = one.run(requests, shared.codec.length(agreement))
     except TooFewHospitalsError:
@@ -42,22 +52,30 @@ class _Round:
     legs: Legs
     scheme: Scheme
     agreement: Agreement
-    needed: int
+    cohort: Cohort
 
     def run(self, requests: Mapping[SiteId, Payload], length: int) -> tuple[tuple[SiteId, ...], Totals]:
         asked = {site: with_agreement(Payload(), self.agreement) for site in requests}
-        parcels = self._hand_keys_round(self.legs.ask("keys", asked, _read_keys, self.needed))
+        parcels = self._hand_keys_round(self.legs.ask_groups("keys", asked, _read_keys, self.cohort))
         orders = {site: self._order(requests[site], parcel) for site, parcel in parcels.items()}
-        ciphertexts = self.legs.ask("round", orders, self._read_ciphertexts, self.needed)
-        total: Any = None
-        for one in ciphertexts.values():
-            total = self.scheme.add(total, one)
+        ciphertexts = self.legs.ask_groups("round", orders, self._read_ciphertexts, self.cohort)
         added = tuple(ciphertexts)
-        return added, self._decrypted(self.scheme.save(total), added, length)
+        try:
+            summed = guarded(lambda: self._summed(ciphertexts.values()))
+        except WireError as error:
+            spoiled(self.legs.exchange, added, error)
+            raise TooFewHospitalsError(str(error)) from None
+        return added, self._decrypted(summed, added, length)
+
+    def _summed(self, ciphertexts: Iterable[Any]) -> list[bytes]:
+        total: Any = None
+        for one in ciphertexts:
+            total = self.scheme.add(total, one)
+        return self.scheme.save(total)
 
     def _hand_keys_round(self, announced: dict[SiteId, bytes]) -> dict[SiteId, Payload]:
         """For each hospital what it needs to open the scheme's key, which the first that can has made."""
-        while len(announced) >= self.needed:
+        while self.cohort.openable(announced):
             maker, sites = next(iter(announced)), list(announced)
             request = Payload(words={SITES: sites}, data=_array(b"".join(announced.values())))
             reply = self.legs.exchange.ask("shares", {maker: with_agreement(request, self.agreement)}).get(maker)
@@ -65,10 +83,10 @@ class _Round:
             if reply is None:
                 continue
             try:
-                return _parcels(maker, own, sites, reply)
+                return guarded(partial(_parcels, maker, own, sites, reply))
             except WireError as error:
                 self.legs.exchange.drop(maker, "shares", str(error))
-        reason = f"{len(announced)} hospitals are left to share a key, and {self.needed} must be"
+        reason = f"{len(announced)} hospitals are left to share a key, and {self.cohort.least} must be"
         for site in announced:
             self.legs.exchange.drop(site, "shares", reason)
         raise TooFewHospitalsError(reason)
@@ -78,7 +96,8 @@ class _Round:
         return with_agreement(replace(request, words=words, data=parcel.data), self.agreement)
 
     def _read_ciphertexts(self, site: SiteId, reply: Payload) -> Any:
-        return self.scheme.load(split(reply.data, self.scheme.blocks), fresh=True)
+        blocks = split(reply.data, self.scheme.blocks, self.scheme.block_bytes(fresh=True))
+        return self.scheme.load(blocks, fresh=True)
 
     def _decrypted(self, blocks: Sequence[bytes], added: Sequence[SiteId], length: int) -> Totals:
         """The sums, from the first of the hospitals in them that answers; one that fails now is in them still."""
@@ -88,8 +107,7 @@ class _Round:
             if reply is None:
                 continue
             try:
-                (raw,) = pieces(reply.data, 1, 4 * length)
-                return np.frombuffer(raw, "<u4").astype(np.uint64)
+                return guarded(partial(_read_totals, length, reply))
             except WireError as error:
                 self.legs.exchange.drop(site, "decrypt", str(error))
         raise TooFewHospitalsError("no hospital decrypted the sum")
@@ -99,6 +117,8 @@ def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload)
     """The maker's reply taken apart: its signed keys, each other hospital's sealed part, and the key for all."""
     raw, others = b"" if reply.data is None else reply.data.tobytes(), [site for site in sites if site != maker]
     cut = len(others) * SEALED_KEY_BYTES
+    if len(raw) != cut + ENCRYPTED_KEY_BYTES:
+        raise WireError(f"a key for {len(others)} others takes {cut + ENCRYPTED_KEY_BYTES} bytes; {len(raw)} came.")
     sealed = pieces(_array(raw[:cut]), len(others), SEALED_KEY_BYTES)
     words = {MAKER: maker}
     parcels = {
@@ -106,6 +126,11 @@ def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload)
         for site, part in zip(others, sealed, strict=True)
     }
     return dict(sorted({**parcels, maker: Payload(words=words)}.items()))
+
+
+def _read_totals(length: int, reply: Payload) -> Totals:
+    (raw,) = pieces(reply.data, 1, 4 * length)
+    return np.frombuffer(raw, "<u4").astype(np.uint64)
 
 
 def _read_keys(site: SiteId, reply: Payload) -> bytes:

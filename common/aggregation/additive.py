@@ -20,6 +20,9 @@ hospitals, another agreement or another model cannot open one another's; every l
 one set of hospitals a round. Not protected: cohorts of two rounds that differ by one hospital, and false updates (see
 `secagg`).
 
+What a hospital keeps between rounds is committed at "sums": seeds that can be opened prove that all others answered
+this very order, and a hospital that fails here fails the round, so that no later proof is needed.
+
 A hospital lost before the leg "round" is left out. From then on every share is needed: if one is lost the round
 fails, and nothing was revealed. Where hospitals may drop out, take `secagg`.
 """
@@ -36,7 +39,7 @@ import numpy as np
 
 from common.aggregation import _keystream, _transcript
 from common.aggregation._agreement import Agreement, read_agreement, with_agreement
-from common.aggregation._answered import answer_once
+from common.aggregation._answered import open_once, what_is_opened
 from common.aggregation._fixed_point import FixedPoint
 from common.aggregation._key_agreement import (
     SHARED_BYTES,
@@ -56,6 +59,7 @@ from common.aggregation._ring import Ring, Words
 from common.aggregation._summed import collected, nothing
 from common.aggregation._threshold import FEWEST_HOSPITALS, Threshold
 from common.cases import SiteId
+from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.protocol import Aggregation, Local
@@ -95,10 +99,10 @@ class AdditiveSharing:
         expected: Expected,
     ) -> Collected:
         """Three legs; the last two need every hospital that answered the first."""
-        agreement = Agreement.of(frozenset(requests), expected)
+        agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         try:
-            words = self._legs(Legs(exchange, NAME), requests, agreement, max(FEWEST_HOSPITALS, expected.needed))
+            words = self._legs(Legs(exchange, NAME), requests, agreement, expected.cohort.demanding(FEWEST_HOSPITALS))
         except TooFewHospitalsError:
             return nothing()
         total = np.zeros(self.codec.length(agreement), np.uint32)
@@ -113,10 +117,12 @@ class AdditiveSharing:
         agreement = read_agreement(request)
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
-        sites = read_sites(request, agreement.sites, local.site, max(FEWEST_HOSPITALS, local.fewest))
+        sites = read_sites(request, agreement.sites, local.site, max(FEWEST_HOSPITALS, local.cohort.least))
+        local.cohort.refuse_opening(sites)
         keys = read_keys(request.data, sites)
         verify_keys(keys, local, notes["context"], notes["announced"])
         notes["session"] = _transcript.session(keys) + _transcript.order(request)
+        notes["opening"] = what_is_opened(request, agreement, local)
         notes.put_sites("sharing", sites)
         seeds = {site: os.urandom(SEED_BYTES) for site in sites if site != local.site}
         channels = shared_secrets(notes["channel key"], [keys[site].channel for site in seeds])
@@ -124,6 +130,7 @@ class AdditiveSharing:
         kept = self.codec.encode(update, agreement, local.rng)
         _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
+        local.keeping.hold(b"")
         sealed = [
             seal(seed, shared, _way(notes, local.site, site))
             for (site, seed), shared in zip(seeds.items(), channels, strict=True)
@@ -142,6 +149,7 @@ class AdditiveSharing:
         agreement = read_agreement(request)
         if local.site not in agreement.sites or not set(agreement.sites) <= set(local.identity.public_keys):
             raise WireError("the round is of hospitals that are not known here, or not of this one.")
+        local.cohort.refuse_another(agreement.sites)
         notes = Notes.begin(local, NAME, "keys")
         notes["context"] = _transcript.context(local, agreement)
         notes["width"] = bytes([self._ring(agreement).width])
@@ -160,7 +168,8 @@ class AdditiveSharing:
             _stream(unseal(one, shared, _way(notes, site, local.site)))
             for site, shared, one in zip(others, channels, sealed, strict=True)
         ]
-        answer_once(local, sites)
+        open_once(local, notes["opening"], sites)
+        local.keeping.commit(local.round)
         total = np.frombuffer(notes["kept"], np.uint32).copy()
         _keystream.apply(total, streams)
         ring = Ring(notes["width"][0])
@@ -168,11 +177,11 @@ class AdditiveSharing:
         return Payload(data=ring.pack(total))
 
     def _legs(
-        self, legs: Legs, requests: Mapping[SiteId, Payload], agreement: Agreement, needed: int
+        self, legs: Legs, requests: Mapping[SiteId, Payload], agreement: Agreement, cohort: Cohort
     ) -> dict[SiteId, Words]:
         """Of each hospital, the sum of its shares."""
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
-        keys = legs.ask("keys", asked, _read_keys, needed)
+        keys = legs.ask_groups("keys", asked, _read_keys, cohort)
         blob = np.frombuffer(b"".join(public.to_bytes() for public in keys.values()), np.uint8)
         orders = {}
         for site in keys:

@@ -104,7 +104,7 @@ class Bfv:
         expected: Expected,
     ) -> Collected:
         """Five legs with distributed keys, four with a shared one. Raises StudyError as `check`."""
-        self.check(len(requests))
+        self.check(len(expected.cohort.sites))
         if self.keys == "shared":
             return collect_shared(self._shared, exchange, requests, expected)
         return self._distributed.collect(exchange, requests, expected)

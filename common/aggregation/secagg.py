@@ -95,15 +95,16 @@ class SecureAggregation:
         contributing: frozenset[SiteId],
         expected: Expected,
     ) -> Collected:
-        """Five legs. Nothing is opened of fewer hospitals than the threshold or `expected.needed`."""
-        agreement = Agreement.of(frozenset(requests), expected)
+        """Five legs. Nothing is opened of fewer than the threshold, or of another set than the cohort permits."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
         self.check(len(agreement.sites))
         accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
-        opened = open_sum(self.sums, exchange, requests, agreement, expected.needed, accept)
+        opened = open_sum(self.sums, exchange, requests, agreement, expected.cohort, accept)
         if opened is None:
             return nothing()
         residues = self._ring(agreement).residues(opened.total).astype(np.uint64)
-        return collected(exchange, opened.sites, residues, self.codec, agreement, expected)
+        told = (opened.proof, opened.unaware)
+        return collected(exchange, opened.sites, residues, self.codec, agreement, expected, *told)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update's words under masks, packed, and nothing else."""

@@ -17,8 +17,9 @@ Place = Literal["hospital", "server", "shares"]
 class Facts:
     """What is known of one hospital, and of the study, before the first round; all of it is public.
 
-    patients, cases: of training. sends: what hospitals send, "gradient" or "delta". hospitals: in the federation.
-    fewest: hospitals that must take part in a round. reveals: what the coordinator can read.
+    patients, cases: of training, as told, or as the study expects them. sends: what hospitals send, "gradient" or
+    "delta". hospitals: in the federation. fewest: hospitals whose shares of noise a promise counts on. reveals: what
+    the coordinator can read.
     """
 
     patients: int
@@ -38,6 +39,12 @@ class Mechanism(Protocol):
     """
 
     place: ClassVar[Place]
+    secret_rounding: ClassVar[bool]
+    """Whether the promise counts on nobody knowing how values are rounded to whole numbers before they are added up.
+
+    Where it does not, real hospitals round by draws from the study's seed, as simulated ones do, and models stay
+    comparable; where it does, by the system's. A mechanism that does not say counts on it.
+    """
 
     @property
     def unit(self) -> Unit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from experiments.audit.collusion_needed import (
     paid_for,
 )
 from experiments.audit.records import Claim
+from server.privacy_recount import counted
+from server.reporting.parsing import privacy_of
 from server.reporting.values import number
 
 PLAIN_READERS = "The coordinator can read every hospital's single update."
@@ -25,7 +28,8 @@ PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
     """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
-    about, privacy = read_table(folder, "about.json"), read_table(folder, "privacy.json")
+    about, privacy = read_table(folder, "about.json"), counted(read_table(folder, "privacy.json"), folder)
+    promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
     epsilon = _epsilons(privacy, folder / "privacy.json")
@@ -36,7 +40,7 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         mechanism=str(privacy.get("mechanism", "")),
         unit=str(privacy.get("unit", "")),
         epsilon=epsilon,
-        delta=privacy.get("delta", 0.0),
+        delta=float(privacy.get("delta", 0.0)),
         noise_source=str(privacy.get("noise_source", "")),
         opening_hospitals=opening_hospitals(study, hospitals),
         opening_if_cheating=opening_if_cheating(study, hospitals),
@@ -44,14 +48,21 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         paid_for=paid_for(study),
         epsilon_of_one_share=epsilon_of_one_share(study, hospitals),
         binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
+        relation="" if promise is None else promise.relation,
+        beside=None if promise is None else promise.beside,
+        not_covered=() if promise is None else promise.not_covered,
     )
 
 
 def _epsilons(privacy: Mapping[str, Any], path: Path) -> dict[str, float]:
-    """By hospital. Raises FileError where what was promised and spent is not all there."""
-    sites = privacy.get("sites", {}) if privacy else {}
-    entries = sites.items() if isinstance(sites, dict) else [("", None)]
-    found = {site: number(one.get("epsilon")) if isinstance(one, dict) else None for site, one in entries}
-    if any(value is None or value < 0 for value in (number(privacy.get("delta", 0.0)), *found.values())):
+    """By hospital; null is without bound. Raises FileError where what was promised and spent is not all there."""
+    sites = privacy.get("sites", {})
+    entries = sites.values() if isinstance(sites, dict) else [""]
+    spent = [one.get("epsilon", "") if isinstance(one, dict) else "" for one in entries]
+    if any(not _is_spent(one) for one in (privacy.get("delta", 0.0), *spent)):
         raise FileError(path, "does not say delta and what every hospital spent, as numbers")
-    return {site: epsilon for site, epsilon in found.items() if epsilon is not None}
+    return {site: inf if epsilon is None else float(epsilon) for site, epsilon in zip(sites, spent, strict=True)}
+
+
+def _is_spent(value: object) -> bool:
+    return value is None or ((found := number(value)) is not None and found >= 0)

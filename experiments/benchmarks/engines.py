@@ -37,9 +37,10 @@ source = { name = "medmnist" }
 partition = { name = "iid", hospitals = 8 }
 task = { name = "classification", network = "groupnorm_cnn" }
 strategy = "fedavg"
+aggregation = "plain"
 training = { epochs = 1, batch_size = 32, learning_rate = 0.01 }
 split = { validation = 0.0, test = 0.0 }
-federation = { evaluate_every = 0, minimum_hospitals = 8, start_timeout_s = 240, round_timeout_s = 240 }
+federation = { evaluate_every = 0, least_in_sum = 8, start_timeout_s = 240, round_timeout_s = 240 }
 """
 
 

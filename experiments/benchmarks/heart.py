@@ -29,9 +29,10 @@ engine = "inline"
 source = { name = "heart", given_split = "flamby" }
 task = { name = "classification", network = "logistic" }
 strategy = "fedavg"
+aggregation = "plain"
 training = { steps = 100, batch_size = 4, learning_rate = 0.001 }
 split = { validation = 0.0, test = 0.34 }
-federation = { evaluate_every = 0, minimum_hospitals = 4 }
+federation = { evaluate_every = 0, least_in_sum = 4 }
 """
 
 

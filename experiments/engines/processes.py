@@ -35,10 +35,13 @@ SLOT_LEASE_S = 20.0
 
 @dataclass(frozen=True)
 class Processes:
-    """at_once: hospitals that work at the same time; 0: as many as there are cores."""
+    """at_once: hospitals that work at the same time; 0: as many as there are cores.
+
+    start_timeout_s: for all of them to come up, on a busy machine; one that dies is noticed at once.
+    """
 
     at_once: int = 0
-    start_timeout_s: float = 120.0
+    start_timeout_s: float = 600.0
 
     def run(
         self,
@@ -81,7 +84,7 @@ class _Hospital:
 
     def fate(self) -> str:
         """Why it does not answer, in words."""
-        self.process.join(1.0)
+        self.process.join(10.0)
         code = self.process.exitcode
         if code is None:
             return "its process could not be reached"

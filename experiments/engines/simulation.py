@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_hex
 
 from flwr.app import ConfigRecordValues, Context
 from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
@@ -42,6 +44,8 @@ class Simulation:
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'simulation'.")
         quieten()
+        if not self.address:
+            _demand_token()
         outcome = _Outcome()
         self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
         outcome.settle()
@@ -98,6 +102,16 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome)
             outcome.error = error
 
     return configured
+
+
+def _demand_token() -> None:
+    """Make Ray's ports, on every address of the machine, refuse whoever lacks a token: else they run anybody's code.
+
+    One token a process, in its environment, since Ray remembers the first it saw; who has chosen a mode keeps it.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = token_hex(32)
 
 
 def _end_ray() -> None:

@@ -30,6 +30,7 @@ source = { name = "medmnist" }
 partition = { name = "iid", hospitals = 5 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
 """
@@ -202,4 +203,4 @@ def test_a_study_is_the_one_that_was_approved_wherever_a_hospital_keeps_its_data
     assert here.study != there.study
     assert here.digest == there.digest == digest_of(study.json)
     context = Context(1, 1, {"simulated": True}, RecordDict(), {})
-    assert {open_local(one, context, 1, {}).study for one in (here, there)} == {here.digest}
+    assert {open_local(one, context, 1, "", {}).study for one in (here, there)} == {here.digest}

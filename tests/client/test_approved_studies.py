@@ -25,6 +25,7 @@ rounds = 1
 source = { name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 1 } }
 strategy = "fedavg"
+aggregation = "plain"
 privacy = { name = "dpsgd", epsilon = 1.0, delta = 1e-3 }
 """
 DEPLOYED: Config = {"site-index": 0}

@@ -260,19 +260,22 @@ def again(played: CheatingExchange, **changes: object) -> CheatingExchange:
 
 
 @pytest.mark.parametrize("kept", ["in memory", "on the disk", "on the disk, restarted", "on the disk, cut short"])
-def test_a_second_sum_of_one_round_is_refused(kept: str, tmp_path: Path) -> None:
+def test_a_second_sum_at_one_model_is_refused_in_any_round(kept: str, tmp_path: Path) -> None:
     first = exchange(None if kept == "in memory" else tmp_path)
     assert collect(first).total is not None
     if "restarted" in kept:
         first.secrets = exchange().secrets
     if "cut short" in kept:
-        for path in tmp_path.glob(f"*/{FOLDER}/*/*"):
+        for path in tmp_path.glob(f"*/{FOLDER}/*"):
             path.write_bytes(path.read_bytes()[:7])
     second = again(first, lost={"round": [OTHERS[-1]]})
     assert collect(second).total is None
     assert set(refusals(second, "unmask")) == set(SITES_ALL[:-1])
     assert all("opened once" in reason for reason in refusals(second, "unmask").values())
-    assert collect(again(first, number=2, lost={"round": [OTHERS[-1]]})).total is not None
+    later = again(first, number=2, lost={"round": [OTHERS[-1]]})
+    assert collect(later).total is None
+    model = Payload(np.ones(3, np.float32), words={"study": "{}"})
+    assert collect(again(first, number=2, lost={"round": [OTHERS[-1]]}), model).total is not None
 
 
 @pytest.mark.parametrize("what", ["model", "learning rate", "study"])

@@ -15,6 +15,13 @@ from common.download import CHUNK_BYTES, TRIES, Digest, Remote, download
 from common.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 2000
+SHORT_S = 0.2
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between two tries; a timeout short enough for that would also end an answer of a busy machine."""
+    monkeypatch.setattr("common.download.sleep", lambda seconds: None)
 
 
 @dataclass
@@ -44,7 +51,7 @@ def server() -> Iterator[tuple[str, Behaviour]]:
             asked = self.headers.get("Range", "")
             behaviour.requested.append(asked)
             if behaviour.hang:
-                behaviour.done.wait(10)
+                behaviour.done.wait(600)
                 return
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and behaviour.ranges else 0
             body = behaviour.content[start:]
@@ -122,17 +129,19 @@ def test_a_part_of_another_file_is_thrown_away_and_all_fetched(server: tuple[str
     assert server[1].requested == ["bytes=1234-", ""]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_gives_crumbs_is_given_up(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     server[1].cuts, server[1].cut_after = 1000, 1
     with pytest.raises(DownloadError, match="could not be fetched: RemoteProtocolError"):
-        download(remote(server[0]), tmp_path / "file", timeout_s=0.2)
+        download(remote(server[0]), tmp_path / "file")
     assert len(server[1].requested) == TRIES
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_sends_in_circles_is_given_up(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     server[1].status, server[1].location = 302, server[0]
     with pytest.raises(DownloadError, match="could not be fetched: TooManyRedirects"):
-        download(remote(server[0]), tmp_path / "file", timeout_s=0.2)
+        download(remote(server[0]), tmp_path / "file")
 
 
 def test_a_place_that_cannot_be_written_is_named(server: tuple[str, Behaviour], tmp_path: Path) -> None:
@@ -141,9 +150,10 @@ def test_a_place_that_cannot_be_written_is_named(server: tuple[str, Behaviour], 
         download(remote(server[0]), tmp_path / "folder" / "file")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_address_where_nobody_answers_is_named(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9/file could not be fetched: ConnectError"):
-        download(remote("http://127.0.0.1:9/file"), tmp_path / "file", timeout_s=0.2)
+        download(remote("http://127.0.0.1:9/file"), tmp_path / "file")
 
 
 def test_a_status_is_named(server: tuple[str, Behaviour], tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ def test_a_status_is_named(server: tuple[str, Behaviour], tmp_path: Path) -> Non
 def test_a_server_that_hangs_is_given_up(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     server[1].hang = True
     with pytest.raises(DownloadError, match="could not be fetched: ReadTimeout"):
-        download(remote(server[0]), tmp_path / "file", timeout_s=0.2)
+        download(remote(server[0]), tmp_path / "file", timeout_s=SHORT_S)
 
 
 def test_a_file_that_is_there_is_not_fetched_again(server: tuple[str, Behaviour], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ rounds = 2
 source = "heart"
 task = "classification"
 strategy = "fedavg"
+aggregation = "plain"
 """
 STUDIES = Path(__file__).parents[2] / "experiments" / "studies"
 

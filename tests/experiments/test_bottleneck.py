@@ -37,9 +37,10 @@ engine = "inline"
 source = { name = "phantom", hospitals = 2, patients = [6], slices_per_patient = 1 }
 task = { name = "segmentation", network = { name = "unet", channels = 8 } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 1, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
 """
 
 

@@ -63,7 +63,7 @@ def recorded(study: Study, folder: Path) -> tuple[Observation, dict[tuple[int, s
         ('aggregation={name="ckks",mode="economical"}',),
         ("aggregation=secagg", "strategy=scaffold"),
         ("aggregation=secagg", 'privacy={name="dpsgd",noise_multiplier=1.0,delta=1e-3}'),
-        ("aggregation=bfv", "strategy=fedsgd", "federation.minimum_hospitals=3", DISTRIBUTED),
+        ("aggregation=bfv", "strategy=fedsgd", "federation.least_in_sum=3", DISTRIBUTED),
     ],
     ids=" ".join,
 )
@@ -244,7 +244,7 @@ def test_how_many_have_to_collude_is_what_the_protocol_says(
 
 
 def test_distributed_noise_says_how_many_colluders_it_pays_for(tiny: Callable[..., Study]) -> None:
-    study = tiny("strategy=fedsgd", "aggregation=secagg", "federation.minimum_hospitals=4", DISTRIBUTED)
+    study = tiny("strategy=fedsgd", "aggregation=secagg", "federation.least_in_sum=4", DISTRIBUTED)
     share = epsilon_of_one_share(study, 4)
     assert paid_for(study) == 1 and share is not None
     claim = Claim("secagg", "sum", "", "distributed", "patient", {"a": 2.0}, paid_for=1, epsilon_of_one_share=share)

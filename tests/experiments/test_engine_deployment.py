@@ -15,10 +15,8 @@ def test_flwr_run_on_a_superlink_with_two_supernodes_gives_the_model_of_inline(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
     before = {process.pid for process in psutil.process_iter()}
-    settings = ("rounds=1", "partition.hospitals=2", "federation.evaluate_every=0", "federation.round_timeout_s=120")
-    deployed = run_quietly(
-        tiny("engine=deployment", *settings, "federation.start_timeout_s=120"), tmp_path / "deployed"
-    )
+    settings = ("rounds=1", "partition.hospitals=2", "federation.evaluate_every=0")
+    deployed = run_quietly(tiny("engine=deployment", *settings), tmp_path / "deployed")
     inline = run_quietly(tiny(*settings), tmp_path / "inline")
     assert deployed.about["model_sha256"] == inline.about["model_sha256"]
     assert deployed.final["test"] == inline.final["test"]

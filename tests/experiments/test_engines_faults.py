@@ -22,12 +22,12 @@ VILLAIN = "hospital-2"
 
 @pytest.fixture
 def run_with(tiny: Callable[..., Study], tmp_path: Path) -> Callable[..., Path]:
-    def run(mischief: str, *overrides: str) -> Path:
+    def run(mischief: str, *overrides: str, place: str = "run") -> Path:
         study = tiny(*overrides)
-        own = tmp_path / "run" / "hospitals" / VILLAIN
+        folder = tmp_path / place
+        own = folder / "hospitals" / VILLAIN
         own.mkdir(parents=True)
         (own / "mischief.txt").write_text(mischief)
-        folder = tmp_path / "run"
         config = {"study": study.text, "study-name": "tiny", "run-folder": str(folder), "hospitals": 4}
         Processes().run(
             server_app=server_app,
@@ -40,6 +40,22 @@ def run_with(tiny: Callable[..., Study], tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return run
+
+
+def run_with_patience(run_with: Callable[..., Path], mischief: str) -> tuple[int, Path]:
+    """Run with ever longer timeouts until only the villain misses one: seconds it took, and the run folder.
+
+    What hangs costs its whole timeout, so it begins short; on a busy machine honest hospitals need longer.
+    """
+    for patience_s in (15, 60, 240):
+        place = f"run-{patience_s}"
+        try:
+            folder = run_with(mischief, f"federation.round_timeout_s={patience_s}", place=place)
+        except TooFewHospitalsError:
+            continue
+        if {site for _, site, _ in reasons(folder)} == {VILLAIN}:
+            return patience_s, folder
+    pytest.fail("hospitals that are honest miss a timeout of four minutes")
 
 
 def reasons(folder: Path) -> list[tuple[int, str, str]]:
@@ -75,9 +91,9 @@ def test_a_bad_hospital_is_dropped_by_name_and_the_others_go_on(
 def test_a_hospital_that_hangs_costs_one_bounded_wait_and_no_more(
     run_with: Callable[..., Path], mischief: str
 ) -> None:
-    dropped = reasons(run_with(mischief, "federation.round_timeout_s=15"))
-    assert dropped == [
-        (2, VILLAIN, "no reply within 15 s"),
+    seconds, folder = run_with_patience(run_with, mischief)
+    assert reasons(folder) == [
+        (2, VILLAIN, f"no reply within {seconds} s"),
         (3, VILLAIN, "it is still busy with an earlier request"),
     ]
 
@@ -86,7 +102,7 @@ def test_a_run_below_its_minimum_stops_and_says_who_failed_and_why(
     run_with: Callable[..., Path], tmp_path: Path
 ) -> None:
     with pytest.raises(TooFewHospitalsError, match=r"3 hospitals contributed .* demands 4.*hospital-2: its process"):
-        run_with("end", "federation.minimum_hospitals=4")
+        run_with("end", "federation.least_in_sum=4")
     about = json.loads((tmp_path / "run" / "about.json").read_text())
     assert (about["state"], about["rounds_done"]) == ("stopped", 1)
     assert "hospital-2" in about["reason"]
@@ -111,7 +127,7 @@ def test_an_exceptions_text_stays_in_the_hospitals_own_log(run_with: Callable[..
 
 def test_no_process_is_left_behind(run_with: Callable[..., Path]) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    run_with("stop", "federation.round_timeout_s=10")
+    run_with_patience(run_with, "stop")
     left = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
     names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
     assert all("forkserver" in name or "resource_tracker" in name for name in names)

@@ -62,7 +62,7 @@ def in_the_clear() -> dict[tuple[str, str], np.ndarray]:
 
 
 def study_of(tiny: Callable[..., Study], noise: str, way: str, strategy: str, *more: str) -> Study:
-    common = ("rounds=1", "federation.minimum_hospitals=4", f"aggregation={way}")
+    common = ("rounds=1", "federation.least_in_sum=4", f"aggregation={way}")
     return tiny(*common, *STRATEGIES[strategy], *NOISES[noise], *more)
 
 

@@ -15,12 +15,13 @@ from experiments.running import run_study
 PAIRS = """
 title = "Pairs"
 strategy = "fedavg"
+aggregation = "plain"
 rounds = 1
 engine = "inline"
 source = { name = "phantom_pairs", hospitals = 2, patients = [5, 5], size = 16 }
 task = { name = "registration", network = { name = "voxelmorph", channels = 2, depth = 2 } }
 training = { steps = 1, batch_size = 2, learning_rate = 0.001, optimiser = "adam" }
-federation = { minimum_hospitals = 2 }
+federation = { evaluate_every = 1 }
 """
 
 

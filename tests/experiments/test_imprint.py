@@ -40,8 +40,9 @@ engine = "inline"
 source = { name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1 }
 task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 1 } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 1 }
-federation = { minimum_hospitals = 2, record_traffic = true, evaluate_every = 0 }
+federation = { record_traffic = true, evaluate_every = 0 }
 """
 LARGEST = 1 << 24
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "rounds=2")

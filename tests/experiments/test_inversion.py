@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -43,9 +44,10 @@ source = { name = "medmnist" }
 partition = { name = "quantity", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [64] } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 1, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
 """
 
 Run = Callable[..., tuple[Study, Observation]]
@@ -283,9 +285,10 @@ def test_an_attack_of_endless_iterations_ends_when_its_seconds_have_passed(run: 
         "matching": Matching(iterations=10**9, restarts=10**6),
     }
     for name, attack in endless.items():
+        begun = process_time()
         finding = invert(attack, observed, seconds=0.5)
         assert finding.attack == name
-        assert finding.seconds < 10
+        assert process_time() - begun < 30, "an endless attack goes on after its seconds"
 
 
 def test_without_breaching_its_rows_of_the_benchmark_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from common.study import Study
 from experiments.audit.conduct import Effort
 from experiments.audit.matrix import audit_matrix, protections
 
-RECORDED = ("federation.record_traffic=true", "federation.minimum_hospitals=4", "rounds=1")
+RECORDED = ("federation.record_traffic=true", "federation.least_in_sum=4", "rounds=1")
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,7 @@ source = { name = "medmnist" }
 partition = { name = "quantity", hospitals = 3 }
 task = { name = "classification", network = { name = "mlp", hidden = [32] } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { epochs = 10, batch_size = 8, learning_rate = 0.01, optimiser = "adam" }
 split = { validation = 0.1, test = 0.4 }
 federation = { record_traffic = true }

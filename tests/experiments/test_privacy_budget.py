@@ -36,7 +36,7 @@ def limited(folder: Path, site: str, epsilon: float) -> None:
 def test_a_run_goes_on_without_the_hospital_whose_budget_is_spent(
     tiny: Callable[..., Study], tmp_path: Path, way: str
 ) -> None:
-    study = tiny(*PRIVATE, f"aggregation={way}", "federation.minimum_hospitals=3")
+    study = tiny(*PRIVATE, f"aggregation={way}", "federation.least_in_sum=3")
     free = run_quietly(study, tmp_path / "free")
     assert all(not record["dropped"] for record in free.rounds)
     claim = json.loads((tmp_path / "free" / "privacy.json").read_text())["sites"]["hospital-1"]
@@ -52,7 +52,7 @@ def test_a_run_goes_on_without_the_hospital_whose_budget_is_spent(
 def test_a_run_stops_where_the_study_demands_every_hospital(tiny: Callable[..., Study], tmp_path: Path) -> None:
     limited(tmp_path, "hospital-2", 0.01)
     with pytest.raises(TooFewHospitalsError, match="limit of privacy spending"):
-        run_quietly(tiny(*PRIVATE, "federation.minimum_hospitals=4"), tmp_path)
+        run_quietly(tiny(*PRIVATE, "federation.least_in_sum=4"), tmp_path)
     assert "limit of privacy spending" in json.loads((tmp_path / "about.json").read_text())["reason"]
 
 
@@ -80,7 +80,7 @@ def one_incident(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_distributed_promise_has_no_round_for_one_asked_again_unless_the_study_keeps_some(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    study = tiny(*DISTRIBUTED, SPARE.format(0), "federation.minimum_hospitals=4", "engine=inline")
+    study = tiny(*DISTRIBUTED, SPARE.format(0), "federation.least_in_sum=4", "engine=inline")
     for resume, reason in ((False, "incident"), (True, "asked for again, and counted twice")):
         with pytest.raises(TooFewHospitalsError, match=reason):
             run_quietly(study, tmp_path, resume=resume)
@@ -93,7 +93,7 @@ def test_a_distributed_promise_has_no_round_for_one_asked_again_unless_the_study
 def test_a_run_that_stopped_for_an_incident_is_resumed_to_its_end(
     privacy: str, tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    study = tiny(*DISTRIBUTED, privacy, "federation.minimum_hospitals=4", "engine=inline")
+    study = tiny(*DISTRIBUTED, privacy, "federation.least_in_sum=4", "engine=inline")
     with pytest.raises(TooFewHospitalsError, match="incident"):
         run_quietly(study, tmp_path)
     outcome = run_quietly(study, tmp_path, resume=True)

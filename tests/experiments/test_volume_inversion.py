@@ -50,9 +50,10 @@ source = { name = "medmnist" }
 partition = { name = "quantity", hospitals = 3 }
 task = { name = "classification", network = { name = "mlp", hidden = [16] } }
 strategy = "fedsgd"
+aggregation = "plain"
 training = { batch_size = 1, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
 """
 
 

@@ -54,7 +54,7 @@ task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 2, record_traffic = true }
+federation = { start_timeout_s = 60, round_timeout_s = 60, hospitals_at_start = 2, record_traffic = true }
 """
 READ = ("about.json", "study.toml", "rounds.jsonl", "roster.json", "final.json", "traffic.json", "pictures.json")
 OURS = ("report.html", "summary.json")

@@ -1,4 +1,4 @@
-"""Which hospitals take part in a round."""
+"""Which of many are drawn in a round: hospitals, or groups of them."""
 
 from __future__ import annotations
 
@@ -19,4 +19,9 @@ def select(sites: Iterable[SiteId], fraction: float, seed: int, round_number: in
     drawn = sorted(sites, key=lambda site: entropy(seed, round_number, site, "selection"))
     if not drawn:
         raise TooFewHospitalsError("there is no hospital to select from.")
-    return tuple(sorted(drawn[: max(round(fraction * len(drawn)), 1)]))
+    return tuple(sorted(drawn[: how_many(len(drawn), fraction)]))
+
+
+def how_many(count: int, fraction: float) -> int:
+    """m of `count`, at least 1; halves round to even."""
+    return max(round(fraction * count), 1)

@@ -1,0 +1,39 @@
+"""The hospital's own policy: a file that its administrator writes, which can only refuse more than the study does."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.checks import positive
+from common.errors import FileError, HospitalError
+from common.files import is_there, read_text
+from common.options import build
+
+POLICY_FILE = "policy.toml"
+LARGEST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`policy.toml`. least_in_sum: fewest hospitals of a sum that this one helps to open, whatever a study says."""
+
+    least_in_sum: int = 1
+
+    def __post_init__(self) -> None:
+        positive(POLICY_FILE, least_in_sum=self.least_in_sum)
+
+
+def read_policy(folder: Path | None) -> Policy:
+    """The policy in a hospital's folder; one that asks for nothing where there is none.
+
+    Raises StudyError for a key or value that cannot be, HospitalError for a file that cannot be read.
+    """
+    if folder is None or not is_there(folder, POLICY_FILE):
+        return Policy()
+    try:
+        table = tomllib.loads(read_text(folder, POLICY_FILE, LARGEST_BYTES))
+    except (FileError, ValueError, RecursionError) as error:
+        raise HospitalError(f"{POLICY_FILE} in the hospital's folder cannot be read: {error}") from error
+    return build(Policy, table, POLICY_FILE)

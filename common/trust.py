@@ -1,0 +1,97 @@
+"""What a study leaves to trust, in sentences for people: who can read what, and what nothing bounds.
+
+The same words stand in `wardround check`, in what a hospital is told before it approves, in the report and the audit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
+from common.exchange import Reveals
+from common.study import Study
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """Somebody whom the hospitals must trust, with what, and what would change it."""
+
+    who: str
+    with_what: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        return f"This study trusts {self.who}: {self.with_what} {self.remedy}"
+
+
+def trusted(study: Study) -> tuple[Trusted, ...]:
+    """Whom the study's hospitals trust, the weightiest first; () where hospitals check all that is opened."""
+    found = [_reader(study), _key_holders(study), _noise_maker(study), _groups(study), _unbounded(study)]
+    return tuple(one for one in found if one is not None)
+
+
+def trusts_the_coordinator(study: Study) -> bool:
+    """Whether a coordinator can learn what a single hospital sent without any hospital's help."""
+    return any(one.who.startswith("the coordinator") for one in trusted(study))
+
+
+def reveals(study: Study) -> Reveals:
+    """What the coordinator learns: every single update, or only their sum."""
+    return cast(Reveals, AGGREGATIONS.load(study.aggregation.name).reveals)
+
+
+def _reader(study: Study) -> Trusted | None:
+    if reveals(study) == "sum":
+        return None
+    each = STRATEGIES.build(study.strategy).needs == "each"
+    remedy = (
+        f"Strategy {study.strategy.name!r} needs that; another strategy would not."
+        if each
+        else "aggregation = 'secagg' shows it their sum alone."
+    )
+    noisy = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
+    seen = "with that hospital's noise." if noisy else "from which attacks rebuild images."
+    return Trusted("the coordinator", f"it reads every hospital's single update, {seen}", remedy)
+
+
+def _key_holders(study: Study) -> Trusted | None:
+    if getattr(AGGREGATIONS.build(study.aggregation), "keys", "") != "shared":
+        return None
+    return Trusted(
+        "the coordinator, and every colluding hospital",
+        "all hospitals hold one key and open whatever they are sent, a single hospital's update as well as a sum.",
+        "aggregation = 'secagg', or 'bfv' with keys = 'distributed', opens sums only that hospitals checked.",
+    )
+
+
+def _noise_maker(study: Study) -> Trusted | None:
+    if study.privacy is None or MECHANISMS.build(study.privacy).place != "server" or reveals(study) == "each":
+        return None
+    return Trusted(
+        "the coordinator",
+        "it adds the noise itself, to sums that it reads without, of any hospitals that are left in a round.",
+        "privacy = 'dpsgd' or 'distributed' adds noise in the hospitals.",
+    )
+
+
+def _groups(study: Study) -> Trusted | None:
+    if reveals(study) == "each" or study.federation.groups == "whole":
+        return None
+    return Trusted(
+        "the coordinator",
+        "groups are switched off, and the difference of two sums is a single hospital's update.",
+        "federation.groups = 'whole' opens sums of whole groups only.",
+    )
+
+
+def _unbounded(study: Study) -> Trusted | None:
+    if study.privacy is not None:
+        return None
+    return Trusted(
+        "everyone who sees the model",
+        "no noise bounds what it tells about a patient.",
+        "privacy = 'dpsgd' or 'distributed' promises an epsilon.",
+    )

@@ -1,0 +1,47 @@
+"""`wardround approve`: in a hospital, what a study costs is said before its own people agree to it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from client.answered_rounds import rewind
+from client.approved_studies import APPROVED, list_study
+from common.errors import StudyError
+from common.study import Study, parse
+from common.trust import reveals
+from experiments.study_view import study_facts
+
+
+def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Console, rewind_to: int | None) -> None:
+    """Say what the study costs, and list it. rewind_to: let its runs go on after this round once more.
+
+    Raises StudyError where it gives up a protection without saying so, HospitalError where the list cannot be
+    written.
+    """
+    study = parse(text, overrides)
+    _demand_written_out(study, text, overrides)
+    for fact in study_facts(study):
+        console.print(f"- {fact}", markup=False, highlight=False, soft_wrap=True)
+    digest = list_study(study, folder)
+    console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)
+    if rewind_to is not None:
+        further = rewind(folder, digest, rewind_to)
+        console.print(f"{further} runs of it may go on after round {rewind_to} once more.", highlight=False)
+
+
+def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:
+    """What protects least must stand in the study's own words: nobody agrees to it by leaving a line out."""
+    said = {*tomllib.loads(text), *(override.partition("=")[0].strip().partition(".")[0] for override in overrides)}
+    if reveals(study) == "each" and "aggregation" not in said:
+        raise StudyError(
+            f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "
+            'hospitals says so. Add aggregation = "plain".'
+        )
+    if study.privacy is None and "privacy" not in said:
+        raise StudyError(
+            'this study adds no noise, and a study of real hospitals says so. Add privacy = "none", or a mechanism.'
+        )

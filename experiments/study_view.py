@@ -1,0 +1,68 @@
+"""What a checked study comes to, in words: who is in a sum, and whom its hospitals trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from client.hospital import site_names
+from common.catalogue import AGGREGATIONS
+from common.cohort import Groups
+from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise
+from common.errors import SourceError
+from common.study import Study
+from common.study_privacy_checks import remarks
+from common.trust import reveals, trusted
+
+MOST_NAMED = 16
+"""Hospitals; of more, groups are counted."""
+
+
+def study_facts(study: Study) -> tuple[str, ...]:
+    """Sentences. Raises StudyError where the study does not fit its hospitals."""
+    return (*_cohort_facts(study), *remarks(study), *(one.sentence for one in trusted(study)))
+
+
+def _cohort_facts(study: Study) -> Sequence[str]:
+    try:
+        sites = study.federation.names or site_names(study)
+    except SourceError as error:
+        return (f"Its hospitals are not known here, so that nothing is said of its rounds: {error}",)
+    cohorts = Cohorts.of(study, sites)
+    AGGREGATIONS.build(study.aggregation).check(len(cohorts.of_round(1).sites))
+    start = hospitals_at_start(study, len(sites))
+    return (
+        f"A run begins when {start} of {len(sites)} hospitals are there.",
+        _asked(study, cohorts),
+        *_opened(study, cohorts),
+    )
+
+
+def _asked(study: Study, cohorts: Cohorts) -> str:
+    wanted, real = study.federation.client_fraction, cohorts.effective_fraction
+    said = f"A round asks {100 * real:.3g} % of the hospitals"
+    if cohorts.groups and abs(real - wanted) > 0.005:
+        said += f", since whole groups are drawn (client_fraction = {wanted:g})"
+    return said + f", and needs {cohorts.least} of them."
+
+
+def _opened(study: Study, cohorts: Cohorts) -> Sequence[str]:
+    if reveals(study) == "each":
+        return ()
+    if is_covered_by_noise(study):
+        return (
+            "Sums of any hospitals that are left in a round are opened: what the difference of two tells is covered "
+            "by the promised epsilon alone. Final scores are of all hospitals, or are not opened.",
+        )
+    if study.federation.groups == "off":
+        return ("Sums of any hospitals are opened, since groups are off: differences tell single hospitals apart.",)
+    return (
+        f"Sums are opened of whole groups only: {_named(cohorts.groups)}. No combination of sums, over all rounds, "
+        "tells fewer hospitals apart.",
+    )
+
+
+def _named(groups: Groups) -> str:
+    if sum(map(len, groups)) <= MOST_NAMED:
+        return "; ".join(", ".join(group) for group in groups)
+    sizes = sorted({len(group) for group in groups})
+    return f"{len(groups)} of {' or '.join(map(str, sizes))} hospitals"

@@ -1,0 +1,65 @@
+"""Ray listens on every address of the machine, and runs the code of whoever reaches it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flwr.serverapp import ServerApp
+
+from experiments.engines import simulation
+from experiments.engines.simulation import Simulation
+
+ROOT = Path(__file__).parents[2]
+PROBE = """
+import warnings
+import grpc
+from experiments.engines.simulation import _demand_token
+
+_demand_token()
+import ray
+
+warnings.simplefilter("ignore")
+address = ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False).address_info["gcs_address"]
+try:
+    with grpc.insecure_channel(address) as channel:
+        for service in ("NodeInfo|GetAllNodeInfo", "JobInfo|AddJob", "InternalKV|InternalKVGet"):
+            try:
+                channel.unary_unary("/ray.rpc." + service.replace("|", "GcsService/"))(b"", timeout=60)
+                print("ANSWERED")
+            except grpc.RpcError as error:
+                print(error.code().name)
+finally:
+    ray.shutdown()
+"""
+
+
+def test_ray_refuses_whoever_has_no_token() -> None:
+    pytest.importorskip("ray", reason="the simulation extra is not installed")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    environment = {**own, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run([sys.executable, "-c", PROBE], env=environment, cwd=ROOT, capture_output=True, text=True)
+    said = [line for line in done.stdout.splitlines() if line.isupper()]
+    assert said == ["UNAUTHENTICATED"] * 3, done.stderr
+
+
+@pytest.mark.parametrize("address", ["", "10.0.0.1:6379"])
+def test_a_cluster_of_our_own_demands_a_token_and_anothers_is_left_as_it_is(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "to be restored")
+        monkeypatch.delenv(name)
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(simulation, "find_spec", lambda name: object())
+    monkeypatch.setattr(Simulation, "_simulate", lambda *_: seen.append(dict(os.environ)))
+    monkeypatch.setattr(simulation._Outcome, "settle", lambda self: None)
+    Simulation(address=address).run(
+        server_app=ServerApp(), client_app="client.app:app", sites=["a"], run_config={}, folder=tmp_path
+    )
+    (environment,) = seen
+    assert ("RAY_AUTH_MODE" in environment) == (not address)
+    assert len(environment.get("RAY_AUTH_TOKEN", "")) == (0 if address else 64)
