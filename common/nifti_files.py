@@ -22,7 +22,10 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from common.errors import FileError
 from common.files import opened, writing_to
 
-HEADER_BYTES = {348: (Nifti1Header, nib.Nifti1Image), 540: (Nifti2Header, nib.Nifti2Image)}
+HEADER_BYTES: dict[int, tuple[Any, Any]] = {
+    348: (Nifti1Header, nib.Nifti1Image),
+    540: (Nifti2Header, nib.Nifti2Image),
+}
 LARGEST_OFFSET_BYTES = 1 << 24
 """Of extensions between header and numbers."""
 MOST_UNPACKED = 1032
@@ -82,7 +85,7 @@ def _image(file: BinaryIO, path: Path, most_numbers: int) -> Any:
         raise FileError(path, "ends before its header says so")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return image_type.from_bytes(data)  # type: ignore[no-untyped-call]
+        return image_type.from_bytes(data)
 
 
 def _header_bytes(head: bytes) -> int:
@@ -101,4 +104,5 @@ def _bytes_promised(header: Any, path: Path, most_numbers: int) -> int:
     offset = float(header["vox_offset"])
     if not isfinite(offset) or not 0 <= offset <= LARGEST_OFFSET_BYTES:
         raise FileError(path, "is not a readable NIfTI file")
-    return max(int(offset), header.single_vox_offset) + prod(shape) * int(header.get_data_dtype().itemsize)
+    start = max(int(offset), int(header.single_vox_offset))
+    return start + prod(shape) * int(header.get_data_dtype().itemsize)
