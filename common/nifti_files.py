@@ -26,9 +26,6 @@ HEADER_BYTES: dict[int, tuple[Any, Any]] = {
     348: (Nifti1Header, nib.Nifti1Image),
     540: (Nifti2Header, nib.Nifti2Image),
 }
-    348: (Nifti1Header, nib.Nifti1Image),
-    540: (Nifti2Header, nib.Nifti2Image),
-}
 LARGEST_OFFSET_BYTES = 1 << 24
 """Of extensions between header and numbers."""
 MOST_UNPACKED = 1032
