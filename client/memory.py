@@ -19,11 +19,12 @@ from typing import Protocol
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from client.durable import write_durably
-from common.errors import HospitalError
+from common.errors import FileError, HospitalError
+from common.files import is_there, names, private_folder
+from common.tensor_files import SUFFIX, read_tensors
 from common.update import Vector
 
 RECORD, PENDING, ABOUT = "memory", "pending", "pending/about"
@@ -120,10 +121,11 @@ class _Folder:
     path: Path
 
     def kept(self) -> list[int]:
-        return sorted(int(path.stem) for path in self.path.glob("*.safetensors") if path.stem.isdigit())
+        kept = [Path(name) for name in names(self.path)]
+        return sorted(int(one.stem) for one in kept if one.suffix == SUFFIX and one.stem.isdecimal())
 
     def read(self, number: int) -> dict[str, Vector]:
-        return load_file(self._file(number))
+        return read_tensors(self.path, self._file(number).name).tensors
 
     def write(self, number: int, vectors: Vectors) -> None:
         self._write(self._file(number), vectors, {})
@@ -132,13 +134,12 @@ class _Folder:
         self._file(number).unlink()
 
     def pending(self) -> tuple[int, bytes] | None:
-        if not self._pending.exists():
+        if not is_there(self.path, self._pending.name):
             return None
         try:
-            with safe_open(self._pending, "numpy") as file:
-                about = file.metadata()
+            about = read_tensors(self.path, self._pending.name).words
             return int(about["round"]), bytes.fromhex(about["awaited"])
-        except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        except (FileError, KeyError, ValueError) as error:
             raise HospitalError(f"{self._pending} is damaged: remove it; the round it is of is lost.") from error
 
     def write_pending(self, number: int, awaited: bytes, vectors: Vectors) -> None:
@@ -160,7 +161,7 @@ class _Folder:
         return self.path / f"{number:06d}.safetensors"
 
     def _write(self, path: Path, vectors: Vectors, about: Mapping[str, str]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self.path)
         write_durably(path, save({name: np.ascontiguousarray(one) for name, one in vectors.items()}, dict(about)))
 
 

@@ -109,8 +109,8 @@ def parse(text: str, overrides: Iterable[str] = ()) -> Study:
     """A study from TOML text and `key=value` overrides. Raises StudyError that names the place and the remedy."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"the study is not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
     for override in overrides:
         _override(table, override)
     return _built(table)
@@ -120,7 +120,7 @@ def parse_json(text: str) -> Study:
     """A study that came over the wire. Raises StudyError where it cannot be run here."""
     try:
         table = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError("the study that arrived is not valid JSON.") from error
     if not isinstance(table, dict):
         raise StudyError("the study that arrived is not a table.")

@@ -26,7 +26,7 @@ from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
 from server.charges import Charges, charged_rounds
-from server.checkpoint import Checkpoint, load, save
+from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
@@ -124,9 +124,12 @@ class Conductor:
         return rounds, layout, self._first_checkpoint(strategy, initial)
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
+        first = Checkpoint(0, initial, strategy.init(initial))
         if not self.resume:
-            return Checkpoint(0, initial, strategy.init(initial))
+            save(self.folder.path, first)  # so that a run can be resumed whenever it ends
+            return first
         checkpoint = load(self.folder.path)
+        check_fits(checkpoint, first, self.study.rounds, self.folder.path)
         self.folder.keep_rounds(checkpoint.round)
         return checkpoint
 

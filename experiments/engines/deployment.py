@@ -27,6 +27,8 @@ from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
 from common.federation import RosterEntry
+from common.files import UMASK, appending, private_folder, write
+from common.json_files import read_table
 from common.study import Study, parse
 from experiments.engine import QUIET, Engine, RunConfig
 from experiments.engines import _flower_program
@@ -97,7 +99,7 @@ class _Federation:
         cls, folder: Path, sites: Sequence[SiteId], start_timeout_s: float, run_timeout_s: float
     ) -> Iterator[_Federation]:
         logs = folder / "deployment"
-        logs.mkdir(parents=True, exist_ok=True)
+        private_folder(logs)
         with _private_folder() as home:
             secrets = RunSecrets.create(home / "secrets", len(sites), start_timeout_s + run_timeout_s + SLACK_S)
             programs = _flower_program.install(home / "programs")
@@ -118,7 +120,7 @@ class _Federation:
         config = self.home / "run.toml"
         config.write_text(lines + "\n", encoding="utf-8")
         said = self._flwr("run", str(app), FEDERATION, "--run-config", str(config), "--format", "json")
-        (self.logs / "flwr-run.log").write_text(json.dumps(said), encoding="utf-8")
+        write(self.logs, "flwr-run.log", json.dumps(said))
         run_id = said.get("run-id")
         if not run_id:
             raise EngineError(f"the SuperLink took no run; see {self.logs / 'flwr-run.log'} and superlink.log there.")
@@ -162,7 +164,7 @@ class _Federation:
             raise EngineError("the SuperLink answers whoever reaches its port; this Flower is not the one of 1.41.")
 
     def _start_node(self, index: int, count: int, own: Path) -> None:
-        own.mkdir(parents=True, exist_ok=True)
+        private_folder(own)
         key = self.secrets.node_keys[index]
         self._flwr("supernode", "register", f"{key}.pub", FEDERATION, "--format", "json")
         config = f'site-index={index} partition-id={index} num-partitions={count} folder="{own}"'
@@ -188,11 +190,17 @@ class _Federation:
     def _start(self, name: str, program: str, *arguments: str, home: Path | None = None) -> None:
         """A program of Flower's, in a session of its own so that all of its family can be ended."""
         place = home or self.home
-        place.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("wb") as log:
+        private_folder(place)
+        with appending(self.logs, f"{name}.log") as log:
             command = [str(self.programs / program), *arguments]
             started = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._environment(place), start_new_session=True, cwd=place
+                command,
+                stdout=log,
+                stderr=log,
+                env=self._environment(place),
+                start_new_session=True,
+                cwd=place,
+                umask=UMASK,
             )
         self.processes.append(started)
 
@@ -214,6 +222,7 @@ class _Federation:
                 text=True,
                 timeout=LONGEST_COMMAND_S,
                 cwd=self.home,
+                umask=UMASK,
             )
             said = json.loads(done.stdout) if done.returncode == 0 else None
         except subprocess.TimeoutExpired as error:
@@ -341,8 +350,7 @@ def _reason(folder: Path) -> str:
 
 
 def _about(folder: Path) -> dict[str, object]:
-    path = folder / "about.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_table(folder, "about.json")
 
 
 engine: type[Engine] = Deployment

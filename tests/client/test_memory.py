@@ -21,12 +21,12 @@ def context(request: pytest.FixtureRequest, tmp_path: Path) -> Context:
 
 def value(context: Context, number: int, study: str = STUDY) -> float | None:
     """What round `number` starts from."""
-    vectors = Memory.of(context, study, number).vectors
+    vectors = Memory.of(context, study, RUN, number).vectors
     return float(vectors["control"][0]) if vectors else None
 
 
 def leave(context: Context, number: int, left: float, awaited: bytes | None = None, study: str = STUDY) -> None:
-    memory = Memory.of(context, study, number)
+    memory = Memory.of(context, study, RUN, number)
     memory.vectors["control"] = np.float32([left, -left])
     if awaited is not None:
         memory.hold(awaited)
@@ -36,14 +36,14 @@ def leave(context: Context, number: int, left: float, awaited: bytes | None = No
 def test_what_a_round_leaves_is_there_for_the_next_and_not_for_itself(context: Context) -> None:
     leave(context, 1, 1.5)
     assert (value(context, 1), value(context, 2), value(context, 7)) == (None, 1.5, 1.5)
-    np.testing.assert_array_equal(Memory.of(context, STUDY, 2).vectors["control"], np.float32([1.5, -1.5]))
+    np.testing.assert_array_equal(Memory.of(context, STUDY, RUN, 2).vectors["control"], np.float32([1.5, -1.5]))
 
 
 def test_what_waits_is_seen_by_no_round_until_it_is_committed(context: Context) -> None:
     leave(context, 1, 1.0)
     leave(context, 2, 2.0, b"proof")
     assert value(context, 3) == 1.0
-    later = Memory.of(context, STUDY, 3)
+    later = Memory.of(context, STUDY, RUN, 3)
     assert (later.held(2), later.held(1), later.held(3)) == (b"proof", None, None)
     later.commit(1)
     later.commit(3)
@@ -57,7 +57,7 @@ def test_a_round_that_is_never_opened_is_gone_when_another_is_trained(context: C
     leave(context, 1, 1.0)
     leave(context, 2, 1e12, b"never")
     leave(context, 3, 3.0, b"opened")
-    memory = Memory.of(context, STUDY, 4)
+    memory = Memory.of(context, STUDY, RUN, 4)
     assert memory.held(2) is None
     memory.commit(2)
     assert value(context, 4) == 1.0
@@ -70,7 +70,7 @@ def test_a_round_asked_for_again_starts_where_it_started_and_its_opening_takes_t
     for left in (2.0, 2.5):
         assert value(context, 2) == 1.0
         leave(context, 2, left, b"")
-        Memory.of(context, STUDY, 2).commit(2)
+        Memory.of(context, STUDY, RUN, 2).commit(2)
     assert value(context, 3) == 2.5
 
 
@@ -88,7 +88,7 @@ def test_a_second_run_of_a_study_is_not_mixed_up_with_what_the_first_left(
     leave(context, 30, 30.0)
     for number in (1, 2):
         leave(context, number, float(number), awaited)
-        Memory.of(context, STUDY, number).commit(number)
+        Memory.of(context, STUDY, RUN, number).commit(number)
     assert [value(context, number) for number in (1, 2, 3, 31)] == [None, 1.0, 2.0, 2.0]
 
 
@@ -96,12 +96,12 @@ def test_studies_are_apart_but_one_made_longer_goes_on(context: Context) -> None
     leave(context, 1, 1.0)
     leave(context, 1, 7.0, b"waits", OTHER)
     assert (value(context, 2), value(context, 2, OTHER), value(context, 2, LONGER)) == (1.0, None, 1.0)
-    Memory.of(context, OTHER, 2).commit(1)
+    Memory.of(context, OTHER, RUN, 2).commit(1)
     assert (value(context, 2), value(context, 2, OTHER)) == (1.0, 7.0)
 
 
 def test_where_nothing_changed_nothing_is_written(context: Context, tmp_path: Path) -> None:
-    memory = Memory.of(context, STUDY, 1)
+    memory = Memory.of(context, STUDY, RUN, 1)
     memory.hold(b"")
     memory.keep()
     assert not list(tmp_path.iterdir())
@@ -114,7 +114,7 @@ def test_damage_to_what_waits_is_named_to_the_hospital(tmp_path: Path) -> None:
     (path,) = tmp_path.rglob("pending.safetensors")
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(HospitalError, match=r"pending.safetensors is damaged: remove it"):
-        Memory.of(context, STUDY, 2).held(1)
+        Memory.of(context, STUDY, RUN, 2).held(1)
 
 
 def test_a_crash_while_it_is_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +124,4 @@ def test_a_crash_while_it_is_written_leaves_what_was_there(tmp_path: Path, monke
     with pytest.raises(OSError, match="full"):
         leave(context, 2, 2.0, b"second")
     monkeypatch.undo()
-    assert Memory.of(context, STUDY, 3).held(1) == b"first"
+    assert Memory.of(context, STUDY, RUN, 3).held(1) == b"first"
