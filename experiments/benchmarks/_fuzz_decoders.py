@@ -6,9 +6,11 @@ one reply changed, and a hospital's half is its answer to one changed request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from signal import SIGKILL
 from typing import Any
 
 import numpy as np
@@ -190,6 +192,17 @@ def _of(make: Callable[[], Sequence[Input]], read: Read) -> Callable[[], Sequenc
     return lambda: [Case(make(), read)]
 
 
+def _planted_cases() -> list[Case]:
+    """A reader with faults, which must be noticed."""
+
+    def read(data: bytes) -> bool:
+        if len(data) % 3 == 0:
+            os.kill(os.getpid(), SIGKILL)
+        return 1 / (len(data) % 3 - 1) > 0
+
+    return [Case([data for data in _messages() if len(data) % 3], read)]
+
+
 PROTOCOLS: Mapping[str, tuple[Callable[[], Aggregation], int]] = {
     "plain": (Plain, 80),
     "secagg": (SecureAggregation, 12),
@@ -201,6 +214,7 @@ PROTOCOLS: Mapping[str, tuple[Callable[[], Aggregation], int]] = {
 }
 """How each is made, and its share."""
 SERVER, HOSPITAL = "coordinator", "hospital"
+PLANTED = Decoder("planted faults", "nobody", 0, _planted_cases)
 DECODERS: Mapping[str, Decoder] = {
     one.name: one
     for one in (
@@ -222,3 +236,8 @@ DECODERS: Mapping[str, Decoder] = {
         ),
     )
 }
+
+
+def decoder(name: str) -> Decoder:
+    """One of them, or the planted one."""
+    return PLANTED if name == PLANTED.name else DECODERS[name]
