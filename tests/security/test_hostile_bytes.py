@@ -109,7 +109,8 @@ def play_all() -> None:
             if not child:
                 play(kind, leg)
                 os._exit(0)
-            print(kind, leg, os.waitpid(child, 0)[1], sep=",", flush=True)
+            sys.stdout.write(f"{kind},{leg},{os.waitpid(child, 0)[1]}\n")
+            sys.stdout.flush()
 
 
 @pytest.fixture(scope="module")
