@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Message
 
-from client.node import Node, load_app
+from client.node import Config, Node, load_app
 from common.aggregation._agreement import Agreement, read_agreement, with_agreement
 from common.aggregation.additive import AdditiveSharing
 from common.aggregation.bfv import Bfv
@@ -24,7 +24,7 @@ from common.aggregation.ckks import Ckks
 from common.aggregation.plain import Plain
 from common.aggregation.secagg import SecureAggregation
 from common.decoding import statistics_from_numbers, statistics_to_numbers
-from common.exchange import Payload
+from common.exchange import Number, Payload, Word
 from common.mean import Mean, excessive, merge
 from common.metrics.roc import ScoreHistogram
 from common.order import Order, from_payload, protocol_payload, to_payload
@@ -102,8 +102,10 @@ class _Says:
 
 
 def _hellos() -> list[Payload]:
-    numbers = {f"{kind}/{name}": 9 for kind in ("cases", "patients") for name in ("train", "validation", "test")}
-    words = {"site": "north", "classes": ["0", "1"]}
+    numbers: dict[str, Number] = {
+        f"{kind}/{name}": 9 for kind in ("cases", "patients") for name in ("train", "validation", "test")
+    }
+    words: dict[str, Word] = {"site": "north", "classes": ["0", "1"]}
     return [Payload(None, {**numbers, "quarantined": 0, "shape": [1, 6, 6], "labels": [4, 5]}, words)]
 
 
@@ -159,7 +161,13 @@ def _read_agreement(payload: Payload) -> bool:
 
 def _node_cases() -> list[Case]:
     """A whole simulated hospital, which must answer anything with bytes."""
-    config = {"site-index": 0, "partition-id": 0, "num-partitions": 4, "simulated": True, "folder": str(own_folder())}
+    config: Config = {
+        "site-index": 0,
+        "partition-id": 0,
+        "num-partitions": 4,
+        "simulated": True,
+        "folder": str(own_folder()),
+    }
     node = Node(load_app("client.app:app"), 1, 1, config)
 
     def read(data: bytes) -> bool:
