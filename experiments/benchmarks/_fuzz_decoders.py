@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from signal import SIGKILL
 from typing import Any
@@ -27,7 +27,7 @@ from common.decoding import statistics_from_numbers, statistics_to_numbers
 from common.exchange import Number, Payload, Word
 from common.mean import Mean, excessive, merge
 from common.metrics.roc import ScoreHistogram
-from common.order import Order, from_payload, protocol_payload, to_payload
+from common.order import Order, from_payload, to_payload
 from common.protocol import Aggregation
 from common.wire import from_records, to_records
 from common.wire_bytes import from_bytes, identify, to_bytes
@@ -149,9 +149,9 @@ def _agreement() -> Payload:
 
 
 def _protocol() -> Payload:
-    return protocol_payload(
-        with_agreement(Payload(), Agreement(("ada", "bea"), 4, 1, (), 1.0)), "keys", tiny_study().json, 1
-    )
+    asked = with_agreement(Payload(), Agreement(("ada", "bea"), 4, 1, (), 1.0))
+    words = {**asked.words, "study": tiny_study().json, "leg": "keys"}
+    return replace(asked, words=words, numbers={**asked.numbers, "round": 1})
 
 
 def _read_agreement(payload: Payload) -> bool:
