@@ -11,6 +11,7 @@ from flwr.app import Context, RecordDict
 from client.memory import Memory
 from common.errors import HospitalError
 
+RUN = "a" * 32
 STUDY, OTHER, LONGER = '{"rounds": 3, "seed": 1}', '{"rounds": 3, "seed": 2}', '{"rounds": 9, "seed": 1}'
 
 
