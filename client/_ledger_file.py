@@ -3,13 +3,17 @@
 Every row is sealed together with the seal of the row before, so a row that is changed, left out, put in or moved
 breaks the chain there. The head, a file of its own, says how many rows there were when it was written: rows cut off
 at the end, or the whole file gone or replaced by another hospital's, are noticed by it. It is written just after the
-rows; after a crash in between, the ledger is one row ahead of it, which is no fault.
+rows; after a crash in between, the ledger is one row ahead of it, which is no fault. Before the next row is written
+the head catches up, so a head that is farther behind is an older copy put back. A marker, and whatever else only a
+charge leaves, says that there was a ledger: with it a folder that lost all three files starts no new one.
 
 Whoever copies a ledger takes its `-journal` along, and does not keep it open: a charge waits a minute for a reader,
 and is then refused.
 
-Not noticed: an older copy of the ledger and its head put back together (or all three files gone), and whatever
-somebody writes who can read the key. Against these the folder's permissions and backups elsewhere must stand.
+Not noticed: an older copy of the ledger and its head put back together; the whole folder as it was before the first
+charge, marker and all; the newest row gone where a crash had kept the head from naming it; and whatever somebody
+writes who can read the key. Against these the folder's permissions must stand, and a witness elsewhere: the number
+and seal of the last row, which `wardround privacy ledger` prints to be written down.
 """
 
 from __future__ import annotations
@@ -28,9 +32,14 @@ from client._ledger_counting import PatientSet
 from client._ledger_entry import COLUMNS, Entry, from_row
 from client._ledger_seal import START, Seal
 from client.durable import write_durably
+from client.same_order import FOLDER as LAST_UPDATES
 from common.errors import LedgerError
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
+MARKER_FILE = "privacy-ledger.began"
+"""Written once, with the key: there is a ledger here, and which."""
+MOST_BEHIND = 1
+"""Rows by which an honest head may be behind, for a crash between a row and its head."""
 BUSY_TIMEOUT_S = 60.0
 
 TABLES = (
@@ -53,12 +62,14 @@ class Contents:
     """Entries in order, the sets of patients they name, and the last seal.
 
     fault: where the ledger is not as it was written; entries and sets are then those before. None: all verified.
+    behind: rows that the head does not name yet.
     """
 
     entries: tuple[Entry, ...]
     sets: Mapping[str, PatientSet]
     last: str
     fault: str | None
+    behind: int = 0
 
 
 class Fault(Exception):  # noqa: N818 - what was found, not what went wrong here
@@ -86,7 +97,7 @@ def commit(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
     """Keep what was appended, on disk when this returns, and then move the head."""
     connection.execute("COMMIT")
     connection.execute("BEGIN IMMEDIATE")
-    _write_head(connection, folder, seal)
+    write_head(connection, folder, seal)
     connection.execute("ROLLBACK")
 
 
@@ -111,7 +122,7 @@ def contents(connection: sqlite3.Connection, folder: Path, seal: Seal) -> Conten
     entries: list[Entry] = []
     sets: dict[str, PatientSet] = {}
     seen = [START]
-    fault = None
+    fault, behind = None, 0
     try:
         for row in connection.execute("SELECT * FROM entries ORDER BY number"):
             entry = _verified(seal, seen[-1], len(seen), row)
@@ -119,10 +130,10 @@ def contents(connection: sqlite3.Connection, folder: Path, seal: Seal) -> Conten
                 sets[entry.patients] = _verified_set(connection, seal, entry)
             entries.append(entry)
             seen.append(row[-1])
-        _check_head(folder, seal, seen)
+        behind = _rows_behind(folder, seal, seen)
     except (Fault, sqlite3.DatabaseError) as error:
         fault = str(error)
-    return Contents(tuple(entries), sets, seen[-1], fault)
+    return Contents(tuple(entries), sets, seen[-1], fault, behind)
 
 
 def _verified(seal: Seal, before: str, number: int, row: tuple[Any, ...]) -> Entry:
@@ -140,27 +151,61 @@ def _verified_set(connection: sqlite3.Connection, seal: Seal, entry: Entry) -> P
     return dict(rows)
 
 
-def _check_head(folder: Path, seal: Seal, seen: list[str]) -> None:
+def _rows_behind(folder: Path, seal: Seal, seen: list[str]) -> int:
     try:
-        head = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
-        number, last, signed = int(head["number"]), str(head["last"]), str(head["seal"])
+        number, last, signed = _head(folder)
     except (OSError, ValueError, TypeError, KeyError):
-        raise Fault(f"{HEAD_FILE} is missing or damaged") from None
+        raise Fault(f"{HEAD_FILE} is missing, damaged or of another format") from None
     if seal.head(number, last) != signed:
         raise Fault(f"{HEAD_FILE} is not as it was written")
     if number >= len(seen):
         raise Fault(f"{number} rows were written, and {len(seen) - 1} are left")
     if seen[number] != last:
         raise Fault(f"row {number} is not the one that {HEAD_FILE} names")
+    behind = len(seen) - 1 - number
+    if behind > MOST_BEHIND:
+        raise Fault(f"{HEAD_FILE} is an older copy: it names row {number} of {len(seen) - 1}")
+    return behind
+
+
+def _head(folder: Path) -> tuple[int, str, str]:
+    head = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+    return int(head["number"]), str(head["last"]), str(head["seal"])
+
+
+def trace(folder: Path) -> str:
+    """What says that there is, or was, a ledger in the folder; "" where nothing does."""
+    if (folder / MARKER_FILE).exists():
+        return MARKER_FILE
+    if any(path.is_file() for path in (folder / LAST_UPDATES).glob("*")):
+        return LAST_UPDATES
+    if (folder / f"{FILE}-journal").exists() and not (folder / FILE).exists():
+        return f"{FILE}-journal"
+    return HEAD_FILE if _names_a_row(folder) else ""
+
+
+def _names_a_row(folder: Path) -> bool:
+    """Whether the head says more than one left by a crash before the first key was made."""
+    if not (folder / HEAD_FILE).exists():
+        return False
+    try:
+        return _head(folder)[0] > 0
+    except (OSError, ValueError, TypeError, KeyError):
+        return True
 
 
 def _check_files(folder: Path, create: bool) -> None:
-    """The key is made last, so where it is, all are."""
+    """The key is made after the other two, so where it is, all are; a trace comes after the key."""
     if (folder / KEY_FILE).exists():
         for name in (FILE, HEAD_FILE):
             if not (folder / name).exists():
                 raise LedgerError(f"{name} is missing from the hospital's folder, and its key {KEY_FILE} is there.")
         return
+    if (found := trace(folder)) and not (folder / KEY_FILE).exists():
+        raise LedgerError(
+            f"{KEY_FILE} is missing from the hospital's folder, and {found} says that there was a ledger: bring its "
+            f"files back from a backup. Only who knows that nothing was ever charged here may remove {found}."
+        )
     if not create:
         raise LedgerError(f"{folder} holds no ledger: {KEY_FILE} is not there.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -188,13 +233,23 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
     if (folder / KEY_FILE).exists():
         if not tables:
             raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
-        return seals.load(folder / KEY_FILE)
+        return _marked(folder, seals.load(folder / KEY_FILE))
     if not tables:
         for table in TABLES:
             connection.execute(table)
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
-    return _first_seal(connection, folder)
+    return _marked(folder, _first_seal(connection, folder))
+
+
+def _marked(folder: Path, seal: Seal) -> Seal:
+    """The seal, once the marker is this ledger's; made where a crash, or an earlier version, left none."""
+    marker = folder / MARKER_FILE
+    if not marker.exists():
+        write_durably(marker, seal.marker().encode())
+    elif marker.read_bytes() != seal.marker().encode():
+        raise LedgerError(f"the ledger of privacy spending was changed: {MARKER_FILE} is not of its key {KEY_FILE}.")
+    return seal
 
 
 def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
@@ -203,12 +258,13 @@ def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
     if connection.execute("SELECT count(*) FROM entries").fetchone()[0]:
         raise LedgerError(f"{KEY_FILE} is missing from the hospital's folder, and {FILE} has entries.")
     seal = seals.new()
-    _write_head(connection, folder, seal)
+    write_head(connection, folder, seal)
     seals.save(seal, folder / KEY_FILE)
     return seal
 
 
-def _write_head(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+def write_head(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+    """Name the newest row. In a transaction, so that no other is written meanwhile."""
     newest = connection.execute("SELECT number, seal FROM entries ORDER BY number DESC LIMIT 1").fetchone()
     number, last = newest or (0, START)
     head = {"number": number, "last": last, "seal": seal.head(number, last)}

@@ -37,6 +37,10 @@ class Seal:
         """The seal of the statement that row `number`, sealed `last`, was written."""
         return self._mac("head", f"{number} {last}")
 
+    def marker(self) -> str:
+        """What says that a ledger under this key began."""
+        return self._mac("marker", "began")
+
     def patient(self, name: str) -> str:
         """What stands for a patient."""
         return self._mac("patient", name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import cast
@@ -45,7 +45,8 @@ class Kept:
     """What a hospital has beside the request. local: its half of a protocol, opened only where one is run.
 
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
-    writes an order's round down, or refuses it; where an old order is only computed again, nothing.
+    writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
+    answer says beside its update, filled while it is made.
     """
 
     vectors: Memory
@@ -53,24 +54,34 @@ class Kept:
     sources: Sources
     simulated: bool = False
     go_forward: Callable[[Order], None] = lambda order: None
+    said: MutableMapping[str, Number] = field(default_factory=dict)
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
 
-    Where privacy is promised, labels are left out: their counts would be exact.
+    Where privacy is promised, labels are left out: their counts would be exact. Where the study expects numbers of
+    patients, no counts are told at all.
     """
+    private = hospital.study.privacy is not None
+    told = not private or hospital.study.federation.expected_patients is None
+    train = hospital.train
+    numbers: dict[str, Number] = {f"{kind}/{name}": 0 for kind in ("cases", "patients") for name in SPLITS}
+    numbers |= _counts(hospital) if told else {}
+    numbers["quarantined"] = len(train.quarantined) if told else 0
+    numbers["shape"] = list(train.shape.inputs)
+    numbers["labels"] = _label_counts(train) if not private else [0] * len(train.classes)
+    words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
+    return Payload(None, numbers, words)
+
+
+def _counts(hospital: Hospital) -> dict[str, Number]:
     numbers: dict[str, Number] = {}
     for name in SPLITS:
         cases = hospital.splits[name]
         numbers[f"cases/{name}"] = len(cases)
         numbers[f"patients/{name}"] = len(np.unique(cases.patients))
-    train = hospital.train
-    numbers["quarantined"] = len(train.quarantined)
-    numbers["shape"] = list(train.shape.inputs)
-    numbers["labels"] = _label_counts(train) if hospital.study.privacy is None else [0] * len(train.classes)
-    words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
-    return Payload(None, numbers, words)
+    return numbers
 
 
 def _label_counts(cases: Cases) -> list[int]:
@@ -80,7 +91,10 @@ def _label_counts(cases: Cases) -> list[int]:
 
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
-    """Evaluate the received model where asked, train where asked, and answer through the study's aggregation."""
+    """Evaluate the received model where asked, train where asked, and answer through the study's aggregation.
+
+    How long private training took is not told: it depends on who was drawn.
+    """
     order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
     scores, seconds = _evaluations(hospital, order)
@@ -88,11 +102,13 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         return Payload(None, _numbers(scores, seconds))
     begin = perf_counter()
     update = Update((), 0.0) if order.work is None else update_of(hospital, order, kept)
-    seconds["training"] = perf_counter() - begin
+    if hospital.study.privacy is None:
+        seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
-        return aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
+        protected = aggregation.protect(_with_all_statistics(update, scores, seconds), request, kept.local())
+        return replace(protected, numbers={**protected.numbers, **kept.said})
     protected = aggregation.protect(update, request, kept.local())
-    return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds)})
+    return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds), **kept.said})
 
 
 def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -183,7 +199,7 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
     """How this hospital trains in this round: privately, where the study says so."""
     mechanism = mechanism_of(hospital.study)
     if mechanism is not None:
-        return Private(hospital, order, mechanism, kept.sources).update
+        return Private(hospital, order, mechanism, kept.sources, kept.said).update
     rng = generator(hospital.study.seed, order.round, hospital.site, "training")
     trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
     assert order.work is not None

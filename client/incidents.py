@@ -15,7 +15,7 @@ LOG = logging.getLogger("wardround.hospital")
 def report(error: BaseException, folder: Path | None) -> str:
     """Append the traceback to `incidents.log` in the hospital's own folder; the incident's random number.
 
-    Readable by the hospital's user only. Without a folder it goes to the hospital's own process log.
+    Readable by the hospital's user only. Without a folder, or on a full disk, it goes to the process' own log.
     """
     number = token_hex(4)
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -23,7 +23,14 @@ def report(error: BaseException, folder: Path | None) -> str:
     if folder is None:
         LOG.error("%s", text)
         return number
+    try:
+        _append(folder, text)
+    except OSError as failure:
+        LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
+    return number
+
+
+def _append(folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(folder / "incidents.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as log:
         log.write(text)
-    return number

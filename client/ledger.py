@@ -78,6 +78,8 @@ class Ledger:
             found = files.contents(connection, self.folder, seal)
             if found.fault is not None:
                 raise LedgerError(f"the ledger of privacy spending was changed: {found.fault}.")
+            if found.behind:
+                files.write_head(connection, self.folder, seal)
             cases = seal.hidden(Counter(charge.patients))
             entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
             refusal = self._refusal(charge, limit, entry, found, cases)

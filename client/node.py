@@ -31,18 +31,19 @@ class Node:
         self.context = Context(self.run_id, self.node_id, dict(self.config), RecordDict(), {})
 
     def answer(self, request: bytes) -> bytes:
-        """The serialised reply to a serialised request."""
-        message = from_bytes(request)
-        identify(self.run_id, self.node_id)
-        return to_bytes(self._reply(message))
+        """The serialised reply to a serialised request; no bytes where the request is no message at all.
 
-    def _reply(self, message: Message) -> Message:
+        Raises nothing: an app that is not ours may raise anything, which is patient data, and so may a parser.
+        """
+        message: Message | None = None
         try:
-            return self.app(message, self.context)
-        except Exception as error:  # noqa: BLE001 - an app that is not ours may raise anything, and it is patient data
+            message = from_bytes(request)
+            identify(self.run_id, self.node_id)
+            return to_bytes(self.app(message, self.context))
+        except Exception as error:  # noqa: BLE001 - the one boundary of a message; the error stays here
             folder = self.config.get("folder")
             number = incidents.report(error, Path(str(folder)) if folder else None)
-            return node_error(f"incident {number}", message)
+        return b"" if message is None else to_bytes(node_error(f"incident {number}", message))
 
 
 def load_app(reference: str) -> ClientApp:

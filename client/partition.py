@@ -8,14 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.cases import Cases
+from common.pooled_statistics import Pooled
 
 
 class Partition(Protocol):
-    """A frozen dataclass of options in `client/partitions/`; `hospitals`, how many there are, is always one."""
+    """A frozen dataclass of options in `client/partitions/`; `hospitals`, how many there are, is always one.
+
+    Who is in which hospital is taken to be public and fixed: it stands for hospitals that exist beforehand.
+    """
 
     @property
     def hospitals(self) -> int:
         """Number of hospitals."""
+        ...
+
+    @property
+    def pooled_statistics(self) -> tuple[Pooled, ...]:
+        """As a source's, of what `adapt` computes."""
         ...
 
     def assign(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.int64]:

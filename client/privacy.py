@@ -5,8 +5,8 @@ Spending is written to the hospital's ledger before any noise is drawn, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,19 @@ from client.hospital import Hospital, site_names
 from client.ledger import Charge, Ledger
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
+from common.aggregation._fixed_point import share_room
+from common.catalogue import AGGREGATIONS
+from common.exchange import Number
+from common.expected_patients import expected_patients
 from common.mean import Mean
-from common.order import Order
+from common.order import REPEATED, Order
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise_source import NoiseSource
+from common.privacy.share_room import share_of
 from common.update import Update, Vector
 
 BELOW = "below"
@@ -42,12 +47,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class Private:
-    """A hospital's training under the study's mechanism, in one round."""
+    """A hospital's training under the study's mechanism, in one round. said: what is told beside the update."""
 
     hospital: Hospital
     order: Order
     mechanism: Mechanism
     sources: Sources
+    said: MutableMapping[str, Number] = field(default_factory=dict)
 
     def update(self, correction: Vector | None = None) -> tuple[Update, int]:
         """The update as the mechanism lets it out, and the number of local steps.
@@ -70,11 +76,12 @@ class Private:
         """What the mechanism knows of this hospital."""
         cases = self.hospital.train
         patients = len(np.unique(cases.patients))
-        return facts_of(self.hospital.study, patients, len(cases), len(site_names(self.hospital.study)))
+        hospitals = len(site_names(self.hospital.study))
+        return facts_of(self.hospital.study, patients, len(cases), hospitals, self.hospital.site)
 
     def _charge(self) -> None:
-        """Without a folder, as in Flower's simulation, there is no ledger."""
-        if self.sources.folder is None:
+        """Without a folder, as in Flower's simulation, there is no ledger; without a patient there is no charge."""
+        if self.sources.folder is None or not len(self.hospital.train):
             return
         hospital, mechanism = self.hospital, self.mechanism
         charge = Charge(
@@ -107,6 +114,8 @@ class Private:
                 self._charge()
                 found = self._trained(mechanism, correction)
                 same_order.keep(folder, study, digest, *found)
+            else:
+                self.said[REPEATED] = 1
         return found
 
     def _trained(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
@@ -118,12 +127,16 @@ class Private:
 
     def _share(self, mechanism: Distributed) -> Update:
         """Whole multiples of the grid: the clipped sum, and this hospital's share of the noise."""
-        trainer = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0)
-        total = np.rint(trainer.clipped_sum().astype(np.float64) / mechanism.grid)
-        sigma = mechanism.share_sigma(self.facts, total.size)
-        total += self.sources.noise("noise").discrete_gaussian(total.size, sigma)
-        weight = mechanism.sampling_rate * self.facts.patients
-        return Update(((total * mechanism.grid).astype(np.float32),), weight)
+        trainer, facts = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0), self.facts
+        total = trainer.clipped_sum()
+        largest = mechanism.value_room(facts, total.size, self._share_room)
+        noise = self.sources.noise("noise").discrete_gaussian(total.size, mechanism.share_sigma(facts, total.size))
+        share = share_of(total, mechanism.grid, largest, noise)
+        return Update((share,), mechanism.sampling_rate * facts.patients)
+
+    @property
+    def _share_room(self) -> int:
+        return share_room(AGGREGATIONS.build(self.hospital.study.aggregation))
 
     def _clipped(self, mechanism: HospitalLevel, correction: Vector | None) -> tuple[Update, int]:
         """The mean change, of weight 1: every hospital counts alike, and none for more than the clip norm."""
@@ -155,4 +168,5 @@ class Private:
             sampling_rate=sampling_rate,
             rng=self.sources.draws("sampling"),
             noise=self.sources.noise("noise"),
+            public_size=expected_patients(hospital.study.federation, hospital.site),
         )

@@ -33,8 +33,8 @@ class PrivateTrainer:
 
     noise_multiplier: standard deviation of the noise over clip_norm, in L2 the most that one unit adds to a step's
     sum. unit: "patient" or "sample". sampling_rate: chance of each unit to be in a step. rng: of samples and
-    augmentation; whoever knew its draws would know who took part, so in deployment it must be secret. Counts of
-    patients and cases are public.
+    augmentation; whoever knew its draws would know who took part, so in deployment it must be secret. public_size:
+    what stands for the numbers of units and cases in weights and means; None: they are counted, and taken as public.
     """
 
     task: Task
@@ -47,10 +47,13 @@ class PrivateTrainer:
     sampling_rate: float
     rng: np.random.Generator
     noise: NoiseSource
+    public_size: int | None = None
 
     @property
     def expected_units(self) -> float:
-        """How many units a step takes on average."""
+        """How many units a step takes on average, as far as is public."""
+        if self.public_size is not None:
+            return self.sampling_rate * self.public_size
         count = len(self.cases) if self.unit == "sample" else len(np.unique(self.cases.patients))
         return self.sampling_rate * count
 
@@ -64,13 +67,14 @@ class PrivateTrainer:
     def local_update(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[Update, int]:
         """FedAvg's hospital half: the update after noisy local steps, and the number of steps.
 
-        vectors: one (P,) float32, n_k times the change; weight: n_k, all cases; no statistics. proximal_mu,
-        correction: as in Trainer.local_update, added after the noise: neither looks at a case.
+        vectors: one (P,) float32, n_k times the change; weight: n_k, all cases or the public size; no statistics.
+        proximal_mu, correction: as in Trainer.local_update, added after the noise: neither looks at a case.
         """
         start = read(self.network)
         steps = self.train(proximal_mu, correction)
-        change = (read(self.network).astype(np.float64) - start) * len(self.cases)
-        return Update((change.astype(np.float32),), float(len(self.cases))), steps
+        size = len(self.cases) if self.public_size is None else self.public_size
+        change = (read(self.network).astype(np.float64) - start) * size
+        return Update((change.astype(np.float32),), float(size)), steps
 
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> int:
         """Noisy local steps. Returns their number."""

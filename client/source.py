@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from common.cases import Cases, SiteId
+from common.pooled_statistics import Pooled
 
 
 class Source(Protocol):
@@ -19,6 +20,20 @@ class Source(Protocol):
         """Whether the data says which hospital a case is from; if not, a study needs a `[partition]`."""
         ...
 
+    @property
+    def pooled_statistics(self) -> tuple[Pooled, ...]:
+        """Whatever one person's presence or values change in the cases, names or prescribed split of another.
+
+        () where every person's cases depend on that person and on public constants alone: only then may a study
+        promise privacy to a person or a case. A source that does not say is taken to compute something.
+        """
+        ...
+
+    @property
+    def persons(self) -> str:
+        """How it knows which cases are of one person, in words that end "A person is ..."."""
+        ...
+
     def sites(self) -> tuple[SiteId, ...]:
         """Names of the hospitals, sorted; () where `has_sites` is False. Reads no pixel."""
         ...
@@ -26,7 +41,7 @@ class Source(Protocol):
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All cases of one hospital, or of everybody (None, where `has_sites` is False).
 
-        `seed` is the study's: only sources that synthesise or draw use it. Order never depends on the order
-        of files in a directory.
+        `Cases.patients` names persons: all scans and sessions of one, under one name. `seed` is the study's: only
+        sources that synthesise or draw use it. Order never depends on the order of files in a directory.
         """
         ...

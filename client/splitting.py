@@ -1,4 +1,4 @@
-"""Training, validation and test cases, divided by patient and stable under re-ordering of files."""
+"""Training, validation and test cases, divided by person and stable under re-ordering of files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from common.study import Split
 def split(cases: Cases, shares: Split, seed: int) -> Mapping[str, Cases]:
     """The cases of "train", "validation" and "test"; no patient is in two of them.
 
-    Patients are ranked by SHA-256 of (seed, patient) and the ranking is cut at the shares, rounded; at least
-    one patient trains. Where the data set prescribes a split it is kept, and only what it does not name
-    (validation, most often) is cut from its training patients.
+    Every patient has a number in [0, 1) by SHA-256 of (seed, patient). With `shares.assignment` "independent" that
+    number is compared with the shares: whoever else is there changes nothing, a hospital may get no case of a part,
+    and one person has the same place at every hospital. Otherwise patients are ranked by it and the ranking is cut
+    at the shares, rounded; at least one patient trains.
+
+    Where the data set prescribes a split it is kept, and only what it does not name (validation, most often) is cut
+    from its training patients.
     """
     given = _given(cases)
     free = [patient for patient in _ranked(np.unique(cases.patients), seed) if given.get(patient, "train") == "train"]
-    cut = _cut(free, shares, set(given.values()))
+    if shares.assignment == "independent":
+        cut = _placed(free, shares, set(cases.prescribed), seed)
+    else:
+        cut = _cut(free, shares, {*cases.prescribed, *given.values()})
     of_patient = {patient: given[patient] for patient in given if given[patient] != "train"} | cut
     names = np.array([of_patient[str(patient)] for patient in cases.patients], dtype="<U10")
     return {name: cases.take(np.flatnonzero(names == name)) for name in SPLITS}
@@ -37,9 +44,26 @@ def _given(cases: Cases) -> dict[str, str]:
     return given
 
 
+def _digest(patient: str, seed: int) -> bytes:
+    return sha256(f"{seed}\x1f{patient}".encode()).digest()
+
+
 def _ranked(patients: np.ndarray[tuple[int], np.dtype[np.str_]], seed: int) -> list[str]:
     """Patients by the digest of their name: no other patient's presence changes the order of two."""
-    return sorted(patients.tolist(), key=lambda patient: sha256(f"{seed}\x1f{patient}".encode()).digest())
+    return sorted(patients.tolist(), key=lambda patient: _digest(patient, seed))
+
+
+def _placed(free: list[str], shares: Split, prescribed: set[str], seed: int) -> dict[str, str]:
+    test = 0.0 if "test" in prescribed else shares.test
+    validation = 0.0 if "validation" in prescribed else shares.validation
+    return {patient: _place(_digest(patient, seed), test, validation) for patient in free}
+
+
+def _place(digest: bytes, test: float, validation: float) -> str:
+    number = int.from_bytes(digest[:8], "big") / 2**64
+    if number < test:
+        return "test"
+    return "validation" if number < test + validation else "train"
 
 
 def _cut(ranked: list[str], shares: Split, prescribed: set[str]) -> dict[str, str]:

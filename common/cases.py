@@ -35,9 +35,11 @@ class Cases:
     """N cases in columns.
 
     inputs: (N, channels, ...) or (N, features) float32. targets: (N,) or (N, ...) integers, class indices.
-    patients: (N,) words; cases of one patient never part. classes: names of all classes, also of those that
-    this hospital has no case of. given_split: (N,) of "train", "validation", "test" where the data set
-    prescribes it, else None. spacing_mm: pixel spacing of the inputs, empty where it has no meaning.
+    patients: (N,) words, one for each person: all scans and sessions of one never part, and the same word at two
+    hospitals is the same person. classes: names of all classes, also of those that this hospital has no case of.
+    given_split: (N,) of "train", "validation", "test" where the data set prescribes it, else None. prescribed: which
+    of validation and test the data set prescribes, whether or not this hospital has any. spacing_mm: pixel spacing
+    of all inputs, empty where it has no meaning or differs. spacings_mm: (N, D), each case's own, else None.
     displacement: (N, D, *S) float32, of pairs of images whose true displacement in voxels is known, else None.
     """
 
@@ -49,6 +51,8 @@ class Cases:
     spacing_mm: tuple[float, ...] = ()
     quarantined: tuple[Quarantined, ...] = field(default=())
     displacement: NDArray[np.float32] | None = None
+    prescribed: tuple[str, ...] = ()
+    spacings_mm: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.inputs), len(self.targets), len(self.patients)}
@@ -75,6 +79,7 @@ class Cases:
             patients=self.patients[indices],
             given_split=split,
             displacement=None if self.displacement is None else self.displacement[indices],
+            spacings_mm=None if self.spacings_mm is None else self.spacings_mm[indices],
         )
 
     def batch(self, indices: NDArray[np.integer] | slice = slice(None)) -> Batch:
@@ -85,18 +90,23 @@ class Cases:
             patients=tuple(map(str, self.patients[indices])),
             spacing_mm=self.spacing_mm,
             displacement=None if self.displacement is None else torch.from_numpy(self.displacement[indices]),
+            spacings_mm=() if self.spacings_mm is None else tuple(map(tuple, self.spacings_mm[indices].tolist())),
         )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; the others: as in Cases."""
+    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; the others: as in Cases.
+
+    spacings_mm: one a case, empty where they are not known one by one.
+    """
 
     inputs: torch.Tensor
     targets: torch.Tensor
     patients: tuple[str, ...]
     spacing_mm: tuple[float, ...] = ()
     displacement: torch.Tensor | None = None
+    spacings_mm: tuple[tuple[float, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -110,9 +120,11 @@ def concatenate(parts: Sequence[Cases]) -> Cases:
             raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
     splits = [part.given_split for part in parts if part.given_split is not None]
     fields = [part.displacement for part in parts if part.displacement is not None]
+    spacings = [part.spacings_mm for part in parts if part.spacings_mm is not None]
     return replace(
         first,
         displacement=np.concatenate(fields) if len(fields) == len(parts) else None,
+        spacings_mm=np.concatenate(spacings) if len(spacings) == len(parts) else None,
         inputs=np.concatenate([part.inputs for part in parts]),
         targets=np.concatenate([part.targets for part in parts]),
         patients=np.concatenate([part.patients for part in parts]),

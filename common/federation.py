@@ -9,6 +9,7 @@ from typing import Literal
 
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
+from common.expected_patients import ExpectedPatients, check_expected_patients
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -59,6 +60,7 @@ class Federation:
         stop_at_score: stop early once the pooled headline score, as evaluated between rounds, reaches this; choose it
             on validation cases unless a paper's protocol says test.
         record_traffic: keep every message in the run folder, for the audit.
+        expected_patients: public numbers in the place of the hospitals' own; see `common.expected_patients`.
     """
 
     client_fraction: float = 1.0
@@ -75,8 +77,10 @@ class Federation:
     evaluate_split: Literal["validation", "test"] = "validation"
     stop_at_score: float | None = None
     record_traffic: bool = False
+    expected_patients: ExpectedPatients | None = None
 
     def __post_init__(self) -> None:
+        check_expected_patients(self.expected_patients)
         between("federation", 0, 1, client_fraction=self.client_fraction)
         positive(
             "federation",

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeVar
 
 UNITS_PER_ONE = 1 << 40
 LARGEST_UNITS = (1 << 62) - 1
@@ -60,6 +61,7 @@ def _one(value: float, weight: float) -> Mean:
 
 
 Statistics = Mapping[str, Mean]
+Part = TypeVar("Part")
 
 
 def merge(parts: Iterable[Statistics]) -> dict[str, Mean]:
@@ -69,3 +71,20 @@ def merge(parts: Iterable[Statistics]) -> dict[str, Mean]:
         for name, mean in part.items():
             merged[name] = merged.get(name, Mean()) + mean
     return merged
+
+
+def excessive(parts: Mapping[Part, Statistics]) -> set[Part]:
+    """Which parts to leave out so that `merge` of the others cannot overflow; none where it would not.
+
+    Those with more than an equal share of the room: honest ones stay, whoever comes first.
+    """
+    found: set[Part] = set()
+    for name in {name for part in parts.values() for name in part}:
+        sizes = {key: _units(part[name]) for key, part in parts.items() if name in part}
+        if sum(sizes.values()) > LARGEST_UNITS:
+            found |= {key for key, size in sizes.items() if size > LARGEST_UNITS // len(sizes)}
+    return found
+
+
+def _units(mean: Mean) -> int:
+    return max(abs(mean.total_units), mean.weight_units)

@@ -22,6 +22,8 @@ PROTOCOL_LEG = "query.protocol"
 RUN = "run"
 """The word of a request that names its run: nothing signed in one is worth anything in another."""
 _RUN = re.compile(r"([0-9a-f]{32})?")
+REPEATED = "repeated"
+"""The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
 
 SPLITS = ("train", "validation", "test")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 import tomli_w
@@ -16,6 +16,7 @@ from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.federation import Federation
 from common.options import Entry, build
+from common.study_privacy_checks import Assignment, assignment_of, check_preprocessing
 from common.task import Task
 from common.work import Training
 
@@ -25,10 +26,16 @@ NO_PRIVACY = "none"
 
 @dataclass(frozen=True)
 class Split:
-    """`[split]`: shares of each hospital's patients that are kept for validation and test."""
+    """`[split]`: shares of each hospital's patients that are kept for validation and test.
+
+    assignment: "exact" ranks the patients and cuts the ranking at the shares, so that one patient more or less can
+    move others; "independent" places each by a hash of its name against the shares, whoever else is there. Left out,
+    it is "independent" where privacy is promised to patients or cases, which need it, and else "exact".
+    """
 
     validation: float = 0.1
     test: float = 0.25
+    assignment: Assignment | None = None
 
     def __post_init__(self) -> None:
         between("split", 0, 0.9, validation=self.validation, test=self.test)
@@ -76,6 +83,7 @@ class Study:
         positive("study", rounds=self.rounds)
         non_negative("study", seed=self.seed)
         _check_pairs(self)
+        object.__setattr__(self, "split", replace(self.split, assignment=assignment_of(self)))
 
     def build_task(self) -> Task:
         """The task with its options."""
@@ -189,7 +197,13 @@ def _check_pairs(study: Study) -> None:
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
     if study.privacy is None:
         return
-    place = MECHANISMS.build(study.privacy).place
+    mechanism = MECHANISMS.build(study.privacy)
+    place = mechanism.place
+    if mechanism.unit == "sample" and study.federation.expected_patients is not None:
+        raise StudyError(
+            "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
+            "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
+        )
     if place == "shares" and sends != "gradient":
         raise StudyError(
             f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
@@ -201,6 +215,7 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
             f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
             f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
         )
+    check_preprocessing(study)
 
 
 def _check_partition(study: Study, has_sites: bool) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flwr.app import Error, Message
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.supercore.task_identity import TaskIdentity
+
+from common._wire_outline import check_outline
+from common.boundary import guarded
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -19,7 +24,12 @@ def to_bytes(message: Message) -> bytes:
 
 
 def from_bytes(data: bytes) -> Message:
-    """The message in `data`. Raises google.protobuf.message.DecodeError where it is none."""
+    """The message in `data`. Raises WireError where it is none, or would take far more memory than its bytes."""
+    return guarded(partial(_from_bytes, data))
+
+
+def _from_bytes(data: bytes) -> Message:
+    check_outline(data)
     return message_from_proto(MessageProto.FromString(data))
 
 

@@ -1,8 +1,8 @@
 """`wardround privacy ledger`: what every study has spent on a hospital's patients, and whether the ledger is whole.
 
-What cannot be noticed here: an older copy of the ledger and its head put back together; all three of its files gone,
-which looks as if nothing was ever charged; entries of somebody who can read the key; the newest entry gone, where a
-crash had kept the head from naming it; and studies without a privacy mechanism, which cost without bound and are
+What cannot be noticed here: an older copy of the ledger and its head put back together, or the whole folder as it was
+before the first charge; entries of somebody who can read the key; the newest entry gone, where a crash had kept the
+head from naming it; and studies without a privacy mechanism, which cost without bound and are
 charged nowhere. The figures are the hospital's own: whoever learns them learns that patients took part in studies.
 """
 
@@ -16,12 +16,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client._ledger_file import FILE, HEAD_FILE, KEY_FILE
+from client._ledger_file import FILE, HEAD_FILE, KEY_FILE, trace
 from common.errors import LedgerError, StudyError
+from common.privacy.relation import OF_LEDGERS
 from experiments.ledger_summary import Summary, summary_of
 from server.reporting.markup import visible
+from server.reporting.records import Beside
+from server.reporting.sections.promise import beside_sentences
 from server.reporting.wording import score
 
+UNNOTICED = (
+    "What this cannot notice: an older copy of the ledger put back together with its head, or the whole folder as it "
+    "was before the first charge. Write down elsewhere that entry {number} is sealed {seal}: a later ledger has it."
+)
+WITNESS_DIGITS = 16
 LONGEST_TITLE = 80
 SHOWN_DIGITS = 8
 WORD_WIDTH = len("hospital")
@@ -68,7 +76,7 @@ def _places(folder: Path) -> dict[str, Path]:
 
 def _has_ledger(folder: Path) -> bool:
     """Any of its files: a ledger that lost some must be told, not passed over."""
-    return any((folder / name).exists() for name in (FILE, KEY_FILE, HEAD_FILE))
+    return any((folder / name).exists() for name in (FILE, KEY_FILE, HEAD_FILE)) or bool(trace(folder))
 
 
 def _show(site: str, found: Summary | str, console: Console) -> None:
@@ -80,6 +88,7 @@ def _show(site: str, found: Summary | str, console: Console) -> None:
         _say(console, sentence)
     if found.fault is None:
         _say(console, f"The chain of {found.entries:,} entries is whole.", "green")
+        _say(console, UNNOTICED.format(number=found.entries, seal=found.last[:WITNESS_DIGITS]))
     else:
         text = f"The chain is broken: {found.fault}. Only the {found.entries:,} entries before are counted above."
         _say(console, text, "bold red")
@@ -114,11 +123,20 @@ def _sentences(summary: Summary) -> list[str]:
     spent = f"Over all studies the most-spent patient has spent epsilon {score(summary.epsilon)}"
     of = f"{summary.most_spent:,} of the {summary.patients:,} patients charged"
     sentences = [f"{spent} at delta {summary.delta:g}: {of}." if summary.patients else "No patient was charged."]
+    sentences += _beside(summary)
     if summary.limit is None or summary.left is None:
         return [*sentences, "The hospital sets no limit: everything is recorded and nothing stopped."]
     limit = f"The hospital's limit is epsilon {score(summary.limit.epsilon)} at delta {summary.limit.delta:g}"
     left = f"{score(summary.left)} is left" if summary.left >= 0 else f"it is passed by {score(-summary.left)}"
     return [*sentences, f"{limit}; {left}."]
+
+
+def _beside(summary: Summary) -> list[str]:
+    """What epsilon is about, and what it is where more than one patient's presence is asked about."""
+    if not summary.patients:
+        return []
+    others = Beside("", summary.exchanged, summary.together)
+    return [OF_LEDGERS, *beside_sentences(others, "patient", summary.delta)]
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:

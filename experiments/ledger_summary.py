@@ -14,6 +14,7 @@ from client._ledger_entry import Entry
 from client._ledger_file import Contents
 from client.ledger import Ledger, tight
 from client.privacy_limit import Limit, read_limit
+from common.privacy.beside import RELATED, exchanged, together
 from common.privacy.release import Unit
 
 
@@ -45,6 +46,8 @@ class Summary:
     names no delta. patients: charged by any study; most_spent: how many of them have spent this epsilon. left: the
     limit's epsilon less what is spent, below 0 where the limit was lowered since. fault: where the ledger is not as
     it was written; everything is then counted from the entries before, so too low. None: the chain is whole.
+    last: the last entry's seal, hexadecimal. exchanged, together: epsilon where such a patient's data are exchanged
+    for another's, and of k related patients.
     """
 
     studies: tuple[Spent, ...]
@@ -55,6 +58,9 @@ class Summary:
     most_spent: int
     limit: Limit | None
     fault: str | None
+    last: str = ""
+    exchanged: float | None = None
+    together: tuple[tuple[int, float | None], ...] = ()
 
     @property
     def left(self) -> float | None:
@@ -82,6 +88,7 @@ def summary_of(folder: Path) -> Summary:
     shared = histories(found.entries, found.sets)
     costs = {history: tight(history, delta) for history in shared} if delta is not None else {}
     most = None if delta is None else max(costs.values(), default=0.0)
+    worst = next((history for history, cost in costs.items() if cost == most), ())
     return Summary(
         studies=tuple(_spent(entries, found, limit) for entries in _by_study(found.entries)),
         entries=len(found.entries),
@@ -91,6 +98,9 @@ def summary_of(folder: Path) -> Summary:
         most_spent=sum(shared[history] for history, cost in costs.items() if cost == most),
         limit=limit,
         fault=found.fault,
+        last=found.last,
+        exchanged=exchanged(worst, delta) if delta is not None else None,
+        together=tuple((k, together(worst, delta, k)) for k in RELATED) if delta is not None else (),
     )
 
 

@@ -14,8 +14,10 @@ from common.errors import StudyError
 from common.privacy.accounting import Bound, epsilon_curve, epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
+from common.privacy.relation import in_words, relation_of
 from common.privacy.release import Release
 from common.study import Study
+from server.privacy_spent import beside
 
 MOST_POINTS = 30
 
@@ -34,13 +36,18 @@ class PlannedSite:
 
 @dataclass(frozen=True)
 class Plan:
-    """unit: whose presence is hidden. A hospital that misses rounds spends less than its line says."""
+    """unit: whose presence is hidden. A hospital that misses rounds spends less than its line says.
+
+    relation: which two data sets epsilon is about, in words. beside: as in `privacy.json`.
+    """
 
     mechanism: str
     unit: str
     delta: float
     rounds: int
     sites: Mapping[SiteId, PlannedSite]
+    relation: str
+    beside: Mapping[str, Any]
 
     @property
     def worst(self) -> PlannedSite:
@@ -68,7 +75,7 @@ def count(study: Study) -> Counted:
     for index, site in enumerate(names):
         hospital = open_hospital(study.json, index)
         patients = len(np.unique(hospital.train.patients))
-        facts[site] = facts_of(study, patients, len(hospital.train), len(names))
+        facts[site] = facts_of(study, patients, len(hospital.train), len(names), site)
         parameters = sum(each.numel() for each in hospital.network.parameters())
     return Counted(study, facts, parameters)
 
@@ -79,7 +86,18 @@ def plan_of(counted: Counted) -> Plan | None:
     if mechanism is None or counted.study.privacy is None:
         return None
     sites = {site: planned_site(mechanism, facts, site) for site, facts in counted.facts.items()}
-    return Plan(counted.study.privacy.name, mechanism.unit, mechanism.delta, counted.study.rounds, sites)
+    study, unit, delta = counted.study, mechanism.unit, mechanism.delta
+    relation = in_words(relation_of(study, unit), unit)
+    spent = {
+        site: {
+            "rounds": study.rounds,
+            "epsilon": one.bound.epsilon,
+            "releases": [asdict(release) for release in one.releases],
+        }
+        for site, one in sites.items()
+    }
+    others = beside(spent, delta, mechanism.place == "hospital")
+    return Plan(counted.study.privacy.name, unit, delta, study.rounds, sites, relation, others)
 
 
 def planned_site(mechanism: Mechanism, facts: Facts, site: SiteId) -> PlannedSite:

@@ -12,6 +12,8 @@ from experiments.privacy_plan import Counted, Plan, PlannedSite, planned_site
 from server.privacy_claims import noise_on_mean
 from server.reporting.charts.lines import HEIGHT, WIDTH, Line, line_chart
 from server.reporting.markup import Markup, tag
+from server.reporting.parsing import beside_of
+from server.reporting.sections.promise import beside_sentences, neighbours
 from server.reporting.wording import score
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -75,8 +77,11 @@ def sentences(plan: Plan, counted: Counted) -> list[str]:
     said = [
         "Epsilon is summed up by privacy loss distributions, a tight upper bound; Rényi divergences bound it looser. "
         "Each hospital is counted in every round: one that misses some spends less.",
+        neighbours(plan.relation),
         SETTING,
     ]
+    if (others := beside_of(plan.beside)) is not None:
+        said += [f"At {others.site}: {line}" for line in beside_sentences(others, plan.unit, plan.delta)]
     if plan.unit == "hospital":
         said.append(few_hospitals(plan, counted))
     return said

@@ -10,6 +10,7 @@ from common.cohort import Groups
 from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise
 from common.errors import SourceError
 from common.study import Study
+from common.study_privacy_checks import remarks
 from common.trust import reveals, trusted
 
 MOST_NAMED = 16
@@ -18,7 +19,7 @@ MOST_NAMED = 16
 
 def study_facts(study: Study) -> tuple[str, ...]:
     """Sentences. Raises StudyError where the study does not fit its hospitals."""
-    return (*_cohort_facts(study), *(one.sentence for one in trusted(study)))
+    return (*_cohort_facts(study), *remarks(study), *(one.sentence for one in trusted(study)))
 
 
 def _cohort_facts(study: Study) -> Sequence[str]:

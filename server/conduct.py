@@ -24,12 +24,14 @@ from common.protocol import Aggregation
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
+from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, load, save
-from server.conversation import Conversation
+from server.conversation import REFUSALS, Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
 from server.private_terms import private_terms
 from server.progress import Progress, RoundFinished, RunFinished, RunStarted
+from server.public_numbers import counts_are_told, training_sizes
 from server.roster import Member
 from server.rounds import Rounds
 from server.run_folder import RunFolder
@@ -83,6 +85,7 @@ class Conductor:
         rounds, layout, checkpoint = self._prepare()
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
+        self._claim(rounds)
         reached = False
         try:
             while checkpoint.round < self.study.rounds and not reached:
@@ -110,6 +113,7 @@ class Conductor:
         aggregation.check(len(cohorts.of_round(1).sites))
         run = self.folder.run_name(self.resume)
         exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, run)
+        exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms)
@@ -157,9 +161,13 @@ class Conductor:
             self.folder.write_sum(number, total.vectors, {"sites": list(collected.sites), "weight": total.weight})
 
     def _claim(self, rounds: Rounds) -> None:
-        """`privacy.json`: what was promised, and what the rounds so far have spent of it."""
+        """`privacy.json`: what was promised, and what every order to train has spent of it so far.
+
+        Written before the first round too: a run that a crash ends without a word has promised all the same.
+        """
         if rounds.terms is not None:
-            self.folder.write_json("privacy.json", rounds.terms.claims.table(self.folder.read_rounds()))
+            charged = charged_rounds(Charges(self.folder.path).lines(), self.folder.read_rounds(), REFUSALS.values())
+            self.folder.write_json("privacy.json", rounds.terms.claims.table(charged))
 
     def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
         self.folder.write_model(checkpoint.parameters, layout)
@@ -226,11 +234,16 @@ class Conductor:
         first = next(iter(members.values()))
         told = self.study.privacy is None
         labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
-        sizes = {site: m.cases["train"] for site, m in members.items()}
+        counted = counts_are_told(self.study)
+        sizes = training_sizes(self.study, members)
         partition = self.study.partition
         roster = {
-            "sites": [_described(member, told) for member in members.values()],
-            "skew": {"label_divergence": label_divergence(labels) if told else None, "size_gini": size_gini(sizes)},
+            "sites": [_described(member, told, counted) for member in members.values()],
+            "expected_patients": None if counted else sizes,
+            "skew": {
+                "label_divergence": label_divergence(labels) if told else None,
+                "size_gini": size_gini(sizes) if counted else None,
+            },
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
@@ -243,13 +256,15 @@ class Conductor:
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 
-def _described(member: Member, told: bool) -> dict[str, Any]:
-    """told: whether it said how many cases of each label it holds, which no private study asks."""
+def _described(member: Member, told: bool, counted: bool) -> dict[str, Any]:
+    """told: whether it said how many cases of each label it holds, which no private study asks. counted: whether it
+    said how many cases it holds, which a study that expects numbers of patients does not ask.
+    """
     total = sum(member.labels) or 1
     return {
         "site": member.site,
-        "cases": dict(member.cases),
-        "patients": dict(member.patients),
+        "cases": dict(member.cases) if counted else {},
+        "patients": dict(member.patients) if counted else {},
         "quarantined": member.quarantined,
         "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)} if told else {},
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic, sleep
 
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from common.boundary import guarded
 from common.errors import WireError
 from common.exchange import Payload
 from common.order import LEGS, PROTOCOL_LEG
@@ -67,33 +69,54 @@ class Conversation:
         yield from self._replies(messages, timeout_s)
 
     def _still_busy(self, node: int) -> bool:
+        """A late reply is thrown away, whatever it is."""
         owed = self._owed.get(node)
         if owed is None:
             return False
-        if any(True for _ in self.grid.pull_messages([owed])):
+        try:
+            came = guarded(partial(self._pull, owed)) is not None
+        except WireError:
+            came = True
+        if came:
             del self._owed[node]
-            return False
-        return True
+        return not came
+
+    def _pull(self, sent_id: str) -> Message | None:
+        """Messages are pulled one by one, so that one that cannot be read is its own sender's failure and no other's.
+
+        Which hospital it is from is decided by what was asked for, and by nothing that it says.
+        """
+        return next(iter(self.grid.pull_messages([sent_id])), None)
 
     def _replies(self, messages: dict[str, tuple[int, float]], timeout_s: float) -> Iterator[Heard]:
         deadline, pause = monotonic() + timeout_s, SHORTEST_POLL_S
         while messages and monotonic() < deadline:
-            replies = list(self.grid.pull_messages(list(messages)))
-            for reply in replies:
-                answered = messages.pop(reply.metadata.reply_to_message_id, None)
-                if answered is not None:
-                    self._owed.pop(answered[0], None)
-                    yield self._heard(answered[0], reply, monotonic() - answered[1])
-            pause = SHORTEST_POLL_S if replies else min(1.25 * pause, _longest_poll_s(self.grid))
-            if messages and not replies:
+            came = 0
+            for sent_id, (node, begin) in list(messages.items()):
+                heard = self._reply(sent_id, node, begin)
+                if heard is not None:
+                    came += 1
+                    del messages[sent_id]
+                    self._owed.pop(node, None)
+                    yield heard
+            pause = SHORTEST_POLL_S if came else min(1.25 * pause, _longest_poll_s(self.grid))
+            if messages and not came:
                 sleep(pause)
         for node, begin in messages.values():
             yield Heard(node, None, f"no reply within {timeout_s:g} s", monotonic() - begin, 0)
 
+    def _reply(self, sent_id: str, node: int, begin: float) -> Heard | None:
+        """What came of one request, None while nothing did. The boundary of a reply: no more than it is lost."""
+        try:
+            reply = guarded(partial(self._pull, sent_id))
+            return None if reply is None else guarded(partial(self._heard, node, reply, monotonic() - begin))
+        except WireError as error:
+            return Heard(node, None, str(error), monotonic() - begin, 0)
+
     def _heard(self, node: int, reply: Message, seconds: float) -> Heard:
         size = size_of(reply)
         if reply.has_error():
-            return Heard(node, None, _error_reason(reply), seconds, size)
+            return Heard(node, None, _error_reason(reply, getattr(self.grid, "makes_errors", False)), seconds, size)
         try:
             payload = from_records(reply.content, self.largest_array, self.largest_data)
         except WireError as error:
@@ -118,9 +141,9 @@ def _longest_poll_s(grid: Grid) -> float:
     return float(getattr(grid, "longest_poll_s", LONGEST_POLL_S))
 
 
-def _error_reason(reply: Message) -> str:
+def _error_reason(reply: Message, engine_speaks: bool) -> str:
     """Only our own engine's words are repeated: another's text could be an exception's, which is patient data."""
-    if reply.error.code == ENGINE_ERROR:
+    if reply.error.code == ENGINE_ERROR and engine_speaks:
         return str(reply.error.reason)[:200]
     if reply.error.code == NODE_ERROR:
         return _incident_reason(str(reply.error.reason).removeprefix("incident "))
@@ -128,5 +151,5 @@ def _error_reason(reply: Message) -> str:
 
 
 def _incident_reason(number: str) -> str:
-    known = number if len(number) == 8 and number.isalnum() else "with an invalid number"
+    known = number if len(number) == 8 and number.isascii() and number.isalnum() else "with an invalid number"
     return f"incident {known}; the hospital's own log says what happened"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from common.cases import SiteId
 from common.exchange import Payload
-from common.order import LEGS, protocol_payload
-from server.conversation import Conversation, Heard, Sent
+from common.order import LEGS, REPEATED, protocol_payload
+from server.charges import Charges
+from server.conversation import REFUSALS, Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
@@ -28,7 +29,8 @@ class Dropped:
 class GridExchange:
     """Talks to the hospitals of `nodes` in one run, named by `run`.
 
-    `round` and `timeout_s` are set by the loop before each leg.
+    `round` and `timeout_s` are set by the loop before each leg. charges: where orders to train are written down, in a
+    study with a privacy mechanism.
     """
 
     conversation: Conversation
@@ -40,6 +42,7 @@ class GridExchange:
     run: str = ""
     round: int = 0
     dropped: list[Dropped] = field(default_factory=list)
+    charges: Charges | None = None
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """One leg; replies sorted by hospital, failures dropped with their reason.
@@ -54,15 +57,30 @@ class GridExchange:
         names = {self.nodes[site]: site for site in requests}
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
         replies: dict[SiteId, Payload] = {}
+        unsent = self._charge(leg, requests)
         for event in self.conversation.converse(leg, by_node, self.timeout_s):
             site = names[event.node]
             if isinstance(event, Sent):
+                unsent.discard(site)
                 sent_content, _ = _CONTENTS.get(leg, ("model" if leg in LEGS else leg, ""))
                 self.traffic.count(leg, TO_HOSPITAL, sent_content, site, event.bytes_sent)
             elif self._accept(leg, site, event):
                 assert event.payload is not None
                 replies[site] = event.payload
+            if isinstance(event, Heard) and leg == "round":
+                self._spare(site, "it was not sent" if site in unsent else _free_of_charge(event))
         return dict(sorted(replies.items()))
+
+    def _charge(self, leg: str, requests: Mapping[SiteId, Payload]) -> set[SiteId]:
+        """Write down who is about to be asked to train; those hospitals."""
+        training = {site for site, request in requests.items() if leg == "round" and request.words.get("sends")}
+        if self.charges is not None and training:
+            self.charges.asked(self.round, training)
+        return training
+
+    def _spare(self, site: SiteId, reason: str) -> None:
+        if self.charges is not None and reason:
+            self.charges.free(self.round, site, reason)
 
     def _accept(self, leg: str, site: SiteId, heard: Heard) -> bool:
         if heard.bytes_received:
@@ -82,6 +100,13 @@ class GridExchange:
         """Who was dropped since the last call."""
         taken, self.dropped = self.dropped, []
         return taken
+
+
+def _free_of_charge(heard: Heard) -> str:
+    """Why the hospital was charged nothing for what it was asked; "" where it was, or does not say."""
+    if heard.payload is None:
+        return heard.reason if heard.reason in REFUSALS.values() else ""
+    return "it sent the same update again" if heard.payload.numbers.get(REPEATED) == 1 else ""
 
 
 def _content(leg: str, payload: Payload | None) -> str:

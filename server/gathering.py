@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic, sleep
 
+from common.boundary import guarded
 from common.cases import SiteId
 from common.cohorts import hospitals_at_start
-from common.errors import RoundError, TooFewHospitalsError, WireError
+from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
+from server.public_numbers import counts_are_told
 from server.roster import Member, check_agreement, member
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
@@ -24,12 +27,13 @@ def gather(
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
     (`hospitals`) if it does not say. Raises TooFewHospitalsError, with each failure's reason, where fewer answer, and
-    RoundError where two cannot learn one model or go by one name.
+    RoundError where two cannot learn one model. Of nodes that go by one name none takes
+    part.
     """
     wanted = hospitals_at_start(study, hospitals)
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
     request = Payload(words={"study": study.json})
-    found: dict[SiteId, tuple[Member, int]] = {}
+    claims: dict[SiteId, list[tuple[Member, int]]] = {}
     failures: list[str] = []
     heard: list[Heard] = []
     sent: dict[int, int] = {}
@@ -41,13 +45,15 @@ def gather(
             heard.append(event)
     for event in sorted(heard, key=lambda reply: reply.node):
         try:
-            known = _introduced(event, found)
+            known = guarded(partial(_introduced, event, counts_are_told(study)))
         except WireError as error:
             failures.append(f"node {event.node}: {error}")
             continue
-        found[known.site] = (known, event.node)
+        claims.setdefault(known.site, []).append((known, event.node))
         traffic.count("hello", TO_HOSPITAL, "study", known.site, sent[event.node])
         traffic.count("hello", TO_SERVER, "description", known.site, event.bytes_received)
+    found = {site: claimed[0] for site, claimed in claims.items() if len(claimed) == 1}
+    failures += [_disputed(site, claimed) for site, claimed in claims.items() if len(claimed) > 1]
     _demand_enough(found, failures, wanted, len(nodes))
     members = {site: found[site][0] for site in sorted(found)}
     check_agreement(members)
@@ -63,16 +69,17 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
     return nodes
 
 
-def _introduced(reply: Heard, found: Mapping[SiteId, tuple[Member, int]]) -> Member:
+def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> str:
+    """Nobody can tell which of them is that hospital, so that none of them takes part."""
+    nodes = " and ".join(str(node) for _, node in claimed)
+    return f"nodes {nodes} all call themselves {site}; none is believed: every node's site-index must differ"
+
+
+def _introduced(reply: Heard, told: bool) -> Member:
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
-    if known.site in found:
-        raise RoundError(
-            f"nodes {found[known.site][1]} and {reply.node} both call themselves {known.site}; neither is believed. "
-            "Every node's site-index must differ."
-        )
-    if known.cases["train"] == 0:
+    if told and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
 

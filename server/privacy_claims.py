@@ -1,26 +1,21 @@
-"""`privacy.json`: what a run promised to whom, and what it has spent, from its rounds' records alone."""
+"""`privacy.json`: what a run promised to whom, and what it has spent: every round that a hospital was charged for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 from common.cases import SiteId
-from common.privacy.accounting import epsilon_curve, epsilon_of
+from common.catalogue import AGGREGATIONS
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
+from common.privacy.relation import in_words, relation_of
 from common.study import Study
-from server.conversation import REFUSALS
+from server.not_covered import not_covered
+from server.privacy_spent import beside, spent_by
 from server.roster import Member
-
-NOT_COVERED = (
-    "scores of evaluation, and seconds, which are sent without noise",
-    "numbers of cases and patients of each hospital, which are taken to be public",
-    "validation and test cases: the promise is about training cases",
-)
-MOST_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -36,55 +31,46 @@ class Claims:
     def of(cls, study: Study, mechanism: Mechanism, members: Mapping[SiteId, Member], simulated: bool) -> Claims:
         """Raises StudyError where the mechanism cannot keep its promise in one of these hospitals."""
         facts = {
-            site: facts_of(study, member.patients["train"], member.cases["train"], len(members))
+            site: facts_of(study, member.patients["train"], member.cases["train"], len(members), site)
             for site, member in members.items()
         }
         for each in facts.values():
             mechanism.check(each)
         return cls(study, mechanism, facts, simulated)
 
-    def table(self, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """The promise and what `records`, lines of rounds.jsonl, spent of it. A hospital asked is one that spent."""
-        asked = dict.fromkeys(self.facts, 0)
-        for record in records:
-            refused = {drop["site"] for drop in record["dropped"] if drop["reason"] in REFUSALS.values()}
-            for site in set(record["selected"]) - refused:
-                asked[site] += 1
-        entry = self.study.privacy
+    def table(self, charged: Mapping[SiteId, int]) -> dict[str, Any]:
+        """The promise, and what was spent of it. charged: how often each hospital was charged for a round."""
+        study, entry, mechanism = self.study, self.study.privacy, self.mechanism
         assert entry is not None
+        reveals = AGGREGATIONS.load(study.aggregation.name).reveals
+        expected = study.federation.expected_patients
+        relation = relation_of(study, mechanism.unit)
+        sites = {site: self._spent(site, charged.get(site, 0)) for site in self.facts}
         return {
             "mechanism": entry.name,
-            "unit": self.mechanism.unit,
-            "place": self.mechanism.place,
-            "delta": self.mechanism.delta,
+            "unit": mechanism.unit,
+            "place": mechanism.place,
+            "delta": mechanism.delta,
+            "relation": {"name": relation, "words": in_words(relation, mechanism.unit)},
             "noise_source": "seed (simulation)" if self.simulated else "operating system",
-            "not_covered": list(NOT_COVERED),
-            "sites": {site: self._spent(site, rounds) for site, rounds in asked.items()},
+            "not_covered": not_covered(mechanism.unit, mechanism.place, reveals, expected, self.simulated),
+            "beside": beside(sites, mechanism.delta, mechanism.place == "hospital"),
+            "sites": sites,
         }
 
     def _spent(self, site: SiteId, rounds: int) -> dict[str, Any]:
         facts = self.facts[site]
         releases = self.mechanism.round_releases(facts)
         (first, *_) = releases
-        spent: dict[str, Any] = {
+        return {
             "patients": facts.patients,
             "cases": facts.cases,
-            "rounds": rounds,
             "steps_a_round": sum(release.steps for release in releases),
             "noise_multiplier": first.noise_multiplier,
             "sampling_rate": first.sampling_rate,
             "clip_norm": getattr(self.mechanism, "clip_norm", None),
-            "epsilon": 0.0,
-            "epsilon_rdp": 0.0,
-            "curve": [],
+            **spent_by(releases, rounds, self.mechanism.delta),
         }
-        if not rounds:
-            return spent
-        bound = epsilon_of(releases * rounds, self.mechanism.delta)
-        every = max(1, -(-rounds // MOST_POINTS))
-        after = sorted({*range(every, rounds + 1, every), rounds})
-        points = list(zip(after, epsilon_curve(releases, rounds, self.mechanism.delta, after), strict=True))
-        return {**spent, "epsilon": bound.epsilon, "epsilon_rdp": bound.epsilon_rdp, "curve": points}
 
 
 def noise_on_mean(noise_multiplier: float, clip_norm: float, hospitals: int, parameters: int) -> float:

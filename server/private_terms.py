@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import cast
 
-from common.aggregation._fixed_point import FixedPoint
+from common.aggregation._fixed_point import FixedPoint, share_room
 from common.cases import SiteId
-from common.errors import StudyError
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
@@ -21,10 +20,8 @@ from common.seeding import generator
 from common.study import Study
 from server.central_noise import CentralNoise
 from server.privacy_claims import Claims
+from server.public_numbers import training_sizes
 from server.roster import Member
-
-DEVIATIONS_OF_ROOM = 6.0
-"""A draw beyond so many standard deviations has a chance of 2e-9; it is then cut, which costs accuracy alone."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,15 @@ def private_terms(
     if mechanism is None:
         return None
     claims = Claims.of(study, mechanism, members, simulated)
-    cases = {site: float(member.cases["train"]) for site, member in members.items()}
+    sizes = {site: float(size) for site, size in training_sizes(study, members).items()}
     facts = next(iter(claims.facts.values()))
     if isinstance(mechanism, Distributed):
         _demand_room(mechanism, facts, aggregation, parameters)
-        return PrivateTerms(claims, cases, step=mechanism.grid)
+        return PrivateTerms(claims, sizes, step=mechanism.grid)
     if isinstance(mechanism, Hospital):
         central = CentralNoise(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters))
-        return PrivateTerms(claims, dict.fromkeys(cases, 1.0), central.statistics, central=central)
-    return PrivateTerms(claims, cases)
+        return PrivateTerms(claims, dict.fromkeys(sizes, 1.0), central.statistics, central=central)
+    return PrivateTerms(claims, sizes)
 
 
 @dataclass(frozen=True)
@@ -79,14 +76,8 @@ def _rounding(aggregation: Aggregation, parameters: int) -> float:
 
 
 def _demand_room(mechanism: Distributed, facts: Facts, aggregation: Aggregation, parameters: int) -> None:
-    codec = _codec(aggregation)
-    wanted = mechanism.clip_norm / mechanism.grid + DEVIATIONS_OF_ROOM * mechanism.share_sigma(facts, parameters)
-    most = (1 << 24 if codec is None else codec.levels) // 2
-    if wanted > most:
-        raise StudyError(
-            f"privacy.grid_bits = {mechanism.grid_bits} makes shares of noise of up to {wanted:.0f} steps, and "
-            f"aggregation.value_bits leaves room for {most}: lower grid_bits or raise value_bits."
-        )
+    """Every hospital works out the same and refuses too; here it is said before any is asked to train."""
+    mechanism.value_room(facts, parameters, share_room(aggregation))
 
 
 def _codec(aggregation: Aggregation) -> FixedPoint | None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import perf_counter, sleep
 from typing import Any, cast
 
 import numpy as np
 
+from common.boundary import guarded
 from common.cases import SiteId
 from common.cohort import Cohort
 from common.cohorts import Cohorts
 from common.decoding import statistics_from_numbers
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
-from common.mean import Mean, Statistics, merge
+from common.mean import Mean, Statistics, excessive, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
@@ -27,12 +29,15 @@ from server.checkpoint import Checkpoint
 from server.exchange import Dropped, GridExchange
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
+from server.public_numbers import training_sizes
 from server.roster import Member
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
 
 LONGEST_PAUSE_S = 10.0
 """Between two tries of a round that waits for hospitals that were lost."""
+LONGEST_S = 1e9
+"""Of what a hospital may say it computed."""
 
 
 @dataclass
@@ -124,9 +129,12 @@ class Rounds:
         sites: dict[SiteId, dict[str, Mean]] = {}
         for site, reply in replies.items():
             try:
-                sites[site] = statistics_from_numbers(split, reply.numbers)
+                sites[site] = guarded(partial(statistics_from_numbers, split, reply.numbers))
             except WireError as error:
                 self.exchange.drop(site, "evaluate", str(error))
+        for site in sorted(excessive(sites)):
+            self.exchange.drop(site, "evaluate", "its scores are so large that no sum can hold them.")
+            del sites[site]
         return {
             "sites": {site: values(scores) for site, scores in sites.items()},
             "pooled": values(merge(sites.values())),
@@ -169,9 +177,9 @@ class Rounds:
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
     def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
-        largest = {site: float(member.cases["train"]) for site, member in self.members.items()}
+        largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
         names = [f"{split}/{name}" for split in splits for name in self.score_names]
-        names += [f"seconds/{kind}" for kind in self.busy_seconds]
+        names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
         if vectors and self.terms is not None:
             largest, step = dict(self.terms.weights), self.terms.step
@@ -207,7 +215,7 @@ class Rounds:
     def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:
         assert collected.total is not None
         each = collected.each if self.strategy.needs == "each" else None
-        population = float(sum(member.cases["train"] for member in self.members.values()))
+        population = float(sum(training_sizes(self.study, self.members).values()))
         total, kept = collected.total, cast(State, {})
         if self.terms is not None and self.terms.central is not None:
             total, kept = self.terms.central.release(before.round + 1, before.state, total)
@@ -229,7 +237,7 @@ class Rounds:
         for site, reply in collected.replies.items():
             for kind in self.busy_seconds:
                 value = reply.numbers.get(f"seconds/{kind}", 0.0)
-                spent = float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
+                spent = float(value) if isinstance(value, (int, float)) and 0 <= value <= LONGEST_S else 0.0
                 self.busy_seconds[kind] += spent
                 seconds[site] = seconds.get(site, 0.0) + spent
         return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from client.partition import Partition
 from client.partitions._patients import patients_of, spread
 from common.cases import Cases
 from common.checks import positive
+from common.pooled_statistics import Pooled
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Dirichlet:
     """alpha: 100 is close to IID, 0.1 gives most hospitals one or two labels (Hsu, Qi and Brown 2019, section 3;
     here, as in Li et al. 2022, a draw for each label over the hospitals, so sizes differ too).
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
     alpha: float = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from client.partition import Partition
 from client.partitions.iid import Iid
 from common.cases import Cases
 from common.checks import non_negative, positive
+from common.pooled_statistics import Pooled
+from common.seeding import generator
 
 IMAGE_DIMENSIONS = 3
 
@@ -20,9 +23,12 @@ IMAGE_DIMENSIONS = 3
 class FeatureShift:
     """strength: 0 changes nothing, 1 shifts visibly.
 
-    Images: contrast (gamma), gain, offset, blur and noise are drawn once a hospital, in units of the image's
-    own spread. Tables: a gain and an offset a feature, drawn once a hospital, in units of its spread.
+    Images: contrast (gamma), gain, offset, blur and strength of noise are drawn once a hospital, in units of each
+    image's own range and spread. Tables: a gain and an offset a feature, drawn once a hospital; the offset is of
+    order 1, so features should be scaled beforehand.
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
     strength: float = 1.0
@@ -40,26 +46,37 @@ class FeatureShift:
         if self.strength == 0 or len(cases) == 0:
             return cases
         images = cases.inputs.ndim > IMAGE_DIMENSIONS
-        shifted = self._images(cases.inputs, rng) if images else self._features(cases.inputs, rng)
+        shifted = self._images(cases, rng) if images else self._features(cases.inputs, rng)
         return replace(cases, inputs=shifted.astype(np.float32))
 
-    def _images(self, inputs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _images(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.float64]:
         gamma = np.exp(self.strength * rng.uniform(-0.7, 0.7))
         gain = np.exp(self.strength * rng.uniform(-0.4, 0.4))
         offset, noise = self.strength * rng.uniform(-0.5, 0.5), self.strength * rng.uniform(0.0, 0.3)
         blur_pixels = self.strength * rng.uniform(0.0, 1.0)
-        low, high = float(inputs.min()), float(inputs.max())
-        width, spread = max(high - low, 1e-12), float(inputs.std())
-        curved = low + width * ((inputs.astype(np.float64) - low) / width) ** gamma
+        inputs = cases.inputs.astype(np.float64)
+        axes = tuple(range(1, inputs.ndim))
+        low, high = inputs.min(axes, keepdims=True), inputs.max(axes, keepdims=True)
+        width, spread = np.maximum(high - low, 1e-12), inputs.std(axes, keepdims=True)
+        curved = low + width * ((inputs - low) / width) ** gamma
         blurred = gaussian_filter(curved, [0, 0] + [blur_pixels] * (inputs.ndim - 2))
-        shifted = gain * blurred + spread * (offset + noise * rng.standard_normal(inputs.shape))
+        shifted = gain * blurred + spread * (offset + noise * _noise(cases, int(rng.integers(2**63))))
         return np.asarray(shifted, dtype=np.float64)
 
     def _features(self, inputs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
         count = inputs.shape[1:]
         gain = np.exp(self.strength * rng.uniform(-0.4, 0.4, count))
-        offset = self.strength * rng.uniform(-0.5, 0.5, count)
-        return np.asarray(gain * inputs.astype(np.float64) + offset * inputs.std(axis=0), dtype=np.float64)
+        return np.asarray(gain * inputs.astype(np.float64) + self.strength * rng.uniform(-0.5, 0.5, count))
+
+
+def _noise(cases: Cases, scanner: int) -> NDArray[np.float64]:
+    """Of every patient from a generator of its own: whoever else is there changes nothing in it."""
+    drawn = np.empty(cases.inputs.shape)
+    order = np.argsort(cases.patients, kind="stable")
+    names, starts = np.unique(cases.patients[order], return_index=True)
+    for name, own in zip(names.tolist(), np.split(order, starts[1:]), strict=True):
+        drawn[own] = generator(scanner, "noise", name).standard_normal(drawn[own].shape)
+    return drawn
 
 
 partition: type[Partition] = FeatureShift

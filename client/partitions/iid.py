@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,14 @@ from client.partition import Partition
 from client.partitions._patients import patients_of
 from common.cases import Cases
 from common.checks import positive
+from common.pooled_statistics import Pooled
 
 
 @dataclass(frozen=True)
 class Iid:
     """Sizes differ by one patient at most."""
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from client.partitions._patients import patients_of
 from common.cases import Cases
 from common.checks import positive
 from common.errors import StudyError
+from common.pooled_statistics import Pooled
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Shards:
     Where the data prescribes a test set, its patients are cut in the same way, and each hospital gets the
     shards of the same numbers: it is tested on the labels that it holds.
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 
     hospitals: int
     shards_per_hospital: int = 2

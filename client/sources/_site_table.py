@@ -1,33 +1,89 @@
-"""The table that says which hospital each patient is from."""
+"""The table that says which hospital and which person each file is from."""
 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from client.sources._folders import needed
+from client.sources._persons import (
+    FILE_COLUMNS,
+    is_bids,
+    person_column,
+    person_named,
+    person_of_file,
+    refuse_doubtful,
+)
 from common.cases import SiteId
 from common.errors import SourceError
 
 
-def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
-    """The hospital of every patient, from the columns `patient` and `site_column` of a CSV file in UTF-8.
+@dataclass(frozen=True)
+class Listed:
+    """One file's line: the hospital it is from, and the person it is of."""
 
-    Raises SourceError, with the number of the line, where a patient or a hospital is not named, a patient is
-    given to two hospitals, or a name could lead out of the folder.
+    site: SiteId
+    person: str
+
+
+def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
+    """Every file's hospital and person, from a CSV file in UTF-8 with the columns `patient` and `site_column`.
+
+    `patient` (or `file`) is the file's name without its ending. A further column `person`, `subject` or
+    `participant_id` (or `patient`, where `file` names the file) says whose it is; `_persons` has what holds where
+    there is none, and what is taken as written alike.
+
+    Raises SourceError, with the number of the line, where a file, a person or a hospital is not named, a file is
+    given to two hospitals or two persons, or a name could lead out of the folder.
     """
+    rows = _rows(path, remedy)
+    file_column = next((name for name in FILE_COLUMNS if rows and name in rows[0]), "patient")
+    if not rows or not {file_column, site_column} <= rows[0].keys():
+        raise SourceError(f"{path} must have the columns patient and {site_column}.")
+    persons = person_column((name for name in rows[0] if name != site_column), file_column, str(path))
+    listed: dict[str, Listed] = {}
+    for line, row in enumerate(rows, start=2):
+        name, site = row[file_column], row[site_column]
+        if not name or not site or not _stays_inside(name):
+            raise SourceError(f"line {line} of {path} does not name a patient and a hospital.")
+        one = Listed(site, _person(row, persons, name, f"line {line} of {path}"))
+        before = listed.setdefault(name, one)
+        if before.site != site:
+            raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")
+        if before != one:
+            raise SourceError(f"line {line} of {path} gives a file to a second person.")
+    if persons is not None:
+        refuse_doubtful((one.person for one in listed.values()), str(path))
+    return listed
+
+
+def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
+    """The hospital of every file. Raises as `listed_files`."""
+    return {name: one.site for name, one in listed_files(path, site_column, remedy).items()}
+
+
+def _rows(path: Path, remedy: str) -> list[dict[str, str]]:
     try:
         with needed(path, remedy).open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
+            return list(csv.DictReader(lines))
     except (UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path} is not a CSV file in UTF-8.") from error
-    if not rows or not {"patient", site_column} <= rows[0].keys():
-        raise SourceError(f"{path} must have the columns patient and {site_column}.")
-    sites: dict[str, SiteId] = {}
-    for line, row in enumerate(rows, start=2):
-        patient, site = row["patient"], row[site_column]
-        if not patient or not site or set(patient) & set("/\\\0"):
-            raise SourceError(f"line {line} of {path} does not name a patient and a hospital.")
-        if sites.setdefault(patient, site) != site:
-            raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")
-    return sites
+
+
+def _stays_inside(name: str) -> bool:
+    """A plain name, or a path of plain names below a BIDS folder `sub-...`."""
+    if set(name) & set("\\\0"):
+        return False
+    parts = name.split("/")
+    return len(parts) == 1 or (is_bids(name) and PurePosixPath(name).as_posix() == name and ".." not in parts)
+
+
+def _person(row: Mapping[str, str], column: str | None, name: str, place: str) -> str:
+    if column is None:
+        return person_of_file(name)
+    person = person_named(row[column] or "")
+    if not person:
+        raise SourceError(f"{place} names no person in column {column}.")
+    return person

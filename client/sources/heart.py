@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
+from client.sources._flamby_heart import TEST_ROWS
 from client.sources._folders import existing, needed
 from common.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError
+from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
@@ -28,8 +32,12 @@ REFERENCE = np.array([55.0, 0.5, 130.0, 200.0, 0.5, 140.0, 0.5, 1.0])
 """Age in years, sex, resting blood pressure in mmHg, cholesterol in mg/dl, raised fasting sugar, largest heart
 rate a minute, angina under exercise, ST depression in mm: round figures in the middle of what adults show."""
 REFERENCE_SPREAD = np.array([10.0, 0.5, 20.0, 100.0, 0.5, 25.0, 0.5, 1.0])
-FEWEST_TO_SPLIT = 3
-FLAMBY_TEST_SHARE, FLAMBY_SPLIT_SEED = 0.34, 43
+DIGITS_OF_NAME = 12
+SCALING = Pooled(
+    "means and deviations of each hospital's patients",
+    "source.scaling = 'hospital'",
+    "set source.scaling = 'reference', which uses public constants, or 'none'",
+)
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,22 @@ class Heart:
     scaling: "reference" centres and divides each number by a round clinical figure that is the same everywhere
     and comes from no patient here, so that no statistic crosses between hospitals or from test to training;
     "hospital" uses the hospital's own mean and deviation; "none" leaves raw values, as FLamby does.
-    given_split: "flamby" keeps its fixed split of each hospital.
+    given_split: "flamby" keeps its split of each hospital, as a public list; a row that is not in it trains.
+
+    A patient is named by the digest of its row, so that no other row's presence or place in the file changes it.
     """
+
+    persons: ClassVar[str] = "A person is a row; the files do not say whether two rows are of one."
 
     folder: str = ""
     scaling: Literal["reference", "hospital", "none"] = "reference"
     given_split: Literal["none", "flamby"] = "none"
     has_sites: ClassVar[bool] = True
+
+    @property
+    def pooled_statistics(self) -> tuple[Pooled, ...]:
+        """Means and deviations, where `scaling` asks for them."""
+        return (SCALING,) if self.scaling == "hospital" else ()
 
     def sites(self) -> tuple[SiteId, ...]:
         """The four hospitals."""
@@ -72,28 +89,53 @@ class Heart:
             labels,
             np.array(names),
             ("healthy", "heart disease"),
-            _flamby_split(labels) if self.given_split == "flamby" else None,
             quarantined=quarantined,
+            **self._given(site, names),
         )
+
+    def _given(self, site: SiteId, names: list[str]) -> dict[str, Any]:
+        """Columns of `Cases` for the split that is prescribed, if any."""
+        if self.given_split == "none":
+            return {}
+        of_test = [name.removeprefix(f"{site}-") in TEST_ROWS[site] for name in names]
+        return {"given_split": np.where(of_test, "test", "train"), "prescribed": ("test",)}
 
 
 def _read(path: Path, site: SiteId) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
     rows: list[list[float]] = []
     names: list[str] = []
     quarantined: list[Quarantined] = []
+    alike: Counter[str] = Counter()
     with path.open(encoding="ascii", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            name = f"{site}-{number:03d}"
+            row = [text.strip() for text in line.strip().split(",")]
             try:
-                rows.append(_numbers(line.strip().split(",")))
-                names.append(name)
+                rows.append(_numbers(row))
             except ValueError as error:
-                quarantined.append(Quarantined(name, str(error)))
+                quarantined.append(Quarantined(f"{site}-{number:03d}", str(error)))
+                continue
+            digest = _digest(row)
+            alike[digest] += 1
+            names.append(f"{site}-{digest}" if alike[digest] == 1 else f"{site}-{digest}-{alike[digest]}")
     if not rows:
         raise SourceError(f"{path} holds no usable patient: rows of {COLUMNS} numbers, ? for missing, are needed.")
     return np.array(rows), names, tuple(quarantined)
+
+
+def _digest(row: list[str]) -> str:
+    """Of the row's numbers, however they are written."""
+    text = ",".join(each if each == "?" else f"{_number(each):g}" for each in row)
+    return sha256(text.encode()).hexdigest()[:DIGITS_OF_NAME]
+
+
+def _number(text: str) -> float:
+    """NaN for what is none, in a column that is not used."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _numbers(row: list[str]) -> list[float]:
@@ -124,26 +166,6 @@ def _standardised(features: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return np.asarray(scaled, dtype=np.float64)
-
-
-def _flamby_split(labels: NDArray[np.int64]) -> NDArray[np.str_]:
-    """FLamby's fixed split of a hospital: scikit-learn's, 66 to 34, stratified by label where both are there."""
-    from sklearn.model_selection import train_test_split
-
-    if len(labels) < FEWEST_TO_SPLIT:
-        raise SourceError(f"{len(labels)} patients cannot be split into training and test.")
-    counts = np.bincount(labels, minlength=2)
-    _, test = train_test_split(
-        np.arange(len(labels)),
-        test_size=FLAMBY_TEST_SHARE,
-        train_size=1 - FLAMBY_TEST_SHARE,
-        random_state=FLAMBY_SPLIT_SEED,
-        shuffle=True,
-        stratify=labels if counts.min() > 2 else None,
-    )
-    split = np.full(len(labels), "train", dtype="<U10")
-    split[test] = "test"
-    return split
 
 
 source: type[Source] = Heart

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._npz import read_npz
-from client.sources._site_table import site_table
+from client.sources._site_table import Listed, listed_files
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import one_of, positive
 from common.errors import SourceError, StudyError
+from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
 REMEDY = (
@@ -24,7 +25,9 @@ REMEDY = (
     "name its folder with --set source.folder=..."
 )
 SIDE = 128
-SMALLEST_HOSPITAL = 3
+TOO_SMALL = ("EZ",)
+"""Institutions of the published set that are left out, fixed here so that nobody's presence decides it."""
+DATE = re.compile(r"_[0-9]{8}")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,15 @@ class Lgg:
     """Slices of (1, size, size), each patient's intensities scaled to mean 0 and deviation 1 inside the head.
 
     slices: "tumour" keeps those with abnormality and as many evenly spaced others, "all" keeps every one.
-    size: 128 or a divisor of it; smaller by mean of pixels, masks by majority. Institutions with fewer than
-    three patients cannot be divided into training and test and are left out (EZ, with one).
+    size: 128 or a divisor of it; smaller by mean of pixels, masks by majority. Institution EZ is left out: it has one
+    patient. A column person of the table says whose several patients' files are.
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    persons: ClassVar[str] = (
+        "A person is who the column person (subject, participant_id) of patients.csv names, or sub- of a BIDS name; "
+        "else each patient of the table."
+    )
 
     folder: str = ""
     size: int = 64
@@ -48,9 +57,8 @@ class Lgg:
             raise StudyError(f"source 'lgg'.size must divide {SIDE}; it is {self.size}.")
 
     def sites(self) -> tuple[SiteId, ...]:
-        """Institutions with enough patients, sorted."""
-        patients = list(self._table().values())
-        return tuple(sorted({name for name in patients if patients.count(name) >= SMALLEST_HOSPITAL}))
+        """Institutions of the table, sorted, but for those that are too small."""
+        return tuple(sorted({one.site for one in self._table().values()} - set(TOO_SMALL)))
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All chosen slices of one institution. inputs: (N, 1, size, size); targets: (N, size, size) of uint8."""
@@ -58,7 +66,7 @@ class Lgg:
             raise unknown("hospital", str(site), self.sites())
         folder = existing(self.folder, "lgg-mri-5site", REMEDY)
         images, masks, names, quarantined = [], [], [], []
-        for patient in sorted(name for name, institution in self._table().items() if institution == site):
+        for patient, person in sorted((name, one.person) for name, one in self._table().items() if one.site == site):
             try:
                 flair, mask = _read(folder, patient)
             except SourceError as error:
@@ -67,7 +75,7 @@ class Lgg:
             kept = self._chosen(mask)
             images.append(_shrunk(_scaled(flair)[kept], self.size))
             masks.append(_shrunk(mask[kept].astype(np.float32), self.size) >= 0.5)
-            names += [patient] * len(kept)
+            names += [person] * len(kept)
         if not images:
             raise SourceError(f"{folder} holds no usable patient of {site!r}. {REMEDY}")
         return Cases(
@@ -78,9 +86,9 @@ class Lgg:
             quarantined=tuple(quarantined),
         )
 
-    def _table(self) -> dict[str, str]:
+    def _table(self) -> dict[str, Listed]:
         path = existing(self.folder, "lgg-mri-5site", REMEDY) / "patients.csv"
-        return site_table(path, "institution", REMEDY)
+        return listed_files(path, "institution", REMEDY)
 
     def _chosen(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         if self.slices == "all":
@@ -93,8 +101,7 @@ class Lgg:
 
 
 def _read(folder: Path, patient: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    place, name = folder / "patients_flair128", escape(patient)
-    found = sorted([*place.glob(f"{name}.npz"), *place.glob(f"{name}_*.npz")])
+    found = [path for path in sorted((folder / "patients_flair128").glob("*.npz")) if _is_of(path.stem, patient)]
     if len(found) != 1:
         raise SourceError(f"{len(found)} files of the patient instead of one")
     arrays = read_npz(found[0], ("flair", "mask"))
@@ -104,6 +111,11 @@ def _read(folder: Path, patient: str) -> tuple[NDArray[np.uint8], NDArray[np.boo
     if flair.dtype != np.uint8 or mask.dtype != np.bool_:
         raise SourceError(f"flair is of {flair.dtype} and mask of {mask.dtype}")
     return flair, mask
+
+
+def _is_of(stem: str, patient: str) -> bool:
+    """Whether a file is the patient's, alone or with a date behind: another patient's longer name is not taken in."""
+    return stem == patient or (stem.startswith(patient) and DATE.fullmatch(stem, len(patient)) is not None)
 
 
 def _scaled(flair: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,25 +15,36 @@ from client.sources._folders import existing
 from client.sources._npz import read_npz
 from common.cases import Cases, SiteId
 from common.errors import SourceError
+from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
 REMEDY = "Put one .npz of medmnist.com there, or name its folder with --set source.folder=..."
 MOST_CLASSES = 1000
+CLASSES = Pooled(
+    "the number of classes from the largest label of all", "source.classes = []", "name them all in source.classes"
+)
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class MedMnist:
-    """`file` in `folder`; if not given, the only .npz there. Every image is a patient of its own.
+    """`file` in `folder`; if not given, the only .npz there. Every image is a patient of its own, named by
+    its place in the published file.
 
-    classes: their names; numbered where not given. Images are (C, H, W) in [0, 1], grey or colour; volumes, as in
-    the sets whose names end in 3D, are (1, D, H, W).
+    classes: their names; where not given, they are numbered up to the largest label there is. Images are (C, H, W) in
+    [0, 1], grey or colour; volumes, as in the sets whose names end in 3D, are (1, D, H, W).
     """
 
     folder: str = ""
     file: str = ""
     classes: tuple[str, ...] = ()
     has_sites: ClassVar[bool] = False
+    persons: ClassVar[str] = "The file does not say whose an image is: each is taken for a person of its own."
+
+    @property
+    def pooled_statistics(self) -> tuple[Pooled, ...]:
+        """The number of classes, unless they are named."""
+        return () if self.classes else (CLASSES,)
 
     def sites(self) -> tuple[SiteId, ...]:
         """None: a study divides it."""
@@ -47,7 +58,8 @@ class MedMnist:
         split = np.concatenate([np.full(len(of), PARTS[part]) for part, of in zip(PARTS, labels, strict=True)])
         targets = np.concatenate(labels)
         names = np.array([f"{part}-{i:06d}" for part, of in zip(PARTS, labels, strict=True) for i in range(len(of))])
-        return Cases(images, targets, names, self._classes(int(targets.max()) + 1), split)
+        classes = self._classes(int(targets.max()) + 1)
+        return Cases(images, targets, names, classes, split, prescribed=("validation", "test"))
 
     def _classes(self, count: int) -> tuple[str, ...]:
         if self.classes and len(self.classes) < count:

@@ -17,6 +17,7 @@ from client.source import Source
 from client.sources._folders import existing
 from common.cases import Cases, SiteId
 from common.errors import SourceError
+from common.pooled_statistics import Pooled
 
 REMEDY = (
     "It needs train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
@@ -29,10 +30,15 @@ LARGEST_FILE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Mnist:
-    """Digits as (1, 28, 28) images in [0, 1]. Every image is a patient of its own."""
+    """Digits as (1, 28, 28) images in [0, 1].
+
+    Every image is a patient of its own, named by its place in the published files.
+    """
 
     folder: str = ""
     has_sites: ClassVar[bool] = False
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    persons: ClassVar[str] = "The files do not say who wrote a digit: each image is taken for a person of its own."
 
     def sites(self) -> tuple[SiteId, ...]:
         """None: a study divides it."""
@@ -52,6 +58,7 @@ class Mnist:
             np.array(names),
             tuple(map(str, range(DIGITS))),
             np.array([name.partition("-")[0] for name in names]),
+            prescribed=("test",),
         )
 
 

@@ -4,40 +4,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
 from client.sources._folders import existing
+from client.sources._nifti_files import NiftiFile, nifti_files, path_of
 from client.sources._nifti_volume import Volume, read_volume
-from client.sources._site_table import site_table
+from client.sources._persons import person_of_file
+from client.sources._site_table import Listed, listed_files
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, positive
 from common.errors import SourceError
+from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
 REMEDY = (
     "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
 )
 LARGEST_CUBE = 512
-ENDINGS = (".nii.gz", ".nii")
+PERSONS = (
+    "A person is who the table's column person (subject, participant_id) names, or sub- of a BIDS name; files that "
+    "have neither are each taken for a person of its own."
+)
 T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Nifti:
-    """`images/` and `labels/` with files of the same names, as slices or volumes. A patient is a file's name.
+    """`images/` and `labels/` with files of the same names, as slices or volumes, or both with BIDS folders in them.
 
-    table: a CSV file in the folder with the columns patient and site; without it a study divides the patients.
+    table: a CSV file in the folder with the columns patient, a file's name without its ending, and site, and where
+    one person has several files a column person; without it a study divides the persons. Without that column
+    `sub-04` of BIDS names is a person, at all hospitals the same; else each file is one.
     axis: 0, 1 or 2, across which slices are cut, after turning to RAS; 2 gives axial slices. size: slices are
-    cropped or filled (labels with class 0) around their centre to size x size. Pixel spacing is kept where it is
-    that of all volumes, to 0.1 um. slices_per_patient: evenly spaced among those with a
-    label; 0 keeps every slice. Intensities are scaled to mean 0 and deviation 1 of each volume.
+    cropped or filled (labels with class 0) around their centre to size x size. Pixel spacing is kept to 0.1 um.
+    slices_per_patient: of each volume, evenly spaced among those with a label; 0 keeps every slice. Intensities are
+    scaled to mean 0 and deviation 1 of each volume.
     dimensions: 2 for slices; 3 for whole volumes, one a patient, cropped or filled around their centre to a cube of
     size x size x size, axes towards right, front and top (axis and slices_per_patient are for slices alone).
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    persons: ClassVar[str] = PERSONS
 
     folder: str = ""
     table: str = ""
@@ -62,7 +73,7 @@ class Nifti:
 
     def sites(self) -> tuple[SiteId, ...]:
         """Hospitals of the table, sorted."""
-        return tuple(sorted(set(self._sites().values()))) if self.table else ()
+        return tuple(sorted({one.site for one in self._table().values()})) if self.table else ()
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8.
@@ -71,18 +82,18 @@ class Nifti:
         """
         folder = existing(self.folder, "hippocampus", REMEDY)
         images, labels, names, quarantined = [], [], [], []
-        spacings_mm: set[tuple[float, ...]] = set()
-        for patient, path in self.patients(folder, site):
+        spacings_mm: list[tuple[float, ...]] = []
+        for file in self.files(folder, site):
             try:
-                volume = read_volume(path, folder / "labels" / path.name, len(self.classes))
+                volume = read_volume(file.path, labels_of(file, folder), len(self.classes))
             except SourceError as error:
-                quarantined.append(Quarantined(patient, str(error)))
+                quarantined.append(Quarantined(file.name, str(error)))
                 continue
             of_image, of_labels = self._slices(volume) if self.dimensions == 2 else self._cube(volume)
             images.append(of_image)
             labels.append(of_labels)
-            names += [patient] * len(of_image)
-            spacings_mm.add(self._spacing_mm(volume))
+            names += [file.person] * len(of_image)
+            spacings_mm += [self._spacing_mm(volume)] * len(of_image)
         if not images:
             raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
         return Cases(
@@ -90,24 +101,26 @@ class Nifti:
             np.concatenate(labels),
             np.array(names),
             self.classes,
-            spacing_mm=spacings_mm.pop() if len(spacings_mm) == 1 else (),
+            spacing_mm=spacings_mm[0] if len(set(spacings_mm)) == 1 else (),
             quarantined=tuple(quarantined),
+            spacings_mm=np.array(spacings_mm),
         )
 
-    def patients(self, folder: Path, site: SiteId | None) -> list[tuple[str, Path]]:
-        """Names and image files of a hospital's patients, or of all. Raises UnknownNameError for no hospital."""
-        paths = sorted((folder / "images").glob("[!.]*.nii*"))
-        found = {_stem(path): path for path in paths if path.name.endswith(ENDINGS)}
+    def files(self, folder: Path, site: SiteId | None) -> list[NiftiFile]:
+        """A hospital's files, or all, in the order of their names. Raises UnknownNameError for no hospital."""
+        images = folder / "images"
+        found = nifti_files(images)
         if site is None:
-            return sorted(found.items())
-        sites = self._sites()
-        if site not in sites.values():
-            raise unknown("hospital", site, set(sites.values()))
-        own = sorted(patient for patient, of in sites.items() if of == site)
-        return [(patient, found.get(patient, folder / "images" / f"{patient}.nii.gz")) for patient in own]
+            return [NiftiFile(name, person_of_file(name), path) for name, path in sorted(found.items())]
+        listed = self._table()
+        sites = {one.site for one in listed.values()}
+        if site not in sites:
+            raise unknown("hospital", site, sites)
+        own = sorted((name, one.person) for name, one in listed.items() if one.site == site)
+        return [NiftiFile(name, person, path_of(name, found, images)) for name, person in own]
 
-    def _sites(self) -> dict[str, SiteId]:
-        return site_table(existing(self.folder, "hippocampus", REMEDY) / self.table, "site", REMEDY)
+    def _table(self) -> dict[str, Listed]:
+        return listed_files(existing(self.folder, "hippocampus", REMEDY) / self.table, "site", REMEDY)
 
     def _slices(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         image = np.moveaxis(_scaled(volume.image), self.axis, 0)
@@ -133,8 +146,9 @@ class Nifti:
         return np.unique(among[places.round().astype(int)])
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+def labels_of(file: NiftiFile, folder: Path) -> Path:
+    """Where the labels of an image are: the same path, under `labels/`."""
+    return folder / "labels" / file.path.relative_to(folder / "images")
 
 
 def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,11 @@
-"""Pairs of NIfTI volumes of one hospital, to be laid on each other; no patient is in two pairs."""
+"""Pairs of NIfTI volumes of one hospital, to be laid on each other; no person is in two groups of pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +13,34 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._nifti_volume import Volume, read_volume
-from client.sources.nifti import REMEDY, Nifti
+from client.sources.nifti import PERSONS, REMEDY, Nifti, labels_of
 from common.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError
+from common.pooled_statistics import Pooled
 from common.seeding import generator
 
 T = TypeVar("T", bound=np.generic)
+PAIRING = Pooled(
+    "which persons of a hospital are laid on each other",
+    "source.name = 'nifti_pairs'",
+    "hide whole hospitals (privacy 'hospital'), take a source whose cases are of one person each",
+)
 
 
 @dataclass(frozen=True)
 class NiftiPairs:
-    """`images/` and `labels/` with files of the same names, as in source "nifti". A "patient" is a pair, so that
-    splits and partitions never part one; of an odd number the last three are taken together.
+    """`images/` and `labels/` with files of the same names, and persons, as in source "nifti". A "patient" is a pair
+    of persons, so that splits and partitions never part one; of an odd number the last three are taken together.
 
     table: as in "nifti". size: volumes are cropped, or filled with their least value, about their centre.
     Intensities are scaled to mean 0 and deviation 1 of each volume. Both directions of a pair are cases; of three,
-    each is laid on the next.
+    each is laid on the next. Who has several scans is paired with each of them in turn.
+
+    Who is paired with whom is drawn among all persons of the hospital, so that no promise to one of them can be kept.
     """
+
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = (PAIRING,)
+    persons: ClassVar[str] = f"{PERSONS} Two persons who are laid on each other are one patient here."
 
     folder: str = ""
     table: str = ""
@@ -50,33 +63,51 @@ class NiftiPairs:
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """Pairs of the hospital's patients. inputs: (N, 2, *size), moving and fixed; targets: the same, uint8."""
         folder = existing(self.folder, "hippocampus", REMEDY)
-        volumes: dict[str, Volume] = {}
-        quarantined = []
-        for patient, path in self._volumes().patients(folder, site):
-            try:
-                volumes[patient] = read_volume(path, folder / "labels" / path.name, len(self.classes))
-            except SourceError as error:
-                quarantined.append(Quarantined(patient, str(error)))
+        volumes, quarantined = self._read(folder, site)
         if len(volumes) < 2:
             raise SourceError(f"{folder} holds fewer than two usable volumes of a hospital. {REMEDY}")
-        images = {patient: _fitted(_scaled(volume.image), self.size) for patient, volume in volumes.items()}
-        labels = {patient: _fitted(volume.labels, self.size) for patient, volume in volumes.items()}
-        groups = _groups(sorted(volumes), generator(seed, "pairs", site or ""))
-        pairs = [(pair, "+".join(group)) for group in groups for pair in zip(group, _turned(group), strict=True)]
+        images = {name: _fitted(_scaled(volume.image), self.size) for name, (_, volume) in volumes.items()}
+        labels = {name: _fitted(volume.labels, self.size) for name, (_, volume) in volumes.items()}
+        scans: dict[str, list[str]] = {}
+        for name, (person, _) in volumes.items():
+            scans.setdefault(person, []).append(name)
+        if len(scans) < 2:
+            raise SourceError(f"{folder} holds usable volumes of one person of a hospital; two are needed. {REMEDY}")
+        groups = _groups(sorted(scans), generator(seed, "pairs", site or ""))
+        pairs = [(pair, "+".join(group)) for group in groups for pair in _pairs(group, scans)]
         return Cases(
             np.stack([np.stack([images[a], images[b]]) for (a, b), _ in pairs]),
             np.stack([np.stack([labels[a], labels[b]]) for (a, b), _ in pairs]),
             np.array([name for _, name in pairs]),
             self.classes,
-            quarantined=tuple(quarantined),
+            quarantined=quarantined,
         )
+
+    def _read(
+        self, folder: Path, site: SiteId | None
+    ) -> tuple[dict[str, tuple[str, Volume]], tuple[Quarantined, ...]]:
+        """Person and volume of every usable file, and the others."""
+        volumes: dict[str, tuple[str, Volume]] = {}
+        quarantined = []
+        for file in self._volumes().files(folder, site):
+            try:
+                volumes[file.name] = file.person, read_volume(file.path, labels_of(file, folder), len(self.classes))
+            except SourceError as error:
+                quarantined.append(Quarantined(file.name, str(error)))
+        return volumes, tuple(quarantined)
 
     def _volumes(self) -> Nifti:
         return Nifti(self.folder, self.table, self.classes)
 
 
-def _turned(group: list[str]) -> list[str]:
-    return [*group[1:], group[0]]
+def _pairs(group: list[str], scans: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """Files to be laid on each other: each of a person's on one of the next person's, every scan at least once."""
+    pairs = []
+    for person, following in zip(group, [*group[1:], group[0]], strict=True):
+        moving, fixed = scans[person], scans[following]
+        count = max(len(moving), len(fixed))
+        pairs += [(moving[index % len(moving)], fixed[index % len(fixed)]) for index in range(count)]
+    return pairs
 
 
 def _groups(patients: list[str], rng: np.random.Generator) -> list[list[str]]:

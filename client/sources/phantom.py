@@ -21,6 +21,7 @@ from client.sources._phantom_signal import varied
 from common.cases import Cases, SiteId
 from common.checks import between, positive
 from common.errors import StudyError
+from common.pooled_statistics import Pooled
 from common.seeding import generator
 from common.spelling import unknown
 
@@ -49,6 +50,8 @@ class Phantom:
     """
 
     has_sites: ClassVar[bool] = True
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    persons: ClassVar[str] = "A person is one synthetic head."
 
     hospitals: int = 5
     patients: tuple[int, ...] = (40, 24, 32, 12, 20)

@@ -30,6 +30,7 @@ from client.sources.phantom import (
 from common.cases import Cases, SiteId
 from common.checks import between, positive
 from common.errors import StudyError
+from common.pooled_statistics import Pooled
 from common.seeding import generator
 from common.spelling import unknown
 
@@ -48,6 +49,8 @@ class PhantomPairs:
     """
 
     has_sites: ClassVar[bool] = True
+    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    persons: ClassVar[str] = "A person is one synthetic head, with a pair of slices."
 
     hospitals: int = 5
     patients: tuple[int, ...] = (40, 24, 32, 12, 20)

@@ -24,6 +24,8 @@ Totals = NDArray[np.uint64]
 WORD_BITS = 64
 BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
+EXACT_FLOAT32 = 1 << 24
+"""Whole multiples of a power of two are exact in float32 up to here."""
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
 CLIPPED = "training/clipped"
@@ -70,6 +72,8 @@ class FixedPoint:
 
     def encode(self, update: Update, agreement: Agreement, rng: np.random.Generator) -> Words:
         """(length,) uint32 below 2**value_bits. Raises WireError where the update does not fit the agreement."""
+        if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
+            raise WireError("the server expects an update of another model.")
         words = np.empty(self.length(agreement), np.uint32)
         clipped = self._values(update, agreement, words[: agreement.values], rng)
         means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}
@@ -101,8 +105,6 @@ class FixedPoint:
 
     def _values(self, update: Update, agreement: Agreement, words: Words, rng: np.random.Generator) -> float:
         """Write the values into `words`; the share of them that was clipped."""
-        if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
-            raise WireError("the server expects an update of another model.")
         rounding = _Rounding(1.0 / self.unit(agreement), self._middle(agreement), self.margin, rng)
         beyond = 0
         for index, vector in enumerate(update.vectors):
@@ -133,6 +135,13 @@ class FixedPoint:
         for (name, _), word in zip(_word_names(agreement), words, strict=True):
             found.setdefault(name, []).append(word - (1 << WORD_BITS) if word >> (WORD_BITS - 1) else word)
         return {name: _mean(name, *pair) for name, pair in found.items()}
+
+
+def share_room(aggregation: object) -> int:
+    """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
+    float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded."""
+    codec = getattr(aggregation, "codec", None)
+    return EXACT_FLOAT32 // 2 if codec is None else min(codec.levels // 2, EXACT_FLOAT32)
 
 
 class _Rounding:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+from common.boundary import guarded
 from common.cases import SiteId
 from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
@@ -24,14 +26,14 @@ class Legs:
     def ask(
         self, leg: str, requests: Mapping[SiteId, Payload], accept: Callable[[SiteId, Payload], T], needed: int
     ) -> dict[SiteId, T]:
-        """What `accept` makes of each reply, sorted by hospital; those it raises WireError for are dropped.
+        """What `accept` makes of each reply, sorted by hospital; those it raises anything for are dropped.
 
         Raises TooFewHospitalsError where fewer than `needed` are left, each dropped with that reason.
         """
         accepted: dict[SiteId, T] = {}
         for site, reply in self.exchange.ask(leg, requests).items():
             try:
-                accepted[site] = accept(site, reply)
+                accepted[site] = guarded(partial(accept, site, reply))
             except WireError as error:
                 self.exchange.drop(site, leg, str(error))
         if len(accepted) < needed:

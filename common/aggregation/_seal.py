@@ -1,8 +1,9 @@
-"""Microsoft SEAL by the binding inside TenSEAL: encrypt to seeded symmetric ciphertexts, add, decrypt.
+"""Microsoft SEAL by the binding inside TenSEAL: encrypt, add, decrypt.
 
-A sum needs no relinearisation, no Galois keys and no special prime, so the modulus is one prime, which TenSEAL's own
-context refuses and `tenseal.sealapi` does not. A seeded ciphertext holds one polynomial and the seed of the other.
-SEAL reads and writes files only; here they lie in memory, so that no key is ever written to a disk.
+A sum needs no relinearisation, no Galois keys and no special prime, so one prime of modulus is enough, which
+TenSEAL's own context refuses and `tenseal.sealapi` does not. A seeded ciphertext holds one polynomial and the seed of
+the other. SEAL reads and writes files only; here they lie in memory, so that no key is ever written to a disk, and
+what it reads was written by `_seal_bytes` or by itself in this process: never by a peer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import Any, Literal
@@ -19,19 +20,20 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from common.aggregation._seal_bytes import HEADER, SEAL_MAGIC, UNCOMPRESSED, content_bytes
+from common.aggregation._seal_bytes import SEED_BYTES, Form, plaintext_bytes, plaintext_coefficients
 from common.aggregation._security import require_128_bits
 from common.errors import StudyError, WireError
 
-SEED_BYTES = 64
 LARGEST_ERROR = 21
 """Of a coefficient: SEAL draws centred binomial errors of 42 coins, standard deviation 3.24."""
-_VERSION = (4, 3)
+RELATIVE_ERROR = 2.0**-46
+"""Of encoding and decoding slots of ckks in doubles, against the largest of them."""
 Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def opened(scheme: Literal["bfv", "ckks"], degree: int, modulus_bits: int, plain_bits: int = 0) -> Seal:
+def opened(scheme: Literal["bfv", "ckks"], degree: int, modulus_bits: tuple[int, ...], plain_bits: int = 0) -> Seal:
     """As `Seal`, made once: its tables take longer than a small sum."""
     return Seal(scheme, degree, modulus_bits, plain_bits)
 
@@ -62,18 +64,19 @@ class MemoryFile:
 
 @dataclass(frozen=True)
 class Seal:
-    """One scheme with a modulus of one prime. plain_bits: of the plain modulus 2**plain_bits of bfv.
+    """One scheme. modulus_bits: of each prime; of several the last is SEAL's special one, and no ciphertext has it.
 
-    Raises StudyError where that is not 128 bits of security, or SEAL has no such prime.
+    plain_bits: of the plain modulus 2**plain_bits of bfv. Raises StudyError where that is not 128 bits of security,
+    or SEAL has no such primes.
     """
 
     scheme: Literal["bfv", "ckks"]
     degree: int
-    modulus_bits: int
+    modulus_bits: tuple[int, ...]
     plain_bits: int = 0
 
     def __post_init__(self) -> None:
-        require_128_bits("poly_modulus_degree", self.degree, self.modulus_bits)
+        require_128_bits("poly_modulus_degree", self.degree, sum(self.modulus_bits))
         if not hasattr(os, "memfd_create"):
             raise StudyError("this way of encryption keeps SEAL's files in memory, which needs Linux.")
         if not self.context.parameters_set():
@@ -84,17 +87,35 @@ class Seal:
         """SEAL's context, with randomness of the operating system."""
         return self._context(None)
 
-    def encrypt(self, plaintexts: Sequence[Any], key: bytes) -> list[bytes]:
-        """Seeded ciphertexts, saved. key: 64 bytes, from which SEAL derives the secret key."""
-        encryptor = seal.Encryptor(self.context, self._secret_key(key))
-        with MemoryFile() as file:
-            return [file.saved(encryptor.encrypt_symmetric(plain)) for plain in plaintexts]
+    @cached_property
+    def form(self) -> Form:
+        """Of ciphertexts; of ckks but for their scale."""
+        moduli = self._moduli if len(self._moduli) == 1 else self._moduli[:-1]
+        values = tuple(modulus.value() for modulus in moduli)
+        return Form(tuple(self.context.first_parms_id()), self.degree, values, self.scheme == "ckks")
 
-    def load(self, blocks: Sequence[bytes], *, seeded: bool) -> list[Any]:
-        """Ciphertexts. Raises WireError where one is not of this scheme, or not of its size."""
-        content = self._content[0 if seeded else 1]
+    def encrypt(self, plaintexts: Sequence[Any], key: bytes) -> list[bytes]:
+        """Seeded blocks. key: 64 bytes, from which SEAL derives the secret key."""
+        encryptor, form = seal.Encryptor(self.context, self._secret_key(key)), self.form
         with MemoryFile() as file:
-            return [self._load(block, content, file) for block in blocks]
+            return [form.to_wire(file.saved(encryptor.encrypt_symmetric(plain)), True) for plain in plaintexts]
+
+    def encrypt_public(self, plaintexts: Sequence[Any], key: bytes) -> list[bytes]:
+        """Full blocks, encrypted with a public key that is made here of the secret one, and used this once."""
+        public = seal.PublicKey()
+        seal.KeyGenerator(self.context, self._secret_key(key)).create_public_key(public)
+        encryptor, found = seal.Encryptor(self.context, public), []
+        for plain in plaintexts:
+            one = seal.Ciphertext()
+            encryptor.encrypt(plain, one)
+            found.append(one)
+        return self.save(found)
+
+    def load(self, blocks: Sequence[bytes], *, seeded: bool, scale: float = 1.0) -> list[Any]:
+        """Ciphertexts. Raises WireError where a block's size or a number in it is wrong."""
+        form = replace(self.form, scale=scale)
+        with MemoryFile() as file:
+            return [self._load(form.from_wire(block, seeded), file) for block in blocks]
 
     def add(self, total: list[Any] | None, more: list[Any]) -> list[Any]:
         """The sum, made in place of `total`."""
@@ -108,7 +129,7 @@ class Seal:
     def save(self, ciphertexts: Sequence[Any]) -> list[bytes]:
         """Both polynomials of each."""
         with MemoryFile() as file:
-            return [file.saved(one) for one in ciphertexts]
+            return [self.form.to_wire(file.saved(one), False) for one in ciphertexts]
 
     def decrypt(self, ciphertexts: Sequence[Any], key: bytes) -> list[Any]:
         """Plaintexts."""
@@ -125,19 +146,20 @@ class Seal:
         plaintexts = [seal.Plaintext() for _ in range(padded.size // self.degree)]
         with MemoryFile() as file:
             for plain, row in zip(plaintexts, padded.reshape(-1, self.degree), strict=True):
-                plain.load(self.context, file.write(_plaintext_bytes(row)))
+                plain.load(self.context, file.write(plaintext_bytes(row)))
         return plaintexts
 
     def to_coefficients(self, plaintexts: Sequence[Any]) -> NDArray[np.uint64]:
         """(blocks x degree,) uint64: the reverse."""
         rows = np.zeros((len(plaintexts), self.degree), np.uint64)
-        for row, plain in zip(rows, plaintexts, strict=True):
-            count = plain.coeff_count()
-            row[:count] = [plain[index] for index in range(count)]
+        with MemoryFile() as file:
+            for row, plain in zip(rows, plaintexts, strict=True):
+                found = plaintext_coefficients(file.saved(plain))
+                row[: found.size] = found
         return rows.reshape(-1)
 
-    def from_slots(self, slots: Complex, scale: float) -> list[Any]:
-        """Plaintexts of ckks from (blocks, degree / 2) complex numbers."""
+    def from_slots(self, slots: Complex | Real, scale: float) -> list[Any]:
+        """Plaintexts of ckks from (blocks, degree / 2) numbers."""
         encoder = seal.CKKSEncoder(self.context)
         plaintexts = [seal.Plaintext() for _ in slots]
         for row, plain in zip(slots, plaintexts, strict=True):
@@ -149,40 +171,26 @@ class Seal:
         encoder = seal.CKKSEncoder(self.context)
         return np.array([encoder.decode_complex(plain) for plain in plaintexts], np.complex128)
 
-    @cached_property
-    def _content(self) -> tuple[int, int]:
-        """Bytes of a ciphertext's content, seeded and full, as SEAL itself writes them."""
-        key = os.urandom(SEED_BYTES)
-        plain = self.from_coefficients(np.zeros(1, np.uint64)) if self.scheme == "bfv" else self._zero_slots()
-        (block,) = self.encrypt(plain, key)
-        with MemoryFile() as file:
-            one = seal.Ciphertext(self.context)
-            one.load(self.context, file.write(block))
-            return content_bytes(block), content_bytes(file.saved(one))
-
-    def _zero_slots(self) -> list[Any]:
-        return self.from_slots(np.zeros((1, self.degree // 2), np.complex128), 2.0)
-
-    def _load(self, block: bytes, content: int, file: MemoryFile) -> Any:
-        if content_bytes(block) != content:
-            raise WireError("a ciphertext is of another size than this study's.")
+    def _load(self, saved: bytes, file: MemoryFile) -> Any:
         one = seal.Ciphertext(self.context)
         try:
-            one.load(self.context, file.write(block))
-        except (RuntimeError, ValueError, IndexError, MemoryError):
-            raise WireError("a ciphertext is damaged or of other parameters.") from None
-        if one.size() != 2 or one.is_ntt_form() is not (self.scheme == "ckks"):
-            raise WireError("a ciphertext is of another form than this study's.")
+            one.load(self.context, file.write(saved))
+        except (RuntimeError, ValueError, IndexError):
+            raise WireError("a ciphertext is of other parameters.") from None
         return one
+
+    @cached_property
+    def _moduli(self) -> list[Any]:
+        try:
+            return list(seal.CoeffModulus.Create(self.degree, list(self.modulus_bits)))
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise StudyError(f"SEAL has no primes of {list(self.modulus_bits)} bits: {error}.") from None
 
     def _context(self, seed: bytes | None) -> Any:
         kind = seal.SCHEME_TYPE.BFV if self.scheme == "bfv" else seal.SCHEME_TYPE.CKKS
         parameters = seal.EncryptionParameters(kind)
         parameters.set_poly_modulus_degree(self.degree)
-        try:
-            parameters.set_coeff_modulus(seal.CoeffModulus.Create(self.degree, [self.modulus_bits]))
-        except (ValueError, RuntimeError) as error:
-            raise StudyError(f"SEAL has no prime of {self.modulus_bits} bits: {error}.") from None
+        parameters.set_coeff_modulus(self._moduli)
         if self.scheme == "bfv":
             parameters.set_plain_modulus(1 << self.plain_bits)
         if seed is not None:
@@ -190,15 +198,10 @@ class Seal:
         return seal.SEALContext(parameters, True, seal.SEC_LEVEL_TYPE.TC128)
 
     def _secret_key(self, seed: bytes) -> Any:
-        """The key that SEAL draws where its randomness is `seed`; only here is it not the operating system's."""
+        """The key that SEAL draws where its randomness is `seed`; only here is it not the operating system's.
+
+        Raises WireError where the seed has another size.
+        """
+        if len(seed) != SEED_BYTES:
+            raise WireError(f"a key takes {SEED_BYTES} bytes; {len(seed)} came.")
         return seal.KeyGenerator(self._context(seed)).secret_key()
-
-
-def _plaintext_bytes(coefficients: NDArray[np.uint64]) -> bytes:
-    """What SEAL would save, uncompressed: identity of parameters, count, scale, and an array with its own header."""
-    numbers = struct.pack("<Q", coefficients.size) + coefficients.astype("<u8").tobytes()
-    return _with_header(bytes(32) + struct.pack("<Qd", coefficients.size, 1.0) + _with_header(numbers))
-
-
-def _with_header(content: bytes) -> bytes:
-    return HEADER.pack(SEAL_MAGIC, HEADER.size, *_VERSION, UNCOMPRESSED, 0, HEADER.size + len(content)) + content

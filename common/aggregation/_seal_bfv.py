@@ -9,8 +9,8 @@ from typing import Any
 
 from common.aggregation._fixed_point import Totals, Words
 from common.aggregation._packing import Packing
-from common.aggregation._seal import LARGEST_ERROR, SEED_BYTES, Seal, opened
-from common.errors import WireError
+from common.aggregation._seal import LARGEST_ERROR, Seal, opened
+from common.aggregation._seal_bytes import SEED_BYTES
 
 DEGREE, MODULUS_BITS = 4096, 60
 
@@ -33,14 +33,16 @@ class SealBfv:
         """Ciphertexts of 4096 coefficients."""
         return -(-self.packing.coefficients(self.words) // DEGREE)
 
+    def block_bytes(self, *, fresh: bool) -> int:
+        """Of a ciphertext on the wire."""
+        return self._seal.form.block_bytes(fresh)
+
     def new_key(self) -> bytes:
         """64 bytes, from which SEAL derives its key."""
         return os.urandom(SEED_BYTES)
 
     def encrypt(self, words: Words, key: bytes) -> list[bytes]:
         """Seeded ciphertexts, half the size of others."""
-        if len(key) != SEED_BYTES:
-            raise WireError(f"a key takes {SEED_BYTES} bytes; {len(key)} came.")
         return self._seal.encrypt(self._seal.from_coefficients(self.packing.pack(words)), key)
 
     def load(self, blocks: Sequence[bytes], *, fresh: bool) -> Any:
@@ -62,4 +64,4 @@ class SealBfv:
 
     @property
     def _seal(self) -> Seal:
-        return opened("bfv", DEGREE, MODULUS_BITS, self.packing.bits)
+        return opened("bfv", DEGREE, (MODULUS_BITS,), self.packing.bits)

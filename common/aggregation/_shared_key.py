@@ -39,7 +39,7 @@ from common.aggregation._key_agreement import (
     unseal,
 )
 from common.aggregation._notes import Notes, pieces, read_sites
-from common.aggregation._seal_bytes import join, split
+from common.aggregation._seal_bytes import SEED_BYTES, join, split
 from common.errors import WireError
 from common.exchange import Payload
 from common.protocol import Local
@@ -52,6 +52,7 @@ READERS = (
 MAKER, ADDED = "shared/maker", "shared/added"
 """Word and number of a request: who made the key, and of how many hospitals a sum is."""
 SEALED_KEY_BYTES = KEY_BYTES + TAG_BYTES
+ENCRYPTED_KEY_BYTES = SEED_BYTES + TAG_BYTES
 _NONCE = bytes(12)
 """Constant, since a content key encrypts one key of the scheme only."""
 
@@ -62,6 +63,10 @@ class Scheme(Protocol):
     @property
     def blocks(self) -> int:
         """How many an update takes."""
+        ...
+
+    def block_bytes(self, *, fresh: bool) -> int:
+        """How many bytes a block takes, fresh from a hospital or added up."""
         ...
 
     def new_key(self) -> bytes:
@@ -149,7 +154,8 @@ class SharedKey:
         if type(added) is not int or not 1 <= added <= len(agreement.sites):
             raise WireError("the sum to decrypt is of more hospitals than the round has.")
         scheme = self.scheme(agreement)
-        totals = scheme.decrypt(scheme.load(split(request.data, scheme.blocks), fresh=False), notes["key"], added)
+        blocks = split(request.data, scheme.blocks, scheme.block_bytes(fresh=False))
+        totals = scheme.decrypt(scheme.load(blocks, fresh=False), notes["key"], added)
         notes.forget()
         return _data(totals.astype("<u4").tobytes())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,16 @@ from common.aggregation._key_agreement import SIGNED_KEYS_BYTES
 from common.aggregation._legs import Legs
 from common.aggregation._notes import SITES, pieces
 from common.aggregation._seal_bytes import join, split
-from common.aggregation._shared_key import ADDED, MAKER, SEALED_KEY_BYTES, Scheme, SharedKey
-from common.aggregation._summed import collected, nothing
+from common.aggregation._shared_key import (
+    ADDED,
+    ENCRYPTED_KEY_BYTES,
+    MAKER,
+    SEALED_KEY_BYTES,
+    Scheme,
+    SharedKey,
+)
+from common.aggregation._summed import collected, nothing, spoiled
+from common.boundary import guarded
 from common.cases import SiteId
 from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
@@ -50,11 +59,19 @@ class _Round:
         parcels = self._hand_keys_round(self.legs.ask_groups("keys", asked, _read_keys, self.cohort))
         orders = {site: self._order(requests[site], parcel) for site, parcel in parcels.items()}
         ciphertexts = self.legs.ask_groups("round", orders, self._read_ciphertexts, self.cohort)
-        total: Any = None
-        for one in ciphertexts.values():
-            total = self.scheme.add(total, one)
         added = tuple(ciphertexts)
-        return added, self._decrypted(self.scheme.save(total), added, length)
+        try:
+            summed = guarded(lambda: self._summed(ciphertexts.values()))
+        except WireError as error:
+            spoiled(self.legs.exchange, added, error)
+            raise TooFewHospitalsError(str(error)) from None
+        return added, self._decrypted(summed, added, length)
+
+    def _summed(self, ciphertexts: Iterable[Any]) -> list[bytes]:
+        total: Any = None
+        for one in ciphertexts:
+            total = self.scheme.add(total, one)
+        return self.scheme.save(total)
 
     def _hand_keys_round(self, announced: dict[SiteId, bytes]) -> dict[SiteId, Payload]:
         """For each hospital what it needs to open the scheme's key, which the first that can has made."""
@@ -66,7 +83,7 @@ class _Round:
             if reply is None:
                 continue
             try:
-                return _parcels(maker, own, sites, reply)
+                return guarded(partial(_parcels, maker, own, sites, reply))
             except WireError as error:
                 self.legs.exchange.drop(maker, "shares", str(error))
         reason = f"{len(announced)} hospitals are left to share a key, and {self.cohort.least} must be"
@@ -79,7 +96,8 @@ class _Round:
         return with_agreement(replace(request, words=words, data=parcel.data), self.agreement)
 
     def _read_ciphertexts(self, site: SiteId, reply: Payload) -> Any:
-        return self.scheme.load(split(reply.data, self.scheme.blocks), fresh=True)
+        blocks = split(reply.data, self.scheme.blocks, self.scheme.block_bytes(fresh=True))
+        return self.scheme.load(blocks, fresh=True)
 
     def _decrypted(self, blocks: Sequence[bytes], added: Sequence[SiteId], length: int) -> Totals:
         """The sums, from the first of the hospitals in them that answers; one that fails now is in them still."""
@@ -89,8 +107,7 @@ class _Round:
             if reply is None:
                 continue
             try:
-                (raw,) = pieces(reply.data, 1, 4 * length)
-                return np.frombuffer(raw, "<u4").astype(np.uint64)
+                return guarded(partial(_read_totals, length, reply))
             except WireError as error:
                 self.legs.exchange.drop(site, "decrypt", str(error))
         raise TooFewHospitalsError("no hospital decrypted the sum")
@@ -100,6 +117,8 @@ def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload)
     """The maker's reply taken apart: its signed keys, each other hospital's sealed part, and the key for all."""
     raw, others = b"" if reply.data is None else reply.data.tobytes(), [site for site in sites if site != maker]
     cut = len(others) * SEALED_KEY_BYTES
+    if len(raw) != cut + ENCRYPTED_KEY_BYTES:
+        raise WireError(f"a key for {len(others)} others takes {cut + ENCRYPTED_KEY_BYTES} bytes; {len(raw)} came.")
     sealed = pieces(_array(raw[:cut]), len(others), SEALED_KEY_BYTES)
     words = {MAKER: maker}
     parcels = {
@@ -107,6 +126,11 @@ def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload)
         for site, part in zip(others, sealed, strict=True)
     }
     return dict(sorted({**parcels, maker: Payload(words=words)}.items()))
+
+
+def _read_totals(length: int, reply: Payload) -> Totals:
+    (raw,) = pieces(reply.data, 1, 4 * length)
+    return np.frombuffer(raw, "<u4").astype(np.uint64)
 
 
 def _read_keys(site: SiteId, reply: Payload) -> bytes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common.aggregation._agreement import Agreement
 from common.aggregation._fixed_point import FixedPoint, Totals
+from common.boundary import guarded
 from common.cases import SiteId
 from common.errors import WireError
 from common.exchange import Collected, Exchange, Expected
@@ -25,13 +28,18 @@ def collected(
 ) -> Collected:
     """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it."""
     try:
-        total = codec.decode(totals, len(sites), agreement)
+        total = guarded(lambda: codec.decode(totals, len(sites), agreement))
         _check_weight(total, sites, expected)
     except WireError as error:
-        for site in sites:
-            exchange.drop(site, "round", f"one of {len(sites)} hospitals spoiled the sum: {error}")
-        return nothing()
+        return spoiled(exchange, sites, error)
     return Collected(total, sites, None, {})
+
+
+def spoiled(exchange: Exchange, sites: Sequence[SiteId], error: WireError) -> Collected:
+    """Nothing, where `sites` cannot be added up; all of them are dropped."""
+    for site in sites:
+        exchange.drop(site, "round", f"one of {len(sites)} hospitals spoiled the sum: {error}")
+    return nothing()
 
 
 def _check_weight(total: Update, sites: tuple[SiteId, ...], expected: Expected) -> None:

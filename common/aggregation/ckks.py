@@ -1,13 +1,13 @@
 """Sums under CKKS with one key for all hospitals: as TenSEAL's tutorials do it, or economically.
 
-`mode = "tutorial"`: CKKSVector with batching and a public key; N = 8192 and primes of [60, 40, 40, 60] bits, 20 times
-the bytes of the plain update. Sums are exact, since the error is below half a step of the whole numbers added up;
-settings for which it is not are refused.
+`mode = "tutorial"`: batching and a public key; N = 8192 and primes of [60, 40, 40, 60] bits, 18 times the bytes of
+the plain update.
 
-`mode = "economical"`: Microsoft SEAL below TenSEAL; N = 2048 and one prime of 40 bits, two values in a complex slot,
-ciphertexts with a seed in place of their second half: 1.5 times the bytes. Statistics are exact; the model's values
-come with an error of which `largest_error` is a hard bound (all errors at their largest, and aligned) and which in
-practice is some hundred times smaller (`_seal_ckks.likely_error`).
+`mode = "economical"`: Microsoft SEAL below TenSEAL; N = 2048 and one prime of 54 bits, two values in a complex slot,
+ciphertexts with a seed in place of their second half: 1.8 times the bytes.
+
+Sums are exact in both, values and statistics: settings at which the scheme's own error could show in a single word
+are refused, and `_seal_ckks` says what a coordinator would make of such a word.
 
 Either way one key is made by the first hospital in every round, handed to the others sealed between hospitals, and
 held by all of them: `_shared_key` says who can then read whom. `bfv` has distributed keys and fewer bytes.
@@ -26,11 +26,11 @@ from common.aggregation import _seal_ckks, _tenseal_ckks
 from common.aggregation._agreement import Agreement
 from common.aggregation._fixed_point import FixedPoint
 from common.aggregation._seal import opened
-from common.aggregation._seal_ckks import BYTE, SealCkks
-from common.aggregation._security import require_128_bits
+from common.aggregation._seal_ckks import SealCkks
+from common.aggregation._security import LARGEST_MODULUS_BITS, require_128_bits
 from common.aggregation._shared_key import READERS, Scheme, SharedKey
 from common.aggregation._shared_sum import collect_shared
-from common.aggregation._tenseal_ckks import TensealCkks, public_context
+from common.aggregation._tenseal_ckks import TensealCkks
 from common.aggregation._threshold import FEWEST_HOSPITALS
 from common.cases import SiteId
 from common.errors import StudyError, WireError
@@ -40,7 +40,7 @@ from common.update import Update
 
 DEFAULTS: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "tutorial": (8192, (60, 40, 40, 60)),
-    "economical": (2048, (40,)),
+    "economical": (2048, (54,)),
 }
 WORD_BITS = 32
 
@@ -70,10 +70,12 @@ class Ckks:
                 f"aggregation.coefficient_bits of the economical mode is one number; it is {self.primes}."
             )
         require_128_bits("aggregation.poly_modulus_degree", self.degree, sum(self.primes))
-        if self.mode == "tutorial":
-            public_context(self.degree, self.primes, self.scale_bits)
-        else:
-            opened("ckks", self.degree, self.primes[0])
+        if self.mode == "tutorial" and not 1 <= self.scale_bits <= sum(self.primes):
+            raise StudyError(
+                f"aggregation.scale_bits must be between 1 and {sum(self.primes)}, all bits of the modulus; "
+                f"it is {self.scale_bits}."
+            )
+        opened("ckks", self.degree, self.primes)
 
     @property
     def degree(self) -> int:
@@ -91,24 +93,18 @@ class Ckks:
         return FixedPoint(self.value_bits, self.largest_value)
 
     def largest_error(self, count: int, agreement: Agreement) -> float:
-        """Hard bound of the error of a sum of `count` updates in any coordinate, where nothing was clipped."""
-        rounding = self.codec.largest_error(count, agreement)
-        if self.mode == "tutorial":
-            return rounding
-        slot = _seal_ckks.largest_error(self.degree, self.primes[0], len(agreement.sites), count)
-        half = 1 << (self.value_bits - 1)
-        return rounding + (slot * half + 0.5) * self.codec.unit(agreement)
+        """Bound of the error of a sum of `count` updates in any coordinate, where nothing was clipped: rounding."""
+        return self.codec.largest_error(count, agreement)
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where sums of so many hospitals would wrap, or what must be exact would not be."""
         if hospitals < FEWEST_HOSPITALS:
             raise StudyError(f"a sum that hides single updates needs 3 hospitals or more; it has {hospitals}.")
-        if not self._has_room(hospitals):
-            fitting = [bits for bits in range(2, self.value_bits) if self._has_room(hospitals, bits)]
-            advice = f"value_bits = {fitting[-1]} has" if fitting else "a larger modulus may have"
+        if not self._is_exact(hospitals):
             raise StudyError(
                 f"aggregation 'ckks' has no room for the sum of {hospitals} hospitals with values of "
-                f"{self.value_bits} bits; {advice}."
+                f"{self.value_bits} bits: the sum would wrap, or the scheme's error would show in it, and from such "
+                f"words a coordinator computes the key. {self._advice(hospitals)}."
             )
 
     def collect(
@@ -136,23 +132,30 @@ class Ckks:
 
     def _scheme(self, agreement: Agreement) -> Scheme:
         hospitals, words = len(agreement.sites), self.codec.length(agreement)
-        if not self._has_room(hospitals):
+        if not self._is_exact(hospitals):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
         if self.mode == "tutorial":
             return TensealCkks(self.degree, self.primes, self.scale_bits, words)
         limbs = words - agreement.values
         return SealCkks(self.degree, self.primes[0], self.value_bits, hospitals, agreement.values, limbs)
 
-    def _has_room(self, hospitals: int, value_bits: int | None = None) -> bool:
-        largest = (1 << (value_bits or self.value_bits)) - 1
-        width = (hospitals * largest).bit_length()
-        if width > WORD_BITS:
+    def _is_exact(self, hospitals: int, value_bits: int | None = None) -> bool:
+        """Whether sums fit the words they travel in, and always decrypt to the exact sum."""
+        bits = value_bits or self.value_bits
+        largest = (1 << bits) - 1
+        if (hospitals * largest).bit_length() > WORD_BITS:
             return False
         if self.mode == "economical":
-            return _seal_ckks.largest_error(self.degree, self.primes[0], hospitals, hospitals) < 0.5 / BYTE
-        data_bits = sum(self.primes[:-1]) if len(self.primes) > 1 else self.primes[0]
-        error = _tenseal_ckks.largest_error(self.degree, self.scale_bits, hospitals, largest)
-        return width + self.scale_bits + 1 < data_bits and error < 0.5
+            return _seal_ckks.is_exact(self.degree, self.primes[0], bits, hospitals)
+        return _tenseal_ckks.is_exact(self.degree, self.primes, self.scale_bits, hospitals, largest)
+
+    def _advice(self, hospitals: int) -> str:
+        fitting = [bits for bits in range(2, self.value_bits) if self._is_exact(hospitals, bits)]
+        most = LARGEST_MODULUS_BITS[self.degree]
+        larger = f"up to {most} bits at N = {self.degree}, more at a larger poly_modulus_degree"
+        if fitting:
+            return f"value_bits = {fitting[-1]} fits; more fit a larger modulus ({larger})"
+        return f"No value_bits fit; take a larger modulus ({larger}) or another scale_bits"
 
 
 aggregation: type[Aggregation] = Ckks

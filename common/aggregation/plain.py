@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
+from common.boundary import guarded
 from common.cases import SiteId
 from common.decoding import update_from_payload, update_to_payload
 from common.errors import WireError
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
+from common.mean import excessive
 from common.protocol import Aggregation, Local
 from common.update import Update
 
@@ -35,10 +40,13 @@ class Plain:
         each: dict[SiteId, Update] = {}
         for site in sorted(contributing & replies.keys()):
             try:
-                each[site] = update_from_payload(replies[site], site, expected)
+                each[site] = guarded(partial(update_from_payload, replies[site], site, expected))
             except WireError as error:
                 exchange.drop(site, "round", str(error))
                 del replies[site]
+        for site in _beyond_all_sums(each):
+            exchange.drop(site, "round", "its numbers are so large that no sum can hold them.")
+            del each[site], replies[site]
         total: Update | None = None
         for update in each.values():
             total = update if total is None else total + update
@@ -51,6 +59,13 @@ class Plain:
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """There is no other leg."""
         raise WireError("aggregation 'plain' has one leg only.")
+
+
+def _beyond_all_sums(each: Mapping[SiteId, Update]) -> list[SiteId]:
+    """Those whose values or statistics alone take more than their share of what a sum can hold, sorted."""
+    share = float(np.finfo(np.float32).max) / max(len(each), 1)
+    large = {site for site, update in each.items() if any(np.abs(v).max(initial=0) > share for v in update.vectors)}
+    return sorted(large | excessive({site: update.statistics for site, update in each.items()}))
 
 
 aggregation: type[Aggregation] = Plain

@@ -15,6 +15,7 @@ from math import ceil, isfinite, log
 from common.errors import StudyError
 from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
 from common.privacy.release import Noise, Release
+from common.privacy.variation import charged, price, variation_of
 
 LEAST_DELTA = 1e-10
 TINY = 1e-300
@@ -49,7 +50,12 @@ def check_delta(delta: float, units: int | None = None) -> None:
 def epsilon_of(releases: Iterable[Release], delta: float) -> Bound:
     """What all `releases` together cost. Raises StudyError for an impossible delta."""
     check_delta(delta)
-    return _bound(gaussians(releases), delta)
+    releases = tuple(releases)
+    merged, variation = gaussians(releases), variation_of(releases)
+    if not variation:
+        return _bound(merged, delta)
+    tight = charged(lambda left: _bound(merged, left).epsilon, delta, variation)
+    return Bound(tight, charged(lambda left: _bound(merged, left).epsilon_rdp, delta, variation), delta)
 
 
 @lru_cache(maxsize=4096)
@@ -64,11 +70,13 @@ def _bound(merged: tuple[Release, ...], delta: float) -> Bound:
 def delta_of(releases: Iterable[Release], epsilon: float) -> float:
     """The smallest delta, from above, for which `releases` keep epsilon. Values below 1e-10 are noise of the sums."""
     _check_epsilon(epsilon)
+    releases = tuple(releases)
     merged = gaussians(releases)
     if not merged:
         return 0.0
     width = interval(merged, max(epsilon, renyi_epsilon(merged, LEAST_DELTA)))
-    return min(1.0, max(0.0, float(composed(merged, width).get_delta_for_epsilon(epsilon))))
+    found = max(0.0, float(composed(merged, width).get_delta_for_epsilon(epsilon)))
+    return min(1.0, found + price(epsilon, variation_of(releases)))
 
 
 def epsilon_curve(
@@ -87,8 +95,13 @@ def _curve(releases: tuple[Release, ...], rounds: int, delta: float, after: tupl
     whole = _times(releases, rounds)
     if not whole:
         return (0.0,) * len(after)
-    width = interval(whole, renyi_epsilon(whole, delta))
-    return tuple(float(composed(_times(releases, count), width).get_epsilon_for_delta(delta)) for count in after)
+    width, variation = interval(whole, renyi_epsilon(whole, delta)), variation_of(releases)
+
+    def epsilon_after(count: int) -> float:
+        found = composed(_times(releases, count), width)
+        return charged(lambda left: float(found.get_epsilon_for_delta(left)), delta, count * variation)
+
+    return tuple(map(epsilon_after, after))
 
 
 def _times(releases: Iterable[Release], rounds: int) -> tuple[Release, ...]:

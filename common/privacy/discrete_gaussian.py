@@ -76,6 +76,13 @@ def check_sigma(sigma: float) -> None:
         raise StudyError(f"noise.sigma must be at most 2**55, for noise to fit 64 bits; it is {sigma!r}.")
 
 
+def largest_draw(sigma: float) -> int:
+    """No draw is farther from 0. Raises StudyError unless 0 < sigma <= LARGEST_SIGMA."""
+    check_sigma(sigma)
+    bits = _block_bits(sigma)
+    return ((_last_block(sigma, bits) + 1) << bits) - 1
+
+
 @dataclass(frozen=True)
 class _Blocks:
     """thresholds: cumulative chances of j, of 2^128. first: (65536,) int16, j by a uniform number's first 16 bits."""
@@ -93,7 +100,7 @@ class _Blocks:
 
 @lru_cache(maxsize=16)
 def _blocks(sigma: float) -> _Blocks:
-    bits = max(0, frexp(sigma)[1] - _MOST_BLOCKS_A_SIGMA_BITS)
+    bits = _block_bits(sigma)
     thresholds = _thresholds(sigma, bits)
     starts = np.array([threshold >> _REST_BITS for threshold in thresholds], np.int64)
     first = np.searchsorted(starts, np.arange(1 << _FIRST_BITS)).astype(np.int16)
@@ -101,12 +108,22 @@ def _blocks(sigma: float) -> _Blocks:
     return _Blocks(sigma, bits, thresholds, first)
 
 
+def _block_bits(sigma: float) -> int:
+    """b: 2^b numbers are one block."""
+    return max(0, frexp(sigma)[1] - _MOST_BLOCKS_A_SIGMA_BITS)
+
+
+def _last_block(sigma: float, bits: int) -> int:
+    """The largest j that is ever drawn."""
+    return ceil(_CUT_SIGMAS * sigma / 2**bits)
+
+
 def _thresholds(sigma: float, bits: int) -> list[int]:
     """The upper ends of the shares of 2^128 that j = 0, 1, ... have; the last has the rest."""
     with localcontext(_DIGITS):
         ratio = (-_half_inverse_square(sigma) * 4**bits).exp()
         weight, step, weights = Decimal(1), ratio, []
-        for _ in range(ceil(_CUT_SIGMAS * sigma / 2**bits) + 1):
+        for _ in range(_last_block(sigma, bits) + 1):
             weights.append(weight)
             weight, step = weight * step, step * ratio * ratio
         whole = sum(weights)

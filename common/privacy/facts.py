@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
+from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
 from common.cohorts import noise_shares
+from common.expected_patients import expected_patients
 from common.privacy.mechanism import Facts, Mechanism
 from common.study import Study
 
@@ -15,8 +17,14 @@ def mechanism_of(study: Study) -> Mechanism | None:
     return None if study.privacy is None else cast(Mechanism, MECHANISMS.build(study.privacy))
 
 
-def facts_of(study: Study, patients: int, cases: int, hospitals: int) -> Facts:
-    """patients, cases: of training, in the hospital in question. hospitals: in the federation."""
+def facts_of(study: Study, patients: int, cases: int, hospitals: int, site: SiteId | None = None) -> Facts:
+    """patients, cases: of training, in the hospital in question. hospitals: in the federation.
+
+    site: its name, for what the study expects of it to take the place of both counts; None: they are taken as given.
+    """
+    expected = None if site is None else expected_patients(study.federation, site)
+    if expected is not None:
+        patients = cases = expected
     return Facts(
         patients,
         cases,

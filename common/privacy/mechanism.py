@@ -17,8 +17,9 @@ Place = Literal["hospital", "server", "shares"]
 class Facts:
     """What is known of one hospital, and of the study, before the first round; all of it is public.
 
-    patients, cases: of training. sends: what hospitals send, "gradient" or "delta". hospitals: in the federation.
-    fewest: hospitals whose shares of noise a promise counts on. reveals: what the coordinator can read.
+    patients, cases: of training, as told, or as the study expects them. sends: what hospitals send, "gradient" or
+    "delta". hospitals: in the federation. fewest: hospitals whose shares of noise a promise counts on. reveals: what
+    the coordinator can read.
     """
 
     patients: int

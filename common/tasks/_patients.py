@@ -12,17 +12,29 @@ from common.mean import Mean
 
 
 def patients(batch: Batch) -> Iterator[Batch]:
-    """The cases of each patient, in the order of the patients' names."""
+    """The cases of each patient, in the order of the patients' names.
+
+    Scans of one patient that differ in spacing come one after the other, for no distance in mm is of both.
+    """
     names = np.array(batch.patients)
     for name in np.unique(names):
-        indices = torch.from_numpy(np.flatnonzero(names == name))
-        yield Batch(
-            batch.inputs[indices],
-            batch.targets[indices],
-            (str(name),) * len(indices),
-            batch.spacing_mm,
-            None if batch.displacement is None else batch.displacement[indices],
-        )
+        for own, spacing_mm in _by_spacing(batch, np.flatnonzero(names == name).tolist()):
+            indices = torch.tensor(own)
+            yield Batch(
+                batch.inputs[indices],
+                batch.targets[indices],
+                (str(name),) * len(own),
+                spacing_mm,
+                None if batch.displacement is None else batch.displacement[indices],
+            )
+
+
+def _by_spacing(batch: Batch, indices: list[int]) -> Iterator[tuple[list[int], tuple[float, ...]]]:
+    if not batch.spacings_mm:
+        yield indices, batch.spacing_mm
+        return
+    for spacing_mm in dict.fromkeys(batch.spacings_mm[index] for index in indices):
+        yield [index for index in indices if batch.spacings_mm[index] == spacing_mm], spacing_mm
 
 
 def mean_of_one(value: float) -> Mean:

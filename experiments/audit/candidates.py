@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from client.hospital import site_names
 from common.cases import Cases, SiteId, concatenate
 from common.seeding import generator
 from common.study import Study
@@ -41,12 +42,16 @@ class Question:
 def question_of(study: Study, site: SiteId, most: int = MOST_PATIENTS) -> Question | None:
     """As many of a hospital's training patients as of its test patients, at most `most` of both together.
 
-    The population: of patients of validation and of the tests that are not asked about, at most as many. None where
-    the hospital keeps no patient for tests.
+    Whom another hospital trained on is no example of somebody whom nobody did. The population: of patients of
+    validation and of the tests that are not asked about, at most as many. None where the hospital keeps no patient
+    for tests.
     """
     rng = generator(study.seed, site, "membership candidates")
     splits = hospital_of(study, site).splits
     names = {part: rng.permutation(np.unique(cases.patients)) for part, cases in splits.items()}
+    elsewhere = _trained_elsewhere(study, site)
+    for part in ("validation", "test"):
+        names[part] = np.array([name for name in names[part] if name not in elsewhere], names[part].dtype)
     half = min(most // 2, len(names["train"]), len(names["test"]))
     if half == 0:
         return None
@@ -58,6 +63,12 @@ def question_of(study: Study, site: SiteId, most: int = MOST_PATIENTS) -> Questi
     others = [_of_patient(splits[part], name, rng) for part, name in left[:most]]
     population = concatenate(others) if others else splits["test"].take(np.arange(0))
     return Question(Candidates(concatenate(parts), patients, order < half), population)
+
+
+def _trained_elsewhere(study: Study, site: SiteId) -> set[str]:
+    """Persons that other hospitals train on."""
+    others = (hospital_of(study, other) for other in site_names(study) if other != site)
+    return {str(name) for hospital in others for name in np.unique(hospital.train.patients)}
 
 
 def _of_patient(cases: Cases, patient: str, rng: np.random.Generator) -> Cases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from experiments.audit.collusion_needed import (
     paid_for,
 )
 from experiments.audit.records import Claim
+from server.privacy_recount import counted
+from server.reporting.parsing import privacy_of
 
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
 def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
     """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
-    about, privacy = _read(folder, "about.json"), _read(folder, "privacy.json")
+    about, privacy = _read(folder, "about.json"), counted(_read(folder, "privacy.json"), folder)
+    promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
     sites = privacy.get("sites", {})
@@ -32,7 +36,7 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         readers=readers,
         mechanism=str(privacy.get("mechanism", "")),
         unit=str(privacy.get("unit", "")),
-        epsilon={site: float(spent["epsilon"]) for site, spent in sites.items()},
+        epsilon={site: inf if (spent := one["epsilon"]) is None else float(spent) for site, one in sites.items()},
         delta=float(privacy.get("delta", 0.0)),
         noise_source=str(privacy.get("noise_source", "")),
         opening_hospitals=opening_hospitals(study, hospitals),
@@ -41,6 +45,9 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         paid_for=paid_for(study),
         epsilon_of_one_share=epsilon_of_one_share(study, hospitals),
         binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
+        relation="" if promise is None else promise.relation,
+        beside=None if promise is None else promise.beside,
+        not_covered=() if promise is None else promise.not_covered,
     )
 
 

@@ -10,6 +10,7 @@ from time import perf_counter
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.cases import Cases, SiteId
+from common.expected_patients import expected_patients
 from common.parameters import Layout, read
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
@@ -151,6 +152,7 @@ class EpsilonAudit:
             sampling_rate=self.mechanism.sampling_rate(facts),
             rng=generator(seed, site, "canary cases, sampling"),
             noise=SeededNoise(generator(seed, site, "canary cases, noise")),
+            public_size=expected_patients(hospital.study.federation, site),
         )
 
     def _trial(self, attack: str, knowledge: str, found: Measured, steps: int, seconds: float) -> Trial:

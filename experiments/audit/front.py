@@ -7,6 +7,7 @@ from experiments.audit.sentence import opening_sentence
 from experiments.audit.words import KINDS, LIGHTS, QUESTIONS, answer, by_whom, overall, promise_sentence
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
+from server.reporting.sections.promise import beside_list, uncovered_table
 from server.reporting.wording import duration
 
 
@@ -44,6 +45,8 @@ def promised(report: Report) -> Markup:
         "What was promised",
         promise_sentence(report),
         tag("p", f"Who can read what hospitals send: {claim.readers}"),
+        beside_list(claim.beside, claim.unit, claim.delta),
+        uncovered_table(claim.not_covered),
         tag("p", words, class_="note") if simulated else None,
     )
 

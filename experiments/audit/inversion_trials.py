@@ -17,7 +17,7 @@ from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score
 from experiments.audit.records import Rebuilt, Trial
 from experiments.audit.similarity import fitted
-from experiments.audit.truth import Truth, all_cases, truth_of
+from experiments.audit.truth import Truth, all_cases, others_than, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
 
@@ -132,7 +132,7 @@ def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool,
     """tries: of this attacker, all told; they count for records, which are short enough to stand out by chance."""
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
-    behind = len(set(zip(truth.sites, truth.patients, strict=True)))
+    behind = len(set(truth.patients))
     guesses = len(one.inputs) * (tries if isnan(case.ssim_fitted) else 1)
     chance = 1 - (1 - behind / case.candidates) ** guesses
     likeness, place = (_likeness(case), case.psnr_fitted_db), (case.rank, case.candidates)
@@ -148,10 +148,7 @@ def _decoy(one: Reconstruction, truth: Truth, everybody: Truth, seed: int) -> fl
 
     Where the update rests on everybody, the mean case stands in for others.
     """
-    behind = set(zip(truth.sites, truth.patients, strict=True))
-    pairs = zip(everybody.sites, everybody.patients, strict=True)
-    others = [index for index, pair in enumerate(pairs) if pair not in behind]
-    drawn = generator(seed, "decoys").permutation(np.array(others, np.int64))[: len(one.inputs)]
+    drawn = generator(seed, "decoys").permutation(others_than(truth, everybody))[: len(one.inputs)]
     inputs = everybody.inputs[drawn] if len(drawn) else everybody.inputs.mean(0, keepdims=True)
     return max(_likeness(case) for case in score(replace(one, inputs=inputs), truth, everybody).cases)
 

@@ -39,6 +39,7 @@ def protections(study: Study, delta: float) -> tuple[Protection, ...]:
         rounds=min(study.rounds, MOST_ROUNDS),
         aggregation=Entry("plain"),
         privacy=None,
+        split=replace(study.split, assignment="independent"),
         strategy=Entry("fedavg"),
         baselines=replace(study.baselines, local=False, pooled=False),
         federation=replace(study.federation, evaluate_every=0, stop_at_score=None),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
+from common.expected_patients import expected_patients
 from common.parameters import Layout
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
@@ -106,5 +107,6 @@ def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrai
             sampling_rate=mechanism.sampling_rate(facts),
             rng=generator(study.seed, hospital.site, "audit sampling"),
             noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
+            public_size=expected_patients(study.federation, hospital.site),
         )
     )

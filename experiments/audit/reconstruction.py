@@ -95,17 +95,14 @@ def _ranks(
 
     A patient of several cases counts by the one that is most alike; the true patient by the true case itself.
     """
-    keys = np.array(
-        [f"{site}\x1f{patient}" for site, patient in zip(everybody.sites, everybody.patients, strict=True)]
-    )
-    patients, numbers = np.unique(keys, return_inverse=True)
+    patients, numbers = np.unique(np.array(everybody.patients), return_inverse=True)
     to_all = correlations(found, everybody.inputs)
     to_truth = correlations(found, truth.inputs)
     ranks = []
     for one, true in pairs:
         of_patients = np.full(len(patients), -np.inf)
         np.maximum.at(of_patients, numbers, to_all[one])
-        others = patients != f"{truth.sites[true]}\x1f{truth.patients[true]}"
+        others = patients != truth.patients[true]
         ranks.append(1 + int((of_patients[others] >= to_truth[one, true]).sum()))
     return ranks, len(patients)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from common.cases import SiteId
+from server.reporting.records import Beside, Uncovered
 
 Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
@@ -125,6 +126,8 @@ class Claim:
     what, in words. paid_for: how many that collude a distributed noise is promised against;
     epsilon_of_one_share: what is left of it where all others collude, None without such noise. binds_coordinator:
     whether the promise holds towards the coordinator too, which it does not where that adds the noise itself.
+    relation: which two data sets epsilon is about, in words. beside: epsilons of an exchange, of related units and of
+    one person in several hospitals. not_covered: what leaves in clear beside the promise.
     """
 
     aggregation: str
@@ -141,6 +144,9 @@ class Claim:
     paid_for: int = 0
     epsilon_of_one_share: float | None = None
     binds_coordinator: bool = True
+    relation: str = ""
+    beside: Beside | None = None
+    not_covered: Sequence[Uncovered] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.audit.similarity import correlations, fitted, ssim
-from experiments.audit.truth import Truth
+from experiments.audit.truth import Truth, others_than
 
 MOST_COMPARED = 8
 """Of other patients' cases, those that correlate most: a structural similarity takes milliseconds."""
@@ -20,9 +20,7 @@ def rivals(found: NDArray[np.float32], truth: Truth, everybody: Truth, span: flo
 
     Likeness: structural similarity after an affine fit of each channel, for tables correlation. 0 without others.
     """
-    behind = set(zip(truth.sites, truth.patients, strict=True))
-    pairs = zip(everybody.sites, everybody.patients, strict=True)
-    others = everybody.inputs[[index for index, pair in enumerate(pairs) if pair not in behind]]
+    others = everybody.inputs[others_than(truth, everybody)]
     if not len(others):
         return [0.0] * len(found)
     alike = correlations(found, others)

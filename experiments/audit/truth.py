@@ -33,7 +33,10 @@ Shown = dict[int, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Truth:
-    """Cases as a network was shown them. inputs: (N, ...) float32; targets: (N, ...); patients, sites: (N,) words."""
+    """Cases as a network was shown them. inputs: (N, ...) float32; targets: (N, ...); patients, sites: (N,) words.
+
+    A patient is the same person at every site.
+    """
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.int64]
@@ -42,6 +45,12 @@ class Truth:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+
+def others_than(truth: Truth, everybody: Truth) -> NDArray[np.int64]:
+    """Numbers of everybody's cases that are of no patient behind the truth, at whatever hospital."""
+    behind = set(truth.patients)
+    return np.array([i for i, patient in enumerate(everybody.patients) if patient not in behind], np.int64)
 
 
 def truth_of(study: Study, number: int, sites: Sequence[SiteId]) -> Truth:
@@ -119,7 +128,7 @@ def _shown_privately(hospital: Hospital, number: int) -> Shown:
 def facts_of_hospital(hospital: Hospital) -> Facts:
     """What a mechanism knows of it."""
     patients = len(np.unique(hospital.train.patients))
-    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)))
+    return facts_of(hospital.study, patients, len(hospital.train), len(site_names(hospital.study)), hospital.site)
 
 
 def _shown(hospital: Hospital, number: int, sends: str) -> Shown:

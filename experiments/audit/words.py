@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.audit.records import Claim, Kind, Light, Rebuilt, Report, Trial
+from server.reporting.sections.promise import neighbours
 from server.reporting.wording import count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
@@ -53,8 +54,12 @@ def promise_sentence(report: Report) -> str:
         f"{sums} What is let out hides the presence of one {claim.unit}: epsilon is {epsilon}, delta "
         f"{claim.delta:g}. Epsilon bounds how much {_whom(claim)} can learn of one; 0 is nothing, 1 is little, above "
         "10 is hardly a bound."
-        f"{_noise_of_few(claim)}"
+        f"{_noise_of_few(claim)}{_relation(claim)}"
     )
+
+
+def _relation(claim: Claim) -> str:
+    return f" {said}" if (said := neighbours(claim.relation)) else ""
 
 
 def _whom(claim: Claim) -> str:

@@ -13,7 +13,8 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from common.wire_bytes import engine_error, from_bytes, identify, name_message, to_bytes
+from common.errors import WireError
+from common.wire_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
 from experiments.engines._interrupt import Check
 from experiments.engines._recorder import Recorder
 
@@ -41,6 +42,8 @@ class LocalGrid(Grid):
     """The Grid of engines on one machine. `meter` counts bytes by (node, direction, message type)."""
 
     longest_poll_s = 0.02
+    makes_errors = True
+    """Errors with the code ENGINE_ERROR are this engine's own words, and no hospital's."""
 
     def __init__(
         self,
@@ -130,12 +133,22 @@ class LocalGrid(Grid):
         del self._pending[message_id]
         self._identify()
         self._note(request.metadata.dst_node_id, "to server", request, data)
-        return from_bytes(data)
+        try:
+            return _not_in_our_name(from_bytes(data))
+        except WireError as error:
+            return engine_error(f"its reply is no message: {error}", request)
 
     def _note(self, node: int, direction: str, message: Message, data: bytes) -> None:
         self.meter[node, direction, message.metadata.message_type] += len(data)
         if self._recorder is not None:
             self._recorder.keep(node, direction, message.metadata.message_type, data)
+
+
+def _not_in_our_name(reply: Message) -> Message:
+    """The reply, unless a hospital made it look like the engine's own word."""
+    if reply.has_error() and reply.error.code == ENGINE_ERROR:
+        raise WireError("it speaks as the engine.")
+    return reply
 
 
 def new_run(run_id: int) -> Run:

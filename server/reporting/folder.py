@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import WardroundError
+from server.privacy_recount import counted
 from server.reporting.parsing import (
     about_of,
     baselines_of,
@@ -40,7 +41,7 @@ def read_run(folder: Path) -> Run:
         traffic=traffic_of(reader.json("traffic.json")),
         baselines=None if baselines is None else baselines_of(baselines),
         pictures=pictures_of(reader.json("pictures.json")),
-        privacy=privacy_of(reader.json("privacy.json")),
+        privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
         problems=tuple(reader.problems),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from server.reporting.records import (
     About,
     Baselines,
+    Beside,
     Drop,
     Evaluation,
     Holding,
@@ -22,6 +23,7 @@ from server.reporting.records import (
     Spent,
     SplitScores,
     Traffic,
+    Uncovered,
 )
 from server.reporting.values import count, counts, items, name_of, number, numbers, table, text, texts
 
@@ -150,8 +152,29 @@ def privacy_of(value: object) -> Privacy | None:
         return None
     mechanism, unit, place = (text(raw.get(key)) for key in ("mechanism", "unit", "place"))
     sites = {site: _spent(table(one)) for site, one in table(raw.get("sites")).items()}
-    source, not_covered = text(raw.get("noise_source")), texts(raw.get("not_covered"))
-    return Privacy(mechanism, unit, place, number(raw.get("delta")), source, not_covered, sites)
+    source, rows = text(raw.get("noise_source")), tuple(map(_uncovered, items(raw.get("not_covered"))))
+    relation = text(table(raw.get("relation")).get("words"))
+    found = beside_of(table(raw.get("beside")))
+    return Privacy(mechanism, unit, place, number(raw.get("delta")), source, rows, sites, relation, found)
+
+
+def _uncovered(value: object) -> Uncovered:
+    """A row, or a line of text as older runs have it."""
+    raw = table(value)
+    return Uncovered(text(raw.get("what")) or text(value), text(raw.get("to_whom")), text(raw.get("why")))
+
+
+def beside_of(raw: Mapping[str, Any]) -> Beside | None:
+    """`beside` of `privacy.json`; None where nothing was spent."""
+    site = text(raw.get("site"))
+    if not site:
+        return None
+    related = ((one, "units") for one in map(table, items(raw.get("together"))))
+    hospitals = ((one, "hospitals") for one in map(table, items(raw.get("in_hospitals"))))
+    together, in_hospitals = (
+        tuple((count(one.get(key)), number(one.get("epsilon"))) for one, key in rows) for rows in (related, hospitals)
+    )
+    return Beside(site, number(raw.get("exchanged")), together, in_hospitals)
 
 
 def _spent(raw: Mapping[str, Any]) -> Spent:

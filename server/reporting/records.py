@@ -161,16 +161,44 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Uncovered:
+    """Something that leaves in clear beside a promise, who is told or sees it, and why it is not covered."""
+
+    what: str
+    to_whom: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Epsilons of the hospital that spent most, `site`; None: without bound.
+
+    exchanged: of one unit's data for another's. together: of k related units. in_hospitals: of one person in k of
+    them.
+    """
+
+    site: str
+    exchanged: float | None
+    together: tuple[tuple[int, float | None], ...] = ()
+    in_hospitals: tuple[tuple[int, float | None], ...] = ()
+
+
+@dataclass(frozen=True)
 class Privacy:
-    """`privacy.json`: a run's promise of differential privacy, and what it spent of it, hospital by hospital."""
+    """`privacy.json`: a run's promise of differential privacy, and what it spent of it, hospital by hospital.
+
+    relation: which two data sets epsilon is about, in words; "" and no `beside` in runs of before it was said.
+    """
 
     mechanism: str
     unit: str
     place: str
     delta: float | None
     noise_source: str
-    not_covered: tuple[str, ...]
+    not_covered: tuple[Uncovered, ...]
     sites: Mapping[SiteId, Spent]
+    relation: str = ""
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)

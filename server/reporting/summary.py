@@ -43,7 +43,14 @@ def _privacy(run: Run) -> dict[str, Any] | None:
     if run.privacy is None:
         return None
     spent = {site: one.epsilon for site, one in run.privacy.sites.items()}
-    return {"unit": run.privacy.unit, "delta": run.privacy.delta, "epsilon": spent}
+    beside = run.privacy.beside
+    return {
+        "unit": run.privacy.unit,
+        "delta": run.privacy.delta,
+        "relation": run.privacy.relation,
+        "epsilon": spent,
+        "epsilon_exchanged": None if beside is None else beside.exchanged,
+    }
 
 
 def _headline(comparison: Comparison) -> dict[str, Any]:

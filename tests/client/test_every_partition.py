@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,22 @@ def test_feature_shift_changes_images_and_nothing_else() -> None:
 def test_no_strength_is_no_shift() -> None:
     cases = some_cases(5)
     assert FeatureShift(2, strength=0).adapt(cases, 0, np.random.default_rng(0)) is cases
+
+
+def test_what_a_hospital_sees_of_a_patient_follows_that_patient_alone(name: str) -> None:
+    """Unless the partition says what else it computes: one patient changed, every other bit for bit the same."""
+    partition = build(name, 3)
+    if partition.pooled_statistics:
+        pytest.skip(f"{name} says that it computes {partition.pooled_statistics[0].what}")
+    for inputs_shape in ((40, 1, 4, 4), (40, 5)):
+        cases = some_cases(20)
+        rng = np.random.default_rng(1)
+        cases = replace(cases, inputs=rng.normal(size=inputs_shape).astype(np.float32))
+        altered = cases.inputs.copy()
+        altered[cases.patients == "p00003"] = 1000 * altered[cases.patients == "p00003"] + 7
+        others = np.flatnonzero(cases.patients != "p00003")
+        before, after, without = (
+            partition.adapt(held, 1, np.random.default_rng(4)).inputs
+            for held in (cases, replace(cases, inputs=altered), cases.take(others))
+        )
+        assert before[others].tobytes() == after[others].tobytes() == without.tobytes()

@@ -1,23 +1,31 @@
-"""What every source must do. A new source needs a maker of tiny data here, by its name."""
+"""What every source must do. A new source needs a maker of tiny data here and changes of one person, by its name."""
 
 from __future__ import annotations
 
 import gzip
 import shutil
 import struct
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from client.source import Source
+from client.sources.heart import Heart
+from client.sources.medmnist import MedMnist
+from client.sources.nifti_pairs import NiftiPairs
 from client.splitting import split
-from common.cases import Cases
+from common.cases import Cases, SiteId
 from common.catalogue import SOURCES
 from common.errors import SourceError
 from common.options import Entry
+from common.pooled_statistics import Pooled
 from common.study import Split
 
 Made = tuple[dict[str, object], Callable[[], None] | None]
@@ -68,7 +76,7 @@ def make_medmnist(folder: Path) -> Made:
         arrays[f"{part}_images"] = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
         arrays[f"{part}_labels"] = (np.arange(count, dtype=np.uint8) % 3)[:, None]
     np.savez(folder / "tiny.npz", **arrays)
-    return {"folder": str(folder)}, None
+    return {"folder": str(folder), "classes": ["a", "b", "c"]}, None
 
 
 def make_lgg(folder: Path) -> Made:
@@ -106,6 +114,78 @@ def make_nifti(folder: Path, patients: int = 6) -> Made:
     (folder / "sites.csv").write_text("\n".join(lines) + "\n")
     options = {"folder": str(folder), "table": "sites.csv", "size": 8, "slices_per_patient": 2}
     return options, lambda: (folder / "images" / "p2.nii.gz").write_bytes(b"broken") and None
+
+
+def without_line(path: Path, number: int) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:number] + lines[number + 1 :]))
+
+
+def heart_with_another_first_row(folder: Path) -> None:
+    path = folder / "processed.va.data"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(["29,1,2,200,600,1,1,90,1,5.5,3,0,6,4", *lines[1:]]) + "\n")
+
+
+def heart_with_a_broken_first_row(folder: Path) -> None:
+    path = folder / "processed.va.data"
+    path.write_text("?" + path.read_text())
+
+
+def nifti_with_another_volume(folder: Path) -> None:
+    rng = np.random.default_rng(9)
+    for kind, values in (("images", rng.normal(9, 7, (5, 9, 9)).astype(np.float32)), ("labels", np.ones((5, 9, 9)))):
+        nib.save(
+            nib.Nifti1Image(values.astype(np.float32), np.diag([3.0, 3.0, 3.0, 1.0])), folder / kind / "p2.nii.gz"
+        )
+
+
+def lgg_with_another_patient(folder: Path) -> None:
+    flair = np.random.default_rng(9).integers(100, 255, (7, 128, 128), dtype=np.uint8)
+    np.savez(folder / "patients_flair128" / "P2_20000101.npz", flair=flair, mask=flair > 180)
+
+
+def lgg_with_a_longer_name(folder: Path) -> None:
+    """A new patient, whose file's name begins as another's does."""
+    place = folder / "patients_flair128"
+    shutil.copy(place / "P2_20000101.npz", place / "P4_2_20000101.npz")
+    with (folder / "patients.csv").open("a") as table:
+        table.write("P4_2,A\n")
+
+
+def mnist_with_another_digit(folder: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28))
+    images[3] = 255 - images[3]
+    write_idx(folder / "train-images-idx3-ubyte.gz", images)
+    write_idx(folder / "train-labels-idx1-ubyte.gz", np.where(np.arange(20) == 3, 9, np.arange(20) % 10))
+
+
+def medmnist_with_another_image(folder: Path) -> None:
+    with np.load(folder / "tiny.npz") as file:
+        arrays = dict(file)
+    arrays["train_images"][3], arrays["train_labels"][3] = 255, 0
+    np.savez(folder / "tiny.npz", **arrays)
+
+
+CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
+    "heart": (
+        heart_with_another_first_row,
+        heart_with_a_broken_first_row,
+        lambda folder: without_line(folder / "processed.va.data", 0),
+    ),
+    "lgg": (
+        lgg_with_another_patient,
+        lgg_with_a_longer_name,
+        lambda folder: without_line(folder / "patients.csv", 3),
+    ),
+    "medmnist": (medmnist_with_another_image,),
+    "mnist": (mnist_with_another_digit,),
+    "nifti": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
+    "nifti_pairs": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
+    "phantom": (lambda folder: {"patients": [2, 4]},),
+    "phantom_pairs": (lambda folder: {"patients": [3, 3]},),
+}
+"""Of every source: how one person's data can change, or that person come or go, in what `make_NAME` made."""
 
 
 def made(name: str, folder: Path) -> tuple[Source, Callable[[], None] | None]:
@@ -187,3 +267,107 @@ def test_a_missing_folder_is_named_with_the_remedy(name: str, tmp_path: Path) ->
     missing = loader(folder=str(tmp_path / "absent"))
     with pytest.raises(SourceError, match=r"no folder .*absent.*(source\.folder|fetch)"):
         everything(missing)
+
+
+def contents(source: Source) -> Counter[tuple[str, ...]]:
+    """Every case with all that a network and an evaluation can see of it, and its place in the splits."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for site, cases in everything(source).items():
+        for part, own in split(cases, Split(0.3, 0.3, "independent"), seed=1).items():
+            for index in range(len(own)):
+                one = own.take(np.array([index]))
+                seen = (one.inputs, one.targets, one.displacement, one.spacings_mm, one.given_split)
+                digest = sha256(b"|".join(np.asarray(each).tobytes() for each in seen if each is not None))
+                found[str(site), str(own.patients[index]), part, digest.hexdigest(), repr(own.classes)] += 1
+    return found
+
+
+def check_that_only_one_person_changes(source: Source, change: Callable[[], Source]) -> None:
+    before = contents(source)
+    after = contents(change())
+    gone, new = ({person for _, person, *_ in part} for part in (before - after, after - before))
+    assert gone or new, "the change reached no case"
+    assert len(gone) <= 1 and len(new) <= 1, f"one person changed the cases of {sorted(gone | new)}"
+
+
+def test_one_person_changes_no_other_persons_cases_nor_place(name: str, tmp_path: Path) -> None:
+    assert CHANGES.get(name), f"source {name!r} has no change of one person in {Path(__file__).name}: add CHANGES"
+    for number, change in enumerate(CHANGES[name]):
+        folder = tmp_path / str(number)
+        source, _ = made(name, folder)
+        if source.pooled_statistics:
+            pytest.skip(f"{name} says that it computes {source.pooled_statistics[0].what}")
+
+        def changed(change: Callable[[Path], Any] = change, source: Source = source, place: Path = folder) -> Source:
+            return replace(source, **(change(place) or {}))  # type: ignore[type-var]
+
+        check_that_only_one_person_changes(source, changed)
+
+
+def test_every_source_says_what_a_person_is(name: str, tmp_path: Path) -> None:
+    source, _ = made(name, tmp_path / "data")
+    assert source.persons.endswith(".") and "person" in source.persons
+    for one in source.pooled_statistics:
+        assert one.what and one.option.startswith("source.") and one.remedy
+
+
+@dataclass(frozen=True)
+class Undeclared(Heart):
+    """A planted fault: what it computes from several patients, it does not say."""
+
+    @property
+    def pooled_statistics(self) -> tuple[Pooled, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Shuffled(Undeclared):
+    """A planted fault: FLamby's own way to split, by a shuffle of all patients."""
+
+    def cases(self, site: SiteId | None, seed: int) -> Cases:
+        cases = super().cases(site, seed)
+        test = np.random.default_rng(43).permutation(len(cases)) < len(cases) // 3
+        return replace(cases, given_split=np.where(test, "test", "train"), prescribed=("test",))
+
+
+def many_hearts(folder: Path) -> None:
+    folder.mkdir()
+    for site in ("cleveland", "hungarian", "switzerland", "va"):
+        rows = [f"{30 + index},1,{1 + index % 4},{120 + index},233,1,2,150,0,2.3,3,0,6,0" for index in range(40)]
+        (folder / f"processed.{site}.data").write_text("\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize("change", CHANGES["heart"])
+@pytest.mark.parametrize("planted", [Undeclared(scaling="hospital"), Shuffled()])
+def test_a_planted_source_that_mixes_patients_is_caught(
+    planted: Undeclared, change: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    many_hearts(folder)
+
+    def changed() -> Source:
+        change(folder)
+        return planted_here
+
+    planted_here = replace(planted, folder=str(folder))
+    if isinstance(planted, Shuffled) and change is heart_with_another_first_row:
+        pytest.skip("a shuffle by number alone follows no value")
+    with pytest.raises(AssertionError, match="one person changed"):
+        check_that_only_one_person_changes(planted_here, changed)
+
+
+@pytest.mark.parametrize("change", CHANGES["heart"])
+@pytest.mark.parametrize("given_split", ["none", "flamby"])
+def test_of_forty_patients_one_moves_no_other(
+    given_split: Any, change: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    many_hearts(folder)
+    source = Heart(str(folder), given_split=given_split)
+    check_that_only_one_person_changes(source, lambda: (change(folder), source)[1])
+
+
+def test_what_a_source_computes_from_several_patients_is_declared() -> None:
+    assert [one.option for one in Heart(scaling="hospital").pooled_statistics] == ["source.scaling = 'hospital'"]
+    assert [one.option for one in MedMnist().pooled_statistics] == ["source.classes = []"]
+    assert [one.option for one in NiftiPairs().pooled_statistics] == ["source.name = 'nifti_pairs'"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -16,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client import _ledger_file
 from client._ledger_counting import for_patient, histories
+from client._ledger_file import MARKER_FILE
 from client.ledger import Charge, Ledger, tight
 from common.errors import BudgetSpentError, LedgerError, RoundsSpentError, StudyError, UnknownNameError
 from common.privacy.release import Release
@@ -233,6 +236,79 @@ def test_a_head_that_a_crash_left_behind_is_no_fault(filled):
     (filled / HEAD).write_bytes(older)
     Ledger(filled).spend(charge(number=5))
     assert Ledger(filled).contents().fault is None
+
+
+def test_a_head_that_is_farther_behind_than_a_crash_leaves_it_is_noticed(filled):
+    """165 bytes, put back from before two charges: rows cut off down to it would otherwise not show."""
+    older = (filled / HEAD).read_bytes()
+    for number in (4, 5):
+        Ledger(filled).spend(charge(number=number))
+    (filled / HEAD).write_bytes(older)
+    assert Ledger(filled).contents().fault == f"{HEAD} is an older copy: it names row 3 of 5"
+    with pytest.raises(LedgerError, match="older copy"):
+        Ledger(filled).spend(charge(number=6))
+
+
+def test_a_head_catches_up_before_the_next_row_so_that_two_crashes_are_no_fault(filled, monkeypatch):
+    with monkeypatch.context() as crashing:
+        crashing.setattr(_ledger_file, "commit", lambda connection, *_: connection.execute("COMMIT"))
+        for number in (4, 5, 6):
+            Ledger(filled).spend(charge(number=number))
+    assert Ledger(filled).contents().behind == 1
+    Ledger(filled).spend(charge(number=7))
+    assert (Ledger(filled).contents().fault, Ledger(filled).contents().behind) == (None, 0)
+
+
+@pytest.mark.parametrize("head", ["{}", "[]", '{"number": 3, "last": "00"}', '{"version": 1}', "3", ""])
+def test_a_head_of_another_format_is_noticed(filled, head):
+    (filled / HEAD).write_text(head)
+    with pytest.raises(LedgerError, match="another format"):
+        Ledger(filled).spend(charge(number=4))
+
+
+def test_a_folder_that_lost_all_three_files_starts_no_new_ledger(filled):
+    for name in (FILE, KEY, HEAD):
+        (filled / name).unlink()
+    with pytest.raises(LedgerError, match="says that there was a ledger"):
+        Ledger(filled).spend(charge(number=4))
+
+
+@pytest.mark.parametrize("left", ["last-private-updates/study.safetensors", f"{FILE}-journal", HEAD])
+def test_whatever_only_a_charge_leaves_stands_in_for_the_marker(filled, left):
+    for name in (FILE, KEY, MARKER_FILE):
+        (filled / name).unlink()
+    if left != HEAD:
+        (filled / HEAD).unlink()
+        (filled / left).parent.mkdir(exist_ok=True)
+        (filled / left).write_bytes(b"left behind")
+    with pytest.raises(LedgerError, match="says that there was a ledger"):
+        Ledger(filled).spend(charge(number=4))
+
+
+def test_a_folder_that_a_crash_left_before_the_first_key_is_no_lost_ledger(filled, tmp_path_factory):
+    new = tmp_path_factory.mktemp("new")
+    (new / FILE).write_bytes(b"")
+    (new / HEAD).write_text(json.dumps({"number": 0, "last": "0" * 64, "seal": "of a key that was never saved"}))
+    Ledger(new).spend(charge(number=1))
+    assert Ledger(new).contents().fault is None
+
+
+def test_a_ledger_of_before_markers_gets_one(filled):
+    (filled / MARKER_FILE).unlink()
+    Ledger(filled).spend(charge(number=4))
+    assert (filled / MARKER_FILE).exists() and Ledger(filled).contents().fault is None
+
+
+def test_a_ledger_put_back_whole_is_not_noticed_as_the_module_says(filled):
+    """The limit of what a folder can know of itself: only a witness elsewhere tells."""
+    before = {path: path.read_bytes() for path in filled.iterdir()}
+    last = Ledger(filled).contents().last
+    Ledger(filled).spend(charge(number=4))
+    witness = Ledger(filled).contents().last
+    for path, octets in before.items():
+        path.write_bytes(octets)
+    found = Ledger(filled).contents()
+    assert found.fault is None and found.last == last != witness
 
 
 def test_a_refused_charge_leaves_only_its_refusal(tmp_path):

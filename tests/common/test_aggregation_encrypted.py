@@ -238,9 +238,10 @@ def test_no_single_byte_of_a_ciphertext_can_crash_anything(kind: str) -> None:
     scheme = EVERY[kind]()._scheme(Agreement(SITES, 40, 1, NAMES, 8.0))  # type: ignore[attr-defined]
     from common.aggregation._seal_bytes import split
 
+    size = scheme.block_bytes(fresh=True)
     for place in [*range(0, 64), *range(64, good.size, good.size // 40)]:
         try:
-            scheme.load(split(flipped(place)(good.copy()), scheme.blocks), fresh=True)
+            scheme.load(split(flipped(place)(good.copy()), scheme.blocks, size), fresh=True)
         except WireError:
             continue
 
@@ -363,21 +364,6 @@ def test_ckks_refuses_sums_that_would_wrap_or_not_be_exact(options: dict[str, ob
 def test_an_unknown_mode_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="economical"):
         AGGREGATIONS.build(Entry("ckks", {"mode": "economic"}))
-
-
-def test_ckks_errors_stay_below_eight_standard_deviations() -> None:
-    """The hard bound is never met in practice; the likely one is what a reader may count on."""
-    from common.aggregation._seal_ckks import largest_error, likely_error
-
-    rng = np.random.default_rng(0)
-    each = {site: Update((rng.uniform(-1, 1, 20_000).astype(np.float32),), 1.0) for site in SITES}
-    aggregation = Ckks(mode="economical", value_bits=28)
-    total = Memory(aggregation, each).collect().total
-    assert total is not None
-    error = np.abs(total.vectors[0] - sum(update.vectors[0].astype(float) for update in each.values())).max()
-    rounding = 5 * aggregation.codec.step * 2
-    assert likely_error(2048, 40, 5, 5) / 30 < error < likely_error(2048, 40, 5, 5) + rounding
-    assert likely_error(2048, 40, 5, 5) < largest_error(2048, 40, 5, 5)
 
 
 @pytest.mark.parametrize("kind", EVERY)

@@ -17,7 +17,7 @@ title = "Tiny"
 rounds = 3
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "quantity", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"

@@ -18,9 +18,13 @@ theorem 1). s is in the thousands here, so tau is 0 to double precision; setting
 (`common.privacy.losses.check_lattice`). A discrete Gaussian has the Renyi divergences of the continuous one or less
 (Canonne, Kamath and Steinke 2020, theorem 4).
 
-*What comes after* is a function of the noisy sum alone: numbers beyond an aggregation's range are cut to it by each
-hospital after its noise, and the model follows from the sum. The weight that travels is the expected number of
-patients, sampling_rate times all of them, and so public.
+*Room.* A share travels as whole numbers of limited size. Each hospital cuts its clipped sum, before the noise, to
+what the range leaves beside the noise's room; and that room is so large that any value of any hospital's noise goes
+beyond it in any round with a chance that 1/100 of delta pays for (`common.privacy.share_room`): noise that is asked
+for by epsilon is made for the other 99/100. What comes after is a function of the noisy sum alone.
+
+*Weight.* What travels is the expected number of patients, sampling_rate times all of them: a public number where the
+study names federation.expected_patients, else the hospital's own, which is then taken to be public.
 
 *Composition* is over rounds, by `common.privacy.accounting`. Where an aggregation lets the coordinator read single
 updates, it sees one share of noise alone: the release is then counted with noise_multiplier / sqrt(fewest -
@@ -29,16 +33,20 @@ colluding), and that is what the report promises.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import floor, log2, sqrt
+from dataclasses import dataclass, replace
+from math import ceil, floor, log2, sqrt
 from typing import ClassVar
 
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
-from common.privacy.accounting import check_delta, noise_for
+from common.privacy.accounting import check_delta, epsilon_of, noise_for
 from common.privacy.losses import check_lattice
 from common.privacy.mechanism import Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
+from common.privacy.share_room import noise_room
+from common.privacy.variation import LEAST_CHARGE, affordable
+
+GRID_BITS = (6, 20)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Distributed:
         positive("privacy", clip_norm=self.clip_norm, sampling_rate=self.sampling_rate)
         positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
         between("privacy", 0, 1, sampling_rate=self.sampling_rate)
-        between("privacy", 6, 20, grid_bits=self.grid_bits)
+        between("privacy", *GRID_BITS, grid_bits=self.grid_bits)
         non_negative("privacy", colluding=self.colluding, spare_rounds=self.spare_rounds)
         if (self.noise_multiplier is None) == (self.epsilon is None):
             raise StudyError("privacy 'distributed' takes noise_multiplier or epsilon, and not both.")
@@ -93,8 +101,8 @@ class Distributed:
         if self.noise_multiplier is not None:
             return self.noise_multiplier
         assert self.epsilon is not None
-        rounds = facts.rounds + self.spare_rounds
-        return noise_for(self.epsilon, self.delta, self.sampling_rate, rounds, "discrete gaussian")
+        delta = self.delta * (1 - LEAST_CHARGE)
+        return noise_for(self.epsilon, delta, self.sampling_rate, self._rounds(facts), "discrete gaussian")
 
     def sensitivity(self, parameters: int) -> float:
         """Delta, in whole numbers, of sums of so many parameters."""
@@ -106,8 +114,47 @@ class Distributed:
 
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
         """One noisy sum; of a single hospital's share of noise where single updates can be read."""
+        return (replace(self._described(facts), variation=self._variation(facts) / self._rounds(facts)),)
+
+    def noise_room(self, facts: Facts, parameters: int) -> int:
+        """Whole numbers beyond which no noise goes but with a chance that delta pays for, in all rounds together."""
+        draws = parameters * facts.hospitals * self._rounds(facts)
+        return noise_room(self.share_sigma(facts, parameters), draws, self._variation(facts))
+
+    def value_room(self, facts: Facts, parameters: int, most: int) -> int:
+        """To how many whole numbers a clipped sum is cut where a share may have `most`.
+
+        Raises StudyError, with settings that fit, where that is less than one patient may bring.
+        """
+        room = most - self.noise_room(facts, parameters)
+        if room >= self.clip_norm / self.grid:
+            return room
+        wanted = ceil(self.clip_norm / self.grid) + self.noise_room(facts, parameters)
+        raise StudyError(
+            f"privacy.grid_bits = {self.grid_bits} makes shares of up to {wanted} whole numbers, noise cut with "
+            f"a chance that 1/100 of delta pays for, and the aggregation has room for {most}: "
+            f"{self._what_fits(facts, parameters, most, wanted)}"
+        )
+
+    def _what_fits(self, facts: Facts, parameters: int, most: int, wanted: int) -> str:
+        for bits in range(self.grid_bits - 1, GRID_BITS[0] - 1, -1):
+            coarser = replace(self, grid_bits=bits)
+            if most - coarser.noise_room(facts, parameters) >= coarser.clip_norm / coarser.grid:
+                return f"privacy.grid_bits = {bits} fits, or value_bits = {wanted.bit_length() + 1}."
+        return f"value_bits = {wanted.bit_length() + 1} fits, and no grid_bits does."
+
+    def _described(self, facts: Facts) -> Release:
+        """What a round lets out if no noise is ever cut."""
         seen = self.noise(facts) / (sqrt(max(self._shares(facts), 1)) if facts.reveals == "each" else 1.0)
-        return (Release(seen, self.sampling_rate, 1, "discrete gaussian"),)
+        return Release(seen, self.sampling_rate, 1, "discrete gaussian")
+
+    def _variation(self, facts: Facts) -> float:
+        """The chance, in all rounds together, that any noise is cut."""
+        whole = replace(self._described(facts), steps=self._rounds(facts))
+        return affordable(epsilon_of([whole], self.delta * (1 - LEAST_CHARGE)).epsilon, self.delta)
+
+    def _rounds(self, facts: Facts) -> int:
+        return facts.rounds + self.spare_rounds
 
     def _shares(self, facts: Facts) -> int:
         return facts.fewest - self.colluding

@@ -12,6 +12,7 @@ from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers,
 from server.reporting.wording import NOTHING, count, percent, score
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+UNTOLD = "No hospital told how many cases it holds."
 MOST_CLASSES = 8
 BACKGROUND = "background"
 PICTURE_COLOURS = 6
@@ -24,6 +25,8 @@ def holdings(run: Run) -> Markup | None:
     if not roster.holdings:
         return None
     cases = sum(_total(holding) for holding in roster.holdings)
+    if not cases:
+        return section("data", "What each hospital holds", UNTOLD)
     lede = f"{count(cases, 'case')} in {count(len(roster.holdings), 'hospital')}. {skew_sentence(roster)}"
     return section(
         "data",

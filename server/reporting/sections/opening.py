@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.reporting.comparison import LEVEL, TOGETHER, Comparison
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
+from server.reporting.sections.promise import promise_in_short
 from server.reporting.summary import bytes_moved
 from server.reporting.wording import capital, count, duration, score, score_name, size
 
@@ -28,6 +29,7 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         _state_note(run),
         *(tag("p", problem, class_="banner warn") for problem in run.problems),
         _tiles(run),
+        None if run.privacy is None else promise_in_short(run.privacy),
     )
 
 

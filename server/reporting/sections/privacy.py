@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from server.reporting.charts.lines import Line, line_chart
-from server.reporting.markup import Child, Markup, table, tag
+from server.reporting.markup import Markup, table, tag
 from server.reporting.records import Privacy, Run, Spent
 from server.reporting.sections.layout import beside, facts, figure, numbers, section
+from server.reporting.sections.promise import beside_list, neighbours
 from server.reporting.wording import NOTHING, plain, score
 
 MOST_LINES = 8
@@ -51,6 +52,7 @@ def privacy(run: Run) -> Markup | None:
         tag("p", SIMULATED, class_="banner warn") if promise.noise_source.startswith("seed") else None,
         beside(figure("Epsilon spent, round by round", _chart(promise)), figure("The promise", _facts(promise))),
         numbers("Every hospital's noise, rounds and epsilon", _table(promise)),
+        beside_list(promise.beside, promise.unit, promise.delta),
         tag("p", MEANING, class_="note"),
     )
 
@@ -67,7 +69,8 @@ def lede(promise: Privacy) -> str:
         if score(low) == score(high)
         else f"{score(low)} to {score(high)}, by hospital"
     )
-    return f"What was let out hides {whose}: epsilon is {many}, at delta {_small(promise.delta)}."
+    said = f"What was let out hides {whose}: epsilon is {many}, at delta {_small(promise.delta)}."
+    return f"{said} {neighbours(promise.relation)}".strip()
 
 
 def _chart(promise: Privacy) -> Markup:
@@ -86,17 +89,23 @@ def _facts(promise: Privacy) -> Markup:
             ("Hidden", f"one {promise.unit}"),
             ("Delta", _small(promise.delta)),
             ("Noise from", promise.noise_source),
-            ("Not covered", _list(promise.not_covered)),
+            ("Neighbours", promise.relation),
+            ("Not covered", "see the table at the top of the page" if promise.not_covered else None),
         ]
     )
 
 
-def _list(lines: tuple[str, ...]) -> Child:
-    return tag("ul", *(tag("li", line) for line in lines)) if lines else None
-
-
 def _table(promise: Privacy) -> Markup:
-    heads = ["Hospital", "Patients", "Rounds", "Noisy sums", "Share drawn", "Noise / clip", "Epsilon", "by RDP"]
+    heads = [
+        "Hospital",
+        "Patients",
+        "Rounds charged",
+        "Noisy sums",
+        "Share drawn",
+        "Noise / clip",
+        "Epsilon",
+        "by RDP",
+    ]
     return table(heads, [_row(site, one) for site, one in promise.sites.items()])
 
 

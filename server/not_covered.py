@@ -1,0 +1,94 @@
+"""What leaves in clear beside a promise: what it is, to whom it is told, and why epsilon says nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from common.exchange import Reveals
+from common.expected_patients import ExpectedPatients
+from common.privacy.mechanism import Place
+from common.privacy.release import Unit
+
+COORDINATOR = "the coordinator"
+EVERYONE = "the coordinator, and whoever has the models or the report"
+NETWORK = "the coordinator, and who watches the network"
+
+
+@dataclass(frozen=True)
+class Uncovered:
+    """One row. to_whom, why: in words."""
+
+    what: str
+    to_whom: str
+    why: str
+
+
+def not_covered(
+    unit: Unit, place: Place, reveals: Reveals, expected: ExpectedPatients | None, simulated: bool
+) -> list[dict[str, str]]:
+    """The table, as in `privacy.json`; rows that matter most first."""
+    rows = [
+        *_noise(place, simulated),
+        *_numbers(expected),
+        *_scores(reveals),
+        Uncovered(
+            "how long a hospital takes to answer, and whether it answers",
+            NETWORK,
+            "training takes longer with more cases, and with more of them drawn; seconds of training are not sent, "
+            "but a clock sees the reply",
+        ),
+        Uncovered(
+            "that a hospital refuses a round because its own limit of privacy is spent",
+            COORDINATOR,
+            "it tells that some of its patients took part in other studies",
+        ),
+        Uncovered(
+            "the shape of cases and the names of classes",
+            EVERYONE,
+            "they are agreed for a study, and taken to be public",
+        ),
+        *_beyond(unit),
+    ]
+    return [asdict(row) for row in rows]
+
+
+def _noise(place: Place, simulated: bool) -> Iterator[Uncovered]:
+    if simulated:
+        yield Uncovered(
+            "the noise itself", "whoever knows the study's seed", "a simulation's noise comes from the seed"
+        )
+    if place == "server":
+        yield Uncovered("the sum of updates without noise", COORDINATOR, "the coordinator adds the noise itself")
+
+
+def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
+    if expected is not None:
+        return
+    yield Uncovered(
+        "each hospital's numbers of cases and patients, for training, validation and test, and of unusable cases",
+        EVERYONE,
+        "noise, sampling and weights are worked out from them: they are taken to be public",
+    )
+
+
+def _scores(reveals: Reveals) -> Iterator[Uncovered]:
+    whose = "of every hospital" if reveals == "each" else "of all hospitals together"
+    yield Uncovered(
+        f"scores of validation and test patients {whose}, the numbers scored, and seconds of evaluation",
+        EVERYONE,
+        "the promise is about those who were trained on; scores of others are exact, and carry no noise",
+    )
+
+
+def _beyond(unit: Unit) -> Iterator[Uncovered]:
+    if unit == "hospital":
+        yield Uncovered("single patients", EVERYONE, "the promise is about a hospital as a whole")
+        return
+    yield Uncovered(
+        "what is true of a group as a whole",
+        "whoever has the models",
+        "epsilon is about one; for related persons, and for one person in several hospitals, larger ones hold",
+    )
+    if unit == "sample":
+        yield Uncovered("a patient with several cases", EVERYONE, "the promise is about one case: epsilons add")
