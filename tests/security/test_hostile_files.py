@@ -52,6 +52,7 @@ source = { name = "medmnist", classes = ["left", "right"] }
 partition = { name = "quantity", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
 federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
