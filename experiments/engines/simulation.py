@@ -116,7 +116,7 @@ def _demand_token() -> None:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = token_hex(32)
         if "ray" in sys.modules:
-            from ray._raylet import AuthenticationTokenLoader, Config
+            from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
             AuthenticationTokenLoader.instance().reset_cache()
             Config.initialize("")
