@@ -24,6 +24,7 @@ from common.protocol import Aggregation
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
+from common.trust import said
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, load, save
 from server.conversation import REFUSALS, Conversation
@@ -223,6 +224,7 @@ class Conductor:
             "aggregation": study.aggregation.name,
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
+            "trusts": list(said(study)),
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 
