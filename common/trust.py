@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
+from common.cohorts import is_covered_by_noise
 from common.exchange import Reveals
 from common.study import Study
 
@@ -33,6 +34,11 @@ def trusted(study: Study) -> tuple[Trusted, ...]:
     return tuple(one for one in found if one is not None)
 
 
+def said(study: Study) -> tuple[str, ...]:
+    """Whom the hospitals trust, and on what a promise rests: sentences for the first page."""
+    return (*(one.sentence for one in trusted(study)), *_rests_on_epsilon(study))
+
+
 def trusts_the_coordinator(study: Study) -> bool:
     """Whether a coordinator can learn what a single hospital sent without any hospital's help."""
     return any(one.who.startswith("the coordinator") for one in trusted(study))
@@ -41,6 +47,15 @@ def trusts_the_coordinator(study: Study) -> bool:
 def reveals(study: Study) -> Reveals:
     """What the coordinator learns: every single update, or only their sum."""
     return cast(Reveals, AGGREGATIONS.load(study.aggregation.name).reveals)
+
+
+def _rests_on_epsilon(study: Study) -> tuple[str, ...]:
+    if reveals(study) == "each" or not is_covered_by_noise(study):
+        return ()
+    return (
+        "Sums of any hospitals that are left in a round are opened, so that those that are lost stop nothing; what the "
+        "difference of two sums tells of a hospital is covered by noise, and the promise then rests on epsilon alone.",
+    )
 
 
 def _reader(study: Study) -> Trusted | None:

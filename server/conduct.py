@@ -25,6 +25,7 @@ from common.schedule import FINAL_SPLITS
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
+from common.trust import said
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
@@ -227,6 +228,7 @@ class Conductor:
             "aggregation": study.aggregation.name,
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
+            "trusts": list(said(study)),
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 

@@ -32,7 +32,8 @@ OWN_PROGRAM = (
 
 def cheated(report: Report) -> Markup | None:
     """A row a way to cheat; None where none was played."""
-    played = [trial for trial in report.trials if trial.observer == "cheating" and trial.possible]
+    own = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
+    played = [trial for trial in own if trial.observer == "cheating"]
     if not played:
         return None
     return section(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS
 from common.errors import FileError
 from common.json_files import read_table
 from common.study import Study
+from common.trust import said
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,
@@ -26,8 +28,8 @@ from server.reporting.values import number
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
-def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
-    """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of."""
+def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId]) -> Claim:
+    """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of. roster: all of the study."""
     about, privacy = read_table(folder, "about.json"), counted(read_table(folder, "privacy.json"), folder)
     promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
@@ -42,14 +44,15 @@ def claim_of(study: Study, folder: Path, hospitals: int) -> Claim:
         epsilon=epsilon,
         delta=float(privacy.get("delta", 0.0)),
         noise_source=str(privacy.get("noise_source", "")),
-        opening_hospitals=opening_hospitals(study, hospitals),
-        opening_if_cheating=opening_if_cheating(study, hospitals),
-        opened_by=in_words(study, hospitals),
+        opening_hospitals=opening_hospitals(study, roster),
+        opening_if_cheating=opening_if_cheating(study, roster),
+        opened_by=in_words(study, roster),
         paid_for=paid_for(study),
         epsilon_of_one_share=epsilon_of_one_share(study, hospitals),
         binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
         relation="" if promise is None else promise.relation,
         beside=None if promise is None else promise.beside,
+        trusts=said(study),
         not_covered=() if promise is None else promise.not_covered,
     )
 

@@ -1,62 +1,97 @@
-"""How many hospitals have to collude with the coordinator until it reads a single update, and by what."""
+"""How many hospitals have to collude with the coordinator until it reads a single update, and by what.
+
+Three ways, of which the cheapest counts. *Differences*: a combination of opened sums that is over k hospitals is the
+update of one of them once the other k - 1 tell what they sent; whole groups make k a group at least, and all of a
+round where there is one group. *Shares*: as many as the threshold that keep the secret shares they are sent rebuild
+any other hospital's masks. *Two sets of survivors*: a coordinator that cheats tells honest hospitals two of them, of
+which the second has the victim's group and the first has not, and colluders sign both; with threshold t and n
+hospitals 2 t - n colluders are enough (Bonawitz et al. 2017, section 6.3, read the other way round). Hospitals sign
+whole groups only, so that with one group there is no second set to sign.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from common.aggregation._threshold import Threshold
+from common.cases import SiteId
+from common.cohort import Cohort
+from common.cohorts import is_covered_by_noise
 from common.privacy.accounting import epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanisms.distributed import Distributed
 from common.protocol import Aggregation
 from common.study import Study
+from experiments.audit.openable import cohorts_of, honestly_opened, openable, threshold_of
 from experiments.audit.replay import aggregation_of
+from experiments.told_apart import fewest_told_apart
 
 
-def opening_hospitals(study: Study, hospitals: int) -> int:
-    """Of a round of so many: 0 where the coordinator alone is enough. Raises StudyError for impossible settings."""
+def opening_hospitals(study: Study, roster: Sequence[SiteId]) -> int:
+    """Of a study of these hospitals: 0 where the coordinator alone is enough, keeping to the protocol.
+
+    Raises StudyError for impossible settings.
+    """
     aggregation = aggregation_of(study)
     if aggregation.reveals == "each":
         return 0
-    if getattr(aggregation, "keys", "") == "shared":
+    if _is_shared(aggregation):
         return 1
-    if not hasattr(aggregation, "threshold"):
-        return hospitals - 1
-    return min(_threshold(aggregation, hospitals), hospitals - 1)
+    cohorts = cohorts_of(study, roster)
+    by_differences = fewest_told_apart(honestly_opened(cohorts)) - 1
+    return min([by_differences, *_by_shares(aggregation, cohorts)])
 
 
-def opening_if_cheating(study: Study, hospitals: int) -> int:
-    """The same for a coordinator that cheats in any message.
-
-    It tells two groups of honest hospitals two sets of survivors, and the colluders sign both: with threshold t and n
-    hospitals, 2 t - n colluders are enough (Bonawitz et al. 2017, section 6.3, read the other way round).
-    """
-    aggregation, count = aggregation_of(study), opening_hospitals(study, hospitals)
-    if count < 2:
+def opening_if_cheating(study: Study, roster: Sequence[SiteId]) -> int:
+    """The same for a coordinator that cheats in any message."""
+    aggregation, count = aggregation_of(study), opening_hospitals(study, roster)
+    if count < 1 or _is_shared(aggregation):
         return 0
-    if not hasattr(aggregation, "threshold"):
-        return count
-    return min(2 * _threshold(aggregation, hospitals) - hospitals, count)
+    cohorts = cohorts_of(study, roster)
+    sets = {one: None for cohort in cohorts for one in openable(cohort, _threshold(aggregation, cohort))}
+    return min([count, fewest_told_apart(sets) - 1, *_by_two_sets(aggregation, cohorts)])
 
 
-def in_words(study: Study, hospitals: int) -> str:
+def in_words(study: Study, roster: Sequence[SiteId]) -> str:
     """What each such number rests on, in a sentence that goes on after a semicolon."""
-    aggregation, count = aggregation_of(study), opening_hospitals(study, hospitals)
+    aggregation, count = aggregation_of(study), opening_hospitals(study, roster)
     if aggregation.reveals == "each":
         return "no hospital has to help: the coordinator alone reads every single update"
-    if getattr(aggregation, "keys", "") == "shared":
+    if _is_shared(aggregation):
         return "one hospital is enough, for it holds the key of all; what it would decrypt is not played here"
-    if count == hospitals - 1:
-        return f"fewer than {count} of {hospitals} hospitals open no single update, not even with their secret shares"
-    return (
-        f"{count} of {hospitals} hospitals are enough if they keep the secret shares that they are sent: together "
-        "with the coordinator these rebuild any other hospital's masks. Keys and shares are never drawn from the "
-        "seed, so that is not played on the recorded run"
-    )
+    cheating = opening_if_cheating(study, roster)
+    if cheating == 0:
+        return _of_differences(study, count)
+    fewer = f", and {cheating} where the coordinator cheats, over two sums or sets of survivors" * (cheating < count)
+    return _of_collusion(aggregation, cohorts_of(study, roster), count) + fewer
+
+
+def _of_collusion(aggregation: Aggregation, cohorts: Sequence[Cohort], count: int) -> str:
+    hospitals = min(len(cohort.sites) for cohort in cohorts)
+    if count >= min(_by_shares(aggregation, cohorts), default=hospitals) < hospitals - 1:
+        return (
+            f"{count} of {hospitals} hospitals are enough if they keep the secret shares that they are sent: together "
+            "with the coordinator these rebuild any other hospital's masks. Keys and shares are never drawn from the "
+            "seed, so that is not played on the recorded run"
+        )
+    if count < hospitals - 1:
+        return (
+            f"{count} hospitals of one group are enough: the difference of two sums is that group's, and less what "
+            "these sent it is the last one's"
+        )
+    return f"fewer than {count} of {hospitals} hospitals open no single update, not even with their secret shares"
+
+
+def _of_differences(study: Study, count: int) -> str:
+    who = "a coordinator that cheats" if count else "the coordinator"
+    told = f"no hospital has to help {who}: the difference of two sums is a single hospital's update"
+    if is_covered_by_noise(study):
+        return f"{told}, under the noise that was promised, and the promise rests on epsilon alone"
+    return f"{told}, since groups are switched off"
 
 
 def paid_for(study: Study) -> int:
-    """Hospitals whose shares of the noise may be known to the coordinator without harm to the promise."""
+    """How many that collude with the coordinator a distributed noise is promised against; 0 without one."""
     mechanism = mechanism_of(study)
     return mechanism.colluding if isinstance(mechanism, Distributed) else 0
 
@@ -70,7 +105,26 @@ def epsilon_of_one_share(study: Study, hospitals: int) -> float | None:
     return epsilon_of(mechanism.round_releases(facts) * study.rounds, mechanism.delta).epsilon
 
 
-def _threshold(aggregation: Aggregation, hospitals: int) -> int:
-    """How many shares open a mask."""
-    chosen, colluding = getattr(aggregation, "threshold", None), getattr(aggregation, "colluding", 0)
-    return Threshold(chosen, colluding).of(hospitals)
+def _is_shared(aggregation: Aggregation) -> bool:
+    return getattr(aggregation, "keys", "") == "shared"
+
+
+def _threshold(aggregation: Aggregation, cohort: Cohort) -> int:
+    return threshold_of(aggregation, len(cohort.sites))
+
+
+def _by_shares(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[int]:
+    if not hasattr(aggregation, "threshold"):
+        return []
+    return [_threshold(aggregation, cohort) for cohort in cohorts]
+
+
+def _by_two_sets(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[int]:
+    """Of every cohort of which a part may be opened."""
+    if not hasattr(aggregation, "threshold"):
+        return []
+    return [
+        2 * _threshold(aggregation, cohort) - len(cohort.sites)
+        for cohort in cohorts
+        if len(openable(cohort, _threshold(aggregation, cohort))) > 1
+    ]

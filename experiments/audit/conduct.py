@@ -20,6 +20,7 @@ from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
 from experiments.audit.collusion import Collusion, collusions, hospitals_asked
 from experiments.audit.collusion_trials import collusion_trials
+from experiments.audit.difference_trials import difference_trials
 from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.inversion_trials import inversion_trials
 from experiments.audit.label_trials import label_trials
@@ -49,8 +50,8 @@ SHARES: Mapping[str, float] = {
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; imprints were played where a network carries one, and neither other models made "
-        "up nor hospitals made up nor other models for other hospitals",
+        "in this run it was honest; imprints were played where a network carries one, and two sums that differ by one "
+        "hospital; neither other models made up nor hospitals made up nor other models for other hospitals",
     ),
     (
         "hospitals that collude and cheat",
@@ -85,7 +86,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     advance("reading what the coordinator saw")
     about, observed, orders, traffic = _about(folder), observe(folder), sent_orders(folder), _traffic(folder)
     _check_hospitals(observed)
-    claim = claim_of(observed.study, folder, hospitals_asked(observed, orders))
+    claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     effort = replace(effort, seconds=observed.study.audit.seconds if effort.seconds is None else effort.seconds)
     attacked = _attacked(observed, orders, claim, effort, advance)
     report = _report(folder, about, observed, claim, attacked, effort, traffic)
@@ -126,6 +127,7 @@ def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effor
     """By those who keep to the protocol, by colluders, by a coordinator that cheats, and by poisoners."""
     seconds = effort.seconds or 0.0
     found = _trials(observed, seconds, effort.pictures, advance)
+    found += difference_trials(observed, orders, claim, advance)
     played = _colluding(observed, orders, claim, advance)
     found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
     found += cheating_trials(observed, orders, advance, effort.pictures)

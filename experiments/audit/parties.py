@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.audit.records import Claim, Opening
+from experiments.audit.words import few_if_cheating
 from experiments.observation import Observation
 
 
@@ -59,11 +60,10 @@ def _colluding(claim: Claim, openings: Sequence[Opening]) -> tuple[str, str]:
             "together with the coordinator: every single update; without it: the models and their own data",
             "images, labels, names of patients elsewhere",
         )
-    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
     return (
         f"together with the coordinator {' and '.join(_opened(one) for one in openings)}; {claim.opened_by}",
         f"any single update, as long as fewer than {claim.opening_hospitals} collude and the coordinator keeps to "
-        f"the protocol (where it cheats: {few})"
+        f"the protocol; {few_if_cheating(claim)}"
         if claim.opening_hospitals > 1
         else "images, labels, names of patients elsewhere",
     )

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from common.cases import SiteId
 from server.reporting.records import Beside, Uncovered
 
-Kind = Literal["reconstruction", "membership", "epsilon", "labels", "robustness"]
+Kind = Literal["differences", "reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
 Topic = Literal["readers", "rebuilt", "members", "epsilon", "colluding", "cheating"]
 """Of a rule: who reads what; patients' data; who was one; the promised bound; what needs colluders or a cheat."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
 STANDS_OUT = 0.75
@@ -122,12 +122,12 @@ class Claim:
 
     reveals, readers: how sums were made and who can read what. noise_source: "system" or "seed" (simulation).
     opening_hospitals: how many that collude with the coordinator open a single update, 0 where none is needed;
-    opening_if_cheating: the same for a coordinator that cheats in the protocol, which is not played; opened_by: by
-    what, in words. paid_for: how many that collude a distributed noise is promised against;
+    opening_if_cheating: the same for a coordinator that cheats in the protocol; opened_by: by what, in words. paid_for: how many that collude a distributed noise is promised against;
     epsilon_of_one_share: what is left of it where all others collude, None without such noise. binds_coordinator:
     whether the promise holds towards the coordinator too, which it does not where that adds the noise itself.
     relation: which two data sets epsilon is about, in words. beside: epsilons of an exchange, of related units and of
-    one person in several hospitals. not_covered: what leaves in clear beside the promise.
+    one person in several hospitals. not_covered: what leaves in clear beside the promise. trusts: whom the study
+    trusts with what, and what its promise rests on, in sentences.
     """
 
     aggregation: str
@@ -146,6 +146,7 @@ class Claim:
     binds_coordinator: bool = True
     relation: str = ""
     beside: Beside | None = None
+    trusts: Sequence[str] = ()
     not_covered: Sequence[Uncovered] = ()
 
 

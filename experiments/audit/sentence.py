@@ -14,6 +14,7 @@ CONDITIONS: Mapping[Topic, str] = {
 }
 BACK = "a patient's data came back"
 HAPPENED: Mapping[Topic, str] = {
+    "readers": "the sums that were opened tell its own update apart",
     "rebuilt": BACK,
     "members": "one can tell who was a patient of the study",
     "epsilon": "a promise of privacy was broken",

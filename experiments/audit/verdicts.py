@@ -6,13 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit_settings import Audit
 from common.cases import SiteId
+from experiments.audit.difference_rules import Reason, differences
 from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")
-Reason = tuple[Light, str, str]
-"""A light, the rule that gave it with its figures, and what to change."""
 OBSERVED: dict[str, Topic] = {"colluding": "colluding", "cheating": "cheating"}
-TOPICS: dict[str, Topic] = {"membership": "members", "epsilon": "epsilon", "labels": "readers"}
+TOPICS: dict[str, Topic] = {
+    "differences": "readers",
+    "membership": "members",
+    "epsilon": "epsilon",
+    "labels": "readers",
+}
 
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
@@ -43,6 +47,8 @@ def _worst(reasons: Iterable[Reason]) -> Light:
 
 
 def _topic(trial: Trial) -> Topic:
+    if trial.kind == "differences":
+        return TOPICS[trial.kind]
     return OBSERVED.get(trial.observer) or TOPICS.get(trial.kind, "rebuilt")
 
 
@@ -77,7 +83,9 @@ def _unmeasured(site: SiteId, claim: Claim, trials: Sequence[Trial]) -> Iterator
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:
-    if trial.observer == "colluding":
+    if trial.kind == "differences":
+        yield from differences(trial, claim)
+    elif trial.observer == "colluding":
         yield from _if_others_collude(trial, _images(site, trial, claim, audit))
     elif trial.observer == "cheating":
         yield from _if_it_cheats(trial, _images(site, trial, claim, audit))

@@ -18,6 +18,7 @@ LIGHTS: dict[Light, tuple[str, str, str]] = {
 ORDER: tuple[Light, ...] = ("green", "amber", "red")
 
 KINDS: dict[Kind, str] = {
+    "differences": "Telling a hospital apart",
     "reconstruction": "Rebuilding a patient's data",
     "membership": "Telling who was a patient of the study",
     "epsilon": "Measuring the promise of privacy",
@@ -25,6 +26,7 @@ KINDS: dict[Kind, str] = {
     "robustness": "Fooling the model",
 }
 QUESTIONS: dict[Kind, str] = {
+    "differences": "Do the sums that the coordinator reads, taken together, give a single hospital's update?",
     "reconstruction": "Can an image or a record of a patient be rebuilt from what a hospital sent?",
     "membership": "Given a patient's data, can one tell whether that patient was among those trained on?",
     "epsilon": "Does the training give away more than the epsilon that was promised?",
@@ -70,14 +72,25 @@ def _whom(claim: Claim) -> str:
 
 def _as_long_as(claim: Claim) -> str:
     """How many hospitals may help the coordinator before it reads a single update."""
-    if claim.opening_hospitals < 2:
-        alone = " Any one hospital that helps it reads every other's update, and if it cheats it needs no help."
-        return alone if claim.opening_hospitals else ""
-    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
+    if claim.reveals == "each":
+        return ""
+    if claim.opening_hospitals == 0:
+        return f" Differences of sums tell single hospitals apart all the same: {claim.opened_by}."
+    if claim.opening_hospitals == 1:
+        return " Any one hospital that helps it reads every other's update, and if it cheats it needs no help."
     return (
         f" That holds as long as fewer than {count(claim.opening_hospitals, 'hospital')} collude with a coordinator "
-        f"that keeps to the protocol, and {few} with one that cheats."
+        f"that keeps to the protocol, and {few_if_cheating(claim)}."
     )
+
+
+def few_if_cheating(claim: Claim) -> str:
+    """How many may collude with a coordinator that cheats."""
+    if claim.opening_if_cheating == 0:
+        under = ", under its noise" if claim.mechanism else ""
+        return f"not with one that cheats, which needs no help: two sums that differ by one hospital open it{under}"
+    few = f"fewer than {claim.opening_if_cheating}" if claim.opening_if_cheating > 1 else "none"
+    return f"{few} with one that cheats"
 
 
 def _noise_of_few(claim: Claim) -> str:
@@ -116,12 +129,30 @@ def answer(kind: Kind, trials: Sequence[Trial]) -> str:
         reasons = list(dict.fromkeys(trial.reason for trial in trials if trial.kind == kind and trial.reason))
         return f"Not possible: {reasons[0]}." if reasons else "Not tried."
     return {
+        "differences": _apart,
         "reconstruction": _rebuilt,
         "membership": _told,
         "epsilon": _measured,
         "labels": _read_off,
         "robustness": _fooled,
     }[kind](tried)
+
+
+def _apart(tried: Sequence[Trial]) -> str:
+    looked = [trial for trial in tried if trial.observer == "server"]
+    fewest = min((int(trial.figures["told_apart"]) for trial in looked), default=0)
+    said = (
+        [f"Combinations of the opened sums tell no fewer than {count(fewest, 'hospital')} apart."] if looked else []
+    )
+    near = max((trial.figures["cosine"] for trial in looked if "cosine" in trial.figures), default=None)
+    if near is not None:
+        said.append(f"The best estimate of a hospital's update has a cosine of {near:.3f} with the true one.")
+    for trial in tried:
+        if trial.observer == "cheating":
+            refused = trial.settings["refused"]["listed"]
+            helped = f"is refused: {refused}" if refused else "gets two whose difference is that hospital's update"
+            said.append(f"A coordinator that cheats, and asks for sums that differ by one hospital, {helped}.")
+    return " ".join(said)
 
 
 def _rebuilt(tried: Sequence[Trial]) -> str:

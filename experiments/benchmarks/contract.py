@@ -160,7 +160,7 @@ def _loss(found: Found) -> float:
 NOTES = (
     "Numbers: the cosine of the best estimate with the hospital's true update, less that of the opened sum it is in "
     f"(of the sum: its mean); mean over hospitals, ± the half of a {CONFIDENCE:.0%} interval; 0: nothing beyond "
-    f"rounding. K hospitals; contract on: {len(SEEDS)} seeds, off: 1. For a colluder the sum is without its own part.",
+    "rounding. K hospitals; one seed or two. For a colluder the sum is without the colluder's own part.",
     f"cheats: the best of seven second sums (a hospital called lost at nearly the same model, the same model, an "
     f"earlier round, another title and run, another cohort, one lost in every leg, all others lost). looks: {ROUNDS} "
     "rounds, C = .75 (K = 8: .5, in two groups), learning rate .001, least squares. killed: one at every leg, twice.",

@@ -55,6 +55,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         rounds_planned=rounds_planned,
         parameters=count(raw.get("parameters")),
         time=numbers(raw.get("time")),
+        trusts=texts(raw.get("trusts")),
     )
 
 

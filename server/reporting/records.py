@@ -15,7 +15,10 @@ SiteScores = Mapping[SiteId, Scores]
 
 @dataclass(frozen=True)
 class About:
-    """`about.json`, and the planned number of rounds of `study.toml` (None where unknown)."""
+    """`about.json`, and the planned number of rounds of `study.toml` (None where unknown).
+
+    trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences.
+    """
 
     study: str = ""
     title: str = ""
@@ -39,6 +42,7 @@ class About:
     readers: str = ""
     source: str = ""
     time: Mapping[str, float] = field(default_factory=dict)
+    trusts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ RECORDED = ("rounds=2", "federation.record_traffic=true")
 GRADIENTS = (*RECORDED, "strategy=fedsgd", "training={batch_size=1}")
 SIX = 'partition={name="quantity",hospitals=6}'
 DISTRIBUTED = 'privacy={name="distributed",noise_multiplier=1.0,delta=1e-3,sampling_rate=0.5,colluding=1}'
+DPSGD = 'privacy={name="dpsgd",noise_multiplier=1.0,delta=1e-3}'
+LEAST, OFF = "federation.least_in_sum=3", 'federation.groups="off"'
 LARGEST, SMALLEST, MIDDLE = ["hospital-0", "hospital-1"], "hospital-3", "hospital-2"
 
 
@@ -226,11 +228,25 @@ def test_clipping_that_breaks_the_stated_error_is_said(tiny: Callable[..., Study
     ("settings", "hospitals", "needed", "if_cheating", "words"),
     [
         (("aggregation=plain",), 6, 0, 0, "the coordinator alone"),
-        (("aggregation=secagg",), 4, 3, 2, "fewer than 3 of 4"),
-        (("aggregation=secagg",), 6, 4, 2, "4 of 6 hospitals are enough"),
-        (('aggregation={name="secagg",threshold=5}',), 6, 5, 4, "fewer than 5 of 6"),
-        (('aggregation={name="secagg",colluding=2}',), 6, 5, 4, "fewer than 5 of 6"),
-        (("aggregation=bfv",), 9, 6, 3, "6 of 9 hospitals are enough"),
+        (("aggregation=secagg",), 4, 3, 3, "fewer than 3 of 4"),
+        (("aggregation=secagg",), 6, 4, 4, "4 of 6 hospitals are enough"),
+        (('aggregation={name="secagg",threshold=5}',), 6, 5, 5, "fewer than 5 of 6"),
+        (('aggregation={name="secagg",colluding=2}',), 6, 5, 5, "fewer than 5 of 6"),
+        (("aggregation=bfv",), 9, 6, 6, "6 of 9 hospitals are enough"),
+        # Three groups of three: two of the last one's group, and the difference of two sums.
+        (("aggregation=secagg", LEAST), 9, 6, 2, "6 of 9 hospitals are enough"),
+        (("aggregation=secagg", LEAST, "federation.client_fraction=0.4"), 9, 2, 2, "fewer than 2 of 3"),
+        (('aggregation={name="secagg",threshold=5}', LEAST), 9, 5, 1, "and 1 where the coordinator cheats"),
+        (("aggregation=additive", LEAST), 9, 8, 2, "and 2 where the coordinator cheats"),
+        (("aggregation=secagg", OFF), 4, 3, 0, "no hospital has to help a coordinator that cheats"),
+        (
+            ("aggregation=secagg", OFF, "federation.client_fraction=0.75", "rounds=30"),
+            4,
+            0,
+            0,
+            "help the coordinator",
+        ),
+        (("aggregation=secagg", DPSGD), 4, 3, 0, "the promise rests on epsilon alone"),
         (('aggregation={name="bfv",keys="shared"}',), 6, 1, 0, "one hospital is enough"),
         (("aggregation=ckks",), 6, 1, 0, "one hospital is enough"),
         (("aggregation=additive",), 6, 5, 5, "fewer than 5 of 6"),
@@ -239,9 +255,9 @@ def test_clipping_that_breaks_the_stated_error_is_said(tiny: Callable[..., Study
 def test_how_many_have_to_collude_is_what_the_protocol_says(
     tiny: Callable[..., Study], settings: tuple[str, ...], hospitals: int, needed: int, if_cheating: int, words: str
 ) -> None:
-    study = tiny(*settings)
-    assert (opening_hospitals(study, hospitals), opening_if_cheating(study, hospitals)) == (needed, if_cheating)
-    assert words in in_words(study, hospitals)
+    study, roster = tiny(*settings), [f"hospital-{number}" for number in range(hospitals)]
+    assert (opening_hospitals(study, roster), opening_if_cheating(study, roster)) == (needed, if_cheating)
+    assert words in in_words(study, roster)
 
 
 def test_distributed_noise_says_how_many_colluders_it_pays_for(tiny: Callable[..., Study]) -> None:

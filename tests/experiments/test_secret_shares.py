@@ -15,7 +15,7 @@ from common.aggregation.secagg import SecureAggregation
 from common.cases import SiteId
 from common.errors import WireError
 from common.exchange import Payload
-from experiments.audit.secret_shares import Given, Watched, unmasked
+from experiments.audit.secret_shares import NOTHING, Given, Watched, unmasked
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 HOSPITALS, THRESHOLD = 6, 4
@@ -42,10 +42,13 @@ class TwoFaced(Remembering):
     colluding: tuple[SiteId, ...] = ()
     signed: dict[SiteId, Payload] = field(default_factory=dict)
 
+    deceived: frozenset[SiteId] = frozenset()
+    called_lost: frozenset[SiteId] = frozenset({VICTIM})
+
     def told(self, site: SiteId) -> tuple[SiteId, ...]:
         honest = sorted(set(self.updates) - {VICTIM, *self.colluding})
-        lost = site in honest[len(honest) // 2 :]
-        return tuple(other for other in sorted(self.updates) if not lost or other != VICTIM)
+        lost = site in (self.deceived or honest[len(honest) // 2 :])
+        return tuple(other for other in sorted(self.updates) if not lost or other not in self.called_lost)
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         if leg == "unmask":
@@ -65,12 +68,12 @@ class TwoFaced(Remembering):
         data = b"".join(signatures[one] for one in sorted(signatures))
         return Payload(words={SITES: sorted(signatures)}, data=np.frombuffer(data, np.uint8))
 
-    def given(self) -> Given:
+    def given(self, victim: SiteId = VICTIM) -> Given:
         """What the honest gave of the victim's key and seed, by what they were told."""
-        size, place = _shamir.SHARE_BYTES, sorted(self.updates).index(VICTIM)
+        size, place = _shamir.SHARE_BYTES, sorted(self.updates).index(victim)
         replies = {site: one for site, one in self.replies("unmask").items() if site not in self.colluding}
         shares = {site: raw(one)[place * size : (place + 1) * size] for site, one in replies.items()}
-        of_key = {site: share for site, share in shares.items() if VICTIM not in self.told(site)}
+        of_key = {site: share for site, share in shares.items() if victim not in self.told(site)}
         return of_key, {site: share for site, share in shares.items() if site not in of_key}
 
 
@@ -91,7 +94,7 @@ def watched(exchange: Remembering) -> Watched:
     requests = {leg: {c.site: c.request for c in exchange.crossed if c.leg == leg} for leg in ("shares", "round")}
     assert isinstance(exchange.aggregation, SecureAggregation)
     shares, masked = exchange.replies("shares"), exchange.replies("round")
-    return Watched(exchange.aggregation, requests["shares"][VICTIM], shares, requests["round"], masked)
+    return Watched(exchange.aggregation, next(iter(requests["shares"].values())), shares, requests["round"], masked)
 
 
 def colluders(exchange: Remembering, count: int) -> dict[SiteId, bytes]:
@@ -131,3 +134,51 @@ def test_a_coordinator_that_cheats_needs_twice_the_threshold_less_all(count: int
     agreement = Agreement.of(frozenset(updates), expected_of(updates))
     error = np.abs(opened.vectors[0] - updates[VICTIM].vectors[0]).max()
     assert 0 < error <= SecureAggregation().codec.largest_error(1, agreement)
+
+
+@pytest.mark.parametrize("count", [2 * THRESHOLD - HOSPITALS, THRESHOLD - 1, THRESHOLD])
+def test_with_one_whole_group_a_coordinator_that_cheats_needs_the_threshold_too(count: int) -> None:
+    """No honest hospital signs survivors that lack one of its group, so that there is no second set."""
+    updates = random_updates(HOSPITALS, 50, np.random.default_rng(1))
+    group = tuple(sorted(updates))
+    played = TwoFaced(SecureAggregation(), updates, colluding=group[:count], groups=(group,), fewest=4)
+    collect(played)
+    assert any("whole groups" in reason for _, leg, reason in played.refused if leg == "survivors")
+    if count < THRESHOLD:
+        with pytest.raises(WireError):
+            unmasked(watched(played), colluders(played, count), VICTIM, played.given())
+        return
+    assert unmasked(watched(played), colluders(played, count), VICTIM, NOTHING).weight == updates[VICTIM].weight
+
+
+@pytest.mark.parametrize("count", [3, 2])
+def test_with_three_groups_colluders_sign_two_sets_of_whole_groups(count: int) -> None:
+    """Nine hospitals, threshold 6: 2 t - n = 3 sign both all groups and all but the victim's."""
+    updates = random_updates(9, 50, np.random.default_rng(1))
+    names = sorted(updates)
+    groups, victim = (tuple(names[:3]), tuple(names[3:6]), tuple(names[6:])), names[-1]
+    deceived = frozenset(names[count:6])
+    settings = {"colluding": tuple(names[:count]), "deceived": deceived, "called_lost": frozenset(groups[2])}
+    played = TwoFaced(SecureAggregation(), updates, groups=groups, fewest=3, **settings)
+    collect(played)
+    found = watched(played)
+    given = played.given(victim)
+    if count < 3:
+        with pytest.raises(WireError):
+            unmasked(found, colluders(played, count), victim, given)
+        return
+    assert unmasked(found, colluders(played, count), victim, given).weight == updates[victim].weight
+
+
+def test_two_colluders_of_a_group_of_three_are_enough_for_differences() -> None:
+    """A sum of three groups and one of two, at nearly the same model: less what two tell, it is the third's."""
+    updates = random_updates(9, 50, np.random.default_rng(1))
+    names = sorted(updates)
+    groups = (tuple(names[:3]), tuple(names[3:6]), tuple(names[6:]))
+    played = InMemoryExchange(SecureAggregation(), updates, groups=groups, fewest=3)
+    everybody = collect(played).total
+    played.number, played.lost = 2, {"round": (names[-1],)}
+    others = collect(played, Payload(np.full(50, 1e-6, np.float32), words={"study": "{}"})).total
+    assert everybody is not None and others is not None and others.weight == sum(updates[n].weight for n in names[:6])
+    left = everybody.vectors[0] - others.vectors[0] - sum(updates[name].vectors[0] for name in names[6:8])
+    np.testing.assert_allclose(left, updates[names[-1]].vectors[0], atol=1e-5)

@@ -66,3 +66,12 @@ def test_a_combination_takes_the_sum_of_a_set_out_of_opened_sums() -> None:
 
 def test_the_nearest_to_one_hospital_of_a_single_group_is_its_share_of_the_sum() -> None:
     np.testing.assert_allclose(nearest(["abcd"], "b"), [0.25])
+
+
+def test_of_a_hundred_hospitals_drawn_ten_at_a_time_each_is_told_apart() -> None:
+    names = [f"{number:02d}" for number in range(100)]
+    rng = np.random.default_rng(0)
+    opened = [sorted(rng.choice(names, 10, replace=False)) for _ in range(120)]
+    assert fewest_told_apart(opened) == 1
+    assert fewest_told_apart(opened[:2]) in range(1, 11)
+    assert {one for one in told_apart(opened) if len(one) == 1} == {(name,) for name in names}

@@ -30,7 +30,16 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         *(tag("p", problem, class_="banner warn") for problem in run.problems),
         _tiles(run),
         None if run.privacy is None else promise_in_short(run.privacy),
+        _trusts(run),
     )
+
+
+def _trusts(run: Run) -> Markup | None:
+    """Whom the hospitals have to trust."""
+    if not run.about.trusts:
+        return None
+    lines = [tag("li", sentence) for sentence in run.about.trusts]
+    return tag("div", tag("h3", "Whom this study trusts"), tag("ul", *lines), class_="figure", id="trusts")
 
 
 def _badge(state: str) -> Markup:
