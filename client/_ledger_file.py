@@ -19,10 +19,9 @@ and seal of the last row, which `wardround privacy ledger` prints to be written 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ from client._ledger_entry import COLUMNS, Entry, from_row
 from client._ledger_seal import START, Seal
 from client.durable import write_durably
 from client.same_order import FOLDER as LAST_UPDATES
-from common.errors import LedgerError
+from common.errors import FileError, LedgerError
+from common.files import check, create, is_there, names, read
+from common.json_files import read_table
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
 MARKER_FILE = "privacy-ledger.began"
@@ -41,6 +42,7 @@ MARKER_FILE = "privacy-ledger.began"
 MOST_BEHIND = 1
 """Rows by which an honest head may be behind, for a crash between a row and its head."""
 BUSY_TIMEOUT_S = 60.0
+LARGEST_HEAD_BYTES = 1 << 12
 
 TABLES = (
     """CREATE TABLE entries (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, study TEXT NOT NULL,
@@ -89,7 +91,7 @@ def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Sea
             yield connection, seal
     except sqlite3.Error as error:
         raise LedgerError(f"{FILE} in the hospital's folder cannot be used: {error}.") from error
-    except OSError as error:
+    except (OSError, FileError) as error:
         raise LedgerError(f"the ledger in the hospital's folder cannot be used: {error}.") from error
 
 
@@ -154,7 +156,7 @@ def _verified_set(connection: sqlite3.Connection, seal: Seal, entry: Entry) -> P
 def _rows_behind(folder: Path, seal: Seal, seen: list[str]) -> int:
     try:
         number, last, signed = _head(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileError, ValueError, TypeError, KeyError):
         raise Fault(f"{HEAD_FILE} is missing, damaged or of another format") from None
     if seal.head(number, last) != signed:
         raise Fault(f"{HEAD_FILE} is not as it was written")
@@ -169,48 +171,51 @@ def _rows_behind(folder: Path, seal: Seal, seen: list[str]) -> int:
 
 
 def _head(folder: Path) -> tuple[int, str, str]:
-    head = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+    head = read_table(folder, HEAD_FILE, required=True)
     return int(head["number"]), str(head["last"]), str(head["seal"])
 
 
 def trace(folder: Path) -> str:
     """What says that there is, or was, a ledger in the folder; "" where nothing does."""
-    if (folder / MARKER_FILE).exists():
+    if is_there(folder, MARKER_FILE):
         return MARKER_FILE
-    if any(path.is_file() for path in (folder / LAST_UPDATES).glob("*")):
+    if any(not name.startswith(".") for name in names(folder, LAST_UPDATES)):
         return LAST_UPDATES
-    if (folder / f"{FILE}-journal").exists() and not (folder / FILE).exists():
+    if is_there(folder, f"{FILE}-journal") and not is_there(folder, FILE):
         return f"{FILE}-journal"
     return HEAD_FILE if _names_a_row(folder) else ""
 
 
 def _names_a_row(folder: Path) -> bool:
     """Whether the head says more than one left by a crash before the first key was made."""
-    if not (folder / HEAD_FILE).exists():
+    if not is_there(folder, HEAD_FILE):
         return False
     try:
         return _head(folder)[0] > 0
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileError, ValueError, TypeError, KeyError):
         return True
 
 
-def _check_files(folder: Path, create: bool) -> None:
-    """The key is made after the other two, so where it is, all are; a trace comes after the key."""
-    if (folder / KEY_FILE).exists():
+def _check_files(folder: Path, may_create: bool) -> None:
+    """The key is made after the other two, so where it is, all are; a trace comes after the key.
+
+    SQLite would follow links and wait for pipes: they are refused.
+    """
+    if is_there(folder, FILE):
+        check(folder, FILE)
+    if is_there(folder, KEY_FILE):
         for name in (FILE, HEAD_FILE):
-            if not (folder / name).exists():
+            if not is_there(folder, name):
                 raise LedgerError(f"{name} is missing from the hospital's folder, and its key {KEY_FILE} is there.")
         return
-    if (found := trace(folder)) and not (folder / KEY_FILE).exists():
+    if (found := trace(folder)) and not is_there(folder, KEY_FILE):
         raise LedgerError(
             f"{KEY_FILE} is missing from the hospital's folder, and {found} says that there was a ledger: bring its "
             f"files back from a backup. Only who knows that nothing was ever charged here may remove {found}."
         )
-    if not create:
+    if not may_create:
         raise LedgerError(f"{folder} holds no ledger: {KEY_FILE} is not there.")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        os.close(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    create(folder, FILE)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -230,7 +235,7 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
     """In a transaction: the seal, made with tables and head where this ledger was never used."""
     connection.execute("BEGIN IMMEDIATE")
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]
-    if (folder / KEY_FILE).exists():
+    if is_there(folder, KEY_FILE):
         if not tables:
             raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
         return _marked(folder, seals.load(folder / KEY_FILE))
@@ -245,15 +250,15 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
 def _marked(folder: Path, seal: Seal) -> Seal:
     """The seal, once the marker is this ledger's; made where a crash, or an earlier version, left none."""
     marker = folder / MARKER_FILE
-    if not marker.exists():
+    if not is_there(folder, MARKER_FILE):
         write_durably(marker, seal.marker().encode())
-    elif marker.read_bytes() != seal.marker().encode():
+    elif read(folder, MARKER_FILE, LARGEST_HEAD_BYTES) != seal.marker().encode():
         raise LedgerError(f"the ledger of privacy spending was changed: {MARKER_FILE} is not of its key {KEY_FILE}.")
     return seal
 
 
 def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
-    if (folder / KEY_FILE).exists():
+    if is_there(folder, KEY_FILE):
         return seals.load(folder / KEY_FILE)
     if connection.execute("SELECT count(*) FROM entries").fetchone()[0]:
         raise LedgerError(f"{KEY_FILE} is missing from the hospital's folder, and {FILE} has entries.")

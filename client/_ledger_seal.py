@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from client.durable import write_durably
-from common.errors import LedgerError
+from common.errors import FileError, LedgerError
+from common.files import read
 
-KEY_BYTES = 32
+KEY_BYTES, LARGEST_KEY_BYTES = 32, 1 << 10
 START = "0" * 64
 """What the first row is chained to."""
 
@@ -61,8 +62,8 @@ class Seal:
 def load(path: Path) -> Seal:
     """Raises LedgerError where the key is damaged."""
     try:
-        secret = b64decode(path.read_bytes(), validate=True)
-    except (OSError, ValueError) as error:
+        secret = b64decode(read(path.parent, path.name, LARGEST_KEY_BYTES), validate=True)
+    except (FileError, ValueError) as error:
         raise LedgerError(f"the ledger's key {path.name} cannot be read: {error}") from error
     if len(secret) != KEY_BYTES:
         raise LedgerError(f"the ledger's key {path.name} must hold {KEY_BYTES} bytes; it holds {len(secret)}.")

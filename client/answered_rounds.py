@@ -16,9 +16,11 @@ import numpy as np
 
 from client.durable import write_durably
 from common.errors import HospitalError, WireError
+from common.files import is_there, read
 from common.order import Order
 
 FOLDER = "answered-rounds"
+LARGEST_BYTES = 1 << 12
 
 
 def digest_of(order: Order) -> str:
@@ -46,9 +48,7 @@ def go_forward(folder: Path | None, memory: MutableMapping[str, bytes], study: s
     if folder is None:
         memory[key] = text
         return
-    path = _file(folder, study, run)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_durably(path, text)
+    write_durably(_file(folder, study, run), text)
 
 
 def rewind(folder: Path, study: str, to_round: int) -> int:
@@ -81,10 +81,9 @@ def _remembered(memory: MutableMapping[str, bytes], key: str) -> tuple[int, str]
 
 
 def _read(path: Path) -> tuple[int, str] | None:
-    try:
-        return _parsed(path.read_bytes())
-    except FileNotFoundError:
+    if not is_there(path.parent, path.name):
         return None
+    return _parsed(read(path.parent, path.name, LARGEST_BYTES))
 
 
 def _parsed(text: bytes) -> tuple[int, str]:

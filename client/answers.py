@@ -15,6 +15,7 @@ from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.privacy import Private, Sources
+from client.steering import refuse_steering
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
@@ -122,6 +123,7 @@ def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 def _approved(hospital: Hospital, request: Payload, kept: Kept) -> Order:
     order = from_payload(request)
     approve(hospital, order)
+    refuse_steering(hospital, order, request)
     kept.go_forward(order)
     return order
 

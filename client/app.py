@@ -83,12 +83,12 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
-    vectors = memory.recall(context, number)
-    before = dict(vectors)
-    secrets, run = memory.recall_secrets(context), run_of(request)
-    local = partial(open_local, hospital, context, number, run, secrets)
+    run = run_of(request)
+    state = memory.Memory.of(context, study_json(request), run, number)
+    secrets = memory.recall_secrets(context)
+    local = partial(open_local, hospital, context, number, run, secrets, state)
     kept = answers.Kept(
-        vectors,
+        state.vectors,
         local,
         sources(hospital, context, number),
         is_simulated(context),
@@ -98,8 +98,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         payload = answer(hospital, request, kept)
     finally:
         memory.keep_secrets(context, secrets)
-    if any(vectors[name] is not before.get(name) for name in vectors):
-        memory.remember(context, number, vectors)
+    state.keep()
     return payload
 
 

@@ -25,6 +25,7 @@ from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
+from common.schedule import evaluated_splits
 from common.study import Study
 from common.update import Vector
 from common.work import Work
@@ -84,12 +85,9 @@ def _refuse_other_work(study: Study, work: Work | None) -> None:
 
 
 def _refuse_other_splits(study: Study, order: Order) -> None:
-    """Between rounds as the study says, and both at its end."""
-    every, between = study.federation.evaluate_every, study.federation.evaluate_split
-    due = every > 0 and (order.round - 1) % every == 0
-    allowed = {"validation", "test"} if order.round > study.rounds else {between} if due else set()
-    if not set(order.evaluate) <= allowed:
-        raise WireError(f"in round {order.round} the study scores {sorted(allowed)}; {list(order.evaluate)} came.")
+    allowed = evaluated_splits(study, order.round)
+    if not set(order.evaluate) <= set(allowed):
+        raise WireError(f"in round {order.round} the study scores {list(allowed)}; {list(order.evaluate)} came.")
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:

@@ -10,11 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from client.durable import write_durably
-from common.errors import HospitalError, WireError
+from common.errors import FileError, HospitalError, WireError
+from common.files import is_there, read
 from common.study import Study
 
 APPROVED = "approved-studies.txt"
 """One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which."""
+LARGEST_LIST_BYTES = 1 << 26
 
 
 def digest_of(study_json: str) -> str:
@@ -29,34 +31,31 @@ def list_study(study: Study, folder: Path) -> str:
     """
     digest, title = digest_of(study.json), " ".join(study.title.split())
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = _text(folder / APPROVED) if (folder / APPROVED).exists() else ""
+        known = _text(folder) if is_there(folder, APPROVED) else ""
         if digest not in _digests(known):
             lines = [*known.splitlines(), f"{digest}  {title}"]
             write_durably(folder / APPROVED, "".join(f"{line}\n" for line in lines).encode())
-    except OSError as error:
-        raise HospitalError(
-            f"the study was not approved: {error.filename or folder / APPROVED}: {error.strerror}."
-        ) from error
+    except FileError as error:
+        raise HospitalError(f"the study was not approved: {error}") from error
     return digest
 
 
 def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> None:
     """Raise WireError where the study is not on the hospital's list, or where it needs a list and has none."""
-    path = None if folder is None else folder / APPROVED
-    if path is None or not path.exists():
+    if folder is None or not is_there(folder, APPROVED):
         if needs_list:
             raise WireError(f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`.")
         return
-    if digest_of(study_json) not in _digests(_text(path)):
+    if digest_of(study_json) not in _digests(_text(folder)):
         raise WireError(f"the study is not one of those in {APPROVED}.")
 
 
-def _text(path: Path) -> str:
+def _text(folder: Path) -> str:
     """Whatever an editor did to it: a byte-order mark is no part of the first digest."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read(folder, APPROVED, LARGEST_LIST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
+        path = folder / APPROVED
         raise HospitalError(f"{path} is no list of studies: it must be UTF-8 text, one digest a line.") from None
 
 

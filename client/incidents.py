@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+
+from common.errors import FileError
+from common.files import append
 
 LOG = logging.getLogger("wardround.hospital")
 
@@ -24,13 +26,7 @@ def report(error: BaseException, folder: Path | None) -> str:
         LOG.error("%s", text)
         return number
     try:
-        _append(folder, text)
-    except OSError as failure:
+        append(folder, "incidents.log", text)
+    except FileError as failure:
         LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number
-
-
-def _append(folder: Path, text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(folder / "incidents.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as log:
-        log.write(text)

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from client.durable import write_durably
 from common.cases import SiteId
-from common.errors import HospitalError, WireError
+from common.errors import FileError, HospitalError, WireError
+from common.files import is_there
+from common.json_files import read_json
 
 FOLDER = "kept-groups"
 
@@ -31,7 +33,6 @@ def keep_group(folder: Path, data: str, group: Collection[SiteId], least: int) -
         return
     for before in earlier:
         _refuse_apart(set(before), set(own), least)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_durably(path, json.dumps([*earlier, own]).encode())
 
 
@@ -45,10 +46,9 @@ def _refuse_apart(before: set[SiteId], now: set[SiteId], least: int) -> None:
 
 
 def _read(path: Path) -> list[list[SiteId]]:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return [[str(site) for site in group] for group in kept]
-    except FileNotFoundError:
+    if not is_there(path.parent, path.name):
         return []
-    except (OSError, ValueError, TypeError) as error:
+    try:
+        return [[str(site) for site in group] for group in read_json(path.parent, path.name)]
+    except (FileError, TypeError) as error:
         raise HospitalError(f"what is kept of groups ({FOLDER}) cannot be read: {error}") from error

@@ -1,8 +1,10 @@
 """What this hospital's half of a protocol works with, and the one place where secret randomness is chosen.
 
 In simulation identities and draws come from the study's seed, so that every engine gives the same bits; in
-deployment identities come from files in the hospital's folder and draws from the operating system. Keys and
-masks of a protocol always come from the operating system.
+deployment identities come from files in the hospital's folder and the draws of a privacy mechanism from the operating
+system. Keys and masks of a protocol always come from the operating system. How values are rounded to whole numbers
+protects nothing, unless a mechanism says that it counts on it: it follows from the seed in deployment as well, and a
+study gives the same model on nodes.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from client.kept_groups import keep_group
 from client.policy import read_policy
 from client.privacy import Sources
 from common import identity
+from common.catalogue import MECHANISMS
 from common.cohort import Cohort
 from common.errors import HospitalError
+from common.opening import Keeping, KeepsNothing
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
@@ -31,7 +35,12 @@ from common.trust import reveals
 
 
 def open_local(
-    hospital: Hospital, context: Context, number: int, run: str, secrets: MutableMapping[str, bytes]
+    hospital: Hospital,
+    context: Context,
+    number: int,
+    run: str,
+    secrets: MutableMapping[str, bytes],
+    keeping: Keeping | None = None,
 ) -> Local:
     """This hospital in round `number` of a run.
 
@@ -50,8 +59,8 @@ def open_local(
         for group in cohort.groups:
             if hospital.site in group:
                 keep_group(folder, data, group, cohort.least)
-    rng = draws(hospital, context, number, "protocol")
-    return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder)
+    rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
+    return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping)
 
 
 def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:
@@ -81,6 +90,14 @@ def _demand_roster(study: Study, own: identity.Identity) -> None:
         known = own.public_keys.get(entry.name)
         if known is None or sha256(known).hexdigest() != entry.key:
             raise HospitalError(f"the key of {entry.name} known here is not the one in the study's roster.")
+
+
+def _rounding(hospital: Hospital, context: Context, number: int) -> np.random.Generator:
+    """For stochastic rounding in a protocol."""
+    privacy = hospital.study.privacy
+    if privacy is not None and getattr(MECHANISMS.load(privacy.name), "secret_rounding", True):
+        return draws(hospital, context, number, "protocol")
+    return generator(hospital.study.seed, number, hospital.site, "protocol")
 
 
 def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np.random.Generator:

@@ -1,48 +1,212 @@
-"""What a hospital keeps between rounds, in itself: in its own folder where it has one, else in the context."""
+"""What a hospital keeps between rounds, in itself: in its own folder where it has one, else in the context.
+
+State follows the opening. What a round leaves is kept by its number, apart for every study, and the next round starts
+from the last one kept before it; so a round that is asked for again starts where it started the first time. Where the
+study's sums are opened by the hospitals, what a round leaves waits in one place of its own, on the disk before the
+answer goes out, until the hospital sees the round opened or is shown a proof of it (`common.opening`); the next round
+that is trained takes that place, and a round that was never opened is then gone without a trace.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save
 
+from client.durable import write_durably
+from common.errors import FileError, HospitalError
+from common.files import is_there, names, private_folder
+from common.tensor_files import SUFFIX, read_tensors
 from common.update import Vector
 
-RECORD = "memory"
+RECORD, PENDING, ABOUT = "memory", "pending", "pending/about"
 SECRETS = "secrets"
 ROUNDS_KEPT = 2
 """A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too."""
+Vectors = Mapping[str, Vector]
 
 
-def recall(context: Context, number: int) -> dict[str, Vector]:
-    """The memory as it was before round `number`; {} where there is none."""
-    place = _place(context)
-    if place is not None:
-        earlier = [path for path in _kept(place) if int(path.stem) < number]
-        return load_file(earlier[-1]) if earlier else {}
-    record = context.state.get(RECORD)
-    if not isinstance(record, ArrayRecord):
-        return {}
-    return {name: np.frombuffer(array.data, dtype="<f4").copy() for name, array in record.items()}
+@dataclass
+class Memory:
+    """One hospital's state in one round of one study. vectors: as the round found them, and as it leaves them."""
+
+    number: int
+    place: _Place
+    vectors: MutableMapping[str, Vector]
+    _before: Vectors = field(init=False)
+    _awaited: bytes | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._before = dict(self.vectors)
+
+    @classmethod
+    def of(cls, context: Context, study_json: str, run: str, number: int) -> Memory:
+        """As it was before round `number` of this run of this study."""
+        folder, study = context.node_config.get("folder"), _key_of(study_json, run)
+        place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)
+        earlier = [kept for kept in place.kept() if kept < number]
+        return cls(number, place, place.read(earlier[-1]) if earlier else {})
+
+    def keep(self) -> None:
+        """On the disk when it returns: what this round left, to wait where it was held back. Else nothing."""
+        if all(self.vectors[name] is self._before.get(name) for name in self.vectors):
+            return
+        if self._awaited is not None:
+            self.place.write_pending(self.number, self._awaited, self.vectors)
+            return
+        self.place.write(self.number, self.vectors)
+        self._forget_others(self.number)
+
+    def hold(self, awaited: bytes) -> None:
+        """See Keeping."""
+        self._awaited = awaited
+
+    def held(self, number: int) -> bytes | None:
+        """See Keeping."""
+        pending = self.place.pending()
+        return pending[1] if pending is not None and pending[0] == number else None
+
+    def commit(self, number: int) -> None:
+        """See Keeping."""
+        if self.held(number) is not None:
+            self.place.commit(number)
+            self._forget_others(number)
+
+    def _forget_others(self, number: int) -> None:
+        """All but round `number` and the one before: what later rounds left is of an earlier run of this study."""
+        kept = self.place.kept()
+        before = [one for one in kept if one <= number]
+        for one in set(kept) - set(before[-ROUNDS_KEPT:]):
+            self.place.forget(one)
 
 
-def remember(context: Context, number: int, memory: Mapping[str, Vector]) -> None:
-    """Keep the memory that round `number` left; nothing is written where there is none."""
-    if not memory:
-        return
-    place = _place(context)
-    if place is None:
-        context.state[RECORD] = ArrayRecord({name: _array(vector) for name, vector in memory.items()})
-        return
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = place / "part"
-    save_file({name: np.ascontiguousarray(vector) for name, vector in memory.items()}, part)
-    part.replace(place / f"{number:06d}.safetensors")
-    for old in _kept(place)[:-ROUNDS_KEPT]:
-        old.unlink()
+def _key_of(study_json: str, run: str) -> str:
+    """What sets a run's memory apart: all of its study but how many rounds it has, since one made longer goes on."""
+    table = {name: value for name, value in json.loads(study_json).items() if name != "rounds"}
+    return sha256(json.dumps([run, table], sort_keys=True).encode()).hexdigest()
+
+
+class _Place(Protocol):
+    """Where vectors are kept by the number of the round that left them, and where one round's wait."""
+
+    def kept(self) -> list[int]:
+        """Rounds, sorted."""
+        ...
+
+    def read(self, number: int) -> dict[str, Vector]: ...
+
+    def write(self, number: int, vectors: Vectors) -> None: ...
+
+    def forget(self, number: int) -> None: ...
+
+    def pending(self) -> tuple[int, bytes] | None:
+        """Whose vectors wait, and for what."""
+        ...
+
+    def write_pending(self, number: int, awaited: bytes, vectors: Vectors) -> None: ...
+
+    def commit(self, number: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Folder:
+    path: Path
+
+    def kept(self) -> list[int]:
+        kept = [Path(name) for name in names(self.path)]
+        return sorted(int(one.stem) for one in kept if one.suffix == SUFFIX and one.stem.isdecimal())
+
+    def read(self, number: int) -> dict[str, Vector]:
+        return read_tensors(self.path, self._file(number).name).tensors
+
+    def write(self, number: int, vectors: Vectors) -> None:
+        self._write(self._file(number), vectors, {})
+
+    def forget(self, number: int) -> None:
+        self._file(number).unlink()
+
+    def pending(self) -> tuple[int, bytes] | None:
+        if not is_there(self.path, self._pending.name):
+            return None
+        try:
+            about = read_tensors(self.path, self._pending.name).words
+            return int(about["round"]), bytes.fromhex(about["awaited"])
+        except (FileError, KeyError, ValueError) as error:
+            raise HospitalError(f"{self._pending} is damaged: remove it; the round it is of is lost.") from error
+
+    def write_pending(self, number: int, awaited: bytes, vectors: Vectors) -> None:
+        self._write(self._pending, vectors, {"round": str(number), "awaited": awaited.hex()})
+
+    def commit(self, number: int) -> None:
+        self._pending.replace(self._file(number))
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    @property
+    def _pending(self) -> Path:
+        return self.path / f"{PENDING}.safetensors"
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"{number:06d}.safetensors"
+
+    def _write(self, path: Path, vectors: Vectors, about: Mapping[str, str]) -> None:
+        private_folder(self.path)
+        write_durably(path, save({name: np.ascontiguousarray(one) for name, one in vectors.items()}, dict(about)))
+
+
+@dataclass(frozen=True)
+class _InContext:
+    """Where there is no folder, as in Flower's simulation: lost with the run, and so is a round's repeat after it."""
+
+    context: Context
+    study: str
+
+    def kept(self) -> list[int]:
+        start = self._key("")
+        names = [name.removeprefix(start) for name in self.context.state if name.startswith(start)]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def read(self, number: int) -> dict[str, Vector]:
+        record = self.context.state[self._key(number)]
+        assert isinstance(record, ArrayRecord)
+        return {name: np.frombuffer(array.data, dtype="<f4").copy() for name, array in record.items()}
+
+    def write(self, number: int, vectors: Vectors) -> None:
+        self.context.state[self._key(number)] = ArrayRecord({name: _array(one) for name, one in vectors.items()})
+
+    def forget(self, number: int) -> None:
+        del self.context.state[self._key(number)]
+
+    def pending(self) -> tuple[int, bytes] | None:
+        about = self.context.state.get(self._key(ABOUT))
+        if not isinstance(about, ConfigRecord):
+            return None
+        number, awaited = about["round"], about["awaited"]
+        assert isinstance(number, int) and isinstance(awaited, bytes)
+        return number, awaited
+
+    def write_pending(self, number: int, awaited: bytes, vectors: Vectors) -> None:
+        self.context.state[self._key(ABOUT)] = ConfigRecord({"round": number, "awaited": awaited})
+        self.context.state[self._key(PENDING)] = ArrayRecord({name: _array(one) for name, one in vectors.items()})
+
+    def commit(self, number: int) -> None:
+        self.context.state[self._key(number)] = self.context.state[self._key(PENDING)]
+        for name in (PENDING, ABOUT):
+            del self.context.state[self._key(name)]
+
+    def _key(self, name: str | int) -> str:
+        return f"{RECORD}/{self.study}/{name}"
 
 
 def recall_secrets(context: Context) -> dict[str, bytes]:
@@ -57,15 +221,6 @@ def keep_secrets(context: Context, secrets: Mapping[str, bytes]) -> None:
     """Keep exactly these."""
     if secrets or SECRETS in context.state:
         context.state[SECRETS] = ConfigRecord(dict(secrets))
-
-
-def _place(context: Context) -> Path | None:
-    folder = context.node_config.get("folder")
-    return Path(str(folder)) / RECORD if folder else None
-
-
-def _kept(place: Path) -> list[Path]:
-    return sorted(place.glob("*.safetensors"))
 
 
 def _array(vector: Vector) -> Array:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.checks import positive
-from common.errors import HospitalError
+from common.errors import FileError, HospitalError
+from common.files import is_there, read_text
 from common.options import build
 
 POLICY_FILE = "policy.toml"
+LARGEST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,10 @@ def read_policy(folder: Path | None) -> Policy:
 
     Raises StudyError for a key or value that cannot be, HospitalError for a file that cannot be read.
     """
-    if folder is None:
+    if folder is None or not is_there(folder, POLICY_FILE):
         return Policy()
     try:
-        table = tomllib.loads((folder / POLICY_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Policy()
-    except (OSError, ValueError) as error:
+        table = tomllib.loads(read_text(folder, POLICY_FILE, LARGEST_BYTES))
+    except (FileError, ValueError, RecursionError) as error:
         raise HospitalError(f"{POLICY_FILE} in the hospital's folder cannot be read: {error}") from error
     return build(Policy, table, POLICY_FILE)

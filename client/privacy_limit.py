@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.checks import positive
-from common.errors import LedgerError
+from common.errors import FileError, LedgerError
+from common.files import is_there, read_text
 from common.options import build
 from common.privacy.accounting import check_delta
 
 LIMIT_FILE = "privacy-limit.toml"
+LARGEST_LIMIT_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ def read_limit(folder: Path) -> Limit | None:
 
     Raises StudyError for a key or value that cannot be, LedgerError for a file that cannot be read.
     """
-    try:
-        table = tomllib.loads((folder / LIMIT_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not is_there(folder, LIMIT_FILE):
         return None
-    except (OSError, ValueError) as error:
+    try:
+        table = tomllib.loads(read_text(folder, LIMIT_FILE, LARGEST_LIMIT_BYTES))
+    except (FileError, ValueError, RecursionError) as error:
         raise LedgerError(f"{LIMIT_FILE} in the hospital's folder cannot be read: {error}") from error
     return build(Limit, table, LIMIT_FILE)

@@ -20,6 +20,7 @@ import grpc
 
 from client.allocator import keep_freed_memory
 from client.node import Config, Node, load_app
+from common.files import appending, keep_private
 
 METHOD = "/wardround.Hospital/Visit"
 TOKEN_HEADER = "wardround-token"
@@ -50,6 +51,7 @@ def main(start: Start, pipe: Connection) -> None:
     """Serve until ended. Sends the port through `pipe` once it listens."""
     _live_no_longer_than_the_engine()
     keep_freed_memory()
+    keep_private()
     _keep_output(Path(start.folder))
     sys.path[:0] = [path for path in start.search_path if path not in sys.path]
     node = Node(load_app(start.app), start.node_id, start.run_id, {**start.config, "folder": start.folder})
@@ -102,11 +104,9 @@ def _end_with_parent() -> None:
 
 def _keep_output(folder: Path) -> None:
     """All this process prints goes to the hospital's own log."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = os.open(folder / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    with appending(folder, "output.log") as log:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -9,7 +9,6 @@ a share of noise must not come twice, in sums of different hospitals, whose diff
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
@@ -17,12 +16,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from client.durable import write_durably
+from common.errors import FileError
+from common.files import appending, is_there, private_folder
 from common.mean import Mean
 from common.order import Order
+from common.tensor_files import TensorFile, read_tensors
 from common.update import Update, Vector
 
 FOLDER, LOCK = "last-private-updates", "last-private-updates.lock"
@@ -45,45 +46,40 @@ def alone(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with appending(folder, LOCK) as lock:
         flock(lock, LOCK_EX)
         yield
-    finally:
-        os.close(lock)
 
 
 def keep(folder: Path | None, study: str, digest: str, update: Update, steps: int) -> None:
     """In the place of that study's one before; on the disk when this returns, before anything is sent."""
     if folder is None:
         return
-    (folder / FOLDER).mkdir(exist_ok=True, mode=0o700)
+    private_folder(folder, FOLDER)
     statistics = {name: [mean.total_units, mean.weight_units] for name, mean in update.statistics.items()}
     about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
     vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}
-    write_durably(_file(folder, study), save(vectors, {"about": json.dumps(about)}))
+    write_durably(folder / _name(study), save(vectors, {"about": json.dumps(about)}))
 
 
 def recall(folder: Path | None, study: str, digest: str) -> tuple[Update, int] | None:
     """The update and the number of local steps, if this was the order; None if it was another, or is unreadable."""
-    if folder is None or not _file(folder, study).exists():
+    if folder is None or not is_there(folder, _name(study)):
         return None
     try:
-        return _recalled(_file(folder, study), digest)
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError):
+        return _recalled(read_tensors(folder, _name(study)), digest)
+    except (FileError, ValueError, TypeError, LookupError):
         return None
 
 
-def _file(folder: Path, study: str) -> Path:
-    return folder / FOLDER / f"{study}.safetensors"
+def _name(study: str) -> str:
+    return f"{FOLDER}/{study}.safetensors"
 
 
-def _recalled(path: Path, digest: str) -> tuple[Update, int] | None:
-    with safe_open(path, "numpy") as kept:
-        about = json.loads(kept.metadata()["about"])
-        if about["digest"] != digest:
-            return None
-        vectors = tuple(kept.get_tensor(str(number)) for number in range(len(kept.keys())))
+def _recalled(kept: TensorFile, digest: str) -> tuple[Update, int] | None:
+    about = json.loads(kept.words["about"])
+    if about["digest"] != digest:
+        return None
+    vectors = tuple(kept.tensors[str(number)] for number in range(len(kept.tensors)))
     statistics = {name: Mean(*units) for name, units in about["statistics"].items()}
     return Update(vectors, about["weight"], statistics), about["steps"]

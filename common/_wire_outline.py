@@ -11,7 +11,7 @@ from common.errors import WireError
 
 LARGEST_OUTLINE = 1 << 21
 """Bytes of a message beside those of its arrays."""
-MOST_PARTS = 1 << 17
+MOST_PARTS = 1 << 16
 """Fields of any kind, and bytes of lists of numbers, each of which may become an object."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

@@ -5,6 +5,7 @@ WardroundError
 |   +-- UnknownNameError   a name or option that does not exist; says the nearest one
 +-- SourceError            data is absent, or not what its source expects
 |   +-- DownloadError      a file could not be fetched, or is not the pinned one
++-- FileError              a file is absent, damaged, too large, or not what and where it must be
 +-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
@@ -17,6 +18,8 @@ WardroundError
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class WardroundError(Exception):
@@ -37,6 +40,17 @@ class SourceError(WardroundError):
 
 class DownloadError(SourceError):
     """A file could not be fetched, or is not the pinned one."""
+
+
+class FileError(WardroundError):
+    """A file is absent, damaged, too large, or not what and where it must be. `reason` says so without its path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} {self.reason}."
 
 
 class ImageError(WardroundError):

@@ -51,7 +51,8 @@ class Expected:
     """What a valid update looks like: `vectors` of `length` floats, weight within (0, largest_weight[site]].
 
     statistics: names of the means that may come with it, sorted. cohort: the round's hospitals, and whose sums may be
-    opened. step: where all values are whole multiples of it already, and no rounding may change them.
+    opened. step: where all values are whole multiples of it already, and no rounding may change them. range_factor:
+    by how much values may be larger than the study's largest_value; for sums of whole numbers alone.
     """
 
     length: int
@@ -60,6 +61,16 @@ class Expected:
     statistics: tuple[str, ...] = ()
     cohort: Cohort = field(default_factory=lambda: Cohort(()))
     step: float | None = None
+    range_factor: int = 1
+
+
+@dataclass(frozen=True)
+class OpenedSum:
+    """Who signed, 64 bytes each and in this order, that the sum of `sites` is opened."""
+
+    sites: tuple[SiteId, ...]
+    signers: tuple[SiteId, ...]
+    signatures: bytes
 
 
 @dataclass(frozen=True)
@@ -67,10 +78,13 @@ class Collected:
     """The result of a round's exchange.
 
     total: the sum over `sites`. each: single updates, only where the aggregation reveals them. replies: what
-    else came back in the same messages, evaluation above all.
+    else came back in the same messages, evaluation above all. proof: signatures of those whose sum was opened, where
+    hospitals wait for it; unaware: those of `sites` that may not have heard of the opening.
     """
 
     total: Update | None
     sites: tuple[SiteId, ...]
     each: Mapping[SiteId, Update] | None
     replies: Mapping[SiteId, Payload]
+    proof: OpenedSum | None = None
+    unaware: tuple[SiteId, ...] = ()

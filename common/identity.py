@@ -6,8 +6,6 @@ must reach each hospital another way than through the server (a file from the co
 
 from __future__ import annotations
 
-import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +14,15 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from common import files
 from common.cases import SiteId
-from common.errors import HospitalError, WireError
+from common.errors import FileError, HospitalError, WireError
+from common.files import is_there, read
+from common.json_files import read_table, write_json
 from common.seeding import entropy
 
 KEY_FILE, PEERS_FILE = "identity.key", "peers.json"
+LARGEST_KEY_BYTES = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,25 @@ def simulated(site: SiteId, sites: Iterable[SiteId], seed: int) -> Identity:
 
 def create(folder: Path) -> bytes:
     """Make a hospital's key in `folder`, readable by its user only, unless there is one; its public key, 32 bytes."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / KEY_FILE
-    if not path.exists():
+    if not is_there(folder, KEY_FILE):
         secret = Ed25519PrivateKey.generate().private_bytes_raw()
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(b64encode(secret))
-    return _public(_read_key(path))
+        files.create(folder, KEY_FILE, b64encode(secret))
+    return _public(_read_key(folder))
 
 
 def introduce(folder: Path, public_keys: Mapping[SiteId, bytes]) -> None:
     """Write everybody's public keys into a hospital's folder."""
     table = {site: b64encode(key).decode() for site, key in sorted(public_keys.items())}
-    (folder / PEERS_FILE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    write_json(folder, PEERS_FILE, table, durable=True)
 
 
 def load(site: SiteId, folder: Path) -> Identity:
     """The identity in a hospital's folder. Raises HospitalError where a file is absent or damaged."""
     try:
-        table = json.loads((folder / PEERS_FILE).read_text(encoding="utf-8"))
+        table = read_table(folder, PEERS_FILE, required=True)
         public = {str(name): b64decode(key, validate=True) for name, key in table.items()}
-        identity = Identity(site, _read_key(folder / KEY_FILE), public)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        identity = Identity(site, _read_key(folder), public)
+    except (FileError, ValueError, TypeError) as error:
         raise HospitalError(
             f"{KEY_FILE} and {PEERS_FILE} are needed in the hospital's folder to sign: {error}"
         ) from error
@@ -84,8 +83,8 @@ def load(site: SiteId, folder: Path) -> Identity:
     return identity
 
 
-def _read_key(path: Path) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(b64decode(path.read_bytes(), validate=True))
+def _read_key(folder: Path) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(b64decode(read(folder, KEY_FILE, LARGEST_KEY_BYTES), validate=True))
 
 
 def _simulated_key(site: SiteId, seed: int) -> Ed25519PrivateKey:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -10,27 +9,15 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from numpy.typing import NDArray
 
-from common.errors import ImageError
+from common.errors import FileError, ImageError
 from common.geometry import Geometry
+from common.nifti_files import UNREADABLE, read_nifti, write_nifti
 
 MOST_VOXELS = 1 << 30
 LARGEST_EXACT = 1 << 53
 SUFFIXES = (".nii", ".nii.gz")
-UNREADABLE = (
-    ImageFileError,
-    HeaderDataError,
-    HeaderTypeError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +41,10 @@ def read_image(path: Path) -> Image:
     if not path.is_file():
         raise ImageError(f"there is no file {path}.")
     try:
-        file: Any = nib.load(path)
-        shape, affine = tuple(map(int, file.shape)), np.asarray(file.affine, np.float64)
-    except UNREADABLE as error:
-        raise ImageError(f"{path} is not a readable NIfTI file.") from error
+        file = read_nifti(path, MOST_VOXELS)
+    except FileError as error:
+        raise ImageError(str(error)) from error
+    shape, affine = tuple(map(int, file.shape)), np.asarray(file.affine, np.float64)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) not in (2, 3) or not 0 < prod(shape) <= MOST_VOXELS:
@@ -86,8 +73,7 @@ def write_image(image: Image, path: Path) -> None:
     affine[np.ix_(rows, rows)] = image.geometry.affine
     file: Any = nib.Nifti1Image(values.astype(stored), affine)  # type: ignore[no-untyped-call]
     file.header.set_xyzt_units("mm")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(file, path)
+    write_nifti(file, path)
 
 
 def _values(file: Any, path: Path) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -13,6 +13,7 @@ from common.cases import SiteId
 from common.cohort import Cohort
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.identity import Identity
+from common.opening import Keeping, KeepsNothing
 from common.update import Update
 
 
@@ -26,7 +27,8 @@ class Local:
     nothing, such as stochastic rounding. cohort: this round's hospitals, computed here from the approved study. run:
     which run of the study, so that nothing signed in another is worth anything. data: which data of the hospital's,
     in any words that another study on them has too. folder: the hospital's own, for what must survive a crash; None
-    where it has none.
+    where it has none. keeping: whatever keeps this hospital's state between rounds; a protocol that opens sums tells
+    it which rounds were opened.
     """
 
     site: SiteId
@@ -39,6 +41,7 @@ class Local:
     run: str = ""
     data: str = ""
     folder: Path | None = None
+    keeping: Keeping = field(default_factory=KeepsNothing)
 
 
 class Aggregation(Protocol):

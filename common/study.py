@@ -16,7 +16,7 @@ from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.federation import Federation
 from common.options import Entry, build
-from common.study_privacy_checks import Assignment, assignment_of, check_preprocessing
+from common.study_privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.task import Task
 from common.work import Training
 
@@ -83,11 +83,16 @@ class Study:
         positive("study", rounds=self.rounds)
         non_negative("study", seed=self.seed)
         _check_pairs(self)
-        object.__setattr__(self, "split", replace(self.split, assignment=assignment_of(self)))
+        object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
 
     def build_task(self) -> Task:
         """The task with its options."""
         return cast(Task, TASKS.build(self.task))
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What happens to the data before training, beside the promise it has to suit."""
+        return Preprocessing(self.source, self.partition, self.split.assignment, self.privacy)
 
     @property
     def text(self) -> str:
@@ -104,8 +109,8 @@ def parse(text: str, overrides: Iterable[str] = ()) -> Study:
     """A study from TOML text and `key=value` overrides. Raises StudyError that names the place and the remedy."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"the study is not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
     for override in overrides:
         _override(table, override)
     return _built(table)
@@ -115,7 +120,7 @@ def parse_json(text: str) -> Study:
     """A study that came over the wire. Raises StudyError where it cannot be run here."""
     try:
         table = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError("the study that arrived is not valid JSON.") from error
     if not isinstance(table, dict):
         raise StudyError("the study that arrived is not a table.")
@@ -215,7 +220,7 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
             f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
             f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
         )
-    check_preprocessing(study)
+    check_preprocessing(study.preprocessing)
 
 
 def _check_partition(study: Study, has_sites: bool) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from common.errors import StudyError
+from common.files import is_there
 from common.study import Study
 from experiments.audit.conduct import Advance, Effort, audit_run
 from experiments.audit.matrix import audit_matrix
@@ -27,7 +28,7 @@ def recorded(study: Study) -> Study:
 
 def audit(folder: Path, effort: Effort, console: Console) -> Path:
     """Attack the run in `folder`; print the verdict; the path of `audit.html`."""
-    if not (folder / "study.toml").is_file():
+    if not is_there(folder, "study.toml"):
         raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
     with _watched(console) as advance:
         report = audit_run(folder, effort, advance)

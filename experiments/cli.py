@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from common import __version__
+from common import __version__, files
 from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
 from common.errors import StudyError, WardroundError
 from common.spelling import unknown
@@ -45,6 +45,14 @@ data = typer.Typer(help="Data sets: what can be fetched, and from where.", no_ar
 cli.add_typer(data, name="data")
 privacy = typer.Typer(help="Privacy: what a study will cost, and what studies have cost.", no_args_is_help=True)
 cli.add_typer(privacy, name="privacy")
+
+
+@cli.callback()
+def begin() -> None:
+    """Hospitals learn one model together; their data stays where it is."""
+    files.keep_private()  # what a command writes, and what it starts writes, may show patients
+
+
 console = Console()
 complaints = Console(stderr=True)
 
@@ -84,7 +92,7 @@ def run(
         overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
         checked = parse(text, overrides)
         place = folder or default_folder(name)
-        if (place / "rounds.jsonl").exists():
+        if files.is_there(place, "rounds.jsonl"):
             raise StudyError(f"{place} already holds a run; resume it with: wardround resume {place}")
         _run(checked, name, place, resume=False)
 
@@ -95,9 +103,9 @@ def resume(folder: Annotated[Path, typer.Argument(help="A run folder that stoppe
     with spoken_errors():
         from common.study import parse
 
-        if not (folder / "study.toml").exists():
+        if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
-        study = parse((folder / "study.toml").read_text(encoding="utf-8"))
+        study = parse(files.read_text(folder, "study.toml"))
         _run(study, folder.resolve().parent.name, folder, resume=True)
 
 
@@ -185,7 +193,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
     with spoken_errors():
         from server.report import write_report
 
-        if not (folder / "about.json").exists():
+        if not files.is_there(folder, "about.json"):
             raise StudyError(f"{folder} holds no about.json: it is not a run folder.")
         console.print(str(write_report(folder).resolve()), soft_wrap=True)
 
@@ -350,7 +358,7 @@ def read_study(study: str) -> tuple[str, str]:
     if path.suffix == ".toml":
         if not path.is_file():
             raise StudyError(f"there is no file {path}.")
-        return path.read_text(encoding="utf-8"), path.stem
+        return files.read_all_text(path), path.stem
     shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
     if study not in shipped:
         raise unknown("study", study, shipped)

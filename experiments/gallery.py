@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file
 
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from common.cases import Cases
+from common.files import is_there
 from common.registration.learned.spatial_transformer import warp
 from common.study import Study
+from common.tensor_files import read_tensors
 from experiments.gallery_panels import Panels, outline_panels, pair_panels
 from server.run_folder import RunFolder
 
@@ -26,6 +27,7 @@ COLOURS = np.array(
     dtype=np.uint8,
 )
 """Okabe and Ito's palette, safe for colour-blind readers; background is left out."""
+MODEL = "model.safetensors"
 MOST_HOSPITALS = 12
 SMALLEST_SIDE = 128
 OPACITY = 0.62
@@ -37,9 +39,9 @@ def write_pictures(study: Study, folder: Path) -> None:
     Of slices the one with most to outline; of a volume three planes; of a pair of images both and the moved one.
     Nothing is written for other tasks, or where the run has no model.
     """
-    if study.task.name not in ("segmentation", "registration") or not (folder / "model.safetensors").exists():
+    if study.task.name not in ("segmentation", "registration") or not is_there(folder, MODEL):
         return
-    parameters = {name: torch.from_numpy(t) for name, t in load_file(folder / "model.safetensors").items()}
+    parameters = {name: torch.from_numpy(t) for name, t in read_tensors(folder, MODEL).tensors.items()}
     count = min(len(site_names(study)), MOST_HOSPITALS)
     pictures = [_picture(open_hospital(study.json, index), parameters) for index in range(count)]
     RunFolder(folder).write_json("pictures.json", [picture for picture in pictures if picture])

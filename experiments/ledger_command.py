@@ -18,6 +18,7 @@ from rich.text import Text
 
 from client._ledger_file import FILE, HEAD_FILE, KEY_FILE, trace
 from common.errors import LedgerError, StudyError
+from common.files import is_there, write_to
 from common.privacy.relation import OF_LEDGERS
 from experiments.ledger_summary import Summary, summary_of
 from server.reporting.markup import visible
@@ -52,8 +53,7 @@ def show_ledgers(folder: Path, console: Console, json_file: Path | None) -> bool
         _show(site, found[site], console)
     if json_file is not None:
         sites = {site: one.json() if isinstance(one, Summary) else {"fault": one} for site, one in found.items()}
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(sites, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_to(json_file, json.dumps(sites, indent=1, allow_nan=False) + "\n")
     return all(isinstance(one, Summary) and one.fault is None for one in found.values())
 
 
@@ -76,7 +76,7 @@ def _places(folder: Path) -> dict[str, Path]:
 
 def _has_ledger(folder: Path) -> bool:
     """Any of its files: a ledger that lost some must be told, not passed over."""
-    return any((folder / name).exists() for name in (FILE, KEY_FILE, HEAD_FILE)) or bool(trace(folder))
+    return any(is_there(folder, name) for name in (FILE, KEY_FILE, HEAD_FILE)) or bool(trace(folder))
 
 
 def _show(site: str, found: Summary | str, console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import ImageError
+from common.files import write_to
 from common.image import SUFFIXES, Image, read_labels
 from common.metrics import counts as figures
 from common.metrics.counts import Counts
@@ -119,11 +121,12 @@ def measure(
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """One line a row; not defined is empty and infinite is "inf"."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(Row.__dataclass_fields__))
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: "" if _is_nan(value) else value for key, value in asdict(row).items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(Row.__dataclass_fields__))
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: "" if _is_nan(value) else value for key, value in asdict(row).items()})
+    write_to(path, text.getvalue())
 
 
 def write_json(rows: Sequence[Row], tolerance_mm: float, path: Path, outline: Outline = "border") -> None:
@@ -134,7 +137,7 @@ def write_json(rows: Sequence[Row], tolerance_mm: float, path: Path, outline: Ou
         "hausdorff_95": "larger of both",
         "tolerance_mm": tolerance_mm,
     }
-    path.write_text(json.dumps({"settings": settings, "rows": table}, indent=1) + "\n", encoding="utf-8")
+    write_to(path, json.dumps({"settings": settings, "rows": table}, indent=1) + "\n")
 
 
 def _spelled(value: object) -> object:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from common.files import write_to
 from common.image import Image
 from experiments.error_figure import page
 from experiments.measured_pairs import Row, measure, outline_of, pairs, read_pair, write_csv, write_json
@@ -61,7 +62,7 @@ def compare(
     if json_file is not None:
         write_json(rows, tolerance_mm, json_file, outline)
     if figure is not None:
-        figure.write_text(page(shown), encoding="utf-8")
+        write_to(figure, page(shown))
 
 
 def _table(rows: Sequence[Row], tolerance_mm: float, surface: str) -> Table:

@@ -5,28 +5,27 @@ Nothing here opens a hospital, its cases or its folder: an attack that works on 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from flwr.app import Message
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from common.cases import Shape, SiteId
 from common.catalogue import AGGREGATIONS
 from common.decoding import update_from_payload
-from common.errors import StudyError, WireError
+from common.errors import FileError, StudyError, WireError
 from common.exchange import Expected, Payload
+from common.files import read_text
 from common.order import Order, from_payload
 from common.parameters import Layout, new_network
 from common.study import Study, parse
 from common.update import Update, Vector
-from common.wire import from_records
-from common.wire_bytes import from_bytes
+from experiments import recorded
+from experiments.recorded import Recorded, check_is_same, reject, sums
+from server.roster import Member, check_agreement, member
 
 Observer = Literal["server", "hospital", "outsider", "network", "colluding", "cheating"]
 """server: reads every message addressed to it, and what an aggregation reveals to it. hospital: reads the models it
@@ -36,8 +35,6 @@ likes; what hospitals would answer is no part of a run, and is played by the aud
 
 Own = Mapping[tuple[int, SiteId], Update]
 """What hospitals sent, by round and hospital, as they themselves know it."""
-
-LARGEST = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ class Observation:
 def observe(folder: Path, observer: Observer = "server", site: SiteId | None = None) -> Observation:
     """The observation of a finished run. site: which hospital is curious, for observer "hospital".
 
-    Raises StudyError where the run recorded no traffic, and WireError where a message is damaged.
+    Raises StudyError where the run recorded no traffic, and FileError where a file of it is damaged.
     """
     if observer not in get_args(Observer):
         raise StudyError(f"there is no observer {observer!r}; there are {', '.join(get_args(Observer))}.")
@@ -112,8 +109,8 @@ def observe(folder: Path, observer: Observer = "server", site: SiteId | None = N
         raise StudyError("what colluding hospitals see needs what they sent: take observer 'server' and `without`.")
     if observer == "cheating":
         raise StudyError("what hospitals answer to a server that cheats is in no recorded run; the audit plays it.")
-    study = parse((folder / "study.toml").read_text(encoding="utf-8"))
-    messages = tuple(_messages(folder / "traffic"))
+    study = parse(read_text(folder, "study.toml"))
+    messages = tuple(recorded.messages(folder))
     return _narrowed(_server(folder, study, messages), observer, site)
 
 
@@ -123,9 +120,12 @@ def sent_orders(folder: Path) -> dict[tuple[int, SiteId], Payload]:
     Raises as `observe`.
     """
     found: dict[tuple[int, SiteId], Payload] = {}
-    for message in _messages(folder / "traffic"):
+    for message in recorded.messages(folder):
         if message.kind == "train.round" and not message.to_server:
-            order = from_payload(message.payload)
+            try:
+                order = from_payload(message.payload)
+            except WireError as error:
+                raise reject(message, error) from error
             if order.work is not None:
                 found[order.round, message.site] = message.payload
     return found
@@ -163,31 +163,9 @@ def _less(one: Summed, own: Own, colluders: set[SiteId]) -> Summed | None:
     return Summed(one.round, others, one.parameters, Update(tuple(vectors), weight))
 
 
-@dataclass(frozen=True)
-class _Recorded:
-    site: SiteId
-    to_server: bool
-    kind: str
-    payload: Payload
-
-
-def _messages(place: Path) -> Iterator[_Recorded]:
-    index = place / "index.jsonl"
-    if not index.is_file():
-        raise StudyError(
-            f"{place.parent.name} recorded no traffic: run the study with --set federation.record_traffic=true."
-        )
-    for line in index.read_text(encoding="utf-8").splitlines():
-        entry: dict[str, Any] = json.loads(line)
-        message: Message = from_bytes((place / entry["file"]).read_bytes())
-        if message.has_content():
-            payload = from_records(message.content, LARGEST, LARGEST)
-            yield _Recorded(entry["site"], entry["direction"] == "to server", entry["type"], payload)
-
-
-def _server(folder: Path, study: Study, messages: tuple[_Recorded, ...]) -> Observation:
+def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Observation:
     shape, classes, cases = _described(messages)
-    length = Layout.of(new_network(study.build_task(), shape, study.seed)).length
+    layout = Layout.of(new_network(study.build_task(), shape, study.seed))
     each = AGGREGATIONS.load(study.aggregation.name).reveals == "each"
     models: dict[int, Vector] = {}
     singles: list[Single] = []
@@ -195,8 +173,10 @@ def _server(folder: Path, study: Study, messages: tuple[_Recorded, ...]) -> Obse
     asked: dict[SiteId, Order] = {}
     orders: dict[int, Order] = {}
     for message in messages:
+        if message.site not in cases:
+            raise FileError(message.path, "is a message of a hospital that took no part")
         if message.kind == "train.round" and not message.to_server:
-            order = from_payload(message.payload)
+            order = _order(message, study, layout.length)
             asked[message.site] = order
             models.setdefault(order.round, order.parameters)
             if order.work is not None:
@@ -206,33 +186,49 @@ def _server(folder: Path, study: Study, messages: tuple[_Recorded, ...]) -> Obse
             number = asked[message.site].round if message.site in asked else 0
             opaque.append(Opaque(number, message.site, leg, message.payload.data))
         elif message.to_server and message.kind == "train.round" and each and message.payload.array is not None:
-            single = _single(message, asked[message.site], length, cases)
+            single = _single(message, _answered(message, asked), layout.length, cases)
             singles += [] if single is None else [single]
-    models[study.rounds + 1] = _final(folder, study, shape)
-    sums = _sums_of_singles(singles, models) if each else tuple(_recorded_sums(folder, models))
-    return Observation("server", study, shape, classes, cases, models, tuple(singles), sums, tuple(opaque), orders)
+    models[study.rounds + 1] = recorded.final_model(folder, layout)
+    added = _sums_of_singles(singles, models) if each else tuple(_recorded_sums(folder, models, cases))
+    return Observation("server", study, shape, classes, cases, models, tuple(singles), added, tuple(opaque), orders)
 
 
-def _described(messages: tuple[_Recorded, ...]) -> tuple[Shape, tuple[str, ...], dict[SiteId, int]]:
-    cases: dict[SiteId, int] = {}
-    shape = Shape((), 0)
-    classes: tuple[str, ...] = ()
+def _described(messages: tuple[Recorded, ...]) -> tuple[Shape, tuple[str, ...], dict[SiteId, int]]:
+    members: dict[SiteId, Member] = {}
     for message in messages:
         if message.kind == "query.hello" and message.to_server and "shape" in message.payload.numbers:
-            numbers, words = message.payload.numbers, message.payload.words
-            inputs, names = numbers["shape"], words["classes"]
-            assert isinstance(inputs, list) and isinstance(names, list)
-            classes = tuple(names)
-            shape = Shape(tuple(int(side) for side in inputs), len(classes))
-            count = numbers["cases/train"]
-            assert isinstance(count, int)
-            cases[str(words["site"])] = count
-    if not cases:
+            try:
+                found = member(message.payload)
+            except WireError as error:
+                raise reject(message, error) from error
+            members[found.site] = found
+    if not members:
         raise StudyError("no hospital's description is in the recorded traffic.")
-    return shape, classes, cases
+    check_agreement(members)
+    first = next(iter(members.values()))
+    return first.shape, first.classes, {site: one.cases["train"] for site, one in members.items()}
 
 
-def _single(message: _Recorded, order: Order, length: int, cases: Mapping[SiteId, int]) -> Single | None:
+def _order(message: Recorded, study: Study, length: int) -> Order:
+    """The order in a message, for a model that is the study's."""
+    try:
+        order = from_payload(message.payload)
+    except WireError as error:
+        raise reject(message, error) from error
+    check_is_same(study, order.study_json, message.path)
+    fits = order.parameters.size == length and np.isfinite(order.parameters).all()
+    if not fits or not 1 <= order.round <= study.rounds:
+        raise FileError(message.path, "is an order for another model or round than the study's")
+    return order
+
+
+def _answered(message: Recorded, asked: Mapping[SiteId, Order]) -> Order:
+    if message.site not in asked:
+        raise FileError(message.path, "answers an order that is not in the recorded traffic")
+    return asked[message.site]
+
+
+def _single(message: Recorded, order: Order, length: int, cases: Mapping[SiteId, int]) -> Single | None:
     """The update in a reply; None where it would have been refused."""
     if order.work is None:
         return None
@@ -258,23 +254,15 @@ def _summed(number: int, found: list[Single], models: Mapping[int, Vector]) -> S
     return Summed(number, tuple(sorted(single.site for single in found)), models[number], total)
 
 
-def _recorded_sums(folder: Path, models: Mapping[int, Vector]) -> Iterator[Summed]:
+def _recorded_sums(folder: Path, models: Mapping[int, Vector], cases: Mapping[SiteId, int]) -> Iterator[Summed]:
     """The sums that the server made of what it could not read singly; it keeps them beside the traffic."""
-    for path in sorted((folder / "traffic" / "sums").glob("*.safetensors")):
-        number = int(path.stem)
-        tensors = load_file(path)
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        vectors = tuple(tensors[name] for name in sorted(tensors))
-        yield Summed(number, tuple(record["sites"]), models[number], Update(vectors, float(record["weight"])))
-
-
-def _final(folder: Path, study: Study, shape: Shape) -> Vector:
-    """The published model, in the order of its parameters' names."""
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise StudyError(f"{folder.name} has no model.safetensors: it did not complete, and cannot be audited.")
-    tensors = load_file(path)
-    return np.concatenate([tensors[name].reshape(-1) for name in sorted(tensors)]).astype(np.float32)
+    for one in sums(folder):
+        model = models.get(one.round)
+        if model is None or not set(one.sites) <= cases.keys() or any(v.shape != model.shape for v in one.vectors):
+            raise FileError(
+                one.path, "is of a round, of hospitals or of a model that are not in the recorded traffic"
+            )
+        yield Summed(one.round, one.sites, model, Update(one.vectors, one.weight))
 
 
 def _narrowed(seen: Observation, observer: Observer, site: SiteId | None) -> Observation:

@@ -20,6 +20,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import concatenate
+from common.files import write
 from common.mean import Mean, merge
 from common.metrics.roc import with_areas
 from common.parameters import new_network
@@ -72,6 +73,4 @@ def _work(study_json: str, answer: str) -> None:
         os.nice(NICENESS)
     torch.set_num_threads(1)
     table = train_pooled(parse_json(study_json))
-    part = Path(answer + ".part")
-    part.write_text(json.dumps(table), encoding="utf-8")
-    part.replace(answer)
+    write(Path(answer).parent, Path(answer).name, json.dumps(table))

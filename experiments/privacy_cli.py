@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from common.errors import StudyError
+from common.files import write_to
 from common.study import Study
 from experiments.privacy_plan import count, plan_of
 from experiments.privacy_plan_view import NO_MECHANISM, drawing, sentences, table
@@ -33,5 +34,4 @@ def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_to(path, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ class Plan:
     delta: float
     rounds: int
     sites: Mapping[SiteId, PlannedSite]
-    relation: str
-    beside: Mapping[str, Any]
+    relation: str = ""
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def worst(self) -> PlannedSite:

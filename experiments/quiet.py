@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from client.hospital import site_names
+from common.files import kept_private
+from common.json_files import read_lines, read_table
 from common.options import Entry
 from common.study import Study
 from experiments.catalogue import ENGINES
@@ -40,27 +42,19 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
     }
     if study.engine != "deployment":
         config["simulated"] = True
-    ENGINES.build(Entry(study.engine)).run(
-        server_app=server_app,
-        client_app=CLIENT_APP,
-        sites=sites,
-        run_config=config,
-        folder=folder,
-        record_traffic=study.federation.record_traffic,
-    )
+    with kept_private():
+        ENGINES.build(Entry(study.engine)).run(
+            server_app=server_app,
+            client_app=CLIENT_APP,
+            sites=sites,
+            run_config=config,
+            folder=folder,
+            record_traffic=study.federation.record_traffic,
+        )
     return read_outcome(folder)
 
 
 def read_outcome(folder: Path) -> Outcome:
     """The outcome a run left in `folder`."""
-    lines = (folder / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
-    return Outcome(
-        [json.loads(line) for line in lines],
-        _json(folder / "final.json"),
-        _json(folder / "about.json"),
-        _json(folder / "baselines.json"),
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    tables = (read_table(folder, name) for name in ("final.json", "about.json", "baselines.json"))
+    return Outcome(read_lines(folder, "rounds.jsonl"), *tables)

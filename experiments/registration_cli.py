@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.errors import ImageError
+from common.files import write_to
 from common.image import Image, read_image, write_image
 from common.registration.displacement import sampled
 from common.registration.itk_files import FIELD_SUFFIXES, LINEAR_SUFFIXES, write_transform
@@ -55,8 +56,7 @@ def align(
     if transform_out is not None:
         _write(found, fixed, transform_out)
     if pictures is not None:
-        pictures.parent.mkdir(parents=True, exist_ok=True)
-        pictures.write_text(page(moving, fixed, found), encoding="utf-8")
+        write_to(pictures, page(moving, fixed, found))
 
 
 def _check_names(transform: str, out: Path | None, transform_out: Path | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from common.errors import EngineError
+from common.files import private_folder
+from common.json_files import read_table
 from common.study import Study
 from experiments import pooled
 from experiments.gallery import write_pictures
@@ -47,8 +48,7 @@ def _pooled_beside(study: Study, folder: Path) -> Iterator[None]:
     if not study.baselines.pooled:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    answer = folder / ".pooled.json"
+    answer = private_folder(folder) / ".pooled.json"
     process = pooled.start(study, answer)
     try:
         yield
@@ -65,7 +65,6 @@ def _pooled_beside(study: Study, folder: Path) -> Iterator[None]:
 
 def _add_baselines(folder: Path, answer: Path) -> None:
     run = RunFolder(folder)
-    table = run.read_json("baselines.json") or {}
-    found = json.loads(answer.read_text(encoding="utf-8"))
+    table, found = read_table(folder, "baselines.json"), read_table(folder, answer.name, required=True)
     seconds = {**table.get("seconds", {}), **found["seconds"]}
     run.write_json("baselines.json", {**table, **found, "seconds": seconds})

@@ -9,9 +9,12 @@ from common.catalogue import AGGREGATIONS
 from common.cohort import Groups
 from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise
 from common.errors import SourceError
+from common.privacy.facts import mechanism_of
+from common.privacy.relation import in_words, relation_of
 from common.study import Study
 from common.study_privacy_checks import remarks
 from common.trust import reveals, trusted
+from server.reporting.sections.promise import neighbours
 
 MOST_NAMED = 16
 """Hospitals; of more, groups are counted."""
@@ -19,7 +22,8 @@ MOST_NAMED = 16
 
 def study_facts(study: Study) -> tuple[str, ...]:
     """Sentences. Raises StudyError where the study does not fit its hospitals."""
-    return (*_cohort_facts(study), *remarks(study), *(one.sentence for one in trusted(study)))
+    trust = (one.sentence for one in trusted(study))
+    return (*_cohort_facts(study), *_relation(study), *remarks(study.preprocessing), *trust)
 
 
 def _cohort_facts(study: Study) -> Sequence[str]:
@@ -35,6 +39,15 @@ def _cohort_facts(study: Study) -> Sequence[str]:
         _asked(study, cohorts),
         *_opened(study, cohorts),
     )
+
+
+def _relation(study: Study) -> Sequence[str]:
+    """Between which data sets the promised epsilon holds."""
+    mechanism = mechanism_of(study)
+    if mechanism is None:
+        return ()
+    unit = mechanism.unit
+    return (f"What is promised hides one {unit}. {neighbours(in_words(relation_of(study, unit), unit))}",)
 
 
 def _asked(study: Study, cohorts: Cohorts) -> str:

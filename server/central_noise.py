@@ -56,8 +56,8 @@ class CentralNoise:
 
 
 def own_state(state: State) -> State:
-    """Without what is kept here: what the strategy knows of."""
-    return {name: value for name, value in state.items() if name != CLIP_NORM}
+    """Without what others keep there, all under names with a stroke: what the strategy knows of."""
+    return {name: value for name, value in state.items() if "/" not in name}
 
 
 def _below(statistics: Statistics) -> float:

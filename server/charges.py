@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from common.cases import SiteId
+from common.errors import FileError
+from common.files import append, appending, is_there, read_text
 
 FILE = "charged.jsonl"
 
@@ -36,31 +38,34 @@ class Charges:
 
     def lines(self) -> list[dict[str, Any]]:
         """All whole lines. One that a crash cut short was of an order that was never sent."""
-        path = self.folder / FILE
-        if not path.exists():
+        if not is_there(self.folder, FILE):
             return []
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in read_text(self.folder, FILE).splitlines():
             try:
-                found.append(json.loads(line))
-            except ValueError:
+                found.append(_checked(json.loads(line), self.folder / FILE))
+            except (ValueError, RecursionError):
                 continue
         return found
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(self.folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as file:
-            file.write(_after_a_torn_line(file) + json.dumps(line).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.folder, FILE, _after_a_torn_line(self.folder) + json.dumps(line) + "\n", durable=True)
 
 
-def _after_a_torn_line(file: Any) -> bytes:
+def _after_a_torn_line(folder: Path) -> str:
     """A line break where a crash left the last line without one, so that the next line is whole."""
-    if not file.seek(0, os.SEEK_END):
-        return b""
-    file.seek(-1, os.SEEK_END)
-    return b"" if file.read(1) == b"\n" else b"\n"
+    with appending(folder, FILE) as file:
+        size = os.fstat(file).st_size
+        return "" if not size or os.pread(file, 1, size - 1) == b"\n" else "\n"
+
+
+def _checked(line: Any, path: Path) -> dict[str, Any]:
+    """A line as this file is written. Raises FileError for another: what was spent must not be guessed."""
+    asked = line.get("asked", []) if isinstance(line, dict) else None
+    words = isinstance(asked, list) and all(isinstance(site, str) for site in asked)
+    if not words or type(line.get("round")) is not int or not isinstance(line.get("free", ""), str):
+        raise FileError(path, "holds a line that is no order and no refusal")
+    return dict(line)
 
 
 def charged_rounds(

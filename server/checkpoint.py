@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from numpy.typing import NDArray
 
-from common.errors import RoundError
+from common.errors import FileError, RoundError
+from common.files import is_there
+from common.tensor_files import TensorFile, read_tensors, write_tensors
 from common.update import Vector
+from server.openings import Owed
 from server.strategy import State
 
+FILE = "checkpoint/last.safetensors"
 _STATE = "state/"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything the next round starts from, after `round` rounds."""
+    """Everything the next round starts from, after `round` rounds. owed: to hospitals that missed an opening."""
 
     round: int
     parameters: Vector
     state: State
+    owed: tuple[Owed, ...] = ()
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint/last.safetensors`, whole or not at all."""
-    place = folder / "checkpoint"
-    place.mkdir(parents=True, exist_ok=True)
-    tensors = {_STATE + name: np.ascontiguousarray(value) for name, value in checkpoint.state.items()}
-    tensors["parameters"] = np.ascontiguousarray(checkpoint.parameters)
-    part = place / "last.safetensors.part"
-    save_file(tensors, part, metadata={"round": str(checkpoint.round)})
-    part.replace(place / "last.safetensors")
+    """Write `checkpoint/last.safetensors`, whole or not at all; on the disk when this returns."""
+    tensors: dict[str, NDArray[Any]] = {_STATE + name: value for name, value in checkpoint.state.items()}
+    tensors["parameters"] = checkpoint.parameters
+    owed = json.dumps([one.to_json() for one in checkpoint.owed])
+    write_tensors(folder, FILE, tensors, {"round": str(checkpoint.round), "owed": owed}, durable=True)
 
 
 def load(folder: Path) -> Checkpoint:
     """The last checkpoint. Raises RoundError where there is none or it is damaged."""
-    path = folder / "checkpoint" / "last.safetensors"
-    if not path.exists():
+    if not is_there(folder, FILE):
         raise RoundError(f"{folder} has no checkpoint to resume from.")
     try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            done = int(file.metadata()["round"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RoundError(f"the checkpoint in {folder} is damaged.") from error
-    parameters = tensors.pop("parameters").astype(np.float32)
-    return Checkpoint(done, parameters, {name.removeprefix(_STATE): t for name, t in tensors.items()})
+        return _checkpoint(read_tensors(folder, FILE))
+    except (FileError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise RoundError(f"the checkpoint in {folder} is damaged: {error}") from error
+
+
+def check_fits(loaded: Checkpoint, first: Checkpoint, rounds: int, folder: Path) -> None:
+    """Raise RoundError where a checkpoint is of another model or study than the one that starts from `first`."""
+    shapes = [{name: np.shape(value) for name, value in one.state.items()} for one in (loaded, first)]
+    if loaded.parameters.shape != first.parameters.shape or shapes[0] != shapes[1]:
+        raise RoundError(f"the checkpoint in {folder} is of another model or strategy than its study.toml.")
+    if not 0 <= loaded.round <= rounds:
+        raise RoundError(f"the checkpoint in {folder} is of round {loaded.round}; the study has {rounds}.")
+
+
+def _checkpoint(file: TensorFile) -> Checkpoint:
+    parameters = file.tensors.pop("parameters").astype(np.float32)
+    if not all(np.isfinite(value).all() for value in (parameters, *file.tensors.values())):
+        raise ValueError("it holds numbers that are not finite.")
+    state = {name.removeprefix(_STATE): tensor for name, tensor in file.tensors.items()}
+    owed = tuple(map(Owed.from_json, json.loads(file.words.get("owed", "[]"))))
+    return Checkpoint(int(file.words["round"]), parameters, state, owed)

@@ -21,12 +21,13 @@ from common.errors import WardroundError
 from common.exchange import Collected
 from common.parameters import Layout, digest, new_network, read
 from common.protocol import Aggregation
+from common.schedule import FINAL_SPLITS
 from common.score_names import statistic_names
 from common.skew import label_divergence, size_gini
 from common.study import Study
 from common.trust import said
 from server.charges import Charges, charged_rounds
-from server.checkpoint import Checkpoint, load, save
+from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
@@ -124,9 +125,12 @@ class Conductor:
         return rounds, layout, self._first_checkpoint(strategy, initial)
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
+        first = Checkpoint(0, initial, strategy.init(initial))
         if not self.resume:
-            return Checkpoint(0, initial, strategy.init(initial))
+            save(self.folder.path, first)  # so that a run can be resumed whenever it ends
+            return first
         checkpoint = load(self.folder.path)
+        check_fits(checkpoint, first, self.study.rounds, self.folder.path)
         self.folder.keep_rounds(checkpoint.round)
         return checkpoint
 
@@ -175,7 +179,7 @@ class Conductor:
         self.about["model_sha256"] = digest(checkpoint.parameters)
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
-        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, ("validation", "test")))
+        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, FINAL_SPLITS))
         self.about["time"]["evaluation"] += perf_counter() - begin
         if self.study.baselines.local:
             self._compare_with_local(rounds)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import StudyError
+from common.errors import FileError, StudyError
 from server.charges import Charges, charged_rounds
 from server.privacy_spent import beside, releases_of, spent_by
 
@@ -15,7 +15,7 @@ def counted(table: Any, folder: Path) -> Any:
     """A folder's table; as it is where nothing was charged since, or where the files are not as written."""
     try:
         return _counted(table, charged_rounds(Charges(folder).lines(), (), ()))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, StudyError):
+    except (FileError, ValueError, TypeError, LookupError, AttributeError, StudyError):
         return table
 
 

@@ -28,6 +28,7 @@ from server.roster import Member
 class PrivateTerms:
     """claims: what is promised. weights: the largest an update may have, by hospital. statistics: what comes with it;
     a loss never does, since no noise is on it. step: of the grid values lie on. central: noise the server adds.
+    clipping_is_noised: whether the share of values beyond the range of a sum follows from noised values alone.
     """
 
     claims: Claims
@@ -35,6 +36,7 @@ class PrivateTerms:
     statistics: tuple[str, ...] = ()
     step: float | None = None
     central: CentralNoise | None = None
+    clipping_is_noised: bool = False
 
 
 def private_terms(
@@ -53,7 +55,7 @@ def private_terms(
     if isinstance(mechanism, Hospital):
         central = CentralNoise(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters))
         return PrivateTerms(claims, dict.fromkeys(sizes, 1.0), central.statistics, central=central)
-    return PrivateTerms(claims, sizes)
+    return PrivateTerms(claims, sizes, clipping_is_noised=mechanism.place == "hospital")
 
 
 @dataclass(frozen=True)

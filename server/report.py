@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from common.files import write
 from server.reporting.folder import read_run
 from server.reporting.page import page_of
 from server.reporting.summary import summary_of
@@ -17,11 +18,5 @@ def write_report(run_folder: Path) -> Path:
     there before is replaced only by a whole one. Raises WardroundError where `run_folder` is no run folder.
     """
     run = read_run(run_folder)
-    _write(run_folder / "summary.json", json.dumps(summary_of(run), indent=2, allow_nan=False) + "\n")
-    return _write(run_folder / "report.html", page_of(run))
-
-
-def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+    write(run_folder, "summary.json", json.dumps(summary_of(run), indent=2, allow_nan=False) + "\n")
+    return write(run_folder, "report.html", page_of(run))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
@@ -22,20 +21,22 @@ from common.mean import Mean, Statistics, excessive, merge
 from common.metrics.roc import with_areas
 from common.order import Order, to_payload
 from common.protocol import Aggregation
+from common.schedule import evaluated_split, evaluated_splits, final_round
 from common.study import Study
 from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import Dropped, GridExchange
+from server.openings import hand_over, owed_after
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.roster import Member
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
+from server.value_range import collect_in_range, factor_of, kept_factor
+from server.waiting import Waiting
 
-LONGEST_PAUSE_S = 10.0
-"""Between two tries of a round that waits for hospitals that were lost."""
 LONGEST_S = 1e9
 """Of what a hospital may say it computed."""
 
@@ -67,20 +68,31 @@ class Rounds:
         sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
         cohort = self.cohorts.of_round(number)
         self.exchange.progress.publish(RoundStarted(number, cohort.sites))
-        collected, dropped, attempts = self._opened(cohort, lambda: self._collect(before, number, cohort))
+        owed = hand_over(self.exchange, before.owed, self.members.keys() & set(cohort.sites))
+        waiting = Waiting(self.study.federation, cohort)
+        ranged = collect_in_range(
+            lambda factor: waiting.collect(partial(self._collect, before, number, cohort, factor)),
+            factor_of(before.state),
+            self.terms is None or self.terms.clipping_is_noised,
+        )
+        collected = ranged.collected
         exchanged = perf_counter()
-        evaluation = self._evaluation(collected, before.round) if self._evaluates(number) else None
-        dropped += self.exchange.take_dropped()
+        evaluation = self._evaluation(collected, number)
+        dropped = list(dict.fromkeys(self.exchange.take_dropped()))
         self._demand_enough(number, cohort, collected, dropped)
         after = self._step(before, collected)
+        after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
+        if self.strategy.work().controlled:
+            after = replace(after, owed=owed_after(owed, number, collected))
         self.last = collected
         record = {
             "round": number,
             "selected": list(cohort.sites),
-            "attempts": attempts,
+            "attempts": waiting.attempts,
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
             **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
+            "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
             "evaluation": evaluation,
             "site_seconds": self._seconds(collected),
             "bytes": {
@@ -94,14 +106,14 @@ class Rounds:
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
-        order = Order(self.study.json, self.study.rounds + 1, parameters, None, evaluate=splits)
+        number = final_round(self.study)
+        order = Order(self.study.json, number, parameters, None, evaluate=splits)
         requests = {site: to_payload(order, self.exchange.run) for site in self.members}
         if self.aggregation.reveals == "sum":
-            self.exchange.round = self.study.rounds + 1
-            cohort = self.cohorts.of_round(self.exchange.round)
+            self.exchange.round, cohort = number, self.cohorts.of_round(number)
             expected = self._expected(0, 0, splits, cohort)
-            collected, _, _ = self._opened(
-                cohort, lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
+            collected = Waiting(self.study.federation, cohort).collect(
+                lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
         else:
             replies = self.exchange.ask("evaluate", requests)
@@ -140,25 +152,9 @@ class Rounds:
             "pooled": values(merge(sites.values())),
         }
 
-    def _opened(self, cohort: Cohort, collect: Callable[[], Collected]) -> tuple[Collected, list[Dropped], int]:
-        """What `collect` opens, who was dropped, and how often it was tried.
-
-        Where sums are of whole groups and none was opened, the round is repeated, with the very same orders, until
-        its hospitals are back or `dropout_wait_s` is over: `stop` does not wait.
-        """
-        federation, begin, dropped = self.study.federation, perf_counter(), list[Dropped]()
-        for attempts in count(1):
-            collected = collect()
-            dropped += self.exchange.take_dropped()
-            left_s = federation.dropout_wait_s - (perf_counter() - begin)
-            if collected.sites or not cohort.groups or federation.on_dropout == "stop" or left_s <= 0:
-                return collected, dropped, attempts
-            sleep(min(LONGEST_PAUSE_S, left_s, 2.0**attempts / 8))
-        raise AssertionError
-
-    def _collect(self, before: Checkpoint, number: int, cohort: Cohort) -> Collected:
+    def _collect(self, before: Checkpoint, number: int, cohort: Cohort, factor: int) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
-        splits = (self.study.federation.evaluate_split,) if self._evaluates(number) else ()
+        splits = evaluated_splits(self.study, number)
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
             contributes = site in cohort.sites
@@ -174,6 +170,7 @@ class Rounds:
                 )
                 requests[site] = to_payload(order, self.exchange.run)
         expected = self._expected(len(before.parameters), work.vectors, splits, cohort)
+        expected = replace(expected, range_factor=factor)
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
     def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
@@ -193,13 +190,12 @@ class Rounds:
         central = self.terms.central if self.terms is not None else None
         return central.clip_norm(before.state) if central is not None else 0.0
 
-    def _evaluates(self, number: int) -> bool:
-        every = self.study.federation.evaluate_every
-        return every > 0 and (number - 1) % every == 0
-
-    def _evaluation(self, collected: Collected, of_round: int) -> dict[str, Any]:
-        split = self.study.federation.evaluate_split
-        return {"of_round": of_round, "split": split, **self._split_scores(collected, split)}
+    def _evaluation(self, collected: Collected, number: int) -> dict[str, Any] | None:
+        """Of the model that round `number` starts from, which is that of the round before."""
+        split = evaluated_split(self.study, number)
+        if split is None:
+            return None
+        return {"of_round": number - 1, "split": split, **self._split_scores(collected, split)}
 
     def _demand_enough(self, number: int, cohort: Cohort, collected: Collected, dropped: list[Dropped]) -> None:
         if len(collected.sites) >= cohort.least and collected.total is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,33 +11,34 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
+from common import files, json_files
+from common.errors import FileError
 from common.parameters import Layout
+from common.tensor_files import write_tensors
 from common.update import Vector
+
+ROUNDS = "rounds.jsonl"
+DROP = ("site", "reason")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs/<study>/<time>/`; see the README for what each file holds."""
+    """`runs/<study>/<time>/`; see the README for what each file holds. Its files are for their owner's eyes only."""
 
     path: Path
 
     def write_text(self, name: str, text: str) -> None:
         """Write a whole file or nothing of it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+        files.write(self.path, name, text)
 
     def write_json(self, name: str, value: Mapping[str, Any] | Sequence[Any]) -> None:
         """Write a value as JSON. Raises ValueError for NaN: what is not known is null."""
-        self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
+        json_files.write_json(self.path, name, value)
 
     def read_json(self, name: str) -> Any:
-        """The value of a JSON file, or None where it is absent."""
-        path = self.path / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        """The value of a JSON file, or None where it is absent. Raises FileError where it is damaged."""
+        return json_files.read_json(self.path, name) if files.is_there(self.path, name) else None
 
     def run_name(self, resume: bool) -> str:
         """32 hexadecimal digits that name the run to hospitals, new unless it is resumed."""
@@ -50,33 +50,45 @@ class RunFolder:
 
     def append_round(self, record: Mapping[str, Any]) -> None:
         """One more line of `rounds.jsonl`, on the disk when this returns."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "rounds.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record, allow_nan=False) + "\n")
-            lines.flush()
-            os.fsync(lines.fileno())
+        files.append(self.path, ROUNDS, json.dumps(record, allow_nan=False) + "\n", durable=True)
 
     def read_rounds(self) -> list[dict[str, Any]]:
-        """All records of `rounds.jsonl`, in order."""
-        path = self.path / "rounds.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        """All records of `rounds.jsonl`, in order. Raises FileError where a line is damaged."""
+        records = json_files.read_lines(self.path, ROUNDS) if files.is_there(self.path, ROUNDS) else []
+        for record in records:
+            _check(record, self.path / ROUNDS)
+        return records
 
     def keep_rounds(self, last: int) -> None:
-        """Drop the lines after round `last` and any half-written one, before a run is resumed."""
-        path = self.path / "rounds.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.write_text("rounds.jsonl", "".join(f"{line}\n" for line in lines[:last]))
+        """Drop the lines after round `last` and any half-written one, before a run is resumed.
+
+        Raises FileError where there are fewer, or one that is kept is damaged: what was spent stands there.
+        """
+        lines = files.read_text(self.path, ROUNDS).splitlines() if files.is_there(self.path, ROUNDS) else []
+        if len(lines) < last:
+            raise FileError(self.path / ROUNDS, f"holds {len(lines)} rounds, and the checkpoint is of round {last}")
+        files.write(self.path, ROUNDS, "".join(f"{line}\n" for line in lines[:last]), durable=True)
+        self.read_rounds()
 
     def write_sum(self, number: int, vectors: Sequence[NDArray[np.floating]], about: Mapping[str, Any]) -> None:
         """`traffic/sums/<round>`: the vectors of a sum, float32, and what it is of."""
-        place = self.path / "traffic" / "sums"
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
         tensors = {f"vector-{index}": np.array(vector, np.float32) for index, vector in enumerate(vectors)}
-        save_file(tensors, place / f"{number:06d}.safetensors")
-        (place / f"{number:06d}.json").write_text(json.dumps(about), encoding="utf-8")
+        write_tensors(self.path, f"traffic/sums/{number:06d}.safetensors", tensors)
+        files.write(self.path, f"traffic/sums/{number:06d}.json", json.dumps(about))
 
     def write_model(self, parameters: Vector, layout: Layout) -> None:
         """`model.safetensors`: every trainable parameter under its own name."""
-        part = self.path / ".model.safetensors.part"
-        save_file({name: np.array(tensor) for name, tensor in layout.tensors(parameters).items()}, part)
-        part.replace(self.path / "model.safetensors")
+        tensors = {name: np.array(tensor) for name, tensor in layout.tensors(parameters).items()}
+        write_tensors(self.path, "model.safetensors", tensors, durable=True)
+
+
+def _check(record: Mapping[str, Any], path: Path) -> None:
+    """Of what later rounds and claims rest on."""
+    sites, dropped = record.get("selected"), record.get("dropped")
+    whole = type(record.get("round")) is int and _are_words(sites) and isinstance(dropped, list)
+    if not whole or not all(isinstance(one, dict) and _are_words([*map(one.get, DROP)]) for one in dropped or []):
+        raise FileError(path, "holds a line that is no round's record")
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from common.errors import SourceError
 
+LARGEST_TABLE_BYTES = 1 << 26
+
 
 def existing(folder: str, default: str, remedy: str) -> Path:
     """The folder as given, or `default` under WARDROUND_DATA ("data" if not set). SourceError says the remedy."""
@@ -17,7 +19,9 @@ def existing(folder: str, default: str, remedy: str) -> Path:
 
 
 def needed(path: Path, remedy: str) -> Path:
-    """The file, if it exists. Raises SourceError with the remedy."""
+    """The table, if it is a file of at most LARGEST_TABLE_BYTES. Raises SourceError with the remedy."""
     if not path.is_file():
         raise SourceError(f"there is no file {path}. {remedy}")
+    if path.stat().st_size > LARGEST_TABLE_BYTES:
+        raise SourceError(f"{path} is larger than {LARGEST_TABLE_BYTES} bytes, the most a table may be. {remedy}")
     return path

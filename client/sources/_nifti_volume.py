@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -10,27 +9,14 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import OrientationError
-from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from numpy.typing import NDArray
 
-from common.errors import SourceError
+from common.errors import FileError, SourceError
+from common.nifti_files import UNREADABLE, read_nifti
 
 AFFINE_TOLERANCE_MM = 1e-3
 MOST_VOXELS = 1 << 28
-UNREADABLE = (
-    ImageFileError,
-    HeaderDataError,
-    HeaderTypeError,
-    OrientationError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -64,8 +50,11 @@ def _canonical(path: Path) -> Any:
     if not path.is_file():
         raise SourceError(f"there is no {path.parent.name}/{path.name}")
     try:
-        return nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-    except UNREADABLE as error:
+        image = read_nifti(path, MOST_VOXELS)
+        return nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
+    except FileError as error:
+        raise SourceError(f"{path.parent.name}/{path.name} {error.reason}") from error
+    except (*UNREADABLE, OrientationError) as error:
         raise SourceError(f"{path.parent.name}/{path.name} is not a readable NIfTI file") from error
 
 

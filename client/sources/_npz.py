@@ -5,16 +5,18 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import SourceError
+from common.errors import FileError, SourceError
+from common.files import opened
 
 LARGEST_BYTES = 1 << 33
-BROKEN = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+BROKEN = (LookupError, OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
@@ -24,15 +26,28 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """
     wanted = {name: f"{name}.npy" for name in names}
     try:
-        with zipfile.ZipFile(path) as file:
+        with opened(path) as raw, zipfile.ZipFile(raw) as file:
             missing = [name for name, member in wanted.items() if member not in file.namelist()]
             if missing:
                 raise SourceError(f"{path.name} lacks {', '.join(missing)}.")
             if sum(file.getinfo(member).file_size for member in wanted.values()) > LARGEST_BYTES:
                 raise SourceError(f"{path.name} unpacks to more than {LARGEST_BYTES} bytes.")
+            for member in wanted.values():
+                _check_size(file, member)
             return {name: _array(file, member) for name, member in wanted.items()}
-    except BROKEN as error:
+    except (*BROKEN, FileError) as error:
         raise SourceError(f"{path.name} is not a readable .npz file.") from error
+
+
+def _check_size(file: zipfile.ZipFile, member: str) -> None:
+    """Room is made for what an array's own header says: it must be what the archive holds of it."""
+    with file.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read_header[version](stream)
+        promised = stream.tell() + prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or promised != file.getinfo(member).file_size:
+            raise ValueError("the header does not fit the array")
 
 
 def _array(file: zipfile.ZipFile, member: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from common.cases import Cases, SiteId
-from common.errors import SourceError
+from common.errors import FileError, SourceError
+from common.files import read_all
 from common.pooled_statistics import Pooled
 
 REMEDY = (
@@ -25,7 +27,8 @@ REMEDY = (
 )
 UNSIGNED_BYTE = 0x08
 SIDE, DIGITS = 28, 10
-LARGEST_FILE_BYTES = 1 << 30
+LARGEST_FILE_BYTES = 1 << 27
+"""The largest of the four, of 60,000 images, is 47 MB."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,24 @@ def read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
 def _bytes(folder: Path, name: str) -> bytes:
     plain, packed = folder / name, folder / f"{name}.gz"
     if plain.is_file():
-        return plain.read_bytes()
+        return _whole(plain)
     if not packed.is_file():
         raise SourceError(f"there is no {plain}, nor {packed.name}. {REMEDY}")
     try:
-        with gzip.open(packed) as file:
-            return file.read(LARGEST_FILE_BYTES)
+        with gzip.GzipFile(fileobj=io.BytesIO(_whole(packed))) as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{packed} is not a whole gzip file.") from error
+    if len(data) > LARGEST_FILE_BYTES:
+        raise SourceError(f"{packed} unpacks to more than {LARGEST_FILE_BYTES} bytes.")
+    return data
+
+
+def _whole(path: Path) -> bytes:
+    try:
+        return read_all(path, LARGEST_FILE_BYTES)
+    except FileError as error:
+        raise SourceError(str(error)) from error
 
 
 source: type[Source] = Mnist

@@ -11,6 +11,9 @@ from common.errors import WireError
 from common.exchange import Expected, Number, Payload
 
 MOST_HOSPITALS = 1 << 16
+RANGE_FACTORS = (1, 4, 16, 64, 256, 1024)
+"""By how much the range of what is added up may be wider than the study's largest_value; powers of two, so that whole
+numbers of one range are whole numbers, or halves of them, of the next."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Agreement:
 
     scale: the largest weight of any hospital; n_k u_k / scale is what is added up, so that no value of it is larger
     than u_k, and nobody's weight shows. step: where values are whole multiples of it, and are to stay so.
+    range_factor: times the scale; more than 1 where too many values were clipped with less.
     """
 
     sites: tuple[SiteId, ...]
@@ -27,17 +31,24 @@ class Agreement:
     names: tuple[str, ...]
     scale: float
     step: float | None = None
+    range_factor: int = 1
 
     @classmethod
     def of(cls, sites: Iterable[SiteId], expected: Expected) -> Agreement:
         """The server's side. sites: the round's, those included that did not come and whose weight is not known."""
-        scale = max((expected.largest_weight[site] for site in sites if site in expected.largest_weight), default=1.0)
-        return cls(tuple(sorted(sites)), expected.length, expected.vectors, expected.statistics, scale, expected.step)
+        known = (expected.largest_weight[site] for site in sites if site in expected.largest_weight)
+        sums = (expected.length, expected.vectors, expected.statistics)
+        return cls(tuple(sorted(sites)), *sums, max(known, default=1.0), expected.step, expected.range_factor)
 
     @property
     def values(self) -> int:
         """How many values of the model are in the sum."""
         return self.length * self.vectors
+
+    @property
+    def reach(self) -> float:
+        """What a largest_value of 1 allows a value n_k u_k to be."""
+        return self.scale * self.range_factor
 
 
 def with_agreement(request: Payload, agreement: Agreement) -> Payload:
@@ -46,6 +57,7 @@ def with_agreement(request: Payload, agreement: Agreement) -> Payload:
         "sum/length": agreement.length,
         "sum/vectors": agreement.vectors,
         "sum/scale": agreement.scale,
+        "sum/range": agreement.range_factor,
     }
     if agreement.step is not None:
         numbers["sum/step"] = agreement.step
@@ -62,7 +74,14 @@ def read_agreement(request: Payload) -> Agreement:
     sites, names = _names(request, "sum/sites"), _names(request, "sum/names")
     if not sites or len(sites) > MOST_HOSPITALS:
         raise WireError("a sum needs between 1 and 65,536 hospitals.")
-    return Agreement(sites, length, vectors, names, scale, _step(request.numbers))
+    return Agreement(sites, length, vectors, names, scale, _step(request.numbers), _range_factor(request.numbers))
+
+
+def _range_factor(numbers: Mapping[str, Number]) -> int:
+    factor = numbers.get("sum/range")
+    if type(factor) is not int or factor not in RANGE_FACTORS:
+        raise WireError(f"the range factor of a sum must be one of {', '.join(map(str, RANGE_FACTORS))}.")
+    return factor
 
 
 def _step(numbers: Mapping[str, Number]) -> float | None:

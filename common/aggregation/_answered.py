@@ -9,7 +9,6 @@ the memory is of one round of one run.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import MutableMapping
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +19,11 @@ from common.aggregation._agreement import Agreement
 from common.cases import SiteId
 from common.errors import WireError
 from common.exchange import Payload
+from common.files import create, read
 from common.protocol import Local
 
 FOLDER = "opened-sums"
+LARGEST_BYTES = 1 << 12
 
 
 def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> bytes:
@@ -62,23 +63,4 @@ def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) ->
 
 
 def _written(folder: Path, name: str, digest: bytes) -> bytes:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        return (folder / name).read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(digest)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync(folder)
-    return digest
-
-
-def _sync(folder: Path) -> None:
-    """The folder's own entry on the disk as well."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return digest if create(folder, name, digest) else read(folder, name, LARGEST_BYTES)

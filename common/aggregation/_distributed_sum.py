@@ -65,7 +65,8 @@ class DistributedSum:
         key_sum = form.key_sum(opened.total, len(opened.sites))
         label = _label(next(iter(orders.values())), agreement)
         totals = form.decrypted([uploads[site] for site in opened.sites], key_sum, label)
-        return collected(exchange, opened.sites, totals, self.codec, agreement, expected)
+        told = (opened.proof, opened.unaware)
+        return collected(exchange, opened.sites, totals, self.codec, agreement, expected, *told)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """Hospital half of "round". Raises WireError where the sum would not be exact, or no round is under way."""

@@ -29,14 +29,18 @@ EXACT_FLOAT32 = 1 << 24
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
 CLIPPED = "training/clipped"
-"""Statistic: the share of values beyond +-largest_value, which were clipped to it."""
+"""Statistic: the share of values beyond +-largest_value, which were clipped to it.
+
+There is none where values lie on a step: they carry a share of noise that protects nobody but in the sum of all, and
+how many of one hospital's lie beyond the range is a function of its own share alone.
+"""
 
 
 @dataclass(frozen=True)
 class FixedPoint:
     """value_bits: of one whole number, at most 32 with the sum's headroom left to the protocol.
 
-    largest_value: of a value u_k n_k / scale. margin: whole numbers left free at both ends, for noise.
+    largest_value: of a value u_k n_k / agreement.reach. margin: whole numbers left free at both ends, for noise.
     """
 
     value_bits: int
@@ -77,7 +81,7 @@ class FixedPoint:
         words = np.empty(self.length(agreement), np.uint32)
         clipped = self._values(update, agreement, words[: agreement.values], rng)
         means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}
-        if agreement.vectors:
+        if _tells_clipped(agreement):
             means[CLIPPED] = Mean.of([clipped], [float(update.weight > 0)])
         words[agreement.values :] = self._limbs(means, agreement)
         return words
@@ -93,11 +97,11 @@ class FixedPoint:
 
     def largest_error(self, count: int, agreement: Agreement) -> float:
         """Bound of the sum's error in any coordinate, where nothing was clipped."""
-        return 0.0 if agreement.step is not None else count * self.step * agreement.scale
+        return 0.0 if agreement.step is not None else count * self.step * agreement.reach
 
     def unit(self, agreement: Agreement) -> float:
         """One whole number in units of what is added up."""
-        return self.step * agreement.scale if agreement.step is None else agreement.step
+        return self.step * agreement.reach if agreement.step is None else agreement.step
 
     def _middle(self, agreement: Agreement) -> float:
         """The whole number, or the half between two, that stands for 0; whole where values are whole steps."""
@@ -186,8 +190,12 @@ class _Rounding:
 
 def _word_names(agreement: Agreement) -> list[tuple[str, int]]:
     """What each 64-bit word is: a statistic's total (0) or weight (1), in order."""
-    own = ("weight", CLIPPED) if agreement.vectors else ("weight",)
+    own = ("weight", CLIPPED) if _tells_clipped(agreement) else ("weight",)
     return [(name, part) for name in (*own, *agreement.names) for part in (0, 1)]
+
+
+def _tells_clipped(agreement: Agreement) -> bool:
+    return agreement.vectors > 0 and agreement.step is None
 
 
 def _mean(name: str, total: int, weight: int) -> Mean:

@@ -11,6 +11,10 @@ Bonawitz et al. 2017, Protocol 1 with the steps against a cheating server, over 
 | survivors | whose words arrived, in whole groups          | its signature on them, the keys and the order       |
 | unmask    | those signatures                              | for each survivor its share of the seed, for each   |
 |           |                                               | other its share of the mask key, never both         |
+| opened    | in a later round, to a survivor that was not  | nothing                                             |
+|           | asked to unmask: the same signatures          |                                                     |
+
+What a hospital keeps between rounds is committed at "unmask", or at "opened" (`common.opening`).
 
 How a protocol uses it (`secagg` adds up updates so, and distributed keys are opened so):
 
@@ -61,6 +65,9 @@ from common.aggregation._threshold import Threshold
 from common.cases import SiteId
 from common.errors import StudyError, WireError
 from common.exchange import Payload
+from common.opening import OPENED_LEG, Awaited, named, proven_round
+from common.opening import SIGNERS as PROVEN_SIGNERS
+from common.opening import SITES as PROVEN_SITES
 from common.protocol import Local
 
 SEED_BYTES = COMMITMENT_BYTES = 32
@@ -73,13 +80,14 @@ NO_SHARE = b"\xff" * _shamir.SHARE_BYTES
 class MaskedSum:
     """One hospital's half. protocol: under which name it keeps its secrets."""
 
-    LEGS: ClassVar[tuple[str, ...]] = ("keys", "shares", "survivors", "unmask")
+    LEGS: ClassVar[tuple[str, ...]] = ("keys", "shares", "survivors", "unmask", OPENED_LEG)
     protocol: str
     threshold: Threshold = field(default_factory=Threshold)
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Any leg but "round". Raises WireError where the request must not be answered."""
         answers = {"keys": self._keys, "shares": self._shares, "survivors": self._survivors, "unmask": self._unmask}
+        answers[OPENED_LEG] = accept_proof
         if leg not in answers:
             raise WireError(f"aggregation {self.protocol!r} has no such leg.")
         return answers[leg](request, local)
@@ -101,6 +109,8 @@ class MaskedSum:
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
         notes.put_sites("masking", sites)
+        digests = (notes["context"].hex(), notes["session"].hex(), notes["order"].hex())
+        local.keeping.hold(Awaited(digests, sites, self._least(notes, local), self._fewest(notes)).to_bytes())
         keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
         others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
         plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"] + notes["order"])
@@ -170,11 +180,14 @@ class MaskedSum:
         signers = read_sites(request, surviving, local.site, fewest)
         signatures = pieces(request.data, len(signers), SIGNATURE_BYTES)
         given = zip(signers, signatures, strict=True)
-        signed = (site for site, signature in given if _is_signed(local, site, signature, notes["statement"]))
+        statement = notes["statement"]
+        # This hospital signed in the leg before.
+        signed = (site for site, one in given if site == local.site or _is_signed(local, site, one, statement))
         enough = len(list(islice(signed, fewest)))
         if enough < fewest:
             raise WireError(f"{enough} hospitals signed these survivors; {fewest} must.")
         open_once(local, notes["opening"], surviving)
+        local.keeping.commit(local.round)
         opened = self._opened(notes, surviving, local)
         notes.forget()
         return _data(*opened)
@@ -198,6 +211,31 @@ class MaskedSum:
             cut = _shamir.SHARE_BYTES
             opened.append(shares[cut:] if site in surviving else shares[:cut])
         return opened
+
+
+def accept_proof(request: Payload, local: Local) -> Payload:
+    """The leg "opened": commit the state that a round left which this hospital did not see opened.
+
+    Raises WireError unless enough hospitals of that round signed one set of survivors that this one is in. Where no
+    state of that round waits, as after a commit, nothing is looked at.
+    """
+    number = proven_round(request)
+    raw = local.keeping.held(number)
+    if not raw:
+        return Payload(numbers={"committed": 0})
+    awaited = Awaited.from_bytes(raw)
+    surviving = named(request, PROVEN_SITES, awaited.among, awaited.fewest)
+    if local.site not in surviving:
+        raise WireError("the proof is of a sum that this hospital is no part of.")
+    signers = named(request, PROVEN_SIGNERS, surviving, awaited.signatures)
+    context, session, order = (bytes.fromhex(digest) for digest in awaited.digests)
+    statement = _transcript.survivors(context, session, order, surviving)
+    given = zip(signers, pieces(request.data, len(signers), SIGNATURE_BYTES), strict=True)
+    signed = sum(_is_signed(local, site, signature, statement) for site, signature in given)
+    if signed < awaited.signatures:
+        raise WireError(f"{signed} hospitals signed that round {number} was opened; {awaited.signatures} must.")
+    local.keeping.commit(number)
+    return Payload(numbers={"committed": 1})
 
 
 def read_keys(data: NDArray[np.uint8] | None, sites: Sequence[SiteId]) -> dict[SiteId, PublicKeys]:
@@ -245,9 +283,6 @@ def commitment(seed: bytes) -> bytes:
 
 
 def _is_signed(local: Local, site: SiteId, signature: bytes, statement: bytes) -> bool:
-    """This hospital signed in the leg before."""
-    if site == local.site:
-        return True
     try:
         local.identity.verify(site, signature, statement)
     except WireError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, islice
 
@@ -27,7 +27,7 @@ from common.aggregation._ring import Words
 from common.cases import SiteId
 from common.cohort import Cohort
 from common.errors import TooFewHospitalsError, WireError
-from common.exchange import Exchange, Payload
+from common.exchange import Exchange, OpenedSum, Payload
 
 MOST_ATTEMPTS = 200
 """Sets of shares that are tried where a hospital gave wrong ones."""
@@ -35,11 +35,26 @@ MOST_ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Opened:
-    """The sum of the words of `sites`, (n,) uint32 modulo 2**32. opening: those that took part in the last leg."""
+    """The sum of the words of `sites`, (n,) uint32 modulo 2**32. opening: those that took part in the last leg.
+
+    signatures: on `sites`, of those that gave theirs.
+    """
 
     sites: tuple[SiteId, ...]
     total: Words
     opening: tuple[SiteId, ...]
+    signatures: Mapping[SiteId, bytes] = field(default_factory=dict)
+
+    @property
+    def proof(self) -> OpenedSum:
+        """For those of `unaware`."""
+        signers = tuple(sorted(self.signatures))
+        return OpenedSum(self.sites, signers, b"".join(self.signatures[site] for site in signers))
+
+    @property
+    def unaware(self) -> tuple[SiteId, ...]:
+        """Those whose words are in the sum, and who may not have heard that it was opened."""
+        return tuple(site for site in self.sites if site not in self.opening)
 
 
 def open_sum(
@@ -87,7 +102,7 @@ class _Round:
             masks.take_from(total)
         except WireError as error:
             self.legs.give_up("unmask", tuple(opened), str(error))
-        return Opened(order, total, tuple(opened))
+        return Opened(order, total, tuple(opened), signatures)
 
     def _keys(self, requests: Mapping[SiteId, Payload], agreement: Agreement) -> dict[SiteId, PublicKeys]:
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))

@@ -9,7 +9,7 @@ from common.aggregation._fixed_point import FixedPoint, Totals
 from common.boundary import guarded
 from common.cases import SiteId
 from common.errors import WireError
-from common.exchange import Collected, Exchange, Expected
+from common.exchange import Collected, Exchange, Expected, OpenedSum
 from common.update import Update
 
 
@@ -25,14 +25,19 @@ def collected(
     codec: FixedPoint,
     agreement: Agreement,
     expected: Expected,
+    proof: OpenedSum | None = None,
+    unaware: tuple[SiteId, ...] = (),
 ) -> Collected:
-    """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it."""
+    """The sum of `sites`, or nothing where it cannot be one, all of them dropped: nobody knows who spoiled it.
+
+    proof, unaware: as in Collected.
+    """
     try:
         total = guarded(lambda: codec.decode(totals, len(sites), agreement))
         _check_weight(total, sites, expected)
     except WireError as error:
         return spoiled(exchange, sites, error)
-    return Collected(total, sites, None, {})
+    return Collected(total, sites, None, {}, proof, unaware)
 
 
 def spoiled(exchange: Exchange, sites: Sequence[SiteId], error: WireError) -> Collected:

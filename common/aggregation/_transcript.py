@@ -18,11 +18,12 @@ from common.protocol import Local
 def context(local: Local, agreement: Agreement) -> bytes:
     """32 bytes: the study with its roster, the run, the round, and all of the agreement.
 
-    The scale is part of it: with a huge one for all others, a cheating server could silence them in the sum.
+    Scale, step and range factor are part of it: with a huge one for all others, a cheating server could silence them
+    in the sum.
     """
     parts = [local.study, local.run, local.round, agreement.sites, agreement.length, agreement.vectors]
-    parts += [agreement.names, None if agreement.step is None else agreement.step.hex()]
-    return _digest("context", [*parts, agreement.scale.hex()])
+    step = None if agreement.step is None else agreement.step.hex()
+    return _digest("context", [*parts, agreement.names, agreement.scale.hex(), step, agreement.range_factor])
 
 
 def session(keys: Mapping[SiteId, PublicKeys]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 
-import _sealapi_cpp
+import tenseal.sealapi as seal
 
 from common.errors import StudyError
 
@@ -26,7 +26,7 @@ def unfold(frame: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(_sealapi_cpp.__file__)
+    library = ctypes.CDLL(seal._sealapi_cpp.__file__)
     if not hasattr(library, "ZSTD_decompress"):
         raise StudyError("this build of TenSEAL hides its Zstandard: install the wheel that pyproject.toml pins.")
     library.ZSTD_getFrameContentSize.restype = ctypes.c_uint64

@@ -20,6 +20,9 @@ hospitals, another agreement or another model cannot open one another's; every l
 one set of hospitals a round. Not protected: cohorts of two rounds that differ by one hospital, and false updates (see
 `secagg`).
 
+What a hospital keeps between rounds is committed at "sums": seeds that can be opened prove that all others answered
+this very order, and a hospital that fails here fails the round, so that no later proof is needed.
+
 A hospital lost before the leg "round" is left out. From then on every share is needed: if one is lost the round
 fails, and nothing was revealed. Where hospitals may drop out, take `secagg`.
 """
@@ -127,6 +130,7 @@ class AdditiveSharing:
         kept = self.codec.encode(update, agreement, local.rng)
         _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
+        local.keeping.hold(b"")
         sealed = [
             seal(seed, shared, _way(notes, local.site, site))
             for (site, seed), shared in zip(seeds.items(), channels, strict=True)
@@ -165,6 +169,7 @@ class AdditiveSharing:
             for site, shared, one in zip(others, channels, sealed, strict=True)
         ]
         open_once(local, notes["opening"], sites)
+        local.keeping.commit(local.round)
         total = np.frombuffer(notes["kept"], np.uint32).copy()
         _keystream.apply(total, streams)
         ring = Ring(notes["width"][0])

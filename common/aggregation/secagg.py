@@ -103,7 +103,8 @@ class SecureAggregation:
         if opened is None:
             return nothing()
         residues = self._ring(agreement).residues(opened.total).astype(np.uint64)
-        return collected(exchange, opened.sites, residues, self.codec, agreement, expected)
+        told = (opened.proof, opened.unaware)
+        return collected(exchange, opened.sites, residues, self.codec, agreement, expected, *told)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update's words under masks, packed, and nothing else."""

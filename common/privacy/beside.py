@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isfinite
 
 from common.privacy.related import group_epsilon, several_hospitals_epsilon, substitution_epsilon
 from common.privacy.release import Release
-from common.privacy.variation import charged, variation_of
 
 RELATED = (2, 3, 5)
 """How many related units, or hospitals with one person's data, are told of."""
@@ -17,23 +16,19 @@ RELATED = (2, 3, 5)
 @lru_cache(maxsize=256)
 def exchanged(releases: tuple[Release, ...], delta: float) -> float | None:
     """Epsilon, at delta, where one unit's data are exchanged for another's; None: without bound."""
-    return _bounded(lambda left: substitution_epsilon(releases, left), releases, delta)
+    return _bounded(substitution_epsilon(releases, delta))
 
 
 @lru_cache(maxsize=256)
 def together(releases: tuple[Release, ...], delta: float, k: int) -> float | None:
     """Epsilon, at delta, where k units are all there or all absent; None: without bound."""
-    return _bounded(lambda left: group_epsilon(releases, left, k), releases, delta)
+    return _bounded(group_epsilon(releases, delta, k))
 
 
 def in_hospitals(hospitals: Sequence[Sequence[Release]], delta: float) -> float | None:
     """Epsilon, at delta, of one unit in all of these, each with noise of its own: epsilons add up. None: no bound."""
-    every = tuple(release for releases in hospitals for release in releases)
-    return _bounded(lambda left: several_hospitals_epsilon(hospitals, left), every, delta)
+    return _bounded(several_hospitals_epsilon(hospitals, delta))
 
 
-def _bounded(epsilon_at: Callable[[float], float], releases: Sequence[Release], delta: float) -> float | None:
-    if not releases:
-        return 0.0
-    found = charged(epsilon_at, delta, variation_of(releases))
-    return found if isfinite(found) else None
+def _bounded(epsilon: float) -> float | None:
+    return epsilon if isfinite(epsilon) else None

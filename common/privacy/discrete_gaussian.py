@@ -115,7 +115,7 @@ def _block_bits(sigma: float) -> int:
 
 def _last_block(sigma: float, bits: int) -> int:
     """The largest j that is ever drawn."""
-    return ceil(_CUT_SIGMAS * sigma / 2**bits)
+    return ceil(_CUT_SIGMAS * sigma / float(2**bits))
 
 
 def _thresholds(sigma: float, bits: int) -> list[int]:

@@ -39,6 +39,12 @@ class Mechanism(Protocol):
     """
 
     place: ClassVar[Place]
+    secret_rounding: ClassVar[bool]
+    """Whether the promise counts on nobody knowing how values are rounded to whole numbers before they are added up.
+
+    Where it does not, real hospitals round by draws from the study's seed, as simulated ones do, and models stay
+    comparable; where it does, by the system's. A mechanism that does not say counts on it.
+    """
 
     @property
     def unit(self) -> Unit:

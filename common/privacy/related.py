@@ -43,8 +43,9 @@ from numpy.typing import NDArray
 
 from common.checks import positive
 from common.privacy.accounting import check_delta, epsilon_of
-from common.privacy.losses import gaussians, interval, renyi_epsilon
+from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
 from common.privacy.release import Release
+from common.privacy.variation import charged, variation_of
 
 Component = tuple[float, float]
 """A normal distribution's centre, in units of the sensitivity, and its chance in a mixture."""
@@ -55,9 +56,12 @@ TABLE, HALVINGS = 4097, 40
 
 
 def substitution_epsilon(releases: Sequence[Release], delta: float) -> float:
-    """Epsilon, at the same delta, where one unit's data are exchanged for another's. Never below the truth."""
+    """Epsilon, at the same delta, where one unit's data are exchanged for another's. Never below the truth.
+
+    Infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
+    """
     check_delta(delta)
-    return _epsilon(gaussians(releases), delta, 2, _substituted)
+    return _charged(releases, delta, 2, _substituted)
 
 
 def group_epsilon(releases: Sequence[Release], delta: float, k: int) -> float:
@@ -66,13 +70,15 @@ def group_epsilon(releases: Sequence[Release], delta: float, k: int) -> float:
     All k units may be in the same noisy sum, each sampled on its own. So this is also the figure for a person who
     counts as k units of one sum over hospitals (`distributed`); sums apart are `several_hospitals_epsilon`.
 
+    Infinite where the releases' variation, weighed by exp(epsilon), takes all of delta.
+
     Raises StudyError for a k below 1 or an impossible delta.
     """
     check_delta(delta)
     positive("group", k=k)
     if k == 1:
         return epsilon_of(releases, delta).epsilon
-    return _epsilon(gaussians(releases), delta, k, lambda rate: _grouped(rate, k))
+    return _charged(releases, delta, k, lambda rate: _grouped(rate, k))
 
 
 def several_hospitals_epsilon(hospitals: Iterable[Sequence[Release]], delta: float) -> float:
@@ -174,12 +180,20 @@ def _log_sum(terms: Iterable[NDArray[np.float64]], places: NDArray[np.float64]) 
     return total
 
 
+def _charged(releases: Sequence[Release], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
+    """Epsilon at what is left of delta beside the releases' distance from what they say they are."""
+    merged = gaussians(releases)
+    return charged(lambda left: _epsilon(merged, left, most, pair_of), delta, variation_of(releases))
+
+
 def _epsilon(merged: tuple[Release, ...], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     """most: by how many sensitivities the sum moves at most; if all units are in every sum, it alone counts."""
+    if not merged:
+        return 0.0
     nearby = tuple(replace(release, noise_multiplier=release.noise_multiplier / most) for release in merged)
-    if all(release.sampling_rate == 1 for release in merged):
-        return epsilon_of(nearby, delta).epsilon
     width = interval(nearby, renyi_epsilon(nearby, delta))
+    if all(release.sampling_rate == 1 for release in merged):
+        return float(composed(nearby, width).get_epsilon_for_delta(delta))
     first, *others = (_composed(release, pair_of(release.sampling_rate), width) for release in merged)
     for other in others:
         first = first.compose(other)

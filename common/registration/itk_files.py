@@ -6,7 +6,6 @@ and nowhere else.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from common.errors import ImageError
+from common.errors import FileError, ImageError
+from common.files import read_all, write_to
 from common.geometry import Geometry
-from common.image import MOST_VOXELS, UNREADABLE
+from common.image import MOST_VOXELS
+from common.nifti_files import UNREADABLE, read_nifti, write_nifti
 from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.linear import Linear
 from common.registration.transform import Transform
@@ -35,8 +36,7 @@ def write_transform(transform: Transform, path: Path) -> None:
     """A Linear as .tfm or .txt, a displacement or velocity field as .nii or .nii.gz; raises ImageError for others."""
     if isinstance(transform, Linear) and path.name.endswith(LINEAR_SUFFIXES):
         text = linear_as_text(transform)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="ascii")
+        write_to(path, text)
         return
     field = transform.displacement if isinstance(transform, VelocityField) else transform
     if isinstance(field, DisplacementField) and path.name.endswith(FIELD_SUFFIXES):
@@ -57,7 +57,9 @@ def read_transform(path: Path) -> Transform:
     if path.stat().st_size > LARGEST_TEXT_BYTES:
         raise ImageError(f"{path} is too long for a linear transform.")
     try:
-        return linear_from_text(path.read_text(encoding="ascii"))
+        return linear_from_text(read_all(path, LARGEST_TEXT_BYTES).decode("ascii"))
+    except FileError as error:
+        raise ImageError(str(error)) from error
     except ValueError as error:
         raise ImageError(f"{path} is not a readable linear transform of ITK.") from error
 
@@ -133,17 +135,16 @@ def _write_field(field: DisplacementField, path: Path) -> None:
     file: Any = nib.Nifti1Image(vectors.astype(np.float32).reshape(shape), affine)  # type: ignore[no-untyped-call]
     file.header.set_intent(VECTOR_INTENT)
     file.header.set_xyzt_units("mm")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(file, path)
+    write_nifti(file, path)
 
 
 def _read_field(path: Path) -> DisplacementField:
     try:
-        file: Any = nib.load(path)
+        file = read_nifti(path, 3 * MOST_VOXELS)
         shape, affine = tuple(map(int, file.shape)), np.asarray(file.affine, np.float64)
-        if math.prod(shape) > 3 * MOST_VOXELS:
-            raise ImageError(f"{path} is too large.")
         values = np.asarray(file.dataobj, dtype=np.float64)
+    except FileError as error:
+        raise ImageError(str(error)) from error
     except UNREADABLE as error:
         raise ImageError(f"{path} is not a readable NIfTI file.") from error
     size = shape[-1] if len(shape) == 5 else 0

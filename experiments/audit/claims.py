@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS
+from common.errors import FileError
+from common.json_files import read_table
 from common.study import Study
 from common.trust import said
 from experiments.audit.collusion_needed import (
@@ -22,24 +23,25 @@ from experiments.audit.collusion_needed import (
 from experiments.audit.records import Claim
 from server.privacy_recount import counted
 from server.reporting.parsing import privacy_of
+from server.reporting.values import number
 
 PLAIN_READERS = "The coordinator can read every hospital's single update."
 
 
 def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId]) -> Claim:
     """From the study, `about.json` and `privacy.json`. hospitals: that a sum is of. roster: all of the study."""
-    about, privacy = _read(folder, "about.json"), counted(_read(folder, "privacy.json"), folder)
+    about, privacy = read_table(folder, "about.json"), counted(read_table(folder, "privacy.json"), folder)
     promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
-    sites = privacy.get("sites", {})
+    epsilon = _epsilons(privacy, folder / "privacy.json")
     return Claim(
         aggregation=study.aggregation.name,
         reveals=aggregation.reveals,
         readers=readers,
         mechanism=str(privacy.get("mechanism", "")),
         unit=str(privacy.get("unit", "")),
-        epsilon={site: inf if (spent := one["epsilon"]) is None else float(spent) for site, one in sites.items()},
+        epsilon=epsilon,
         delta=float(privacy.get("delta", 0.0)),
         noise_source=str(privacy.get("noise_source", "")),
         opening_hospitals=opening_hospitals(study, roster),
@@ -55,7 +57,15 @@ def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId
     )
 
 
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+def _epsilons(privacy: Mapping[str, Any], path: Path) -> dict[str, float]:
+    """By hospital; null is without bound. Raises FileError where what was promised and spent is not all there."""
+    sites = privacy.get("sites", {})
+    entries = sites.values() if isinstance(sites, dict) else [""]
+    spent = [one.get("epsilon", "") if isinstance(one, dict) else "" for one in entries]
+    if any(not _is_spent(one) for one in (privacy.get("delta", 0.0), *spent)):
+        raise FileError(path, "does not say delta and what every hospital spent, as numbers")
+    return {site: inf if epsilon is None else float(epsilon) for site, epsilon in zip(sites, spent, strict=True)}
+
+
+def _is_spent(value: object) -> bool:
+    return value is None or ((found := number(value)) is not None and found >= 0)

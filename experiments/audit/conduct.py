@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +11,11 @@ from typing import Any
 
 import torch
 
+from client.hospital import site_names
 from common.audit_settings import Audit
-from common.errors import StudyError
+from common.errors import FileError, StudyError
+from common.files import is_there
+from common.json_files import read_table
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
 from experiments.audit.collusion import Collusion, collusions, hospitals_asked
@@ -30,8 +32,10 @@ from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
 from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, observe, sent_orders
+from server.reporting.parsing import traffic_of
 
 Advance = Callable[[str], None]
+Traffic = list[Mapping[str, Any]]
 Attacked = tuple[tuple[Trial, ...], tuple[Opening, ...]]
 """All attempts, and what colluding hospitals opened."""
 SHARES: Mapping[str, float] = {
@@ -80,16 +84,23 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     torch.set_num_threads(1)
     begin = perf_counter()
     advance("reading what the coordinator saw")
-    observed, about, orders = observe(folder), _about(folder), sent_orders(folder)
+    about, observed, orders, traffic = _about(folder), observe(folder), sent_orders(folder), _traffic(folder)
+    _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     effort = replace(effort, seconds=observed.study.audit.seconds if effort.seconds is None else effort.seconds)
     attacked = _attacked(observed, orders, claim, effort, advance)
-    report = _report(folder, about, observed, claim, attacked, effort)
+    report = _report(folder, about, observed, claim, attacked, effort, traffic)
     return replace(report, seconds=perf_counter() - begin)
 
 
 def _report(
-    folder: Path, about: Mapping[str, Any], observed: Observation, claim: Claim, attacked: Attacked, effort: Effort
+    folder: Path,
+    about: Mapping[str, Any],
+    observed: Observation,
+    claim: Claim,
+    attacked: Attacked,
+    effort: Effort,
+    traffic: Traffic,
 ) -> Report:
     """What the attacks found, judged; the seconds are still to be told."""
     (trials, openings), study = attacked, observed.study
@@ -105,7 +116,7 @@ def _report(
         trials=trials,
         verdicts=verdicts(observed.sites, claim, trials, study.audit),
         not_tried=NOT_TRIED,
-        traffic=_traffic(folder),
+        traffic=traffic,
         parties=as_rows(parties_of(observed, claim, openings)),
         openings=openings,
         command=_command(folder, effort),
@@ -159,18 +170,26 @@ def _command(folder: Path, effort: Effort) -> str:
 
 def _about(folder: Path) -> Mapping[str, Any]:
     """What a finished run says of itself."""
-    path = folder / "about.json"
-    if not path.is_file():
+    if not is_there(folder, "about.json"):
         raise StudyError(f"{folder} is no run folder: it has no about.json.")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found = read_table(folder, "about.json")
     if found.get("state") != "completed":
         raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
+    if not all(isinstance(found.get(key), str) for key in ("study", "model_sha256")):
+        raise FileError(folder / "about.json", "does not say which study and model it is of")
     return found
 
 
-def _traffic(folder: Path) -> list[Mapping[str, Any]]:
-    path = folder / "traffic.json"
-    if not path.is_file():
-        return []
-    kinds: list[Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["kinds"]
-    return kinds
+def _check_hospitals(observed: Observation) -> None:
+    """The study's data must still be those of the hospitals that took part: they are opened to score the attacks."""
+    sites = site_names(observed.study)
+    if tuple(sites) != observed.sites:
+        raise StudyError(
+            f"the run was of {', '.join(observed.sites)}; the study's data are now of {', '.join(sites)}."
+        )
+
+
+def _traffic(folder: Path) -> Traffic:
+    """By kind of message, as the page shows it."""
+    kinds = traffic_of(read_table(folder, "traffic.json")).kinds
+    return [asdict(kind) for kind in kinds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 WORDS = {
     "update": "what training on its patients changed in the model; it is what a hospital sends instead of data",
-    "epsilon": "a bound on how much more likely any conclusion can become because one patient is in the data",
+    "epsilon": "a bound on how much more likely any conclusion can become by one patient's data being there or not",
     "delta": "the small chance, roughly, that the bound of epsilon does not hold",
     "likeness": "structural similarity (SSIM): 1 for equal images, about 0 for unrelated ones",
     "PSNR": "the size of the error against the range of values, in decibels: 30 is hard to tell from the original",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from client.hospital import site_names
+from common import files
+from common.json_files import write_json
 from common.options import Entry
 from common.study import Study
 from experiments.audit.conduct import Effort, audit_run
@@ -92,10 +93,8 @@ def _folder_name(name: str) -> str:
 
 def _written(study: Study, folder: Path, columns: Sequence[Column]) -> Path:
     rows = [{"protection": column.name, **summary(column.report)} for column in columns]
-    (folder / "matrix.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    path = folder / "matrix.html"
-    path.write_text(matrix_page(study.title, columns), encoding="utf-8")
-    return path
+    write_json(folder, "matrix.json", rows)
+    return files.write(folder, "matrix.html", matrix_page(study.title, columns))
 
 
 def summary(report: Report) -> dict[str, Any]:

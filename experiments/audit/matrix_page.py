@@ -44,7 +44,8 @@ NOTE = (
     "Likeness: structural similarity after brightness and contrast are set right (for tables: correlation); 1 is the "
     "same. Membership: the chance that the best attack ranks a patient of the study above another; 0.5 is guessing. "
     "If the coordinator cheats: what models made to copy cases bring back from hospitals that check what comes. "
-    "Measured epsilon is a lower bound and must not exceed the promised one. An attack that fails is no proof."
+    "Measured epsilon is a lower bound and must not exceed the promised one; its relation (zero-out, or "
+    "one patient added or removed) is said in each report. An attack that fails is no proof."
 )
 
 

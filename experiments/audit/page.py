@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from common import files
 from experiments.audit.back import details, readable, untried
 from experiments.audit.cheating_page import cheated
 from experiments.audit.evidence import measured, rebuilt, told
@@ -55,9 +56,7 @@ def json_of(report: Report) -> str:
 def write(report: Report, folder: Path) -> Path:
     """Both files beside the run's report; the path of the page."""
     for name, text in (("audit.json", json_of(report)), ("audit.html", page_of(report))):
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
+        files.write(folder, name, text)
     return folder / "audit.html"
 
 

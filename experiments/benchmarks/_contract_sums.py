@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, STRATEGIES
 from common.cohort import Cohort
-from common.cohorts import Cohorts
-from common.exchange import Expected, Payload
+from common.exchange import Expected
 from common.order import Order, to_payload
 from common.parameters import new_network, read
 from common.protocol import Aggregation
-from common.seeding import generator
 from common.study import Study, parse_json
 from common.update import Sum, Update
 from experiments.audit.truth import hospital_of
-from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, cases_of, without_own_limits
+from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, cases_of
 from experiments.told_apart import nearest
-from server.strategy import Contributions, Strategy
+from server.strategy import Strategy
 
 LOSS = "training/loss"
 STATISTICS = ("seconds/training", LOSS)

@@ -6,15 +6,17 @@ one reply changed, and a hospital's half is its answer to one changed request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from signal import SIGKILL
 from typing import Any
 
 import numpy as np
 from flwr.app import Message
 
-from client.node import Node, load_app
+from client.node import Config, Node, load_app
 from common.aggregation._agreement import Agreement, read_agreement, with_agreement
 from common.aggregation.additive import AdditiveSharing
 from common.aggregation.bfv import Bfv
@@ -22,10 +24,10 @@ from common.aggregation.ckks import Ckks
 from common.aggregation.plain import Plain
 from common.aggregation.secagg import SecureAggregation
 from common.decoding import statistics_from_numbers, statistics_to_numbers
-from common.exchange import Payload
+from common.exchange import Number, Payload, Word
 from common.mean import Mean, excessive, merge
 from common.metrics.roc import ScoreHistogram
-from common.order import Order, from_payload, protocol_payload, to_payload
+from common.order import Order, from_payload, to_payload
 from common.protocol import Aggregation
 from common.wire import from_records, to_records
 from common.wire_bytes import from_bytes, identify, to_bytes
@@ -100,8 +102,10 @@ class _Says:
 
 
 def _hellos() -> list[Payload]:
-    numbers = {f"{kind}/{name}": 9 for kind in ("cases", "patients") for name in ("train", "validation", "test")}
-    words = {"site": "north", "classes": ["0", "1"]}
+    numbers: dict[str, Number] = {
+        f"{kind}/{name}": 9 for kind in ("cases", "patients") for name in ("train", "validation", "test")
+    }
+    words: dict[str, Word] = {"site": "north", "classes": ["0", "1"]}
     return [Payload(None, {**numbers, "quarantined": 0, "shape": [1, 6, 6], "labels": [4, 5]}, words)]
 
 
@@ -145,9 +149,9 @@ def _agreement() -> Payload:
 
 
 def _protocol() -> Payload:
-    return protocol_payload(
-        with_agreement(Payload(), Agreement(("ada", "bea"), 4, 1, (), 1.0)), "keys", tiny_study().json, 1
-    )
+    asked = with_agreement(Payload(), Agreement(("ada", "bea"), 4, 1, (), 1.0))
+    words = {**asked.words, "study": tiny_study().json, "leg": "keys"}
+    return replace(asked, words=words, numbers={**asked.numbers, "round": 1})
 
 
 def _read_agreement(payload: Payload) -> bool:
@@ -157,7 +161,13 @@ def _read_agreement(payload: Payload) -> bool:
 
 def _node_cases() -> list[Case]:
     """A whole simulated hospital, which must answer anything with bytes."""
-    config = {"site-index": 0, "partition-id": 0, "num-partitions": 4, "simulated": True, "folder": str(own_folder())}
+    config: Config = {
+        "site-index": 0,
+        "partition-id": 0,
+        "num-partitions": 4,
+        "simulated": True,
+        "folder": str(own_folder()),
+    }
     node = Node(load_app("client.app:app"), 1, 1, config)
 
     def read(data: bytes) -> bool:
@@ -190,6 +200,17 @@ def _of(make: Callable[[], Sequence[Input]], read: Read) -> Callable[[], Sequenc
     return lambda: [Case(make(), read)]
 
 
+def _planted_cases() -> list[Case]:
+    """A reader with faults, which must be noticed."""
+
+    def read(data: bytes) -> bool:
+        if len(data) % 3 == 0:
+            os.kill(os.getpid(), SIGKILL)
+        return 1 / (len(data) % 3 - 1) > 0
+
+    return [Case([data for data in _messages() if len(data) % 3], read)]
+
+
 PROTOCOLS: Mapping[str, tuple[Callable[[], Aggregation], int]] = {
     "plain": (Plain, 80),
     "secagg": (SecureAggregation, 12),
@@ -201,6 +222,7 @@ PROTOCOLS: Mapping[str, tuple[Callable[[], Aggregation], int]] = {
 }
 """How each is made, and its share."""
 SERVER, HOSPITAL = "coordinator", "hospital"
+PLANTED = Decoder("planted faults", "nobody", 0, _planted_cases)
 DECODERS: Mapping[str, Decoder] = {
     one.name: one
     for one in (
@@ -222,3 +244,8 @@ DECODERS: Mapping[str, Decoder] = {
         ),
     )
 }
+
+
+def decoder(name: str) -> Decoder:
+    """One of them, or the planted one."""
+    return PLANTED if name == PLANTED.name else DECODERS[name]

@@ -24,7 +24,6 @@ strategy = "fedavg"
 aggregation = "plain"
 training = { batch_size = 8, learning_rate = 0.1 }
 split = { validation = 0.2, test = 0.2 }
-federation = { minimum_hospitals = 2 }
 """
 
 

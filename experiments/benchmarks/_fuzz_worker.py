@@ -15,11 +15,11 @@ from typing import Any
 from zlib import crc32
 
 from common.errors import WireError
-from experiments.benchmarks._fuzz_decoders import DECODERS, Case
+from experiments.benchmarks._fuzz_decoders import Case, decoder
 from experiments.benchmarks._fuzz_inputs import Input, changed
 
-LONGEST_S, POLL_S, WARMING = 60.0, 0.2, 30
-"""Of one input; between looks at the process; inputs before memory is measured."""
+LONGEST_S, POLL_S = 60.0, 0.2
+"""Of one input; between looks at the process."""
 _NEXT, _TAKEN, _WRONG, _BASE, _PEAK, _CPU_NS, _COUNTERS = range(7)
 
 
@@ -99,9 +99,10 @@ def _watched(process: BaseProcess, counters: Any, advance: Callable[[int], None]
 def _work(name: str, seed: int, inputs: int, counters: Any, fault: Any) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    cases = DECODERS[name].cases()
-    for number in range(WARMING):
-        _read(*input_of(cases, name, seed - 1, number))
+    cases = decoder(name).cases()
+    for case in cases:
+        for sample in case.samples:
+            _read(case, sample)
     if not counters[_BASE]:
         counters[_BASE] = _peak_bytes()
     begin, before = process_time_ns(), counters[_CPU_NS]

@@ -16,11 +16,11 @@ from rich.progress import Progress
 
 from common._wire_outline import LARGEST_OUTLINE
 from experiments.benchmark import Benchmark, Cell, Measured, Target
-from experiments.benchmarks._fuzz_decoders import DECODERS, LARGEST_ARRAY, LARGEST_DATA
+from experiments.benchmarks._fuzz_decoders import DECODERS, LARGEST_ARRAY, LARGEST_DATA, PLANTED
 from experiments.benchmarks._fuzz_worker import Outcome, fuzzed
 from experiments.engine import usable_cores
 
-INPUTS, LEAST_INPUTS = 1_000_000, 50
+INPUTS, LEAST_INPUTS, PLANTED_INPUTS = 1_000_000, 50, 12
 LIMIT_BYTES = 4 * LARGEST_ARRAY + LARGEST_DATA + LARGEST_OUTLINE
 """The most that a message may hold in these trials."""
 TIMES_THE_LIMIT = 4.0
@@ -35,7 +35,9 @@ def measure(console: Console) -> Measured:
         bar = progress.add_task("inputs", total=sum(counts.values()))
         step = partial(progress.advance, bar)
         found = list(pool.map(lambda name: fuzzed(name, seed, counts[name], step), counts))
-    return Measured("Hostile messages", [_row(one) for one in found], _targets(found), NOTES)
+    planted = fuzzed(PLANTED.name, seed, PLANTED_INPUTS)
+    targets = [*_targets(found), _noticed(planted)]
+    return Measured("Hostile messages", [_row(one) for one in found], targets, NOTES)
 
 
 def shares(inputs: int) -> Mapping[str, int]:
@@ -71,6 +73,11 @@ def _row(one: Outcome) -> dict[str, Cell]:
         "CPU ms an input": round(1e3 * one.cpu_s / one.inputs, 3),
         "first fault": one.fault or None,
     }
+
+
+def _noticed(planted: Outcome) -> Target:
+    seen = planted.wrong > 0 and planted.aborted > 0
+    return Target("planted faults noticed", planted.wrong + planted.aborted, None, None, "of either kind", seen)
 
 
 def _targets(found: Sequence[Outcome]) -> list[Target]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from common.files import append, names, write
+
+INDEX, SUFFIX = "index.jsonl", ".bin"
+
 
 @dataclass
 class Recorder:
@@ -17,14 +21,14 @@ class Recorder:
     _count: int = field(default=0)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._count = sum(1 for _ in self.folder.glob("*.bin"))
+        kept = [name.removesuffix(SUFFIX) for name in names(self.folder.parent, self.folder.name)]
+        self._count = max((int(number) for number in kept if number.isdecimal()), default=0)
 
     def keep(self, node: int, direction: str, message_type: str, data: bytes) -> None:
         """Write one message."""
         self._count += 1
-        name = f"{self._count:06d}.bin"
-        (self.folder / name).write_bytes(data)
+        name = f"{self._count:06d}{SUFFIX}"
+        write(self.folder.parent, f"{self.folder.name}/{name}", data)
         line = {
             "file": name,
             "time": datetime.now(UTC).isoformat(),
@@ -34,5 +38,4 @@ class Recorder:
             "type": message_type,
             "bytes": len(data),
         }
-        with (self.folder / "index.jsonl").open("a", encoding="utf-8") as index:
-            index.write(json.dumps(line) + "\n")
+        append(self.folder.parent, f"{self.folder.name}/{INDEX}", json.dumps(line) + "\n")

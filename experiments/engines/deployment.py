@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
@@ -25,7 +26,10 @@ from client.approved_studies import list_study
 from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
-from common.study import parse
+from common.federation import RosterEntry
+from common.files import UMASK, appending, private_folder, write
+from common.json_files import read_table
+from common.study import Study, parse
 from experiments.engine import QUIET, Engine, RunConfig
 from experiments.engines import _flower_program
 from experiments.engines._local_grid import hospital_folder
@@ -69,9 +73,12 @@ class Deployment:
         if record_traffic:
             raise StudyError("federation.record_traffic works on 'inline' and 'processes', not on 'deployment'.")
         whole = folder.resolve()
-        _approve_all(str(run_config["study"]), [hospital_folder(whole, site) for site in sites])
+        own = {site: hospital_folder(whole, site) for site in sites}
+        study = _with_roster(parse(str(run_config["study"])), _introduce_all(own))
+        for place in own.values():
+            list_study(study, place)
         with _Federation.started(whole, sites, self.start_timeout_s, self.run_timeout_s) as federation:
-            run_id = federation.submit({**run_config, "run-folder": str(whole)})
+            run_id = federation.submit({**run_config, "study": study.text, "run-folder": str(whole)})
             federation.await_end(run_id, self.run_timeout_s, folder)
 
 
@@ -92,14 +99,13 @@ class _Federation:
         cls, folder: Path, sites: Sequence[SiteId], start_timeout_s: float, run_timeout_s: float
     ) -> Iterator[_Federation]:
         logs = folder / "deployment"
-        logs.mkdir(parents=True, exist_ok=True)
+        private_folder(logs)
         with _private_folder() as home:
             secrets = RunSecrets.create(home / "secrets", len(sites), start_timeout_s + run_timeout_s + SLACK_S)
             programs = _flower_program.install(home / "programs")
             federation = cls(home, logs, _free_port(), secrets, programs)
             try:
                 federation._start_link(start_timeout_s)
-                _introduce_all({site: hospital_folder(folder, site) for site in sites})
                 for index, site in enumerate(sites):
                     federation._start_node(index, len(sites), hospital_folder(folder, site))
                 yield federation
@@ -114,7 +120,7 @@ class _Federation:
         config = self.home / "run.toml"
         config.write_text(lines + "\n", encoding="utf-8")
         said = self._flwr("run", str(app), FEDERATION, "--run-config", str(config), "--format", "json")
-        (self.logs / "flwr-run.log").write_text(json.dumps(said), encoding="utf-8")
+        write(self.logs, "flwr-run.log", json.dumps(said))
         run_id = said.get("run-id")
         if not run_id:
             raise EngineError(f"the SuperLink took no run; see {self.logs / 'flwr-run.log'} and superlink.log there.")
@@ -158,7 +164,7 @@ class _Federation:
             raise EngineError("the SuperLink answers whoever reaches its port; this Flower is not the one of 1.41.")
 
     def _start_node(self, index: int, count: int, own: Path) -> None:
-        own.mkdir(parents=True, exist_ok=True)
+        private_folder(own)
         key = self.secrets.node_keys[index]
         self._flwr("supernode", "register", f"{key}.pub", FEDERATION, "--format", "json")
         config = f'site-index={index} partition-id={index} num-partitions={count} folder="{own}"'
@@ -184,11 +190,17 @@ class _Federation:
     def _start(self, name: str, program: str, *arguments: str, home: Path | None = None) -> None:
         """A program of Flower's, in a session of its own so that all of its family can be ended."""
         place = home or self.home
-        place.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("wb") as log:
+        private_folder(place)
+        with appending(self.logs, f"{name}.log") as log:
             command = [str(self.programs / program), *arguments]
             started = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._environment(place), start_new_session=True, cwd=place
+                command,
+                stdout=log,
+                stderr=log,
+                env=self._environment(place),
+                start_new_session=True,
+                cwd=place,
+                umask=UMASK,
             )
         self.processes.append(started)
 
@@ -210,6 +222,7 @@ class _Federation:
                 text=True,
                 timeout=LONGEST_COMMAND_S,
                 cwd=self.home,
+                umask=UMASK,
             )
             said = json.loads(done.stdout) if done.returncode == 0 else None
         except subprocess.TimeoutExpired as error:
@@ -272,17 +285,20 @@ def _bundle(app: Path) -> None:
     shutil.copytree(ROOT / "experiments" / "studies", app / "experiments" / "studies")
 
 
-def _introduce_all(folders: Mapping[SiteId, Path]) -> None:
+def _introduce_all(folders: Mapping[SiteId, Path]) -> Mapping[SiteId, bytes]:
     """A signing key for every hospital, and everybody's public keys: else it is the administrator who does this."""
     public = {site: identity.create(folder) for site, folder in folders.items()}
     for folder in folders.values():
         identity.introduce(folder, public)
+    return public
 
 
-def _approve_all(study: str, folders: Sequence[Path]) -> None:
-    """The study in every hospital's list: whoever starts a deployment here is its administrator too."""
-    for folder in folders:
-        list_study(parse(study), folder)
+def _with_roster(study: Study, public: Mapping[SiteId, bytes]) -> Study:
+    """The study as every hospital approves it: with the names and keys of all of them, unless it has them."""
+    if study.federation.roster:
+        return study
+    roster = tuple(RosterEntry(site, sha256(key).hexdigest()) for site, key in sorted(public.items()))
+    return replace(study, federation=replace(study.federation, roster=roster))
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -334,8 +350,7 @@ def _reason(folder: Path) -> str:
 
 
 def _about(folder: Path) -> dict[str, object]:
-    path = folder / "about.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return read_table(folder, "about.json")
 
 
 engine: type[Engine] = Deployment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,11 +108,18 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome)
 def _demand_token() -> None:
     """Make Ray's ports, on every address of the machine, refuse whoever lacks a token: else they run anybody's code.
 
-    One token a process, in its environment, since Ray remembers the first it saw; who has chosen a mode keeps it.
+    One token a process, in its environment, since Ray remembers the first it saw; who has chosen a mode keeps it. Ray
+    reads the mode when it is first imported, so that an earlier import has to be told, by a door that Ray's own tests
+    use.
     """
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = token_hex(32)
+        if "ray" in sys.modules:
+            from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+            AuthenticationTokenLoader.instance().reset_cache()
+            Config.initialize("")
 
 
 def _end_ray() -> None:

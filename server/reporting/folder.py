@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from common.errors import WardroundError
+from common.errors import FileError, WardroundError
+from common.files import is_there, read_text
 from server.privacy_recount import counted
 from server.reporting.parsing import (
     about_of,
@@ -27,7 +28,7 @@ EXPECTED = ("about.json", "study.toml", "rounds.jsonl")
 
 def read_run(folder: Path) -> Run:
     """The run in `folder`. Raises WardroundError where it is no run folder."""
-    if not any((folder / name).is_file() for name in EXPECTED):
+    if not any(is_there(folder, name) for name in EXPECTED):
         raise WardroundError(f"{folder} is no run folder: it holds none of {', '.join(EXPECTED)}.")
     reader = _Reader(folder)
     study = reader.text("study.toml")
@@ -55,13 +56,12 @@ class _Reader:
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        path = self.folder / name
-        if not path.is_file():
+        if not is_there(self.folder, name):
             return ""
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            self.problems.append(f"{name} could not be read.")
+            return read_text(self.folder, name)
+        except FileError as error:
+            self.problems.append(f"{name} could not be read: it {error.reason}.")
             return ""
 
     def json(self, name: str) -> Any:
@@ -78,7 +78,7 @@ class _Reader:
     def planned_rounds(self, study: str) -> int | None:
         try:
             planned = number(tomllib.loads(study).get("rounds"))
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             self.problems.append("study.toml is not valid TOML.")
             return None
         return None if planned is None else int(planned)

@@ -30,6 +30,10 @@ from server.reporting.values import count, counts, items, name_of, number, numbe
 PNG_URI = "data:image/png;base64,"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_PICTURE_CHARACTERS = 2_000_000
+PNG_HEADER_BYTES = 24
+"""The signature, and the width and height that follow it."""
+LARGEST_PICTURE_PIXELS = 1 << 24
+"""A few bytes of PNG can say that they are gigapixels, which a browser then makes room for."""
 MOST_PANELS = 12
 
 
@@ -211,6 +215,8 @@ def _is_png(uri: str) -> bool:
     if not uri.startswith(PNG_URI) or len(uri) > LARGEST_PICTURE_CHARACTERS:
         return False
     try:
-        return base64.b64decode(uri[len(PNG_URI) :], validate=True).startswith(PNG_SIGNATURE)
+        head = base64.b64decode(uri[len(PNG_URI) :], validate=True)[:PNG_HEADER_BYTES]
     except (binascii.Error, ValueError):
         return False
+    width, height = (int.from_bytes(head[at : at + 4]) for at in (16, 20))
+    return head.startswith(PNG_SIGNATURE) and width * height <= LARGEST_PICTURE_PIXELS

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import comb, exp, log, sqrt
+from math import comb, exp, inf, log, sqrt
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from common.errors import StudyError
 from common.privacy.accounting import epsilon_of
@@ -19,6 +20,7 @@ from tests.common.hockey_stick import (
     bracket,
     epsilon_of_one_normal,
     normal_cells,
+    one_normal,
     subsampled,
 )
 
@@ -160,6 +162,21 @@ def test_a_person_in_several_hospitals_under_one_shared_noise_is_a_group_and_cos
 
 def test_no_release_costs_no_group_anything() -> None:
     assert group_epsilon([], DELTA, 3) == substitution_epsilon([], DELTA) == 0.0
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_noise_that_is_cut_now_and_then_is_paid_for_by_a_group_too(k) -> None:
+    """Whatever happens with a chance of t counts once in one's own favour, and exp(epsilon) times in the other's."""
+    variation, steps = 1e-9, 10
+    releases = [Release(20, 1.0, steps, variation=variation)]
+
+    def excess(epsilon: float) -> float:
+        return one_normal(k * sqrt(steps) / 20, epsilon) + steps * variation * (1 + exp(epsilon)) - DELTA
+
+    exact = float(brentq(excess, 0.0, 6.0))
+    found = [group_epsilon(releases, DELTA, k)] + ([substitution_epsilon(releases, DELTA)] if k == 2 else [])
+    assert all(exact <= one <= exact * 1.02 for one in found)
+    assert group_epsilon([Release(1, 1.0, 10, variation=1e-9)], DELTA, k) == inf
 
 
 @pytest.mark.parametrize("k", [0, -1])

@@ -19,9 +19,10 @@ engine = "inline"
 source = { name = "heart" }
 task = { name = "classification", network = "logistic" }
 strategy = "fedavg"
+aggregation = "plain"
 training = { batch_size = 2, learning_rate = 0.01 }
 split = { validation = 0.2, test = 0.3, assignment = "independent" }
-federation = { start_timeout_s = 60, round_timeout_s = 60, minimum_hospitals = 3 }
+federation = { start_timeout_s = 60, round_timeout_s = 60, least_in_sum = 3 }
 baselines = { pooled = true, local = true }
 """
 
@@ -65,6 +66,6 @@ def test_a_study_that_nobody_can_test_ends_without_scores(tmp_path: Path) -> Non
 def test_a_hospital_with_nobody_to_train_on_is_named_at_the_start(tmp_path: Path) -> None:
     hearts(tmp_path, (1, 3, 3, 3))
     bare = (True, False, False)
-    study = a_study(tmp_path, 1820, [(False, False, True), bare, bare, bare], "federation.minimum_hospitals=4")
+    study = a_study(tmp_path, 1820, [(False, False, True), bare, bare, bare], "federation.least_in_sum=4")
     with pytest.raises(TooFewHospitalsError, match="cleveland has no training cases"):
         run_quietly(study, tmp_path / "run")

@@ -81,7 +81,7 @@ def order_of(study: Study, hospital: Hospital) -> Order:
 def test_a_patient_more_or_less_changes_nothing_that_leaves_but_the_noisy_sum(
     tiny: Callable[..., Study], way: str
 ) -> None:
-    study = tiny(*WAYS[way], EXPECTED, "federation.minimum_hospitals=4")
+    study = tiny(*WAYS[way], EXPECTED, "federation.least_in_sum=4")
     hospital = open_hospital(study.json, 0)
     with_all = everything_sent(hospital, order_of(study, hospital))
     without = everything_sent(without_one_patient(hospital), order_of(study, hospital))
@@ -95,7 +95,7 @@ def test_what_is_told_where_numbers_are_public_tells_how_many_patients_there_are
     tiny: Callable[..., Study], way: str
 ) -> None:
     """The planted case: the comparison above notices a count."""
-    study = tiny(*WAYS[way], "federation.minimum_hospitals=4")
+    study = tiny(*WAYS[way], "federation.least_in_sum=4")
     hospital = open_hospital(study.json, 0)
     with_all = everything_sent(hospital, order_of(study, hospital))
     without = everything_sent(without_one_patient(hospital), order_of(study, hospital))
@@ -106,7 +106,7 @@ def test_the_weight_that_travels_is_the_public_number(tiny: Callable[..., Study]
     """Of 17 expected patients and a share of one half, 8.5; of local training, 17."""
     weights = {}
     for way in ("a share of the noise", "local epochs"):
-        study = tiny(*WAYS[way], EXPECTED, "federation.minimum_hospitals=4")
+        study = tiny(*WAYS[way], EXPECTED, "federation.least_in_sum=4")
         hospital = open_hospital(study.json, 0)
         weights[way] = everything_sent(hospital, order_of(study, hospital))[1].numbers["weight"]
     assert weights == {"a share of the noise": 8.5, "local epochs": 17.0}
@@ -126,7 +126,7 @@ def test_how_long_private_training_took_is_not_told(tiny: Callable[..., Study]) 
 def test_a_study_runs_on_expected_numbers_alone(
     tiny: Callable[..., Study], tmp_path: Path, way: str, aggregation: str
 ) -> None:
-    study = tiny(*WAYS[way], EXPECTED, "federation.minimum_hospitals=4", f"aggregation={aggregation}", "rounds=1")
+    study = tiny(*WAYS[way], EXPECTED, "federation.least_in_sum=4", f"aggregation={aggregation}", "rounds=1")
     outcome = run_quietly(study, tmp_path)
     assert outcome.about["state"] == "completed" and not outcome.rounds[0]["dropped"]
     promise = json.loads((tmp_path / "privacy.json").read_text())

@@ -12,12 +12,14 @@ from client.hospital import open_hospital, site_names
 from client.sources.heart import Heart
 from common.errors import StudyError
 from common.study import Study, parse
+from common.study_privacy_checks import remarks
 
 PRIVATE = 'privacy={name="dpsgd",epsilon=1.0,delta=1e-4}'
 TEXT = """
 title = "Heart"
 rounds = 2
 strategy = "fedsgd"
+aggregation = "plain"
 engine = "inline"
 source = { name = "heart" }
 task = { name = "classification", network = "logistic" }
@@ -158,3 +160,19 @@ def test_pairs_drawn_among_all_patients_are_refused(tmp_path: Path) -> None:
                 PRIVATE,
             ),
         )
+
+
+def said(*overrides: str) -> str:
+    return "\n".join(remarks(parse(TEXT, overrides).preprocessing))
+
+
+def test_check_says_who_a_person_is_what_is_public_and_what_two_hospitals_cost() -> None:
+    assert "A person is a row" in said()
+    assert "can move others" in said()
+    assert "that person's name and the seed alone" in said(PRIVATE)
+    assert "their epsilons and deltas add up" in said(PRIVATE)
+    assert "as a group of k" in said('privacy={name="distributed",epsilon=1.0,delta=1e-4}')
+    assert "of one case" in said('privacy={name="dpsgd",epsilon=1.0,delta=1e-4,unit="sample"}')
+    digits = said("source={name='mnist'}", "partition={name='iid',hospitals=3}", PRIVATE)
+    assert "taken for a person of its own" in digits
+    assert "Partition 'iid' stands for hospitals that exist" in digits

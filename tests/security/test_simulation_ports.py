@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 PROBE = """
 import warnings
 import grpc
+import ray
 from experiments.engines.simulation import _demand_token
 
 _demand_token()
-import ray
 
 warnings.simplefilter("ignore")
 address = ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False).address_info["gcs_address"]

@@ -57,6 +57,8 @@ class Distributed:
     """
 
     place: ClassVar[Place] = "shares"
+    secret_rounding: ClassVar[bool] = False
+    """Values and noise are whole multiples of the grid by rounding to nearest; no sum rounds them again."""
     clip_norm: float = 1.0
     sampling_rate: float = 0.1
     noise_multiplier: float | None = None

@@ -32,6 +32,8 @@ class Dpsgd:
     """
 
     place: ClassVar[Place] = "hospital"
+    secret_rounding: ClassVar[bool] = False
+    """Rounding comes after the noise and looks at nothing else."""
     unit: Unit = "patient"
     clip_norm: float = 1.0
     noise_multiplier: float | None = None

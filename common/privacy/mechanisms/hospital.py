@@ -33,6 +33,8 @@ class Hospital:
     """
 
     place: ClassVar[Place] = "server"
+    secret_rounding: ClassVar[bool] = False
+    """The noise pays for the largest distance that any rounding can add (`server.private_terms`)."""
     clip_norm: float = 1.0
     noise_multiplier: float | None = None
     epsilon: float | None = None
@@ -77,8 +79,22 @@ class Hospital:
         return self.noise(facts) / sqrt(self.count_share) / 2
 
     def next_clip_norm(self, clip_norm: float, noisy_share: float) -> float:
-        """Algorithm 1's geometric step. noisy_share: of the updates that were not clipped."""
-        return clip_norm * exp(-self.clip_learning_rate * (noisy_share - self.target_quantile))
+        """Algorithm 1's geometric step. noisy_share: of the updates that were not clipped.
+
+        Noise may put the share beyond 0 or 1, where no share is: it is cut to them, so that a hospital can tell how
+        far the clip norm can have come (`clip_norms`). That is a function of the noisy share alone and costs nothing.
+        """
+        share = min(max(noisy_share, 0.0), 1.0)
+        return clip_norm * exp(-self.clip_learning_rate * (share - self.target_quantile))
+
+    def clip_norms(self, number: int) -> tuple[float, float]:
+        """The smallest and the largest clip norm that round `number` can ask for: a hospital refuses any other."""
+        if not self.adaptive:
+            return self.clip_norm, self.clip_norm
+        fall, rise = (1 - self.target_quantile) * (number - 1), self.target_quantile * (number - 1)
+        return self.clip_norm * exp(-self.clip_learning_rate * fall), self.clip_norm * exp(
+            self.clip_learning_rate * rise
+        )
 
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
         """One sum over all hospitals; with the count it costs as much as one sum of `noise`."""

@@ -31,7 +31,7 @@ SIMULATED = (
     "take it off again: figures of a simulation show what a deployment would promise, and protect nobody."
 )
 MEANING = (
-    "Epsilon bounds how much more likely any conclusion becomes by the presence of one unit in the data: by a factor "
+    "Epsilon bounds how much more likely any conclusion becomes by one unit's data being there or not: by a factor "
     "of at most e to the power epsilon, but for the small chance delta. An epsilon of 1 is a factor of 2.7, of 10 "
     "one of 22,000. Smaller is better; what was spent is added up over all rounds by a tight and proven bound."
 )

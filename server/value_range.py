@@ -1,0 +1,72 @@
+"""Values beyond the range of a sum: the round is repeated with a wider range for all, where that tells nothing new.
+
+Sums of whole numbers cut values to +-largest_value, and count the share of those they cut. A few far ones do no harm;
+where there are more, the mean is no mean any more, and whoever can choose what is cut reads what is not. Then the
+round is asked for again: the same order, the same hospitals, and the range wider by the next factor of a short list
+that hospitals agree to. A repeat costs time alone. The factor that was enough is kept for the rounds after it, and
+never falls.
+
+Under a privacy mechanism the share is looked at only where it is worked out from noised values: under `dpsgd`, whose
+updates are noised before anything cuts them, and which sends the same update again for the same order. A hospital
+that lies about its share makes rounds repeat until the list ends; what is lost is time, and bits of precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.aggregation._agreement import RANGE_FACTORS
+from common.aggregation._fixed_point import CLIPPED
+from common.exchange import Collected
+from server.strategy import State
+
+RANGE_FACTOR = "sum/range_factor"
+MOST_CLIPPED = 0.02
+"""Of all values of all hospitals of a round."""
+
+
+@dataclass(frozen=True)
+class Ranged:
+    """factor: of the sum in `collected`. clipped: its share of values beyond; None where none is told."""
+
+    collected: Collected
+    factor: int
+    clipped: float | None
+    repeats: int
+
+
+def collect_in_range(collect: Callable[[int], Collected], factor: int, may_look: bool) -> Ranged:
+    """The round with the first factor of the list, from `factor` on, that clips few values, or with the last.
+
+    may_look: whether the share of clipped values may be used at all. A repeat that fails, as where another hospital
+    is lost in it, leaves the sum there was.
+    """
+    collected, repeats = collect(factor), 0
+    while may_look and (share := clipped_share(collected)) is not None:
+        wider = next((one for one in RANGE_FACTORS if one > factor), None)
+        if share <= MOST_CLIPPED or wider is None:
+            return Ranged(collected, factor, share, repeats)
+        again = collect(wider)
+        if again.total is None:
+            return Ranged(collected, factor, share, repeats)
+        collected, factor, repeats = again, wider, repeats + 1
+    return Ranged(collected, factor, None, repeats)
+
+
+def clipped_share(collected: Collected) -> float | None:
+    """What the hospitals' counts come to."""
+    mean = None if collected.total is None else collected.total.statistics.get(CLIPPED)
+    return mean.value if mean is not None and mean.weight_units else None
+
+
+def factor_of(state: State) -> int:
+    """The factor kept from the rounds before."""
+    return int(state[RANGE_FACTOR][0]) if RANGE_FACTOR in state else RANGE_FACTORS[0]
+
+
+def kept_factor(factor: int) -> State:
+    """For the next rounds' state; nothing where it is the study's own range."""
+    return {} if factor == RANGE_FACTORS[0] else {RANGE_FACTOR: np.array([float(factor)])}

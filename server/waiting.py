@@ -1,0 +1,38 @@
+"""A round whose groups are not whole is asked for again, until its hospitals are back or the wait is over.
+
+The very same orders go out again, so that hospitals answer them, and nothing was opened before: the repeat costs time
+alone. Where noise covers the difference of two sums there are no groups, and nothing is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+from common.cohort import Cohort
+from common.exchange import Collected
+from common.federation import Federation
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+
+
+@dataclass
+class Waiting:
+    """One round's tries. attempts: how many there were."""
+
+    federation: Federation
+    cohort: Cohort
+    attempts: int = 0
+
+    def collect(self, once: Callable[[], Collected]) -> Collected:
+        """What `once` opens, tried until it does; its last answer where that takes longer than the study waits."""
+        deadline, pause = monotonic() + self.federation.dropout_wait_s, SHORTEST_PAUSE_S
+        while True:
+            self.attempts += 1
+            collected = once()
+            left = deadline - monotonic()
+            if collected.sites or not self.cohort.groups or self.federation.on_dropout == "stop" or left <= 0:
+                return collected
+            sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE_S)

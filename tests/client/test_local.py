@@ -1,0 +1,95 @@
+"""Where a hospital's draws come from, simulated and real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Context, RecordDict
+
+from client.hospital import Hospital, open_hospital
+from client.local import open_local, sources
+from common import identity
+from common.catalogue import MECHANISMS
+from common.privacy.noise import SystemNoise
+from common.study import parse
+
+TEXT = """
+title = "Tiny"
+rounds = 3
+seed = 11
+engine = "inline"
+source = { name = "medmnist" }
+partition = { name = "iid", hospitals = 5 }
+task = { name = "classification", network = { name = "mlp", hidden = [8] } }
+strategy = "fedsgd"
+training = { batch_size = 8 }
+aggregation = "secagg"
+federation = { least_in_sum = 3 }
+"""
+PROMISES = {
+    None: (),
+    "dpsgd": ("privacy={name='dpsgd', noise_multiplier=1.0, delta=1e-3}",),
+    "hospital": ("privacy={name='hospital', noise_multiplier=1.0, delta=0.1}",),
+    "distributed": ("privacy={name='distributed', noise_multiplier=1.0, delta=1e-3, sampling_rate=0.5}",),
+}
+Open = Callable[..., Hospital]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Open:
+    rng = np.random.default_rng(0)
+    parts = {"train": 40, "val": 10, "test": 10}
+    arrays = {f"{part}_images": rng.integers(0, 255, (n, 6, 6), dtype=np.uint8) for part, n in parts.items()}
+    arrays |= {f"{part}_labels": rng.integers(0, 2, (n, 1), dtype=np.uint8) for part, n in parts.items()}
+    folder = tmp_path_factory.mktemp("images")
+    np.savez(folder / "tiny.npz", **arrays)
+    return lambda *overrides: open_hospital(parse(TEXT, [f'source.folder="{folder}"', *overrides]).json, 0)
+
+
+def simulated() -> Context:
+    return Context(1, 1, {"simulated": True}, RecordDict(), {})
+
+
+def real(site: str, folder: Path) -> Context:
+    identity.introduce(folder, {site: identity.create(folder)})
+    return Context(1, 1, {"folder": str(folder)}, RecordDict(), {})
+
+
+def rounding(hospital: Hospital, context: Context, number: int = 2) -> list[int]:
+    return list(open_local(hospital, context, number, "", {}).rng.integers(0, 1 << 30, 4))
+
+
+def test_every_shipped_mechanism_is_looked_at_here() -> None:
+    assert set(MECHANISMS.names()) == set(PROMISES) - {None}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_a_real_hospital_rounds_as_a_simulated_one_does(promise: str | None, opened: Open, tmp_path: Path) -> None:
+    hospital = opened(*PROMISES[promise])
+    context = real(hospital.site, tmp_path)
+    assert rounding(hospital, context) == rounding(hospital, simulated())
+    assert rounding(hospital, context, 3) != rounding(hospital, context)
+
+
+@pytest.mark.parametrize("says", [True, None])
+def test_where_a_mechanism_counts_on_it_or_does_not_say_the_system_draws(
+    says: bool | None, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital = opened(*PROMISES["dpsgd"])
+    if says is None:
+        monkeypatch.delattr(MECHANISMS.load("dpsgd"), "secret_rounding")
+    else:
+        monkeypatch.setattr(MECHANISMS.load("dpsgd"), "secret_rounding", says)
+    context = real(hospital.site, tmp_path)
+    assert rounding(hospital, context) != rounding(hospital, context)
+    assert rounding(hospital, simulated()) == rounding(hospital, simulated())
+
+
+def test_noise_and_samples_of_a_real_hospital_are_the_systems(opened: Open, tmp_path: Path) -> None:
+    hospital = opened(*PROMISES["dpsgd"])
+    own = sources(hospital, real(hospital.site, tmp_path), 2)
+    assert isinstance(own.noise("noise"), SystemNoise)
+    assert list(own.draws("sampling").integers(0, 1 << 30, 4)) != list(own.draws("sampling").integers(0, 1 << 30, 4))
