@@ -53,8 +53,8 @@ def _rests_on_epsilon(study: Study) -> tuple[str, ...]:
     if reveals(study) == "each" or not is_covered_by_noise(study):
         return ()
     return (
-        "Sums of any hospitals that are left in a round are opened, so that those that are lost stop nothing; what the "
-        "difference of two sums tells of a hospital is covered by noise, and the promise then rests on epsilon alone.",
+        "Sums of any hospitals that are left in a round are opened, so that one that is lost stops nothing; what the "
+        "difference of two tells of a hospital is covered by noise, and the promise then rests on epsilon alone.",
     )
 
 

@@ -217,7 +217,7 @@ def _order(message: Recorded, study: Study, length: int) -> Order:
         raise reject(message, error) from error
     check_is_same(study, order.study_json, message.path)
     fits = order.parameters.size == length and np.isfinite(order.parameters).all()
-    if not fits or not 1 <= order.round <= study.rounds:
+    if not fits or not 1 <= order.round <= study.rounds + (order.work is None):
         raise FileError(message.path, "is an order for another model or round than the study's")
     return order
 

@@ -50,8 +50,8 @@ SHARES: Mapping[str, float] = {
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; imprints were played where a network carries one, and two sums that differ by one "
-        "hospital; neither other models made up nor hospitals made up nor other models for other hospitals",
+        "in this run it was honest; imprints were played where a network carries one, and two sums that differ by "
+        "one hospital; neither other models made up nor hospitals made up nor other models for other hospitals",
     ),
     (
         "hospitals that collude and cheat",

@@ -122,7 +122,8 @@ class Claim:
 
     reveals, readers: how sums were made and who can read what. noise_source: "system" or "seed" (simulation).
     opening_hospitals: how many that collude with the coordinator open a single update, 0 where none is needed;
-    opening_if_cheating: the same for a coordinator that cheats in the protocol; opened_by: by what, in words. paid_for: how many that collude a distributed noise is promised against;
+    opening_if_cheating: the same for a coordinator that cheats in the protocol; opened_by: by what, in
+    words. paid_for: how many that collude a distributed noise is promised against;
     epsilon_of_one_share: what is left of it where all others collude, None without such noise. binds_coordinator:
     whether the promise holds towards the coordinator too, which it does not where that adds the noise itself.
     relation: which two data sets epsilon is about, in words. beside: epsilons of an exchange, of related units and of

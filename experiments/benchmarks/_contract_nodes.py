@@ -136,9 +136,8 @@ class Coordinator:
         for site, request in sorted(requests.items()):
             if site in self.gone:
                 continue
-            if leg not in LEGS:
-                request = protocol_payload(request, leg, self.study.json, self.run, self.round)
-            reply = self.hospitals.answer(site, leg, request)
+            own = protocol_payload(request, leg, self.study.json, self.run, self.round)
+            reply = self.hospitals.answer(site, leg, request if leg in LEGS else own)
             if reply is not None:
                 replies[site] = reply
         return replies

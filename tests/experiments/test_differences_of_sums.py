@@ -23,7 +23,7 @@ from experiments.quiet import run_quietly
 from server.report import write_report
 
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "training.learning_rate=1e-3")
-THREE_OF_FOUR = ("rounds=8", "federation.client_fraction=0.75")
+THREE_OF_FOUR = ("rounds=12", "training.batch_size=64", "federation.client_fraction=0.75")
 OFF = 'federation.groups="off"'
 PROMISED = Claim("secagg", "sum", "nobody")
 
@@ -46,7 +46,7 @@ def test_where_groups_are_off_an_honest_coordinator_reads_every_hospitals_update
     claim, trials = played(tiny(*RECORDED, *THREE_OF_FOUR, OFF, "aggregation=secagg"), tmp_path)
     looked = [trial for trial in trials if trial.attack == LOOKING]
     assert [trial.settings["told_apart"] for trial in looked] == [[trial.site] for trial in looked]
-    assert all(trial.figures["cosine"] > 0.95 for trial in looked)
+    assert all(trial.figures["cosine"] > 0.8 for trial in looked)
     assert max(trial.figures["beyond_the_sum"] for trial in looked) > 0.05
     for trial in looked:
         light, words = judged(claim, trial)
