@@ -70,9 +70,9 @@ def _of_collusion(aggregation: Aggregation, cohorts: Sequence[Cohort], count: in
     hospitals = min(len(cohort.sites) for cohort in cohorts)
     if count >= min(_by_shares(aggregation, cohorts), default=hospitals) < hospitals - 1:
         return (
-            f"{count} of {hospitals} hospitals are enough if they keep the secret shares that they are sent: with the "
-            "coordinator these rebuild any other hospital's masks. Keys and shares are never drawn from the seed, so "
-            "that is not played on the recorded run"
+            f"{count} of {hospitals} hospitals are enough if they keep the secret shares that they are sent: with "
+            "the coordinator these rebuild any other hospital's masks. Keys and shares are never drawn from the "
+            "seed, so that is not played on the recorded run"
         )
     if count < hospitals - 1:
         return (

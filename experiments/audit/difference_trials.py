@@ -9,7 +9,7 @@ opened sum it is in: hospitals alike resemble their sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from time import perf_counter
@@ -42,6 +42,8 @@ SOURCE = "So et al. 2021, Securing secure aggregation; Lam et al. 2021, Gradient
 MOST_ROUNDS = 3
 """Whose updates are computed again to score least squares."""
 VALUES, NEARLY = 64, 1e-6
+LOST_IN = ("round", "keys")
+"""Where every share is needed a hospital must be lost before the round."""
 
 
 def difference_trials(
@@ -136,9 +138,11 @@ def _two_sums(study: Study, cohort: Cohort, victim: SiteId) -> tuple[bool, float
     rng = generator(study.seed, "audit", "two sums")
     updates = {site: Update((rng.normal(0, 0.1, VALUES).astype(np.float32),), 1.0) for site in cohort.sites}
     hospitals = _Hospitals(aggregation_of(study), updates, own_cohort=cohort)
-    everybody, others = (_opened(hospitals, number, lost) for number, lost in ((1, ()), (2, (victim,))))
+    everybody = _opened(hospitals, 1, {})
     if everybody is None:
         raise StudyError("no sum was opened in memory, not even an honest one.")
+    tried = (_opened(hospitals, number, {leg: (victim,)}) for number, leg in enumerate(LOST_IN, start=2))
+    others = next((one for one in tried if one is not None), None)
     if others is None:
         reasons = [reason for _, _, reason in hospitals.refused]
         return False, 0.0, reasons[0].rstrip(".") if reasons else "a share of every hospital is needed"
@@ -158,9 +162,9 @@ class _Hospitals(InMemoryExchange):
         return self.own_cohort
 
 
-def _opened(hospitals: _Hospitals, number: int, lost: Sequence[SiteId]) -> NDArray[np.float64] | None:
-    """A round by a coordinator that counts on its own."""
-    hospitals.number, hospitals.gone, hospitals.lost = number, set(), {"round": lost}
+def _opened(hospitals: _Hospitals, number: int, lost: Mapping[str, Sequence[SiteId]]) -> NDArray[np.float64] | None:
+    """A round by a coordinator that counts on its own. lost: whom it calls so, from a leg on."""
+    hospitals.number, hospitals.gone, hospitals.lost = number, set(), lost
     model = np.full(VALUES, number * NEARLY, np.float32)
     requests = dict.fromkeys(hospitals.updates, Payload(model, words={"study": "{}"}))
     expected = replace(expected_of(hospitals.updates), cohort=Cohort(hospitals.own_cohort.sites))

@@ -82,16 +82,21 @@ class _Cheat:
 
     def ways(self) -> Mapping[str, Callable[[], Opened | None]]:
         """By name, the likeliest first."""
-        lost, start, next_round = {"round": (self.victim,)}, self.opener.start, BASE_ROUND + 1
+        leg, start, next_round = self._last_leg_to_be_lost_in(), self.opener.start, BASE_ROUND + 1
+        lost = {leg: (self.victim,)}
         return {
             "lost, nearly the same model": partial(self._open, self._nearly(1), lost=lost),
-            "all others lost": partial(self._open, self._nearly(2), lost={"round": self.others}),
+            "all others lost": partial(self._open, self._nearly(2), lost={leg: self.others}),
             "another cohort": partial(self._open, self._nearly(3), named=self.others),
             "fewer in every leg": partial(self._open, self._nearly(4), lost=self._one_a_leg()),
             "lost, same model, next round": partial(self._open, start, lost=lost, run=self.run, number=next_round),
             "round before": partial(self._open, self._nearly(5), lost=lost, run=self.run, number=BASE_ROUND),
             "another title and run": partial(self._open, start, lost=lost, title=f"Without {self.victim}"),
         }
+
+    def _last_leg_to_be_lost_in(self) -> str:
+        """Later, a hospital is in the sum or, where every share is needed, there is none."""
+        return "keys" if self.opener.hospitals.study.aggregation.name == "additive" else "round"
 
     def _nearly(self, times: int) -> NDArray[np.float32]:
         """A model that no memory of models knows, by an amount that is this victim's and way's own."""

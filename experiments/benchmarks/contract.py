@@ -168,8 +168,8 @@ NOTES = (
     "rounding. K hospitals; one seed or two. For a colluder the sum is without the colluder's own part.",
     "cheats: the best of seven second sums (a hospital called lost at nearly the same model, the same model, an "
     "earlier round, another title and run, another cohort, one lost in every leg, all others lost). looks: "
-    f"{ROUNDS} rounds, C = .75 (K = 8: .5, in two groups), learning rate .001, the best of least squares over all, 8, "
-    "4 and 2 rounds. killed: one at every leg, twice.",
+    f"{ROUNDS} rounds, C = .75 (K = 8: .5, in two groups), learning rate .001, the best of least squares over all, "
+    "8, 4 and 2 rounds. killed: one at every leg, twice.",
     "off: groups, whole groups; cohort, its recomputation; once, the memory of what was opened; forward, rounds go "
     "forward only; least, least_in_sum. -: not measured (an honest coordinator runs into no other rule, and no "
     "protocol depends on the strategy). loss: error of a hospital's training loss over that of the sum's, median, on "

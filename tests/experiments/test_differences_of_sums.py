@@ -75,6 +75,7 @@ def test_with_whole_groups_nothing_below_a_group_is_told_apart(tiny: Callable[..
         (("aggregation=additive",), False),
         (("aggregation=bfv",), False),
         (("aggregation=secagg", OFF), True),
+        (("aggregation=additive", OFF), True),
         (('aggregation={name="bfv",keys="shared"}',), True),
         (('aggregation={name="ckks",mode="economical"}',), True),
         (("aggregation=secagg", 'privacy={name="dpsgd",noise_multiplier=1.0,delta=1e-3}'), True),
