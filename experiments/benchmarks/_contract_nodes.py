@@ -18,7 +18,7 @@ import client.app
 import client.local
 from client.answers import Kept, update_of
 from client.hospital import Hospital, site_names
-from client.node import Node, load_app
+from client.node import Config, Node, load_app
 from common.aggregation import _masked_sum, _shared_sum, additive
 from common.cases import SiteId
 from common.cohort import Cohort
@@ -92,7 +92,7 @@ class Hospitals:
         self.study = without(self.study, self.off)
         app, sites = load_app("client.app:app"), site_names(self.study)
         for index, site in enumerate(sites):
-            config = {"site-index": index, "simulated": True, "folder": str(self.folder / site)}
+            config: Config = {"site-index": index, "simulated": True, "folder": str(self.folder / site)}
             self.nodes[site] = Node(app, index + 1, RUN_ID, config)
 
     @property
