@@ -14,6 +14,7 @@ from experiments.audit.inversion_trials import Plan, trial_of
 from experiments.audit.records import Opening, Trial
 from experiments.audit.truth import Truth, all_cases
 from experiments.catalogue import ATTACKS
+from server.reporting.wording import count
 
 ON_ONE, ON_SEVERAL = ("analytic", "bottleneck", "matching"), ("analytic",)
 """Attacks, quickest first, by whether one hospital's update is left or a sum."""
@@ -61,6 +62,6 @@ def _figures(opening: Opening) -> dict[str, float]:
 
 def _knowledge(opening: Opening) -> str:
     return (
-        f"the models sent out, a sum of updates, what {len(opening.colluders)} colluding hospitals say they put into "
+        f"the models sent out, a sum of updates, what {count(len(opening.colluders), 'colluding hospital')} put into "
         "it, every setting of the study"
     )

@@ -22,7 +22,7 @@ def differences(trial: Trial, claim: Claim) -> Iterator[Reason]:
     """What the run's own sums tell of a hospital, or what one that cheats is helped to."""
     if trial.observer == "cheating":
         yield _of_a_cheat(trial, claim)
-    elif trial.figures["told_apart"] >= trial.figures["least_in_sum"]:
+    elif trial.figures["fewest_of_any"] >= trial.figures["least_in_sum"]:
         yield (
             "green",
             f"Combinations of the {count(int(trial.figures['rounds']), 'opened sum')} tell no fewer than "
@@ -36,12 +36,16 @@ def differences(trial: Trial, claim: Claim) -> Iterator[Reason]:
 def _of_sums(trial: Trial, claim: Claim) -> Reason:
     several = int(trial.figures["told_apart"])
     what = "this hospital's own update" if several == 1 else f"the sum of {several} hospitals, this one among them,"
+    if several >= trial.figures["least_in_sum"]:
+        what = f"over {trial.figures['fewest_of_any']:.0f} hospitals only, and of {several} with this one their sum"
     rounds = count(int(trial.figures["rounds"]), "opened sum")
     words = f"A combination of the {rounds} is {what}{_how_near(trial)}"
     if claim.mechanism:
         return "amber", f"{words}; {NOISY}.", ""
-    near = trial.figures.get("beyond_the_sum", 1.0) > NEARER or trial.figures.get("cosine", 1.0) > 1 - NEARER
-    return ("red" if several == 1 and near else "amber"), f"{words}.", GROUPS
+    beyond = trial.figures.get("beyond_the_sum", 1.0) > NEARER
+    close = trial.figures.get("cosine", 1.0) > 1 - NEARER
+    isolated = several == 1 and (beyond or close)
+    return ("red" if isolated or (beyond and close) else "amber"), f"{words}.", GROUPS
 
 
 def _how_near(trial: Trial) -> str:

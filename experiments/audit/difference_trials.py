@@ -1,10 +1,10 @@
 """Differences of sums, as attacks of the coordinator: read off the run's own sums, and made by one that cheats.
 
-*Looking*: every set that combinations of the opened sums isolate is worked out exactly; where one has fewer hospitals
-than a sum may, its update is estimated from the two nearest rounds that tell it apart, and by least squares over all.
-*Cheating*: the hospitals' own halves of the protocol are asked, in memory and with made-up updates, for two sums that
-differ by one hospital. What is measured is the cosine with what the hospital truly computed, beyond that of the
-opened sum it is in: hospitals alike resemble their sum.
+*Looking*: what combinations of the opened sums tell apart is worked out exactly; where one is over fewer hospitals
+than a sum may be, each one's update is estimated, from the two nearest rounds that tell it apart and by least squares
+over all. *Cheating*: the hospitals' own halves of the protocol are asked, in memory and with made-up updates, for two
+sums that differ by one hospital. What is measured is the cosine with what the hospital truly computed, beyond that of
+the opened sum it is in: hospitals alike resemble their sum.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _looking(observed: Observation, orders: Orders) -> Iterator[Trial]:
         own = min((one for one in apart if site in one), key=len)
         figures = {"rounds": float(len(opened)), "told_apart": float(len(own)), "fewest_of_any": float(fewest)}
         figures |= {"least_in_sum": float(least)}
-        scores, reason = _scored(observed, orders, site, own) if len(own) < least else ({}, "")
+        scores, reason = _scored(observed, orders, site, own) if fewest < least else ({}, "")
         settings: dict[str, Any] = {"told_apart": list(own), "not_scored": reason}
         trial = _trial(LOOKING, "server", site, seconds=perf_counter() - begin)
         yield replace(trial, figures=figures | scores, settings=settings)

@@ -29,6 +29,8 @@ ATTACKS = {
     "lira_online": "compares the final model with models trained with and without the case",
     "lira_offline": "compares the final model with models trained without the case",
     "rmia": "compares how the case and other people's cases fare under the final and under other models",
+    "differences of sums": "adds and subtracts the sums that were opened, until as few hospitals as can be are left",
+    "two sums that differ": "asks hospitals for the sum of all, and once more without one of them",
     "label_counts": "reads off the last layer how many cases of each diagnosis an update rests on",
     "gradient_canaries": "plants signals in the training and counts how many can be told from noise afterwards",
     "canary_cases": "plants odd cases among a hospital's and counts how many the final model gives away",

@@ -77,7 +77,7 @@ def _as_long_as(claim: Claim) -> str:
     if claim.opening_hospitals == 0:
         return f" Differences of sums tell single hospitals apart all the same: {claim.opened_by}."
     if claim.opening_hospitals == 1:
-        return " Any one hospital that helps it reads every other's update, and if it cheats it needs no help."
+        return " With the help of any one hospital it reads another's update, and if it cheats it needs no help."
     return (
         f" That holds as long as fewer than {count(claim.opening_hospitals, 'hospital')} collude with a coordinator "
         f"that keeps to the protocol, and {few_if_cheating(claim)}."
@@ -140,7 +140,7 @@ def answer(kind: Kind, trials: Sequence[Trial]) -> str:
 
 def _apart(tried: Sequence[Trial]) -> str:
     looked = [trial for trial in tried if trial.observer == "server"]
-    fewest = min((int(trial.figures["told_apart"]) for trial in looked), default=0)
+    fewest = min((int(trial.figures["fewest_of_any"]) for trial in looked), default=0)
     said = (
         [f"Combinations of the opened sums tell no fewer than {count(fewest, 'hospital')} apart."] if looked else []
     )

@@ -98,6 +98,11 @@ def test_a_lost_hospital_isolates_nobody_it_was_grouped_with_and_rules_say_so() 
     two = replace(_looked(), figures=apart, settings={"told_apart": ["a", "b"], "not_scored": "no data"})
     light, words = judged(PROMISED, two)
     assert light == "amber" and any("the sum of 2 hospitals" in one and "no data" in one for one in words)
+    difference = replace(
+        two, figures=apart | {"told_apart": 4.0, "cosine": 0.7, "cosine_of_sum": 0.68, "beyond_the_sum": 0.02}
+    )
+    light, words = judged(PROMISED, difference)
+    assert light == "amber" and any("over 2 hospitals only" in one for one in words)
     alone = replace(
         two, figures=apart | {"told_apart": 1.0, "cosine": 0.99, "beyond_the_sum": 0.4, "cosine_of_sum": 0.59}
     )
