@@ -27,14 +27,14 @@ from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import Dropped, GridExchange
-from server.openings import hand_over, owed_after
+from server.openings import Owed, hand_over, owed_after
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.roster import Member
 from server.strategy import Contributions, State, Strategy
 from server.traffic import TO_HOSPITAL, TO_SERVER
-from server.value_range import collect_in_range, factor_of, kept_factor
+from server.value_range import Ranged, collect_in_range, factor_of, kept_factor
 from server.waiting import Waiting
 
 LONGEST_S = 1e9
@@ -64,45 +64,60 @@ class Rounds:
         """
         number, begin = before.round + 1, perf_counter()
         self.exchange.round, self.exchange.timeout_s = number, self.study.federation.round_timeout_s
-        traffic = self.exchange.traffic
-        sent, received = traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
+        sent, received = self._bytes()
         cohort = self.cohorts.of_round(number)
         self.exchange.progress.publish(RoundStarted(number, cohort.sites))
         owed = hand_over(self.exchange, before.owed, self.members.keys() & set(cohort.sites))
         waiting = Waiting(self.study.federation, cohort)
-        ranged = collect_in_range(
-            lambda factor: waiting.collect(partial(self._collect, before, number, cohort, factor)),
+        ranged = self._ranged(before, cohort, waiting)
+        exchanged = perf_counter()
+        evaluation = self._evaluation(ranged.collected, number)
+        dropped = list(dict.fromkeys(self.exchange.take_dropped()))
+        self._demand_enough(number, cohort, ranged.collected, dropped)
+        after = self._after(before, ranged, owed)
+        self.last = ranged.collected
+        record = self._record(number, cohort, ranged, dropped) | {
+            "attempts": waiting.attempts,
+            "evaluation": evaluation,
+        }
+        sent_now, received_now = self._bytes()
+        record["bytes"] = {"sent": sent_now - sent, "received": received_now - received}
+        now = perf_counter()
+        record["seconds"] = {"total": now - begin, "exchange": exchanged - begin, "step": now - exchanged}
+        return after, record
+
+    def _ranged(self, before: Checkpoint, cohort: Cohort, waiting: Waiting) -> Ranged:
+        """The round's sum, in a range that cuts few of its values, of groups that are whole."""
+        return collect_in_range(
+            lambda factor: waiting.collect(partial(self._collect, before, before.round + 1, cohort, factor)),
             factor_of(before.state),
             self.terms is None or self.terms.clipping_is_noised,
         )
-        collected = ranged.collected
-        exchanged = perf_counter()
-        evaluation = self._evaluation(collected, number)
-        dropped = list(dict.fromkeys(self.exchange.take_dropped()))
-        self._demand_enough(number, cohort, collected, dropped)
-        after = self._step(before, collected)
+
+    def _after(self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...]) -> Checkpoint:
+        """The strategy's step, and beside it what the next rounds need to know of this one."""
+        after = self._step(before, ranged.collected)
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
         if self.strategy.work().controlled:
-            after = replace(after, owed=owed_after(owed, number, collected))
-        self.last = collected
-        record = {
+            after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
+        return after
+
+    def _record(self, number: int, cohort: Cohort, ranged: Ranged, dropped: list[Dropped]) -> dict[str, Any]:
+        collected = ranged.collected
+        return {
             "round": number,
             "selected": list(cohort.sites),
-            "attempts": waiting.attempts,
             "contributed": list(collected.sites),
             "dropped": [{"site": d.site, "leg": d.leg, "reason": d.reason} for d in dropped],
             **(_training(collected) if self.terms is None else _nothing_of_training(collected)),
             "range": {"factor": ranged.factor, "clipped": ranged.clipped, "repeats": ranged.repeats},
-            "evaluation": evaluation,
             "site_seconds": self._seconds(collected),
-            "bytes": {
-                "sent": traffic.total(TO_HOSPITAL) - sent,
-                "received": traffic.total(TO_SERVER) - received,
-            },
         }
-        now = perf_counter()
-        record["seconds"] = {"total": now - begin, "exchange": exchanged - begin, "step": now - exchanged}
-        return after, record
+
+    def _bytes(self) -> tuple[int, int]:
+        """Sent to hospitals and received from them so far."""
+        traffic = self.exchange.traffic
+        return traffic.total(TO_HOSPITAL), traffic.total(TO_SERVER)
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
