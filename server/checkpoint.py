@@ -50,9 +50,14 @@ def load(folder: Path) -> Checkpoint:
 
 
 def check_fits(loaded: Checkpoint, first: Checkpoint, rounds: int, folder: Path) -> None:
-    """Raise RoundError where a checkpoint is of another model or study than the one that starts from `first`."""
-    shapes = [{name: np.shape(value) for name, value in one.state.items()} for one in (loaded, first)]
-    if loaded.parameters.shape != first.parameters.shape or shapes[0] != shapes[1]:
+    """Raise RoundError where a checkpoint is of another model or study than the one that starts from `first`.
+
+    What the server keeps beside the strategy's own state, one number each, has a "/" in its name.
+    """
+    own = {name: np.shape(value) for name, value in loaded.state.items() if "/" not in name}
+    beside = [np.shape(value) for name, value in loaded.state.items() if "/" in name]
+    wanted = {name: np.shape(value) for name, value in first.state.items()}
+    if loaded.parameters.shape != first.parameters.shape or own != wanted or any(shape != (1,) for shape in beside):
         raise RoundError(f"the checkpoint in {folder} is of another model or strategy than its study.toml.")
     if not 0 <= loaded.round <= rounds:
         raise RoundError(f"the checkpoint in {folder} is of round {loaded.round}; the study has {rounds}.")
