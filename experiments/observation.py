@@ -25,7 +25,7 @@ from common.study import Study, parse
 from common.update import Update, Vector
 from experiments import recorded
 from experiments.recorded import Recorded, check_is_same, reject, sums
-from server.roster import Member, check_agreement, member
+from server.roster import Member, disagreeing, member
 
 Observer = Literal["server", "hospital", "outsider", "network", "colluding", "cheating"]
 """server: reads every message addressed to it, and what an aggregation reveals to it. hospital: reads the models it
@@ -204,7 +204,8 @@ def _described(messages: tuple[Recorded, ...]) -> tuple[Shape, tuple[str, ...], 
             members[found.site] = found
     if not members:
         raise StudyError("no hospital's description is in the recorded traffic.")
-    check_agreement(members)
+    for site in disagreeing(members):
+        del members[site]
     first = next(iter(members.values()))
     return first.shape, first.classes, {site: one.cases["train"] for site, one in members.items()}
 

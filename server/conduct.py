@@ -100,7 +100,9 @@ class Conductor:
 
     def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
         conversation = Conversation(self.grid)
-        members, nodes = gather(conversation, self.study, self.hospitals, self.traffic)
+        gathered = gather(conversation, self.study, self.hospitals, self.traffic)
+        members, nodes = gathered.members, gathered.nodes
+        self.about["absent"] = list(gathered.failures)
         self._write_roster(members)
         task = self.study.build_task()
         shape = next(iter(members.values())).shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic, sleep
 
@@ -14,15 +15,22 @@ from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
 from server.public_numbers import counts_are_told
-from server.roster import Member, check_agreement, member
+from server.roster import Member, disagreeing, member
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
 POLL_S = 0.2
 
 
-def gather(
-    conversation: Conversation, study: Study, hospitals: int, traffic: Traffic
-) -> tuple[Mapping[SiteId, Member], Mapping[SiteId, int]]:
+@dataclass(frozen=True)
+class Gathered:
+    """Those that take part, and why others that came up do not, in words."""
+
+    members: Mapping[SiteId, Member]
+    nodes: Mapping[SiteId, int]
+    failures: tuple[str, ...]
+
+
+def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Traffic) -> Gathered:
     """What every hospital holds, and its node, by its name, sorted.
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
@@ -54,10 +62,15 @@ def gather(
         traffic.count("hello", TO_SERVER, "description", known.site, event.bytes_received)
     found = {site: claimed[0] for site, claimed in claims.items() if len(claimed) == 1}
     failures += [_disputed(site, claimed) for site, claimed in claims.items() if len(claimed) > 1]
+    unlike = disagreeing({site: known for site, (known, _) in found.items()})
+    failures += unlike.values()
+    found = {site: found[site] for site in sorted(found.keys() - unlike.keys())}
     _demand_enough(found, failures, wanted, len(nodes))
-    members = {site: found[site][0] for site in sorted(found)}
-    check_agreement(members)
-    return members, {site: found[site][1] for site in members}
+    return Gathered({site: known for site, (known, _) in found.items()}, _nodes(found), tuple(failures))
+
+
+def _nodes(found: Mapping[SiteId, tuple[Member, int]]) -> Mapping[SiteId, int]:
+    return {site: node for site, (_, node) in found.items()}
 
 
 def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> list[int]:
@@ -72,7 +85,7 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
 def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> str:
     """Nobody can tell which of them is that hospital, so that none of them takes part."""
     nodes = " and ".join(str(node) for _, node in claimed)
-    return f"nodes {nodes} all call themselves {site}; none is believed: every node's site-index must differ"
+    return f"nodes {nodes} call themselves {site}; none is believed: every node's site-index must differ"
 
 
 def _introduced(reply: Heard, told: bool) -> Member:

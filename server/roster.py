@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 
 from common.cases import Shape, SiteId
@@ -15,6 +15,7 @@ from common.order import SPLITS
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
+CLASSES_NAMED = 4
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -67,11 +68,29 @@ def _whole_numbers(payload: Payload, name: str) -> tuple[int, ...]:
     return tuple(int(part) for part in value)
 
 
-def check_agreement(members: Mapping[SiteId, Member]) -> None:
-    """Raise RoundError, naming two hospitals, where shapes or classes differ: no model fits both."""
-    for (a, first), (b, second) in pairwise(sorted(members.items())):
-        if first.shape != second.shape or first.classes != second.classes:
-            raise RoundError(
-                f"{a} holds inputs of shape {first.shape.inputs} in {first.shape.classes} classes, {b} of shape "
-                f"{second.shape.inputs} in {second.shape.classes}: one model cannot fit both."
-            )
+def disagreeing(members: Mapping[SiteId, Member]) -> Mapping[SiteId, str]:
+    """Hospitals whose shape or classes most others do not share, and in what they differ: no model fits both.
+
+    Raises RoundError, naming two, where there is no most: nobody can tell which of them is right.
+    """
+    forms = Counter((member.shape, member.classes) for member in members.values())
+    (common, most), *others = forms.most_common()
+    if not others:
+        return {}
+    if others[0][1] == most:
+        first, second = (
+            next(member for member in members.values() if (member.shape, member.classes) == form)
+            for form in (common, others[0][0])
+        )
+        raise RoundError(f"{first.site} {_held(first)}, {second.site} {_held(second)}: one model cannot fit both.")
+    usual = next(member for member in members.values() if (member.shape, member.classes) == common)
+    return {
+        site: f"{site} {_held(member)}, and most hospitals, as {usual.site}, {_held(usual).removeprefix('holds ')}"
+        for site, member in members.items()
+        if (member.shape, member.classes) != common
+    }
+
+
+def _held(member: Member) -> str:
+    named = ", ".join(member.classes[:CLASSES_NAMED]) + ", ..." * (len(member.classes) > CLASSES_NAMED)
+    return f"holds inputs of shape {member.shape.inputs} in {len(member.classes)} classes ({named})"

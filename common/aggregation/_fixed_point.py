@@ -26,6 +26,8 @@ BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
 EXACT_FLOAT32 = 1 << 24
 """Whole multiples of a power of two are exact in float32 up to here."""
+SMALLEST_UNIT = 1e-100
+"""Of one whole number: a coordinator may send any scale, and divided by less the values would not be finite."""
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
 CLIPPED = "training/clipped"
@@ -78,6 +80,8 @@ class FixedPoint:
         """(length,) uint32 below 2**value_bits. Raises WireError where the update does not fit the agreement."""
         if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
             raise WireError("the server expects an update of another model.")
+        if not SMALLEST_UNIT < self.unit(agreement) < 1 / SMALLEST_UNIT:
+            raise WireError("the scale or the step of the sum leaves no number that can be divided by.")
         words = np.empty(self.length(agreement), np.uint32)
         clipped = self._values(update, agreement, words[: agreement.values], rng)
         means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from client.hospital import Hospital, open_hospital
 from client.local import open_local, sources
 from common import identity
 from common.catalogue import MECHANISMS
+from common.federation import RosterEntry
 from common.privacy.noise import SystemNoise
 from common.study import parse
 
@@ -21,7 +24,7 @@ title = "Tiny"
 rounds = 3
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "iid", hospitals = 5 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedsgd"
@@ -53,9 +56,14 @@ def simulated() -> Context:
     return Context(1, 1, {"simulated": True}, RecordDict(), {})
 
 
-def real(site: str, folder: Path) -> Context:
-    identity.introduce(folder, {site: identity.create(folder)})
-    return Context(1, 1, {"folder": str(folder)}, RecordDict(), {})
+def real(hospital: Hospital, folder: Path) -> tuple[Hospital, Context]:
+    """The hospital with its keys in a folder, and their roster in the study that it approved."""
+    keys = {site: identity.create(folder / site) for site in hospital.roster}
+    identity.introduce(folder / hospital.site, keys)
+    roster = tuple(RosterEntry(site, sha256(key).hexdigest()) for site, key in keys.items())
+    study = replace(hospital.study, federation=replace(hospital.study.federation, roster=roster))
+    own = Context(1, 1, {"folder": str(folder / hospital.site)}, RecordDict(), {})
+    return replace(hospital, study=study), own
 
 
 def rounding(hospital: Hospital, context: Context, number: int = 2) -> list[int]:
@@ -68,8 +76,7 @@ def test_every_shipped_mechanism_is_looked_at_here() -> None:
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_a_real_hospital_rounds_as_a_simulated_one_does(promise: str | None, opened: Open, tmp_path: Path) -> None:
-    hospital = opened(*PROMISES[promise])
-    context = real(hospital.site, tmp_path)
+    hospital, context = real(opened(*PROMISES[promise]), tmp_path)
     assert rounding(hospital, context) == rounding(hospital, simulated())
     assert rounding(hospital, context, 3) != rounding(hospital, context)
 
@@ -83,13 +90,14 @@ def test_where_a_mechanism_counts_on_it_or_does_not_say_the_system_draws(
         monkeypatch.delattr(MECHANISMS.load("dpsgd"), "secret_rounding")
     else:
         monkeypatch.setattr(MECHANISMS.load("dpsgd"), "secret_rounding", says)
-    context = real(hospital.site, tmp_path)
+    hospital, context = real(hospital, tmp_path)
     assert rounding(hospital, context) != rounding(hospital, context)
     assert rounding(hospital, simulated()) == rounding(hospital, simulated())
 
 
 def test_noise_and_samples_of_a_real_hospital_are_the_systems(opened: Open, tmp_path: Path) -> None:
     hospital = opened(*PROMISES["dpsgd"])
-    own = sources(hospital, real(hospital.site, tmp_path), 2)
+    hospital, context = real(hospital, tmp_path)
+    own = sources(hospital, context, 2)
     assert isinstance(own.noise("noise"), SystemNoise)
     assert list(own.draws("sampling").integers(0, 1 << 30, 4)) != list(own.draws("sampling").integers(0, 1 << 30, 4))

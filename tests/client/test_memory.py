@@ -9,7 +9,7 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from client.memory import Memory
-from common.errors import HospitalError
+from common.errors import FileError, HospitalError
 
 RUN = "a" * 32
 STUDY, OTHER, LONGER = '{"rounds": 3, "seed": 1}', '{"rounds": 3, "seed": 2}', '{"rounds": 9, "seed": 1}'
@@ -122,7 +122,7 @@ def test_a_crash_while_it_is_written_leaves_what_was_there(tmp_path: Path, monke
     context = Context(1, 1, {"folder": str(tmp_path)}, RecordDict(), {})
     leave(context, 1, 1.0, b"first")
     monkeypatch.setattr("client.durable.os.fsync", lambda handle: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(FileError, match="pending"):
         leave(context, 2, 2.0, b"second")
     monkeypatch.undo()
     assert Memory.of(context, STUDY, RUN, 3).held(1) == b"first"

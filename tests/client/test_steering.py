@@ -26,7 +26,7 @@ title = "Tiny"
 rounds = 9
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "iid", hospitals = 5 }
 task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 strategy = "fedavg"

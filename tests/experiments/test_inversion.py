@@ -40,7 +40,7 @@ title = "Inverted"
 rounds = 1
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "quantity", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [64] } }
 strategy = "fedsgd"

@@ -152,7 +152,7 @@ title = "Images without a pattern"
 rounds = 3
 seed = 4
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "quantity", hospitals = 3 }
 task = { name = "classification", network = { name = "mlp", hidden = [32] } }
 strategy = "fedavg"

@@ -46,7 +46,7 @@ title = "Volumes"
 rounds = 1
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "quantity", hospitals = 3 }
 task = { name = "classification", network = { name = "mlp", hidden = [16] } }
 strategy = "fedsgd"

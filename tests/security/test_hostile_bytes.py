@@ -326,6 +326,16 @@ def test_an_agreement_on_more_numbers_than_a_memory_holds_is_refused_before_any_
         FixedPoint(24, 1.0).encode(Update((np.zeros(3, np.float32),), 1.0), agreement, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e300])
+def test_a_scale_that_nothing_can_be_divided_by_is_refused(scale: float) -> None:
+    from common.aggregation._agreement import Agreement
+    from common.aggregation._fixed_point import FixedPoint
+
+    agreement = Agreement(("ada", "bea", "cyd"), 3, 1, (), scale)
+    with pytest.raises(WireError, match="divided"):
+        FixedPoint(24, 1.0).encode(Update((np.ones(3, np.float32),), 1.0), agreement, np.random.default_rng(0))
+
+
 def test_expected_updates_stay_as_they_were() -> None:
     """The honest round beside all of this."""
     updates = random_updates(4, 10, np.random.default_rng(0))

@@ -37,7 +37,7 @@ title = "Tiny"
 rounds = 9
 seed = 11
 engine = "inline"
-source = { name = "medmnist" }
+source = { name = "medmnist", classes = ["class 0", "class 1"] }
 partition = { name = "iid", hospitals = 4 }
 task = { name = "classification", network = { name = "mlp", hidden = [4] } }
 strategy = "scaffold"

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import RoundError, WireError
 from common.exchange import Payload
-from server.roster import check_agreement, member
+from server.roster import Member, disagreeing, member
 
 GOOD = Payload(
     None,
@@ -43,7 +43,18 @@ def test_a_hostile_description_is_refused(numbers: dict, words: dict, said: str)
         member(bad)
 
 
-def test_hospitals_of_different_shapes_are_named() -> None:
-    south = replace(GOOD, numbers={**GOOD.numbers, "shape": [1, 9, 9]}, words={**GOOD.words, "site": "south"})
-    with pytest.raises(RoundError, match=r"north holds .* south of shape"):
-        check_agreement({"north": member(GOOD), "south": member(south)})
+def held(site: str, shape: list[int]) -> Member:
+    return member(replace(GOOD, numbers={**GOOD.numbers, "shape": shape}, words={**GOOD.words, "site": site}))
+
+
+def test_of_two_hospitals_of_different_shapes_neither_is_believed_and_both_are_named() -> None:
+    with pytest.raises(RoundError, match=r"north holds .* south holds inputs of shape \(1, 9, 9\)"):
+        disagreeing({"north": held("north", [1, 8, 8]), "south": held("south", [1, 9, 9])})
+
+
+def test_one_hospital_of_another_shape_than_most_does_not_end_the_others_run() -> None:
+    members = {site: held(site, [1, 8, 8]) for site in ("east", "north")} | {"south": held("south", [1, 9, 9])}
+    unlike = disagreeing(members)
+    assert list(unlike) == ["south"]
+    assert "(1, 9, 9)" in unlike["south"] and "most hospitals, as east, inputs of shape (1, 8, 8)" in unlike["south"]
+    assert disagreeing({"east": members["east"], "north": members["north"]}) == {}
