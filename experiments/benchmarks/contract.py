@@ -166,7 +166,7 @@ NOTES = (
     f"(sum: its mean); mean over hospitals, ± the half of a {CONFIDENCE:.0%} interval; 0: nothing beyond rounding. K "
     "hospitals; two seeds where somebody cheats, else one. For a colluder the sum is without its own part.",
     "who: what the coordinator does. cheats: the best of seven second sums (a hospital called lost at nearly the "
-    "same model, at the same model, in an earlier round, under another title and run; another cohort; one lost in every "
+    "same model, at the same one, in an earlier round, another title and run; another cohort; one lost in every "
     f"leg; all others lost). colluder: the same with one. looks: {ROUNDS} rounds, C = .75 (K = 8: .5, two groups), "
     "learning rate .001, the best least squares over all, 8, 4 and 2 rounds. killed: the same while every hospital "
     "is killed at every leg, one a round.",
