@@ -42,10 +42,15 @@ def _of_sums(trial: Trial, claim: Claim) -> Reason:
     words = f"A combination of the {rounds} is {what}{_how_near(trial)}"
     if claim.mechanism:
         return "amber", f"{words}; {NOISY}.", ""
-    beyond = trial.figures.get("beyond_the_sum", 1.0) > NEARER
-    close = trial.figures.get("cosine", 1.0) > 1 - NEARER
-    isolated = several == 1 and (beyond or close)
-    return ("red" if isolated or (beyond and close) else "amber"), f"{words}.", GROUPS
+    return ("red" if _is_read(trial, several) else "amber"), f"{words}.", GROUPS
+
+
+def _is_read(trial: Trial, several: int) -> bool:
+    """Whether the hospital's own update is known as good as exactly; one that is told alone and not measured is."""
+    if "cosine" not in trial.figures:
+        return several == 1
+    beyond, close = trial.figures["beyond_the_sum"] > NEARER, trial.figures["cosine"] > 1 - NEARER
+    return (several == 1 and (beyond or close)) or (beyond and close)
 
 
 def _how_near(trial: Trial) -> str:

@@ -163,9 +163,8 @@ def watched(hospitals: Hospitals, rounds: int) -> list[Learnt]:
 
 
 def watched_while_failing(hospitals: Hospitals, legs: Sequence[str]) -> list[Learnt]:
-    """The same where in every round a hospital is killed at another leg, and comes back for the next try."""
-    sites = hospitals.sites
-    killed = [{leg: (sites[(place + shift) % len(sites)],)} for shift in (0, 2) for place, leg in enumerate(legs)]
+    """The same where every hospital is killed once at every leg, one a round, and comes back for the next try."""
+    killed = [{leg: (site,)} for leg in legs for site in hospitals.sites]
     return _read_off(list(_honest(Opener(hospitals), [{}, *killed])))
 
 

@@ -35,20 +35,20 @@ STRATEGIES: Mapping[str, tuple[str, ...]] = {
     "scaffold": ("strategy=scaffold",),
 }
 FIRST = "fedavg"
-CHEATS, LOOKS, KILLED, COLLUDES = "cheats", "looks", "looks, others killed", "cheats, 1 colluder"
+CHEATS, LOOKS, KILLED, COLLUDES = "cheats", "looks", "killed", "colluder"
 ROUNDS, SEEDS, CONFIDENCE = 30, (1, 2), 0.95
 ROUNDING = 1e-6
 """Of cosine: what fixed point and float32 leave between a sum and itself."""
-ON, ALL = "on", "all off"
+NARROW = 0.05
+"""An interval that reaches farther above 0 shows nothing."""
+ON, ALL = "on", "all"
 OFF: Mapping[str, frozenset[str]] = {
     ON: frozenset(),
-    **{f"{rule} off": frozenset({rule}) for rule in RULES},
+    **{rule: frozenset({rule}) for rule in RULES},
     ALL: frozenset(RULES),
 }
-IN_SHORT = (ON, "groups off", ALL)
+IN_SHORT = (ON, "groups", ALL)
 """Rules that are switched off for strategies other than the first: no protocol depends on the strategy."""
-AT_ONCE = ("once off", "forward off", "least off")
-"""Columns of one seed."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Found:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing beyond the sum was learnt."""
+        """Whether nothing beyond the sum was learnt, as closely as counts."""
         _, low, high = self.interval
-        return low <= 0 <= high or high < 0
+        return low <= 0 and high < NARROW
 
     def __str__(self) -> str:
         mean, low, _ = self.interval
-        return f"{mean:+.3f} ±{mean - low:.3f}" if mean or mean - low else "0"
+        return f"{mean:+.2f}±{mean - low:.2f}" if mean or mean - low else "0"
 
 
 def ways() -> Iterator[Way]:
@@ -106,8 +106,8 @@ def ways() -> Iterator[Way]:
         columns = tuple(OFF) if strategy == FIRST else IN_SHORT
         for name in AGGREGATIONS:
             yield Way(name, strategy, CHEATS, columns=columns)
-            yield Way(name, strategy, LOOKS, fraction=0.75, columns=(ON, "groups off"))
-            yield Way(name, strategy, KILLED, columns=(ON, "groups off"))
+            yield Way(name, strategy, LOOKS, fraction=0.75, columns=(ON, "groups"))
+            yield Way(name, strategy, KILLED, columns=(ON, "groups"))
             yield Way(name, strategy, COLLUDES, columns=columns)
     for who in (CHEATS, LOOKS, COLLUDES):
         yield Way("secagg", FIRST, who, hospitals=8, fraction=0.5, columns=(ON,))
@@ -133,8 +133,7 @@ def measure(console: Console) -> Measured:
 
 def _cell(way: Way, column: str, folder: Path, advance: Callable[[], None]) -> Found:
     learnt = []
-    several = column not in AT_ONCE and way.who in (CHEATS, COLLUDES)
-    for seed in SEEDS if several else SEEDS[:1]:
+    for seed in SEEDS if way.who in (CHEATS, COLLUDES) else SEEDS[:1]:
         with TemporaryDirectory(dir=folder) as own:
             study = way.study(folder, seed)
             first = Hospitals(study, Path(own)).sites[:1] if way.who == COLLUDES else ()
@@ -149,11 +148,11 @@ def _row(way: Way, cells: Mapping[str, Found], trusts: bool) -> dict[str, Cell]:
         "aggregation": way.aggregation,
         "strategy": way.strategy,
         "K": way.hospitals,
-        "coordinator": way.who,
-        "of the sum": fmean(one.of_sum for one in cells[ON].learnt),
+        "who": way.who,
+        "sum": fmean(one.of_sum for one in cells[ON].learnt),
         **{column: str(cells[column]) if column in cells else None for column in OFF},
-        "loss": f"{_loss(cells[ON]):.2f}, {_loss(last):.2f}",
-        "trusts it": "yes" if trusts else "",
+        "loss": f"{_loss(cells[ON]):.2f} {_loss(last):.2f}",
+        "trusts": "yes" if trusts else "",
     }
 
 
@@ -164,16 +163,17 @@ def _loss(found: Found) -> float:
 
 NOTES = (
     "Numbers: the cosine of the best estimate with the hospital's true update, less that of the opened sum it is in "
-    f"(of the sum: its mean); mean over hospitals, ± the half of a {CONFIDENCE:.0%} interval; 0: nothing beyond "
-    "rounding. K hospitals; one seed or two. For a colluder the sum is without the colluder's own part.",
-    "cheats: the best of seven second sums (a hospital called lost at nearly the same model, the same model, an "
-    "earlier round, another title and run, another cohort, one lost in every leg, all others lost). looks: "
-    f"{ROUNDS} rounds, C = .75 (K = 8: .5, in two groups), learning rate .001, the best of least squares over all, "
-    "8, 4 and 2 rounds. killed: one at every leg, twice.",
-    "off: groups, whole groups; cohort, its recomputation; once, the memory of what was opened; forward, rounds go "
-    "forward only; least, least_in_sum. -: not measured (an honest coordinator runs into no other rule, and no "
-    "protocol depends on the strategy). loss: error of a hospital's training loss over that of the sum's, median, on "
-    "and in the last column measured; 1: nothing learnt.",
+    f"(sum: its mean); mean over hospitals, ± the half of a {CONFIDENCE:.0%} interval; 0: nothing beyond rounding. K "
+    "hospitals; two seeds where somebody cheats, else one. For a colluder the sum is without its own part.",
+    "who: what the coordinator does. cheats: the best of seven second sums (a hospital called lost at nearly the "
+    "same model, at the same one, in an earlier round, another title and run; another cohort; one lost in every "
+    f"leg; all others lost). colluder: the same with one. looks: {ROUNDS} rounds, C = .75 (K = 8: .5, two groups), "
+    "learning rate .001, the best least squares over all, 8, 4 and 2 rounds. killed: the same while every hospital "
+    "is killed at every leg, one a round.",
+    "on: all rules. The columns after it lack one of them, or all: groups, whole groups; cohort, its recomputation; "
+    "once, the memory of what was opened; forward, rounds go forward only; least, least_in_sum. -: not measured (who "
+    "is honest runs into no other rule, and no protocol depends on the strategy). loss: error of a hospital's "
+    "training loss over that of the sum's, median, on and in the last column measured; 1: nothing learnt.",
 )
 
 
@@ -202,14 +202,14 @@ def _targets(found: Mapping[Way, Mapping[str, Found]], trusting: Mapping[Way, bo
     for who in (CHEATS, LOOKS, KILLED, COLLUDES):
         own = [cells[ON] for way, cells in found.items() if way.who == who and not trusting[way]]
         worst = max(cell.interval[1] for cell in own)
-        words = f"the interval includes 0, {len(own)} ways that do not trust it"
+        words = f"the interval includes 0 and ends below {NARROW:g}: {len(own)} rows that do not trust it"
         targets.append(Target(f"{who}, contract on", worst, None, 0.0, words, all(cell.holds for cell in own)))
     controls = [
         (way, cells[way.columns[-1]]) for way, cells in found.items() if len(way.columns) > 1 and not trusting[way]
     ]
-    least = min(fmean(one.cosine for one in cell.learnt) for _, cell in controls)
-    words = f"cosine above .9 in each of {len(controls)}, or the attacks are no test"
-    return [*targets, Target("control, all or groups off", least, None, None, words, least > 0.9)]
+    least = min(max(one.cosine for one in cell.learnt) for _, cell in controls)
+    words = f"cosine of the best read hospital above .95 in each of {len(controls)}, or attacks are no test"
+    return [*targets, Target("control, all or groups off", least, None, None, words, least > 0.95)]
 
 
 benchmark: Benchmark = measure

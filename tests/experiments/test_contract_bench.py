@@ -51,17 +51,17 @@ def test_rows_are_of_every_aggregation_strategy_and_coordinator() -> None:
 
 @pytest.mark.parametrize("who", [CHEATS, COLLUDES])
 def test_who_cheats_learns_a_hospitals_update_only_where_groups_or_cohorts_are_off(who: str, images: Path) -> None:
-    found = cells(Way("additive", "fedsgd", who), images, ON, "groups off", "cohort off")
+    found = cells(Way("additive", "fedsgd", who), images, ON, "groups", "cohort")
     assert found[ON].interval == (0, 0, 0) and all(one.attack == "none" for one in found[ON].learnt)
-    for column in ("groups off", "cohort off"):
+    for column in ("groups", "cohort"):
         assert all(one.cosine > 0.999 for one in found[column].learnt), column
         assert found[column].interval[0] > 0.05
 
 
 def test_a_hospital_killed_at_every_leg_tells_nobody_apart(images: Path) -> None:
-    found = cells(Way("secagg", "fedsgd", KILLED), images, ON, "groups off")
+    found = cells(Way("secagg", "fedsgd", KILLED), images, ON, "groups")
     assert found[ON].interval == (0, 0, 0)
-    assert all(one.cosine > 0.99 for one in found["groups off"].learnt)
+    assert all(one.cosine > 0.99 for one in found["groups"].learnt)
 
 
 def test_every_check_that_was_taken_out_is_put_back(images: Path) -> None:
@@ -76,5 +76,5 @@ def test_every_check_that_was_taken_out_is_put_back(images: Path) -> None:
         (client.answers, "update_of"),
     )
     before = [getattr(*place) for place in places]
-    cells(Way("additive", "fedsgd", COLLUDES), images, "all off")
+    cells(Way("additive", "fedsgd", COLLUDES), images, "all")
     assert all(getattr(*place) is one for place, one in zip(places, before, strict=True))
