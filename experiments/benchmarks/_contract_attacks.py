@@ -23,7 +23,7 @@ LEGS: Mapping[str, tuple[str, ...]] = {
     "secagg": ("keys", "shares", "round", "survivors", "unmask"),
     "additive": ("keys", "round", "sums"),
     "bfv": ("keys", "shares", "round", "survivors", "unmask"),
-    "bfv, shared key": ("keys", "shares", "round", "decrypt"),
+    "bfv shared": ("keys", "shares", "round", "decrypt"),
     "ckks": ("keys", "shares", "round", "decrypt"),
 }
 WINDOWS = (8, 4, 2)

@@ -26,7 +26,7 @@ AGGREGATIONS: Mapping[str, str] = {
     "secagg": "secagg",
     "additive": "additive",
     "bfv": "bfv",
-    "bfv, shared key": '{name="bfv",keys="shared"}',
+    "bfv shared": '{name="bfv",keys="shared"}',
     "ckks": '{name="ckks",mode="economical"}',
 }
 STRATEGIES: Mapping[str, tuple[str, ...]] = {
