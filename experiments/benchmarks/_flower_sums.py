@@ -28,7 +28,7 @@ from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECOR
 from numpy.typing import NDArray
 
 from common.errors import EngineError
-from common.wire_bytes import from_bytes, identify, size_of, to_bytes
+from common.wire_bytes import from_own_bytes, identify, size_of, to_bytes
 
 MASKED_LEG = 2
 """Setup, share keys, collect masked vectors, unmask."""
@@ -96,12 +96,12 @@ class _Grid:
     def _answer(self, message: Message) -> Message:
         client = message.metadata.dst_node_id
         context = self.contexts.setdefault(client, Context(0, client, {}, RecordDict(), {}))
-        message = from_bytes(to_bytes(message))
+        message = from_own_bytes(to_bytes(message))
         begin = process_time()
         reply = secaggplus_mod(message, context, lambda order, _: Message(self._trained(client), reply_to=order))
         self.client_s[client] += process_time() - begin
         self.sent_bytes[client] += size_of(reply)
-        return from_bytes(to_bytes(reply))
+        return from_own_bytes(to_bytes(reply))
 
     def _trained(self, client: int) -> RecordDict:
         """The arrays that training left as the records that Flower's wrapper of a NumPy client makes of them."""
