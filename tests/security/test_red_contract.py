@@ -1,0 +1,87 @@
+"""Coordinators that follow every leg of the contract and cheat between legs, rounds, runs and studies.
+
+Hospitals are real ones, of the whole client app; the coordinator's half is a good program that is told lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from common.cases import SiteId
+from common.cohort import Cohort
+from common.exchange import Payload
+from common.study import Study, parse
+from experiments.benchmarks import _contract_sums
+from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, study_of, write_images
+from experiments.benchmarks._contract_sums import BASE_ROUND, NEARLY, Opened, Opener
+
+HOSPITALS = 6
+
+
+def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("contract")
+    write_images(folder)
+    return folder
+
+
+@dataclass
+class UnderAnotherStudy(Coordinator):
+    """Asks some legs of a session in the name of another study that the hospitals approved as well."""
+
+    legs: Mapping[str, Study] = field(default_factory=dict)
+
+    def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
+        kept, self.study = self.study, self.legs.get(leg, self.study)
+        try:
+            return super().ask(leg, requests)
+        finally:
+            self.study = kept
+
+
+@pytest.fixture
+def nodes(images: Path, tmp_path: Path) -> Iterator[Hospitals]:
+    yield Hospitals(study_of(images, 3, HOSPITALS, "strategy=fedavg"), tmp_path)
+
+
+def without_victim(nodes: Hospitals, legs: Mapping[str, Study], victim: SiteId) -> tuple[Opened | None, Opened]:
+    """Two sums at nearly one model: one that lacks the victim, if hospitals open it, and one of all."""
+    opener = Opener(nodes)
+    sites = Cohort(nodes.sites)
+    everybody = opener.open(opener.order(BASE_ROUND, opener.start), opener.new_run(), sites)
+    assert everybody is not None
+
+    def coordinator(*about: object) -> UnderAnotherStudy:
+        return UnderAnotherStudy(*about, legs=legs)  # type: ignore[arg-type]
+
+    with patch.object(_contract_sums, "Coordinator", coordinator):
+        model = (opener.start + NEARLY).astype(np.float32)
+        lost = {"round": (victim,)}
+        fewer = opener.open(opener.order(BASE_ROUND, model), opener.new_run(), sites, lost)
+    return fewer, everybody
+
+
+@pytest.mark.parametrize("aggregation", ["secagg", "bfv"])
+def test_a_sum_is_not_opened_under_the_rules_of_another_approved_study(
+    aggregation: str, images: Path, tmp_path: Path
+) -> None:
+    """Only whole groups in one study, any survivors in another whose noise covers them: the last legs named that."""
+    study = study_of(images, 3, HOSPITALS, "strategy=fedavg", f"aggregation={aggregation}")
+    nodes = Hospitals(study, tmp_path)
+    named = 'source.classes=["a", "b", "c", "d"]'
+    noisy = parse(study.text, [named, 'privacy={name="dpsgd",noise_multiplier=1.0}', 'split.assignment="independent"'])
+    victim = nodes.sites[0]
+    fewer, everybody = without_victim(nodes, {"survivors": noisy, "unmask": noisy}, victim)
+    told = 0.0 if fewer is None else cosine(everybody.values - fewer.values, everybody.sent[victim].vectors[0])
+    assert fewer is None, f"the victim's update, at cosine {told:.6f}"
