@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from client.kept_groups import keep_group
 from common.cases import SiteId
 from common.cohort import Cohort
+from common.errors import WireError
 from common.exchange import Payload
 from common.study import Study, parse
 from experiments.benchmarks import _contract_sums
@@ -85,3 +87,30 @@ def test_a_sum_is_not_opened_under_the_rules_of_another_approved_study(
     fewer, everybody = without_victim(nodes, {"survivors": noisy, "unmask": noisy}, victim)
     told = 0.0 if fewer is None else cosine(everybody.values - fewer.values, everybody.sent[victim].vectors[0])
     assert fewer is None, f"the victim's update, at cosine {told:.6f}"
+
+
+Groups = tuple[tuple[str, ...], ...]
+PAIRWISE: tuple[Groups, ...] = (("0123456", "789"), ("0123789", "456"), ("0456789", "123"))  # type: ignore[assignment]
+"""Any two groups that share a hospital differ by three or more; A + B + C - 2 (all ten) is hospital 0."""
+UNSEEN: tuple[Groups, ...] = (("012",), ("345",), ("0123456",))  # type: ignore[assignment]
+"""C - A - B is hospital 6, and no hospital is in all three."""
+
+
+@pytest.mark.parametrize("studies", [PAIRWISE, UNSEEN])
+def test_groups_of_several_studies_tell_no_single_hospital_apart(studies: tuple[Groups, ...], tmp_path: Path) -> None:
+    """Every hospital asked, in every study: whatever sums it lets be opened, no combination of all is of fewer."""
+    opened = [group for groups in studies for group in groups if all(_kept(tmp_path, site, group) for site in group)]
+    names = sorted({site for groups in studies for group in groups for site in group})
+    rows = np.array([[float(site in group) for site in names] for group in opened])
+    for place in range(len(names)):
+        alone = np.eye(len(names))[place]
+        factors, *_ = np.linalg.lstsq(rows.T, alone, rcond=None)
+        assert np.linalg.norm(rows.T @ factors - alone) > 0.5, f"hospital {names[place]} is told apart"
+
+
+def _kept(folder: Path, site: str, group: tuple[str, ...]) -> bool:
+    try:
+        keep_group(folder / site, "heart", group)
+    except WireError:
+        return False
+    return True
