@@ -5,7 +5,7 @@ Hospitals are real ones, of the whole client app; the coordinator's half is a go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -52,11 +52,6 @@ class UnderAnotherStudy(Coordinator):
             self.study = kept
 
 
-@pytest.fixture
-def nodes(images: Path, tmp_path: Path) -> Iterator[Hospitals]:
-    yield Hospitals(study_of(images, 3, HOSPITALS, "strategy=fedavg"), tmp_path)
-
-
 def without_victim(nodes: Hospitals, legs: Mapping[str, Study], victim: SiteId) -> tuple[Opened | None, Opened]:
     """Two sums at nearly one model: one that lacks the victim, if hospitals open it, and one of all."""
     opener = Opener(nodes)
@@ -81,12 +76,38 @@ def test_a_sum_is_not_opened_under_the_rules_of_another_approved_study(
     """Only whole groups in one study, any survivors in another whose noise covers them: the last legs named that."""
     study = study_of(images, 3, HOSPITALS, "strategy=fedavg", f"aggregation={aggregation}")
     nodes = Hospitals(study, tmp_path)
-    named = 'source.classes=["a", "b", "c", "d"]'
-    noisy = parse(study.text, [named, 'privacy={name="dpsgd",noise_multiplier=1.0}', 'split.assignment="independent"'])
+    noise = ('privacy={name="dpsgd",noise_multiplier=1.0}', 'split.assignment="independent"')
+    noisy = parse(study.text, ['source.classes=["a", "b", "c", "d"]', *noise])
     victim = nodes.sites[0]
     fewer, everybody = without_victim(nodes, {"survivors": noisy, "unmask": noisy}, victim)
     told = 0.0 if fewer is None else cosine(everybody.values - fewer.values, everybody.sent[victim].vectors[0])
     assert fewer is None, f"the victim's update, at cosine {told:.6f}"
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "leg"), [("secagg", "survivors"), ("bfv", "survivors"), ("additive", "sums")]
+)
+def test_a_hospital_kept_from_an_opening_is_not_told_by_the_others_known_updates(
+    aggregation: str, leg: str, images: Path, tmp_path: Path
+) -> None:
+    """A garbage model, opened without asking the victim, leaves the others control variates far beyond the range.
+
+    Their next updates are cut to +-1 of the scale, an odd number of them: what is left of the sum is the victim's.
+    """
+    training = ("strategy=scaffold", "training.learning_rate=1.0", "training.steps=1")
+    nodes = Hospitals(study_of(images, 3, HOSPITALS, *training, f"aggregation={aggregation}"), tmp_path)
+    opener, sites, victim = Opener(nodes), Cohort(nodes.sites), nodes.sites[0]
+    run, garbage = opener.new_run(), (300 * np.abs(opener.start)).astype(np.float32)
+    opener.open(opener.order(BASE_ROUND, garbage), run, sites, {leg: (victim,)})
+    opened = opener.open(opener.order(BASE_ROUND + 1, opener.start), run, sites)
+    if opened is None:
+        return
+    scaled = opened.values / max(opener.cases.values())
+    left = scaled - (2 * np.round((scaled - 1) / 2) + 1)
+    others = np.array([opened.sent[site].vectors[0] for site in nodes.sites[1:]]) / max(opener.cases.values())
+    cut = np.all(np.abs(others) > 1, axis=0)
+    told = cosine(left[cut], opened.sent[victim].vectors[0][cut])
+    pytest.fail(f"the victim's update, at cosine {told:.6f} in {cut.mean():.0%} of its values")
 
 
 Groups = tuple[tuple[str, ...], ...]
