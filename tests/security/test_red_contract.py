@@ -16,10 +16,15 @@ from numpy.typing import NDArray
 
 from client.kept_groups import keep_group
 from common.cases import SiteId
+from common.catalogue import AGGREGATIONS
 from common.cohort import Cohort
 from common.errors import WireError
-from common.exchange import Payload
+from common.exchange import Expected, Payload
+from common.order import Order, to_payload
+from common.score_names import statistic_names
 from common.study import Study, parse
+from common.update import Update
+from experiments.audit.truth import hospital_of
 from experiments.benchmarks import _contract_sums
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, study_of, write_images
 from experiments.benchmarks._contract_sums import BASE_ROUND, NEARLY, Opened, Opener
@@ -108,6 +113,32 @@ def test_a_hospital_kept_from_an_opening_is_not_told_by_the_others_known_updates
     cut = np.all(np.abs(others) > 1, axis=0)
     told = cosine(left[cut], opened.sent[victim].vectors[0][cut])
     pytest.fail(f"the victim's update, at cosine {told:.6f} in {cut.mean():.0%} of its values")
+
+
+def test_scores_alone_are_asked_for_after_the_last_round_only(images: Path, tmp_path: Path) -> None:
+    """Noise covers updates, and sums of any survivors are opened; scores have none, and cost nothing to ask for."""
+    noise = ('privacy={name="dpsgd",noise_multiplier=1.0}', 'split.assignment="independent"')
+    named = ('source.classes=["a", "b", "c", "d"]', "split.validation=0.4", "federation.evaluate_every=1")
+    nodes = Hospitals(
+        study_of(images, 3, HOSPITALS, "strategy=fedavg", "aggregation=secagg", *named, *noise), tmp_path
+    )
+    everybody, fewer = (_scored(nodes, lost) for lost in ((), nodes.sites[:1]))
+    assert everybody is None and fewer is None, "the difference is one hospital's scores"
+
+
+def _scored(nodes: Hospitals, lost: tuple[SiteId, ...]) -> Update | None:
+    """The sum of the scores of whoever is not lost, of a model of the coordinator's choice, in a run of its own."""
+    opener, study = Opener(nodes), nodes.study
+    model = (opener.start + NEARLY * (1 + len(lost))).astype(np.float32)
+    order = Order(study.json, BASE_ROUND, model, None, evaluate=("validation",))
+    shape = hospital_of(study, nodes.sites[0]).train.shape
+    names = tuple(f"validation/{name}" for name in statistic_names(study.build_task(), shape))
+    expected = Expected(0, 0, opener.cases, ("seconds/evaluation", *names), Cohort(nodes.sites))
+    exchange = Coordinator(nodes, study, "0" * 31 + str(len(lost)), BASE_ROUND, {"round": lost})
+    requests = dict.fromkeys(nodes.sites, to_payload(order, exchange.run))
+    collected = AGGREGATIONS.build(study.aggregation).collect(exchange, requests, frozenset(requests), expected)
+    total: Update | None = collected.total
+    return total
 
 
 Groups = tuple[tuple[str, ...], ...]
