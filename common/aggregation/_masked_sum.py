@@ -258,7 +258,9 @@ def _refuse_other_bases(notes: Notes, masking: Sequence[SiteId], local: Local) -
 
 def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
     """Within a group both ends must start from the same round's state, or nothing sealed is opened."""
-    base = notes["base"] if local.cohort.together(sender, receiver) else b""
+    base = notes["base"]
+    if base and not local.cohort.together(sender, receiver):
+        base = b""
     return _transcript.way(notes["session"] + base, sender, receiver)
 
 

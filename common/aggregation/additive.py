@@ -212,7 +212,9 @@ def _stream(seed: bytes) -> bytes:
 
 def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
     """Within a group both ends must start from the same round's state, or no seed is opened."""
-    base = notes["base"] if local.cohort.together(sender, receiver) else b""
+    base = notes["base"]
+    if base and not local.cohort.together(sender, receiver):
+        base = b""
     return _transcript.way(notes["session"] + base, sender, receiver)
 
 
