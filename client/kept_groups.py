@@ -1,8 +1,10 @@
-"""The groups that a real hospital's sums were opened in, over all studies on the same data.
+"""The group that a real hospital's sums are opened in, one over all studies on the same data.
 
-Two studies whose groups differ by a few hospitals are two sums whose difference is of those few. So a study whose
-groups tell fewer hospitals apart than a sum needs is refused: old groups stay whole, and whoever comes later forms
-groups of their own.
+Two studies whose groups differ by a few hospitals are two sums whose difference is of those few. Nor is it enough
+that any two groups differ by many: three groups of ten hospitals can, and their sums together still tell one, and a
+hospital that joins two old groups is told by three sums of which no other hospital knows more than two. So a group
+stays as it is: groups that share a hospital are the same, all that are ever opened are disjoint, and every
+combination of their sums is constant on groups. Whoever comes later forms groups of their own.
 """
 
 from __future__ import annotations
@@ -21,28 +23,23 @@ from common.json_files import read_json
 FOLDER = "kept-groups"
 
 
-def keep_group(folder: Path, data: str, group: Collection[SiteId], least: int) -> None:
-    """Remember this hospital's group of a study, on the disk when this returns.
+def keep_group(folder: Path, data: str, group: Collection[SiteId]) -> None:
+    """Remember this hospital's group, on the disk when this returns.
 
-    data: which data, in words that other studies on them share. least: fewest hospitals that may be told apart.
-    Raises WireError where an earlier group and this one tell fewer apart.
+    data: which data, in words that other studies on them share. Raises WireError where an earlier study had this
+    hospital in another group.
     """
     path = folder / FOLDER / f"{sha256(data.encode()).hexdigest()}.json"
     earlier, own = _read(path), sorted(group)
     if own in earlier:
         return
     for before in earlier:
-        _refuse_apart(set(before), set(own), least)
-    write_durably(path, json.dumps([*earlier, own]).encode())
-
-
-def _refuse_apart(before: set[SiteId], now: set[SiteId], least: int) -> None:
-    for part in (before - now, now - before, before & now):
-        if 0 < len(part) < least:
-            raise WireError(
-                f"this study's groups and those of an earlier one tell {len(part)} hospitals apart, and {least} must "
-                "stay together: keep old groups whole, and let those that join form groups of their own."
-            )
+        apart = len(set(before) ^ set(own))
+        raise WireError(
+            f"this study's group of this hospital and that of an earlier one differ by {apart} hospitals: keep old "
+            "groups whole, and let those that join form groups of their own (group, in federation.roster)."
+        )
+    write_durably(path, json.dumps([own]).encode())
 
 
 def _read(path: Path) -> list[list[SiteId]]:

@@ -58,7 +58,7 @@ def open_local(
         _demand_roster(hospital.study, own)
         for group in cohort.groups:
             if hospital.site in group:
-                keep_group(folder, data, group, cohort.least)
+                keep_group(folder, data, group)
     rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
     return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping)
 

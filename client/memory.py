@@ -36,11 +36,15 @@ Vectors = Mapping[str, Vector]
 
 @dataclass
 class Memory:
-    """One hospital's state in one round of one study. vectors: as the round found them, and as it leaves them."""
+    """One hospital's state in one round of one study. vectors: as the round found them, and as it leaves them.
+
+    base: the round that left what was found.
+    """
 
     number: int
     place: _Place
     vectors: MutableMapping[str, Vector]
+    base: int = 0
     _before: Vectors = field(init=False)
     _awaited: bytes | None = field(default=None, init=False)
 
@@ -53,7 +57,7 @@ class Memory:
         folder, study = context.node_config.get("folder"), _key_of(study_json, run)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)
         earlier = [kept for kept in place.kept() if kept < number]
-        return cls(number, place, place.read(earlier[-1]) if earlier else {})
+        return cls(number, place, place.read(earlier[-1]), earlier[-1]) if earlier else cls(number, place, {})
 
     def keep(self) -> None:
         """On the disk when it returns: what this round left, to wait where it was held back. Else nothing."""

@@ -35,6 +35,10 @@ class Cohort:
             there = {site for group in self.groups if there.issuperset(group) for site in group}
         return tuple(sorted(there)) if len(there) >= self.least else ()
 
+    def together(self, one: SiteId, other: SiteId) -> bool:
+        """Whether these are in one group, so that whatever is opened holds both or neither."""
+        return any(one in group and other in group for group in self.groups)
+
     def absent(self, answered: Iterable[SiteId]) -> tuple[SiteId, ...]:
         """Who is missing of groups that are not whole, sorted."""
         return tuple(sorted(set(self.sites) - set(answered))) if self.groups else ()

@@ -28,6 +28,11 @@ SITES, SIGNERS = "proof/sites", "proof/signers"
 class Keeping(Protocol):
     """What a protocol tells of a round to whatever keeps a hospital's state."""
 
+    @property
+    def base(self) -> int:
+        """The round whose state this one starts from; 0 where it starts from none."""
+        ...
+
     def hold(self, awaited: bytes) -> None:
         """The state this round leaves waits for the opening. awaited: what `held` gives back; b"": no later proof."""
         ...
@@ -44,6 +49,11 @@ class Keeping(Protocol):
 @dataclass(frozen=True)
 class KeepsNothing:
     """Of a hospital that keeps nothing between rounds."""
+
+    @property
+    def base(self) -> int:
+        """See Keeping."""
+        return 0
 
     def hold(self, awaited: bytes) -> None:
         """See Keeping."""

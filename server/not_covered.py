@@ -73,7 +73,11 @@ def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
 
 
 def _scores(reveals: Reveals) -> Iterator[Uncovered]:
-    whose = "of every hospital" if reveals == "each" else "of all hospitals together"
+    whose = (
+        "of every hospital"
+        if reveals == "each"
+        else "of all hospitals together, and by the difference of two sums of one"
+    )
     yield Uncovered(
         f"scores of validation and test patients {whose}, the numbers scored, and seconds of evaluation",
         EVERYONE,

@@ -102,10 +102,13 @@ class MaskedSum:
         agreement = read_agreement(request)
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
+        if _transcript.base(local, agreement) != notes["base"]:
+            raise WireError("what this hospital starts from changed while the round was under way.")
         sites = read_sites(request, sharing, local.site, self._least(notes, local))
         pieces(request.data, len(sites) - 1, SEALED_BYTES)
         assert request.data is not None
         notes["sealed"] = request.data.tobytes()
+        _refuse_other_bases(notes, sites, local)
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
         notes.put_sites("masking", sites)
@@ -136,7 +139,7 @@ class MaskedSum:
             raise WireError(str(error)) from error
         notes = Notes.begin(local, self.protocol, "keys")
         notes.put_sites("cohort", agreement.sites)
-        notes["context"] = _transcript.context(local, agreement)
+        notes["context"], notes["base"] = _transcript.context(local, agreement), _transcript.base(local, agreement)
         secret = SecretKeys.generate()
         notes["mask key"], notes["channel key"] = secret.mask, secret.channel
         notes["announced"] = secret.announce(local.identity, notes["context"]).to_bytes()
@@ -162,7 +165,7 @@ class MaskedSum:
             if site == local.site:
                 notes["own share"] = seed_shares[point]
                 continue
-            way = _transcript.way(notes["session"], local.site, site)
+            way = _way(notes, local, local.site, site)
             sealed.append(seal(key_shares[point] + seed_shares[point], channels[site], way))
         return _data(commitment(notes["seed"]), *sealed)
 
@@ -203,7 +206,7 @@ class MaskedSum:
             if site == local.site:
                 opened.append(notes["own share"])
                 continue
-            way = _transcript.way(notes["session"], site, local.site)
+            way = _way(notes, local, site, local.site)
             try:
                 shares = unseal(next(sealed), channels[site], way)
             except WireError:
@@ -236,6 +239,29 @@ def accept_proof(request: Payload, local: Local) -> Payload:
         raise WireError(f"{signed} hospitals signed that round {number} was opened; {awaited.signatures} must.")
     local.keeping.commit(number)
     return Payload(numbers={"committed": 1})
+
+
+def _refuse_other_bases(notes: Notes, masking: Sequence[SiteId], local: Local) -> None:
+    """Raise WireError where a hospital of this one's group sealed its shares starting from another round's state.
+
+    Of two that differ one starts from some, and it is enough that this one refuses: the group is then not whole.
+    """
+    if notes["base"] in (b"", b"0"):
+        return
+    sharing = [site for site in notes.sites("sharing") if site != local.site]
+    channels = dict(zip(sharing, pieces(notes["channels"], len(sharing), SHARED_BYTES), strict=True))
+    others = [site for site in masking if site != local.site]
+    for site, sealed in zip(others, pieces(notes["sealed"], len(others), SEALED_BYTES), strict=True):
+        if local.cohort.together(site, local.site):
+            unseal(sealed, channels[site], _way(notes, local, site, local.site))
+
+
+def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
+    """Within a group both ends must start from the same round's state, or nothing sealed is opened."""
+    base = notes["base"]
+    if base and not local.cohort.together(sender, receiver):
+        base = b""
+    return _transcript.way(notes["session"] + base, sender, receiver)
 
 
 def read_keys(data: NDArray[np.uint8] | None, sites: Sequence[SiteId]) -> dict[SiteId, PublicKeys]:

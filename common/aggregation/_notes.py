@@ -30,19 +30,20 @@ class Notes:
         """Of a new round, its first leg being answered."""
         notes = cls(local.secrets, protocol)
         notes.forget()
-        notes["at"] = _at(local.round, leg)
+        notes["at"] = _at(local, leg)
         return notes
 
     @classmethod
     def follow(cls, local: Local, protocol: str, after: str, leg: str) -> Notes:
         """Of the round under way, going on from `after` to `leg`, which from now on counts as answered.
 
-        Raises WireError where `after` was not the last leg answered: nothing is answered twice or out of turn.
+        Raises WireError where `after` was not the last leg answered, in this very round of this run of this study:
+        nothing is answered twice, out of turn, or by the rules of another study.
         """
         notes = cls(local.secrets, protocol)
-        if local.secrets.get(notes._key("at")) != _at(local.round, after):
-            raise WireError(f"leg {leg!r} is answered once a round, after leg {after!r}.")
-        notes["at"] = _at(local.round, leg)
+        if local.secrets.get(notes._key("at")) != _at(local, after):
+            raise WireError(f"leg {leg!r} is answered once a round, after leg {after!r} of the same study and run.")
+        notes["at"] = _at(local, leg)
         return notes
 
     def forget(self) -> None:
@@ -93,5 +94,6 @@ def pieces(data: NDArray[np.uint8] | bytes | None, count: int, size: int) -> lis
     return [raw[start : start + size] for start in range(0, len(raw), size)] if size else [b""] * count
 
 
-def _at(number: int, leg: str) -> bytes:
-    return f"{number} {leg}".encode()
+def _at(local: Local, leg: str) -> bytes:
+    """Every request names its study, and by that whose sums may be opened: all legs of a round must name one."""
+    return f"{local.study} {local.run} {local.round} {leg}".encode()

@@ -46,6 +46,15 @@ def survivors(context: bytes, session: bytes, order: bytes, sites: Iterable[Site
     return _digest("survivors", [context.hex(), session.hex(), order.hex(), list(sites)])
 
 
+def base(local: Local, agreement: Agreement) -> bytes:
+    """What state a hospital goes into a round with, as far as it goes into its update; b"" where none does.
+
+    Hospitals of one group are in the same sums, and so start from the same round's. Where a server kept from one of
+    them that a round was opened, the others' updates could be known numbers: theirs alone follow from that round.
+    """
+    return b"" if agreement.vectors < 2 else b"%d" % local.keeping.base
+
+
 def way(session: bytes, sender: SiteId, receiver: SiteId) -> bytes:
     """Who sends to whom, in which session."""
     return _digest("way", [session.hex(), sender, receiver])

@@ -123,6 +123,7 @@ class AdditiveSharing:
         verify_keys(keys, local, notes["context"], notes["announced"])
         notes["session"] = _transcript.session(keys) + _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
+        notes["base"] = _transcript.base(local, agreement)
         notes.put_sites("sharing", sites)
         seeds = {site: os.urandom(SEED_BYTES) for site in sites if site != local.site}
         channels = shared_secrets(notes["channel key"], [keys[site].channel for site in seeds])
@@ -132,7 +133,7 @@ class AdditiveSharing:
         notes["kept"] = kept.tobytes()
         local.keeping.hold(b"")
         sealed = [
-            seal(seed, shared, _way(notes, local.site, site))
+            seal(seed, shared, _way(notes, local, local.site, site))
             for (site, seed), shared in zip(seeds.items(), channels, strict=True)
         ]
         return Payload(data=np.frombuffer(b"".join(sealed), np.uint8))
@@ -165,7 +166,7 @@ class AdditiveSharing:
         channels = pieces(notes["channels"], len(others), SHARED_BYTES)
         sealed = pieces(request.data, len(others), SEALED_BYTES)
         streams = [
-            _stream(unseal(one, shared, _way(notes, site, local.site)))
+            _stream(unseal(one, shared, _way(notes, local, site, local.site)))
             for site, shared, one in zip(others, channels, sealed, strict=True)
         ]
         open_once(local, notes["opening"], sites)
@@ -209,8 +210,12 @@ def _stream(seed: bytes) -> bytes:
     return expand(seed, b"share\n")
 
 
-def _way(notes: Notes, sender: SiteId, receiver: SiteId) -> bytes:
-    return _transcript.way(notes["session"], sender, receiver)
+def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
+    """Within a group both ends must start from the same round's state, or no seed is opened."""
+    base = notes["base"]
+    if base and not local.cohort.together(sender, receiver):
+        base = b""
+    return _transcript.way(notes["session"] + base, sender, receiver)
 
 
 def _read_keys(site: SiteId, reply: Payload) -> PublicKeys:

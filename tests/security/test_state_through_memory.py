@@ -22,6 +22,7 @@ from client.app import app
 from client.hospital import open_hospital, site_names
 from common.cases import SiteId
 from common.catalogue import AGGREGATIONS
+from common.cohort import Cohort
 from common.exchange import Collected, Expected, OpenedSum, Payload
 from common.opening import proof_payload
 from common.order import LEGS, PROTOCOL_LEG, Order, protocol_payload, to_payload
@@ -86,7 +87,7 @@ class Hospitals:
     def _answer(self, leg: str, site: SiteId, request: Payload) -> Payload | None:
         self.asked.append((leg, site))
         if leg not in LEGS:
-            request = protocol_payload(request, leg, self.study.json, self.number)
+            request = protocol_payload(request, leg, self.study.json, "", self.number)
         identify(1, 1)
         message = Message(to_records(request), 1, LEGS.get(leg, PROTOCOL_LEG))
         reply = from_records(app(message, self.contexts[site]).content, LIMIT, LIMIT)
@@ -156,7 +157,7 @@ def play(
         study.json, number, parameters, Work("delta", 0.0, True), np.full_like(parameters, np.float32(control))
     )
     requests = dict.fromkeys(sites, to_payload(order))
-    expected = Expected(parameters.size, 2, cases(study), STATISTICS, 3)
+    expected = Expected(parameters.size, 2, cases(study), STATISTICS, Cohort(tuple(sorted(sites)), 3))
     aggregation = AGGREGATIONS.build(study.aggregation)
     collected: Collected = aggregation.collect(hospitals, requests, frozenset(sites), expected)
     return collected
