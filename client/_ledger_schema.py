@@ -1,4 +1,4 @@
-"""What a ledger's SQLite file is made of, and what is refused before SQLite acts on files that somebody else prepared.
+"""What a ledger's SQLite file is made of, and what is refused before SQLite acts on files that others prepared.
 
 A run folder may come from anybody, and opening a database is more than reading it. A journal left beside it is
 played back, and where it names a further file, as journals of several databases do, SQLite deletes that file,
