@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from client import _ledger_schema as schema
 from client import _ledger_seal as seals
 from client._ledger_counting import PatientSet
 from client._ledger_entry import COLUMNS, Entry, from_row
@@ -43,20 +44,6 @@ MOST_BEHIND = 1
 """Rows by which an honest head may be behind, for a crash between a row and its head."""
 BUSY_TIMEOUT_S = 60.0
 LARGEST_HEAD_BYTES = 1 << 12
-
-TABLES = (
-    """CREATE TABLE entries (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, study TEXT NOT NULL,
-    title TEXT NOT NULL, round INTEGER NOT NULL, unit TEXT NOT NULL, delta REAL NOT NULL, releases TEXT NOT NULL,
-    patients TEXT NOT NULL, seal TEXT NOT NULL) STRICT""",
-    """CREATE TABLE patient_sets (name TEXT NOT NULL, patient TEXT NOT NULL, cases INTEGER NOT NULL,
-    PRIMARY KEY (name, patient)) STRICT, WITHOUT ROWID""",
-    *(
-        f"""CREATE TRIGGER {table}_refuse_{verb} BEFORE {verb} ON {table}
-        BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END"""
-        for table in ("entries", "patient_sets")
-        for verb in ("update", "delete")
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -203,6 +190,7 @@ def _check_files(folder: Path, may_create: bool) -> None:
     """
     if is_there(folder, FILE):
         check(folder, FILE)
+    schema.refuse_other_files(folder, FILE)
     if is_there(folder, KEY_FILE):
         for name in (FILE, HEAD_FILE):
             if not is_there(folder, name):
@@ -234,13 +222,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
     """In a transaction: the seal, made with tables and head where this ledger was never used."""
     connection.execute("BEGIN IMMEDIATE")
-    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]
+    tables = schema.is_there(connection, FILE)
     if is_there(folder, KEY_FILE):
         if not tables:
             raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
         return _marked(folder, seals.load(folder / KEY_FILE))
     if not tables:
-        for table in TABLES:
+        for table in schema.TABLES:
             connection.execute(table)
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")

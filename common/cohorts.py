@@ -15,10 +15,12 @@ from math import ceil
 from typing import cast
 
 from common.cases import SiteId
-from common.catalogue import AGGREGATIONS
+from common.catalogue import AGGREGATIONS, MECHANISMS
 from common.cohort import Cohort, Groups
 from common.errors import StudyError
 from common.federation import Federation
+from common.privacy.cover import covers
+from common.privacy.mechanism import Mechanism
 from common.seeding import entropy
 from common.selection import how_many, select
 from common.study import Study
@@ -106,8 +108,11 @@ def noise_shares(study: Study, hospitals: int) -> int:
 
 
 def is_covered_by_noise(study: Study) -> bool:
-    """Whether the promise covers what the difference of two sums would tell, so that dropouts are survived."""
-    return study.privacy is not None
+    """Whether the promise covers what the difference of two sums would tell, so that dropouts are survived.
+
+    Noise that bounds nothing covers nothing, whatever it is called.
+    """
+    return study.privacy is not None and covers(cast(Mechanism, MECHANISMS.build(study.privacy)))
 
 
 def hospitals_at_start(study: Study, expected: int) -> int:

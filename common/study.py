@@ -154,7 +154,8 @@ def _override(table: dict[str, Any], override: str) -> None:
             raise StudyError(f"--set {override}: {key} is not a table of options.")
         place = held
     value = _value(text.strip())
-    if isinstance(value, str) and isinstance(place.get(keys[-1]), dict):
+    is_none = (keys, value) == (["privacy"], NO_PRIVACY)
+    if isinstance(value, str) and isinstance(place.get(keys[-1]), dict) and not is_none:
         value = {"name": value}
     place[keys[-1]] = value
 

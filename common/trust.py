@@ -67,7 +67,8 @@ def _reader(study: Study) -> Trusted | None:
         if each
         else "aggregation = 'secagg' shows it their sum alone."
     )
-    noisy = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
+    own_noise = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
+    noisy = own_noise and is_covered_by_noise(study)
     seen = "with that hospital's noise." if noisy else "from which attacks rebuild images."
     return Trusted("the coordinator", f"it reads every hospital's single update, {seen}", remedy)
 
@@ -103,10 +104,11 @@ def _groups(study: Study) -> Trusted | None:
 
 
 def _unbounded(study: Study) -> Trusted | None:
-    if study.privacy is not None:
+    if study.privacy is not None and is_covered_by_noise(study):
         return None
+    none = "no noise bounds" if study.privacy is None else "noise so small bounds nothing of"
     return Trusted(
         "everyone who sees the model",
-        "no noise bounds what it tells about a patient.",
+        f"{none} what it tells about a patient.",
         "privacy = 'dpsgd' or 'distributed' promises an epsilon.",
     )

@@ -9,6 +9,7 @@ from common.catalogue import AGGREGATIONS
 from common.cohort import Groups
 from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise
 from common.errors import SourceError
+from common.privacy import cover
 from common.privacy.facts import mechanism_of
 from common.privacy.relation import in_words, relation_of
 from common.study import Study
@@ -46,8 +47,8 @@ def _relation(study: Study) -> Sequence[str]:
     mechanism = mechanism_of(study)
     if mechanism is None:
         return ()
-    unit = mechanism.unit
-    return (f"What is promised hides one {unit}. {neighbours(in_words(relation_of(study, unit), unit))}",)
+    unit, numbers = mechanism.unit, cover.in_words(mechanism)
+    return (f"What is promised hides one {unit}. {neighbours(in_words(relation_of(study, unit), unit))} {numbers}",)
 
 
 def _asked(study: Study, cohorts: Cohorts) -> str:

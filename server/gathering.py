@@ -35,8 +35,8 @@ def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Tr
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
     (`hospitals`) if it does not say. Raises TooFewHospitalsError, with each failure's reason, where fewer answer, and
-    RoundError where two cannot learn one model. Of nodes that go by one name none takes
-    part.
+    RoundError where two cannot learn one model. Of nodes that go by one name none takes part, nor does one whose name
+    is not in the study's roster: it has no say in what most hospitals hold.
     """
     wanted = hospitals_at_start(study, hospitals)
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
@@ -54,6 +54,7 @@ def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Tr
     for event in sorted(heard, key=lambda reply: reply.node):
         try:
             known = guarded(partial(_introduced, event, counts_are_told(study)))
+            _refuse_strangers(known.site, study.federation.names)
         except WireError as error:
             failures.append(f"node {event.node}: {error}")
             continue
@@ -95,6 +96,11 @@ def _introduced(reply: Heard, told: bool) -> Member:
     if told and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
+
+
+def _refuse_strangers(site: SiteId, roster: Sequence[SiteId]) -> None:
+    if roster and site not in roster:
+        raise WireError(f"{site} is not in the study's roster (federation.roster).")
 
 
 def _demand_enough(found: Mapping[SiteId, object], failures: list[str], minimum: int, nodes: int) -> None:

@@ -25,11 +25,20 @@ class Uncovered:
 
 
 def not_covered(
-    unit: Unit, place: Place, reveals: Reveals, expected: ExpectedPatients | None, simulated: bool
+    unit: Unit,
+    place: Place,
+    reveals: Reveals,
+    expected: ExpectedPatients | None,
+    simulated: bool,
+    compared: bool = False,
 ) -> list[dict[str, str]]:
-    """The table, as in `privacy.json`; rows that matter most first."""
+    """The table, as in `privacy.json`; rows that matter most first.
+
+    compared: whether the study trains other models to compare with, which only simulation does.
+    """
     rows = [
         *_noise(place, simulated),
+        *_compared(compared),
         *_numbers(expected),
         *_scores(reveals),
         Uncovered(
@@ -60,6 +69,15 @@ def _noise(place: Place, simulated: bool) -> Iterator[Uncovered]:
         )
     if place == "server":
         yield Uncovered("the sum of updates without noise", COORDINATOR, "the coordinator adds the noise itself")
+
+
+def _compared(compared: bool) -> Iterator[Uncovered]:
+    if compared:
+        yield Uncovered(
+            "scores of the models of single hospitals, and of all data together, that the study compares with",
+            EVERYONE,
+            "they are trained without noise ([baselines]); real hospitals refuse to tell them",
+        )
 
 
 def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:

@@ -53,10 +53,16 @@ class Claims:
             "delta": mechanism.delta,
             "relation": {"name": relation, "words": in_words(relation, mechanism.unit)},
             "noise_source": "seed (simulation)" if self.simulated else "operating system",
-            "not_covered": not_covered(mechanism.unit, mechanism.place, reveals, expected, self.simulated),
+            "not_covered": not_covered(
+                mechanism.unit, mechanism.place, reveals, expected, self.simulated, self._compared
+            ),
             "beside": beside(sites, mechanism.delta, mechanism.place == "hospital"),
             "sites": sites,
         }
+
+    @property
+    def _compared(self) -> bool:
+        return self.simulated and (self.study.baselines.local or self.study.baselines.pooled)
 
     def _spent(self, site: SiteId, rounds: int) -> dict[str, Any]:
         facts = self.facts[site]

@@ -15,7 +15,7 @@ from common.order import SPLITS
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
-CLASSES_NAMED = 4
+CLASSES_NAMED, LONGEST_CLASS = 4, 100
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -40,6 +40,8 @@ def member(payload: Payload) -> Member:
     classes = payload.words.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) <= 1024:
         raise WireError("a hospital must name between 2 and 1024 classes.")
+    if not all(isinstance(name, str) and len(name) <= LONGEST_CLASS and name.isprintable() for name in classes):
+        raise WireError(f"names of classes must be at most {LONGEST_CLASS} characters that can be printed.")
     inputs, labels = _whole_numbers(payload, "shape"), _whole_numbers(payload, "labels")
     if not inputs or min(inputs) < 1 or prod(inputs) > LARGEST_INPUT or len(labels) != len(classes):
         raise WireError("the shape or the label counts a hospital sent are out of range.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from common.errors import SourceError
 
@@ -25,3 +25,11 @@ def needed(path: Path, remedy: str) -> Path:
     if path.stat().st_size > LARGEST_TABLE_BYTES:
         raise SourceError(f"{path} is larger than {LARGEST_TABLE_BYTES} bytes, the most a table may be. {remedy}")
     return path
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name` below the folder. Raises SourceError where a study's word for it leads out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or set(name) & set("\\\0"):
+        raise SourceError("a study may name files inside a hospital's folder of data only; one that leads out came.")
+    return folder / path

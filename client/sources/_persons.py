@@ -5,9 +5,9 @@ folder `sub-04/`) is the person. Failing both, nothing says that two files are o
 a person of its own.
 
 Written alike are: upper and lower case, forms of Unicode (NFKC), white space at the ends and how much of it there is
-inside, and a leading `sub-`; so "sub-04", "04", " 04 " and "SUB-04" are one person, at one hospital or at several.
-"04" and "4" are not one: where a table has both it is refused, for spreadsheets drop zeros. A name taken from a file
-that is no BIDS name stays as it is written.
+inside, characters that take no room, kinds of dashes, and a leading `sub-`; so "sub-04", "04", " 04 " and "SUB-04"
+are one person, at one hospital or at several. "04" and "4" are not one: where a table has both it is refused, for
+spreadsheets drop zeros. A name taken from a file that is no BIDS name stays as it is written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from common.errors import SourceError
 
@@ -29,8 +29,14 @@ _BIDS = re.compile(r"sub-([0-9A-Za-z]+)(?:[_/]|$)")
 
 def person_named(text: str) -> str:
     """The name of a person as a table writes it, in the one form that stands for all ways of writing it."""
-    plain = " ".join(normalize("NFKC", text).casefold().split())
+    plain = " ".join(_seen(normalize("NFKC", text)).casefold().split())
     return normalize("NFKC", plain).removeprefix("sub-").strip()
+
+
+def _seen(text: str) -> str:
+    """Without characters that take no room, as spreadsheets and copied text carry them; every dash is a hyphen."""
+    kinds = ((one, category(one)) for one in text)
+    return "".join("-" if kind == "Pd" or one == "\u2212" else one for one, kind in kinds if kind != "Cf")
 
 
 def person_of_file(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
-from client.sources._folders import existing
+from client.sources._folders import existing, inside
 from client.sources._nifti_files import NiftiFile, nifti_files, path_of
 from client.sources._nifti_volume import Volume, read_volume
 from client.sources._persons import person_of_file
@@ -120,7 +120,7 @@ class Nifti:
         return [NiftiFile(name, person, path_of(name, found, images)) for name, person in own]
 
     def _table(self) -> dict[str, Listed]:
-        return listed_files(existing(self.folder, "hippocampus", REMEDY) / self.table, "site", REMEDY)
+        return listed_files(inside(existing(self.folder, "hippocampus", REMEDY), self.table), "site", REMEDY)
 
     def _slices(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         image = np.moveaxis(_scaled(volume.image), self.axis, 0)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import ceil, isfinite, log
 
 from common.errors import StudyError
-from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
+from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
 from common.privacy.release import Noise, Release
 from common.privacy.variation import charged, price, variation_of
 
@@ -63,6 +63,8 @@ def _bound(merged: tuple[Release, ...], delta: float) -> Bound:
     by_renyi = renyi_epsilon(merged, delta)
     if not merged:
         return Bound(0.0, 0.0, delta)
+    if is_beyond(merged, by_renyi):
+        return Bound(by_renyi, by_renyi, delta)
     found = composed(merged, interval(merged, by_renyi))
     return Bound(float(found.get_epsilon_for_delta(delta)), by_renyi, delta)
 
@@ -95,7 +97,10 @@ def _curve(releases: tuple[Release, ...], rounds: int, delta: float, after: tupl
     whole = _times(releases, rounds)
     if not whole:
         return (0.0,) * len(after)
-    width, variation = interval(whole, renyi_epsilon(whole, delta)), variation_of(releases)
+    by_renyi = renyi_epsilon(whole, delta)
+    if is_beyond(whole, by_renyi):
+        return tuple(epsilon_of(_times(releases, count), delta).epsilon for count in after)
+    width, variation = interval(whole, by_renyi), variation_of(releases)
 
     def epsilon_after(count: int) -> float:
         found = composed(_times(releases, count), width)

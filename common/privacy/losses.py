@@ -37,6 +37,8 @@ LEAST_SHARE_SIGMA = 4.0
 ORDERS = (1.1, 1.25, 1.5, 1.75, *(half / 2 for half in range(4, 22)), *range(11, 24), *range(24, 64, 4))
 ORDERS += (64, 80, 96, 128, 192, 256, 512, 1024)
 INTERVALS_A_SPREAD = 5e4
+MOST_EPSILON, MOST_STEPS = 1e5, 10**8
+"""Beyond either, distributions of losses take for ever or overflow, and a bound that is computed at once will do."""
 
 logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac failed" not in str(record.msg))
 
@@ -96,6 +98,11 @@ def renyi(noise_multiplier: float, sampling_rate: float) -> NDArray[np.float64]:
     found: NDArray[np.float64] = np.minimum(accountant.rdp, unsampled)
     found.setflags(write=False)
     return found
+
+
+def is_beyond(merged: Iterable[Release], by_renyi: float) -> bool:
+    """Whether a distribution of losses is not worth making. by_renyi: what all releases cost by Rényi divergences."""
+    return not by_renyi <= MOST_EPSILON or sum(release.steps for release in merged) > MOST_STEPS
 
 
 def interval(merged: Iterable[Release], epsilon: float) -> float:

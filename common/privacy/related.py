@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 
 from common.checks import positive
 from common.privacy.accounting import check_delta, epsilon_of
-from common.privacy.losses import composed, gaussians, interval, renyi_epsilon
+from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
 from common.privacy.release import Release
 from common.privacy.variation import charged, variation_of
 
@@ -191,7 +191,10 @@ def _epsilon(merged: tuple[Release, ...], delta: float, most: int, pair_of: Call
     if not merged:
         return 0.0
     nearby = tuple(replace(release, noise_multiplier=release.noise_multiplier / most) for release in merged)
-    width = interval(nearby, renyi_epsilon(nearby, delta))
+    by_renyi = renyi_epsilon(nearby, delta)
+    if is_beyond(nearby, by_renyi):
+        return math.inf
+    width = interval(nearby, by_renyi)
     if all(release.sampling_rate == 1 for release in merged):
         return float(composed(nearby, width).get_epsilon_for_delta(delta))
     first, *others = (_composed(release, pair_of(release.sampling_rate), width) for release in merged)
