@@ -45,7 +45,7 @@ def promised(report: Report) -> Markup:
         "What was promised",
         promise_sentence(report),
         tag("p", f"Who can read what hospitals send: {claim.readers}"),
-        *(tag("p", sentence) for sentence in claim.trusts),
+        tag("ul", *(tag("li", sentence) for sentence in claim.trusts)) if claim.trusts else None,
         beside_list(claim.beside, claim.unit, claim.delta),
         uncovered_table(claim.not_covered),
         tag("p", words, class_="note") if simulated else None,

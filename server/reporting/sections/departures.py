@@ -12,7 +12,7 @@ from server.reporting.markup import Markup, table, tag
 from server.reporting.records import MessageKind, Run
 from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
 from server.reporting.summary import bytes_moved
-from server.reporting.wording import count, size
+from server.reporting.wording import capital, count, size
 
 PROTOCOL = {
     "keys": "public keys of this round",
@@ -139,7 +139,7 @@ def _table(kinds: list[MessageKind], run: Run) -> Markup:
 def reader(kind: MessageKind, reveals: str, readers: str = "") -> str:
     """Who could read a kind of message, given what the aggregation reveals and says of its readers."""
     if kind.content == "update":
-        return readers or UPDATE_READERS.get(reveals, UNKNOWN_READER)
+        return capital(readers) or UPDATE_READERS.get(reveals, UNKNOWN_READER)
     return READERS.get(kind.content, UNKNOWN_READER)
 
 

@@ -51,8 +51,7 @@ def _absent(run: Run) -> Markup | None:
     absent = run.about.absent
     if not absent:
         return None
-    takes = "takes" if len(absent) == 1 else "take"
-    title = f"{count(len(absent), 'hospital')} came up and {takes} no part in this run"
+    title = f"{count(len(absent), 'hospital')} came up and took no part in this run"
     more = len(absent) - MOST_ABSENT
     lines = [*absent[:MOST_ABSENT], *([f"and {more} more, listed in about.json"] if more > 0 else [])]
     return tag(

@@ -39,7 +39,7 @@ def in_short(promise: Privacy) -> str:
     unbounded = any(one.epsilon is None for one in promise.sites.values())
     epsilon = UNBOUNDED if unbounded else f"{score(worst)} at most"
     said = [
-        f"Differential privacy of one {promise.unit}: epsilon is {epsilon}, at delta {_small(promise.delta)}.",
+        f"Differential privacy for one {promise.unit}: epsilon is {epsilon}, at delta {_small(promise.delta)}.",
         _meaning(promise, None if unbounded else worst),
         neighbours(promise.relation),
         "Every round that a hospital was charged for counts, those that failed or were repeated included.",
