@@ -68,7 +68,7 @@ def _reader(study: Study) -> Trusted | None:
         else "aggregation = 'secagg' shows it their sum alone."
     )
     noisy = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
-    seen = "with that hospital's noise." if noisy else "from which attacks rebuild images."
+    seen = "with that hospital's noise." if noisy else "from which attacks rebuild patients' images or records."
     return Trusted("the coordinator", f"it reads every hospital's single update, {seen}", remedy)
 
 

@@ -14,7 +14,7 @@ LARGEST_FACTOR_SAID = 1e6
 PROMISED = "What is promised"
 TITLE = "What the promise does not cover"
 OTHERS = (
-    "For other changes epsilon is larger. Worked out for {site}, as no hospital spent more; in others these differ "
+    "For other changes epsilon is larger. Worked out for {site}, as no hospital spends more; in others these differ "
     "somewhat."
 )
 HEADS = ("What", "Told to, or seen by", "Why it is not covered")
