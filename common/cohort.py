@@ -55,4 +55,4 @@ class Cohort:
         if len(sites) < self.least:
             raise WireError(f"{len(sites)} hospitals are named; this round needs {self.least}.")
         if self.groups and self.openable(sites) != tuple(sorted(sites)):
-            raise WireError("a sum may be opened of whole groups of hospitals only; of one, not all are in it.")
+            raise WireError("a sum may be opened of whole groups of hospitals only; this one has a part of a group.")

@@ -69,7 +69,7 @@ def _reader(study: Study) -> Trusted | None:
     )
     own_noise = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
     noisy = own_noise and is_covered_by_noise(study)
-    seen = "with that hospital's noise." if noisy else "from which attacks rebuild images."
+    seen = "with that hospital's noise." if noisy else "from which attacks rebuild patients' images or records."
     return Trusted("the coordinator", f"it reads every hospital's single update, {seen}", remedy)
 
 

@@ -13,7 +13,7 @@ from server.privacy_claims import noise_on_mean
 from server.reporting.charts.lines import HEIGHT, WIDTH, Line, line_chart
 from server.reporting.markup import Markup, tag
 from server.reporting.parsing import beside_of
-from server.reporting.sections.promise import beside_sentences, neighbours
+from server.reporting.sections.promise import OTHERS, beside_sentences, neighbours
 from server.reporting.wording import score
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -81,7 +81,7 @@ def sentences(plan: Plan, counted: Counted) -> list[str]:
         SETTING,
     ]
     if (others := beside_of(plan.beside)) is not None:
-        said += [f"At {others.site}: {line}" for line in beside_sentences(others, plan.unit, plan.delta)]
+        said += [OTHERS.format(site=others.site), *beside_sentences(others, plan.unit, plan.delta)]
     if plan.unit == "hospital":
         said.append(few_hospitals(plan, counted))
     return said

@@ -12,7 +12,7 @@ from common.privacy.release import Unit
 
 COORDINATOR = "the coordinator"
 EVERYONE = "the coordinator, and whoever has the models or the report"
-NETWORK = "the coordinator, and who watches the network"
+NETWORK = "the coordinator, and whoever watches the network"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def not_covered(
 def _noise(place: Place, simulated: bool) -> Iterator[Uncovered]:
     if simulated:
         yield Uncovered(
-            "the noise itself", "whoever knows the study's seed", "a simulation's noise comes from the seed"
+            "the noise itself",
+            "whoever knows the study's seed",
+            "a simulation's noise comes from the seed, and can be taken off again: what is promised is what real "
+            "hospitals would get, and protects nobody here",
         )
     if place == "server":
         yield Uncovered("the sum of updates without noise", COORDINATOR, "the coordinator adds the noise itself")
@@ -110,7 +113,8 @@ def _beyond(unit: Unit) -> Iterator[Uncovered]:
     yield Uncovered(
         "what is true of a group as a whole",
         "whoever has the models",
-        "epsilon is about one; for related persons, and for one person in several hospitals, larger ones hold",
+        f"epsilon is about one {'case' if unit == 'sample' else unit}; for related persons, and for one person in "
+        "several hospitals, the larger ones above hold",
     )
     if unit == "sample":
         yield Uncovered("a patient with several cases", EVERYONE, "the promise is about one case: epsilons add")

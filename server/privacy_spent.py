@@ -37,10 +37,11 @@ def spent_by(releases: Sequence[Release], rounds: int, delta: float) -> dict[str
 def beside(sites: Mapping[SiteId, Mapping[str, Any]], delta: float, own_noise: bool) -> dict[str, Any]:
     """What else the hospital that spent most has spent by it, and one person in several hospitals.
 
+    Of hospitals that spent the same, the one that draws a patient most often: there an exchange costs most.
     own_noise: whether every hospital's noise is its own, so that what several let out adds up.
     """
     spent = {site: _times(releases_of(one), one["rounds"]) for site, one in sites.items() if one["rounds"]}
-    order = sorted(spent, key=lambda site: (-_or_most(sites[site]["epsilon"]), site))
+    order = sorted(spent, key=lambda site: (-_or_most(sites[site]["epsilon"]), -_share_drawn(spent[site]), site))
     if not order:
         return {"site": None, "exchanged": 0.0, "together": [], "in_hospitals": []}
     worst = spent[order[0]]
@@ -71,4 +72,9 @@ def _finite(epsilon: float) -> float | None:
 
 
 def _or_most(epsilon: float | None) -> float:
-    return float("inf") if epsilon is None else epsilon
+    """As it is printed, so that a search for noise that ends a hair earlier makes no difference."""
+    return float("inf") if epsilon is None else round(epsilon, 3)
+
+
+def _share_drawn(releases: Sequence[Release]) -> float:
+    return max((release.sampling_rate for release in releases), default=0.0)

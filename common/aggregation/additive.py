@@ -74,7 +74,10 @@ class AdditiveSharing:
     """value_bits: of each value. largest_value: values u_k n_k / (largest n) beyond it are clipped, and counted."""
 
     reveals: ClassVar[Reveals] = "sum"
-    readers: ClassVar[str] = "nobody reads a single update; the server reads the sum of all who took part"
+    readers: ClassVar[str] = (
+        "The coordinator reads the sum over all hospitals that took part. Nobody reads a single update, unless all "
+        "other hospitals give away what they hold."
+    )
     value_bits: int = 24
     largest_value: float = 1.0
 

@@ -64,7 +64,10 @@ class SecureAggregation:
     """
 
     reveals: ClassVar[Reveals] = "sum"
-    readers: ClassVar[str] = "nobody reads a single update; the server reads the sum of those who took part"
+    readers: ClassVar[str] = (
+        "The coordinator reads the sum over the hospitals that took part. Nobody reads a single update, unless as "
+        "many hospitals as the threshold give away the secret shares that they keep for others."
+    )
     value_bits: int = 24
     largest_value: float = 1.0
     threshold: int | None = None

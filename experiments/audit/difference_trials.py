@@ -37,7 +37,7 @@ QUESTIONS = {
     LOOKING: "Do the sums that were opened, over all rounds, tell a hospital's own update apart?",
     CHEATING: "Do hospitals help to open two sums at nearly the same model of which one lacks a hospital?",
 }
-KNOWLEDGE = "the sums that were opened, of whom each is, and the models they were computed at"
+KNOWLEDGE = "the sums that were opened, which hospitals each is of, and the models they were computed at"
 SOURCE = "So et al. 2021, Securing secure aggregation; Lam et al. 2021, Gradient disaggregation"
 MOST_ROUNDS = 3
 """Whose updates are computed again to score least squares."""

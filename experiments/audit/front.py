@@ -10,6 +10,8 @@ from server.reporting.sections.layout import section
 from server.reporting.sections.promise import beside_list, uncovered_table
 from server.reporting.wording import duration
 
+NEEDLESS = "Not needed: the coordinator reads every hospital's single update as it is."
+
 
 def opening(report: Report) -> Markup:
     """Title, overall light, finding, key figures."""
@@ -45,7 +47,7 @@ def promised(report: Report) -> Markup:
         "What was promised",
         promise_sentence(report),
         tag("p", f"Who can read what hospitals send: {claim.readers}"),
-        *(tag("p", sentence) for sentence in claim.trusts),
+        tag("ul", *(tag("li", sentence) for sentence in claim.trusts)) if claim.trusts else None,
         beside_list(claim.beside, claim.unit, claim.delta),
         uncovered_table(claim.not_covered),
         tag("p", words, class_="note") if simulated else None,
@@ -58,7 +60,9 @@ def tried(report: Report) -> Markup:
     for kind, title in KINDS.items():
         own = [trial for trial in report.trials if trial.kind == kind]
         known = dict.fromkeys(f"{by_whom(trial)}, given {trial.knowledge}" for trial in own if trial.possible)
-        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", answer(kind, report.trials)])
+        needless = kind == "differences" and not own and report.claim.reveals == "each"
+        came_back = NEEDLESS if needless else answer(kind, report.trials)
+        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", came_back])
     return section(
         "tried",
         "What was tried, and what came back",

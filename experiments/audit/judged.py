@@ -16,8 +16,8 @@ QUESTIONS: Mapping[Topic, str] = {
     "rebuilt": "Patients' data hidden?",
     "members": "Who was a patient hidden?",
     "epsilon": "A promise, and kept?",
-    "colluding": "If others collude?",
-    "cheating": "If it cheats?",
+    "colluding": "If other hospitals collude?",
+    "cheating": "If the coordinator cheats?",
 }
 CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
 Rule = tuple[Light, str]

@@ -20,7 +20,7 @@ from experiments.observation import Observation
 
 NAME = "label_counts"
 QUESTION = "Can one read from what hospitals sent how many of its cases have which diagnosis?"
-KNOWLEDGE = "the models sent out, one update, how many cases it rests on, every setting of the study"
+KNOWLEDGE = "the models sent out, {}, how many cases it rests on, every setting of the study"
 
 
 def label_trials(observed: Observation, seconds: float, advance: Callable[[str], None]) -> list[Trial]:
@@ -49,7 +49,7 @@ def _trial(observed: Observation, site: SiteId, seconds: float) -> Trial:
         observed.observer,
         site,
         QUESTION,
-        KNOWLEDGE,
+        KNOWLEDGE.format("one hospital's update" if site else "the sum of all hospitals' updates"),
         attack.source,
         possible=finding.possible,
         reason=finding.reason,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from experiments.audit.records import Claim, Opening
 from experiments.audit.words import few_if_cheating
 from experiments.observation import Observation
+from server.reporting.wording import size
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _coordinator(observed: Observation, rounds: int) -> Party:
     return Party(
         "the coordinator",
         f"{rounds} sums of updates, every model, mean scores of all hospitals together",
-        f"single updates: {len(observed.opaque)} messages of {hidden / 1e6:.1f} MB in all were masked or encrypted",
+        f"single updates: {len(observed.opaque)} messages of {size(hidden)} in all were masked or encrypted",
     )
 
 
@@ -74,8 +75,8 @@ def _opened(one: Opening) -> str:
     if one.reason:
         return f"the sum without their own updates (not possible to play here: {one.reason})"
     what = f"{one.left[0]}'s single update" if len(one.left) == 1 else f"the sum of {len(one.left)} hospitals"
-    size = f"in numbers of up to {one.largest_value:.2g}"
-    return f"{what} of round {one.round}, opened {_exactness(one)}, {size}, by {len(one.colluders)} colluders"
+    numbers = f"in numbers of up to {one.largest_value:.2g}"
+    return f"{what} of round {one.round}, opened {_exactness(one)}, {numbers}, by {len(one.colluders)} colluders"
 
 
 def _exactness(one: Opening) -> str:

@@ -56,6 +56,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         parameters=count(raw.get("parameters")),
         time=numbers(raw.get("time")),
         trusts=texts(raw.get("trusts")),
+        absent=texts(raw.get("absent")),
     )
 
 
@@ -87,7 +88,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
     """One line of `rounds.jsonl`; None without a number."""
     if not count(raw.get("round")):
         return None
-    moved = table(raw.get("bytes"))
+    moved, ranged = table(raw.get("bytes")), table(raw.get("range"))
     return Round(
         number=count(raw.get("round")),
         selected=texts(raw.get("selected")),
@@ -101,6 +102,9 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         sent=count(moved.get("sent")),
         received=count(moved.get("received")),
         training_of_all=numbers(raw.get("training_of_all")),
+        attempts=max(1, count(raw.get("attempts"))),
+        widenings=count(ranged.get("repeats")),
+        range_factor=max(1, count(ranged.get("factor"))),
     )
 
 

@@ -17,7 +17,8 @@ SiteScores = Mapping[SiteId, Scores]
 class About:
     """`about.json`, and the planned number of rounds of `study.toml` (None where unknown).
 
-    trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences.
+    trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: hospitals
+    that came up and take no part, in words.
     """
 
     study: str = ""
@@ -43,6 +44,7 @@ class About:
     source: str = ""
     time: Mapping[str, float] = field(default_factory=dict)
     trusts: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Evaluation:
 class Round:
     """One line of `rounds.jsonl`. sent: bytes to hospitals; received: bytes from them.
 
-    training_of_all: of all hospitals together, where single ones are not revealed.
+    training_of_all: of all hospitals together, where single ones are not revealed. attempts: how often it was
+    asked for in all. widenings: of these, repeats over a wider range of values, `range_factor` times the study's.
     """
 
     number: int
@@ -106,6 +109,9 @@ class Round:
     sent: int
     received: int
     training_of_all: Scores = field(default_factory=dict)
+    attempts: int = 1
+    widenings: int = 0
+    range_factor: int = 1
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ section { border-top: 1px solid var(--rule); padding-top: 32px; margin-top: 28px
 .banner { padding: 10px 16px; border-radius: 8px; }
 .lede { max-width: 50rem; margin-bottom: 1.4rem; text-wrap: pretty; }
 .note, .quiet { color: var(--quiet); font-size: .875rem; }
-.tiles { display: flex; flex-wrap: wrap; gap: 12px 44px; margin-top: 28px; }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px 44px; margin: 28px 0; }
+.banner ul { margin: .4rem 0 0; padding-left: 1.3rem; }
+header .figure > p { max-width: 54rem; text-wrap: pretty; }
+header li { max-width: 54rem; }
 .tile { display: flex; flex-direction: column; }
 .tile b { font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; }
 .tile span { color: var(--quiet); font-size: .875rem; }

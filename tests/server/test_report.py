@@ -253,6 +253,43 @@ def test_every_dropped_reply_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert all(page.words.count(drop["reason"]) >= 1 for drop in drops)
 
 
+def test_hospitals_that_came_up_and_were_left_out_are_named_at_the_top(tmp_path: Path) -> None:
+    folder = write_sample(tmp_path)
+    about = json.loads((folder / "about.json").read_text())
+    left_out = [f"node {number}: it did not answer within 120 s" for number in range(14)]
+    (folder / "about.json").write_text(json.dumps({**about, "absent": left_out}))
+    text = page_of(folder).text
+    assert "14 hospitals came up and took no part in this run" in text
+    assert left_out[11] in text and left_out[12] not in text
+    assert "and 2 more, listed in about.json" in text
+    assert text.index(left_out[0]) < text.index("Does learning together help?")
+
+
+def test_where_nobody_was_left_out_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert "took no part" not in page_of(write_sample(tmp_path)).text
+
+
+def _with_first_round(folder: Path, **changed: Any) -> Path:
+    first, *others = (folder / "rounds.jsonl").read_text().splitlines()
+    lines = [json.dumps({**json.loads(first), **changed}), *others]
+    (folder / "rounds.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_round_that_was_repeated_says_how_often_and_why(tmp_path: Path) -> None:
+    lost = {"site": CITIES[0], "leg": "unmask", "reason": "it did not answer"}
+    ranged = {"factor": 4, "clipped": 0.001, "repeats": 1}
+    folder = _with_first_round(write_sample(tmp_path), attempts=4, dropped=[lost], range=ranged)
+    text = page_of(folder).text
+    assert "Rounds that were asked for more than once (1)" in text
+    assert f"again 2 times because a group was not whole (lost: {CITIES[0]})" in text
+    assert "again 1 time, with a range 4 times the study's in the end" in text
+
+
+def test_rounds_that_were_asked_for_once_are_not_listed(tmp_path: Path) -> None:
+    assert "asked for more than once" not in page_of(write_sample(tmp_path)).text
+
+
 def test_a_report_written_twice_is_the_same_and_leaves_no_other_file(tmp_path: Path) -> None:
     folder = write_sample(tmp_path / "run")
     before = {path.name for path in folder.iterdir()}

@@ -12,7 +12,7 @@ from server.reporting.markup import Markup, table, tag
 from server.reporting.records import MessageKind, Run
 from server.reporting.sections.layout import MOST_ROWS, beside, figure, numbers, section
 from server.reporting.summary import bytes_moved
-from server.reporting.wording import count, size
+from server.reporting.wording import capital, count, size
 
 PROTOCOL = {
     "keys": "public keys of this round",
@@ -25,7 +25,7 @@ PROTOCOL = {
 WHAT = {
     "update": "update: how training changed the model, with its mean scores",
     "evaluation": "scores of the model",
-    "description": "description: counts of cases, patients and labels",
+    "description": "description: shape of a case, and those counts that the study lets a hospital tell",
     "incident": "incident number of an error",
     "model": "the shared model and what to do with it",
     "study": "the study: every setting of the run",
@@ -45,7 +45,7 @@ READERS = {
     "survivors": "Everybody reads who is still taking part, signed by each hospital.",
     "unmask": "The coordinator reads what takes the masks off the sum, and off no single update.",
     "evaluation": "The coordinator reads each hospital's mean scores and numbers of cases.",
-    "description": "The coordinator reads these counts of each hospital.",
+    "description": "The coordinator reads it, of each hospital.",
     "incident": "The coordinator reads the number alone; the error's text stays in the hospital.",
     "model": "Every hospital reads it; nothing in it is a hospital's own.",
     "study": "Every hospital reads it; nothing in it is a hospital's own.",
@@ -139,7 +139,7 @@ def _table(kinds: list[MessageKind], run: Run) -> Markup:
 def reader(kind: MessageKind, reveals: str, readers: str = "") -> str:
     """Who could read a kind of message, given what the aggregation reveals and says of its readers."""
     if kind.content == "update":
-        return readers or UPDATE_READERS.get(reveals, UNKNOWN_READER)
+        return capital(readers) or UPDATE_READERS.get(reveals, UNKNOWN_READER)
     return READERS.get(kind.content, UNKNOWN_READER)
 
 

@@ -73,7 +73,8 @@ def _lede(run: Run, parts: list[Part]) -> str:
     if parts:
         total = sum(part.value for part in parts)
         largest = max(parts, key=lambda part: part.value)
-        words.append(f"Most of it, {percent(largest.value / total)}, was {largest.label}.")
+        if largest.label != REST:
+            words.append(f"Most of it, {percent(largest.value / total)}, was {largest.label}.")
     return " ".join([*words, *_slowest(run), *_baselines(run)])
 
 

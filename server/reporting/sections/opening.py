@@ -15,6 +15,7 @@ STATES = {
     "failed": ("Failed", "bad", "✕"),
     "running": ("Running", "warn", "…"),
 }
+MOST_ABSENT = 12
 SPLITS = {"test": "test patients", "validation": "validation patients", "train": "training patients"}
 
 
@@ -28,6 +29,7 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         tag("p", finding(run, comparison), class_="finding"),
         _state_note(run),
         *(tag("p", problem, class_="banner warn") for problem in run.problems),
+        _absent(run),
         _tiles(run),
         None if run.privacy is None else promise_in_short(run.privacy),
         _trusts(run),
@@ -35,11 +37,26 @@ def opening(run: Run, comparison: Comparison) -> Markup:
 
 
 def _trusts(run: Run) -> Markup | None:
-    """Whom the hospitals have to trust."""
-    if not run.about.trusts:
+    """Whom the hospitals have to trust, or what else the protection rests on."""
+    said = run.about.trusts
+    if not said:
         return None
-    lines = [tag("li", sentence) for sentence in run.about.trusts]
-    return tag("div", tag("h3", "Whom this study trusts"), tag("ul", *lines), class_="figure", id="trusts")
+    trusting = any(sentence.startswith("This study trusts") for sentence in said)
+    title = "Whom this study trusts" if trusting else "What the promise rests on"
+    return tag("div", tag("h3", title), tag("ul", *(tag("li", each) for each in said)), class_="figure", id="trusts")
+
+
+def _absent(run: Run) -> Markup | None:
+    """Hospitals that came up when the run began and were left out, each with its reason."""
+    absent = run.about.absent
+    if not absent:
+        return None
+    title = f"{count(len(absent), 'hospital')} came up and took no part in this run"
+    more = len(absent) - MOST_ABSENT
+    lines = [*absent[:MOST_ABSENT], *([f"and {more} more, listed in about.json"] if more > 0 else [])]
+    return tag(
+        "div", tag("b", title), tag("ul", *(tag("li", line) for line in lines)), class_="banner warn", id="absent"
+    )
 
 
 def _badge(state: str) -> Markup:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from server.reporting.charts.bars import legend, row
 from server.reporting.charts.timeline import bins, timeline_axis, timeline_row
 from server.reporting.markup import Markup, table, tag
-from server.reporting.records import Run
+from server.reporting.records import Round, Run
 from server.reporting.sections.layout import numbers, section
-from server.reporting.wording import count, listed
+from server.reporting.wording import capital, count, listed
 
 DENSE_FROM = 26
 MOST_DROPS_LISTED = 200
 FEW_DROPS = 12
 """So many are shown unfolded."""
+REPEATED = (
+    "Where only sums of whole groups of hospitals are opened, a round that lost one of a group opens nothing of that "
+    "group. It is asked for again, the same order to the same hospitals, until all are back or the wait is over."
+)
+WIDENED = (
+    "A sum has room for values up to a range. Where more than a few lay beyond it, the same hospitals were asked for "
+    "the same sum over a wider range, which costs precision; the rounds after it keep that range."
+)
 
 
 def participation(run: Run) -> Markup | None:
@@ -31,7 +39,7 @@ def participation(run: Run) -> Markup | None:
     binned = f"Each column is {length} rounds and shows the gravest of them." if length > 1 else None
     note = tag("p", binned, class_="note") if binned else None
     shares = _shares(run) if dense else None
-    return section("rounds", "Who took part", _lede(run), keys, grid, note, _drops(run), shares)
+    return section("rounds", "Who took part", _lede(run), keys, grid, note, _repeats(run), _drops(run), shares)
 
 
 def _share(run: Run, site: str) -> str:
@@ -45,7 +53,58 @@ def _lede(run: Run) -> str:
         return f"{start} No reply was dropped."
     sites = sorted({drop.site for _, drop in drops})
     lost = count(len(drops), "reply was", "replies were")
-    return f"{start} {lost} not used, from {listed(sites, most=5)}; the rounds went on without."
+    return f"{start} {lost} not used, from {listed(sites, most=5)}. {_afterwards(run)}"
+
+
+def _afterwards(run: Run) -> str:
+    """Whether the rounds that lost a reply used fewer hospitals in the end, or had it again."""
+    lossy = [one for one in run.rounds if one.dropped]
+    without = [one for one in lossy if {drop.site for drop in one.dropped} - set(one.contributed)]
+    if not without:
+        return "Each of these hospitals answered when its round was asked for again, and was used."
+    if len(without) == len(lossy):
+        return "These rounds went on without."
+    return (
+        f"{capital(count(len(without), 'round'))} went on without; the others were repeated until all had answered."
+    )
+
+
+def _repeats(run: Run) -> Markup | None:
+    """Rounds that were asked for more than once, and why. None where there were none."""
+    again = [one for one in run.rounds if one.attempts > 1]
+    rows = [[str(one.number), f"{count(one.attempts, 'time')}", _why_repeated(one)] for one in again]
+    if not rows:
+        return None
+    shown = rows[:MOST_DROPS_LISTED]
+    title = f"Rounds that were asked for more than once ({len(rows)})"
+    if len(shown) < len(rows):
+        title += f", the first {len(shown)}; all are in rounds.jsonl"
+    return tag(
+        "details",
+        tag("summary", title),
+        tag("p", REPEATED) if any(map(_for_groups, again)) else None,
+        tag("p", WIDENED) if any(one.widenings for one in again) else None,
+        table(["Round", "Asked", "Why"], shown, words=3),
+        open=len(rows) <= FEW_DROPS,
+    )
+
+
+def _why_repeated(one: Round) -> str:
+    """For hospitals that were lost, for a wider range, or both."""
+    why = []
+    if again := _for_groups(one):
+        lost = listed(sorted({drop.site for drop in one.dropped}), most=5)
+        why.append(f"again {count(again, 'time')} because a group was not whole" + f" (lost: {lost})" * bool(lost))
+    if one.widenings:
+        why.append(
+            f"again {count(one.widenings, 'time')}, with a range {one.range_factor} times the study's in the end"
+        )
+    return "; ".join(why)
+
+
+def _for_groups(one: Round) -> int:
+    """Repeats for hospitals that were lost."""
+    return max(0, one.attempts - 1 - one.widenings)
 
 
 def _drops(run: Run) -> Markup | None:
