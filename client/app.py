@@ -15,7 +15,7 @@ from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
 from client.local import folder_of, is_simulated, open_local, sources
-from common.errors import BudgetSpentError, RoundsSpentError, SourceError, WireError
+from common.errors import BeyondRangeError, BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
 from common.order import run_of, study_json
 from common.wire import from_records, to_records
@@ -65,6 +65,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     try:
         payload = _answered(message, context, answer)
         records = to_records(payload)
+    except BeyondRangeError:
+        records = to_records(Payload(words={"refused": "range"}))
     except RoundsSpentError:
         records = to_records(Payload(words={"refused": "rounds"}))
     except BudgetSpentError:

@@ -23,6 +23,7 @@ from client.kept_groups import keep_group
 from client.policy import read_policy
 from client.privacy import Sources
 from common import identity
+from common.aggregation._fixed_point import MOST_CLIPPED
 from common.catalogue import MECHANISMS
 from common.cohort import Cohort
 from common.errors import HospitalError
@@ -60,7 +61,10 @@ def open_local(
             if hospital.site in group:
                 keep_group(folder, data, group)
     rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
-    return Local(hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping)
+    most_clipped = MOST_CLIPPED if hospital.study.privacy is None else 1.0
+    return Local(
+        hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping, most_clipped
+    )
 
 
 def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:

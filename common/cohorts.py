@@ -120,18 +120,19 @@ def hospitals_at_start(study: Study, expected: int) -> int:
     return study.federation.hospitals_at_start or len(study.federation.roster) or expected or 1
 
 
-def groups_of(federation: Federation, sites: Sequence[SiteId], size: int, seed: int) -> Groups:
+def groups_of(federation: Federation, sites: Sequence[SiteId], size: int) -> Groups:
     """Every hospital in one group of at least `size`, as even as can be; fewer than twice as many are one group.
 
-    Groups that the roster names stand as they are; the others are dealt out by a draw of (seed, hospital), so that
-    neither order nor names decide. Raises StudyError where a named group, or those left over, are too few.
+    Groups that the roster names stand as they are; the others are dealt out by a draw of each name, the same for
+    every seed: a hospital has one group over all studies. Raises StudyError where a named group, or those left over,
+    are too few.
     """
     named: dict[str, list[SiteId]] = {}
     for entry in federation.roster:
         if entry.group:
             named.setdefault(entry.group, []).append(entry.name)
     inside = {site for group in named.values() for site in group}
-    free = sorted((site for site in sites if site not in inside), key=lambda site: entropy(seed, site, "group"))
+    free = sorted((site for site in sites if site not in inside), key=lambda site: entropy(0, site, "group"))
     many = max(len(free) // size, 1) if free else 0
     dealt = [free[start::many] for start in range(many)]
     for group in (*named.values(), *(dealt if named or many > 1 else ())):
@@ -145,7 +146,7 @@ def groups_of(federation: Federation, sites: Sequence[SiteId], size: int, seed: 
 
 def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
     colluding = int(getattr(AGGREGATIONS.build(study.aggregation), "colluding", 0))
-    return groups_of(study.federation, sites, least + colluding, study.seed)
+    return groups_of(study.federation, sites, least + colluding)
 
 
 def _reveals_sums(study: Study) -> bool:

@@ -8,6 +8,7 @@ WardroundError
 +-- FileError              a file is absent, damaged, too large, or not what and where it must be
 +-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
+|   +-- BeyondRangeError   too many of a hospital's values lie beyond the range of a sum
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
 |   +-- LedgerError        a hospital's ledger of privacy spending is damaged, changed or cannot be written
 +-- RoundError             a round cannot be completed
@@ -59,6 +60,10 @@ class ImageError(WardroundError):
 
 class WireError(WardroundError):
     """Something that arrived failed a check. The text is ours: it never quotes what arrived."""
+
+
+class BeyondRangeError(WireError):
+    """Too many of a hospital's values lie beyond the range of a sum: what is cut would tell of what is not."""
 
 
 class HospitalError(WardroundError):

@@ -28,7 +28,7 @@ class Local:
     which run of the study, so that nothing signed in another is worth anything. data: which data of the hospital's,
     in any words that another study on them has too. folder: the hospital's own, for what must survive a crash; None
     where it has none. keeping: whatever keeps this hospital's state between rounds; a protocol that opens sums tells
-    it which rounds were opened.
+    it which rounds were opened. most_clipped: share of this hospital's values that may be cut to the range of a sum.
     """
 
     site: SiteId
@@ -42,6 +42,7 @@ class Local:
     data: str = ""
     folder: Path | None = None
     keeping: Keeping = field(default_factory=KeepsNothing)
+    most_clipped: float = 1.0
 
 
 class Aggregation(Protocol):

@@ -22,7 +22,10 @@ SHORTEST_POLL_S = 0.002
 BUDGET_SPENT = "its own limit of privacy spending forbids it"
 """Why a hospital is dropped that would have overspent: it trained nothing and released nothing."""
 ROUNDS_SPENT = "it released as many rounds as the study has; one was asked for again, and counted twice"
+BEYOND_RANGE = "too many of its values lie beyond the range of the sum (aggregation.largest_value)"
+"""Why a hospital sends nothing where no noise covers what the cut would tell: it is asked again in a wider range."""
 REFUSALS = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT}
+"""Of those that were charged nothing."""
 _FLOWER_ERRORS = {
     1: "its program could not be loaded",
     2: "its program failed",
@@ -122,7 +125,8 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "refused" in payload.words:
-            reason = REFUSALS.get(str(payload.words["refused"]), "it refused, for a reason that is not known")
+            reasons = {**REFUSALS, "range": BEYOND_RANGE}
+            reason = reasons.get(str(payload.words["refused"]), "it refused, for a reason that is not known")
             return Heard(node, None, reason, seconds, size)
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)

@@ -68,7 +68,7 @@ class Rounds:
         cohort = self.cohorts.of_round(number)
         self.exchange.progress.publish(RoundStarted(number, cohort.sites))
         owed = hand_over(self.exchange, before.owed, self.members.keys() & set(cohort.sites))
-        waiting = Waiting(self.study.federation, cohort)
+        waiting = Waiting(self.study.federation, cohort, self.exchange)
         ranged = self._ranged(before, cohort, waiting)
         exchanged = perf_counter()
         evaluation = self._evaluation(ranged.collected, number)
@@ -92,6 +92,7 @@ class Rounds:
             lambda factor: waiting.collect(partial(self._collect, before, before.round + 1, cohort, factor)),
             factor_of(before.state),
             self.terms is None or self.terms.clipping_is_noised,
+            lambda: waiting.is_too_narrow,
         )
 
     def _after(self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...]) -> Checkpoint:
@@ -127,7 +128,7 @@ class Rounds:
         if self.aggregation.reveals == "sum":
             self.exchange.round, cohort = number, self.cohorts.of_round(number)
             expected = self._expected(0, 0, splits, cohort)
-            collected = Waiting(self.study.federation, cohort).collect(
+            collected = Waiting(self.study.federation, cohort, self.exchange).collect(
                 lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
         else:

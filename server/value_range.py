@@ -4,7 +4,8 @@ Sums of whole numbers cut values to +-largest_value, and count the share of thos
 where there are more, the mean is no mean any more, and whoever can choose what is cut reads what is not. Then the
 round is asked for again: the same order, the same hospitals, and the range wider by the next factor of a short list
 that hospitals agree to. A repeat costs time alone. The factor that was enough is kept for the rounds after it, and
-never falls.
+never falls. A hospital more of whose own values would be cut sends nothing at all, where no noise covers what the cut
+would tell: values that are all known to be cut hide nobody else's.
 
 Under a privacy mechanism the share is looked at only where it is worked out from noised values: under `dpsgd`, whose
 updates are noised before anything cuts them, and which sends the same update again for the same order. A hospital
@@ -19,13 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.aggregation._agreement import RANGE_FACTORS
-from common.aggregation._fixed_point import CLIPPED
+from common.aggregation._fixed_point import CLIPPED, MOST_CLIPPED
 from common.exchange import Collected
 from server.strategy import State
 
 RANGE_FACTOR = "sum/range_factor"
-MOST_CLIPPED = 0.02
-"""Of all values of all hospitals of a round."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,26 @@ class Ranged:
     repeats: int
 
 
-def collect_in_range(collect: Callable[[int], Collected], factor: int, may_look: bool) -> Ranged:
+def collect_in_range(
+    collect: Callable[[int], Collected], factor: int, may_look: bool, was_refused: Callable[[], bool]
+) -> Ranged:
     """The round with the first factor of the list, from `factor` on, that clips few values, or with the last.
 
-    may_look: whether the share of clipped values may be used at all. A repeat that fails, as where another hospital
-    is lost in it, leaves the sum there was.
+    may_look: whether the share of clipped values may be used at all. was_refused: whether a hospital refused in the
+    last try, its own share being too large. A repeat that fails otherwise, as where another hospital is lost in it,
+    leaves the sum there was.
     """
     collected, repeats = collect(factor), 0
-    while may_look and (share := clipped_share(collected)) is not None:
+    while True:
+        share = clipped_share(collected) if may_look else None
         wider = next((one for one in RANGE_FACTORS if one > factor), None)
-        if share <= MOST_CLIPPED or wider is None:
+        is_narrow = was_refused() if collected.total is None else share is not None and share > MOST_CLIPPED
+        if not is_narrow or wider is None:
             return Ranged(collected, factor, share, repeats)
         again = collect(wider)
-        if again.total is None:
+        if again.total is None and collected.total is not None:
             return Ranged(collected, factor, share, repeats)
         collected, factor, repeats = again, wider, repeats + 1
-    return Ranged(collected, factor, None, repeats)
 
 
 def clipped_share(collected: Collected) -> float | None:

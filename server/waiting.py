@@ -13,26 +13,36 @@ from time import monotonic, sleep
 from common.cohort import Cohort
 from common.exchange import Collected
 from common.federation import Federation
+from server.conversation import BEYOND_RANGE
+from server.exchange import GridExchange
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 
 
 @dataclass
 class Waiting:
-    """One round's tries. attempts: how many there were."""
+    """One round's tries. attempts: how many. is_too_narrow: whether a hospital refused the range of the last."""
 
     federation: Federation
     cohort: Cohort
+    exchange: GridExchange
     attempts: int = 0
+    is_too_narrow: bool = False
 
     def collect(self, once: Callable[[], Collected]) -> Collected:
         """What `once` opens, tried until it does; its last answer where that takes longer than the study waits."""
         deadline, pause = monotonic() + self.federation.dropout_wait_s, SHORTEST_PAUSE_S
         while True:
             self.attempts += 1
+            before = len(self.exchange.dropped)
             collected = once()
+            self.is_too_narrow = any(drop.reason == BEYOND_RANGE for drop in self.exchange.dropped[before:])
             left = deadline - monotonic()
-            if collected.sites or not self.cohort.groups or self.federation.on_dropout == "stop" or left <= 0:
+            if collected.sites or self.is_too_narrow or not self._may_wait or left <= 0:
                 return collected
             sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    @property
+    def _may_wait(self) -> bool:
+        return bool(self.cohort.groups) and self.federation.on_dropout != "stop"

@@ -73,7 +73,7 @@ class DistributedSum:
         agreement, secret = read_agreement(request), new_secret()
         if not self.is_exact(len(agreement.sites)):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
-        form, words = _Form.of(self, agreement), self.codec.encode(update, agreement, local.rng)
+        form, words = _Form.of(self, agreement), self.codec.encode(update, agreement, local.rng, local.most_clipped)
         masked = self.sums.mask((secret + LARGEST_SMALL).astype(np.uint32), request, local)
         encrypted = form.key.encrypt(form.packing.pack(words), secret, _label(request, agreement))
         return Payload(data=np.concatenate([form.ring.pack(masked), encrypted]))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.aggregation._agreement import Agreement
 from common.aggregation._keystream import STREAM_BYTES, Draws
-from common.errors import StudyError, WireError
+from common.errors import BeyondRangeError, StudyError, WireError
 from common.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean
 from common.update import Update
 
@@ -30,6 +30,8 @@ SMALLEST_UNIT = 1e-100
 """Of one whole number: a coordinator may send any scale, and divided by less the values would not be finite."""
 ROUNDING = 1e-12
 """By how much the largest value may seem larger than it is, once divided."""
+MOST_CLIPPED = 0.02
+"""Share of values that may be cut to the range of a sum where no noise covers what that tells."""
 CLIPPED = "training/clipped"
 """Statistic: the share of values beyond +-largest_value, which were clipped to it.
 
@@ -76,14 +78,22 @@ class FixedPoint:
         """How many whole numbers an update takes."""
         return agreement.values + self.limbs * len(_word_names(agreement))
 
-    def encode(self, update: Update, agreement: Agreement, rng: np.random.Generator) -> Words:
-        """(length,) uint32 below 2**value_bits. Raises WireError where the update does not fit the agreement."""
+    def encode(
+        self, update: Update, agreement: Agreement, rng: np.random.Generator, most_clipped: float = 1.0
+    ) -> Words:
+        """(length,) uint32 below 2**value_bits.
+
+        Raises WireError where the update does not fit the agreement, and BeyondRangeError where more than the share
+        `most_clipped` of its values would be cut.
+        """
         if len(update.vectors) != agreement.vectors or any(v.size != agreement.length for v in update.vectors):
             raise WireError("the server expects an update of another model.")
         if not SMALLEST_UNIT < self.unit(agreement) < 1 / SMALLEST_UNIT:
             raise WireError("the scale or the step of the sum leaves no number that can be divided by.")
         words = np.empty(self.length(agreement), np.uint32)
         clipped = self._values(update, agreement, words[: agreement.values], rng)
+        if clipped > most_clipped:
+            raise BeyondRangeError(f"{clipped:.0%} of the update's values are beyond the range of the sum.")
         means = {**update.statistics, "weight": Mean(0, round(update.weight * UNITS_PER_ONE))}
         if _tells_clipped(agreement):
             means[CLIPPED] = Mean.of([clipped], [float(update.weight > 0)])

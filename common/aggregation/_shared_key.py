@@ -118,7 +118,7 @@ class SharedKey:
         _demand_same(agreement, notes, local)
         if not made_here:
             notes["key"] = _unsealed(request, notes, local)
-        words = self.codec.encode(update, agreement, local.rng)
+        words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         return Payload(data=join(self.scheme(agreement).encrypt(words, notes["key"])))
 
     def _announce(self, request: Payload, local: Local) -> Payload:

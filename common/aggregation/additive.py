@@ -131,7 +131,7 @@ class AdditiveSharing:
         seeds = {site: os.urandom(SEED_BYTES) for site in sites if site != local.site}
         channels = shared_secrets(notes["channel key"], [keys[site].channel for site in seeds])
         notes["channels"], notes["channel key"] = b"".join(channels), b""
-        kept = self.codec.encode(update, agreement, local.rng)
+        kept = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
         local.keeping.hold(b"")

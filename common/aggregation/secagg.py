@@ -112,7 +112,7 @@ class SecureAggregation:
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update's words under masks, packed, and nothing else."""
         agreement = read_agreement(request)
-        words = self.codec.encode(update, agreement, local.rng)
+        words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         return Payload(data=self._ring(agreement).pack(self.sums.mask(words, request, local)))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:

@@ -73,7 +73,7 @@ def test_more_in_a_sum_than_a_round_asks_is_refused_with_both_numbers() -> None:
 def test_every_hospital_is_in_one_group_of_enough_and_fewer_than_twice_as_many_are_one(
     count: int, size: int, seed: int
 ) -> None:
-    groups = groups_of(Federation(), sites(count), size, seed)
+    groups = groups_of(Federation(), sites(count), size)
     assert sorted(site for group in groups for site in group) == list(sites(count))
     assert len(groups) == max(count // size, 1)
     assert max(map(len, groups)) - min(map(len, groups)) <= 1

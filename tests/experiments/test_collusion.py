@@ -213,7 +213,11 @@ def test_noise_that_cannot_be_drawn_again_is_said_to_be_the_reason(
     assert trials and all(not trial.possible and "operating system" in trial.reason for trial in trials)
 
 
-def test_clipping_that_breaks_the_stated_error_is_said(tiny: Callable[..., Study], tmp_path: Path) -> None:
+def test_clipping_that_breaks_the_stated_error_is_said(
+    tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hospitals that do not refuse to send what is cut."""
+    monkeypatch.setattr("client.local.MOST_CLIPPED", 1.0)
     clipped = 'aggregation={name="secagg",largest_value=1e-7}'
     seen, orders = recorded(tiny(*RECORDED, "rounds=1", clipped), tmp_path)
     claim = Claim("secagg", "sum", "nobody", opening_hospitals=3)

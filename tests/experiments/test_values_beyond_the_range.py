@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from client.hospital import open_hospital
+from common.errors import TooFewHospitalsError
 from common.parameters import new_network, read
 from common.study import Study, parse
 from experiments.quiet import run_quietly
@@ -54,11 +55,26 @@ def test_the_model_is_that_of_sums_in_the_clear(
     assert ranges[-1]["factor"] == factor_of(load(tmp_path / "sum").state) > 1
     assert all(one["clipped"] <= 0.02 for one in ranges)
     assert sum(one["repeats"] for one in ranges[1:]) <= 1
-    assert all(record["dropped"] == [] for record in outcome.rounds)
+    assert all(record["dropped"] == [] for record in outcome.rounds if not record["range"]["repeats"])
     assert apart(tmp_path / "clear", tmp_path / "sum") < 0.1
     monkeypatch.setattr(value_range, "MOST_CLIPPED", 1.0)
+    monkeypatch.setattr("client.local.MOST_CLIPPED", 1.0)
     run_quietly(tiny(*common, f"aggregation={NARROW % aggregation}"), tmp_path / "cut")
     assert apart(tmp_path / "clear", tmp_path / "cut") > 0.5
+
+
+def test_a_hospital_whose_values_would_be_cut_sends_nothing_and_is_asked_again_in_a_wider_range(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    outcome = run_quietly(tiny(*FEDAVG, f"aggregation={NARROW % 'secagg'}", "rounds=1"), tmp_path)
+    (record,) = outcome.rounds
+    assert record["range"]["repeats"] > 0 and len(record["contributed"]) == 4
+    assert any("beyond the range of the sum" in drop["reason"] for drop in record["dropped"])
+
+
+def test_a_run_whose_values_no_range_holds_ends_and_says_why(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    with pytest.raises(TooFewHospitalsError, match="beyond the range of the sum"):
+        run_quietly(tiny(*FEDAVG, "aggregation={name='secagg', largest_value=1e-7}"), tmp_path)
 
 
 def test_what_no_noise_covers_decides_nothing(tiny: Callable[..., Study], tmp_path: Path) -> None:

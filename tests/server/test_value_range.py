@@ -55,7 +55,7 @@ def test_a_round_is_repeated_until_few_values_are_cut(
     shares: Mapping[int, float | None], start: int, asked: list[int], factor: int, clipped: float | None
 ) -> None:
     collect, done = collecting(shares)
-    found = collect_in_range(collect, start, may_look=True)
+    found = collect_in_range(collect, start, True, lambda: False)
     assert done == asked
     assert (found.factor, found.repeats) == (factor, len([one for one in asked if start < one <= factor]))
     assert found.clipped == (None if clipped is None else pytest.approx(clipped))
@@ -64,8 +64,21 @@ def test_a_round_is_repeated_until_few_values_are_cut(
 
 def test_a_share_of_values_without_noise_is_neither_used_nor_recorded() -> None:
     collect, asked = collecting({1: 1.0})
-    found = collect_in_range(collect, 1, may_look=False)
+    found = collect_in_range(collect, 1, False, lambda: False)
     assert (asked, found.factor, found.clipped, found.repeats) == ([1], 1, None, 0)
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+def test_a_round_is_repeated_where_a_hospital_refused_its_range(may_look: bool) -> None:
+    collect, asked = collecting({16: 0.01})
+    found = collect_in_range(collect, 1, may_look, lambda: asked[-1] < 16)
+    assert (asked, found.factor, found.repeats) == ([1, 4, 16], 16, 2)
+
+
+def test_a_round_that_no_range_holds_ends() -> None:
+    collect, asked = collecting({})
+    found = collect_in_range(collect, 1, True, lambda: True)
+    assert asked == list(RANGE_FACTORS) and found.collected.total is None
 
 
 def test_the_factor_is_kept_beside_the_strategys_own_state() -> None:
