@@ -76,9 +76,9 @@ def disagreeing(members: Mapping[SiteId, Member]) -> Mapping[SiteId, str]:
     Raises RoundError, naming two, where there is no most: nobody can tell which of them is right.
     """
     forms = Counter((member.shape, member.classes) for member in members.values())
-    (common, most), *others = forms.most_common()
-    if not others:
+    if len(forms) < 2:
         return {}
+    (common, most), *others = forms.most_common()
     if others[0][1] == most:
         first, second = (
             next(member for member in members.values() if (member.shape, member.classes) == form)
