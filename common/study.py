@@ -130,7 +130,19 @@ def parse_json(text: str) -> Study:
 def _built(table: Mapping[str, Any]) -> Study:
     """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
     said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
+    _refuse_former(said)
     return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
+
+
+def _refuse_former(table: Mapping[str, Any]) -> None:
+    """One number said three things; whoever has a study with it is told which to say now."""
+    federation = table.get("federation")
+    if isinstance(federation, Mapping) and "minimum_hospitals" in federation:
+        raise StudyError(
+            "federation.minimum_hospitals has become three numbers: hospitals_at_start, to begin a run; "
+            "least_in_sum, of a sum that is opened or, with 'plain', of replies to a round; and noise_shares, of "
+            "'distributed' noise."
+        )
 
 
 def _default_aggregation(table: Mapping[str, Any]) -> str:

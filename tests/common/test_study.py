@@ -77,3 +77,8 @@ def test_what_is_no_toml_is_said(text: str) -> None:
 def test_a_hostile_study_over_the_wire_is_refused(text: str) -> None:
     with pytest.raises(StudyError):
         parse_json(text)
+
+
+def test_a_number_that_became_three_says_which() -> None:
+    with pytest.raises(StudyError, match=r"hospitals_at_start.*least_in_sum.*noise_shares"):
+        parse(TEXT, ["federation.minimum_hospitals=3"])
