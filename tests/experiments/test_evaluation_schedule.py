@@ -36,7 +36,7 @@ def test_a_server_that_asks_for_scores_outside_the_schedule_gets_neither_scores_
 ) -> None:
     monkeypatch.setattr(rounds, "evaluated_splits", lambda study, number: ("validation",))
     with pytest.raises(TooFewHospitalsError, match="round 2 stopped"):
-        run_quietly(tiny(*EVERY_TWO, f"aggregation={aggregation}"), tmp_path)
+        run_quietly(tiny(*EVERY_TWO, f"aggregation={aggregation}", "federation.dropout_wait_s=0"), tmp_path)
     for index in range(4):
         log = (tmp_path / "hospitals" / f"hospital-{index}" / "incidents.log").read_text()
         assert "in round 2 the study scores []; ['validation'] came." in log
