@@ -12,8 +12,7 @@ from collections.abc import MutableMapping
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
+from client import same_order
 from client.durable import write_durably
 from common.errors import HospitalError, WireError
 from common.files import is_there, read
@@ -24,13 +23,9 @@ LARGEST_BYTES = 1 << 12
 
 
 def digest_of(order: Order) -> str:
-    """Of everything that an order says, hexadecimal."""
-    own = sha256()
-    words = [order.study_json, order.round, repr(order.work), list(order.evaluate), float(order.clip_norm).hex()]
-    own.update(json.dumps([*words, order.control is None]).encode())
-    for vector in (order.parameters, order.control):
-        own.update(b"" if vector is None else np.ascontiguousarray(vector, "<f4").tobytes())
-    return own.hexdigest()
+    """Of everything that an order says, hexadecimal: what decides the update, and what is to be scored."""
+    parts = [same_order.digest_of(order, None), list(order.evaluate), order.control is None]
+    return sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def go_forward(folder: Path | None, memory: MutableMapping[str, bytes], study: str, run: str, order: Order) -> None:

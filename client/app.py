@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from flwr.app import Context, Message
@@ -72,8 +71,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     except BudgetSpentError:
         records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
-        folder = context.node_config.get("folder")
-        number = incidents.report(error, Path(str(folder)) if folder else None)
+        number = incidents.report(error, folder_of(context))
         records = to_records(Payload(words={"incident": number}))
     return Message(records, reply_to=message)
 
@@ -106,8 +104,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
 
 def _approved_hospital(study: str, context: Context) -> Hospital:
     """Nothing is read or built for a study before it is approved."""
-    folder, data_folder = context.node_config.get("folder"), context.node_config.get("data-folder")
-    approve_study(study, Path(str(folder)) if folder else None, needs_list=not is_simulated(context))
+    data_folder = context.node_config.get("data-folder")
+    approve_study(study, folder_of(context), needs_list=not is_simulated(context))
     return open_hospital(study, _index(context), None if data_folder is None else str(data_folder))
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
-from common.catalogue import AGGREGATIONS, STRATEGIES
+from common.catalogue import STRATEGIES
+from common.cohorts import reveals
 from common.errors import WireError
 from common.order import Order
 from common.parameters import Layout, new_network, read
@@ -63,25 +64,20 @@ def approve_alone(hospital: Hospital, order: Order) -> None:
     _refuse_another_start(hospital, order.parameters)
 
 
-def _reveals_sums(study: Study) -> bool:
-    return bool(AGGREGATIONS.load(study.aggregation.name).reveals == "sum")
-
-
 def _refuse_another_round(study: Study, order: Order) -> None:
     last = study.rounds if order.work is not None else study.rounds + 1
     if order.round < 1:
         raise WireError(f"rounds are numbered from 1; {order.round} came.")
     if order.round > last:
         raise WireError(f"the study ends with round {study.rounds}; {order.round} came.")
-    if order.work is None and order.round < last and _reveals_sums(study):
+    if order.work is None and order.round < last and reveals(study) == "sum":
         raise WireError("where only sums are revealed, scores alone are asked for after the last round only.")
 
 
 def _refuse_undrawn(hospital: Hospital, order: Order) -> None:
     """Whoever is not drawn scores the model at most, and not even that where scores are in a sum of those drawn."""
-    if (order.work is not None or _reveals_sums(hospital.study)) and hospital.site not in hospital.cohorts.of_round(
-        order.round
-    ).sites:
+    is_bound = order.work is not None or reveals(hospital.study) == "sum"
+    if is_bound and hospital.site not in hospital.cohorts.of_round(order.round).sites:
         raise WireError(f"the study does not draw this hospital in round {order.round}.")
 
 

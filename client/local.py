@@ -26,13 +26,13 @@ from common import identity
 from common.aggregation._fixed_point import MOST_CLIPPED
 from common.catalogue import MECHANISMS
 from common.cohort import Cohort
+from common.cohorts import reveals
 from common.errors import HospitalError
 from common.opening import Keeping, KeepsNothing
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
 from common.study import Study
-from common.trust import reveals
 
 
 def open_local(
@@ -113,13 +113,12 @@ def draws(hospital: Hospital, context: Context, number: int, purpose: str) -> np
 
 def sources(hospital: Hospital, context: Context, number: int) -> Sources:
     """Secret draws of a privacy mechanism: from the seed in simulation, else from the system."""
-    place = context.node_config.get("folder")
     return Sources(
         lambda purpose: draws(hospital, context, number, purpose),
         lambda purpose: (
             SeededNoise(draws(hospital, context, number, purpose)) if is_simulated(context) else SystemNoise()
         ),
-        Path(str(place)) if place else None,
+        folder_of(context),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from client import same_order
 from client.clipping import SHRINKING
-from client.hospital import Hospital, site_names
+from client.hospital import Hospital
 from client.ledger import Charge, Ledger
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
@@ -76,7 +76,7 @@ class Private:
         """What the mechanism knows of this hospital."""
         cases = self.hospital.train
         patients = len(np.unique(cases.patients))
-        hospitals = len(site_names(self.hospital.study))
+        hospitals = len(self.hospital.roster)
         return facts_of(self.hospital.study, patients, len(cases), hospitals, self.hospital.site)
 
     def _charge(self) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from client.hospital import Hospital, site_names
+from client.hospital import Hospital
 from common.aggregation._agreement import Agreement, read_agreement
 from common.catalogue import AGGREGATIONS
 from common.errors import WireError
@@ -60,7 +60,7 @@ def refuse_steering(hospital: Hospital, order: Order, request: Payload) -> None:
     _refuse_other_range(agreement, mechanism)
     _refuse_other_scale(agreement, mechanism, len(hospital.train))
     if order.control is not None:
-        a_round = len(site_names(hospital.study)) * codec.largest_value * agreement.range_factor
+        a_round = len(hospital.roster) * codec.largest_value * agreement.range_factor
         _refuse_unreachable_control(order.control, order.round, a_round)
 
 

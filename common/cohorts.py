@@ -18,6 +18,7 @@ from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS
 from common.cohort import Cohort, Groups
 from common.errors import StudyError
+from common.exchange import Reveals
 from common.federation import Federation
 from common.privacy.cover import covers
 from common.privacy.mechanism import Mechanism
@@ -47,7 +48,9 @@ class Cohorts:
         """Raises StudyError where the study's numbers do not fit its hospitals."""
         sites = tuple(sorted(roster))
         least = least_in_sum(study, len(sites))
-        grouped = _grouped(study, sites, least) if _reveals_sums(study) and study.federation.groups == "whole" else ()
+        grouped = (
+            _grouped(study, sites, least) if reveals(study) == "sum" and study.federation.groups == "whole" else ()
+        )
         covered = is_covered_by_noise(study)
         fraction = study.federation.client_fraction
         found = cls(sites, () if covered else grouped, grouped, least, fraction, study.seed, study.rounds, covered)
@@ -81,10 +84,15 @@ class Cohorts:
         return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
 
 
+def reveals(study: Study) -> Reveals:
+    """What the coordinator learns: every single update, or only their sum."""
+    return cast(Reveals, AGGREGATIONS.load(study.aggregation.name).reveals)
+
+
 def least_in_sum(study: Study, hospitals: int) -> int:
     """Fewest hospitals of a sum, in a study of so many. Raises StudyError where too few were asked for."""
     wanted = study.federation.least_in_sum
-    if not _reveals_sums(study):
+    if reveals(study) == "each":
         return wanted or 1
     if wanted is None:
         return max(LEAST_IN_SUM, ceil(2 * how_many(hospitals, study.federation.client_fraction) / 3))
@@ -147,7 +155,3 @@ def groups_of(federation: Federation, sites: Sequence[SiteId], size: int) -> Gro
 def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
     colluding = int(getattr(AGGREGATIONS.build(study.aggregation), "colluding", 0))
     return groups_of(study.federation, sites, least + colluding)
-
-
-def _reveals_sums(study: Study) -> bool:
-    return cast(str, AGGREGATIONS.load(study.aggregation.name).reveals) == "sum"

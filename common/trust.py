@@ -6,11 +6,9 @@ The same words stand in `wardround check`, in what a hospital is told before it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
-from common.cohorts import is_covered_by_noise
-from common.exchange import Reveals
+from common.cohorts import is_covered_by_noise, reveals
 from common.study import Study
 
 
@@ -42,11 +40,6 @@ def said(study: Study) -> tuple[str, ...]:
 def trusts_the_coordinator(study: Study) -> bool:
     """Whether a coordinator can learn what a single hospital sent without any hospital's help."""
     return any(one.who.startswith("the coordinator") for one in trusted(study))
-
-
-def reveals(study: Study) -> Reveals:
-    """What the coordinator learns: every single update, or only their sum."""
-    return cast(Reveals, AGGREGATIONS.load(study.aggregation.name).reveals)
 
 
 def _rests_on_epsilon(study: Study) -> tuple[str, ...]:

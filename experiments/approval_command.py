@@ -10,9 +10,9 @@ from rich.console import Console
 
 from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
+from common.cohorts import reveals
 from common.errors import StudyError
 from common.study import Study, parse
-from common.trust import reveals
 from experiments.study_view import study_facts
 
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from client.hospital import site_names
 from common.catalogue import AGGREGATIONS
 from common.cohort import Groups
-from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise
+from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from common.errors import SourceError
 from common.privacy import cover
 from common.privacy.facts import mechanism_of
 from common.privacy.relation import in_words, relation_of
 from common.study import Study
 from common.study_privacy_checks import remarks
-from common.trust import reveals, trusted
+from common.trust import trusted
 from server.reporting.sections.promise import neighbours
 
 MOST_NAMED = 16

@@ -35,7 +35,7 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
         parts = ["round", local.study, local.run, local.round]
     else:
         model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
-        digest = sha256(np.ascontiguousarray(model, "<f4").tobytes()).hexdigest()
+        digest = sha256(np.ascontiguousarray(model, "<f4").view(np.uint8).data).hexdigest()
         parts = ["model", local.data, "training" if agreement.vectors else "evaluation", digest]
     return sha256(json.dumps(parts).encode()).hexdigest().encode()
 
