@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -136,14 +136,7 @@ def as_vector(parts: list[Tensor]) -> Vector:
 
 def case_of(batch: Batch, index: int) -> Batch:
     """The batch of one case."""
-    one = slice(index, index + 1)
-    return replace(
-        batch,
-        inputs=batch.inputs[one],
-        targets=batch.targets[one],
-        patients=batch.patients[one],
-        displacement=None if batch.displacement is None else batch.displacement[one],
-    )
+    return batch.take([index])
 
 
 def plainly_laid_out(network: nn.Module) -> nn.Module:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from client.clipping import CaseLoss, ClippedSum
 from client.clipping_ways.hooks import by_hooks
 from client.clipping_ways.layers import by_layers
 from client.clipping_ways.loop import by_loop
 from client.clipping_ways.vectorised import by_vectorising
-from common.cases import Batch
+from common.cases import Batch, join
 from common.update import Vector
 
 WAYS: Mapping[str, ClippedSum] = {
@@ -37,20 +36,8 @@ def clipped_sum(loss: CaseLoss, units: Sequence[Batch], clip_norm: float) -> Vec
     total = np.zeros(parameters, np.float32)
     size = max(1, GRADIENTS_VALUES // max(parameters, 1))
     for start in range(0, len(units), size):
-        total += _of_batch(loss, together(units[start : start + size]), clip_norm)
+        total += _of_batch(loss, join(units[start : start + size]), clip_norm)
     return total
-
-
-def together(units: Sequence[Batch]) -> Batch:
-    """All cases as one batch, in order. At least one unit."""
-    fields = [unit.displacement for unit in units if unit.displacement is not None]
-    return Batch(
-        torch.cat([unit.inputs for unit in units]),
-        torch.cat([unit.targets for unit in units]),
-        tuple(patient for unit in units for patient in unit.patients),
-        units[0].spacing_mm,
-        torch.cat(fields) if len(fields) == len(units) else None,
-    )
 
 
 def _of_batch(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

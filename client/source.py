@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from common.cases import Cases, SiteId
+from common.cases import Cases, Quarantined, SiteId, concatenate
+from common.errors import SourceError
 from common.pooled_statistics import Pooled
+
+REASONS_SHOWN = 3
 
 
 class Source(Protocol):
@@ -45,3 +50,31 @@ class Source(Protocol):
         sources that synthesise or draw use it. Order never depends on the order of files in a directory.
         """
         ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """What a source offers beside `cases` where its data may not fit in memory.
+
+    A part is computed from its own files and the options alone, so that it can be kept prepared on the disk.
+    """
+
+    def files(self, site: SiteId | None) -> tuple[Path, ...]:
+        """Every original file that `cases(site)` would read, sorted. Opens tables, no image."""
+        ...
+
+    def parts(self, site: SiteId | None, seed: int) -> Iterator[Cases | Quarantined]:
+        """The same cases in the same order, one file's or person's at a time."""
+        ...
+
+
+def gathered(parts: Iterable[Cases | Quarantined], absent: str) -> Cases:
+    """All parts as the cases of a hospital, in memory. Raises SourceError, with the words `absent`, for none.
+
+    What could not be used is named in the error: where nothing can, the reasons are all there is to go by.
+    """
+    found = list(parts)
+    if any(isinstance(part, Cases) for part in found):
+        return concatenate(found)
+    reasons = [f"{part.name}: {part.reason}" for part in found if isinstance(part, Quarantined)]
+    raise SourceError(" ".join([absent, *(f"({reason})" for reason in reasons[:REASONS_SHOWN])]))

@@ -1,22 +1,30 @@
-"""Cases: what a hospital holds, in columns, and what a network is shown of it."""
+"""Cases: what a hospital holds, in named columns, and what a network is shown of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from common.columns import Column, Ragged, Stacked, Values, column_of, joined
 from common.errors import SourceError
 
 SiteId = str
+Given = Column | Values | Sequence[Values]
+TensorOrWords = Tensor | tuple[Tensor, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built for: the shape of one input, channels first, and the number of classes."""
+    """What a network is built for: the shape of one input, channels first, and the number of classes.
+
+    An axis of 0 differs from case to case. classes: 0 where targets are no classes.
+    """
 
     inputs: tuple[int, ...]
     classes: int
@@ -32,103 +40,282 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Cases:
-    """N cases in columns.
+    """N cases in named columns of any dtype; a column may lie in a mapped file and is then read batch by batch.
 
-    inputs: (N, channels, ...) or (N, features) float32. targets: (N,) or (N, ...) integers, class indices.
-    patients: (N,) words, one for each person: all scans and sessions of one never part, and the same word at two
-    hospitals is the same person. classes: names of all classes, also of those that this hospital has no case of.
-    given_split: (N,) of "train", "validation", "test" where the data set prescribes it, else None. prescribed: which
-    of validation and test the data set prescribes, whether or not this hospital has any. spacing_mm: pixel spacing
-    of all inputs, empty where it has no meaning or differs. spacings_mm: (N, D), each case's own, else None.
-    displacement: (N, D, *S) float32, of pairs of images whose true displacement in voxels is known, else None.
+    inputs: (N, channels, ...) or (N, features) float32. targets: (N,) or (N, ...), integers where they are class
+    indices, else real numbers. patients: (N,) words, one for each person: all scans and sessions of one never part,
+    and the same word at two hospitals is the same person. Others a source may have, and a task may ask for:
+
+        given_split     (N,) of "train", "validation", "test", where the data set prescribes it
+        spacing_mm      (N, D) float64, of the axes of an input
+        affine          (N, 4, 4) float64, voxel to world in mm, RAS
+        displacement    (N, D, *S) float32, of pairs of images whose true displacement in voxels is known
+        removed         (N, classes) int64, voxels of each class of the truth that preprocessing cut away
+        time, event     (N,) follow-up, and whether it ended in the event
+        site            (N,) words
+
+    classes: names of all classes, also of those that this hospital has no case of; () where targets are no classes.
+    prescribed: which of validation and test the data set prescribes, whether or not this hospital has any.
     """
 
-    inputs: NDArray[np.float32]
-    targets: NDArray[np.integer]
-    patients: NDArray[np.str_]
-    classes: tuple[str, ...]
-    given_split: NDArray[np.str_] | None = None
-    spacing_mm: tuple[float, ...] = ()
-    quarantined: tuple[Quarantined, ...] = field(default=())
-    displacement: NDArray[np.float32] | None = None
+    columns: Mapping[str, Column]
+    classes: tuple[str, ...] = ()
     prescribed: tuple[str, ...] = ()
-    spacings_mm: NDArray[np.float64] | None = None
+    quarantined: tuple[Quarantined, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {len(self.inputs), len(self.targets), len(self.patients)}
-        if len(lengths) != 1:
-            raise SourceError(f"inputs, targets and patients differ in length: {sorted(lengths)}.")
-        if self.inputs.dtype != np.float32:
-            raise SourceError(f"inputs must be float32; they are {self.inputs.dtype}.")
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            named = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise SourceError(f"columns of cases differ in length: {named}.")
+        if self.columns["inputs"].dtype != np.float32:
+            raise SourceError(f"inputs must be float32; they are {self.columns['inputs'].dtype}.")
+        if self.columns["targets"].dtype == np.float64:
+            raise SourceError("targets that are real numbers must be float32; they are float64.")
+
+    @classmethod
+    def of(
+        cls,
+        inputs: Given,
+        targets: Given,
+        patients: Values | Sequence[str],
+        classes: tuple[str, ...] = (),
+        *,
+        prescribed: tuple[str, ...] = (),
+        quarantined: tuple[Quarantined, ...] = (),
+        spacing_mm: NDArray[np.float64] | tuple[float, ...] = (),
+        **others: Given | None,
+    ) -> Cases:
+        """Cases of arrays, of one array a case where shapes differ, or of columns. None in `others`: no column.
+
+        spacing_mm: an array (N, D), a tuple of D where it is that of all, () where it is not known.
+        """
+        columns: dict[str, Column] = {"inputs": column_of(inputs), "targets": column_of(targets)}
+        columns["patients"] = Stacked(np.asarray(patients, dtype=np.str_))
+        columns |= {name: column_of(values) for name, values in others.items() if values is not None}
+        if isinstance(spacing_mm, tuple):
+            spacing_mm = np.tile(np.asarray(spacing_mm, np.float64), (len(columns["inputs"]), 1))
+        columns |= {"spacing_mm": Stacked(spacing_mm)} if spacing_mm.shape[1] else {}
+        return cls(columns, classes, prescribed, quarantined)
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.columns["inputs"])
 
     @property
     def shape(self) -> Shape:
         """The shape a network for these cases is built for."""
-        return Shape(tuple(self.inputs.shape[1:]), len(self.classes))
+        return Shape(self.columns["inputs"].item, len(self.classes))
+
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """All inputs in memory. Raises SourceError where cases differ in shape."""
+        return cast(NDArray[np.float32], self.array("inputs"))
+
+    @property
+    def targets(self) -> Values:
+        """All targets in memory. Raises SourceError where cases differ in shape."""
+        return self.array("targets")
+
+    @property
+    def patients(self) -> NDArray[np.str_]:
+        """(N,) the person of every case."""
+        return self.array("patients")
+
+    @property
+    def given_split(self) -> NDArray[np.str_] | None:
+        """(N,) words where the data set prescribes a split."""
+        return self.array("given_split") if "given_split" in self.columns else None
+
+    @property
+    def displacement(self) -> NDArray[np.float32] | None:
+        """(N, D, *S) in voxels where it is known."""
+        return self.array("displacement") if "displacement" in self.columns else None
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """The spacing of all inputs; () where it is not known, or differs."""
+        return _common_row(self.array("spacing_mm")) if "spacing_mm" in self.columns else ()
+
+    def array(self, name: str) -> Values:
+        """A whole column in memory. Raises SourceError where cases differ in its shape."""
+        values = self.columns[name].gather()
+        if isinstance(values, tuple):
+            raise SourceError(f"{name} differ in shape from case to case, where one shape is needed.")
+        return values
 
     def take(self, indices: NDArray[np.integer]) -> Cases:
-        """The cases at `indices`, in that order."""
-        split = None if self.given_split is None else self.given_split[indices]
-        return replace(
-            self,
-            inputs=self.inputs[indices],
-            targets=self.targets[indices],
-            patients=self.patients[indices],
-            given_split=split,
-            displacement=None if self.displacement is None else self.displacement[indices],
-            spacings_mm=None if self.spacings_mm is None else self.spacings_mm[indices],
-        )
+        """The cases at `indices`, in that order. What is large is not copied."""
+        rows = np.asarray(indices)
+        return replace(self, columns={name: column.take(rows) for name, column in self.columns.items()})
+
+    def with_columns(self, **changed: Given | None) -> Cases:
+        """The same cases with other or more columns; None leaves a column out."""
+        columns = {name: column for name, column in self.columns.items() if name not in changed}
+        columns |= {name: column_of(values) for name, values in changed.items() if values is not None}
+        return replace(self, columns=columns)
+
+    def copied(self) -> Cases:
+        """The same cases with columns of their own in memory: what they were taken from can be let go."""
+        return replace(self, columns={name: _copied(column) for name, column in self.columns.items()})
 
     def batch(self, indices: NDArray[np.integer] | slice = slice(None)) -> Batch:
         """Tensors of the cases at `indices`."""
-        return Batch(
-            inputs=torch.from_numpy(np.ascontiguousarray(self.inputs[indices])),
-            targets=torch.from_numpy(self.targets[indices].astype(np.int64)),
-            patients=tuple(map(str, self.patients[indices])),
-            spacing_mm=self.spacing_mm,
-            displacement=None if self.displacement is None else torch.from_numpy(self.displacement[indices]),
-            spacings_mm=() if self.spacings_mm is None else tuple(map(tuple, self.spacings_mm[indices].tolist())),
-        )
+        return Batch({name: _tensors(column.gather(indices)) for name, column in self.columns.items()})
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: (N, ...) float32; targets: (N,) or (N, ...) int64; patients: N words; the others: as in Cases.
+    """The columns of some cases as tensors: integers and truth values as int64, real numbers as they are.
 
-    spacings_mm: one a case, empty where they are not known one by one.
+    Targets that are real numbers are float32. A column of words is a tuple of words; one whose cases differ in shape
+    is a tuple of tensors, one a case.
     """
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
-    patients: tuple[str, ...]
-    spacing_mm: tuple[float, ...] = ()
-    displacement: torch.Tensor | None = None
-    spacings_mm: tuple[tuple[float, ...], ...] = ()
+    columns: Mapping[str, TensorOrWords] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        inputs: Tensor,
+        targets: Tensor,
+        patients: Iterable[str],
+        *,
+        spacing_mm: tuple[float, ...] = (),
+        **others: TensorOrWords | None,
+    ) -> Batch:
+        """A batch of tensors; None in `others`: no column. spacing_mm: of all, () where it is not known."""
+        columns = {"inputs": inputs, "targets": targets, "patients": tuple(patients), **others}
+        if spacing_mm:
+            columns["spacing_mm"] = torch.tensor(spacing_mm, dtype=torch.float64).repeat(len(inputs), 1)
+        return cls({name: values for name, values in columns.items() if values is not None})
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.columns["inputs"])
+
+    @property
+    def inputs(self) -> Tensor:
+        """(N, ...) float32. Raises SourceError where cases differ in shape."""
+        return self.tensor("inputs")
+
+    @property
+    def targets(self) -> Tensor:
+        """(N, ...) int64 or float32. Raises SourceError where cases differ in shape."""
+        return self.tensor("targets")
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The person of every case."""
+        return cast(tuple[str, ...], self.columns["patients"])
+
+    @property
+    def displacement(self) -> Tensor | None:
+        """(N, D, *S) in voxels where it is known."""
+        return self.tensor("displacement") if "displacement" in self.columns else None
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """The spacing of all inputs; () where it is not known, or differs."""
+        return _common_row(self.tensor("spacing_mm").numpy()) if "spacing_mm" in self.columns else ()
+
+    @property
+    def spacings_mm(self) -> tuple[tuple[float, ...], ...]:
+        """The spacing of every case; () where it is not known."""
+        if "spacing_mm" not in self.columns:
+            return ()
+        return tuple(map(tuple, self.tensor("spacing_mm").tolist()))
+
+    def tensor(self, name: str) -> Tensor:
+        """A column whose cases have one shape. Raises SourceError where they have not."""
+        values = self.columns[name]
+        if not isinstance(values, Tensor):
+            raise SourceError(
+                f"{name} differ in shape from case to case: the task must draw patches (task.patch), or the source "
+                "bring them to one size (source.size)."
+            )
+        return values
+
+    def each(self, name: str) -> tuple[Tensor, ...]:
+        """A column's values case by case, whether or not they have one shape."""
+        values = self.columns[name]
+        return tuple(values.unbind()) if isinstance(values, Tensor) else cast(tuple[Tensor, ...], values)
+
+    def take(self, indices: Sequence[int] | slice) -> Batch:
+        """The cases at `indices`, in that order."""
+        chosen = list(range(len(self)))[indices] if isinstance(indices, slice) else list(indices)
+        rows = torch.tensor(chosen, dtype=torch.int64)
+        columns: dict[str, TensorOrWords] = {}
+        for name, values in self.columns.items():
+            taken = values[rows] if isinstance(values, Tensor) else tuple(values[row] for row in chosen)
+            columns[name] = cast(TensorOrWords, taken)
+        return Batch(columns)
+
+    def with_columns(self, **changed: TensorOrWords | None) -> Batch:
+        """The same cases with other or more columns; None leaves a column out."""
+        columns = {**self.columns, **changed}
+        return Batch({name: values for name, values in columns.items() if values is not None})
 
 
-def concatenate(parts: Sequence[Cases]) -> Cases:
-    """All cases of several hospitals, in order. They must agree on shape and classes."""
-    first = parts[0]
-    for part in parts[1:]:
-        if part.shape != first.shape or part.classes != first.classes:
-            raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
-    splits = [part.given_split for part in parts if part.given_split is not None]
-    fields = [part.displacement for part in parts if part.displacement is not None]
-    spacings = [part.spacings_mm for part in parts if part.spacings_mm is not None]
+def join(batches: Sequence[Batch]) -> Batch:
+    """All cases of several batches, in order, with the columns that all of them have. At least one batch."""
+    shared = [name for name in batches[0].columns if all(name in batch.columns for batch in batches)]
+    return Batch({name: _joined([batch.columns[name] for batch in batches]) for name in shared})
+
+
+def concatenate(parts: Sequence[Cases | Quarantined]) -> Cases:
+    """All cases in order, with the columns that every part has; what is quarantined is kept beside them.
+
+    Raises SourceError where there is no case, or parts disagree on classes or the number of an input's axes.
+    """
+    cases = [part for part in parts if isinstance(part, Cases)]
+    if not cases:
+        raise SourceError("there is no usable case.")
+    first = cases[0]
+    for part in cases[1:]:
+        _refuse_unlike(part, first)
+    shared = [name for name in first.columns if all(name in part.columns for part in cases)]
+    left_out = [part for part in parts if isinstance(part, Quarantined)]
     return replace(
         first,
-        displacement=np.concatenate(fields) if len(fields) == len(parts) else None,
-        spacings_mm=np.concatenate(spacings) if len(spacings) == len(parts) else None,
-        inputs=np.concatenate([part.inputs for part in parts]),
-        targets=np.concatenate([part.targets for part in parts]),
-        patients=np.concatenate([part.patients for part in parts]),
-        given_split=np.concatenate(splits) if len(splits) == len(parts) else None,
-        spacing_mm=first.spacing_mm if len({part.spacing_mm for part in parts}) == 1 else (),
-        quarantined=tuple(q for part in parts for q in part.quarantined),
+        columns={name: joined([part.columns[name] for part in cases]) for name in shared},
+        quarantined=(*(one for part in cases for one in part.quarantined), *left_out),
     )
+
+
+def _refuse_unlike(part: Cases, first: Cases) -> None:
+    ours, theirs = part.shape.inputs, first.shape.inputs
+    if part.classes != first.classes or len(ours) != len(theirs) or ours[:1] != theirs[:1]:
+        raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
+
+
+def _copied(column: Column) -> Column:
+    values = column.gather()
+    if isinstance(values, tuple):
+        return Ragged(tuple(np.array(value) for value in values))
+    return Stacked(np.array(values))
+
+
+def _common_row(rows: NDArray[Any]) -> tuple[float, ...]:
+    return tuple(map(float, rows[0])) if len(rows) and (rows == rows[0]).all() else ()
+
+
+def _tensors(values: Values | tuple[Values, ...]) -> TensorOrWords:
+    if isinstance(values, tuple):
+        return tuple(_tensor(value) for value in values)
+    if values.dtype.kind in "US":
+        return tuple(map(str, values))
+    return _tensor(values)
+
+
+def _tensor(values: Values) -> Tensor:
+    """A tensor of its own: nothing that is done to it reaches the cases."""
+    if values.dtype.kind in "iub":
+        return torch.from_numpy(values.astype(np.int64))
+    own = values.flags.owndata and values.flags.c_contiguous and values.flags.writeable
+    return torch.from_numpy(values if own else np.array(values, order="C"))
+
+
+def _joined(parts: Sequence[TensorOrWords]) -> TensorOrWords:
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(tensors) == len(parts) and len({tensor.shape[1:] for tensor in tensors}) == 1:
+        return torch.cat(tensors)
+    return cast(TensorOrWords, tuple(value for part in parts for value in part))

@@ -22,7 +22,7 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         targets = torch.from_numpy(np.resize(np.arange(shape.classes), (count, *form)).astype(np.int64))
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
-        return tuple(sorted(task.score(network, Batch(inputs, targets, patients, spacing_mm))))
+        return tuple(sorted(task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))))
 
 
 def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:

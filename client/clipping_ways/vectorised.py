@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
@@ -18,22 +16,16 @@ def by_vectorising(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     parameters = {
         name: parameter.detach() for name, parameter in sorted(loss.named_parameters()) if parameter.requires_grad
     }
-    columns = [batch.inputs, batch.targets, *(() if batch.displacement is None else (batch.displacement,))]
+    first = batch.take([0])
+    columns = {name: values for name, values in batch.columns.items() if isinstance(values, Tensor)}
 
-    def of_case(parameters: dict[str, Tensor], inputs: Tensor, targets: Tensor, *displacement: Tensor) -> Tensor:
-        one = replace(
-            batch,
-            inputs=inputs[None],
-            targets=targets[None],
-            patients=batch.patients[:1],
-            displacement=displacement[0][None] if displacement else None,
-        )
+    def of_case(parameters: dict[str, Tensor], values: dict[str, Tensor]) -> Tensor:
+        one = first.with_columns(**{name: value[None] for name, value in values.items()})
         value: Tensor = functional_call(loss, parameters, (one,)).sum()
         return value
 
-    every = (None, *(0 for _ in columns))
     try:
-        gradients = vmap(grad(of_case), in_dims=every, randomness="different")(parameters, *columns)
+        gradients = vmap(grad(of_case), in_dims=(None, 0), randomness="different")(parameters, columns)
     except RuntimeError as error:
         raise NotImplementedError(f"torch.func.vmap cannot run this network: {error}") from error
     return clip_and_add([Whole(gradient) for gradient in gradients.values()], clip_norm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -47,7 +47,7 @@ class FeatureShift:
             return cases
         images = cases.inputs.ndim > IMAGE_DIMENSIONS
         shifted = self._images(cases, rng) if images else self._features(cases.inputs, rng)
-        return replace(cases, inputs=shifted.astype(np.float32))
+        return cases.with_columns(inputs=shifted.astype(np.float32))
 
     def _images(self, cases: Cases, rng: np.random.Generator) -> NDArray[np.float64]:
         gamma = np.exp(self.strength * rng.uniform(-0.7, 0.7))

@@ -84,7 +84,7 @@ class Heart:
             features = _standardised(features)
         if self.scaling == "reference":
             features[:, : len(NUMERIC)] = (features[:, : len(NUMERIC)] - REFERENCE) / REFERENCE_SPREAD
-        return Cases(
+        return Cases.of(
             features.astype(np.float32),
             labels,
             np.array(names),

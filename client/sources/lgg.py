@@ -78,7 +78,7 @@ class Lgg:
             names += [person] * len(kept)
         if not images:
             raise SourceError(f"{folder} holds no usable patient of {site!r}. {REMEDY}")
-        return Cases(
+        return Cases.of(
             np.concatenate(images)[:, None].astype(np.float32),
             np.concatenate(masks).astype(np.uint8),
             np.array(names),

@@ -59,7 +59,7 @@ class MedMnist:
         targets = np.concatenate(labels)
         names = np.array([f"{part}-{i:06d}" for part, of in zip(PARTS, labels, strict=True) for i in range(len(of))])
         classes = self._classes(int(targets.max()) + 1)
-        return Cases(images, targets, names, classes, split, prescribed=("validation", "test"))
+        return Cases.of(images, targets, names, classes, given_split=split, prescribed=("validation", "test"))
 
     def _classes(self, count: int) -> tuple[str, ...]:
         if self.classes and len(self.classes) < count:

@@ -55,12 +55,12 @@ class Mnist:
         names = [
             f"{part}-{i:05d}" for part, of in zip(("train", "test"), labels, strict=True) for i in range(len(of))
         ]
-        return Cases(
+        return Cases.of(
             (images[:, None] / np.float32(255)).astype(np.float32),
             np.concatenate(labels).astype(np.int64),
             np.array(names),
             tuple(map(str, range(DIGITS))),
-            np.array([name.partition("-")[0] for name in names]),
+            given_split=np.array([name.partition("-")[0] for name in names]),
             prescribed=("test",),
         )
 

@@ -96,14 +96,13 @@ class Nifti:
             spacings_mm += [self._spacing_mm(volume)] * len(of_image)
         if not images:
             raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
-        return Cases(
+        return Cases.of(
             np.concatenate(images)[:, None],
             np.concatenate(labels),
             np.array(names),
             self.classes,
-            spacing_mm=spacings_mm[0] if len(set(spacings_mm)) == 1 else (),
             quarantined=tuple(quarantined),
-            spacings_mm=np.array(spacings_mm),
+            spacing_mm=np.array(spacings_mm),
         )
 
     def files(self, folder: Path, site: SiteId | None) -> list[NiftiFile]:

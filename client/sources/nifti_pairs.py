@@ -75,7 +75,7 @@ class NiftiPairs:
             raise SourceError(f"{folder} holds usable volumes of one person of a hospital; two are needed. {REMEDY}")
         groups = _groups(sorted(scans), generator(seed, "pairs", site or ""))
         pairs = [(pair, "+".join(group)) for group in groups for pair in _pairs(group, scans)]
-        return Cases(
+        return Cases.of(
             np.stack([np.stack([images[a], images[b]]) for (a, b), _ in pairs]),
             np.stack([np.stack([labels[a], labels[b]]) for (a, b), _ in pairs]),
             np.array([name for _, name in pairs]),

@@ -80,7 +80,7 @@ class Phantom:
         scanner = scanner_of(site, generator(seed, "phantom", site, "scanner"), self.protocol)
         names = [f"{site}-{index:04d}" for index in range(self.patients[sites.index(site) % len(self.patients)])]
         parts = [self._patient(scanner, seed, name) for name in names]
-        return Cases(
+        return Cases.of(
             inputs=np.concatenate([inputs for inputs, _ in parts])[:, None],
             targets=np.concatenate([targets for _, targets in parts]),
             patients=np.repeat(np.array(names), self.slices_per_patient),

@@ -80,7 +80,7 @@ class PhantomPairs:
         scanner = scanner_of(site, generator(seed, "phantom", site, "scanner"), "t1")
         names = [f"{site}-{index:04d}" for index in range(self.patients[sites.index(site) % len(self.patients)])]
         pairs = [self._pair(scanner, seed, name) for name in names]
-        return Cases(
+        return Cases.of(
             inputs=np.stack([inputs for inputs, _, _ in pairs]),
             targets=np.stack([targets for _, targets, _ in pairs]),
             patients=np.array(names),

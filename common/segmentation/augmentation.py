@@ -64,7 +64,7 @@ def augmented(batch: Batch, draws: Draws) -> Batch:
     axis = mirrored_axis(batch.inputs.ndim - 2)
     inputs = _mirrored(_curved(batch.inputs.numpy(), draws), draws, axis)
     targets = _mirrored(batch.targets.numpy(), draws, axis)
-    return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), batch.patients)
+    return batch.with_columns(inputs=torch.from_numpy(inputs), targets=torch.from_numpy(targets))
 
 
 def mirrored_axis(dimensions: int) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from common.cases import Batch
 from common.mean import Mean
@@ -18,23 +17,16 @@ def patients(batch: Batch) -> Iterator[Batch]:
     """
     names = np.array(batch.patients)
     for name in np.unique(names):
-        for own, spacing_mm in _by_spacing(batch, np.flatnonzero(names == name).tolist()):
-            indices = torch.tensor(own)
-            yield Batch(
-                batch.inputs[indices],
-                batch.targets[indices],
-                (str(name),) * len(own),
-                spacing_mm,
-                None if batch.displacement is None else batch.displacement[indices],
-            )
+        for own in _by_spacing(batch.spacings_mm, np.flatnonzero(names == name).tolist()):
+            yield batch.take(own)
 
 
-def _by_spacing(batch: Batch, indices: list[int]) -> Iterator[tuple[list[int], tuple[float, ...]]]:
-    if not batch.spacings_mm:
-        yield indices, batch.spacing_mm
+def _by_spacing(spacings_mm: Sequence[tuple[float, ...]], indices: list[int]) -> Iterator[list[int]]:
+    if not spacings_mm:
+        yield indices
         return
-    for spacing_mm in dict.fromkeys(batch.spacings_mm[index] for index in indices):
-        yield [index for index in indices if batch.spacings_mm[index] == spacing_mm], spacing_mm
+    for spacing_mm in dict.fromkeys(spacings_mm[index] for index in indices):
+        yield [index for index in indices if spacings_mm[index] == spacing_mm]
 
 
 def mean_of_one(value: float) -> Mean:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -89,7 +89,7 @@ class Registration:
             return batch
         order = torch.from_numpy(rng.permutation(len(batch)))
         inputs, targets = (_repaired(values, order) for values in (batch.inputs, batch.targets))
-        return replace(batch, inputs=inputs, targets=targets, displacement=None)
+        return batch.with_columns(inputs=inputs, targets=targets, displacement=None)
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, D, *S) int64: displacement in voxels, rounded."""

@@ -57,4 +57,4 @@ def _dice(probabilities: Tensor, truth: Tensor) -> Tensor:
 
 def _without_labels(task: Task, network: nn.Module, inputs: Tensor) -> Tensor:
     targets = torch.zeros(inputs.shape[0], *inputs.shape[2:], dtype=torch.int64)
-    return task.loss(network, Batch(inputs, targets, ("",) * len(inputs)))
+    return task.loss(network, Batch.of(inputs, targets, ("",) * len(inputs)))

@@ -8,7 +8,6 @@ raised its log-odds (see experiments/membership/lira.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -48,4 +47,4 @@ def canary_cases(cases: Cases, count: int, rng: np.random.Generator) -> Cases:
     if len(cases.classes) > 1:
         targets = ((targets + shifts) % kinds).astype(targets.dtype)
     patients = np.array([f"canary {number}" for number in range(count)])
-    return replace(like, inputs=inputs, targets=targets, patients=patients)
+    return like.with_columns(inputs=inputs, targets=targets, patients=patients)

@@ -52,7 +52,7 @@ def _sign_flipped(message: Message, context: Context) -> Message:
 def _label_flipped(message: Message, context: Context) -> Message:
     def answer(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
         train = hospital.train
-        flipped = replace(train, targets=(len(train.classes) - 1 - train.targets).astype(train.targets.dtype))
+        flipped = train.with_columns(targets=(len(train.classes) - 1 - train.targets).astype(train.targets.dtype))
         return answers.round_(replace(hospital, splits={**hospital.splits, "train": flipped}), request, kept)
 
     return honest._reply(message, context, answer)

@@ -72,7 +72,7 @@ SOURCES: Mapping[str, str] = {"fgsm": "Goodfellow et al. 2015", "pgd": "Madry et
 def _gradient(network: nn.Module, task: Task, batch: Batch, inputs: Tensor) -> Tensor:
     """Of the cases' summed loss, by the inputs; a case's loss depends on no other case."""
     leaf = inputs.detach().clone().requires_grad_(True)
-    loss = task.loss(network, Batch(leaf, batch.targets, batch.patients)).sum()
+    loss = task.loss(network, Batch.of(leaf, batch.targets, batch.patients)).sum()
     (gradient,) = torch.autograd.grad(loss, leaf)
     return gradient
 
@@ -96,7 +96,7 @@ def _of_site(name: str, observed: Observation, site: SiteId, task: Task, network
     figures = {f"{task.headline} at 0": headline(network, task, batch), "cases": float(len(batch))}
     for size in SIZES:
         moved = fgsm(network, task, batch, size) if name == "fgsm" else pgd(network, task, batch, size, rng)
-        score = headline(network, task, Batch(moved, batch.targets, batch.patients))
+        score = headline(network, task, Batch.of(moved, batch.targets, batch.patients))
         figures[f"{task.headline} at {size:g}"] = score
     return _trial(name, observed, site, figures=figures, seconds=perf_counter() - begin)
 

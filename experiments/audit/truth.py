@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -133,7 +133,7 @@ def facts_of_hospital(hospital: Hospital) -> Facts:
 
 def _shown(hospital: Hospital, number: int, sends: str) -> Shown:
     recorder = _Recorder(hospital.task)
-    numbered = replace(hospital.train, patients=np.arange(len(hospital.train)).astype(np.str_))
+    numbered = hospital.train.with_columns(patients=np.arange(len(hospital.train)).astype(np.str_))
     rng = generator(hospital.study.seed, number, hospital.site, "training")
     trainer = Trainer(recorder, deepcopy(hospital.network), numbered, hospital.study.training, rng)
     if sends == "gradient":

@@ -69,7 +69,7 @@ def volumes() -> Cases:
     source = Nifti(str(find("hippocampus")), dimensions=3, size=SIDE_OF_VOLUMES)
     cases = source.cases(None, 0)
     drawn = generator(5, "inversion batches", "labels").integers(0, 2, len(cases))
-    return Cases(cases.inputs, np.asarray(drawn, np.int64), cases.patients, ("class 0", "class 1"))
+    return Cases.of(cases.inputs, np.asarray(drawn, np.int64), cases.patients, ("class 0", "class 1"))
 
 
 def _losses(network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:

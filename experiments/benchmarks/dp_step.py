@@ -60,7 +60,7 @@ def _problem(name: str, task: Task, inputs: tuple[int, ...], targets: tuple[int,
     rng = generator(1, "steps of DP-SGD")
     images = torch.from_numpy(rng.standard_normal(inputs, np.float32))
     truth = torch.from_numpy(rng.integers(0, classes, targets))
-    return Problem(name, task, Batch(images, truth, tuple(map(str, range(inputs[0])))), classes)
+    return Problem(name, task, Batch.of(images, truth, tuple(map(str, range(inputs[0])))), classes)
 
 
 def _medians(problem: Problem, progress: Progress) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ from common.work import Training
 
 def two_cases() -> Cases:
     inputs = np.float32([[1.0, 0.0], [0.0, 2.0]])
-    return Cases(inputs, np.array([0, 1]), np.array(["a", "b"]), ("no", "yes"))
+    return Cases.of(inputs, np.array([0, 1]), np.array(["a", "b"]), ("no", "yes"))
 
 
 def trainer(rate: float, steps: int) -> Trainer:

@@ -15,7 +15,7 @@ def test_batches_hold_every_case_once_and_part_no_patient(sizes: list[int], rand
     random.shuffle(order := list(range(len(patients))))  # type: ignore[attr-defined]
     patients = patients[order]
     count = len(patients)
-    cases = Cases(np.zeros((count, 1), np.float32), np.zeros(count, np.int64), patients, ("a", "b"))
+    cases = Cases.of(np.zeros((count, 1), np.float32), np.zeros(count, np.int64), patients, ("a", "b"))
     batches = list(evaluation._whole_patients(cases))
     together = np.concatenate(batches) if batches else np.array([])
     assert sorted(together.tolist()) == list(range(count))

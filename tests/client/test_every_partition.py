@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ def some_cases(patients: int, classes: int = 4, each: int = 2) -> Cases:
     targets = np.repeat(np.arange(patients) % classes, each)
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(len(names), 1, 4, 4)).astype(np.float32)
-    return Cases(inputs, targets, names, tuple(map(str, range(classes))))
+    return Cases.of(inputs, targets, names, tuple(map(str, range(classes))))
 
 
 def build(name: str, hospitals: int) -> Any:
@@ -72,7 +71,7 @@ def test_masks_are_divided_too(name: str) -> None:
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (24, 4, 4)).astype(np.uint8)
     names = np.repeat([f"p{index}" for index in range(12)], 2)
-    cases = Cases(np.zeros((24, 1, 4, 4), np.float32), masks, names, ("a", "b"))
+    cases = Cases.of(np.zeros((24, 1, 4, 4), np.float32), masks, names, ("a", "b"))
     assert set(build(name, 3).assign(cases, rng)) == {0, 1, 2}
 
 
@@ -88,7 +87,7 @@ def test_mcmahans_shards_are_two_a_client_of_at_most_two_digits_and_a_seam() -> 
 def test_a_prescribed_test_set_is_cut_by_the_same_shards() -> None:
     cases = some_cases(2000, classes=10, each=1)
     split = np.where(np.arange(2000) // 10 % 4 == 0, "test", "train")
-    cases = Cases(cases.inputs, cases.targets, cases.patients, cases.classes, split)
+    cases = Cases.of(cases.inputs, cases.targets, cases.patients, cases.classes, given_split=split)
     assigned = Shards(10).assign(cases, np.random.default_rng(0))
     for hospital in range(10):
         own = assigned == hospital
@@ -130,7 +129,7 @@ def test_feature_shift_changes_images_and_nothing_else() -> None:
     other = partition.adapt(cases, 2, np.random.default_rng(5))
     assert shifted.inputs.tobytes() == again.inputs.tobytes() != other.inputs.tobytes()
     assert np.abs(shifted.inputs - cases.inputs).mean() > 0.05
-    assert shifted.targets is cases.targets
+    assert shifted.columns["targets"] is cases.columns["targets"]
 
 
 def test_no_strength_is_no_shift() -> None:
@@ -146,12 +145,12 @@ def test_what_a_hospital_sees_of_a_patient_follows_that_patient_alone(name: str)
     for inputs_shape in ((40, 1, 4, 4), (40, 5)):
         cases = some_cases(20)
         rng = np.random.default_rng(1)
-        cases = replace(cases, inputs=rng.normal(size=inputs_shape).astype(np.float32))
+        cases = cases.with_columns(inputs=rng.normal(size=inputs_shape).astype(np.float32))
         altered = cases.inputs.copy()
         altered[cases.patients == "p00003"] = 1000 * altered[cases.patients == "p00003"] + 7
         others = np.flatnonzero(cases.patients != "p00003")
         before, after, without = (
             partition.adapt(held, 1, np.random.default_rng(4)).inputs
-            for held in (cases, replace(cases, inputs=altered), cases.take(others))
+            for held in (cases, cases.with_columns(inputs=altered), cases.take(others))
         )
         assert before[others].tobytes() == after[others].tobytes() == without.tobytes()

@@ -276,10 +276,15 @@ def contents(source: Source) -> Counter[tuple[str, ...]]:
         for part, own in split(cases, Split(0.3, 0.3, "independent"), seed=1).items():
             for index in range(len(own)):
                 one = own.take(np.array([index]))
-                seen = (one.inputs, one.targets, one.displacement, one.spacings_mm, one.given_split)
-                digest = sha256(b"|".join(np.asarray(each).tobytes() for each in seen if each is not None))
+                seen = [values_of(one, column) for column in sorted(one.columns) if column != "patients"]
+                digest = sha256(b"|".join(seen))
                 found[str(site), str(own.patients[index]), part, digest.hexdigest(), repr(own.classes)] += 1
     return found
+
+
+def values_of(one: Cases, column: str) -> bytes:
+    value = one.columns[column].gather()[0]
+    return str(value).encode() if np.asarray(value).dtype.kind == "U" else np.asarray(value).tobytes()
 
 
 def check_that_only_one_person_changes(source: Source, change: Callable[[], Source]) -> None:
@@ -327,7 +332,7 @@ class Shuffled(Undeclared):
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         cases = super().cases(site, seed)
         test = np.random.default_rng(43).permutation(len(cases)) < len(cases) // 3
-        return replace(cases, given_split=np.where(test, "test", "train"), prescribed=("test",))
+        return replace(cases.with_columns(given_split=np.where(test, "test", "train")), prescribed=("test",))
 
 
 def many_hearts(folder: Path) -> None:

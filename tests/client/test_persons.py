@@ -188,7 +188,7 @@ def test_independent_splits_place_a_person_alike_at_every_hospital(seed: int) ->
 
 
 def cases_of(names: list[str]) -> Cases:
-    return Cases(np.zeros((len(names), 1), np.float32), np.zeros(len(names), int), np.array(names), ("a", "b"))
+    return Cases.of(np.zeros((len(names), 1), np.float32), np.zeros(len(names), int), np.array(names), ("a", "b"))
 
 
 def test_a_person_with_several_scans_is_in_one_group_of_pairs(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def some_cases(shape: Shape, count: int, a_patient: int = 1, task: Task | None =
     inputs = rng.normal(size=(count, *shape.inputs)).astype(np.float32)
     targets = rng.integers(0, shape.classes, (count, *grid))
     patients = np.array([f"patient {index // a_patient:04d}" for index in range(count)])
-    return Cases(inputs, targets, patients, tuple(map(str, range(shape.classes))))
+    return Cases.of(inputs, targets, patients, tuple(map(str, range(shape.classes))))
 
 
 def a_problem(name: str, count: int = 5) -> tuple[CaseLoss, Cases]:

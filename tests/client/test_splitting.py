@@ -15,8 +15,8 @@ from common.study import Split
 def cases_of(patients: list[str], given_split: list[str] | None = None) -> Cases:
     count = len(patients)
     named = None if given_split is None else np.array(given_split)
-    return Cases(
-        np.arange(count, dtype=np.float32)[:, None], np.zeros(count, int), np.array(patients), ("a", "b"), named
+    return Cases.of(
+        np.arange(count, dtype=np.float32)[:, None], np.zeros(count, int), patients, ("a", "b"), given_split=named
     )
 
 

@@ -44,7 +44,9 @@ class Linear:
 def some_cases(count: int, seed: int = 0) -> Cases:
     rng = np.random.default_rng(seed)
     inputs = rng.normal(size=(count, 3)).astype(np.float32)
-    return Cases(inputs, (inputs[:, 0] > 0).astype(np.int64), np.array([f"p{i}" for i in range(count)]), ("a", "b"))
+    return Cases.of(
+        inputs, (inputs[:, 0] > 0).astype(np.int64), np.array([f"p{i}" for i in range(count)]), ("a", "b")
+    )
 
 
 def trainer(cases: Cases, training: Training, seed: int = 0) -> Trainer:
@@ -87,8 +89,8 @@ def test_chunks_bounded_by_values_change_no_figure(values: int, monkeypatch: pyt
 def test_a_chunk_of_volumes_holds_few_and_one_of_slices_many() -> None:
     volumes = np.zeros((3, 2, 64, 64, 64), np.float32)
     names = np.array(["a", "b", "c"])
-    assert chunk_size(Cases(volumes, np.zeros(3, np.int64), names, ("a", "b"))) == 2
-    assert chunk_size(Cases(volumes[:, :1, :1], np.zeros(3, np.int64), names, ("a", "b"))) == 256
+    assert chunk_size(Cases.of(volumes, np.zeros(3, np.int64), names, ("a", "b"))) == 2
+    assert chunk_size(Cases.of(volumes[:, :1, :1], np.zeros(3, np.int64), names, ("a", "b"))) == 256
 
 
 def test_local_steps_are_those_of_plain_torch() -> None:

@@ -137,12 +137,12 @@ def test_a_name_like_no_other_is_answered_with_what_there_is() -> None:
 
 
 def a_case(inputs: np.ndarray) -> Cases:
-    return Cases(inputs, np.zeros(len(inputs), int), np.array(["p"] * len(inputs)), ("a", "b"))
+    return Cases.of(inputs, np.zeros(len(inputs), int), np.array(["p"] * len(inputs)), ("a", "b"))
 
 
 def test_cases_of_unlike_lengths_or_types_are_refused() -> None:
     with pytest.raises(SourceError, match="differ in length"):
-        Cases(np.zeros((2, 1), np.float32), np.zeros(3, int), np.array(["p"] * 2), ("a", "b"))
+        Cases.of(np.zeros((2, 1), np.float32), np.zeros(3, int), np.array(["p"] * 2), ("a", "b"))
     with pytest.raises(SourceError, match="must be float32"):
         a_case(np.zeros((2, 1)))
 

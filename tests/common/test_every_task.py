@@ -26,7 +26,7 @@ def classification_cases() -> tuple[Any, Cases]:
     inputs = rng.normal(size=(12, 5)).astype(np.float32)
     names = np.array([f"p{index % 6}" for index in range(12)])
     task = TASKS.build(Entry("classification", {"network": {"name": "mlp", "hidden": [32]}}))
-    return task, Cases(inputs, (np.arange(12) % 3).astype(np.int64), names, ("a", "b", "c"))
+    return task, Cases.of(inputs, (np.arange(12) % 3).astype(np.int64), names, ("a", "b", "c"))
 
 
 def segmentation_cases() -> tuple[Any, Cases]:
@@ -37,7 +37,7 @@ def segmentation_cases() -> tuple[Any, Cases]:
     inputs = (masks + 0.1 * rng.normal(size=masks.shape)).astype(np.float32)[:, None]
     names = np.array([f"p{index % 6}" for index in range(12)])
     task = TASKS.build(Entry("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}}))
-    return task, Cases(inputs, masks, names, ("none", "one", "two"))
+    return task, Cases.of(inputs, masks, names, ("none", "one", "two"))
 
 
 def registration_cases() -> tuple[Any, Cases]:
@@ -50,7 +50,7 @@ def registration_cases() -> tuple[Any, Cases]:
     names = np.array([f"p{index % 6}" for index in range(12)])
     options = {"network": {"name": "voxelmorph", "channels": 8, "depth": 2}, "similarity": "difference"}
     task = TASKS.build(Entry("registration", {**options, "smoothness": 0.001}))
-    return task, Cases(inputs, labels, names, ("none", "square"))
+    return task, Cases.of(inputs, labels, names, ("none", "square"))
 
 
 @pytest.fixture(params=TASKS.names())

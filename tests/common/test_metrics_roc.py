@@ -32,7 +32,7 @@ class Given(nn.Module):
 def scored(logits: np.ndarray, targets: np.ndarray, *scores: str) -> dict[str, Mean]:
     task = TASKS.build(Entry("classification", {"scores": list(scores)}))
     names = tuple(f"p{index}" for index in range(len(targets)))
-    batch = Batch(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(targets), names)
+    batch = Batch.of(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(targets), names)
     return dict(task.score(Given(), batch))
 
 

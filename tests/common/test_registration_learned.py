@@ -97,7 +97,7 @@ def test_a_coarser_network_moves_as_the_one_inside_does_on_images_half_as_large(
 
 def test_the_loss_of_shrunk_images_is_that_of_a_coarser_pair_and_a_shorter_displacement() -> None:
     pair = gaussian_pair()
-    batch = Batch(pair, torch.zeros(pair.shape, dtype=torch.int64), ("a",))
+    batch = Batch.of(pair, torch.zeros(pair.shape, dtype=torch.int64), ("a",))
     coarse = shrunk(pair, 2)
     expected = mean_squared_difference(warp(coarse[:, :1], Still()(coarse) / 2), coarse[:, 1:])
     losses = [Registration(similarity="difference", shrink=shrink).loss(Still(), batch) for shrink in (2, 1)]
@@ -180,7 +180,7 @@ def test_the_loss_of_labels_was_worked_out_by_hand() -> None:
 
 def test_shuffled_pairs_keep_images_with_their_labels_and_moving_ones_where_they_were() -> None:
     values = torch.arange(12.0).reshape(6, 2, 1, 1).expand(6, 2, 3, 3)
-    batch = Batch(values, values.long(), tuple("abcdef"), displacement=torch.zeros(6, 2, 3, 3))
+    batch = Batch.of(values, values.long(), tuple("abcdef"), displacement=torch.zeros(6, 2, 3, 3))
     mixed = Registration(shuffle_pairs=True).augment(batch, np.random.default_rng(0))
     assert torch.equal(mixed.inputs.long(), mixed.targets)
     assert torch.equal(mixed.inputs[:, 0], batch.inputs[:, 0])
@@ -206,7 +206,8 @@ def test_errors_against_a_known_displacement_were_worked_out_by_hand(
     truth = torch.zeros(1, 2, 4, 4)
     truth[:, 0], truth[:, 1] = 4.0, 4.0
     truth[0, :, 0, 0] = 100
-    scores = Registration().score(Still(), Batch(labels.float(), labels, ("a",), spacing_mm, truth))
+    batch = Batch.of(labels.float(), labels, ("a",), spacing_mm=spacing_mm, displacement=truth)
+    scores = Registration().score(Still(), batch)
     across, down = spacing_mm or (1.0, 1.0)
     assert scores[f"epe_{unit}"].value == pytest.approx(np.hypot(3 * across, 4 * down))
     assert scores[f"epe_before_{unit}"].value == pytest.approx(np.hypot(4 * across, 4 * down))

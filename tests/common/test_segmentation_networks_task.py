@@ -37,7 +37,7 @@ def volumes(count: int = 4, side: int = 8) -> Cases:
         mask[index % 3 + 1 : index % 3 + 5, 1:4, 1:5] = 1
         mask[index % 3 + 1 : index % 3 + 5, 4:7, 1:5] = 2
     inputs = (masks + 0.1 * rng.normal(size=masks.shape)).astype(np.float32)[:, None]
-    return Cases(inputs, masks, np.array([f"p{index}" for index in range(count)]), ("none", "one", "two"))
+    return Cases.of(inputs, masks, np.array([f"p{index}" for index in range(count)]), ("none", "one", "two"))
 
 
 def task_with(network: dict[str, Any], **options: Any) -> Any:
@@ -141,7 +141,7 @@ def test_a_volume_is_mirrored_from_left_to_right_with_its_mask() -> None:
 
 def test_an_image_is_mirrored_along_its_last_axis() -> None:
     rng = np.random.default_rng(0)
-    batch = Batch(
+    batch = Batch.of(
         torch.from_numpy(rng.normal(size=(1, 1, 3, 4)).astype(np.float32)), torch.arange(12).view(1, 3, 4), ("p",)
     )
     changed = augmented(batch, draws_without_change(1, (1, 3, 4), [True]))

@@ -308,7 +308,7 @@ def test_without_a_promise_there_is_nothing_to_measure_against(tiny: Callable[..
 def test_cases_of_noise_give_away_a_training_without_noise() -> None:
     """What learns by heart lowers the loss of every canary it was trained on."""
     rng = np.random.default_rng(3)
-    cases = Cases(
+    cases = Cases.of(
         rng.normal(size=(30, 5)).astype(np.float32),
         rng.integers(0, 3, 30),
         np.arange(30).astype(str),
@@ -329,7 +329,7 @@ def test_cases_of_noise_give_away_a_training_without_noise() -> None:
 
 def test_canaries_of_segmentation_have_every_pixel_of_another_class() -> None:
     targets = np.random.default_rng(0).integers(0, 3, (4, 6, 6))
-    cases = Cases(np.ones((4, 1, 6, 6), np.float32), targets, np.arange(4).astype(str), ("a", "b", "c"))
+    cases = Cases.of(np.ones((4, 1, 6, 6), np.float32), targets, np.arange(4).astype(str), ("a", "b", "c"))
     found = canary_cases(cases, 9, np.random.default_rng(7))
     source = np.random.default_rng(7).integers(0, 4, 9)
     assert found.targets.shape == (9, 6, 6)

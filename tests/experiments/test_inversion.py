@@ -278,7 +278,7 @@ def replayed(study: Study, observed: Observation) -> None:
         truth = truth_of(study, single.round, (single.site,))
         network = new_network(task, observed.shape, study.seed)
         write(network, single.order.parameters)
-        again = Batch(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
+        again = Batch.of(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
         task.loss(network, again).sum().backward()
         np.testing.assert_allclose(single.update.vectors[0], read_gradient(network), rtol=1e-4, atol=1e-5)
         assert single.update.weight == len(truth)

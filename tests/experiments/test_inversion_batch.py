@@ -21,7 +21,7 @@ def made_up() -> Cases:
     """30 patients of 20 features, two classes."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(30, 20)).astype(np.float32)
-    return Cases(inputs, rng.integers(0, 2, 30), np.array([f"p{k}" for k in range(30)]), ("no", "yes"))
+    return Cases.of(inputs, rng.integers(0, 2, 30), np.array([f"p{k}" for k in range(30)]), ("no", "yes"))
 
 
 TABLE = Kind("made up", "MLP", "analytic", made_up, Mlp((64,)).build)

@@ -114,7 +114,7 @@ def test_simulated_steps_change_what_a_hospital_changes(
         momentum=0.9 if optimiser == "sgd" else 0.0,
     )
     inputs = images(5)
-    cases = Cases(inputs, np.arange(5) % CLASSES, np.array(list("abcde")), ("a", "b", "c"))
+    cases = Cases.of(inputs, np.arange(5) % CLASSES, np.array(list("abcde")), ("a", "b", "c"))
     taught = deepcopy(network).double()
     _, steps = Trainer(InFloat64(), taught, cases, training, generator(1)).train(mu)
     batches = list(of_hospital(5, training, generator(1)))

@@ -30,7 +30,7 @@ def halves() -> tuple[nn.Module, Classification, Batch]:
         weight.copy_(torch.tensor([[-1.0], [1.0]]))
         bias.zero_()
     inputs = torch.tensor([[0.05], [0.2], [-0.05], [-0.2]])
-    return network, task, Batch(inputs, torch.tensor([1, 1, 0, 0]), ("a", "b", "c", "d"))
+    return network, task, Batch.of(inputs, torch.tensor([1, 1, 0, 0]), ("a", "b", "c", "d"))
 
 
 def sorted_names(network: nn.Module) -> list[str]:
@@ -41,9 +41,9 @@ def test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins() -> None:
     network, task, batch = halves()
     for size, accuracy in ((0.01, 1.0), (0.1, 0.5), (0.3, 0.0)):
         moved = fgsm(network, task, batch, size)
-        assert headline(network, task, Batch(moved, batch.targets, batch.patients)) == accuracy
+        assert headline(network, task, Batch.of(moved, batch.targets, batch.patients)) == accuracy
         found = pgd(network, task, batch, size, np.random.default_rng(0))
-        assert headline(network, task, Batch(found, batch.targets, batch.patients)) == accuracy
+        assert headline(network, task, Batch.of(found, batch.targets, batch.patients)) == accuracy
         assert float((moved - batch.inputs).abs().max()) <= size + 1e-6
         assert float((found - batch.inputs).abs().max()) <= size + 1e-6
 
@@ -52,10 +52,10 @@ def test_on_a_segmentation_network_ascent_raises_the_loss_within_the_size() -> N
     task = Segmentation(network=Entry("unet", {"channels": 4, "depth": 2}))
     network = new_network(task, Shape((1, 8, 8), 2), 0).eval()
     inputs = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    batch = Batch(inputs, (inputs[:, 0] > 0).long(), ("a", "b"))
+    batch = Batch.of(inputs, (inputs[:, 0] > 0).long(), ("a", "b"))
     moved = pgd(network, task, batch, 0.1, np.random.default_rng(0))
     before = task.loss(network, batch)
-    after = task.loss(network, Batch(moved, batch.targets, batch.patients))
+    after = task.loss(network, Batch.of(moved, batch.targets, batch.patients))
     assert bool((after > before).all())
     assert float((moved - inputs).abs().max()) <= 0.1 + 1e-6
 

@@ -50,6 +50,6 @@ def test_the_replayed_sample_has_the_sum_of_gradients_of_the_private_step(
     truth = truth_of(study, 3, ["hospital-1"])
     assert len(truth) > 0
     hospital.network.zero_grad()
-    batch = Batch(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
+    batch = Batch.of(torch.from_numpy(truth.inputs), torch.from_numpy(truth.targets), truth.patients)
     hospital.task.loss(hospital.network, batch).sum().backward()
     np.testing.assert_allclose(read_gradient(hospital.network), wanted, atol=1e-4)
