@@ -106,7 +106,8 @@ def _approved_hospital(study: str, context: Context) -> Hospital:
     """Nothing is read or built for a study before it is approved."""
     data_folder = context.node_config.get("data-folder")
     approve_study(study, folder_of(context), needs_list=not is_simulated(context))
-    return open_hospital(study, _index(context), None if data_folder is None else str(data_folder))
+    own_folder = None if is_simulated(context) else folder_of(context)
+    return open_hospital(study, _index(context), None if data_folder is None else str(data_folder), own_folder)
 
 
 def _index(context: Context) -> int:

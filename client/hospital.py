@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from client.partition import Partition
+from client.pool import key_of, own_cases
 from client.source import Source
 from client.splitting import split
 from common.cases import Cases, SiteId
@@ -22,7 +22,6 @@ from common.cohorts import Cohorts
 from common.errors import SourceError, StudyError
 from common.options import Entry
 from common.parameters import new_network
-from common.seeding import generator
 from common.study import Split, Study, parse_json
 from common.task import Task
 
@@ -68,16 +67,26 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
 
 
-def open_hospital(study_json: str, index: int, data_folder: str | None = None) -> Hospital:
-    """Hospital number `index` of the study's sorted names. `data_folder` is the hospital's own place for its data.
+def open_hospital(
+    study_json: str,
+    index: int,
+    data_folder: str | None = None,
+    folder: Path | None = None,
+    without: frozenset[str] = frozenset(),
+) -> Hospital:
+    """Hospital number `index` of the study's sorted names.
 
-    Raises SourceError where the data is absent and StudyError where the study cannot be run here.
+    data_folder: the hospital's own place for its data. folder: its own folder, where large cases are kept prepared.
+    without: persons whose cases are left out. Raises SourceError where the data is absent and StudyError where the
+    study cannot be run here.
     """
-    return _opened(study_json, index, data_folder)
+    return _opened(study_json, index, data_folder, folder, without)
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
-def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
+def _opened(
+    study_json: str, index: int, data_folder: str | None, folder: Path | None, without: frozenset[str]
+) -> Hospital:
     study = parse_json(study_json)
     if data_folder is not None:
         options = {**study.source.options, "folder": data_folder}
@@ -87,44 +96,17 @@ def _opened(study_json: str, index: int, data_folder: str | None) -> Hospital:
         raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
     if study.federation.roster and names[index] not in study.federation.names:
         raise StudyError(f"hospital {names[index]!r} is not in the study's roster (federation.roster).")
-    splits = _splits(_data_key(study), index)
+    table = json.loads(study.json)
+    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), index, folder, without)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)
     return Hospital(names[index], study, task, splits, network, sha256(study_json.encode()).hexdigest())
 
 
-def _data_key(study: Study) -> str:
-    """What decides the cases: studies that differ only in training share them in one process."""
-    table = json.loads(study.json)
-    return json.dumps({key: table.get(key) for key in ("source", "partition", "split", "seed")}, sort_keys=True)
-
-
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
-def _splits(data_key: str, index: int) -> Mapping[str, Cases]:
-    table: dict[str, Any] = json.loads(data_key)
-    return split(_site_cases(data_key, index), Split(**table["split"]), table["seed"])
-
-
-def _site_cases(data_key: str, index: int) -> Cases:
-    table: dict[str, Any] = json.loads(data_key)
-    seed = table["seed"]
-    source = cast(Source, SOURCES.build(_entry(table["source"])))
-    if table["partition"] is None:
-        return source.cases(source.sites()[index], seed)
-    partition = cast(Partition, PARTITIONS.build(_entry(table["partition"])))
-    cases, assigned = _divided(json.dumps({**table, "split": None}, sort_keys=True))
-    own = cases.take(np.flatnonzero(assigned == index))
-    return partition.adapt(own, index, generator(seed, index, "scanner"))
-
-
-@lru_cache(maxsize=2)
-def _divided(data_key: str) -> tuple[Cases, NDArray[np.int64]]:
-    """Everybody's cases and the hospital of each; kept, since in one process many hospitals share them."""
-    table: dict[str, Any] = json.loads(data_key)
-    cases = cast(Source, SOURCES.build(_entry(table["source"]))).cases(None, table["seed"])
-    partition = cast(Partition, PARTITIONS.build(_entry(table["partition"])))
-    return cases, partition.assign(cases, generator(table["seed"], "partition"))
-
-
-def _entry(table: Mapping[str, Any]) -> Entry:
-    return Entry(table["name"], {key: value for key, value in table.items() if key != "name"})
+def _splits(
+    pool_key: str, split_json: str, index: int, folder: Path | None, without: frozenset[str]
+) -> Mapping[str, Cases]:
+    """Kept for studies that differ only in training: in one process they share the cases."""
+    shares = Split(**json.loads(split_json))
+    return split(own_cases(pool_key, index, folder, without), shares, json.loads(pool_key)["seed"])

@@ -20,6 +20,7 @@ import grpc
 
 from client.allocator import keep_freed_memory
 from client.node import Config, Node, load_app
+from client.pool import ONE_HOSPITAL
 from common.files import appending, keep_private
 
 METHOD = "/wardround.Hospital/Visit"
@@ -53,6 +54,7 @@ def main(start: Start, pipe: Connection) -> None:
     keep_freed_memory()
     keep_private()
     _keep_output(Path(start.folder))
+    os.environ[ONE_HOSPITAL] = "1"
     sys.path[:0] = [path for path in start.search_path if path not in sys.path]
     node = Node(load_app(start.app), start.node_id, start.run_id, {**start.config, "folder": start.folder})
     server = grpc.server(ThreadPoolExecutor(max_workers=1), options=GRPC_OPTIONS)

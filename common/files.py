@@ -9,6 +9,7 @@ such a folder is named by the folder and a name below it, and
     names(folder, "traffic/sums")            what is in a folder below `folder`
     write(folder, "report.html", text)       all or nothing of it, mode 0600, folders that it needs 0700
     create(folder, "identity.key", secret)   the same, unless something has the name already
+    remove(folder, "answer.json")            a file, or a link itself
     append(folder, "rounds.jsonl", line)     to a regular file, through no link, mode 0600
     private_folder(folder, "hospitals/A")    made 0700 where it is not there
 
@@ -162,6 +163,12 @@ def _beside(parent: int, last: str) -> Iterator[str]:
     finally:
         with suppress(OSError):
             os.unlink(name, dir_fd=parent)
+
+
+def remove(folder: Path, name: str) -> None:
+    """Remove a file below `folder`, or a link itself; nothing where there is none."""
+    with _telling(folder / name), suppress(FileNotFoundError), _parent(folder, name) as (parent, last):
+        os.unlink(last, dir_fd=parent)
 
 
 def append(folder: Path, name: str, content: str | bytes, durable: bool = False) -> None:

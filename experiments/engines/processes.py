@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sys
 from collections import deque
@@ -24,11 +23,11 @@ from client import process
 from common.cases import SiteId
 from common.errors import EngineError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._fork_server import fork_context
 from experiments.engines._local_grid import Poll, Unreachable
 from experiments.engines._local_run import LocalRun
+from server.app import read_study
 
-PRELOADED = ["torch", "grpc", "client.app", "client.process"]
-"""Imported once in the fork server, so that many hospitals cost one import; none of it starts a thread."""
 SLOT_LEASE_S = 20.0
 """A request older than this no longer counts as busy, so that hospitals that hang cannot starve the others."""
 
@@ -57,7 +56,9 @@ class Processes:
         quieten()
         at_once = self.at_once or usable_cores()
         local = LocalRun.new("processes", sites, folder, record_traffic, at_once)
-        with _hospitals(local, client_app, self.start_timeout_s) as hospitals:
+        study, _ = read_study(str(run_config["study"]))
+        context = fork_context(study, folder)
+        with _hospitals(context, local, client_app, self.start_timeout_s) as hospitals:
             local.serve(server_app, _Visits(hospitals, at_once), run_config)
 
 
@@ -94,8 +95,9 @@ class _Hospital:
 
 
 @contextmanager
-def _hospitals(local: LocalRun, client_app: str, start_timeout_s: float) -> Iterator[dict[int, _Hospital]]:
-    context = _context()
+def _hospitals(
+    context: Any, local: LocalRun, client_app: str, start_timeout_s: float
+) -> Iterator[dict[int, _Hospital]]:
     started: dict[int, _Hospital] = {}
     try:
         for index in range(len(local.sites)):
@@ -108,15 +110,6 @@ def _hospitals(local: LocalRun, client_app: str, start_timeout_s: float) -> Iter
         yield started
     finally:
         _end(list(started.values()))
-
-
-def _context() -> Any:
-    """Fork server where there is one: children fork from a clean process that has imported everything."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
 
 
 def _start(context: Any, local: LocalRun, index: int, client_app: str) -> _Hospital:

@@ -1,0 +1,84 @@
+"""A study that divides one data set among hospitals: everybody's cases, who has which, and what a process keeps.
+
+Where many hospitals share a process they share the pool, each with the indices of its own cases. A process of one
+hospital keeps that hospital's cases and lets the pool go. Where processes are forked from one that has read the pool
+(`warm`), they share its memory and copy nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.partition import Partition
+from client.prepared import cases_of
+from client.source import Source
+from common.cases import Cases
+from common.catalogue import PARTITIONS, SOURCES
+from common.options import Entry
+from common.seeding import generator
+
+ONE_HOSPITAL = "WARDROUND_ONE_HOSPITAL"
+"""In the environment of a process that is one hospital's alone."""
+POOL_FILE = "WARDROUND_POOL"
+"""In the environment of the process that hospitals' processes are forked from: the file that names their pool."""
+
+_warmed: set[str] = set()
+
+
+def key_of(table: Mapping[str, Any]) -> str:
+    """What decides the cases of a study's hospitals before they are split, as JSON."""
+    return json.dumps({name: table.get(name) for name in ("source", "partition", "seed")}, sort_keys=True)
+
+
+def own_cases(key: str, index: int, folder: Path | None, without: frozenset[str]) -> Cases:
+    """The cases of hospital `index` of the study's sorted names. folder, without: as in `cases_of`."""
+    table: dict[str, Any] = json.loads(key)
+    entry, seed = entry_of(table["source"]), table["seed"]
+    if table["partition"] is None:
+        source = cast(Source, SOURCES.build(entry))
+        return cases_of(source, entry, source.sites()[index], seed, folder, without)
+    partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
+    own = _part(key, index)
+    return partition.adapt(own, index, generator(seed, index, "scanner"))
+
+
+def warm(key: str) -> None:
+    """Read the pool here, for the processes that will be forked from this one."""
+    _divided(key)
+    _warmed.add(key)
+    gc.collect()
+    gc.freeze()
+
+
+def _part(key: str, index: int) -> Cases:
+    cases, assigned = _divided(key)
+    own = cases.take(np.flatnonzero(assigned == index))
+    if key in _warmed or not os.environ.get(ONE_HOSPITAL):
+        return own
+    own = own.copied()
+    _divided.cache_clear()
+    return own
+
+
+@lru_cache(maxsize=2)
+def _divided(key: str) -> tuple[Cases, NDArray[np.int64]]:
+    """Everybody's cases and the hospital of each."""
+    table: dict[str, Any] = json.loads(key)
+    entry, seed = entry_of(table["source"]), table["seed"]
+    cases = cases_of(cast(Source, SOURCES.build(entry)), entry, None, seed)
+    partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
+    return cases, partition.assign(cases, generator(seed, "partition"))
+
+
+def entry_of(table: Mapping[str, Any]) -> Entry:
+    """A study's table of one entry as a name and its options."""
+    return Entry(table["name"], {name: value for name, value in table.items() if name != "name"})

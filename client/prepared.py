@@ -1,0 +1,149 @@
+"""Cases that are too large for the memory: preprocessed once into files of the hospital's own, mapped from then on.
+
+What lies there is named by a digest of the source's options, the names, sizes and times of all original files, who
+was left out, and this program's version: whatever changes any of them prepares anew, and removes what was there of
+the same source before. Where nothing changed no original file is read a second time.
+
+The place is the hospital's own folder, on a laptop the user's cache. WARDROUND_PREPARED names another folder, where
+then also what is small is kept, or is "off": all cases stay in memory. They are copies of patients' images, readable
+by their owner alone; `wardround withdraw` removes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from client._prepared_files import FORMAT, is_prepared, read_prepared, write_prepared
+from client.source import Source, Streaming, gathered
+from common.cases import Cases, Quarantined, SiteId
+from common.columns import Column
+from common.errors import FileError, SourceError
+from common.files import names, private_folder, remove
+from common.options import Entry
+
+VARIABLE = "WARDROUND_PREPARED"
+OFF = "off"
+FOLDER = "prepared"
+IN_MEMORY_BYTES = 1 << 27
+"""Cases of a hospital that take no more stay in memory, and no copy of them is kept."""
+
+
+def cases_of(
+    source: Source,
+    entry: Entry,
+    site: SiteId | None,
+    seed: int,
+    folder: Path | None = None,
+    without: Collection[str] = (),
+) -> Cases:
+    """A hospital's cases (everybody's for None), lazily where they are large and the source can give them in parts.
+
+    folder: the hospital's own. without: persons whose cases are left out. Raises SourceError as the source does, and
+    where the place for prepared files cannot be used.
+    """
+    place = place_for(folder)
+    if place is None or not isinstance(source, Streaming):
+        return _without(source.cases(site, seed), without)
+    key = _digest(entry.name, json.dumps(dict(entry.options), sort_keys=True), site, seed)
+    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(without), _originals(source, site))}"
+    try:
+        if is_prepared(place, digest):
+            return read_prepared(place, digest)
+        return _prepared(place, key, digest, _kept(source.parts(site, seed), without))
+    except FileError as error:
+        raise SourceError(f"{error} Cases are kept prepared there; {VARIABLE} names another folder.") from error
+
+
+def place_for(folder: Path | None) -> Path | None:
+    """Where prepared cases lie; None where they are to stay in memory."""
+    named = os.environ.get(VARIABLE, "")
+    if named == OFF:
+        return None
+    if named:
+        return Path(named).expanduser()
+    if folder is not None:
+        return folder / FOLDER
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wardround" / FOLDER
+
+
+def forget(folder: Path | None, key: str = "") -> None:
+    """Remove what is prepared there: all of it, or of one source and hospital."""
+    place = place_for(folder)
+    if place is None:
+        return
+    for name in names(place):
+        if name.startswith(key) and name.endswith((".json", ".bin")):
+            remove(place, name)
+
+
+def _prepared(place: Path, key: str, digest: str, parts: Iterator[Cases | Quarantined]) -> Cases:
+    """In memory while it is little, unless a folder is named for it."""
+    held: list[Cases | Quarantined] = []
+    held_bytes = 0
+    for part in parts:
+        held.append(part)
+        held_bytes += _size_bytes(part)
+        if held_bytes > IN_MEMORY_BYTES:
+            break
+    else:
+        if not os.environ.get(VARIABLE):
+            return gathered(held, "there is no usable case.")
+    private_folder(place)
+    for name in names(place):
+        if name.startswith(key) and not name.startswith(digest):
+            remove(place, name)
+    write_prepared(place, digest, _let_go(held, parts))
+    return read_prepared(place, digest)
+
+
+def _let_go(held: list[Cases | Quarantined], parts: Iterable[Cases | Quarantined]) -> Iterator[Cases | Quarantined]:
+    """All parts; those that are held are not held any longer once they are given."""
+    while held:
+        yield held.pop(0)
+    yield from chain(parts)
+
+
+def _size_bytes(part: Cases | Quarantined) -> int:
+    return sum(map(_column_bytes, part.columns.values())) if isinstance(part, Cases) else 0
+
+
+def _column_bytes(column: Column) -> int:
+    values = column.gather()
+    return sum(value.nbytes for value in values) if isinstance(values, tuple) else int(values.nbytes)
+
+
+def _kept(parts: Iterable[Cases | Quarantined], without: Collection[str]) -> Iterator[Cases | Quarantined]:
+    for part in parts:
+        kept = _without(part, without) if isinstance(part, Cases) else part
+        if isinstance(kept, Quarantined) or len(kept) or kept.quarantined:
+            yield kept
+
+
+def _without(cases: Cases, persons: Collection[str]) -> Cases:
+    if not persons:
+        return cases
+    return cases.take(np.flatnonzero(~np.isin(cases.patients, list(persons))))
+
+
+def _originals(source: Streaming, site: SiteId | None) -> list[tuple[str, int, int]]:
+    """Name, size and time of every original file. One that is absent is named; reading it will say so."""
+    found = []
+    for path in source.files(site):
+        try:
+            about = path.stat()
+            found.append((str(path.absolute()), about.st_size, about.st_mtime_ns))
+        except OSError:
+            found.append((str(path.absolute()), -1, -1))
+    return found
+
+
+def _digest(*said: object) -> str:
+    return sha256(repr(said).encode()).hexdigest()[:32]

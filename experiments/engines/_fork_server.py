@@ -1,0 +1,43 @@
+"""The process that hospitals' processes are forked from: it has imported everything, and read what they share."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+from client.pool import POOL_FILE, key_of
+from common.files import write
+from common.study import Study
+
+PRELOADED = ["torch", "grpc", "client.warm"]
+"""Imported once, so that many hospitals cost one import; none of it starts a thread."""
+FILE = ".pool.json"
+
+
+def fork_context(study: Study, folder: Path) -> Any:
+    """The context in which hospitals' processes start; by spawning where the system cannot fork from a server.
+
+    A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    pool = "" if study.partition is None else key_of(json.loads(study.json))
+    if pool != _Held.pool:
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    _Held.pool = pool
+    os.environ.pop(POOL_FILE, None)
+    if pool:
+        os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+class _Held:
+    """What the running fork server has read."""
+
+    pool = ""
