@@ -14,7 +14,7 @@ from common.cases import Cases
 from common.mean import Mean, merge
 from common.task import Task
 
-CASES_A_BATCH = 256
+CASES_A_BATCH = 64
 VALUES_A_BATCH = 1 << 22
 """Batches are of about so many cases and inputs' values at most, so that volumes do not fill the memory."""
 

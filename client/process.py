@@ -18,7 +18,7 @@ from threading import Thread
 
 import grpc
 
-from client.allocator import keep_freed_memory
+from client.allocator import give_back_freed_memory, keep_freed_memory
 from client.node import Config, Node, load_app
 from client.pool import ONE_HOSPITAL
 from common.files import appending, keep_private
@@ -85,6 +85,8 @@ class _Visits(grpc.GenericRpcHandler):  # type: ignore[misc]
             return self._node.answer(request)
         except Exception:
             LOG.exception("a request could not be answered")
+        finally:
+            give_back_freed_memory()
         context.abort(grpc.StatusCode.INTERNAL, "the hospital's own log says what happened")
         raise AssertionError
 
