@@ -86,7 +86,9 @@ def _counts(hospital: Hospital) -> dict[str, Number]:
 
 
 def _label_counts(cases: Cases) -> list[int]:
-    """Cases of each class, or pixels of each where a case has many."""
+    """Cases of each class, or pixels of each where a case has many; none where targets are no classes."""
+    if not cases.classes:
+        return []
     counts = Counter(dict(zip(*np.unique(cases.targets, return_counts=True), strict=True)))
     return [int(counts[label]) for label in range(len(cases.classes))]
 

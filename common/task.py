@@ -46,5 +46,11 @@ class Task(Protocol):
         ...
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """Class indices: (N,) for classification, (N, ...) for segmentation; displacement for registration; int64."""
+        """Class indices (N, ...) or displacement in voxels, int64; float32 where real numbers are learned."""
         ...
+
+
+def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Scores as they are shown: a task may have `presented`, which makes of merged means what is no mean itself."""
+    shown = getattr(task, "presented", None)
+    return dict(scores if shown is None else shown(scores))

@@ -26,6 +26,7 @@ from common.metrics.roc import with_areas
 from common.parameters import new_network
 from common.seeding import generator
 from common.study import Study, parse_json
+from common.task import Task, presented
 
 NICENESS = 5
 """The bar is trained beside the federation and must not slow it down."""
@@ -47,8 +48,8 @@ def train_pooled(study: Study) -> dict[str, Any]:
     Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
     scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
     return {
-        "pooled": {site: _values(means) for site, means in scores.items()},
-        "pooled_all": _values(merge(scores.values())),
+        "pooled": {site: _values(task, means) for site, means in scores.items()},
+        "pooled_all": _values(task, merge(scores.values())),
         "seconds": {"pooled": perf_counter() - begin},
     }
 
@@ -57,8 +58,8 @@ def _test_scores(hospital: Hospital, network: torch.nn.Module) -> dict[str, Mean
     return evaluate(hospital.task, network, hospital.splits["test"])
 
 
-def _values(means: Mapping[str, Mean]) -> dict[str, float | None]:
-    return dict(with_areas(means))
+def _values(task: Task, means: Mapping[str, Mean]) -> dict[str, float | None]:
+    return presented(task, with_areas(means))
 
 
 def start(study: Study, answer: Path) -> BaseProcess:

@@ -249,7 +249,7 @@ class Conductor:
             "sites": [_described(member, told, counted) for member in members.values()],
             "expected_patients": None if counted else sizes,
             "skew": {
-                "label_divergence": label_divergence(labels) if told else None,
+                "label_divergence": label_divergence(labels) if told and first.classes else None,
                 "size_gini": size_gini(sizes) if counted else None,
             },
             "partition": partition.name if partition else None,

@@ -23,6 +23,7 @@ from common.order import Order, to_payload
 from common.protocol import Aggregation
 from common.schedule import evaluated_split, evaluated_splits, final_round
 from common.study import Study
+from common.task import presented
 from common.update import Vector
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
@@ -150,7 +151,10 @@ class Rounds:
         if self.aggregation.reveals == "each":
             return self.scores(collected.replies, split)
         total = {} if collected.total is None else _under(split, collected.total.statistics)
-        return {"sites": {}, "pooled": values(total)}
+        return {"sites": {}, "pooled": self._shown(total)}
+
+    def _shown(self, statistics: Statistics) -> dict[str, float | None]:
+        return presented(self.study.build_task(), values(statistics))
 
     def scores(self, replies: Mapping[SiteId, Payload], split: str) -> dict[str, Any]:
         """Every hospital's scores in `replies`, and those of all their cases together."""
@@ -164,8 +168,8 @@ class Rounds:
             self.exchange.drop(site, "evaluate", "its scores are so large that no sum can hold them.")
             del sites[site]
         return {
-            "sites": {site: values(scores) for site, scores in sites.items()},
-            "pooled": values(merge(sites.values())),
+            "sites": {site: self._shown(scores) for site, scores in sites.items()},
+            "pooled": self._shown(merge(sites.values())),
         }
 
     def _collect(self, before: Checkpoint, number: int, cohort: Cohort, factor: int) -> Collected:

@@ -29,7 +29,8 @@ def patients_of(cases: Cases, hospitals: int) -> Patients:
     """The patients of `cases`. Raises StudyError where there are fewer than hospitals.
 
     A patient's label is the commonest of its cases', the lower one where two are as common. Where a case is a
-    mask, it is the tercile of the patient's share of foreground among all patients: little, some, much.
+    mask, it is the tercile of the patient's share of foreground among all patients: little, some, much; where it is
+    a number, the tercile of the patient's mean.
     """
     names, of_case = np.unique(cases.patients, return_inverse=True)
     if len(names) < hospitals:
@@ -38,11 +39,12 @@ def patients_of(cases: Cases, hospitals: int) -> Patients:
 
 
 def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.int64]:
-    if cases.targets.ndim == 1:
+    if cases.targets.ndim == 1 and cases.classes:
         votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
         np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
         return np.asarray(votes.argmax(axis=1), dtype=np.int64)
-    share = (cases.targets > 0).reshape(len(cases), -1).mean(axis=1)
+    values = cases.targets > 0 if cases.classes else cases.targets
+    share = values.reshape(len(cases), -1).mean(axis=1)
     mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
     ranks = mean.argsort(kind="stable").argsort(kind="stable")
     return np.asarray(ranks * MASK_TERCILES // count, dtype=np.int64)

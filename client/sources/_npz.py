@@ -16,6 +16,7 @@ from common.errors import FileError, SourceError
 from common.files import opened
 
 LARGEST_BYTES = 1 << 33
+MOST_ARRAYS = 1000
 BROKEN = (LookupError, OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
@@ -37,6 +38,28 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
             return {name: _array(file, member) for name, member in wanted.items()}
     except (*BROKEN, FileError) as error:
         raise SourceError(f"{path.name} is not a readable .npz file.") from error
+
+
+def npz_contents(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and dtype of every array, from their headers alone. Raises SourceError where there is no readable one."""
+    try:
+        with opened(path) as raw, zipfile.ZipFile(raw) as file:
+            if len(file.namelist()) > MOST_ARRAYS:
+                raise SourceError(f"{path.name} holds more than {MOST_ARRAYS} arrays.")
+            members = [name for name in file.namelist() if name.endswith(".npy")]
+            return {name.removesuffix(".npy"): _header(file, name) for name in members}
+    except (*BROKEN, FileError) as error:
+        raise SourceError(f"{path.name} is not a readable .npz file.") from error
+
+
+def _header(file: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with file.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read_header(stream)
+        return tuple(shape), dtype
 
 
 def _check_size(file: zipfile.ZipFile, member: str) -> None:

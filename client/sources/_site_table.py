@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,8 +15,12 @@ from client.sources._persons import (
     person_of_file,
     refuse_doubtful,
 )
+from client.sources._table_columns import text_of
+from client.sources._table_files import read_rows
+from client.sources._table_parquet import Cell
 from common.cases import SiteId
 from common.errors import SourceError
+from common.names import fault_of, in_one_form
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Listed:
 
 
 def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
-    """Every file's hospital and person, from a CSV file in UTF-8 with the columns `patient` and `site_column`.
+    """Every file's hospital and person, from a table, CSV or Parquet, with the columns `patient` and `site_column`.
 
     `patient` (or `file`) is the file's name without its ending. A further column `person`, `subject` or
     `participant_id` (or `patient`, where `file` names the file) says whose it is; `_persons` has what holds where
@@ -38,16 +41,18 @@ def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]
     Raises SourceError, with the number of the line, where a file, a person or a hospital is not named, a file is
     given to two hospitals or two persons, or a name could lead out of the folder.
     """
-    rows = _rows(path, remedy)
-    file_column = next((name for name in FILE_COLUMNS if rows and name in rows[0]), "patient")
-    if not rows or not {file_column, site_column} <= rows[0].keys():
-        raise SourceError(f"{path} must have the columns patient and {site_column}.")
-    persons = person_column((name for name in rows[0] if name != site_column), file_column, str(path))
+    columns, rows = _rows(path, remedy)
+    file_column = next((name for name in FILE_COLUMNS if name in columns), "patient")
+    if not rows or not {file_column, site_column} <= set(columns):
+        raise SourceError(f"{path} must have the columns patient and {site_column}, and a line a file.")
+    persons = person_column((name for name in columns if name != site_column), file_column, str(path))
     listed: dict[str, Listed] = {}
-    for line, row in enumerate(rows, start=2):
-        name, site = row[file_column], row[site_column]
+    for line, row in rows:
+        name, site = row[file_column], in_one_form(row[site_column])
         if not name or not site or not _stays_inside(name):
             raise SourceError(f"line {line} of {path} does not name a patient and a hospital.")
+        if fault := fault_of(site):
+            raise SourceError(f"line {line} of {path} names a hospital whose name {fault}.")
         one = Listed(site, _person(row, persons, name, f"line {line} of {path}"))
         before = listed.setdefault(name, one)
         if before.site != site:
@@ -64,12 +69,21 @@ def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
     return {name: one.site for name, one in listed_files(path, site_column, remedy).items()}
 
 
-def _rows(path: Path, remedy: str) -> list[dict[str, str]]:
-    try:
-        with needed(path, remedy).open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.DictReader(lines))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} is not a CSV file in UTF-8.") from error
+def _rows(path: Path, remedy: str) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    """Names of the columns, and of every row its line and its cells by column."""
+    needed(path, remedy)
+    table = read_rows(path.parent, path.name)
+    width = len(table.columns)
+    for row in table.broken:
+        if len(row.cells) > width:
+            raise SourceError(f"line {row.line} of {path} has {len(row.cells)} cells, and the header {width}.")
+    rows = sorted((*table.rows, *table.broken), key=lambda row: row.line)
+    filled = [(row.line, (*map(_text, row.cells), *("" for _ in range(width - len(row.cells))))) for row in rows]
+    return table.columns, [(line, dict(zip(table.columns, cells, strict=True))) for line, cells in filled]
+
+
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else text_of(cell)
 
 
 def _stays_inside(name: str) -> bool:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from client.source import Source
 from client.sources._flamby_heart import TEST_ROWS
-from client.sources._folders import existing, needed
+from client.sources._folders import LARGEST_TABLE_BYTES, existing, needed
+from client.sources._table_text import decoded
 from common.cases import Cases, Quarantined, SiteId
-from common.errors import SourceError
+from common.errors import FileError, SourceError
+from common.files import read_all
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
@@ -106,22 +108,29 @@ def _read(path: Path, site: SiteId) -> tuple[NDArray[np.float64], list[str], tup
     names: list[str] = []
     quarantined: list[Quarantined] = []
     alike: Counter[str] = Counter()
-    with path.open(encoding="ascii", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            row = [text.strip() for text in line.strip().split(",")]
-            try:
-                rows.append(_numbers(row))
-            except ValueError as error:
-                quarantined.append(Quarantined(f"{site}-{number:03d}", str(error)))
-                continue
-            digest = _digest(row)
-            alike[digest] += 1
-            names.append(f"{site}-{digest}" if alike[digest] == 1 else f"{site}-{digest}-{alike[digest]}")
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = [text.strip() for text in line.strip().split(",")]
+        try:
+            rows.append(_numbers(row))
+        except ValueError as error:
+            quarantined.append(Quarantined(f"{site}-{number:03d}", str(error)))
+            continue
+        digest = _digest(row)
+        alike[digest] += 1
+        names.append(f"{site}-{digest}" if alike[digest] == 1 else f"{site}-{digest}-{alike[digest]}")
     if not rows:
         raise SourceError(f"{path} holds no usable patient: rows of {COLUMNS} numbers, ? for missing, are needed.")
     return np.array(rows), names, tuple(quarantined)
+
+
+def _text(path: Path) -> str:
+    """As an editor may have saved it: a byte-order mark is no part of the first patient."""
+    try:
+        return decoded(read_all(path, LARGEST_TABLE_BYTES), path.name)
+    except FileError as error:
+        raise SourceError(str(error)) from error
 
 
 def _digest(row: list[str]) -> str:

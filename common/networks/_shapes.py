@@ -7,9 +7,9 @@ from common.errors import StudyError
 
 
 def refuse_unusable(network: str, shape: Shape) -> None:
-    """Raise StudyError below two classes, or where a case holds no number."""
-    if shape.classes < 2:
-        raise StudyError(f"network {network!r} needs at least 2 classes; the cases have {shape.classes}.")
+    """Raise StudyError where there is nothing to answer, or where a case holds no number."""
+    if shape.classes < 1:
+        raise StudyError(f"network {network!r} needs classes or numbers to answer; it is asked for {shape.classes}.")
     if not shape.inputs or min(shape.inputs) < 1:
         raise StudyError(f"network {network!r} needs inputs that are not empty; their shape is {shape.inputs}.")
 

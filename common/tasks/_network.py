@@ -14,6 +14,16 @@ from common.options import Entry
 from common.task import Network
 
 
+def refuse_numbers(task: str, shape: Shape) -> None:
+    """Raise StudyError where cases are not of two classes or more, as `task` needs."""
+    if shape.classes < 2:
+        held = "no classes: their targets are real numbers" if not shape.classes else "one class"
+        raise StudyError(
+            f"task {task!r} needs cases of at least 2 classes; these have {held}. Numbers are learned by task "
+            "'regression', times to an event by 'survival'."
+        )
+
+
 def build_fitting(entry: Entry, shape: Shape, logits: tuple[int, ...], task: str) -> nn.Module:
     """A fresh network that answers one case of `shape` with logits of the shape wanted.
 

@@ -20,7 +20,7 @@ from common.mean import Mean
 from common.metrics.roc import ScoreHistogram
 from common.options import Entry
 from common.task import Task
-from common.tasks._network import build_fitting
+from common.tasks._network import build_fitting, refuse_numbers
 
 MOST_RECALLS = 64
 """Above this number of classes times scores only accuracy and loss are scored, so that a reply stays small."""
@@ -63,6 +63,7 @@ class Classification:
 
     def build_network(self, shape: Shape) -> nn.Module:
         """A network of logits (N, classes). Raises StudyError where it does not fit the shape or the task."""
+        refuse_numbers("classification", shape)
         if "auc" in self.scores and shape.classes != 2:
             raise StudyError(f"task.scores: auc is of two classes; the cases have {shape.classes}.")
         return build_fitting(self.network, shape, (shape.classes,), "classification")

@@ -22,7 +22,7 @@ from common.segmentation.augmentation import augmented, draw
 from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
 from common.task import Task
-from common.tasks._network import build_fitting
+from common.tasks._network import build_fitting, refuse_numbers
 from common.tasks._patients import patients
 
 
@@ -68,6 +68,7 @@ class Segmentation:
 
     def build_network(self, shape: Shape) -> nn.Module:
         """Logits (N, classes, [D,] H, W). Raises StudyError where the network does not fit the shape or the task."""
+        refuse_numbers("segmentation", shape)
         return build_fitting(self.network, shape, (shape.classes, *shape.inputs[1:]), "segmentation")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:

@@ -18,7 +18,7 @@ from experiments.attack import Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
 from experiments.attacks._labels import recovered_labels
-from experiments.attacks._losses import truth_shape
+from experiments.attacks._losses import no_search, truth_shape
 from experiments.attacks._problem import Attempt, Problem, Search
 from experiments.attacks._victim import Victim
 from experiments.observation import Observation
@@ -49,8 +49,9 @@ def invert(
     """Attack as many updates as `limits` says, each with an equal share of what is left of the seconds."""
     budget = Budget(budget_seconds)
     captured = captured_updates(observed)[: limits.updates]
-    if not captured:
-        return Finding(name, observed.observer, False, what_is_seen_instead(observed), settings=settings)
+    reason = no_search(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
+    if reason:
+        return Finding(name, observed.observer, False, reason, settings=settings)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     attempts = []
     for index, one in enumerate(captured):
@@ -101,7 +102,7 @@ def finding(
 def _reconstruction(captured: Captured, attempt: Attempt) -> Reconstruction:
     inputs = attempt.inputs.numpy().astype(np.float32)
     labels: NDArray[np.int64] | None = None
-    if attempt.truth.dim() == 2:
+    if attempt.truth.dim() == 2 and attempt.truth.shape[1]:
         labels = attempt.truth.argmax(1).numpy()
     return Reconstruction(captured.round, captured.sites, inputs, labels)
 

@@ -12,6 +12,7 @@ from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import SMOOTHING_PIXELS
 from common.task import Task
 from common.tasks.classification import Classification
+from common.tasks.registration import Registration
 from common.tasks.segmentation import Segmentation
 
 Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -25,6 +26,16 @@ def soft_losses(task: Task) -> Losses:
     if isinstance(task, Segmentation):
         return lambda network, inputs, truth: _segmentation_losses(task, network, inputs, truth)
     return lambda network, inputs, truth: _without_labels(task, network, inputs)
+
+
+def no_search(task: Task) -> str:
+    """Why cases of this task cannot be searched by their gradient; empty where they can.
+
+    What is searched beside the inputs is a probability of every class, or nothing where a task asks for no truth.
+    """
+    if isinstance(task, Classification | Segmentation | Registration):
+        return ""
+    return "this search guesses probabilities of classes, and the task learns numbers"
 
 
 def truth_shape(task: Task, shape: Shape, cases: int) -> tuple[int, ...]:

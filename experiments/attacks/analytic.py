@@ -133,7 +133,7 @@ def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
 
 def _truth(problem: Problem, count: int) -> Tensor:
     """One-hot labels of a single case; of several it is not known which label is whose."""
-    truth = torch.full((count, *problem.truth[1:]), 1 / problem.truth[1])
+    truth = torch.full((count, *problem.truth[1:]), 1 / max(1, problem.truth[1]))
     if problem.labels is not None and count == 1 and len(problem.labels) == 1:
         truth[0] = torch.nn.functional.one_hot(torch.tensor(int(problem.labels[0])), problem.truth[1])
     return truth

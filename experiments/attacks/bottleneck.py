@@ -102,7 +102,7 @@ class Bottleneck:
                 found.append(self._descended(problem, told, mean + noise, turn, budget.part(1 / left)))
                 left -= 1
             mean = torch.stack(found).mean(0)
-        uniform = torch.full(problem.truth, 1 / problem.truth[1])
+        uniform = torch.full(problem.truth, 1 / max(1, problem.truth[1]))
         return Attempt(mean, uniform, told.mismatch(problem.victim.network, mean).item(), self.starts)
 
     def _descended(self, problem: Problem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
 
 from client import answers
 from client import app as honest
 from client.hospital import Hospital
+from common.cases import Cases
 from common.exchange import Payload
 from common.wire import from_records, to_records
 
@@ -52,10 +55,17 @@ def _sign_flipped(message: Message, context: Context) -> Message:
 def _label_flipped(message: Message, context: Context) -> Message:
     def answer(hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
         train = hospital.train
-        flipped = train.with_columns(targets=(len(train.classes) - 1 - train.targets).astype(train.targets.dtype))
+        flipped = train.with_columns(targets=_turned(train))
         return answers.round_(replace(hospital, splits={**hospital.splits, "train": flipped}), request, kept)
 
     return honest._reply(message, context, answer)
+
+
+def _turned(cases: Cases) -> NDArray[Any]:
+    """The last class for the first and so on; of numbers, each as far on the other side of their mean."""
+    targets = cases.targets
+    middle = len(cases.classes) - 1 if cases.classes else 2 * targets.mean(axis=0)
+    return np.asarray(middle - targets, dtype=targets.dtype)
 
 
 KINDS: Mapping[str, Train] = {"sign flip": _sign_flipped, "label flip": _label_flipped}

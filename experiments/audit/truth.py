@@ -93,7 +93,7 @@ def _of_site(hospital: Hospital, number: int, sends: str) -> Truth:
     shape = hospital.train.shape.inputs
     return Truth(
         np.array([shown[index][0].numpy() for index in indices], np.float32).reshape(-1, *shape),
-        np.array([shown[index][1].numpy() for index in indices], np.int64),
+        np.array([shown[index][1].numpy() for index in indices]),
         tuple(map(str, hospital.train.patients[indices])),
         (hospital.site,) * len(indices),
     )

@@ -116,6 +116,66 @@ def make_nifti(folder: Path, patients: int = 6) -> Made:
     return options, lambda: (folder / "images" / "p2.nii.gz").write_bytes(b"broken") and None
 
 
+def make_table(folder: Path) -> Made:
+    for site in ("Köln", "Boston"):
+        lines = ["age;weight;sex;sick"]
+        lines += [
+            f"{40 + index};{60 + index},5;{'fm'[index % 2]};{['no', 'yes'][index % 3 > 0]}" for index in range(9)
+        ]
+        (folder / f"{site}.csv").write_text("\n".join(lines) + "\n")
+    options: dict[str, object] = {"folder": str(folder), "label": "sick", "classes": ["no", "yes"], "decimal": ","}
+    options["categorical"] = {"sex": ["f", "m"]}
+
+    def spoil() -> None:
+        with (folder / "Köln.csv").open("a") as file:
+            file.write("50;70,5;f\n")
+
+    return options, spoil
+
+
+def make_npz(folder: Path) -> Made:
+    rng = np.random.default_rng(0)
+    for site in ("A", "B"):
+        images = rng.integers(0, 256, (9, 6, 7), dtype=np.uint8)
+        np.savez(
+            folder / f"{site}.npz", x=images.astype(np.float32), y=np.arange(9) % 3, spacing=np.array([1.0, 2.0])
+        )
+
+    def spoil() -> None:
+        npz_with_other_cases(folder, lambda arrays: arrays["x"].__setitem__((3, 0, 0), np.nan))
+
+    return {"folder": str(folder), "classes": ["a", "b", "c"], "divide_by": 255}, spoil
+
+
+def npz_with_other_cases(folder: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    with np.load(folder / "A.npz") as file:
+        arrays = dict(file)
+    change(arrays)
+    np.savez(folder / "A.npz", **arrays)
+
+
+def npz_with_another_image(folder: Path) -> None:
+    npz_with_other_cases(folder, lambda arrays: arrays["x"].__setitem__(3, 255))
+
+
+def npz_with_one_image_less(folder: Path) -> None:
+    def shorten(arrays: dict[str, np.ndarray]) -> None:
+        arrays |= {name: np.delete(arrays[name], 2, axis=0) for name in "xy"}
+
+    npz_with_other_cases(folder, shorten)
+
+
+def table_with_another_row(folder: Path) -> None:
+    path = folder / "Köln.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "99;199,25;m;no", *lines[2:]]) + "\n")
+
+
+def table_with_an_unusable_row(folder: Path) -> None:
+    path = folder / "Köln.csv"
+    path.write_text(path.read_text().replace("41;", "-9;"))
+
+
 def without_line(path: Path, number: int) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:number] + lines[number + 1 :]))
@@ -182,8 +242,14 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
     "mnist": (mnist_with_another_digit,),
     "nifti": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
     "nifti_pairs": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
+    "npz": (npz_with_another_image, npz_with_one_image_less),
     "phantom": (lambda folder: {"patients": [2, 4]},),
     "phantom_pairs": (lambda folder: {"patients": [3, 3]},),
+    "table": (
+        table_with_another_row,
+        table_with_an_unusable_row,
+        lambda folder: without_line(folder / "Köln.csv", 1),
+    ),
 }
 """Of every source: how one person's data can change, or that person come or go, in what `make_NAME` made."""
 

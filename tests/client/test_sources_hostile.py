@@ -62,7 +62,8 @@ def test_an_archive_cut_anywhere_is_refused(tmp_path: Path, cut: int) -> None:
         ("patient,site\n../p1,a\n", "line 2 .* does not name"),
         ("patient,site\np1\n", "line 2 .* does not name"),
         ("patient,ward\np1,a\n", "columns patient and site"),
-        ("", "columns patient and site"),
+        ("", "is empty"),
+        ("patient\n", "has one column"),
     ],
 )
 def test_a_table_of_hospitals_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:

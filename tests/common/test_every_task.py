@@ -53,6 +53,24 @@ def registration_cases() -> tuple[Any, Cases]:
     return task, Cases.of(inputs, labels, names, ("none", "square"))
 
 
+def regression_cases() -> tuple[Any, Cases]:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(12, 5)).astype(np.float32)
+    targets = (50 + 10 * inputs[:, 0]).astype(np.float32)
+    names = np.array([f"p{index % 6}" for index in range(12)])
+    options = {"network": {"name": "mlp", "hidden": [32]}, "center": 48, "spread": 9}
+    return TASKS.build(Entry("regression", options)), Cases.of(inputs, targets, names)
+
+
+def survival_cases() -> tuple[Any, Cases]:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(12, 5)).astype(np.float32)
+    targets = np.column_stack([1 + np.arange(12) % 4, np.arange(12) % 3 > 0]).astype(np.float32)
+    names = np.array([f"p{index % 6}" for index in range(12)])
+    options = {"network": {"name": "mlp", "hidden": [32]}, "cuts": [1.5, 2.5, 3.5], "scores": ["brier", "auc"]}
+    return TASKS.build(Entry("survival", options)), Cases.of(inputs, targets, names)
+
+
 @pytest.fixture(params=TASKS.names())
 def made(request: pytest.FixtureRequest) -> tuple[Any, Cases]:
     maker = globals().get(f"{request.param}_cases")
@@ -112,11 +130,11 @@ def test_augmentation_depends_on_its_generator_alone(made: tuple[Any, Cases]) ->
     assert first.inputs.shape == batch.inputs.shape
 
 
-def test_predictions_are_class_indices(made: tuple[Any, Cases]) -> None:
+def test_predictions_are_class_indices_or_numbers(made: tuple[Any, Cases]) -> None:
     task, cases = made
     predicted = task.predict(new_network(task, cases.shape, 1), cases.batch().inputs)
-    assert predicted.shape == cases.targets.shape
-    assert predicted.dtype == torch.int64
+    assert predicted.shape == (cases.targets.shape if task.headline != "likelihood" else (len(cases), 3))
+    assert predicted.dtype == (torch.int64 if cases.classes else torch.float32)
 
 
 SHAPES = {

@@ -129,6 +129,10 @@ def _label_parts(holding: Holding, names: list[str]) -> list[Part]:
 
 def _labels(roster: Roster) -> Markup:
     names = class_names(roster)
+    if roster.shape and not names:
+        return figure(
+            "Labels", tag("p", "What is learned are numbers: there are no classes to count.", class_="quiet")
+        )
     if not any(holding.labels for holding in roster.holdings) or not names:
         return figure("Labels", tag("p", "No label distribution was told.", class_="quiet"))
     drawn_over = any(BACKGROUND in holding.labels for holding in roster.holdings)

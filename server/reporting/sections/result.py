@@ -139,7 +139,7 @@ def _all_scores(run: Run, split: str) -> Child:
     if split not in run.final:
         return None
     scores = run.final[split]
-    names = sorted({name for one in scores.sites.values() for name in one})
+    names = sorted({name for one in (*scores.sites.values(), scores.pooled) for name in one})
     if len(names) < 2:
         return None
     rows = [_score_row(site, one, names) for site, one in scores.sites.items()]
