@@ -72,7 +72,7 @@ def measure(console: Console, volumes: int = VOLUMES, side: int = SIDE) -> Measu
         pooled = _pooled(Path(place))
     rows = [_row(way, original_gb, one) for way, one in told.items()]
     rows += [] if pooled is None else [_pooled_row(pooled)]
-    notes = [] if pooled is not None else ["MNIST is not here (`wardround data list`): and was not measured."]
+    notes = [] if pooled is not None else ["MNIST is not here (`wardround data list`), and was not measured."]
     return Measured(f"Memory for data: {volumes} volumes of {side}^3", rows, _targets(told, pooled), (*NOTES, *notes))
 
 
