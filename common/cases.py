@@ -227,12 +227,14 @@ class Batch:
     def tensor(self, name: str) -> Tensor:
         """A column whose cases have one shape. Raises SourceError where they have not."""
         values = self.columns[name]
-        if not isinstance(values, Tensor):
+        if isinstance(values, Tensor):
+            return values
+        if len({one.shape for one in values if isinstance(one, Tensor)}) != 1:
             raise SourceError(
                 f"{name} differ in shape from case to case: the task must draw patches (task.patch), or the source "
                 "bring them to one size (source.size)."
             )
-        return values
+        return torch.stack(cast(tuple[Tensor, ...], values))
 
     def each(self, name: str) -> tuple[Tensor, ...]:
         """A column's values case by case, whether or not they have one shape."""

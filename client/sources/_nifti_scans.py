@@ -64,14 +64,15 @@ class Layout:
         for path, fields in Pattern(text, "source.images").found(folder):
             if path not in others:
                 grouped[tuple(fields.items())].append(path)
-        for fields, paths in grouped.items():
-            name = "_".join(value for _, value in fields)
+        for pairs, paths in grouped.items():
+            fields = dict(pairs)
+            name = "_".join(fields.values())
             if len(paths) > 1:
                 files = " and ".join(_below(path, folder) for path in paths[:3])
                 fault = f"{len(paths)} files fit its pattern ({files}): name what they differ in, with {{session}}"
-                yield Found(name, fields=dict(fields), fault=fault)
+                yield Found(name, fields=fields, fault=fault)
             else:
-                yield Found(name, tuple(paths), others=(_stem(_below(paths[0], folder)),), fields=dict(fields))
+                yield Found(name, tuple(paths), others=(_stem(_below(paths[0], folder)),), fields=fields)
 
 
 @dataclass
@@ -133,7 +134,8 @@ def _with_files(scan: Found, channels: Sequence[_Entry], labels: Sequence[_Entry
     """The scan with its further channels and its labels, or why it lacks one."""
     if scan.fault:
         return scan
-    faults, images, outlines = [], list(scan.images), []
+    faults: list[str] = []
+    images, outlines = list(scan.images), list[Path]()
     for entries, into, endings in ((channels, images, ()), (labels, outlines, LABEL_ENDINGS)):
         for entry in entries:
             try:
@@ -149,8 +151,8 @@ def _refuse_unlike(pattern: Pattern, first: str) -> None:
     if "{" not in pattern.text:
         if "*" in pattern.text or "?" in pattern.text or pattern.text.endswith(ENDINGS):
             raise StudyError(
-                f"{pattern.where} {pattern.text!r} needs a field that tells cases apart, such as {{patient}}, or must "
-                "be a folder."
+                f"{pattern.where} {pattern.text!r} needs a field that tells cases apart, such as {{patient}}, or "
+                "must be a folder."
             )
         return
     if set(pattern.fields) - known or not known:

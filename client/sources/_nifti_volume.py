@@ -77,36 +77,55 @@ def read_scan(images: Sequence[Path], labels: Sequence[Path], reading: Reading) 
     Raises SourceError that names the file and the failed check, never a value of an image.
     """
     first = _canonical(images[0])
-    channels = _channels(first, images[0], reading)
+    channels = _channels(first, reading)
     for path in images[1:]:
         file = _canonical(path)
-        _demand_same_place(file, path, first, images[0])
-        channels += _channels(file, path, reading)
-    maps = [_labels_on(path, first, images[0]) for path in labels]
+        _demand_same_place(file, first)
+        channels += _channels(file, reading)
+    maps = [_labels_on(path, first) for path in labels]
     outlined, hidden = _combined(maps, labels, channels[0].shape, reading)
-    return Volume(tuple(channels), outlined, np.asarray(first.affine, np.float64), hidden)
+    return Volume(tuple(channels), outlined, first.affine, hidden)
 
 
-def _labels_on(path: Path, first: Any, first_path: Path) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class _File:
+    """A file's image, its axes towards right, front and top. is_placeless: whether its header says where it lies."""
+
+    path: Path
+    image: Any
+    is_placeless: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(int, self.image.shape))
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        return np.asarray(self.image.affine, np.float64)
+
+
+def _labels_on(path: Path, first: _File) -> NDArray[np.float64]:
     file = _canonical(path)
-    _demand_same_place(file, path, first, first_path)
+    _demand_same_place(file, first)
     if len(file.shape) != 3:
         raise SourceError(f"{_named(path)} holds {file.shape[3]} maps of labels; one is needed in a file")
-    return _finite(_values(file, path), path, "refuse")
+    return _finite(_values(file), path, "refuse")
 
 
-def _canonical(path: Path) -> Any:
+def _canonical(path: Path) -> _File:
     """The image with its axes towards right, front and top, of three axes, or four where it has several channels."""
     if not path.is_file():
         raise SourceError(f"there is no {_named(path)}")
     try:
         image = read_nifti(path, MOST_VOXELS)
         shape = _shape(tuple(map(int, image.shape)), path)
+        is_placeless = not image.header["qform_code"] and not image.header["sform_code"]
         affine = _with_thickness(np.array(image.affine, np.float64), shape)
         _demand_affine(affine, path)
         if shape != image.shape or not np.array_equal(affine, image.affine):
             image = type(image)(np.asanyarray(image.dataobj).reshape(shape), affine, image.header)
-        return nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
+        turned: Any = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
+        return _File(path, turned, is_placeless)
     except FileError as error:
         raise SourceError(f"{_named(path)} {error.reason}") from error
     except (*UNREADABLE, OrientationError) as error:
@@ -155,31 +174,24 @@ def _demand_affine(affine: NDArray[np.float64], path: Path) -> None:
         )
 
 
-def _demand_same_place(file: Any, path: Path, first: Any, first_path: Path) -> None:
+def _demand_same_place(file: _File, first: _File) -> None:
+    names = f"{_named(first.path)} and {_named(file.path)}"
     if file.shape[:3] != first.shape[:3]:
-        raise SourceError(
-            f"{_named(first_path)} is {tuple(first.shape[:3])} and {_named(path)} is {tuple(file.shape[:3])}"
-        )
+        raise SourceError(f"{names} differ in shape: {first.shape[:3]} and {file.shape[:3]}")
     if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE_MM):
-        placeless = [_named(of) for one, of in ((file, path), (first, first_path)) if _is_placeless(one)]
+        placeless = [_named(one.path) for one in (file, first) if one.is_placeless]
         why = f"; {placeless[0]} says nowhere where it lies (its codes of qform and sform are 0)" if placeless else ""
-        raise SourceError(
-            f"{_named(first_path)} and {_named(path)} lie in different places (their affines differ{why})"
-        )
+        raise SourceError(f"{names} lie in different places (their affines differ{why})")
 
 
-def _is_placeless(image: Any) -> bool:
-    return int(image.header["qform_code"]) == 0 and int(image.header["sform_code"]) == 0
-
-
-def _channels(image: Any, path: Path, reading: Reading) -> list[NDArray[np.float32]]:
-    count = image.shape[3] if len(image.shape) == 4 else 1
+def _channels(file: _File, reading: Reading) -> list[NDArray[np.float32]]:
+    path, count = file.path, file.shape[3] if len(file.shape) == 4 else 1
     if count != reading.channels_a_file:
         raise SourceError(
             f"{_named(path)} holds {count} volumes along its fourth axis; source.channels_a_file says "
             f"{reading.channels_a_file}"
         )
-    values = _finite(_values(image, path), path, reading.not_finite).astype(np.float32)
+    values = _finite(_values(file), path, reading.not_finite).astype(np.float32)
     if not np.isfinite(values).all():
         raise SourceError(f"{_named(path)} holds values beyond what float32 can hold")
     return [values] if values.ndim == 3 else [values[..., channel] for channel in range(count)]
@@ -222,7 +234,8 @@ def _classes(values: NDArray[np.float64], path: Path, reading: Reading) -> NDArr
     return whole.astype(np.uint8)
 
 
-def _values(image: Any, path: Path) -> NDArray[np.float64]:
+def _values(file: _File) -> NDArray[np.float64]:
+    path, image = file.path, file.image
     if image.get_data_dtype().kind not in "iuf":
         raise SourceError(f"{_named(path)} holds something else than whole or real numbers")
     try:
@@ -237,7 +250,9 @@ def _finite(values: NDArray[np.float64], path: Path, not_finite: NotFinite) -> N
     if fine.all():
         return values
     if not_finite == "refuse" or not fine.any():
-        raise SourceError(f"{_named(path)} holds {np.count_nonzero(~fine)} voxels that are not finite (NaN, infinite)")
+        raise SourceError(
+            f"{_named(path)} holds {np.count_nonzero(~fine)} voxels that are not finite (NaN, infinite)"
+        )
     return np.where(fine, values, values[fine].min())
 
 

@@ -43,11 +43,15 @@ class Listed:
 
 @dataclass(frozen=True)
 class Columns:
-    """A table's own words. site: "" where it tells of no hospital. file, person: "" for the usual words."""
+    """A table's own words. site: "" where it tells of no hospital. file, person: "" for the usual words.
+
+    guessed: the usual words for a column of persons; () for those of `_persons` and what is all but one of them.
+    """
 
     site: str = "site"
     file: str = ""
     person: str = ""
+    guessed: tuple[str, ...] = ()
 
 
 def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
@@ -60,7 +64,7 @@ def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]
 
 
 def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
-    """Every file's hospital and person, from a table with the delimiter , ; tab or |, in UTF-8, or UTF-16 with a mark.
+    """Every file's hospital and person, from a table separated by , ; | or tabs, in UTF-8, or marked UTF-16.
 
     `patient` (or `file`) is the file's name without its ending. A further column `person`, `subject` or
     `participant_id` (or `patient`, where `file` names the file) says whose it is; `_persons` has what holds where
@@ -73,23 +77,27 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
     rows = _rows(path, columns, remedy)
     file_column = columns.file or next((name for name in FILE_COLUMNS if rows and name in rows[0]), "patient")
     _demand(path, rows, [file_column, *filter(None, (columns.site, columns.person))])
-    others = (name for name in rows[0] if name != columns.site)
-    persons = columns.person or person_column(others, file_column, str(path))
+    persons = columns.person or _persons_in(rows[0], columns, file_column, path)
     found: dict[str, Listed] = {}
     for line, row in enumerate(rows, start=2):
-        name, site = row[file_column], normalize("NFC", " ".join(row[columns.site].split())) if columns.site else ""
+        name, site = row[file_column], site_named(row[columns.site]) if columns.site else ""
         if not name or (columns.site and not site) or not _stays_inside(name):
             what = "a patient and a hospital" if columns.site else "a patient"
             raise SourceError(f"line {line} of {path} does not name {what}.")
         one = _listed(row, columns, persons, (name, site), f"line {line} of {path}")
         before = found.setdefault(name, one)
-        if before.site != site:
+        if before.site != one.site:
             raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")
         if before != one:
             raise SourceError(f"line {line} of {path} gives a file to a second person.")
     if persons is not None:
         refuse_doubtful((one.person for one in found.values()), str(path))
     return found
+
+
+def site_named(text: str) -> SiteId:
+    """A hospital's name in one form: Unicode NFC, trimmed, every run of blanks one space."""
+    return normalize("NFC", " ".join(text.split()))
 
 
 def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
@@ -135,6 +143,12 @@ def _demand(path: Path, rows: Sequence[Mapping[str, str]], wanted: Sequence[str]
             f"{path} must have the columns {named}. It has: {', '.join(there) or 'none'}. A study may name others: "
             "source.patient_column, source.site_column, source.person_column."
         )
+
+
+def _persons_in(head: Mapping[str, str], columns: Columns, file_column: str, path: Path) -> str | None:
+    if columns.guessed:
+        return next((name for name in columns.guessed if name in head), None)
+    return person_column((name for name in head if name != columns.site), file_column, str(path))
 
 
 def _listed(

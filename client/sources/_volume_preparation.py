@@ -1,8 +1,9 @@
-"""A volume as cases: resampled, scaled, in slices or whole, cropped or filled; and what of its truth that cut away."""
+"""A volume as cases: resampled, scaled, in slices or whole, cropped or filled; and what that cut from its truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,14 @@ from client.sources._volume_intensity import Normalisation, normalised, outside_
 from client.sources._volume_sampling import Interpolation, LabelInterpolation, resampled
 
 Counted = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Prepared:
     """n cases of one volume.
 
-    inputs: (n, channels, ...) float32. targets: (n, ...) uint8. spacing_mm: (D,), to 0.1 um. affines: (n, 4, 4), voxel
+    inputs: (n, channels, ...) float32. targets: (n, ...) uint8. spacing_mm: (D,), to 0.1 um. affines: (n, 4, 4) voxel
     to world in mm; of a slice as of a volume of one slice, its cut axis in place. removed, unsampled: (n, classes)
     int64, of each class but background (0) the voxels of the truth that were cut off or vanished, and those in
     slices that were not drawn; what is of the volume as a whole is counted at its first case.
@@ -48,7 +50,7 @@ class Preparation:
     classes: int
 
     def prepared(self, volume: Volume) -> Prepared:
-        """Cases of a volume: of that volume and the options alone. Raises SourceError where it cannot be resampled."""
+        """Cases of a volume, by it and the options alone. Raises SourceError where it cannot be resampled."""
         vanished = np.zeros(self.classes, np.int64)
         if self.spacing_mm:
             volume, vanished = resampled(volume, self.spacing_mm, self.interpolation, self.label_interpolation)
@@ -58,7 +60,7 @@ class Preparation:
         kept = np.array([0]) if self.axis is None else self._kept(np.moveaxis(volume.labels, self.axis, 0))
         labels = self._cut(volume.labels, kept)
         targets = fitted(labels, self.sides, np.uint8(0))
-        removed = self._counts(labels) - self._counts(targets)
+        removed: Counted = np.subtract(self._counts(labels), self._counts(targets))
         removed[0] += vanished + volume.hidden
         unsampled = np.zeros_like(removed)
         unsampled[0] = self._counts(volume.labels[None])[0] - self._counts(labels).sum(0)
@@ -71,7 +73,7 @@ class Preparation:
             unsampled,
         )
 
-    def _cut(self, values: NDArray[np.generic], kept: NDArray[np.int64]) -> NDArray[np.generic]:
+    def _cut(self, values: NDArray[T], kept: NDArray[np.int64]) -> NDArray[T]:
         return values[None] if self.axis is None else np.moveaxis(values, self.axis, 0)[kept]
 
     def _fitted(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

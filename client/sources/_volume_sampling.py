@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Literal
 
@@ -13,10 +13,11 @@ from scipy import ndimage
 from client.sources._nifti_volume import MOST_VOXELS, Volume
 from common.errors import SourceError
 
-ORDER = {"linear": 1, "cubic": 3}
+Order = Literal[0, 1, 3]
 Interpolation = Literal["linear", "cubic"]
 LabelInterpolation = Literal["linear", "nearest"]
 Numbers = NDArray[np.float64]
+ORDER: Mapping[Interpolation, Order] = {"linear": 1, "cubic": 3}
 SAME = 1e-6
 """A spacing that differs by no more than this share of it is the same."""
 
@@ -42,10 +43,10 @@ class Lattice:
         change[:3, 3] = self.start
         return np.asarray(old @ change, np.float64)
 
-    def sampled(self, values: NDArray[np.float32], order: int) -> NDArray[np.float32]:
+    def sampled(self, values: NDArray[np.float32], order: Order) -> NDArray[np.float32]:
         """Values by splines of `order`; beyond the outermost voxels' centres those of the nearest."""
         sampled: NDArray[np.float32] = ndimage.affine_transform(
-            values, self.scale, self.start, self.shape, np.float32, order, mode="nearest"
+            values, self.scale, self.start, self.shape, output=np.float32, order=order, mode="nearest"
         )
         return sampled
 
@@ -101,7 +102,7 @@ def vanished_voxels(
     return vanished
 
 
-def _boxes(pieces: NDArray[np.int32], lattice: Lattice) -> Iterator[tuple[slice, ...]]:
+def _boxes(pieces: NDArray[np.integer], lattice: Lattice) -> Iterator[tuple[slice, ...]]:
     """Around every piece, grown by an old voxel, in voxels of the new lattice."""
     for box in ndimage.find_objects(pieces):
         low = np.ceil((np.array([part.start - 1 for part in box]) - lattice.start) / lattice.scale)

@@ -1,4 +1,4 @@
-"""Scans: what one case is made of, which hospital and which person it is of; and what cannot become a case, and why."""
+"""Scans: what a case is made of, whose it is and of which hospital; and what cannot become a case, and why."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client.sources._persons import person_named, person_of_file
-from client.sources._site_table import Listed
+from client.sources._site_table import Listed, site_named
 from common.cases import Quarantined, SiteId
 
 
 @dataclass(frozen=True)
 class Scan:
-    """name: that of the case. images: one file a channel. labels: one file of all classes, or one a class, or none."""
+    """name: of the case. images: one file a channel. labels: one file of all classes, or one a class, or none."""
 
     name: str
     person: str
@@ -43,6 +43,11 @@ class Found:
     fault: str = ""
 
     @property
+    def site(self) -> SiteId:
+        """The field {site}, or ""."""
+        return site_named(self.fields.get("site", ""))
+
+    @property
     def person(self) -> str:
         """Whose it is: the field {person}, {patient} where there are sessions, BIDS' `sub-`, or the scan itself."""
         if "person" in self.fields:
@@ -55,13 +60,15 @@ class Found:
 Sorted = Mapping[SiteId, tuple[Scan | Quarantined, ...]]
 
 
-def by_site(found: Sequence[Found], table: Mapping[str, Listed] | None, table_name: str) -> Sorted:
+def by_site(
+    found: Sequence[Found], table: Mapping[str, Listed] | None, table_name: str, demanded: bool = True
+) -> Sorted:
     """Scans of every hospital in the order of their names; under "" where nothing tells of hospitals.
 
     What belongs to no hospital (files that the table does not name, lines that name none) is put aside at the first
-    one, so that it is counted once.
+    one, so that it is counted once. demanded: whether the table must name every scan.
     """
-    rows = _without_table(found) if table is None else _with_table(found, table, table_name)
+    rows = _without_table(found) if table is None else _with_table(found, table, table_name, demanded)
     sites = sorted({site for site, _ in rows if site}) or [""]
     sorted_scans: dict[SiteId, list[Scan | Quarantined]] = {site: [] for site in sites}
     for site, one in sorted(rows, key=_name_of):
@@ -74,11 +81,11 @@ def _name_of(row: tuple[SiteId, Scan | Quarantined]) -> tuple[str, str]:
 
 
 def _without_table(found: Iterable[Found]) -> list[tuple[SiteId, Scan | Quarantined]]:
-    return [(one.fields.get("site", ""), _used(one, one.name, one.person)) for one in found]
+    return [(one.site, _used(one, one.name, one.person)) for one in found]
 
 
 def _with_table(
-    found: Sequence[Found], table: Mapping[str, Listed], table_name: str
+    found: Sequence[Found], table: Mapping[str, Listed], table_name: str, demanded: bool
 ) -> list[tuple[SiteId, Scan | Quarantined]]:
     lasts = Counter(one.name.rpartition("/")[2] for one in found)
     rows: list[tuple[SiteId, Scan | Quarantined]] = []
@@ -86,8 +93,8 @@ def _with_table(
     for one in found:
         name = _row_of(one, table, lasts)
         if name is None:
-            fault = one.fault or f"{table_name} does not name it, so that it is of no hospital"
-            rows.append((one.fields.get("site", "") if one.fault else "", Quarantined(one.name, fault)))
+            unnamed = f"{table_name} does not name it" if demanded else ""
+            rows += _without_table([replace(one, fault=one.fault or unnamed)])
             continue
         named[name] += 1
         rows.append(_listed(one, name, table[name]))
@@ -97,7 +104,7 @@ def _with_table(
 
 def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Quarantined]:
     person = row.person if row.says_person or not one.fields else one.person
-    site = row.site or one.fields.get("site", "")
+    site = row.site or one.site
     return site, _used(replace(one, fault=one.fault or row.fault), one.name if one.fields else name, person)
 
 

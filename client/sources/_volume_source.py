@@ -148,9 +148,7 @@ class VolumeSource(ABC):
         )
 
     def _reading(self) -> Reading:
-        return Reading(
-            len(self.classes), self.label_values, self.one_a_class, self.channels_a_file, self.not_finite
-        )
+        return Reading(len(self.classes), self.label_values, self.one_a_class, self.channels_a_file, self.not_finite)
 
     def _preparation(self) -> Preparation:
         sides = self.size if isinstance(self.size, tuple) else (self.size,) * self.dimensions if self.size else ()

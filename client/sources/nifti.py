@@ -18,8 +18,8 @@ REMEDY = (
     "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
 )
 PERSONS = (
-    "A person is who the table's column person (subject, participant_id) names, or a pattern's {person}, or sub- of a "
-    "BIDS name; files that have none of these are each taken for a person of its own."
+    "A person is who the table's column person (subject, participant_id) names, or a pattern's {person}, or sub- of "
+    "a BIDS name; files that have none of these are each taken for a person of its own."
 )
 
 
@@ -27,17 +27,16 @@ PERSONS = (
 class Nifti(VolumeSource):
     """images and labels: folders in which files have the same names (labels perhaps with _seg, _mask, _label at the
     end), or patterns of files below `folder`: images = "*/anat/{patient}_T1w.nii.gz", labels =
-    "outlines/{patient}_seg.nii.gz". {patient}, {person}, {session} and {site} stand for parts of names; where {session}
-    is there, {patient} is the person. A list of images: one a channel. A list of labels: one a class, its voxels
-    those above 0, where two overlap the later one's; one entry: all classes. labels = "": there are none, and all is
-    class 0.
+    "outlines/{patient}_seg.nii.gz". {patient}, {person}, {session} and {site} stand for parts of names; where
+    {session} is there, {patient} is the person. A list of images: one a channel. A list of labels: one a class, its
+    voxels those above 0, where two overlap the later one's; one entry: all classes; "": none, and all is class 0.
 
-    table: a file in the folder, separated by , ; | or tabs, with the columns patient (`patient_column`), a file's name
-    without its ending, or what {patient} stands for; site (`site_column`, "" where it tells of no hospital); and where
-    one person has several files person (`person_column`). Without hospitals in table or pattern a study divides the
-    persons. Without a column of persons `sub-04` of BIDS names is a person, at all hospitals the same; else each file
-    is one. What the table names and is not there, what is there and not in it, and images or labels without the other
-    are put aside and said.
+    table: a file in the folder, separated by , ; | or tabs, with the columns patient (`patient_column`), a file's
+    name without its ending, or what {patient} stands for; site (`site_column`, "" where it tells of no hospital); and
+    where one person has several files person (`person_column`). Without hospitals in table or pattern a study
+    divides the persons. Without a column of persons `sub-04` of BIDS names is a person, at all hospitals the same;
+    else each file is one. What the table names and is not there, what is there and not in it, and images or labels
+    without the other are put aside and said.
 
     The other options: see VolumeSource.
     """

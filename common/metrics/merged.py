@@ -159,7 +159,7 @@ def _of_label(
     tolerance_mm: float,
     outline: Outline,
 ) -> dict[str, float]:
-    """Figures over slices, and "missed"; NaN where there are none. cut: (N,) whether a slice lost some of the truth."""
+    """Figures over slices, and "missed"; NaN where there are none. cut: (N,) slices that lost some of the truth."""
     axes = tuple(range(1, truths.ndim))
     in_truth, in_prediction = truths.any(axis=axes), predictions.any(axis=axes)
     both, either = np.asarray(in_truth & in_prediction), np.asarray(in_truth | in_prediction)

@@ -31,16 +31,15 @@ def draw_starts(
 def cut(values: Tensor, start: tuple[int, ...], patch: tuple[int, ...], fill: float | Tensor = 0) -> Tensor:
     """(..., *patch) of (..., *S), from `start` on; what lies outside is `fill`: one number, or one a channel (C,)."""
     lengths = values.shape[-len(patch) :]
-    inside = [
-        slice(max(0, a), min(length, a + side)) for a, side, length in zip(start, patch, lengths, strict=True)
-    ]
-    part = values[(..., *inside)]
+    inside = [slice(max(0, a), min(length, a + side)) for a, side, length in zip(start, patch, lengths, strict=True)]
+    before: list[slice] = [slice(None)] * (values.ndim - len(patch))
+    part = values[(*before, *inside)]
     if part.shape[-len(patch) :] == patch:
         return part
     whole = values.new_empty((*values.shape[: -len(patch)], *patch))
     whole[:] = fill.reshape(-1, *(1 for _ in patch)) if isinstance(fill, Tensor) else fill
     into = [slice(max(0, -a), max(0, -a) + one.stop - one.start) for a, one in zip(start, inside, strict=True)]
-    whole[(..., *into)] = part
+    whole[(*before, *into)] = part
     return whole
 
 

@@ -39,9 +39,9 @@ class Segmentation:
     A case is an image (channels, H, W) or a volume (channels, D, H, W). Where the network has heads at coarser
     levels (`network.deep_supervision`), training weighs them 1/2, 1/4, ... of the finest; scores use the finest.
 
-    patch: [y, x] or [z, y, x] of what the network is shown in training, in the order of the cases' axes, drawn from each
-    case; () for whole cases. foreground_share: of patches that are centred on an outlined structure. In scores and
-    predictions windows of that shape pass over each case, and overlap by at least window_overlap of their sides.
+    patch: the shape, along the cases' axes, of what the network is shown in training, drawn from each case; () for
+    whole cases. foreground_share: of patches that are centred on an outlined structure. In scores and predictions
+    windows of that shape pass over each case, and overlap by at least window_overlap of their sides.
 
     scores: what is measured beside dice and loss, from dice, jaccard, precision, sensitivity, specificity, accuracy,
     f05, f2 and volume_similarity; the same but the last of all patients' voxels together, as pooled_dice, ...; hd,
@@ -83,14 +83,14 @@ class Segmentation:
             raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
 
     def network_shape(self, shape: Shape) -> Shape:
-        """The shape of what the network is shown of cases of `shape`. Raises StudyError where that is not one shape."""
+        """The shape of what the network is shown of cases. Raises StudyError where that is not one shape."""
         channels, *sides = shape.inputs
         if self.patch and len(self.patch) != len(sides):
             raise StudyError(f"task.patch is {list(self.patch)}, but the cases have {len(sides)} axes ({sides}).")
         if not self.patch and 0 in sides:
             raise StudyError(
-                "the cases differ in shape (source.size = 0): name task.patch, the shape of what the network is shown "
-                f"({len(sides)} numbers), or source.size, to which all are cropped or filled."
+                "the cases differ in shape (source.size = 0): name task.patch, the shape of what the network is "
+                f"shown ({len(sides)} numbers), or source.size, to which all are cropped or filled."
             )
         return Shape((channels, *(self.patch or sides)), shape.classes)
 

@@ -61,7 +61,9 @@ def test_all_slices_of_a_patient_together_are_the_volume(tmp_path: Path, axis: i
     np.testing.assert_array_equal(np.moveaxis(volume.targets[0], axis, 0), slices.targets)
 
 
-@pytest.mark.parametrize("options", [{"dimensions": 4}, {"dimensions": 3, "size": 513}, {"dimensions": 3, "size": 0}])
+@pytest.mark.parametrize(
+    "options", [{"dimensions": 4}, {"dimensions": 3, "size": 513}, {"dimensions": 3, "size": -1}]
+)
 def test_a_cube_that_cannot_be_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(StudyError, match=r"dimensions|size"):
         SOURCES.build(Entry("nifti", options))
