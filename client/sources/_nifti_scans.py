@@ -70,7 +70,7 @@ class Layout:
             if len(paths) > 1:
                 files = " and ".join(_below(path, folder) for path in paths[:3])
                 fault = f"{len(paths)} files fit its pattern ({files}): name what they differ in, with {{session}}"
-                yield Found(name, fields=fields, fault=fault)
+                yield Found(name, tuple(paths), fields=fields, fault=fault)
             else:
                 yield Found(name, tuple(paths), others=(_stem(_below(paths[0], folder)),), fields=fields)
 
@@ -107,7 +107,7 @@ class _Entry:
         """Files that are part of no scan."""
         for path in sorted({path for paths in self.files.values() for path in paths} - self.used):
             name = _stem(_below(path, self.folder))
-            yield Found(name, fault=f"there is no image for {_below(path, self.folder)}")
+            yield Found(name, labels=(path,), fault=f"there is no image for {_below(path, self.folder)}")
 
     def _paths(self, scan: Found, endings: Sequence[str]) -> list[Path]:
         if "{" in self.text:

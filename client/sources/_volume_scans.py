@@ -28,6 +28,20 @@ class Scan:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """What cannot become a case: its name, why, and its files, as far as there are any."""
+
+    name: str
+    reason: str
+    files: tuple[Path, ...] = ()
+
+    @property
+    def quarantined(self) -> Quarantined:
+        """As a hospital's cases have it."""
+        return Quarantined(self.name, self.reason)
+
+
+@dataclass(frozen=True)
 class Found:
     """A scan as its files' names tell of it, before a table is asked.
 
@@ -57,7 +71,7 @@ class Found:
         return person_of_file(self.fields.get("patient", self.name))
 
 
-Sorted = Mapping[SiteId, tuple[Scan | Quarantined, ...]]
+Sorted = Mapping[SiteId, tuple[Scan | Unusable, ...]]
 
 
 def by_site(
@@ -70,25 +84,25 @@ def by_site(
     """
     rows = _without_table(found) if table is None else _with_table(found, table, table_name, demanded)
     sites = sorted({site for site, _ in rows if site}) or [""]
-    sorted_scans: dict[SiteId, list[Scan | Quarantined]] = {site: [] for site in sites}
+    sorted_scans: dict[SiteId, list[Scan | Unusable]] = {site: [] for site in sites}
     for site, one in sorted(rows, key=_name_of):
         sorted_scans[site or sites[0]].append(one)
     return {site: tuple(scans) for site, scans in sorted_scans.items()}
 
 
-def _name_of(row: tuple[SiteId, Scan | Quarantined]) -> tuple[str, str]:
-    return row[1].name, row[1].reason if isinstance(row[1], Quarantined) else row[1].person
+def _name_of(row: tuple[SiteId, Scan | Unusable]) -> tuple[str, str]:
+    return row[1].name, row[1].reason if isinstance(row[1], Unusable) else row[1].person
 
 
-def _without_table(found: Iterable[Found]) -> list[tuple[SiteId, Scan | Quarantined]]:
+def _without_table(found: Iterable[Found]) -> list[tuple[SiteId, Scan | Unusable]]:
     return [(one.site, _used(one, one.name, one.person)) for one in found]
 
 
 def _with_table(
     found: Sequence[Found], table: Mapping[str, Listed], table_name: str, demanded: bool
-) -> list[tuple[SiteId, Scan | Quarantined]]:
+) -> list[tuple[SiteId, Scan | Unusable]]:
     lasts = Counter(one.name.rpartition("/")[2] for one in found)
-    rows: list[tuple[SiteId, Scan | Quarantined]] = []
+    rows: list[tuple[SiteId, Scan | Unusable]] = []
     named: Counter[str] = Counter()
     for one in found:
         name = _row_of(one, table, lasts)
@@ -102,15 +116,15 @@ def _with_table(
     return rows
 
 
-def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Quarantined]:
+def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Unusable]:
     person = row.person if row.says_person or not one.fields else one.person
     site = row.site or one.site
     return site, _used(replace(one, fault=one.fault or row.fault), one.name if one.fields else name, person)
 
 
-def _used(one: Found, name: str, person: str) -> Scan | Quarantined:
+def _used(one: Found, name: str, person: str) -> Scan | Unusable:
     if one.fault:
-        return Quarantined(name, one.fault)
+        return Unusable(name, one.fault, (*one.images, *one.labels))
     return Scan(name, person, one.images, one.labels)
 
 
@@ -122,7 +136,7 @@ def _row_of(one: Found, table: Mapping[str, Listed], lasts: Mapping[str, int]) -
     return next((name for name in names if name in table), None)
 
 
-def _absent(name: str, table_name: str, lasts: Mapping[str, int]) -> Quarantined:
+def _absent(name: str, table_name: str, lasts: Mapping[str, int]) -> Unusable:
     if lasts[name] > 1:
-        return Quarantined(name, f"{table_name} names it, and {lasts[name]} files end so: write its folders too")
-    return Quarantined(name, f"{table_name} names it, and there is no file of it")
+        return Unusable(name, f"{table_name} names it, and {lasts[name]} files end so: write its folders too")
+    return Unusable(name, f"{table_name} names it, and there is no file of it")

@@ -10,12 +10,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from client.source import gathered
 from client.sources._nifti_volume import NotFinite, Reading, read_scan
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation
 from client.sources._volume_preparation import Preparation
 from client.sources._volume_sampling import Interpolation, LabelInterpolation
-from client.sources._volume_scans import Scan, Sorted
-from common.cases import Cases, Quarantined, SiteId, concatenate
+from client.sources._volume_scans import Scan, Sorted, Unusable
+from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, non_negative, one_of, positive
 from common.errors import SourceError, StudyError
 from common.pooled_statistics import Pooled
@@ -97,6 +98,10 @@ class VolumeSource(ABC):
         """Whether each file of labels is a class."""
 
     @abstractmethod
+    def tables(self) -> tuple[Path, ...]:
+        """Tables that say whose scans are, and of which hospital."""
+
+    @abstractmethod
     def scans(self) -> Sorted:
         """Scans of every hospital, and whatever cannot be used; under "" where nothing tells of hospitals."""
 
@@ -106,22 +111,20 @@ class VolumeSource(ABC):
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """inputs: (N, channels, ...); targets: (N, ...) of uint8. `Prepared` has the other columns."""
-        parts = list(self.parts(site, seed))
-        if not any(isinstance(part, Cases) for part in parts):
-            raise SourceError(self._nothing_usable([part for part in parts if isinstance(part, Quarantined)]))
-        return concatenate(parts)
+        return gathered(
+            self.parts(site, seed), f"{self.folder or 'the folder'} holds no usable volume. {self.remedy}"
+        )
 
     def files(self, site: SiteId | None) -> tuple[Path, ...]:
-        """Every file that `cases` of this hospital reads, sorted."""
-        scans = [one for one in self.of_site(site) if isinstance(one, Scan)]
-        return tuple(sorted({path for scan in scans for path in scan.files}))
+        """Tables and every file that is of this hospital, of scans that cannot be used too, sorted."""
+        return tuple(sorted({*self.tables(), *(path for scan in self.of_site(site) for path in scan.files)}))
 
     def parts(self, site: SiteId | None, seed: int) -> Iterator[Cases | Quarantined]:
         """The cases of one scan after the other."""
         for scan in self.of_site(site):
-            yield self._part(scan) if isinstance(scan, Scan) else scan
+            yield self._part(scan) if isinstance(scan, Scan) else scan.quarantined
 
-    def of_site(self, site: SiteId | None) -> tuple[Scan | Quarantined, ...]:
+    def of_site(self, site: SiteId | None) -> tuple[Scan | Unusable, ...]:
         """Scans of one hospital, or all. Raises UnknownNameError for no hospital."""
         scans = self.scans()
         if site is None:
@@ -176,8 +179,3 @@ class VolumeSource(ABC):
         non_negative(where, size=min(sides))
         if self.dimensions == 3:
             between(f"{where} with dimensions 3", 0, LARGEST_CUBE, size=max(sides))
-
-    def _nothing_usable(self, parts: list[Quarantined]) -> str:
-        said = "; ".join(f"{part.name}: {part.reason}" for part in parts[:3])
-        more = f" Put aside: {said}{f' and {len(parts) - 3} more' if len(parts) > 3 else ''}." if parts else ""
-        return f"{self.folder or 'the folder'} holds no usable volume.{more} {self.remedy}"

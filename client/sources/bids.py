@@ -87,12 +87,21 @@ class Bids(VolumeSource):
 
     def scans(self) -> Sorted:
         """Scans of every hospital. Raises SourceError where folder or table are absent or make no sense."""
+        if self.hospitals == "column":
+            return self._by_site(self._sets()[0], self.table)
+        every = {site_named(path.name): self._by_site(path, f"{path.name}/{self.table}") for path in self._sets()}
+        return {site: tuple(one for each in own.values() for one in each) for site, own in every.items()}
+
+    def tables(self) -> tuple[Path, ...]:
+        """participants.tsv of every data set that has one."""
+        return tuple(path for each in self._sets() if (path := inside(each, self.table)).is_file())
+
+    def _sets(self) -> tuple[Path, ...]:
+        """Folders of data sets."""
         folder = existing(self.folder, "bids", REMEDY)
         if self.hospitals == "column":
-            return self._by_site(folder, self.table)
-        parts = (path for path in sorted(folder.iterdir()) if any(path.glob("sub-*")))
-        every = {site_named(path.name): self._by_site(path, f"{path.name}/{self.table}") for path in parts}
-        return {site: tuple(one for each in own.values() for one in each) for site, own in every.items()}
+            return (folder,)
+        return tuple(path for path in sorted(folder.iterdir()) if any(path.glob("sub-*")))
 
     def _by_site(self, folder: Path, table_name: str) -> Sorted:
         table = self._listed(folder)

@@ -76,6 +76,10 @@ class Nifti(VolumeSource):
         folder = existing(self.folder, "hippocampus", REMEDY)
         return by_site(self._layout().found(folder), self._listed(folder), self.table)
 
+    def tables(self) -> tuple[Path, ...]:
+        """The table, where the study names one."""
+        return (inside(existing(self.folder, "hippocampus", REMEDY), self.table),) if self.table else ()
+
     def _listed(self, folder: Path) -> dict[str, Listed] | None:
         if not self.table:
             return None

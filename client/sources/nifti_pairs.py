@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._nifti_volume import Reading, Volume, read_scan
+from client.sources._volume_scans import Unusable
 from client.sources.nifti import PERSONS, REMEDY, Nifti
 from common.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError
@@ -87,8 +88,8 @@ class NiftiPairs:
         volumes: dict[str, tuple[str, Volume]] = {}
         quarantined = []
         for scan in self._volumes().of_site(site):
-            if isinstance(scan, Quarantined):
-                quarantined.append(scan)
+            if isinstance(scan, Unusable):
+                quarantined.append(scan.quarantined)
                 continue
             try:
                 volumes[scan.name] = scan.person, read_scan(scan.images, scan.labels, Reading(len(self.classes)))

@@ -334,3 +334,5 @@ def test_parts_are_the_cases_and_files_are_what_they_read(tmp_path: Path) -> Non
     assert [len(part) for part in parts] == [1, 1, 1]
     np.testing.assert_array_equal(np.concatenate([part.inputs for part in parts]), source.cases(None, 0).inputs)
     assert list(source.files(None)) == sorted(tmp_path.rglob("*.nii.gz"))
+    (tmp_path / "labels" / "p1.nii.gz").unlink()
+    assert list(source.files(None)) == sorted(tmp_path.rglob("*.nii.gz"))
