@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 
 from common.cases import Batch, Shape
-from common.task import Task
+from common.task import Task, shown_shape
 
 PROBE_CASES = 4
 
@@ -17,7 +15,7 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
     """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class."""
     rng = np.random.default_rng(0)
     count = max(PROBE_CASES, shape.classes)
-    inputs = torch.from_numpy(rng.normal(size=(count, *_shown(task, shape).inputs)).astype(np.float32))
+    inputs = torch.from_numpy(rng.normal(size=(count, *shown_shape(task, shape).inputs)).astype(np.float32))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = task.build_network(shape).eval()
         form = _target_form(task, shape, tuple(task.predict(network, inputs).shape[1:]))
@@ -25,12 +23,6 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
         return tuple(sorted(task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))))
-
-
-def _shown(task: Task, shape: Shape) -> Shape:
-    """The shape of what the network is shown: of a case, but where the task says otherwise (patches)."""
-    shown = getattr(task, "network_shape", None)
-    return shape if shown is None else cast(Shape, shown(shape))
 
 
 def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:

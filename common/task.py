@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -48,3 +48,12 @@ class Task(Protocol):
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Class indices: (N,) for classification, (N, ...) for segmentation; displacement for registration; int64."""
         ...
+
+
+def shown_shape(task: Task, shape: Shape) -> Shape:
+    """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
+
+    Raises StudyError where cases differ in shape and the task does not bring them to one.
+    """
+    shown = getattr(task, "network_shape", None)
+    return shape if shown is None else cast(Shape, shown(shape))
