@@ -66,11 +66,6 @@ class Reading:
     not_finite: NotFinite = "refuse"
 
 
-def read_volume(image_path: Path, labels_path: Path, classes: int) -> Volume:
-    """One image and one file of labels. Raises SourceError that names the file and the failed check."""
-    return read_scan((image_path,), (labels_path,), Reading(classes))
-
-
 def read_scan(images: Sequence[Path], labels: Sequence[Path], reading: Reading) -> Volume:
     """All files of a scan, in the place of the first. Without labels all is class 0.
 
