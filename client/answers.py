@@ -29,6 +29,7 @@ from common.parameters import new_network, read, write
 from common.privacy.facts import mechanism_of
 from common.protocol import Aggregation, Local
 from common.seeding import generator
+from common.task import shown_shape
 from common.update import Update, Vector
 
 Scores = Mapping[str, Mapping[str, Mean]]
@@ -70,7 +71,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers: dict[str, Number] = {f"{kind}/{name}": 0 for kind in ("cases", "patients") for name in SPLITS}
     numbers |= _counts(hospital) if told else {}
     numbers["quarantined"] = len(train.quarantined) if told else 0
-    numbers["shape"] = list(train.shape.inputs)
+    numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
     numbers["labels"] = _label_counts(train) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, words)
@@ -89,8 +90,10 @@ def _label_counts(cases: Cases) -> list[int]:
     """Cases of each class, or pixels of each where a case has many; none where targets are no classes."""
     if not cases.classes:
         return []
-    counts = Counter(dict(zip(*np.unique(cases.targets, return_counts=True), strict=True)))
-    return [int(counts[label]) for label in range(len(cases.classes))]
+    counts: Counter[int] = Counter()
+    for targets in cases.pieces("targets"):
+        counts.update(dict(zip(*(part.tolist() for part in np.unique(targets, return_counts=True)), strict=True)))
+    return [counts[label] for label in range(len(cases.classes))]
 
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
 
 def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:
     """Batches of about CASES_A_BATCH cases that part no patient, in the order of the patients' names."""
-    largest = min(CASES_A_BATCH, VALUES_A_BATCH // max(1, int(prod(cases.shape.inputs))))
+    largest = min(CASES_A_BATCH, VALUES_A_BATCH // max(1, cases.most_values))
     order = np.argsort(cases.patients, kind="stable")
     names = cases.patients[order]
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import torch
@@ -91,7 +90,7 @@ class Trainer:
 
 def chunk_size(cases: Cases) -> int:
     """How many of these cases pass the network together, at least one."""
-    return max(1, min(CASES_A_CHUNK, VALUES_A_CHUNK // max(1, int(prod(cases.shape.inputs)))))
+    return max(1, min(CASES_A_CHUNK, VALUES_A_CHUNK // max(1, cases.most_values)))
 
 
 def batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

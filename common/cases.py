@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -107,6 +108,16 @@ class Cases:
         return Shape(self.columns["inputs"].item, len(self.classes))
 
     @property
+    def most_values(self) -> int:
+        """Numbers in the largest input."""
+        column = self.columns["inputs"]
+        return (
+            max((value.size for value in column.values), default=0)
+            if isinstance(column, Ragged)
+            else prod(column.item)
+        )
+
+    @property
     def inputs(self) -> NDArray[np.float32]:
         """All inputs in memory. Raises SourceError where cases differ in shape."""
         return cast(NDArray[np.float32], self.array("inputs"))
@@ -142,6 +153,15 @@ class Cases:
         if isinstance(values, tuple):
             raise SourceError(f"{name} differ in shape from case to case, where one shape is needed.")
         return values
+
+    def pieces(self, name: str) -> Iterator[Values]:
+        """A column without holding all of it: single numbers and words all at once, larger values case by case."""
+        column = self.columns[name]
+        if not column.item:
+            yield self.array(name)
+            return
+        for index in range(len(column)):
+            yield column.gather(slice(index, index + 1))[0]
 
     def take(self, indices: NDArray[np.integer]) -> Cases:
         """The cases at `indices`, in that order. What is large is not copied."""
@@ -227,12 +247,14 @@ class Batch:
     def tensor(self, name: str) -> Tensor:
         """A column whose cases have one shape. Raises SourceError where they have not."""
         values = self.columns[name]
-        if not isinstance(values, Tensor):
+        if isinstance(values, Tensor):
+            return values
+        if len({one.shape for one in values if isinstance(one, Tensor)}) != 1:
             raise SourceError(
                 f"{name} differ in shape from case to case: the task must draw patches (task.patch), or the source "
                 "bring them to one size (source.size)."
             )
-        return values
+        return torch.stack(cast(tuple[Tensor, ...], values))
 
     def each(self, name: str) -> tuple[Tensor, ...]:
         """A column's values case by case, whether or not they have one shape."""

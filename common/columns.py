@@ -115,6 +115,8 @@ class Ragged:
 
     def take(self, rows: Rows) -> Column:
         """See Column."""
+        if not len(rows):
+            return Stacked(np.empty((0, *self.item), self.dtype))
         return Ragged(tuple(self.values[row] for row in rows.tolist()), self.file)
 
     def gather(self, rows: Rows | slice = slice(None)) -> tuple[Values, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from common.cases import Batch, Shape
-from common.task import Task
+from common.task import Task, shown_shape
 
 PROBE_CASES = 4
 
@@ -15,7 +15,7 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
     """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class."""
     rng = np.random.default_rng(0)
     count = max(PROBE_CASES, shape.classes)
-    inputs = torch.from_numpy(rng.normal(size=(count, *shape.inputs)).astype(np.float32))
+    inputs = torch.from_numpy(rng.normal(size=(count, *shown_shape(task, shape).inputs)).astype(np.float32))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = task.build_network(shape).eval()
         form = _target_form(task, shape, tuple(task.predict(network, inputs).shape[1:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -54,3 +54,12 @@ def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float
     """Scores as they are shown: a task may have `presented`, which makes of merged means what is no mean itself."""
     shown = getattr(task, "presented", None)
     return dict(scores if shown is None else shown(scores))
+
+
+def shown_shape(task: Task, shape: Shape) -> Shape:
+    """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
+
+    Raises StudyError where cases differ in shape and the task does not bring them to one.
+    """
+    shown = getattr(task, "network_shape", None)
+    return shape if shown is None else cast(Shape, shown(shape))

@@ -50,30 +50,37 @@ def write_pictures(study: Study, folder: Path) -> None:
 def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[str, Any]:
     cases = hospital.splits["test"]
     paired = hospital.study.task.name == "registration"
-    if len(cases) == 0 or not (paired or cases.inputs.ndim in (4, 5)):
+    if len(cases) == 0 or not (paired or len(cases.shape.inputs) in (3, 4)):
         return {}
     hospital.network.load_state_dict(parameters, strict=False)
     patient, score = _median_patient(hospital, cases)
     own = cases.take(np.flatnonzero(cases.patients == patient))
-    draw = _pair if paired else _slice if cases.inputs.ndim == 4 else _volume
+    draw = _pair if paired else _slice if len(cases.shape.inputs) == 3 else _volume
     with torch.no_grad():
         return {"site": hospital.site, "patient": patient, "score": score, **draw(hospital, own)}
 
 
 def _slice(hospital: Hospital, own: Cases) -> dict[str, Any]:
-    index = int(np.argmax((own.targets > 0).reshape(len(own), -1).sum(axis=1)))
-    prediction = hospital.task.predict(hospital.network, own.batch(np.array([index])).inputs)[0].numpy()
-    image = _grey(own.inputs[index, 0])
+    index = int(np.argmax([(targets > 0).sum() for targets in own.pieces("targets")]))
+    slices, truth, prediction = _predicted(hospital, own, index)
+    image = _grey(slices[0])
     return {
         "image": _url(image),
-        "truth": _url(_overlay(image, own.targets[index])),
+        "truth": _url(_overlay(image, truth)),
         "prediction": _url(_overlay(image, prediction)),
     }
 
 
 def _volume(hospital: Hospital, own: Cases) -> dict[str, Any]:
-    prediction = hospital.task.predict(hospital.network, own.batch(np.array([0])).inputs)[0].numpy()
-    return _panels(outline_panels(own.inputs[0, 0], own.targets[0], prediction, COLOURS))
+    volumes, truth, prediction = _predicted(hospital, own, 0)
+    return _panels(outline_panels(volumes[0], truth, prediction, COLOURS))
+
+
+def _predicted(hospital: Hospital, own: Cases, index: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """One case's channels, its truth and what the network says of it."""
+    one = own.batch(np.array([index]))
+    prediction = hospital.task.predict(hospital.network, one.inputs)[0]
+    return one.inputs[0].numpy(), one.targets[0].numpy(), prediction.numpy()
 
 
 def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:

@@ -39,12 +39,11 @@ def patients_of(cases: Cases, hospitals: int) -> Patients:
 
 
 def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.int64]:
-    if cases.targets.ndim == 1 and cases.classes:
+    if not cases.columns["targets"].item and cases.classes:
         votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
         np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
         return np.asarray(votes.argmax(axis=1), dtype=np.int64)
-    values = cases.targets > 0 if cases.classes else cases.targets
-    share = values.reshape(len(cases), -1).mean(axis=1)
+    share = np.array([(part > 0 if cases.classes else part).mean() for part in cases.pieces("targets")])
     mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
     ranks = mean.argsort(kind="stable").argsort(kind="stable")
     return np.asarray(ranks * MASK_TERCILES // count, dtype=np.int64)

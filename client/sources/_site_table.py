@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,46 +22,76 @@ from common.cases import SiteId
 from common.errors import SourceError
 from common.names import fault_of, in_one_form
 
+NOT_MEASURED = ("n/a", "na", "nan", "none", "null", "?", "-9", "-99", "-999", "-9999")
+"""What tables write where nothing is known: it names no hospital and no person."""
+
 
 @dataclass(frozen=True)
 class Listed:
-    """One file's line: the hospital it is from, and the person it is of."""
+    """One file's line: the hospital it is from, and the person it is of.
+
+    site: "" where nothing is known of it. says_person: whether a column of the table names the person. fault: why
+    the file cannot be used, or "".
+    """
 
     site: SiteId
     person: str
+    says_person: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table's own words. site: "" where it tells of no hospital. file, person: "" for the usual words.
+
+    guessed: the usual words for a column of persons; () for those of `_persons` and what is all but one of them.
+    """
+
+    site: str = "site"
+    file: str = ""
+    person: str = ""
+    guessed: tuple[str, ...] = ()
 
 
 def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
-    """Every file's hospital and person, from a table, CSV or Parquet, with the columns `patient` and `site_column`.
+    """As `listed`, of a table with the columns `patient` and `site_column` in which no line has a fault."""
+    found = listed(path, Columns(site_column), remedy)
+    for one in found.values():
+        if one.fault:
+            raise SourceError(f"{one.fault}.")
+    return found
+
+
+def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
+    """Every file's hospital and person, from a table, CSV or Parquet.
 
     `patient` (or `file`) is the file's name without its ending. A further column `person`, `subject` or
     `participant_id` (or `patient`, where `file` names the file) says whose it is; `_persons` has what holds where
-    there is none, and what is taken as written alike.
+    there is none, and what is taken as written alike. Where a hospital or a person is one of NOT_MEASURED, `fault`
+    says so.
 
     Raises SourceError, with the number of the line, where a file, a person or a hospital is not named, a file is
     given to two hospitals or two persons, or a name could lead out of the folder.
     """
-    columns, rows = _rows(path, remedy)
-    file_column = next((name for name in FILE_COLUMNS if name in columns), "patient")
-    if not rows or not {file_column, site_column} <= set(columns):
-        raise SourceError(f"{path} must have the columns patient and {site_column}, and a line a file.")
-    persons = person_column((name for name in columns if name != site_column), file_column, str(path))
-    listed: dict[str, Listed] = {}
+    head, rows = _rows(path, remedy)
+    file_column = columns.file or next((name for name in FILE_COLUMNS if name in head), "patient")
+    _demand(path, head if rows else (), [file_column, *filter(None, (columns.site, columns.person))])
+    persons = columns.person or _persons_in(head, columns, file_column, path)
+    found: dict[str, Listed] = {}
     for line, row in rows:
-        name, site = row[file_column], in_one_form(row[site_column])
-        if not name or not site or not _stays_inside(name):
-            raise SourceError(f"line {line} of {path} does not name a patient and a hospital.")
-        if fault := fault_of(site):
-            raise SourceError(f"line {line} of {path} names a hospital whose name {fault}.")
-        one = Listed(site, _person(row, persons, name, f"line {line} of {path}"))
-        before = listed.setdefault(name, one)
-        if before.site != site:
+        name, site = row[file_column], in_one_form(row[columns.site]) if columns.site else ""
+        if not name or (columns.site and not site) or not _stays_inside(name):
+            what = "a patient and a hospital" if columns.site else "a patient"
+            raise SourceError(f"line {line} of {path} does not name {what}.")
+        one = _listed(row, columns, persons, (name, site), f"line {line} of {path}")
+        before = found.setdefault(name, one)
+        if before.site != one.site:
             raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")
         if before != one:
             raise SourceError(f"line {line} of {path} gives a file to a second person.")
     if persons is not None:
-        refuse_doubtful((one.person for one in listed.values()), str(path))
-    return listed
+        refuse_doubtful((one.person for one in found.values()), str(path))
+    return found
 
 
 def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
@@ -86,18 +116,40 @@ def _text(cell: Cell) -> str:
     return cell if isinstance(cell, str) else text_of(cell)
 
 
+def _demand(path: Path, there: Sequence[str], wanted: Sequence[str]) -> None:
+    if not set(wanted) <= set(there):
+        named = " and ".join(wanted)
+        raise SourceError(
+            f"{path} must have the columns {named}. It has: {', '.join(there) or 'none'}. A study may name others: "
+            "source.patient_column, source.site_column, source.person_column."
+        )
+
+
+def _persons_in(head: Iterable[str], columns: Columns, file_column: str, path: Path) -> str | None:
+    if columns.guessed:
+        return next((name for name in columns.guessed if name in head), None)
+    return person_column((name for name in head if name != columns.site), file_column, str(path))
+
+
+def _listed(
+    row: Mapping[str, str], columns: Columns, persons: str | None, named: tuple[str, SiteId], place: str
+) -> Listed:
+    name, site = named
+    person = person_of_file(name) if persons is None else person_named(row[persons])
+    if not person:
+        raise SourceError(f"{place} names no person in column {persons}.")
+    if site.casefold() in NOT_MEASURED:
+        return Listed("", person, persons is not None, f"{place} has {site!r} for its hospital")
+    if columns.site and (fault := fault_of(site)):
+        return Listed("", person, persons is not None, f"{place} names a hospital whose name {fault}")
+    if persons is not None and row[persons].casefold() in NOT_MEASURED:
+        return Listed(site, person, True, f"{place} has {row[persons]!r} for its person")
+    return Listed(site, person, persons is not None)
+
+
 def _stays_inside(name: str) -> bool:
     """A plain name, or a path of plain names below a BIDS folder `sub-...`."""
     if set(name) & set("\\\0"):
         return False
     parts = name.split("/")
     return len(parts) == 1 or (is_bids(name) and PurePosixPath(name).as_posix() == name and ".." not in parts)
-
-
-def _person(row: Mapping[str, str], column: str | None, name: str, place: str) -> str:
-    if column is None:
-        return person_of_file(name)
-    person = person_named(row[column] or "")
-    if not person:
-        raise SourceError(f"{place} names no person in column {column}.")
-    return person

@@ -1,171 +1,96 @@
-"""Folders of NIfTI volumes with labels, whole or in slices, and a table of the hospital each patient is from."""
+"""Folders of NIfTI volumes with labels in any layout, whole or in slices, and a table of hospitals and persons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
 from client.source import Source
 from client.sources._folders import existing, inside
-from client.sources._nifti_files import NiftiFile, nifti_files, path_of
-from client.sources._nifti_volume import Volume, read_volume
-from client.sources._persons import person_of_file
-from client.sources._site_table import Listed, listed_files
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, positive
-from common.errors import SourceError
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from client.sources._nifti_scans import Layout
+from client.sources._site_table import Columns, Listed, listed
+from client.sources._volume_scans import Sorted, by_site
+from client.sources._volume_source import VolumeSource
+from common.errors import StudyError
 
 REMEDY = (
     "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
 )
-LARGEST_CUBE = 512
 PERSONS = (
-    "A person is who the table's column person (subject, participant_id) names, or sub- of a BIDS name; files that "
-    "have neither are each taken for a person of its own."
+    "A person is who the table's column person (subject, participant_id) names, or a pattern's {person}, or sub- of "
+    "a BIDS name; files that have none of these are each taken for a person of its own."
 )
-T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Nifti:
-    """`images/` and `labels/` with files of the same names, as slices or volumes, or both with BIDS folders in them.
+class Nifti(VolumeSource):
+    """images and labels: folders in which files have the same names (labels perhaps with _seg, _mask, _label at the
+    end), or patterns of files below `folder`: images = "*/anat/{patient}_T1w.nii.gz", labels =
+    "outlines/{patient}_seg.nii.gz". {patient}, {person}, {session} and {site} stand for parts of names; where
+    {session} is there, {patient} is the person. A list of images: one a channel. A list of labels: one a class, its
+    voxels those above 0, where two overlap the later one's; one entry: all classes; "": none, and all is class 0.
 
-    table: a CSV file in the folder with the columns patient, a file's name without its ending, and site, and where
-    one person has several files a column person; without it a study divides the persons. Without that column
-    `sub-04` of BIDS names is a person, at all hospitals the same; else each file is one.
-    axis: 0, 1 or 2, across which slices are cut, after turning to RAS; 2 gives axial slices. size: slices are
-    cropped or filled (labels with class 0) around their centre to size x size. Pixel spacing is kept to 0.1 um.
-    slices_per_patient: of each volume, evenly spaced among those with a label; 0 keeps every slice. Intensities are
-    scaled to mean 0 and deviation 1 of each volume.
-    dimensions: 2 for slices; 3 for whole volumes, one a patient, cropped or filled around their centre to a cube of
-    size x size x size, axes towards right, front and top (axis and slices_per_patient are for slices alone).
+    table: a file in the folder, separated by , ; | or tabs, with the columns patient (`patient_column`), a file's
+    name without its ending, or what {patient} stands for; site (`site_column`, "" where it tells of no hospital); and
+    where one person has several files person (`person_column`). Without hospitals in table or pattern a study
+    divides the persons. Without a column of persons `sub-04` of BIDS names is a person, at all hospitals the same;
+    else each file is one. What the table names and is not there, what is there and not in it, and images or labels
+    without the other are put aside and said.
+
+    The other options: see VolumeSource.
     """
 
-    pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
+    name: ClassVar[str] = "nifti"
+    remedy: ClassVar[str] = REMEDY
     persons: ClassVar[str] = PERSONS
 
-    folder: str = ""
-    table: str = ""
     classes: tuple[str, ...] = ("background", "anterior", "posterior")
-    axis: int = 2
-    size: int = 64
-    slices_per_patient: int = 8
-    dimensions: Literal[2, 3] = 2
+    images: str | tuple[str, ...] = "images"
+    labels: str | tuple[str, ...] = "labels"
+    patient_column: str = ""
+    site_column: str = "site"
+    person_column: str = ""
 
     def __post_init__(self) -> None:
-        between("source 'nifti'", 0, 2, axis=self.axis)
-        between("source 'nifti'", 0, 10_000, slices_per_patient=self.slices_per_patient)
-        between("source 'nifti'", 2, 256, classes=len(self.classes))
-        positive("source 'nifti'", size=self.size)
-        if self.dimensions == 3:
-            between("source 'nifti' with dimensions 3", 1, LARGEST_CUBE, size=self.size)
+        super().__post_init__()
+        layout = self._layout()
+        if self.one_a_class and len(layout.labels) != len(self.classes) - 1:
+            raise StudyError(
+                f"source 'nifti'.labels lists {len(layout.labels)} files, one for each of classes but the first; "
+                f"there are {len(self.classes)} classes."
+            )
 
     @property
     def has_sites(self) -> bool:
-        """Whether a table says which hospital a patient is from."""
-        return bool(self.table)
+        """Whether a table or the pattern says which hospital a patient is from."""
+        return bool(self.table and self.site_column) or self._layout().has_sites
 
-    def sites(self) -> tuple[SiteId, ...]:
-        """Hospitals of the table, sorted."""
-        return tuple(sorted({one.site for one in self._table().values()})) if self.table else ()
+    @property
+    def one_a_class(self) -> bool:
+        """Whether labels are a list."""
+        return isinstance(self.labels, tuple)
 
-    def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """Slices of the hospital's patients. inputs: (N, 1, size, size); targets: (N, size, size) of uint8.
-
-        With dimensions 3, volumes: inputs (N, 1, size, size, size); targets (N, size, size, size).
-        """
+    def scans(self) -> Sorted:
+        """Scans of every hospital. Raises SourceError where folder or table are absent or make no sense."""
         folder = existing(self.folder, "hippocampus", REMEDY)
-        images, labels, names, quarantined = [], [], [], []
-        spacings_mm: list[tuple[float, ...]] = []
-        for file in self.files(folder, site):
-            try:
-                volume = read_volume(file.path, labels_of(file, folder), len(self.classes))
-            except SourceError as error:
-                quarantined.append(Quarantined(file.name, str(error)))
-                continue
-            of_image, of_labels = self._slices(volume) if self.dimensions == 2 else self._cube(volume)
-            images.append(of_image)
-            labels.append(of_labels)
-            names += [file.person] * len(of_image)
-            spacings_mm += [self._spacing_mm(volume)] * len(of_image)
-        if not images:
-            raise SourceError(f"{folder} holds no usable volume. {REMEDY}")
-        return Cases.of(
-            np.concatenate(images)[:, None],
-            np.concatenate(labels),
-            np.array(names),
-            self.classes,
-            quarantined=tuple(quarantined),
-            spacing_mm=np.array(spacings_mm),
-        )
+        return by_site(self._layout().found(folder), self._listed(folder), self.table)
 
-    def files(self, folder: Path, site: SiteId | None) -> list[NiftiFile]:
-        """A hospital's files, or all, in the order of their names. Raises UnknownNameError for no hospital."""
-        images = folder / "images"
-        found = nifti_files(images)
-        if site is None:
-            return [NiftiFile(name, person_of_file(name), path) for name, path in sorted(found.items())]
-        listed = self._table()
-        sites = {one.site for one in listed.values()}
-        if site not in sites:
-            raise unknown("hospital", site, sites)
-        own = sorted((name, one.person) for name, one in listed.items() if one.site == site)
-        return [NiftiFile(name, person, path_of(name, found, images)) for name, person in own]
+    def tables(self) -> tuple[Path, ...]:
+        """The table, where the study names one."""
+        return (inside(existing(self.folder, "hippocampus", REMEDY), self.table),) if self.table else ()
 
-    def _table(self) -> dict[str, Listed]:
-        return listed_files(inside(existing(self.folder, "hippocampus", REMEDY), self.table), "site", REMEDY)
+    def _listed(self, folder: Path) -> dict[str, Listed] | None:
+        if not self.table:
+            return None
+        columns = Columns(self.site_column, self.patient_column, self.person_column)
+        return listed(inside(folder, self.table), columns, REMEDY)
 
-    def _slices(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        image = np.moveaxis(_scaled(volume.image), self.axis, 0)
-        labels = np.moveaxis(volume.labels, self.axis, 0)
-        kept = self._kept(labels)
-        image, labels = image[kept], labels[kept]
-        return _fitted(image, self.size, image.min()), _fitted(labels, self.size, np.uint8(0))
+    def _layout(self) -> Layout:
+        def entries(given: str | tuple[str, ...]) -> tuple[str, ...]:
+            return given if isinstance(given, tuple) else (given,) if given else ()
 
-    def _cube(self, volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        image = _scaled(volume.image)
-        return _fitted(image[None], self.size, image.min()), _fitted(volume.labels[None], self.size, np.uint8(0))
-
-    def _spacing_mm(self, volume: Volume) -> tuple[float, ...]:
-        cut = self.axis if self.dimensions == 2 else None
-        return tuple(round(mm, 4) for axis, mm in enumerate(volume.spacing_mm) if axis != cut)
-
-    def _kept(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        if self.slices_per_patient == 0:
-            return np.arange(len(labels))
-        outlined = np.flatnonzero(labels.any(axis=(1, 2)))
-        among = outlined if len(outlined) else np.arange(len(labels))
-        places = np.linspace(0, len(among) - 1, min(self.slices_per_patient, len(among)))
-        return np.unique(among[places.round().astype(int)])
-
-
-def labels_of(file: NiftiFile, folder: Path) -> Path:
-    """Where the labels of an image are: the same path, under `labels/`."""
-    return folder / "labels" / file.path.relative_to(folder / "images")
-
-
-def _scaled(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread = float(image.std(dtype=np.float64))
-    return np.asarray((image - image.mean(dtype=np.float64)) / (spread if spread > 0 else 1.0), dtype=np.float32)
-
-
-def _fitted(images: NDArray[T], size: int, fill: T) -> NDArray[T]:
-    """(N, size, size[, size]): cropped or filled, about the centre."""
-    fitted = np.full((len(images), *(size for _ in images.shape[1:])), fill, dtype=images.dtype)
-    into, out_of = [slice(None)], [slice(None)]
-    for length in images.shape[1:]:
-        shared = min(length, size)
-        start, offset = (length - shared) // 2, (size - shared) // 2
-        out_of.append(slice(start, start + shared))
-        into.append(slice(offset, offset + shared))
-    fitted[tuple(into)] = images[tuple(out_of)]
-    return fitted
+        return Layout(entries(self.images), entries(self.labels))
 
 
 source: type[Source] = Nifti

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from client.source import Source
 from client.sources._folders import existing
-from client.sources._nifti_volume import Volume, read_volume
-from client.sources.nifti import PERSONS, REMEDY, Nifti, labels_of
+from client.sources._nifti_volume import Reading, Volume, read_scan
+from client.sources._volume_scans import Unusable
+from client.sources.nifti import PERSONS, REMEDY, Nifti
 from common.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError
 from common.pooled_statistics import Pooled
@@ -63,7 +63,7 @@ class NiftiPairs:
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """Pairs of the hospital's patients. inputs: (N, 2, *size), moving and fixed; targets: the same, uint8."""
         folder = existing(self.folder, "hippocampus", REMEDY)
-        volumes, quarantined = self._read(folder, site)
+        volumes, quarantined = self._read(site)
         if len(volumes) < 2:
             raise SourceError(f"{folder} holds fewer than two usable volumes of a hospital. {REMEDY}")
         images = {name: _fitted(_scaled(volume.image), self.size) for name, (_, volume) in volumes.items()}
@@ -83,17 +83,18 @@ class NiftiPairs:
             quarantined=quarantined,
         )
 
-    def _read(
-        self, folder: Path, site: SiteId | None
-    ) -> tuple[dict[str, tuple[str, Volume]], tuple[Quarantined, ...]]:
+    def _read(self, site: SiteId | None) -> tuple[dict[str, tuple[str, Volume]], tuple[Quarantined, ...]]:
         """Person and volume of every usable file, and the others."""
         volumes: dict[str, tuple[str, Volume]] = {}
         quarantined = []
-        for file in self._volumes().files(folder, site):
+        for scan in self._volumes().of_site(site):
+            if isinstance(scan, Unusable):
+                quarantined.append(scan.quarantined)
+                continue
             try:
-                volumes[file.name] = file.person, read_volume(file.path, labels_of(file, folder), len(self.classes))
+                volumes[scan.name] = scan.person, read_scan(scan.images, scan.labels, Reading(len(self.classes)))
             except SourceError as error:
-                quarantined.append(Quarantined(file.name, str(error)))
+                quarantined.append(Quarantined(scan.name, str(error)))
         return volumes, tuple(quarantined)
 
     def _volumes(self) -> Nifti:

@@ -21,6 +21,7 @@ the weight of the mean, its number of patients, says so. Where only one has it:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ DISTANCES: Mapping[str, Callable[[SurfaceDistances], float]] = {
 SURFACES = (*DISTANCES, "surface_dice")
 SCORES = (*OVERLAPS, *POOLED, *SURFACES)
 
+Removed = NDArray[np.int64]
+
 MOST_NAMES = 128
 """Above this number of labels times scores only means over labels are given, so that a reply stays small."""
 UNITS_A_VOXEL = 1 << 20
@@ -70,15 +73,22 @@ UNITS_A_VOXEL = 1 << 20
 
 
 def overlap_statistics(
-    truths: Labels, predictions: Labels, labels: Sequence[int], scores: Iterable[str] = ("dice",)
+    truths: Labels,
+    predictions: Labels,
+    labels: Sequence[int],
+    scores: Iterable[str] = ("dice",),
+    removed: Removed | None = None,
 ) -> Statistics:
     """Of one patient's maps of one shape: OVERLAPS and POOLED among `scores`; other names are left alone.
 
     NAME_1, NAME_2, ... of each label, and NAME: of OVERLAPS the mean over those labels for which it is defined, of
-    POOLED the figure of all labels' counts added. Raises ImageError for two shapes.
+    POOLED the figure of all labels' counts added. removed: (N, labels) voxels of the truth that the maps no longer
+    have, for they were cut away before: not found, whatever the prediction. Raises ImageError for two shapes.
     """
     wanted = [name for name in dict.fromkeys(scores) if name in OVERLAPS or name in POOLED]
     counts = Counts.of(truths, predictions, labels)
+    if removed is not None:
+        counts = replace(counts, false_negatives=counts.false_negatives + removed.sum(axis=0))
     singly = len(wanted) * len(labels) <= MOST_NAMES
     found: dict[str, Mean] = {}
     for name in wanted:
@@ -94,25 +104,27 @@ def overlap_statistics(
 def surface_statistics(
     truths: Labels,
     predictions: Labels,
-    labels: Iterable[int],
+    labels: Sequence[int],
     spacing_mm: tuple[float, ...],
     scores: Iterable[str] = ("hd95",),
     tolerance_mm: float = 1.0,
     outline: Outline = "border",
+    removed: Removed | None = None,
 ) -> Statistics:
     """Of one patient's (N, *S) maps, N slices or one volume: SURFACES among `scores`, as means of one value or none.
 
     Each is the mean over labels; NAME_voxels where the spacing is not known, empty, and the tolerance is in voxels.
     Distances: of those slices where both maps have the label. missed: of the slices in which a label is in the truth
     or the prediction, the share where the other lacks it, mean over labels. Such slices have no finite distance and
-    count here instead: a figure without the other one flatters. surface_dice counts them as 0.
+    count here instead: a figure without the other one flatters. surface_dice counts them as 0. removed: as in
+    overlap_statistics; a label of which nothing else is left in a slice is in the truth alone.
     """
     wanted = [name for name in dict.fromkeys(scores) if name in SURFACES]
     if not wanted:
         return {}
     of_labels = [
-        _of_label(truths == label, predictions == label, spacing_mm or None, wanted, tolerance_mm, outline)
-        for label in labels
+        _of_label(truths == label, predictions == label, cut, spacing_mm or None, wanted, tolerance_mm, outline)
+        for label, cut in zip(labels, _cut(removed, len(truths), len(labels)), strict=True)
     ]
     names = {name: name if spacing_mm else f"{name}_voxels" for name in wanted}
     found = {names[name]: _mean([one[name] for one in of_labels]) for name in wanted}
@@ -141,20 +153,22 @@ def _undefined(values: Figures, counts: Counts) -> Mean:
 def _of_label(
     truths: NDArray[np.bool_],
     predictions: NDArray[np.bool_],
+    cut: NDArray[np.bool_],
     spacing_mm: tuple[float, ...] | None,
     scores: Sequence[str],
     tolerance_mm: float,
     outline: Outline,
 ) -> dict[str, float]:
-    """Figures over slices, and "missed"; NaN where there are none."""
+    """Figures over slices, and "missed"; NaN where there are none. cut: (N,) slices that lost some of the truth."""
     axes = tuple(range(1, truths.ndim))
     in_truth, in_prediction = truths.any(axis=axes), predictions.any(axis=axes)
     both, either = np.asarray(in_truth & in_prediction), np.asarray(in_truth | in_prediction)
+    there = either | cut
     found = dict.fromkeys(scores, float("nan"))
-    found["missed"] = float(1 - both.sum() / either.sum()) if either.any() else float("nan")
+    found["missed"] = float(1 - both.sum() / there.sum()) if there.any() else float("nan")
     counted = either if "surface_dice" in scores else both
     if not counted.any():
-        return found
+        return found | ({"surface_dice": 0.0} if "surface_dice" in scores and cut.any() else {})
     parts = SurfaceDistances.of_many(truths[counted], predictions[counted], spacing_mm, outline)
     if "surface_dice" in scores:
         found["surface_dice"] = SurfaceDistances.pooled(parts).surface_dice(tolerance_mm)
@@ -163,6 +177,11 @@ def _of_label(
         pooled = SurfaceDistances.pooled(measured)
         found |= {name: DISTANCES[name](pooled) for name in scores if name in DISTANCES}
     return found
+
+
+def _cut(removed: Removed | None, slices: int, labels: int) -> NDArray[np.bool_]:
+    """(labels, N)."""
+    return np.zeros((labels, slices), np.bool_) if removed is None else np.asarray(removed.T > 0)
 
 
 def _mean(values: Sequence[float]) -> Mean:

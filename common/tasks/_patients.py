@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,20 +13,20 @@ from common.mean import Mean
 def patients(batch: Batch) -> Iterator[Batch]:
     """The cases of each patient, in the order of the patients' names.
 
-    Scans of one patient that differ in spacing come one after the other, for no distance in mm is of both.
+    Scans of one patient that differ in spacing or shape come one after the other: no distance in mm, and no map of
+    labels, is of both.
     """
     names = np.array(batch.patients)
+    spacings_mm = batch.spacings_mm or ((),) * len(batch)
+    lattices = [(one, image.shape) for one, image in zip(spacings_mm, batch.each("inputs"), strict=True)]
     for name in np.unique(names):
-        for own in _by_spacing(batch.spacings_mm, np.flatnonzero(names == name).tolist()):
+        for own in _alike(lattices, np.flatnonzero(names == name).tolist()):
             yield batch.take(own)
 
 
-def _by_spacing(spacings_mm: Sequence[tuple[float, ...]], indices: list[int]) -> Iterator[list[int]]:
-    if not spacings_mm:
-        yield indices
-        return
-    for spacing_mm in dict.fromkeys(spacings_mm[index] for index in indices):
-        yield [index for index in indices if spacings_mm[index] == spacing_mm]
+def _alike(lattices: Sequence[Hashable], indices: list[int]) -> Iterator[list[int]]:
+    for lattice in dict.fromkeys(lattices[index] for index in indices):
+        yield [index for index in indices if lattices[index] == lattice]
 
 
 def mean_of_one(value: float) -> Mean:

@@ -176,6 +176,34 @@ def table_with_an_unusable_row(folder: Path) -> None:
     path.write_text(path.read_text().replace("41;", "-9;"))
 
 
+def make_bids(folder: Path) -> Made:
+    rng = np.random.default_rng(0)
+    lines = ["participant_id\tcentre"]
+    for index in range(6):
+        labels = np.zeros((6, 7, 8), np.uint8)
+        labels[2:4, 2:5, 3:6] = 1
+        for place, suffix, values in (
+            (folder, "T1w", rng.normal(size=(6, 7, 8)).astype(np.float32)),
+            (folder / "derivatives" / "manual", "dseg", labels),
+        ):
+            path = place / f"sub-{index}" / "ses-1" / "anat" / f"sub-{index}_ses-1_{suffix}.nii.gz"
+            path.parent.mkdir(parents=True)
+            nib.save(nib.Nifti1Image(values, np.diag([1.0, 1.5, 2.0, 1.0])), path)
+        lines.append(f"sub-{index}\t{'AB'[index % 2]}")
+    (folder / "participants.tsv").write_text("\n".join(lines) + "\n")
+    broken = folder / "sub-2" / "ses-1" / "anat" / "sub-2_ses-1_T1w.nii.gz"
+    options: dict[str, object] = {"folder": str(folder), "site_column": "centre", "size": 8, "slices_per_patient": 2}
+    return options, lambda: broken.write_bytes(b"broken") and None
+
+
+def bids_with_another_session(folder: Path) -> None:
+    for place in (folder, folder / "derivatives" / "manual"):
+        for path in sorted((place / "sub-3").rglob("*.nii.gz")):
+            other = Path(str(path).replace("ses-1", "ses-2"))
+            other.parent.mkdir(parents=True)
+            shutil.copy(path, other)
+
+
 def without_line(path: Path, number: int) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:number] + lines[number + 1 :]))
@@ -228,6 +256,7 @@ def medmnist_with_another_image(folder: Path) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
+    "bids": (bids_with_another_session, lambda folder: without_line(folder / "participants.tsv", 3)),
     "heart": (
         heart_with_another_first_row,
         heart_with_a_broken_first_row,

@@ -156,14 +156,23 @@ def test_bids_folders_are_found_with_or_without_a_table(tmp_path: Path) -> None:
     assert a_nifti(tmp_path, table="sites.csv").cases("a", 0).patients.tolist() == ["p9", "04", "04", "05"]
     table(tmp_path, "patient,site\nsub-04_ses-2_T1w,a\nsub-05_T1w,b\n")
     cases = a_nifti(tmp_path, table="sites.csv").cases("a", 0)
-    assert (cases.patients.tolist(), cases.quarantined) == (["04"], ())
+    assert cases.patients.tolist() == ["04"]
+    assert {one.name: one.reason for one in cases.quarantined} == {
+        "p9": "sites.csv does not name it",
+        "sub-04/ses-1/sub-04_ses-1_T1w": "sites.csv does not name it",
+    }
 
 
 def test_a_last_part_that_two_files_share_names_neither(tmp_path: Path) -> None:
     volumes(tmp_path, "sub-04/ses-1/T1w", "sub-04/ses-2/T1w", "p1")
     table(tmp_path, "patient,site\nT1w,a\np1,a\n")
     cases = a_nifti(tmp_path, table="sites.csv").cases("a", 0)
-    assert (cases.patients.tolist(), [one.name for one in cases.quarantined]) == (["p1"], ["T1w"])
+    assert cases.patients.tolist() == ["p1"]
+    assert {one.name: one.reason for one in cases.quarantined} == {
+        "T1w": "sites.csv names it, and 2 files end so: write its folders too",
+        "sub-04/ses-1/T1w": "sites.csv does not name it",
+        "sub-04/ses-2/T1w": "sites.csv does not name it",
+    }
 
 
 def test_one_person_at_two_hospitals_has_one_name_and_two_need_two(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_volume_stored_in_another_orientation_gives_the_same_slices(tmp_path: 
     ("image", "labels", "shift", "said"),
     [
         (np.full((4, 4, 4), np.nan, np.float32), np.ones((4, 4, 4)), 0, "not finite"),
-        (np.ones((4, 4, 4), np.float32), np.ones((4, 4, 5)), 0, "labels are"),
+        (np.ones((4, 4, 4), np.float32), np.ones((4, 4, 5)), 0, "differ in shape"),
         (np.ones((4, 4, 4), np.float32), np.full((4, 4, 4), 7), 0, "whole numbers from 0 to 2"),
         (np.ones((4, 4, 4), np.float32), np.ones((4, 4, 4)), 3, "different places"),
     ],

@@ -8,10 +8,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from client.answers import hello
+from client.evaluation import evaluate
+from client.hospital import open_hospital
 from client.sources.nifti import Nifti
 from common.catalogue import SOURCES
 from common.errors import StudyError
+from common.exchange import Payload
 from common.options import Entry
+from common.study import parse
 
 
 def write(folder: Path, name: str, shape: tuple[int, ...], spacing_mm: tuple[float, ...] = (1.0, 1.5, 2.0)) -> None:
@@ -61,7 +66,9 @@ def test_all_slices_of_a_patient_together_are_the_volume(tmp_path: Path, axis: i
     np.testing.assert_array_equal(np.moveaxis(volume.targets[0], axis, 0), slices.targets)
 
 
-@pytest.mark.parametrize("options", [{"dimensions": 4}, {"dimensions": 3, "size": 513}, {"dimensions": 3, "size": 0}])
+@pytest.mark.parametrize(
+    "options", [{"dimensions": 4}, {"dimensions": 3, "size": 513}, {"dimensions": 3, "size": -1}]
+)
 def test_a_cube_that_cannot_be_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(StudyError, match=r"dimensions|size"):
         SOURCES.build(Entry("nifti", options))
@@ -76,3 +83,31 @@ def test_outlines_of_the_hippocampus_set_fit_the_studys_cube(shared_data: Path, 
     assert len(cases) == 13
     assert cases.spacing_mm == (1.0, 1.0, 1.0)
     assert np.count_nonzero(cases.targets) == np.count_nonzero(whole.targets)
+
+
+def test_hospitals_of_volumes_of_unlike_shape_agree_on_what_the_network_is_shown(tmp_path: Path) -> None:
+    for index in range(8):
+        write(tmp_path, f"p{index}", (5 + index % 2, 6, 7))
+    study = parse(f"""
+        title = "Unlike"
+        strategy = "fedavg"
+        rounds = 1
+        [source]
+        name = "nifti"
+        folder = "{tmp_path}"
+        dimensions = 3
+        size = 0
+        [partition]
+        name = "dirichlet"
+        hospitals = 4
+        [task]
+        name = "segmentation"
+        network = {{ name = "unet", channels = 2, depth = 2 }}
+        patch = [4, 4, 4]
+    """)
+    for index in range(4):
+        hospital = open_hospital(study.json, index)
+        told = hello(hospital, Payload(None, {}, {}), {}).numbers
+        assert told["shape"] == [1, 4, 4, 4]
+        assert sum(told["labels"]) == sum(one.size for one in hospital.train.pieces("targets"))
+        assert evaluate(hospital.task, hospital.network, hospital.train)["dice"].weight_units > 0

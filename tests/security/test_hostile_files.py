@@ -25,7 +25,7 @@ from client.approved_studies import APPROVED, list_study
 from client.durable import write_durably
 from client.incidents import report as report_incident
 from client.ledger import Charge, Ledger
-from client.sources._nifti_volume import read_volume
+from client.sources._nifti_volume import Reading, read_scan
 from client.sources._npz import read_npz
 from common import identity
 from common.errors import FileError, ImageError, LedgerError, SourceError, WardroundError
@@ -248,7 +248,7 @@ def test_an_image_of_803_bytes_takes_no_gigabytes(tmp_path: Path, shape: tuple[i
         path = packed
     tracemalloc.start()
     with pytest.raises(SourceError):
-        read_volume(path, path, 3)
+        read_scan((path,), (path,), Reading(3))
     with pytest.raises(ImageError):
         read_image(path)
     with pytest.raises(ImageError):
