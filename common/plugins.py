@@ -43,7 +43,7 @@ _MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[
 
 @dataclass(frozen=True)
 class Trust:
-    """What may be imported. files: by path. modules: exactly these; None: any. remedy: for who is refused, in words."""
+    """What may be imported. files: by path. modules: exactly these; None: any. remedy: what to do where it is not."""
 
     files: bool = False
     modules: tuple[str, ...] | None = ()
@@ -51,7 +51,8 @@ class Trust:
 
 
 ANYTHING = Trust(files=True, modules=None)
-_trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=Trust())
+NOTHING = Trust()
+_trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=NOTHING)  # noqa: B039 - frozen
 _used: ContextVar[dict[str, str] | None] = ContextVar("plug-ins that were used", default=None)
 _digests: dict[str, str] = {}
 """Of modules, as this process first saw them: Python imports each once, whatever becomes of its file."""
@@ -145,7 +146,7 @@ class Reference:
 
 
 def resolved(text: str, folder: Path) -> str:
-    """`text`, where it refers to a file, with its absolute path: from `folder`, or from where we are if it is there."""
+    """`text` with the absolute path of a file it refers to: from `folder`, or from where we are if it is only there."""
     found = Reference.of(text)
     if found is None or not found.is_file:
         return text

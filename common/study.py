@@ -64,8 +64,8 @@ class Study:
     """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise. plugins: the SHA-256 of every plug-in's file, by its module or path; nobody
-    writes it, it is found when the study is first read, and must then stay the same.
+    privacy: not given, or "none", no noise. plugins: the SHA-256 of every plug-in's file, by its module or path:
+    found when the study is first read, not written by anybody, and from then on the same.
     """
 
     title: str
@@ -224,8 +224,8 @@ def _demand_same(known: Mapping[str, str], used: Mapping[str, str]) -> None:
     for place, digest in used.items():
         if known.get(place, digest) != digest:
             raise StudyError(
-                f"plug-in {place} is not the one that this study was read with: its file has changed, or another version "
-                "is installed here. Put that back, or begin a new run."
+                f"plug-in {place} is not the one that this study was read with: its file has changed, or another "
+                "version is installed here. Put that back, or begin a new run."
             )
 
 

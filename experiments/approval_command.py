@@ -12,7 +12,7 @@ from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
 from client.policy import read_policy
 from common.cohorts import reveals
-from common.errors import HospitalError, StudyError
+from common.errors import StudyError
 from common.plugins import trusting
 from common.study import Study, parse
 from experiments.study_view import study_facts
@@ -21,9 +21,8 @@ from experiments.study_view import study_facts
 def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Console, rewind_to: int | None) -> None:
     """Say what the study costs, and list it. rewind_to: let its runs go on after this round once more.
 
-    Of plug-ins, those alone are imported that the hospital's policy names. Raises StudyError where the study gives up a
-    protection without saying so, HospitalError where the list cannot be
-    written.
+    Of plug-ins, those alone are imported that the hospital's policy names. Raises StudyError where the study gives
+    up a protection without saying so, HospitalError where the list cannot be written.
     """
     with trusting(read_policy(folder).trust):
         study = parse(text, overrides)
@@ -36,15 +35,6 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
     if rewind_to is not None:
         further = rewind(folder, digest, rewind_to)
         console.print(f"{further} runs of it may go on after round {rewind_to} once more.", highlight=False)
-
-
-def _own_folder(study: Study) -> Sequence[str]:
-    if study.partition is None:
-        return ()
-    return (
-        "[partition] divides a pool in simulation only: a node with a folder of data of its own (data-folder) uses "
-        "that folder whole, under the name in its configuration (site).",
-    )
 
 
 def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:
