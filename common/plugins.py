@@ -52,7 +52,7 @@ class Trust:
 
 ANYTHING = Trust(files=True, modules=None)
 NOTHING = Trust()
-_trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=NOTHING)  # noqa: B039 - frozen
+_trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=NOTHING)
 _used: ContextVar[dict[str, str] | None] = ContextVar("plug-ins that were used", default=None)
 _digests: dict[str, str] = {}
 """Of modules, as this process first saw them: Python imports each once, whatever becomes of its file."""
@@ -146,7 +146,7 @@ class Reference:
 
 
 def resolved(text: str, folder: Path) -> str:
-    """`text` with the absolute path of a file it refers to: from `folder`, or from where we are if it is only there."""
+    """`text` with the absolute path of a file it refers to: from `folder`, or from here if it is only here."""
     found = Reference.of(text)
     if found is None or not found.is_file:
         return text

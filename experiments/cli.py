@@ -35,7 +35,7 @@ KINDS: dict[str, Catalogue] = {
 INTERRUPTED = 130
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 NOT_OURS = Trust(
-    remedy="A run folder may come from anybody, and reading it runs no code: add --trust-code if you know who made it."
+    remedy="A run folder may come from anybody; reading it runs no code: add --trust-code if you know who made it."
 )
 TrustCode = Annotated[
     bool,
