@@ -34,18 +34,19 @@ DIGITS_OF_NAME = 16
 
 @dataclass(frozen=True)
 class Torch:
-    """dataset: `package.module:Class` or `file.py:Class` with `__len__` and `__getitem__`; an item is (input,
-    target) or a dict. options: for its constructor. folder: handed to it as folder, root, root_dir, data_dir, directory or
-    path, the first that it takes.
+    """dataset: `package.module:Class` or `file.py:Class` with `__len__` and `__getitem__`.
 
-    persons_in, sites_in: where the dataset says whose an item is, and which hospital's: an attribute with one name an
-    item, a method that gives them or takes an index, or a key of items that are dicts. Persons are looked for in
-    `persons` where it is left out; without sites_in a study divides the items. input_key, target_key: of items
-    that are dicts, the usual words if left out. classes: their names, else the dataset's own `classes`, else numbers up to the
-    largest label; targets that are real numbers have none.
+    An item is (input, target) or a dict, of which input_key and target_key name them if not the usual words do.
+    options: for its constructor. folder: handed to it as folder, root, root_dir, data_dir, directory or path, the
+    first that it takes.
+    persons_in, sites_in: where the dataset says whose an item is, and which hospital's: an attribute with one name
+    an item, a method that gives them or takes an index, or a key of items that are dicts. Persons are looked for in
+    `persons` where it is left out; without sites_in a study divides the items.
+    classes: their names, else the dataset's own `classes`, else numbers up to the largest label; targets that are
+    real numbers have none. pooled: whether the dataset may compute something from several persons; privacy for
+    patients needs false.
     Inputs are (channels, ...) or (features,) as the dataset's transforms leave them; images of Pillow become [0, 1].
     Each item is read once and kept, so that a random transform would show one draw of it for ever: it is refused.
-    pooled: whether the dataset may compute something from several persons; privacy for patients needs false.
     """
 
     dataset: str
