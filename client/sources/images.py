@@ -228,7 +228,7 @@ class Images:
         return [item for item in items if item.site == site or (not item.site and site == sites[0])]
 
     def _case(self, item: Item, classes: tuple[str, ...]) -> Cases:
-        target = None if self.has_masks else _index(item.label, classes)
+        target = 0 if self.has_masks else _index(item.label, classes)
         folder = self._folder()
         pages = read_pages(folder, item.name)
         if len(pages) > 1 and self.pages == "refuse":
@@ -238,7 +238,7 @@ class Images:
         fitting = self._fitting
         images = [fitting.image(intensities(page, self.colour, self.intensities)) for page in pages]
         columns: dict[str, Any] = {"targets": np.full(len(pages), target, np.int64)}
-        if target is None:
+        if self.has_masks:
             columns = self._masked(folder, item, pages, classes)
         if self.spacing or self.dpi:
             columns["spacing_mm"] = np.array([self._spacing_mm(item, page) for page in pages])
