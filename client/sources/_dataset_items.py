@@ -107,8 +107,9 @@ class Reading:
         if not isinstance(first, Mapping) or name not in first:
             if not must:
                 return None
-            public = [one for one in vars(self.dataset) if not one.startswith("_")]
-            raise unknown("attribute of the dataset or key of its items", name, [*public, *(first or {})])
+            keys = map(str, first) if isinstance(first, Mapping) else ()
+            public = [one for one in getattr(self.dataset, "__dict__", {}) if not one.startswith("_")]
+            raise unknown("attribute of the dataset or key of its items", name, [*public, *keys])
         items = [first if index == 0 else self._quietly(index) for index in range(self.count)]
         words = [item.get(name, "") if isinstance(item, Mapping) else "" for item in items]
         return [str(word.item() if hasattr(word, "item") else word) for word in words]
