@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.pool import key_of
 from client.sources.torch import Torch
 from common.cases import Cases
 from common.errors import SourceError, StudyError
@@ -65,6 +67,9 @@ def test_ten_lines_of_a_stranger_and_fewer_of_a_study_are_a_run(tmp_path: Path) 
     assert study.source.options["dataset"] == f"{tmp_path / 'mine.py'}:Mine"
     outcome = run_quietly(study, tmp_path / "run")
     assert outcome.about["state"] == "completed"
+    kept = key_of(json.loads(study.json))
+    (tmp_path / "mine.py").write_text(MINIMAL.replace("60", "66"))
+    assert key_of(json.loads(parse(STUDY, beside=tmp_path).json)) != kept
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,7 @@ def test_folder_and_options_reach_the_constructor(tmp_path: Path) -> None:
         ("return {'a': 1.0, 'b': 2}", "", {}, "is a dict of a, b: name the one that is meant in source.input_key"),
         ("return object(), 0", "", {}, "holds object"),
         ("return 1.0, i + 2", "", {"classes": ("a", "b")}, "there are 2 classes, 0 to 1"),
-        ("return 1.0, 0", "", {"persons_in": "person"}, "No attribute of the dataset or key of its items 'person'"),
+        ("return 1.0, 0", "", {"persons_in": "who"}, "No attribute of the dataset or key of its items 'who'"),
         ("return 1.0, 0", "persons = ['p']", {}, "has 4 items, and 'persons' of it names 1"),
         ("return 1.0, 0", "count = 0", {}, "has no item"),
     ],
@@ -172,7 +177,7 @@ def test_folder_and_options_reach_the_constructor(tmp_path: Path) -> None:
 def test_what_is_no_case_is_said_in_words(
     tmp_path: Path, body: str, head: str, options: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises((SourceError, StudyError)) as caught:
         cases(tmp_path, body, head, **options)
     assert words in str(caught.value)
 
