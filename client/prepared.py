@@ -1,8 +1,8 @@
 """Cases that are too large for the memory: preprocessed once into files of the hospital's own, mapped from then on.
 
 What lies there is named by a digest of the source's options, the names, sizes and times of all original files, who
-was left out, plug-ins, and this program's version: whatever changes any of them prepares anew, and removes what was there of
-the same source before. Where nothing changed no original file is read a second time.
+was left out, plug-ins, and this program's version: whatever changes any of them prepares anew, and removes what was
+there of the same source before. Where nothing changed no original file is read a second time.
 
 The place is the hospital's own folder, on a laptop the user's cache. WARDROUND_PREPARED names another folder, where
 then also what is small is kept, or is "off": all cases stay in memory. They are copies of patients' images, readable

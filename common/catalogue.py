@@ -98,7 +98,8 @@ class Catalogue:
             raise StudyError(f"{self.kind} {name!r} is no class, but {type(loaded).__name__}.")
         missing = [each for each in self._members() if not _has(loaded, each)]
         if missing:
-            raise StudyError(f"{self.kind} {name!r} lacks {', '.join(missing)}: see {self.kind}s in CONTRIBUTING.md.")
+            lacking = ", ".join(missing)
+            raise StudyError(f"{self.kind} {name!r} lacks {lacking}: see {self.plural} in CONTRIBUTING.md.")
         if not is_dataclass(loaded):
             raise StudyError(f"{self.kind} {name!r} must be a dataclass, whose fields are its options: @dataclass.")
         return loaded

@@ -13,9 +13,12 @@ import tifffile
 from PIL import Image, ImageOps
 
 from client.source import Streaming
+from client.sources._image_pixels import read_pages
 from client.sources.images import Images
 from common.cases import Cases
 from common.errors import SourceError, StudyError
+from common.study import parse
+from experiments.quiet import run_quietly
 
 BLACK = np.zeros((4, 6), np.uint8)
 MASKED: dict[str, Any] = {"masks": "masks/{name}.png", "classes": ("background", "lesion"), "size": 0}
@@ -351,3 +354,49 @@ def test_shapes_that_differ_are_kept_apart_where_no_size_is_named(tmp_path: Path
     two_classes(tmp_path)
     save(tmp_path / "ill" / "z.png", np.zeros((9, 6), np.uint8))
     assert Images(str(tmp_path), size=0).cases(None, 0).shape.inputs == (1, 0, 6)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_whatever_damage_a_file_has_it_is_read_or_refused_in_words(tmp_path: Path, ending: str) -> None:
+    rng = np.random.default_rng(3)
+    whole = save(tmp_path / f"a.{ending}", rng.integers(0, 256, (9, 7), dtype=np.uint8)).read_bytes()
+    for number in range(60):
+        data = bytearray(whole)
+        for _ in range(1 + number % 4):
+            data[int(rng.integers(len(data)))] = int(rng.integers(256))
+        (tmp_path / f"a.{ending}").write_bytes(data[: len(data) - int(rng.integers(3)) * number // 4])
+        try:
+            pages = read_pages(tmp_path, f"a.{ending}")
+        except SourceError as error:
+            assert str(error) and "0x" not in str(error)
+        else:
+            assert all(page.values.size for page in pages)
+
+
+def test_discs_in_masks_are_learned_under_a_sum_though_no_spacing_is_known(tmp_path: Path) -> None:
+    """Distances are then in voxels, whose names the coordinator must have a place for before it saw a case."""
+    rows, columns = np.mgrid[:16, :16]
+    for site in "ABC":
+        for person in range(4):
+            disc = (rows - 5 - person) ** 2 + (columns - 8) ** 2 < 16
+            save(tmp_path / "images" / site / f"p{person}{site}.png", disc * np.uint8(200))
+            save(tmp_path / "masks" / site / f"p{person}{site}.png", disc)
+    text = f"""
+title = "Discs"
+rounds = 1
+strategy = "fedavg"
+engine = "inline"
+split = {{ validation = 0.25, test = 0.25 }}
+task = {{ name = "segmentation", network = {{ name = "unet", channels = 2, depth = 1 }} }}
+[source]
+name = "images"
+folder = "{tmp_path}"
+images = "images/{{site}}/{{person}}.png"
+masks = "masks/{{site}}/{{person}}.png"
+classes = ["background", "disc"]
+size = 16
+"""
+    outcome = run_quietly(parse(text), tmp_path / "run")
+    pooled = outcome.final["test"]["pooled"]
+    assert outcome.about["state"] == "completed" and outcome.about["reveals"] == "sum"
+    assert "hd95_voxels" in pooled and "hd95" not in pooled and pooled["dice"] is not None
