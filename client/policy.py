@@ -10,6 +10,7 @@ from common.checks import positive
 from common.errors import FileError, HospitalError
 from common.files import is_there, read_text
 from common.options import build
+from common.plugins import Trust
 
 POLICY_FILE = "policy.toml"
 LARGEST_BYTES = 1 << 16
@@ -17,12 +18,26 @@ LARGEST_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Policy:
-    """`policy.toml`. least_in_sum: fewest hospitals of a sum that this one helps to open, whatever a study says."""
+    """`policy.toml`. least_in_sum: fewest hospitals of a sum that this one helps to open, whatever a study says.
+
+    plugins: modules that its engineers installed and that a study may name, each by its whole name; none but these
+    are imported, and no file by its path.
+    """
 
     least_in_sum: int = 1
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         positive(POLICY_FILE, least_in_sum=self.least_in_sum)
+
+    @property
+    def trust(self) -> Trust:
+        """What a study may have this hospital import."""
+        return Trust(
+            modules=self.plugins,
+            remedy=f"A hospital runs what its engineers installed and its {POLICY_FILE} lists: a module under "
+            '`plugins`, such as plugins = ["my_hospital.sources"]; never a file by its path.',
+        )
 
 
 def read_policy(folder: Path | None) -> Policy:

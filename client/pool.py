@@ -36,7 +36,7 @@ _warmed: set[str] = set()
 
 def key_of(table: Mapping[str, Any]) -> str:
     """What decides the cases of a study's hospitals before they are split, as JSON."""
-    return json.dumps({name: table.get(name) for name in ("source", "partition", "seed")}, sort_keys=True)
+    return json.dumps({name: table.get(name) for name in ("source", "partition", "seed", "plugins")}, sort_keys=True)
 
 
 def own_cases(key: str, index: int, folder: Path | None, without: frozenset[str]) -> Cases:
@@ -45,7 +45,7 @@ def own_cases(key: str, index: int, folder: Path | None, without: frozenset[str]
     entry, seed = entry_of(table["source"]), table["seed"]
     if table["partition"] is None:
         source = cast(Source, SOURCES.build(entry))
-        return cases_of(source, entry, source.sites()[index], seed, folder, without)
+        return cases_of(source, entry, source.sites()[index], seed, folder, without, table.get("plugins"))
     partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
     own = _part(key, index)
     return partition.adapt(own, index, generator(seed, index, "scanner"))
@@ -74,7 +74,8 @@ def _divided(key: str) -> tuple[Cases, NDArray[np.int64]]:
     """Everybody's cases and the hospital of each."""
     table: dict[str, Any] = json.loads(key)
     entry, seed = entry_of(table["source"]), table["seed"]
-    cases = cases_of(cast(Source, SOURCES.build(entry)), entry, None, seed)
+    source = cast(Source, SOURCES.build(entry))
+    cases = cases_of(source, entry, None, seed, plugins=table.get("plugins"))
     partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
     return cases, partition.assign(cases, generator(seed, "partition"))
 

@@ -1,8 +1,8 @@
 """Cases that are too large for the memory: preprocessed once into files of the hospital's own, mapped from then on.
 
 What lies there is named by a digest of the source's options, the names, sizes and times of all original files, who
-was left out, and this program's version: whatever changes any of them prepares anew, and removes what was there of
-the same source before. Where nothing changed no original file is read a second time.
+was left out, plug-ins, and this program's version: whatever changes any of them prepares anew, and removes what was
+there of the same source before. Where nothing changed no original file is read a second time.
 
 The place is the hospital's own folder, on a laptop the user's cache. WARDROUND_PREPARED names another folder, where
 then also what is small is kept, or is "off": all cases stay in memory. They are copies of patients' images, readable
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import chain
@@ -43,17 +43,18 @@ def cases_of(
     seed: int,
     folder: Path | None = None,
     without: Collection[str] = (),
+    plugins: Mapping[str, str] | None = None,
 ) -> Cases:
     """A hospital's cases (everybody's for None), lazily where they are large and the source can give them in parts.
 
-    folder: the hospital's own. without: persons whose cases are left out. Raises SourceError as the source does, and
-    where the place for prepared files cannot be used.
+    folder: the hospital's own. without: persons whose cases are left out. plugins: digests of the study's. Raises
+    SourceError as the source does, and where the place for prepared files cannot be used.
     """
     place = place_for(folder)
     if place is None or not isinstance(source, Streaming):
         return _without(source.cases(site, seed), without)
     key = _digest(entry.name, json.dumps(dict(entry.options), sort_keys=True), site, seed)
-    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(without), _originals(source, site))}"
+    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(without), plugins, _originals(source, site))}"
     try:
         if is_prepared(place, digest):
             return read_prepared(place, digest)

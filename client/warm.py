@@ -18,6 +18,7 @@ import torch
 import client.app
 import client.process  # noqa: F401 - every hospital needs both
 from client.pool import POOL_FILE, warm
+from common.plugins import ANYTHING, trusting
 
 for optimiser in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     parameter = torch.nn.Parameter(torch.zeros(1))
@@ -25,5 +26,5 @@ for optimiser in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     optimiser([parameter], lr=0.1).step()
 
 if os.environ.get(POOL_FILE):
-    with suppress(Exception):
+    with suppress(Exception), trusting(ANYTHING):
         warm(Path(os.environ[POOL_FILE]).read_text(encoding="utf-8"))

@@ -12,7 +12,10 @@ PROBE_CASES = 4
 
 
 def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
-    """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class."""
+    """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class.
+
+    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there.
+    """
     rng = np.random.default_rng(0)
     count = max(PROBE_CASES, shape.classes)
     inputs = torch.from_numpy(rng.normal(size=(count, *shown_shape(task, shape).inputs)).astype(np.float32))
@@ -22,7 +25,9 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         targets = torch.from_numpy(np.resize(np.arange(shape.classes), (count, *form)).astype(np.int64))
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
-        return tuple(sorted(task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))))
+        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
+        in_voxels = task.score(network, Batch.of(inputs, targets, patients))
+        return tuple(sorted({*in_mm, *in_voxels}))
 
 
 def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import tomli_w
@@ -16,12 +17,16 @@ from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.federation import Federation
 from common.options import Entry, build
+from common.plugins import Reference, noted, resolved
 from common.study_privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.task import Task
 from common.work import Training
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
+
+NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy")
+"""What of a study names entries, and so plug-ins, here or in its options."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Study:
     """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise.
+    privacy: not given, or "none", no noise. plugins: the SHA-256 of every plug-in's file, by its module or path:
+    found when the study is first read, not written by anybody, and from then on the same.
     """
 
     title: str
@@ -78,11 +84,15 @@ class Study:
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
     audit: Audit = field(default_factory=Audit)
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         positive("study", rounds=self.rounds)
         non_negative("study", seed=self.seed)
-        _check_pairs(self)
+        with noted() as used:
+            _check_pairs(self)
+        _demand_same(self.plugins, used)
+        object.__setattr__(self, "plugins", dict(sorted(used.items())))
         object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
 
     def build_task(self) -> Task:
@@ -97,23 +107,33 @@ class Study:
     @property
     def text(self) -> str:
         """The study as TOML, every setting written out."""
-        return tomli_w.dumps(_plain(asdict(self)))
+        return tomli_w.dumps(_plain(self._table))
 
     @property
     def json(self) -> str:
         """The study as one line, as it travels to hospitals."""
-        return json.dumps(_plain(asdict(self)), sort_keys=True)
+        return json.dumps(_plain(self._table), sort_keys=True)
+
+    @property
+    def _table(self) -> dict[str, Any]:
+        """A study of our own entries alone reads as it did before there were plug-ins."""
+        return {key: value for key, value in asdict(self).items() if key != "plugins" or value}
 
 
-def parse(text: str, overrides: Iterable[str] = ()) -> Study:
-    """A study from TOML text and `key=value` overrides. Raises StudyError that names the place and the remedy."""
+def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) -> Study:
+    """A study from TOML text and `key=value` overrides. Raises StudyError that names the place and the remedy.
+
+    beside: the folder of the study's file, where relative paths of plug-ins begin; else the working directory.
+    Plug-ins are refused outside of `common.plugins.trusting`.
+    """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
     for override in overrides:
         _override(table, override)
-    return _built(table)
+    folder = beside or Path.cwd()
+    return _built({key: _located(value, folder) if key in NAMING else value for key, value in table.items()})
 
 
 def parse_json(text: str) -> Study:
@@ -148,7 +168,7 @@ def _refuse_former(table: Mapping[str, Any]) -> None:
 def _default_aggregation(table: Mapping[str, Any]) -> str:
     named = table.get("strategy")
     name = named.get("name") if isinstance(named, Mapping) else named
-    known = isinstance(name, str) and name in STRATEGIES.names()
+    known = isinstance(name, str) and (name in STRATEGIES.names() or Reference.of(name) is not None)
     return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
 
 
@@ -189,6 +209,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def _located(value: Any, folder: Path) -> Any:
+    """With absolute paths of plug-ins, which mean the same in every process of this machine."""
+    if isinstance(value, str):
+        return resolved(value, folder)
+    if isinstance(value, Mapping):
+        return {key: _located(item, folder) for key, item in value.items()}
+    return [_located(item, folder) for item in value] if isinstance(value, list) else value
+
+
+def _demand_same(known: Mapping[str, str], used: Mapping[str, str]) -> None:
+    for place, digest in used.items():
+        if known.get(place, digest) != digest:
+            raise StudyError(
+                f"plug-in {place} is not the one that this study was read with: its file has changed, or another "
+                "version is installed here. Put that back, or begin a new run."
+            )
 
 
 def _check_pairs(study: Study) -> None:

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
+from client.policy import read_policy
 from common.cohorts import reveals
 from common.errors import StudyError
+from common.plugins import trusting
 from common.study import Study, parse
 from experiments.study_view import study_facts
 
@@ -19,12 +21,14 @@ from experiments.study_view import study_facts
 def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Console, rewind_to: int | None) -> None:
     """Say what the study costs, and list it. rewind_to: let its runs go on after this round once more.
 
-    Raises StudyError where it gives up a protection without saying so, HospitalError where the list cannot be
-    written.
+    Of plug-ins, those alone are imported that the hospital's policy names. Raises StudyError where the study gives
+    up a protection without saying so, HospitalError where the list cannot be written.
     """
-    study = parse(text, overrides)
+    with trusting(read_policy(folder).trust):
+        study = parse(text, overrides)
+        facts = study_facts(study)
     _demand_written_out(study, text, overrides)
-    for fact in study_facts(study):
+    for fact in facts:
         console.print(f"- {fact}", markup=False, highlight=False, soft_wrap=True)
     digest = list_study(study, folder)
     console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from rich.table import Table
 from common import __version__, files
 from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
 from common.errors import StudyError, WardroundError
+from common.plugins import ANYTHING, Trust, trusting
 from common.spelling import unknown
 from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
 
@@ -33,6 +34,13 @@ KINDS: dict[str, Catalogue] = {
 }
 INTERRUPTED = 130
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
+NOT_OURS = Trust(
+    remedy="A run folder may come from anybody; reading it runs no code: add --trust-code if you know who made it."
+)
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Run the plug-ins that the folder's study names: code of whoever made it."),
+]
 
 cli = typer.Typer(
     help="Hospitals learn one model together; their data stays where it is.",
@@ -71,6 +79,11 @@ def spoken_errors() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def code_of_folder(trusted: bool) -> Trust:
+    """What a command that reads a run folder may import: plug-ins where its user says so."""
+    return ANYTHING if trusted else NOT_OURS
+
+
 @cli.command()
 def run(
     study: Annotated[str, typer.Argument(help="A shipped study's name (see `wardround list`) or a TOML file.")],
@@ -84,13 +97,13 @@ def run(
     folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
 ) -> None:
     """Run a study: one process a hospital, a live table, and a report at the end."""
-    with spoken_errors():
+    with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
         from server.app import default_folder
 
         text, name = read_study(study)
         overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
-        checked = parse(text, overrides)
+        checked = parse(text, overrides, beside(study))
         place = folder or default_folder(name)
         if files.is_there(place, "rounds.jsonl"):
             raise StudyError(f"{place} already holds a run; resume it with: wardround resume {place}")
@@ -98,9 +111,12 @@ def run(
 
 
 @cli.command()
-def resume(folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")]) -> None:
+def resume(
+    folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")],
+    trust_code: TrustCode = False,
+) -> None:
     """Go on with a run that stopped, from its last finished round."""
-    with spoken_errors():
+    with spoken_errors(), trusting(code_of_folder(trust_code)):
         from common.study import parse
 
         if not files.is_there(folder, "study.toml"):
@@ -128,11 +144,11 @@ def check(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
     """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
-    with spoken_errors():
+    with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
         from experiments.study_view import study_facts
 
-        checked = parse(read_study(study)[0], set_ or [])
+        checked = parse(read_study(study)[0], set_ or [], beside(study))
         console.print(checked.text, markup=False, highlight=False)
         for fact in study_facts(checked):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
@@ -180,6 +196,7 @@ def _entries(kind: str) -> Iterator[tuple[str, str]]:
         catalogue = KINDS[kind]
         spelled = {n: n.replace("_", "-") if kind == "benchmarks" else n for n in catalogue.names()}
         yield from ((shown, catalogue.summary(name)) for name, shown in spelled.items())
+        yield from ((name, f"Plug-in {value}.") for name, value in catalogue.plugged().items())
         return
     import tomllib
 
@@ -273,9 +290,10 @@ def audit(
     ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
-    with spoken_errors():
+    with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
         from common.study import parse
         from experiments import audit_command
         from experiments.audit.conduct import Effort
@@ -285,7 +303,7 @@ def audit(
         if matrix:
             text, name = read_study(run)
             place = folder or default_folder(f"{name}-matrix")
-            path = audit_command.audit_protections(parse(text, set_ or []), name, place, effort, console)
+            path = audit_command.audit_protections(parse(text, set_ or [], beside(run)), name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)
         console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)
@@ -323,11 +341,11 @@ def privacy_plan(
     plot: Annotated[Path | None, typer.Option(help="Write epsilon against rounds here, as SVG.")] = None,
 ) -> None:
     """Say what a study's privacy will cost in every hospital, without training: epsilon, or the noise for it."""
-    with spoken_errors():
+    with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
         from experiments.privacy_cli import show_plan
 
-        show_plan(parse(read_study(study)[0], set_ or []), console, json_file, plot)
+        show_plan(parse(read_study(study)[0], set_ or [], beside(study)), console, json_file, plot)
 
 
 @privacy.command("ledger")
@@ -363,6 +381,11 @@ def read_study(study: str) -> tuple[str, str]:
     if study not in shipped:
         raise unknown("study", study, shipped)
     return shipped[study].read_text(encoding="utf-8"), study
+
+
+def beside(study: str) -> Path | None:
+    """The folder of a study's file, where relative paths of its plug-ins begin."""
+    return Path(study).parent if Path(study).suffix == ".toml" else None
 
 
 def main() -> None:

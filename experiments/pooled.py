@@ -24,6 +24,7 @@ from common.files import write
 from common.mean import Mean, merge
 from common.metrics.roc import with_areas
 from common.parameters import new_network
+from common.plugins import ANYTHING, trusting
 from common.seeding import generator
 from common.study import Study, parse_json
 from common.task import Task, presented
@@ -73,5 +74,6 @@ def _work(study_json: str, answer: str) -> None:
     with suppress(OSError):
         os.nice(NICENESS)
     torch.set_num_threads(1)
-    table = train_pooled(parse_json(study_json))
+    with trusting(ANYTHING):
+        table = train_pooled(parse_json(study_json))
     write(Path(answer).parent, Path(answer).name, json.dumps(table))

@@ -150,7 +150,7 @@ class Rounds:
         """As `scores`; where only sums are revealed, of all hospitals together and of no single one."""
         if self.aggregation.reveals == "each":
             return self.scores(collected.replies, split)
-        total = {} if collected.total is None else _under(split, collected.total.statistics)
+        total = {} if collected.total is None else _in_their_unit(_under(split, collected.total.statistics))
         return {"sites": {}, "pooled": self._shown(total)}
 
     def _shown(self, statistics: Statistics) -> dict[str, float | None]:
@@ -285,6 +285,14 @@ def _nothing_of_training(collected: Collected) -> dict[str, Any]:
 def _under(prefix: str, statistics: Statistics) -> dict[str, Mean]:
     """The statistics named `prefix/name`, by name."""
     return {name.partition("/")[2]: mean for name, mean in statistics.items() if name.startswith(prefix + "/")}
+
+
+def _in_their_unit(means: Mapping[str, Mean]) -> dict[str, Mean]:
+    """Without the name in the unit that no hospital has its distances in: mm, or voxels where spacing is unknown."""
+    empty = {name for name, mean in means.items() if not mean.weight}
+    left_out = {name for name in empty if name.endswith("_voxels") and name.removesuffix("_voxels") in means}
+    left_out |= {name for name in empty if f"{name}_voxels" in means.keys() - empty}
+    return {name: mean for name, mean in means.items() if name not in left_out}
 
 
 def values(statistics: Statistics) -> dict[str, float | None]:

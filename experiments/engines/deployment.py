@@ -23,11 +23,12 @@ import psutil
 from flwr.serverapp import ServerApp
 
 from client.approved_studies import list_study
+from client.policy import POLICY_FILE
 from common import identity
 from common.cases import SiteId
 from common.errors import EngineError, StudyError
 from common.federation import RosterEntry
-from common.files import UMASK, appending, private_folder, write
+from common.files import UMASK, appending, is_there, private_folder, write
 from common.json_files import read_table
 from common.study import Study, parse
 from experiments.engine import QUIET, Engine, RunConfig
@@ -76,6 +77,7 @@ class Deployment:
         own = {site: hospital_folder(whole, site) for site in sites}
         study = _with_roster(parse(str(run_config["study"])), _introduce_all(own))
         for place in own.values():
+            _allow_plugins(study, place)
             list_study(study, place)
         with _Federation.started(whole, sites, self.start_timeout_s, self.run_timeout_s) as federation:
             run_id = federation.submit({**run_config, "study": study.text, "run-folder": str(whole)})
@@ -283,6 +285,18 @@ def _bundle(app: Path) -> None:
         elif source.exists():
             shutil.copy(source, app / name)
     shutil.copytree(ROOT / "experiments" / "studies", app / "experiments" / "studies")
+
+
+def _allow_plugins(study: Study, folder: Path) -> None:
+    """The hospitals of this run are the researcher's own; what their policy lists is what an administrator would."""
+    files = [place for place in study.plugins if place.endswith(".py")]
+    if files:
+        raise StudyError(
+            f"a deployed hospital imports no file by its path, and the study names {files[0]}: name a module that is "
+            "installed in every hospital."
+        )
+    if study.plugins and not is_there(folder, POLICY_FILE):
+        write(folder, POLICY_FILE, f"plugins = {json.dumps(list(study.plugins))}\n")
 
 
 def _introduce_all(folders: Mapping[SiteId, Path]) -> Mapping[SiteId, bytes]:

@@ -6,7 +6,7 @@ import gzip
 import shutil
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from client.source import Source
 from client.sources.heart import Heart
@@ -25,6 +26,7 @@ from common.cases import Cases, SiteId
 from common.catalogue import SOURCES
 from common.errors import SourceError
 from common.options import Entry
+from common.plugins import ANYTHING, trusting
 from common.pooled_statistics import Pooled
 from common.study import Split
 
@@ -93,6 +95,49 @@ def make_lgg(folder: Path) -> Made:
     return {
         "folder": str(folder)
     }, lambda: (folder / "patients_flair128" / "P2_20000101.npz").write_bytes(b"broken") and None
+
+
+def make_images(folder: Path) -> Made:
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        for kind in ("ill", "well"):
+            path = folder / "AB"[index % 2] / kind / f"p{index}_{kind}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (6, 8), dtype=np.uint8)).save(path)
+    options = {"images": "{site}/{class}/{person}_*.png", "classes": ["ill", "well"], "size": 8}
+    return {"folder": str(folder), **options}, lambda: (folder / "A/ill/p2_ill.png").write_bytes(b"broken") and None
+
+
+DATASET = """
+from pathlib import Path
+import torch
+
+class Rows:
+    def __init__(self, folder):
+        lines = [line.split(",") for line in (Path(folder) / "rows.txt").read_text().split()]
+        self.persons, self.hospital = [line[0] for line in lines], [line[1] for line in lines]
+        self.lines = lines
+
+    def __len__(self):
+        return len(self.lines)
+
+    def __getitem__(self, index):
+        *_, first, second, label = self.lines[index]
+        return torch.tensor([float(first), float(second)]), int(label)
+"""
+
+
+def make_torch(folder: Path) -> Made:
+    (folder / "rows.py").write_text(DATASET)
+    rows = [f"p{index},{'AB'[index % 2]},{index / 4},{index % 3},{index // 2 % 2}" for index in range(8)]
+    (folder / "rows.txt").write_text("\n".join(rows) + "\n")
+    options = {"dataset": f"{folder / 'rows.py'}:Rows", "folder": str(folder), "sites_in": "hospital"}
+
+    def spoil() -> None:
+        path = folder / "rows.txt"
+        path.write_text(path.read_text().replace("0.5,2,1", "half,2,1"))
+
+    return {**options, "classes": ["no", "yes"], "pooled": False}, spoil
 
 
 def make_nifti_pairs(folder: Path) -> Made:
@@ -241,6 +286,20 @@ def lgg_with_a_longer_name(folder: Path) -> None:
         table.write("P4_2,A\n")
 
 
+def images_with_another_image(folder: Path) -> None:
+    Image.fromarray(np.full((9, 3), 77, np.uint8)).save(folder / "A/well/p2_well.png")
+
+
+def images_with_a_person_less(folder: Path) -> None:
+    (folder / "A/ill/p2_ill.png").unlink()
+    (folder / "A/well/p2_well.png").unlink()
+
+
+def torch_with_another_row(folder: Path) -> None:
+    path = folder / "rows.txt"
+    path.write_text(path.read_text().replace("p2,A,0.5,2,1", "p2,A,9.0,9.0,0"))
+
+
 def mnist_with_another_digit(folder: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28))
     images[3] = 255 - images[3]
@@ -262,6 +321,7 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
         heart_with_a_broken_first_row,
         lambda folder: without_line(folder / "processed.va.data", 0),
     ),
+    "images": (images_with_another_image, images_with_a_person_less),
     "lgg": (
         lgg_with_another_patient,
         lgg_with_a_longer_name,
@@ -279,6 +339,7 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
         table_with_an_unusable_row,
         lambda folder: without_line(folder / "Köln.csv", 1),
     ),
+    "torch": (torch_with_another_row, lambda folder: without_line(folder / "rows.txt", 2)),
 }
 """Of every source: how one person's data can change, or that person come or go, in what `make_NAME` made."""
 
@@ -294,6 +355,13 @@ def made(name: str, folder: Path) -> tuple[Source, Callable[[], None] | None]:
 def everything(source: Source) -> dict[str | None, Cases]:
     sites: tuple[str | None, ...] = source.sites() if source.has_sites else (None,)
     return {site: source.cases(site, seed=3) for site in sites}
+
+
+@pytest.fixture(autouse=True)
+def trusted() -> Iterator[None]:
+    """Datasets of these tests are code of their own."""
+    with trusting(ANYTHING):
+        yield
 
 
 @pytest.fixture(params=SOURCES.names())
@@ -356,10 +424,10 @@ def test_a_broken_case_is_quarantined_and_the_others_stay(name: str, tmp_path: P
 
 
 def test_a_missing_folder_is_named_with_the_remedy(name: str, tmp_path: Path) -> None:
-    loader = SOURCES.load(name)
+    source, _ = made(name, tmp_path / "data")
     if "folder" not in SOURCES.options(name):
         pytest.skip(f"{name} has no folder")
-    missing = loader(folder=str(tmp_path / "absent"))
+    missing = replace(source, folder=str(tmp_path / "absent"))  # type: ignore[type-var]
     with pytest.raises(SourceError, match=r"no folder .*absent.*(source\.folder|fetch)"):
         everything(missing)
 
