@@ -22,7 +22,7 @@ from client.sources._dicom_tilt import straightened
 from client.sources._dicom_volume import turned
 from client.sources._folders import existing, inside
 from client.sources._nifti_volume import Volume
-from client.sources._volume_scans import Scan, Sorted
+from client.sources._volume_scans import Scan, Sorted, Unusable
 from client.sources._volume_source import VolumeSource
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, one_of
@@ -107,20 +107,27 @@ class Dicom(VolumeSource):
             return tuple(sorted(self._folders()))
         return self._index(None).sites if self.has_sites else ()
 
+    def tables(self) -> tuple[Path, ...]:
+        """The table of persons, hospitals and labels, where one is named."""
+        return (inside(self._folder(), self.table),) if self.table else ()
+
     def scans(self) -> Sorted:
         """Series of every hospital with their files, and whatever cannot be used."""
-        found: dict[SiteId, tuple[Scan | Quarantined, ...]] = {}
+        found: dict[SiteId, tuple[Scan | Unusable, ...]] = {}
         for site in self.sites() or ("",):
             chosen, left_out = self._index(site or None).of(site or None)
-            found[site] = (*(self._scan(one) for one in chosen), *left_out)
+            found[site] = (
+                *(self._scan(one) for one in chosen),
+                *(Unusable(one.name, one.reason) for one in left_out),
+            )
         return found
 
     def files(self, site: SiteId | None) -> tuple[Path, ...]:
         """Every file below the hospital's folder, or the whole folder: whose a file is, only its header tells."""
         listing = self._listing(site)
         folder = self._folder()
-        named = [word for word, _, _ in listing.files] + [self.table] * bool(self.table)
-        return tuple(sorted({folder / word for word in (*named, *self._label_files())}))
+        named = [word for word, _, _ in listing.files]
+        return tuple(sorted({*self.tables(), *(folder / word for word in (*named, *self._label_files()))}))
 
     def parts(self, site: SiteId | None, seed: int) -> Iterator[Cases | Quarantined]:
         """The cases of one series after the other."""
@@ -203,11 +210,11 @@ class Dicom(VolumeSource):
             raise SourceError(str(unknown("class", label, self.classes)))
         return folded.index(label.casefold())
 
-    def _scan(self, chosen: Chosen) -> Scan | Quarantined:
-        if chosen.fault:
-            return Quarantined(chosen.series.title, chosen.fault)
+    def _scan(self, chosen: Chosen) -> Scan | Unusable:
         folder = self._folder()
         images = tuple(folder / header.name for header in chosen.series.headers)
+        if chosen.fault:
+            return Unusable(chosen.series.title, chosen.fault, images)
         return Scan(
             chosen.series.title, chosen.person, images, tuple(folder / one.name for one in chosen.segmentations)
         )

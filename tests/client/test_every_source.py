@@ -27,7 +27,8 @@ from common.errors import SourceError
 from common.options import Entry
 from common.pooled_statistics import Pooled
 from common.study import Split
-from tests.client.dicom_files import save, save_all, segmentation, slices, values
+from tests.client.dicom_files import save, save_all, segmentation, slices
+from tests.client.dicom_files import values as stored_values
 
 Made = tuple[dict[str, object], Callable[[], None] | None]
 """Options of the source, and, where cases have files of their own, how to break one of them."""
@@ -83,7 +84,7 @@ def make_medmnist(folder: Path) -> Made:
 def make_dicom(folder: Path) -> Made:
     lines = ["PatientID,site"]
     for index in range(6):
-        made = slices(values((3, 6, 7), seed=index), patient=f"P{index}", series=f"s{index}")
+        made = slices(stored_values((3, 6, 7), seed=index), patient=f"P{index}", series=f"s{index}")
         save_all(made, folder / str(index))
         masks = np.zeros((3, 6, 7, 1), np.uint8)
         masks[1, 2:4, 3:5] = 1
@@ -101,7 +102,7 @@ def make_dicom(folder: Path) -> Made:
 def dicom_with_another_series(folder: Path) -> None:
     for path in (folder / "2").iterdir():
         path.unlink()
-    made = slices(values((4, 9, 5), seed=9), patient="P2", series="other", gap_mm=1.0)
+    made = slices(stored_values((4, 9, 5), seed=9), patient="P2", series="other", gap_mm=1.0)
     save_all(made, folder / "2")
     save(segmentation(made, np.ones((4, 9, 5, 1), np.uint8), ("structure",)), folder / "2" / "segmentation")
 
