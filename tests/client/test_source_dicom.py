@@ -9,6 +9,7 @@ import highdicom
 import numpy as np
 import pytest
 
+from client.sources._volume_scans import Scan
 from client.sources.dicom import Dicom
 from common.cases import Cases, Quarantined
 from common.errors import SourceError, StudyError
@@ -267,3 +268,30 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
 def test_a_lone_image_needs_tags_that_it_lacks(tmp_path: Path) -> None:
     save(image(values()[0]), tmp_path / "a.dcm")
     assert "ImagePositionPatient" in next(iter(reasons(tmp_path).values()))
+
+
+def test_a_hospitals_files_are_listed_without_opening_one_and_its_parts_are_its_cases(tmp_path: Path) -> None:
+    labelled(tmp_path)
+    for patient, place in (("P1", "Bonn"), ("P2", "Bonn"), ("P3", "Trier")):
+        save_all(slices(values(), patient=patient), tmp_path / place / patient)
+    made = source(tmp_path, site="folder")
+    bonn = sorted(path for path in (tmp_path / "Bonn").rglob("*") if path.is_file())
+    assert made.files("Bonn") == tuple(sorted([*bonn, tmp_path / "table.csv"]))
+    assert len(made.files(None)) == 13
+    parts = [one for one in made.parts("Bonn", 0) if isinstance(one, Cases)]
+    assert [one.patients.tolist() for one in parts] == [["p1"], ["p2"]]
+    assert {
+        site: [scan.person for scan in scans if isinstance(scan, Scan)] for site, scans in made.scans().items()
+    } == {
+        "Bonn": ["p1", "p2"],
+        "Trier": ["p3"],
+    }
+    (tmp_path / "Bonn" / "P1" / "IM000").write_bytes(b"")
+    assert made.files("Bonn") == tuple(sorted([*bonn, tmp_path / "table.csv"]))
+
+
+def test_a_series_in_several_frames_of_reference_has_no_place(tmp_path: Path) -> None:
+    made = slices(values())
+    made[2].FrameOfReferenceUID = "1.2.3"
+    save_all(made, tmp_path)
+    assert "several frames of reference" in next(iter(reasons(tmp_path).values()))
