@@ -29,6 +29,8 @@ from common.options import Entry
 from common.plugins import ANYTHING, trusting
 from common.pooled_statistics import Pooled
 from common.study import Split
+from tests.client.dicom_files import save, save_all, segmentation, slices
+from tests.client.dicom_files import values as stored_values
 
 Made = tuple[dict[str, object], Callable[[], None] | None]
 """Options of the source, and, where cases have files of their own, how to break one of them."""
@@ -79,6 +81,37 @@ def make_medmnist(folder: Path) -> Made:
         arrays[f"{part}_labels"] = (np.arange(count, dtype=np.uint8) % 3)[:, None]
     np.savez(folder / "tiny.npz", **arrays)
     return {"folder": str(folder), "classes": ["a", "b", "c"]}, None
+
+
+def make_dicom(folder: Path) -> Made:
+    lines = ["PatientID,site"]
+    for index in range(6):
+        made = slices(stored_values((3, 6, 7), seed=index), patient=f"P{index}", series=f"s{index}")
+        save_all(made, folder / str(index))
+        masks = np.zeros((3, 6, 7, 1), np.uint8)
+        masks[1, 2:4, 3:5] = 1
+        save(segmentation(made, masks, ("structure",)), folder / str(index) / "segmentation")
+        lines.append(f"P{index},{'AB'[index % 2]}")
+    (folder / "persons.csv").write_text("\n".join(lines) + "\n")
+
+    def spoil() -> None:
+        sorted((folder / "2").glob("IM*"))[0].unlink()
+        sorted((folder / "2").glob("IM*"))[0].unlink()
+
+    return {"folder": str(folder), "table": "persons.csv", "size": 8, "slices_per_patient": 2}, spoil
+
+
+def dicom_with_another_series(folder: Path) -> None:
+    for path in (folder / "2").iterdir():
+        path.unlink()
+    made = slices(stored_values((4, 9, 5), seed=9), patient="P2", series="other", gap_mm=1.0)
+    save_all(made, folder / "2")
+    save(segmentation(made, np.ones((4, 9, 5, 1), np.uint8), ("structure",)), folder / "2" / "segmentation")
+
+
+def dicom_without_a_person(folder: Path) -> None:
+    shutil.rmtree(folder / "3")
+    without_line(folder / "persons.csv", 4)
 
 
 def make_lgg(folder: Path) -> Made:
@@ -327,6 +360,7 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
         lgg_with_a_longer_name,
         lambda folder: without_line(folder / "patients.csv", 3),
     ),
+    "dicom": (dicom_with_another_series, dicom_without_a_person),
     "medmnist": (medmnist_with_another_image,),
     "mnist": (mnist_with_another_digit,),
     "nifti": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
