@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from math import prod
 from common.cases import Shape, SiteId
 from common.errors import RoundError, WireError
 from common.exchange import Payload
+from common.names import RULE, fault_of
 from common.order import SPLITS
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
-_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,7 @@ class Member:
 
 def member(payload: Payload) -> Member:
     """The hospital a reply describes. Raises WireError naming the failed check."""
-    site = payload.words.get("site")
-    if not isinstance(site, str) or not _SITE.fullmatch(site):
-        raise WireError("a hospital's name must be 1 to 64 letters, digits, spaces, dots, dashes or underscores.")
+    site = site_of(payload)
     classes = payload.words.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) <= 1024:
         raise WireError("a hospital must name between 2 and 1024 classes.")
@@ -54,6 +51,15 @@ def member(payload: Payload) -> Member:
         Shape(inputs, len(classes)),
         tuple(classes),
     )
+
+
+def site_of(payload: Payload) -> SiteId:
+    """The name in a reply. Raises WireError for one that could not be a hospital's."""
+    site = payload.words.get("site")
+    fault = fault_of(site) if isinstance(site, str) else "is not a word"
+    if fault is not None:
+        raise WireError(f"a hospital's name must be {RULE}; the one it gives {fault}.")
+    return str(site)
 
 
 def _count(payload: Payload, name: str) -> int:
