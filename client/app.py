@@ -13,7 +13,8 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.local import folder_of, is_simulated, open_local, sources
+from client.left_out import keep_left_out
+from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
 from common.errors import BeyondRangeError, BudgetSpentError, RoundsSpentError, SourceError, WireError
 from common.exchange import Payload
@@ -74,7 +75,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     except BudgetSpentError:
         records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
-        number = incidents.report(error, folder_of(context))
+        number = incidents.report(error, log_folder_of(context))
         records = to_records(Payload(words={"incident": number}))
     return Message(records, reply_to=message)
 
@@ -102,6 +103,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
     )
+    if answer is answers.hello:
+        keep_left_out(log_folder_of(context), hospital.splits.values())
     try:
         payload = answer(hospital, request, kept)
     finally:

@@ -20,6 +20,7 @@ from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
 from common.errors import SourceError, StudyError
+from common.names import RULE, fault_of
 from common.options import Entry
 from common.parameters import new_network
 from common.study import Split, Study, parse_json
@@ -60,9 +61,16 @@ class Hospital:
 
 
 def site_names(study: Study) -> tuple[SiteId, ...]:
-    """Names of the study's hospitals, sorted: the source's own, or numbered where a partition makes them."""
+    """Names of the study's hospitals, sorted: the source's own, or numbered where a partition makes them.
+
+    Raises SourceError for a name that could not be a folder's.
+    """
     if study.partition is None:
-        return cast(Source, SOURCES.build(study.source)).sites()
+        names = cast(Source, SOURCES.build(study.source)).sites()
+        for name in names:
+            if (fault := fault_of(name)) is not None:
+                raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
+        return names
     count = cast(Partition, PARTITIONS.build(study.partition)).hospitals
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
 

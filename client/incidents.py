@@ -11,6 +11,7 @@ from secrets import token_hex
 from common.errors import FileError
 from common.files import append
 
+LONGEST_LINE = 2000
 LOG = logging.getLogger("wardround.hospital")
 
 
@@ -21,7 +22,7 @@ def report(error: BaseException, folder: Path | None) -> str:
     """
     number = token_hex(4)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    text = f"incident {number} at {when}\n{''.join(traceback.format_exception(error))}\n"
+    text = f"incident {number} at {when}: {_in_short(error)}\n{''.join(traceback.format_exception(error))}\n"
     if folder is None:
         LOG.error("%s", text)
         return number
@@ -30,3 +31,8 @@ def report(error: BaseException, folder: Path | None) -> str:
     except FileError as failure:
         LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number
+
+
+def _in_short(error: BaseException) -> str:
+    """Kind and text in one line, which a person who may read it can be shown."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_LINE]

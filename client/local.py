@@ -9,6 +9,8 @@ study gives the same model on nodes.
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import MutableMapping
 from hashlib import sha256
@@ -33,6 +35,9 @@ from common.privacy.noise import SeededNoise, SystemNoise
 from common.protocol import Local
 from common.seeding import generator
 from common.study import Study
+
+SIMULATED_FOLDERS = "WARDROUND_SIMULATED_FOLDERS"
+"""Folders of the simulated hospitals by their number, as JSON: set by our own engine, on this machine alone."""
 
 
 def open_local(
@@ -77,6 +82,19 @@ def folder_of(context: Context) -> Path | None:
     """The hospital's own folder; None where it has none, as in Flower's simulation."""
     place = context.node_config.get("folder")
     return Path(str(place)) if place else None
+
+
+def log_folder_of(context: Context) -> Path | None:
+    """Where incidents and cases that could not be used are written down: the hospital's own folder.
+
+    Hospitals of Flower's simulation have none, and the engine says in the environment where they may write instead.
+    """
+    folder, said = folder_of(context), os.environ.get(SIMULATED_FOLDERS)
+    index = context.node_config.get("partition-id")
+    if folder is not None or said is None or not isinstance(index, int) or not _inside_ray():
+        return folder
+    places = json.loads(said)
+    return Path(places[index]) if 0 <= index < len(places) else None
 
 
 def _data_of(hospital: Hospital, context: Context) -> str:

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -48,6 +49,7 @@ def own_cases(key: str, index: int, folder: Path | None, without: frozenset[str]
         return cases_of(source, entry, source.sites()[index], seed, folder, without, table.get("plugins"))
     partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
     own = _part(key, index)
+    own = replace(own, quarantined=own.quarantined[index :: partition.hospitals])  # nobody's: each is named once
     return partition.adapt(own, index, generator(seed, index, "scanner"))
 
 

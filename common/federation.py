@@ -10,6 +10,7 @@ from typing import Literal
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.expected_patients import ExpectedPatients, check_expected_patients
+from common.names import RULE, fault_of, in_one_form
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -28,6 +29,10 @@ class RosterEntry:
     group: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", in_one_form(self.name))
+        fault = fault_of(self.name)
+        if fault is not None:
+            raise StudyError(f"federation.roster: a hospital's name must be {RULE}; {self.name[:80]!r} {fault}.")
         if not _KEY.fullmatch(self.key):
             raise StudyError(
                 f"federation.roster: the key of {self.name!r} must be the SHA-256 of its public identity key, 64 "

@@ -31,7 +31,7 @@ def read_lines(folder: Path, name: str) -> list[dict[str, Any]]:
 
 def write_json(folder: Path, name: str, value: Mapping[str, Any] | Sequence[Any], durable: bool = False) -> Path:
     """Write a value below `folder`. Raises ValueError for NaN: what is not known is null."""
-    return write(folder, name, json.dumps(value, indent=1, allow_nan=False) + "\n", durable)
+    return write(folder, name, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n", durable)
 
 
 def json_of(text: str | bytes, path: Path) -> Any:

@@ -42,12 +42,18 @@ TrustCode = Annotated[
     typer.Option("--trust-code", help="Run the plug-ins that the folder's study names: code of whoever made it."),
 ]
 
+EXIT_CODES = (
+    "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
+    "its end, and a hospital, a round's reply or a step after the rounds was lost on the way; 130 after Ctrl-C, "
+    "143 after SIGTERM."
+)
+
 cli = typer.Typer(
     help="Hospitals learn one model together; their data stays where it is.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="Begin with:  wardround run demo",
+    epilog="Begin with:  wardround run demo\n\n\n\n" + EXIT_CODES,
 )
 data = typer.Typer(help="Data sets: what can be fetched, and from where.", no_args_is_help=True)
 cli.add_typer(data, name="data")
@@ -96,7 +102,11 @@ def run(
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
 ) -> None:
-    """Run a study: one process a hospital, a live table, and a report at the end."""
+    """Run a study: one process a hospital, a live table, and a report at the end.
+
+    Exits with 3 where the run came to its end and lost a hospital, a round's reply or a step on the way: its last
+    lines, summary.json and the report say which and why. Cases that could not be used are said too, and exit with 0.
+    """
     with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
         from server.app import default_folder
@@ -129,13 +139,37 @@ def _run(study: object, name: str, folder: Path, resume: bool) -> None:
     from common.study import Study
     from experiments.live_table import LiveTable
     from experiments.running import run_study
+    from experiments.spoken_losses import last_lines, lost_lines
     from server.app import progress
 
     assert isinstance(study, Study)
-    with LiveTable(console) as table:
-        progress.subscribe(table)
-        report_path = run_study(study, name, folder, resume)
-    console.print(f"Report: [bold]{report_path.resolve()}[/]", soft_wrap=True)
+    table, before = LiveTable(console, folder), _about(folder)
+    try:
+        with table:
+            progress.subscribe(table)
+            report_path = run_study(study, name, folder, resume)
+    except WardroundError:
+        if not table.has_heard and _about(folder) != before:  # it ran elsewhere
+            _say(lost_lines(folder))
+        raise
+    finally:
+        progress.unsubscribe(table)
+    lines, code = last_lines(folder)
+    _say(lines)
+    _say([f"Report: {report_path.resolve()}"])
+    if code:
+        raise typer.Exit(code)
+
+
+def _about(folder: Path) -> str:
+    return files.read_text(folder, "about.json") if files.is_there(folder, "about.json") else ""
+
+
+def _say(lines: list[str]) -> None:
+    from experiments.run_words import writable
+
+    for line in lines:
+        console.print(writable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from common.files import is_there
 from common.registration.learned.spatial_transformer import warp
 from common.study import Study
 from common.tensor_files import read_tensors
+from experiments.after_run import kept_as_problem, participants
 from experiments.gallery_panels import Panels, outline_panels, pair_panels
 from server.run_folder import RunFolder
 
@@ -34,7 +35,7 @@ OPACITY = 0.62
 
 
 def write_pictures(study: Study, folder: Path) -> None:
-    """`pictures.json`: for each hospital the test patient of median score.
+    """`pictures.json`: for each hospital that took part the test patient of median score.
 
     Of slices the one with most to outline; of a volume three planes; of a pair of images both and the moved one.
     Nothing is written for other tasks, or where the run has no model.
@@ -42,8 +43,12 @@ def write_pictures(study: Study, folder: Path) -> None:
     if study.task.name not in ("segmentation", "registration") or not is_there(folder, MODEL):
         return
     parameters = {name: torch.from_numpy(t) for name, t in read_tensors(folder, MODEL).tensors.items()}
-    count = min(len(site_names(study)), MOST_HOSPITALS)
-    pictures = [_picture(open_hospital(study.json, index), parameters) for index in range(count)]
+    took_part = participants(folder)
+    sites = [(index, site) for index, site in enumerate(site_names(study)) if site in took_part][:MOST_HOSPITALS]
+    pictures: list[dict[str, Any]] = []
+    for index, site in sites:
+        with kept_as_problem(folder, "pictures", site):
+            pictures.append(_picture(open_hospital(study.json, index), parameters))
     RunFolder(folder).write_json("pictures.json", [picture for picture in pictures if picture])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.run_view import RunView, SiteState, SiteView
-from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times
+from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times, writable
+from experiments.spoken_losses import lines_at_once
 from server.progress import Event
 from server.reporting.wording import NOTHING, capital, duration, score, score_name, size
 
@@ -36,11 +38,13 @@ FINISH_STYLES = {"completed": "green", "stopped": "yellow", "failed": "red"}
 class LiveTable:
     """Shows what it is told: `with LiveTable(console) as table: progress.subscribe(table)`.
 
-    Leaving the context, by Ctrl-C too, gives the terminal back with the last state standing in it.
+    folder: of the run, where simulated hospitals write down what is said at once. Leaving the context, by Ctrl-C too,
+    gives the terminal back with the last state standing in it.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, folder: Path | None = None) -> None:
+        self.console, self.folder = console, folder
+        self.has_heard = False
         self.view = RunView()
         self._lock = RLock()
         self._spinner = Spinner("dots", style="cyan")
@@ -61,9 +65,12 @@ class LiveTable:
     def __call__(self, event: Event) -> None:
         """Take in one event and show it."""
         with self._lock:
+            self.has_heard = True
             self.view.hear(event)
+            for line in lines_at_once(event, self.folder):
+                self._say(line)
             if self._live is None:
-                self._say(event)
+                self._say(plain_line(self.view, event))
 
     def render(self) -> RenderableType:
         """The present state."""
@@ -72,10 +79,10 @@ class LiveTable:
                 return self._moving(PHASES["starting"])
             return Group(*self._head(), Text(), self._sites())
 
-    def _say(self, event: Event) -> None:
-        line = plain_line(self.view, event)
+    def _say(self, line: str) -> None:
+        """A line; above the table, where there is one, folded rather than cut."""
         if line:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(Text(writable(line, self.console.encoding)), soft_wrap=self._live is None)
 
     def _moving(self, words: str) -> RenderableType:
         line = Table.grid(padding=(0, 1))

@@ -19,6 +19,7 @@ from common.decoding import update_from_payload
 from common.errors import FileError, StudyError, WireError
 from common.exchange import Expected, Payload
 from common.files import read_text
+from common.json_files import read_table
 from common.order import Order, from_payload
 from common.parameters import Layout, new_network
 from common.study import Study, parse
@@ -32,6 +33,8 @@ Observer = Literal["server", "hospital", "outsider", "network", "colluding", "ch
 is sent. outsider: has the final model. network: reads bytes on the wire, which TLS would encrypt. colluding: the
 server, told by some hospitals what they themselves sent; see `without`. cheating: the server, which sends what it
 likes; what hospitals would answer is no part of a run, and is played by the audit."""
+
+HELLO = "query.hello"
 
 Own = Mapping[tuple[int, SiteId], Update]
 """What hospitals sent, by round and hospital, as they themselves know it."""
@@ -164,7 +167,7 @@ def _less(one: Summed, own: Own, colluders: set[SiteId]) -> Summed | None:
 
 
 def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Observation:
-    shape, classes, cases = _described(messages)
+    shape, classes, cases = _described(folder, messages)
     layout = Layout.of(new_network(study.build_task(), shape, study.seed))
     each = AGGREGATIONS.load(study.aggregation.name).reveals == "each"
     models: dict[int, Vector] = {}
@@ -173,6 +176,8 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
     asked: dict[SiteId, Order] = {}
     orders: dict[int, Order] = {}
     for message in messages:
+        if message.kind == HELLO:
+            continue
         if message.site not in cases:
             raise FileError(message.path, "is a message of a hospital that took no part")
         if message.kind == "train.round" and not message.to_server:
@@ -193,10 +198,17 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
     return Observation("server", study, shape, classes, cases, models, tuple(singles), added, tuple(opaque), orders)
 
 
-def _described(messages: tuple[Recorded, ...]) -> tuple[Shape, tuple[str, ...], dict[SiteId, int]]:
+def _roster(folder: Path) -> set[str]:
+    """Hospitals that the server let take part, by its own record; empty where there is none."""
+    sites = read_table(folder, "roster.json").get("sites")
+    found = sites if isinstance(sites, list) else []
+    return {str(one.get("site")) for one in found if isinstance(one, dict)}
+
+
+def _described(folder: Path, messages: tuple[Recorded, ...]) -> tuple[Shape, tuple[str, ...], dict[SiteId, int]]:
     members: dict[SiteId, Member] = {}
     for message in messages:
-        if message.kind == "query.hello" and message.to_server and "shape" in message.payload.numbers:
+        if message.kind == HELLO and message.to_server and "shape" in message.payload.numbers:
             try:
                 found = member(message.payload)
             except WireError as error:
@@ -204,6 +216,8 @@ def _described(messages: tuple[Recorded, ...]) -> tuple[Shape, tuple[str, ...], 
             members[found.site] = found
     if not members:
         raise StudyError("no hospital's description is in the recorded traffic.")
+    took_part = _roster(folder)
+    members = {site: found for site, found in members.items() if site in took_part} if took_part else members
     for site in disagreeing(members):
         del members[site]
     first = next(iter(members.values()))

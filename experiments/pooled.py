@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -19,7 +19,7 @@ from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
 from common.baseline import baseline_training
-from common.cases import concatenate
+from common.cases import SiteId, concatenate
 from common.files import write
 from common.mean import Mean, merge
 from common.metrics.roc import with_areas
@@ -33,13 +33,16 @@ NICENESS = 5
 """The bar is trained beside the federation and must not slow it down."""
 
 
-def train_pooled(study: Study) -> dict[str, Any]:
+def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[str, Any]:
     """Train one model on all training cases together; its scores on every hospital's test cases.
+
+    sites: the hospitals, if not all of the study: those that took part in the run it is compared with.
 
     It starts from the federation's initial parameters and passes over the data as often as the hospitals do.
     """
     begin = perf_counter()
-    hospitals = [open_hospital(study.json, index) for index in range(len(site_names(study)))]
+    own = [index for index, site in enumerate(site_names(study)) if sites is None or site in sites]
+    hospitals = [open_hospital(study.json, index) for index in own]
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
     network = new_network(task, cases.shape, study.seed)
@@ -63,17 +66,22 @@ def _values(task: Task, means: Mapping[str, Mean]) -> dict[str, float | None]:
     return presented(task, with_areas(means))
 
 
-def start(study: Study, answer: Path) -> BaseProcess:
-    """Train in a process of its own, which leaves its scores in `answer`."""
-    process = get_context("spawn").Process(target=_work, args=(study.json, str(answer)), daemon=True)
+def start(study: Study, answer: Path, sites: Collection[SiteId] | None = None) -> BaseProcess:
+    """Train in a process of its own, which leaves its scores in `answer`, or under `failed` why there are none."""
+    answer.unlink(missing_ok=True)
+    own = None if sites is None else tuple(sites)
+    process = get_context("spawn").Process(target=_work, args=(study.json, str(answer), own), daemon=True)
     process.start()
     return process
 
 
-def _work(study_json: str, answer: str) -> None:
+def _work(study_json: str, answer: str, sites: tuple[SiteId, ...] | None) -> None:
     with suppress(OSError):
         os.nice(NICENESS)
     torch.set_num_threads(1)
-    with trusting(ANYTHING):
-        table = train_pooled(parse_json(study_json))
+    try:
+        with trusting(ANYTHING):
+            table = train_pooled(parse_json(study_json), sites)
+    except Exception as error:  # noqa: BLE001 - said by the run that waits for it
+        table = {"failed": f"{type(error).__name__}: {error}"}
     write(Path(answer).parent, Path(answer).name, json.dumps(table))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.run_view import RunView, SiteState
-from server.progress import Event, HospitalDropped, RoundFinished, RunFinished, RunStarted
+from server.progress import Event, RoundFinished, RunFinished, RunStarted
 from server.reporting.markup import visible
 from server.reporting.wording import count, duration, score, score_name, shortened, size
 
@@ -24,8 +24,6 @@ def plain_line(view: RunView, event: Event) -> str:
     match event:
         case RunStarted():
             return f"{one_line(event.title)}: {count(len(event.sites), 'hospital')}, {count(event.rounds, 'round')}"
-        case HospitalDropped():
-            return f"round {event.round}: {one_line(event.site)} dropped: {one_line(event.reason)}"
         case RoundFinished():
             return _round_line(view)
         case RunFinished():
@@ -52,7 +50,9 @@ def _round_line(view: RunView) -> str:
 
 
 def finish_line(event: RunFinished) -> str:
-    """How the run ended and where it lies."""
+    """How the run ended and where it lies. One that completed still has its pictures and report to come."""
+    if event.state == "completed":
+        return f"all rounds are done; pictures and report follow (in {event.folder})"
     reason = f": {one_line(event.reason)}" if event.reason else ""
     return f"{event.state}{reason} (in {event.folder})"
 
@@ -79,6 +79,23 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(SPARKS[min(int(height * len(SPARKS)), len(SPARKS) - 1)] for height in heights)
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, most: int = 400) -> str:
     """Text from outside, without line breaks and characters that a terminal would obey."""
-    return shortened(" ".join(visible(text).split()), 400)
+    return shortened(" ".join(visible(text).split()), most)
+
+
+PLAIN = str.maketrans(
+    {"\u2013": "-", "\u2212": "-", "\u2026": "...", "\u201c": '"', "\u201d": '"', "\u00d7": "x", "\u00a0": " "}
+)
+
+
+def writable(text: str, encoding: str) -> str:
+    """Text as a terminal of this encoding can show it: what it has no letter for as ASCII, or by its number.
+
+    A name that a Latin-1 terminal cannot write must neither vanish nor end what is written after it.
+    """
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text

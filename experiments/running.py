@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from client.hospital import site_names
 from common.errors import EngineError
 from common.files import private_folder
 from common.json_files import read_table
 from common.study import Study
 from experiments import pooled
+from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures
 from experiments.quiet import run_quietly
 from server.report import write_report
@@ -29,9 +32,11 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Pa
         study = replace(study, federation=replace(study.federation, record_traffic=True))
     with _pooled_beside(study, folder):
         run_quietly(study, folder, name, resume)
-    write_pictures(study, folder)
+    with kept_as_problem(folder, "pictures"):
+        write_pictures(study, folder)
     if study.audit.after_run:
-        _audit(folder)
+        with kept_as_problem(folder, "audit"):
+            _audit(folder)
     return write_report(folder)
 
 
@@ -52,19 +57,30 @@ def _pooled_beside(study: Study, folder: Path) -> Iterator[None]:
     process = pooled.start(study, answer)
     try:
         yield
+        took_part = participants(folder)
+        if set(took_part) != set(site_names(study)):
+            _end(process)
+            process = pooled.start(study, answer, took_part)
         process.join(LONGEST_WAIT_FOR_POOLED_S)
-        if not answer.exists():
-            raise EngineError("the pooled baseline ended without a result; set baselines.pooled=false to do without.")
-        _add_baselines(folder, answer)
+        with kept_as_problem(folder, "pooled model"):
+            _add_baselines(folder, answer)
     finally:
-        if process.is_alive():
-            process.terminate()
-            process.join(5)
+        _end(process)
         answer.unlink(missing_ok=True)
+
+
+def _end(process: BaseProcess) -> None:
+    if process.is_alive():
+        process.terminate()
+        process.join(5)
 
 
 def _add_baselines(folder: Path, answer: Path) -> None:
     run = RunFolder(folder)
+    if not answer.exists():
+        raise EngineError("its training ended without a result; set baselines.pooled=false to do without.")
     table, found = read_table(folder, "baselines.json"), read_table(folder, answer.name, required=True)
+    if "failed" in found:
+        raise EngineError(str(found["failed"]))
     seconds = {**table.get("seconds", {}), **found["seconds"]}
     run.write_json("baselines.json", {**table, **found, "seconds": seconds})

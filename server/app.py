@@ -10,7 +10,7 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from common.errors import StudyError
+from common.errors import StudyError, WardroundError
 from common.plugins import Trust, trusting
 from common.spelling import unknown
 from common.study import Study, parse, parse_json
@@ -59,8 +59,13 @@ def _run(grid: Grid, context: Context) -> None:
     )
     try:
         conductor.run()
-    finally:
-        write_report(folder)
+    except BaseException as error:
+        try:
+            write_report(folder)
+        except WardroundError as another:  # it must not stand in the place of what ended the run
+            error.add_note(f"The report could not be written either: {another}")
+        raise
+    write_report(folder)
 
 
 def read_study(text: str) -> tuple[Study, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import perf_counter
@@ -32,7 +32,8 @@ from server.conversation import REFUSALS, Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
 from server.private_terms import private_terms
-from server.progress import Progress, RoundFinished, RunFinished, RunStarted
+from server.problems import Problem, Stage, forget_from, keep
+from server.progress import HospitalJoined, ProblemFound, Progress, RoundFinished, RunFinished, RunStarted
 from server.public_numbers import counts_are_told, training_sizes
 from server.roster import Member
 from server.rounds import Rounds
@@ -63,6 +64,7 @@ class Conductor:
     sites: tuple[SiteId, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
+    problems: list[Problem] = field(default_factory=list)
 
     def run(self) -> None:
         """The whole run. Whatever ends it, the folder says how, and the error rises to the caller."""
@@ -99,10 +101,14 @@ class Conductor:
         self._conclude(rounds, layout, checkpoint)
 
     def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
+        self.about["rounds_done"] = load(self.folder.path).round if self.resume else 0
+        forget_from(self.folder.path, self.about["rounds_done"])
         conversation = Conversation(self.grid)
-        gathered = gather(conversation, self.study, self.hospitals, self.traffic)
+        expected = self.study.federation.names or self.sites
+        gathered = gather(conversation, self.study, self.hospitals, self.traffic, self._note, expected)
         members, nodes = gathered.members, gathered.nodes
-        self.about["absent"] = list(gathered.failures)
+        for site, known in members.items():
+            self.progress.publish(HospitalJoined(site, known.quarantined))
         self._write_roster(members)
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
@@ -120,7 +126,8 @@ class Conductor:
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
-        rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms)
+        absent = {problem.site: problem.reason for problem in self.problems if problem.site}
+        rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
@@ -135,6 +142,19 @@ class Conductor:
         check_fits(checkpoint, first, self.study.rounds, self.folder.path)
         self.folder.keep_rounds(checkpoint.round)
         return checkpoint
+
+    def _note(self, problem: Problem) -> None:
+        """Keep and tell what was lost beside a round's replies."""
+        problem = replace(problem, after_round=int(self.about["rounds_done"]))
+        self.problems.append(problem)
+        keep(self.folder.path, problem)
+        self.progress.publish(ProblemFound(problem))
+
+    def _note_dropped(self, rounds: Rounds, stage: Stage) -> None:
+        """Everybody whose reply at a stage after the rounds was not used, once."""
+        last = {drop.site: drop.reason for drop in rounds.exchange.take_dropped()}
+        for site, reason in last.items():
+            self._note(Problem(stage, reason, site, rounds.exchange.nodes.get(site)))
 
     def _started(self, rounds: Rounds, checkpoint: Checkpoint) -> None:
         self.folder.write_json("about.json", self.about)
@@ -181,7 +201,12 @@ class Conductor:
         self.about["model_sha256"] = digest(checkpoint.parameters)
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
-        self.folder.write_json("final.json", rounds.evaluate(checkpoint.parameters, FINAL_SPLITS))
+        rounds.exchange.stage = "final evaluation"
+        scores = rounds.evaluate(checkpoint.parameters, FINAL_SPLITS)
+        self.folder.write_json("final.json", scores)
+        self._note_dropped(rounds, "final evaluation")
+        if not any(of_split["pooled"] for of_split in scores.values()):
+            self._note(Problem("final evaluation", _why_nothing_was_opened(rounds)))
         self.about["time"]["evaluation"] += perf_counter() - begin
         if self.study.baselines.local:
             self._compare_with_local(rounds)
@@ -190,7 +215,9 @@ class Conductor:
     def _compare_with_local(self, rounds: Rounds) -> None:
         begin = perf_counter()
         task, shape = self.study.build_task(), next(iter(rounds.members.values())).shape
+        rounds.exchange.stage = "local models"
         scores = rounds.train_alone(read(new_network(task, shape, self.study.seed)))
+        self._note_dropped(rounds, "local models")
         spent = perf_counter() - begin
         table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}
         self.folder.write_json("baselines.json", table)
@@ -224,6 +251,8 @@ class Conductor:
             "state": "running",
             "reason": "",
             "rounds_done": 0,
+            "hospitals_expected": max(self.hospitals, len(study.federation.names)),
+            "sites_expected": list(study.federation.names or self.sites),
             "model_sha256": None,
             "task": study.task.name,
             "strategy": study.strategy.name,
@@ -262,6 +291,11 @@ class Conductor:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
         self.folder.write_json("about.json", self.about)
         self.progress.publish(RunFinished(state, reason, self.folder.path))
+
+
+def _why_nothing_was_opened(rounds: Rounds) -> str:
+    lost = [site for site in rounds.cohorts.roster if site not in rounds.members]
+    return f"no scores were opened without {', '.join(lost)}" if lost else "no score came back that could be used"
 
 
 def _described(member: Member, told: bool, counted: bool) -> dict[str, Any]:

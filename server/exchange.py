@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from common.cases import SiteId
@@ -29,8 +29,8 @@ class Dropped:
 class GridExchange:
     """Talks to the hospitals of `nodes` in one run, named by `run`.
 
-    `round` and `timeout_s` are set by the loop before each leg. charges: where orders to train are written down, in a
-    study with a privacy mechanism.
+    `round` and `timeout_s` are set by the loop before each leg; `stage` says what is asked outside the rounds.
+    charges: where orders to train are written down, in a study with a privacy mechanism.
     """
 
     conversation: Conversation
@@ -41,6 +41,7 @@ class GridExchange:
     study_json: str = ""
     run: str = ""
     round: int = 0
+    stage: str = ""
     dropped: list[Dropped] = field(default_factory=list)
     charges: Charges | None = None
 
@@ -94,12 +95,17 @@ class GridExchange:
     def drop(self, site: SiteId, leg: str, reason: str) -> None:
         """Remember, and tell whoever watches."""
         self.dropped.append(Dropped(site, leg, reason))
-        self.progress.publish(HospitalDropped(self.round, site, reason))
+        self.progress.publish(HospitalDropped(self.round, site, reason, self.stage))
 
     def take_dropped(self) -> list[Dropped]:
         """Who was dropped since the last call."""
         taken, self.dropped = self.dropped, []
         return taken
+
+    def forgive(self, sites: Iterable[SiteId]) -> None:
+        """Forget that these were dropped: they answered when they were asked again."""
+        used = set(sites)
+        self.dropped = [drop for drop in self.dropped if drop.site not in used]
 
 
 def _free_of_charge(heard: Heard) -> str:

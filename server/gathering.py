@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic, sleep
 
@@ -14,8 +14,9 @@ from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Payload
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
+from server.problems import Problem
 from server.public_numbers import counts_are_told
-from server.roster import Member, disagreeing, member
+from server.roster import Member, disagreeing, member, site_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
 POLL_S = 0.2
@@ -23,26 +24,63 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Gathered:
-    """Those that take part, and why others that came up do not, in words."""
+    """Those that take part, and their nodes."""
 
     members: Mapping[SiteId, Member]
     nodes: Mapping[SiteId, int]
-    failures: tuple[str, ...]
 
 
-def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Traffic) -> Gathered:
+Note = Callable[[Problem], None]
+"""Told of everybody who takes no part, and why, whether or not the others are enough."""
+
+
+def gather(
+    conversation: Conversation,
+    study: Study,
+    hospitals: int,
+    traffic: Traffic,
+    note: Note,
+    expected: Sequence[SiteId] = (),
+) -> Gathered:
     """What every hospital holds, and its node, by its name, sorted.
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
-    (`hospitals`) if it does not say. Raises TooFewHospitalsError, with each failure's reason, where fewer answer, and
-    RoundError where two cannot learn one model. Of nodes that go by one name none takes part, nor does one whose name
-    is not in the study's roster: it has no say in what most hospitals hold.
+    (`hospitals`, and `expected` by name) if it does not say. Raises TooFewHospitalsError, with each failure's reason,
+    where fewer answer, and RoundError where two cannot learn one model. Of nodes that go by one name none takes part,
+    nor does one whose name is not in the study's roster: it has no say in what most hospitals hold.
     """
     wanted = hospitals_at_start(study, hospitals)
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
-    request = Payload(words={"study": study.json})
+    heard, sent = _heard(conversation, study, nodes)
     claims: dict[SiteId, list[tuple[Member, int]]] = {}
-    failures: list[str] = []
+    failures: list[Problem] = []
+    for event in heard:
+        try:
+            known = guarded(partial(_introduced, event, study))
+        except WireError as error:
+            failures.append(Problem("start", str(error), _name_given(event, conversation), event.node))
+            continue
+        claims.setdefault(known.site, []).append((known, event.node))
+        traffic.count("hello", TO_HOSPITAL, "study", known.site, sent[event.node])
+        traffic.count("hello", TO_SERVER, "description", known.site, event.bytes_received)
+    found = {site: claimed[0] for site, claimed in claims.items() if len(claimed) == 1}
+    failures += [_disputed(site, claimed) for site, claimed in claims.items() if len(claimed) > 1]
+    failures = [_of_an_impostor(one) if one.site in found else one for one in failures]
+    failures = _with_the_silent(failures, found, expected, hospitals - len(nodes), study.federation.start_timeout_s)
+    try:
+        unlike = disagreeing({site: known for site, (known, _) in found.items()})
+        failures += [Problem("start", why, site, found[site][1]) for site, why in unlike.items()]
+    finally:
+        for failure in failures:
+            note(failure)
+    found = {site: found[site] for site in sorted(found.keys() - unlike.keys())}
+    _demand_enough(found, failures, wanted, max(len(nodes), hospitals))
+    return Gathered({site: known for site, (known, _) in found.items()}, _nodes(found))
+
+
+def _heard(conversation: Conversation, study: Study, nodes: Sequence[int]) -> tuple[list[Heard], dict[int, int]]:
+    """What came of the question to every node, by the node's number, and how many bytes each was sent."""
+    request = Payload(words={"study": study.json})
     heard: list[Heard] = []
     sent: dict[int, int] = {}
     timeout_s = study.federation.start_timeout_s
@@ -51,23 +89,45 @@ def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Tr
             sent[event.node] = event.bytes_sent
         else:
             heard.append(event)
-    for event in sorted(heard, key=lambda reply: reply.node):
-        try:
-            known = guarded(partial(_introduced, event, counts_are_told(study)))
-            _refuse_strangers(known.site, study.federation.names)
-        except WireError as error:
-            failures.append(f"node {event.node}: {error}")
-            continue
-        claims.setdefault(known.site, []).append((known, event.node))
-        traffic.count("hello", TO_HOSPITAL, "study", known.site, sent[event.node])
-        traffic.count("hello", TO_SERVER, "description", known.site, event.bytes_received)
-    found = {site: claimed[0] for site, claimed in claims.items() if len(claimed) == 1}
-    failures += [_disputed(site, claimed) for site, claimed in claims.items() if len(claimed) > 1]
-    unlike = disagreeing({site: known for site, (known, _) in found.items()})
-    failures += unlike.values()
-    found = {site: found[site] for site in sorted(found.keys() - unlike.keys())}
-    _demand_enough(found, failures, wanted, len(nodes))
-    return Gathered({site: known for site, (known, _) in found.items()}, _nodes(found), tuple(failures))
+    return sorted(heard, key=lambda reply: reply.node), sent
+
+
+def _name_given(reply: Heard, conversation: Conversation) -> SiteId:
+    """The name that a node which takes no part goes by: as it says itself, or as the engine that started it knows."""
+    try:
+        if reply.payload is not None:
+            return site_of(reply.payload)
+    except WireError:
+        pass
+    return str(getattr(conversation.grid, "names", {}).get(reply.node, ""))
+
+
+def _of_an_impostor(failure: Problem) -> Problem:
+    """A node that failed under a name by which another one takes part."""
+    return replace(failure, site="", reason=f"it calls itself {failure.site}, as another does; {failure.reason}")
+
+
+def _with_the_silent(
+    failures: Sequence[Problem],
+    found: Iterable[SiteId],
+    expected: Sequence[SiteId],
+    never_came: int,
+    timeout_s: float,
+) -> list[Problem]:
+    """The failures, and everybody else who was expected and did not introduce itself.
+
+    One failure without a name, and one name without a failure, belong together.
+    """
+    nameless = [failure for failure in failures if not failure.site]
+    silent = sorted(set(expected) - set(found) - {failure.site for failure in failures})
+    if len(nameless) == len(silent) == 1 and never_came <= 0:
+        return [replace(one, site=silent[0]) if one is nameless[0] else one for one in failures]
+    why = f"no node of this name introduced itself within {timeout_s:g} s"
+    why += "; it may be a node that did not say its name" if nameless else ""
+    if not expected and never_came > 0:
+        missing = "1 expected hospital" if never_came == 1 else f"{never_came} expected hospitals"
+        return [*failures, Problem("start", f"{missing} did not come up within {timeout_s:g} s")]
+    return [*failures, *(Problem("start", why, site) for site in silent)]
 
 
 def _nodes(found: Mapping[SiteId, tuple[Member, int]]) -> Mapping[SiteId, int]:
@@ -83,30 +143,30 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
     return nodes
 
 
-def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> str:
+def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> Problem:
     """Nobody can tell which of them is that hospital, so that none of them takes part."""
     nodes = " and ".join(str(node) for _, node in claimed)
-    return f"nodes {nodes} call themselves {site}; none is believed: every node's site-index must differ"
+    why = f"nodes {nodes} call themselves {site}; none is believed: every node's site-index must differ"
+    return Problem("start", why, site)
 
 
-def _introduced(reply: Heard, told: bool) -> Member:
+def _introduced(reply: Heard, study: Study) -> Member:
+    """Raises WireError for whoever cannot take part."""
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
-    if told and known.cases["train"] == 0:
+    if study.federation.roster and known.site not in study.federation.names:
+        raise WireError(f"{known.site} is not in the study's roster (federation.roster).")
+    if counts_are_told(study) and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     return known
 
 
-def _refuse_strangers(site: SiteId, roster: Sequence[SiteId]) -> None:
-    if roster and site not in roster:
-        raise WireError(f"{site} is not in the study's roster (federation.roster).")
-
-
-def _demand_enough(found: Mapping[SiteId, object], failures: list[str], minimum: int, nodes: int) -> None:
+def _demand_enough(found: Mapping[SiteId, object], failures: Sequence[Problem], minimum: int, expected: int) -> None:
     if len(found) >= minimum and found:
         return
+    reasons = "; ".join(failure.sentence for failure in failures)
     raise TooFewHospitalsError(
-        f"{len(found)} of {nodes} hospitals are ready and the study demands {minimum} at its start "
-        f"(federation.hospitals_at_start). {'; '.join(failures)}"
+        f"{len(found)} of {expected} hospitals are ready and the study demands {minimum} at its start "
+        f"(federation.hospitals_at_start). {reasons}"
     )

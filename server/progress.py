@@ -10,10 +10,26 @@ from threading import RLock
 from typing import Any, Literal
 
 from common.cases import SiteId
+from server.problems import Problem
 
 LOG = logging.getLogger("wardround.progress")
 
 RunState = Literal["running", "completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class HospitalJoined:
+    """A hospital introduced itself and takes part. quarantined: cases that it says it could not use."""
+
+    site: SiteId
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class ProblemFound:
+    """Something was lost beside the rounds' replies."""
+
+    problem: Problem
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,12 @@ class HospitalReplied:
 
 @dataclass(frozen=True)
 class HospitalDropped:
-    """What a hospital sent, or did not send, is not used in this round, and why."""
+    """What a hospital sent, or did not send, is not used in this round, and why. stage: after the rounds, of what."""
 
     round: int
     site: SiteId
     reason: str
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,16 @@ class RunFinished:
     folder: Path
 
 
-Event = RunStarted | RoundStarted | HospitalReplied | HospitalDropped | RoundFinished | RunFinished
+Event = (
+    HospitalJoined
+    | ProblemFound
+    | RunStarted
+    | RoundStarted
+    | HospitalReplied
+    | HospitalDropped
+    | RoundFinished
+    | RunFinished
+)
 Subscriber = Callable[[Event], None]
 
 
@@ -92,6 +118,11 @@ class Progress:
         """From now on `subscriber` is called with every event, in the publishing thread."""
         with self._lock:
             self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """It is called no more; nothing where it never was."""
+        with self._lock:
+            self._subscribers = [one for one in self._subscribers if one is not subscriber]
 
     def publish(self, event: Event) -> None:
         """Call every subscriber with `event`; returns when all have seen it."""

@@ -18,5 +18,7 @@ def write_report(run_folder: Path) -> Path:
     there before is replaced only by a whole one. Raises WardroundError where `run_folder` is no run folder.
     """
     run = read_run(run_folder)
-    write(run_folder, "summary.json", json.dumps(summary_of(run), indent=2, allow_nan=False) + "\n")
+    write(
+        run_folder, "summary.json", json.dumps(summary_of(run), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    )
     return write(run_folder, "report.html", page_of(run))

@@ -44,7 +44,10 @@ LONGEST_S = 1e9
 
 @dataclass
 class Rounds:
-    """One run's rounds, from any checkpoint. Everything random depends on (seed, round) only."""
+    """One run's rounds, from any checkpoint. Everything random depends on (seed, round) only.
+
+    absent: why hospitals of the study take no part since the start, as far as that is known.
+    """
 
     study: Study
     strategy: Strategy
@@ -54,6 +57,7 @@ class Rounds:
     cohorts: Cohorts
     score_names: tuple[str, ...] = ()
     terms: PrivateTerms | None = None
+    absent: Mapping[SiteId, str] = field(default_factory=dict)
     last: Collected | None = None
     busy_seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
 
@@ -73,7 +77,7 @@ class Rounds:
         ranged = self._ranged(before, cohort, waiting)
         exchanged = perf_counter()
         evaluation = self._evaluation(ranged.collected, number)
-        dropped = list(dict.fromkeys(self.exchange.take_dropped()))
+        dropped = [*dict.fromkeys(self.exchange.take_dropped()), *self._lacking(cohort)]
         self._demand_enough(number, cohort, ranged.collected, dropped)
         after = self._after(before, ranged, owed)
         self.last = ranged.collected
@@ -116,6 +120,11 @@ class Rounds:
             "site_seconds": self._seconds(collected),
         }
 
+    def _lacking(self, cohort: Cohort) -> list[Dropped]:
+        """Those of a round that could not be asked, since they take no part in this run."""
+        lacking = [site for site in cohort.sites if site not in self.members]
+        return [Dropped(site, "hello", self.absent.get(site, "it did not come up at the start")) for site in lacking]
+
     def _bytes(self) -> tuple[int, int]:
         """Sent to hospitals and received from them so far."""
         traffic = self.exchange.traffic
@@ -132,6 +141,7 @@ class Rounds:
             collected = Waiting(self.study.federation, cohort, self.exchange).collect(
                 lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
+            self.exchange.forgive(collected.sites)
         else:
             replies = self.exchange.ask("evaluate", requests)
             collected = Collected(None, (), None, replies)

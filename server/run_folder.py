@@ -50,7 +50,7 @@ class RunFolder:
 
     def append_round(self, record: Mapping[str, Any]) -> None:
         """One more line of `rounds.jsonl`, on the disk when this returns."""
-        files.append(self.path, ROUNDS, json.dumps(record, allow_nan=False) + "\n", durable=True)
+        files.append(self.path, ROUNDS, json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n", durable=True)
 
     def read_rounds(self) -> list[dict[str, Any]]:
         """All records of `rounds.jsonl`, in order. Raises FileError where a line is damaged."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from client.source import Source
+from client.source import Source, gathered
 from client.sources._flamby_heart import TEST_ROWS
 from client.sources._folders import LARGEST_TABLE_BYTES, existing, needed
 from client.sources._table_text import decoded
@@ -121,7 +121,9 @@ def _read(path: Path, site: SiteId) -> tuple[NDArray[np.float64], list[str], tup
         alike[digest] += 1
         names.append(f"{site}-{digest}" if alike[digest] == 1 else f"{site}-{digest}-{alike[digest]}")
     if not rows:
-        raise SourceError(f"{path} holds no usable patient: rows of {COLUMNS} numbers, ? for missing, are needed.")
+        gathered(
+            quarantined, f"{path} holds no usable patient: rows of {COLUMNS} numbers, ? for missing, are needed."
+        )
     return np.array(rows), names, tuple(quarantined)
 
 

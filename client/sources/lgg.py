@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from client.source import Source
+from client.source import Source, gathered
 from client.sources._folders import existing
 from client.sources._npz import read_npz
 from client.sources._site_table import Listed, listed_files
@@ -77,7 +77,7 @@ class Lgg:
             masks.append(_shrunk(mask[kept].astype(np.float32), self.size) >= 0.5)
             names += [person] * len(kept)
         if not images:
-            raise SourceError(f"{folder} holds no usable patient of {site!r}. {REMEDY}")
+            return gathered(quarantined, f"{folder} holds no usable patient of {site!r}. {REMEDY}")
         return Cases.of(
             np.concatenate(images)[:, None].astype(np.float32),
             np.concatenate(masks).astype(np.uint8),

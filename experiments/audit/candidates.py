@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,17 +40,19 @@ class Question:
     population: Cases
 
 
-def question_of(study: Study, site: SiteId, most: int = MOST_PATIENTS) -> Question | None:
+def question_of(
+    study: Study, site: SiteId, most: int = MOST_PATIENTS, sites: Sequence[SiteId] = ()
+) -> Question | None:
     """As many of a hospital's training patients as of its test patients, at most `most` of both together.
 
-    Whom another hospital trained on is no example of somebody whom nobody did. The population: of patients of
-    validation and of the tests that are not asked about, at most as many. None where the hospital keeps no patient
-    for tests.
+    sites: that took part, all of the study if not given. Whom another of them trained on is no example of somebody
+    whom nobody did. The population: of patients of validation and of the tests that are not asked about, at most as
+    many. None where the hospital keeps no patient for tests.
     """
     rng = generator(study.seed, site, "membership candidates")
     splits = hospital_of(study, site).splits
     names = {part: rng.permutation(np.unique(cases.patients)) for part, cases in splits.items()}
-    elsewhere = _trained_elsewhere(study, site)
+    elsewhere = _trained_elsewhere(study, site, sites or site_names(study))
     for part in ("validation", "test"):
         names[part] = np.array([name for name in names[part] if name not in elsewhere], names[part].dtype)
     half = min(most // 2, len(names["train"]), len(names["test"]))
@@ -65,9 +68,9 @@ def question_of(study: Study, site: SiteId, most: int = MOST_PATIENTS) -> Questi
     return Question(Candidates(concatenate(parts), patients, order < half), population)
 
 
-def _trained_elsewhere(study: Study, site: SiteId) -> set[str]:
+def _trained_elsewhere(study: Study, site: SiteId, sites: Sequence[SiteId]) -> set[str]:
     """Persons that other hospitals train on."""
-    others = (hospital_of(study, other) for other in site_names(study) if other != site)
+    others = (hospital_of(study, other) for other in sites if other != site)
     return {str(name) for hospital in others for name in np.unique(hospital.train.patients)}
 
 

@@ -33,7 +33,7 @@ def cheating_trials(
     except StudyError as error:
         return [_trial("", "imprint", reason=str(error).rstrip("."))]
     groups = [[site] for site in asked] if observed.singles else [asked]
-    everybody, trials = all_cases(observed.study), []
+    everybody, trials = all_cases(observed.study, observed.sites), []
     for group in groups:
         site = group[0] if len(group) == 1 else ""
         advance(f"a cheating coordinator {site}")

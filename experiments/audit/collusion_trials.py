@@ -28,7 +28,7 @@ def collusion_trials(
 ) -> list[Trial]:
     """Each attack has an equal share of what others left of the seconds."""
     chosen = [(one, name) for one in played for name in (ON_ONE if len(one.opening.left) < 2 else ON_SEVERAL)]
-    everybody = all_cases(played[0].observed.study)
+    everybody = all_cases(played[0].observed.study, played[0].observed.sites)
     trials, left = [], seconds
     for index, (one, name) in enumerate(chosen):
         advance(f"{name}, {len(one.opening.colluders)} hospitals colluding")

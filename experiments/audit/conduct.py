@@ -32,6 +32,8 @@ from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
 from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, observe, sent_orders
+from server.reporting.folder import read_run
+from server.reporting.losses import Losses
 from server.reporting.parsing import traffic_of
 
 Advance = Callable[[str], None]
@@ -115,12 +117,17 @@ def _report(
         claim=claim,
         trials=trials,
         verdicts=verdicts(observed.sites, claim, trials, study.audit),
-        not_tried=NOT_TRIED,
+        not_tried=(*NOT_TRIED, *_not_audited(folder)),
         traffic=traffic,
         parties=as_rows(parties_of(observed, claim, openings)),
         openings=openings,
         command=_command(folder, effort),
     )
+
+
+def _not_audited(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Hospitals that took no part: they sent nothing that could be attacked, and nobody may take them for safe."""
+    return tuple((problem.who, problem.sentence) for problem in Losses(read_run(folder)).hospitals)
 
 
 def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance) -> Attacked:
@@ -181,9 +188,12 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 
 def _check_hospitals(observed: Observation) -> None:
-    """The study's data must still be those of the hospitals that took part: they are opened to score the attacks."""
+    """The study's data must still be there of the hospitals that took part: they are opened to score the attacks.
+
+    Others may have been left out of the run.
+    """
     sites = site_names(observed.study)
-    if tuple(sites) != observed.sites:
+    if not set(observed.sites) <= set(sites):
         raise StudyError(
             f"the run was of {', '.join(observed.sites)}; the study's data are now of {', '.join(sites)}."
         )

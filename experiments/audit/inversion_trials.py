@@ -69,7 +69,7 @@ def inversion_trials(
 ) -> list[Trial]:
     """All of `plans_of`, each with its share of the seconds; what one leaves is the others'."""
     plans, left = plans_of(observed), seconds
-    everybody = all_cases(observed.study)
+    everybody = all_cases(observed.study, observed.sites)
     trials = []
     for index, plan in enumerate(plans):
         advance(f"{plan.attack} {plan.site}")

@@ -59,7 +59,7 @@ def _questions(observed: Observation) -> dict[SiteId, Question]:
     """Whom to ask about, of every hospital that keeps patients for tests."""
     in_all = min(PATIENTS_IN_ALL, VALUES_IN_ALL // max(1, prod(observed.shape.inputs)))
     most = max(10, min(MOST_PATIENTS, in_all // len(observed.sites)))
-    asked = {site: question_of(observed.study, site, most) for site in observed.sites}
+    asked = {site: question_of(observed.study, site, most, observed.sites) for site in observed.sites}
     return {site: question for site, question in asked.items() if question is not None}
 
 

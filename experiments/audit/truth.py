@@ -64,17 +64,19 @@ def truth_of(study: Study, number: int, sites: Sequence[SiteId]) -> Truth:
 
 def all_training_cases(study: Study) -> Truth:
     """Everybody's training cases, hospital by hospital."""
-    return _all_cases(study, ("train",))
+    return _all_cases(study, site_names(study), ("train",))
 
 
-def all_cases(study: Study) -> Truth:
-    """Everybody's cases, trained on or not: the crowd among which a reconstruction has to find its own patient."""
-    return _all_cases(study, ("train", "validation", "test"))
+def all_cases(study: Study, sites: Sequence[SiteId]) -> Truth:
+    """Cases of all that took part, trained on or not: the crowd among which a reconstruction has to find its own
+    patient. Whoever took no part is not opened: what kept it out may keep it shut.
+    """
+    return _all_cases(study, sites, ("train", "validation", "test"))
 
 
-def _all_cases(study: Study, splits: Sequence[str]) -> Truth:
+def _all_cases(study: Study, sites: Sequence[SiteId], splits: Sequence[str]) -> Truth:
     parts = []
-    for site in site_names(study):
+    for site in sites:
         for cases in (hospital_of(study, site).splits[name] for name in splits):
             if len(cases):
                 batch = cases.batch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Protocol
@@ -13,6 +13,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
+from common.cases import SiteId
 from common.errors import WireError
 from common.wire_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
 from experiments.engines._interrupt import Check
@@ -39,7 +40,10 @@ class Transport(Protocol):
 
 
 class LocalGrid(Grid):
-    """The Grid of engines on one machine. `meter` counts bytes by (node, direction, message type)."""
+    """The Grid of engines on one machine. `meter` counts bytes by (node, direction, message type).
+
+    names: of hospitals, by their nodes, which on one machine are known before they say so.
+    """
 
     longest_poll_s = 0.02
     makes_errors = True
@@ -54,9 +58,11 @@ class LocalGrid(Grid):
         recorder: Recorder | None,
         at_once: int,
         check_interrupt: Check = lambda: None,
+        names: Mapping[int, SiteId] | None = None,
     ) -> None:
         self.engine = engine
         self.hospitals_at_once = at_once
+        self.names = dict(names or {})
         self.meter: Counter[tuple[int, str, str]] = Counter()
         self._transport, self._run, self._recorder = transport, run, recorder
         self._check_interrupt = check_interrupt

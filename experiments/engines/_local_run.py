@@ -55,6 +55,5 @@ class LocalRun:
         context = Context(self.run_id, SERVER_NODE_ID, {}, RecordDict(), dict(run_config))
         run = new_run(self.run_id)
         with remembered_interrupt() as check:
-            server_app(
-                LocalGrid(self.engine, transport, len(self.sites), run, recorder, self.at_once, check), context
-            )
+            grid = LocalGrid(self.engine, transport, len(self.sites), run, recorder, self.at_once, check, names)
+            server_app(grid, context)

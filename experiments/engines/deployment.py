@@ -38,6 +38,7 @@ from experiments.engines._run_secrets import LOOPBACK, RunSecrets
 
 BUNDLED = ("server", "client", "common", "pyproject.toml", "README.md", "LICENSE")
 ROOT = Path(__file__).parents[2]
+NO_REASON = "see the logs in its deployment folder"
 POLL_S = 0.5
 FEDERATION = "wardround"
 LONGEST_COMMAND_S = 300.0
@@ -136,7 +137,7 @@ class _Federation:
             if status == "finished:completed" and _state(folder) == "completed":
                 return
             if status.startswith("finished"):
-                raise EngineError(f"the deployed run ended as {status} {details}: {_reason(folder)}")
+                raise EngineError(f"the deployed run ended as {status}: {_reason(folder) or details or NO_REASON}")
             self._demand_life()
             sleep(POLL_S)
         raise EngineError(f"the deployed run did not end within {timeout_s:g} s; its logs are in {self.logs}.")
@@ -360,7 +361,7 @@ def _state(folder: Path) -> str:
 
 
 def _reason(folder: Path) -> str:
-    return str(_about(folder).get("reason", "")) or "see the logs in its deployment folder"
+    return str(_about(folder).get("reason", ""))
 
 
 def _about(folder: Path) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +18,12 @@ from flwr.app import ConfigRecordValues, Context
 from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
+from client.local import SIMULATED_FOLDERS
 from client.node import load_app
 from common.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._local_grid import hospital_folder
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ class Simulation:
         folder: Path,
         record_traffic: bool = False,
     ) -> None:
-        """Run on Ray. Hospitals share its actors, and write incidents to their process' log, not to a folder."""
+        """Run on Ray. Hospitals share its actors and have no folder of their own.
+
+        On a cluster of this machine's own they write incidents, and cases that could not be used, into the run's
+        folder; on another, to their process' log.
+        """
         if find_spec("ray") is None:
             raise EngineError("the simulation engine needs Ray: pip install 'wardround[simulation]'.")
         if record_traffic:
@@ -48,7 +56,8 @@ class Simulation:
         if not self.address:
             _demand_token()
         outcome = _Outcome()
-        self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
+        with _told_where_to_write([] if self.address else [str(hospital_folder(folder.resolve(), s)) for s in sites]):
+            self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
         outcome.settle()
 
     def _simulate(self, server_app: ServerApp, client_app: str, hospitals: int) -> None:
@@ -72,6 +81,20 @@ class Simulation:
         if self.address:
             return {"address": self.address}
         return {"num_cpus": usable_cores(), "include_dashboard": False}
+
+
+@contextmanager
+def _told_where_to_write(folders: Sequence[str]) -> Iterator[None]:
+    """Ray's actors inherit the environment of whoever starts the cluster; they have no configuration of their own."""
+    before = os.environ.pop(SIMULATED_FOLDERS, None)
+    if folders:
+        os.environ[SIMULATED_FOLDERS] = json.dumps(folders)
+    try:
+        yield
+    finally:
+        os.environ.pop(SIMULATED_FOLDERS, None)
+        if before is not None:
+            os.environ[SIMULATED_FOLDERS] = before
 
 
 class _Outcome:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.errors import FileError, WardroundError
 from common.files import is_there, read_text
 from server.privacy_recount import counted
+from server.problems import FILE, Problem
+from server.reporting.kept_here import read_kept
 from server.reporting.parsing import (
     about_of,
     baselines_of,
     final_of,
     pictures_of,
     privacy_of,
+    problem_of,
     roster_of,
     round_of,
     traffic_of,
@@ -33,9 +37,10 @@ def read_run(folder: Path) -> Run:
     reader = _Reader(folder)
     study = reader.text("study.toml")
     baselines = reader.json("baselines.json")
+    about = about_of(reader.json("about.json"), reader.planned_rounds(study))
     return Run(
         name=folder.name,
-        about=about_of(reader.json("about.json"), reader.planned_rounds(study)),
+        about=about,
         roster=roster_of(reader.json("roster.json")),
         rounds=reader.rounds(),
         final=final_of(reader.json("final.json")),
@@ -45,6 +50,8 @@ def read_run(folder: Path) -> Run:
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
         problems=tuple(reader.problems),
+        lost=(*(Problem("start", words) for words in about.absent), *reader.lost()),
+        kept=read_kept(folder),
     )
 
 
@@ -70,10 +77,18 @@ class _Reader:
 
     def rounds(self) -> tuple[Round, ...]:
         """By number; where a round was run again after a resume, its last record."""
-        lines = [line for line in self.text("rounds.jsonl").splitlines() if line.strip()]
-        tables = [table(self._parsed(line, f"rounds.jsonl, line {k}")) for k, line in enumerate(lines, 1)]
-        found = {record.number: record for record in map(round_of, tables) if record is not None}
+        found = {
+            record.number: record for record in map(round_of, self._tables("rounds.jsonl")) if record is not None
+        }
         return tuple(found[number] for number in sorted(found))
+
+    def lost(self) -> tuple[Problem, ...]:
+        """What was lost beside the rounds' replies, in the order it happened."""
+        return tuple(problem_of(line) for line in self._tables(FILE) if line)
+
+    def _tables(self, name: str) -> list[Mapping[str, Any]]:
+        lines = [line for line in self.text(name).splitlines() if line.strip()]
+        return [table(self._parsed(line, f"{name}, line {k}")) for k, line in enumerate(lines, 1)]
 
     def planned_rounds(self, study: str) -> int | None:
         try:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from server.problems import Problem
 from server.reporting.records import (
     About,
     Baselines,
@@ -57,6 +58,8 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         time=numbers(raw.get("time")),
         trusts=texts(raw.get("trusts")),
         absent=texts(raw.get("absent")),
+        hospitals_expected=count(raw.get("hospitals_expected")),
+        sites_expected=texts(raw.get("sites_expected")),
     )
 
 
@@ -132,6 +135,18 @@ def _split_scores(value: object) -> SplitScores:
 def final_of(value: object) -> dict[str, SplitScores]:
     """`final.json`, by split."""
     return {split: _split_scores(scores) for split, scores in table(value).items()}
+
+
+def problem_of(raw: Mapping[str, Any]) -> Problem:
+    """One line of `problems.jsonl`."""
+    node = raw.get("node")
+    return Problem(
+        text(raw.get("stage")) or "the run",
+        text(raw.get("reason")),
+        text(raw.get("site")),
+        node if type(node) is int else None,
+        count(raw.get("after_round")),
+    )
 
 
 def baselines_of(value: object) -> Baselines:

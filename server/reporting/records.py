@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from common.cases import SiteId
+from server.problems import Problem
+from server.reporting.kept_here import KeptHere
 
 Scores = Mapping[str, float]
 """Finite scores by name; one that is undefined is missing."""
@@ -17,8 +19,9 @@ SiteScores = Mapping[SiteId, Scores]
 class About:
     """`about.json`, and the planned number of rounds of `study.toml` (None where unknown).
 
-    trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: hospitals
-    that came up and take no part, in words.
+    trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
+    runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
+    the study names them, which.
     """
 
     study: str = ""
@@ -45,6 +48,8 @@ class About:
     time: Mapping[str, float] = field(default_factory=dict)
     trusts: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    hospitals_expected: int = 0
+    sites_expected: tuple[SiteId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,7 +228,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run folder. problems: files that could not be read, in words."""
+    """A whole run folder. problems: files that could not be read, in words. lost: what the run says it lost.
+
+    kept: what hospitals on this machine wrote down for themselves.
+    """
 
     name: str
     about: About
@@ -236,11 +244,14 @@ class Run:
     privacy: Privacy | None = None
     study_text: str = ""
     problems: tuple[str, ...] = ()
+    lost: tuple[Problem, ...] = ()
+    kept: KeptHere = field(default_factory=KeptHere)
 
     @property
     def sites(self) -> tuple[SiteId, ...]:
-        """Every hospital that any file names: the roster's in its order, then others by name."""
+        """Every hospital that any file names: the roster's in its order, others expected, then any by name."""
         known = [holding.site for holding in self.roster.holdings]
+        known += sorted(set(self.about.sites_expected) - set(known))
         named = {site for one in self.rounds for site in (*one.selected, *one.contributed)}
         named |= {drop.site for one in self.rounds for drop in one.dropped} | set(self.traffic.sites)
         named |= {site for scores in self.final.values() for site in scores.sites}

@@ -6,13 +6,18 @@ from typing import Any
 
 from common.cases import SiteId
 from server.reporting.comparison import Comparison, compare
+from server.reporting.losses import Losses, losses_table
 from server.reporting.records import Run
+
+SCHEMA = 2
+"""1, which had no number, had in `problems` only files that could not be read."""
 
 
 def summary_of(run: Run) -> dict[str, Any]:
     """Plain JSON values; null where a figure is not known."""
-    about, comparison = run.about, compare(run)
+    about, comparison, losses = run.about, compare(run), Losses(run)
     return {
+        "schema": SCHEMA,
         "study": about.study,
         "title": about.title,
         "state": about.state,
@@ -27,8 +32,17 @@ def summary_of(run: Run) -> dict[str, Any]:
         "bytes": bytes_moved(run),
         "privacy": _privacy(run),
         "hospitals": {site: _hospital(run, comparison, site) for site in run.sites},
-        "problems": list(run.problems),
+        "outcome": outcome(run, losses),
+        "expected": {"hospitals": losses.expected, "sites": list(about.sites_expected)},
+        "took_part": list(losses.took_part),
+        "left_out": losses_table(losses),
+        "problems": [*run.problems, *losses.sentences],
     }
+
+
+def outcome(run: Run, losses: Losses) -> str:
+    """The state in which a run ended, and whether something was lost on the way."""
+    return f"{run.about.state} with problems" if run.about.state == "completed" and losses.grave else run.about.state
 
 
 def bytes_moved(run: Run) -> dict[str, int]:

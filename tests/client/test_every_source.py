@@ -1,4 +1,4 @@
-"""What every source must do. A new source needs a maker of tiny data, and changes of a person, in source_makers.py."""
+"""What every source must do. A new one needs a maker of tiny data, and changes of a person, in source_makers.py."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_after_the_last_round_the_final_model_is_evaluated_and_the_end_is_said()
     rounds = [RoundFinished(record(number)) for number in (1, 2, 3)]
     assert "evaluating the final model" in screen_after(STARTED, *rounds)
     end = screen_after(STARTED, *rounds, RunFinished("completed", "", FOLDER))
-    assert "completed (in runs/demo/now)" in end and "evaluating" not in end
+    assert "all rounds are done" in end and "evaluating" not in end
 
 
 def test_an_interrupt_gives_the_terminal_back() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,6 +13,7 @@ from common.exchange import Number, Payload, Word
 from common.study import Study, parse
 from server.conversation import Conversation, Heard, Sent
 from server.gathering import gather
+from server.problems import Problem
 from server.traffic import Traffic
 
 TEXT = """
@@ -61,9 +62,10 @@ def study(*overrides: str) -> Study:
 
 
 def gathered(answers: Mapping[int, Payload | None], asked: Study, expected: int = 0) -> tuple[list[str], str]:
-    found = gather(cast(Conversation, Nodes(answers)), asked, expected, Traffic())
+    problems: list[Problem] = []
+    found = gather(cast(Conversation, Nodes(answers)), asked, expected, Traffic(), problems.append)
     assert set(found.members) == set(found.nodes)
-    return list(found.members), " ".join(found.failures)
+    return list(found.members), " ".join(problem.sentence for problem in problems)
 
 
 def test_all_that_came_take_part_sorted_by_name() -> None:
@@ -74,13 +76,13 @@ def test_of_two_nodes_that_claim_one_name_neither_takes_part_and_both_are_named(
     answers = {5: introduction("a"), 6: introduction("b"), 7: introduction("a")}
     members, failures = gathered(answers, study("federation.hospitals_at_start=1"), 3)
     assert members == ["b"]
-    assert "nodes 5 and 7 call themselves a; none is believed" in failures
+    assert "a took no part: nodes 5 and 7 call themselves a; none is believed" in failures
     with pytest.raises(TooFewHospitalsError, match=r"1 of 3 hospitals are ready .* nodes 5 and 7"):
         gathered(answers, study(), 3)
 
 
 def test_a_run_does_not_begin_without_all_that_are_expected_and_says_who_is_missing_and_why() -> None:
-    with pytest.raises(TooFewHospitalsError, match=r"demands 2 at its start .* node 6: no reply within"):
+    with pytest.raises(TooFewHospitalsError, match=r"demands 2 at its start .* node 6 took no part: no reply within"):
         gathered({5: introduction("a"), 6: None}, study(), 2)
 
 
@@ -95,4 +97,51 @@ def test_a_description_that_is_none_costs_its_sender_alone() -> None:
     answers = {5: introduction("a"), 6: Payload(words={"site": "b"}), 7: introduction("c", labels=[1])}
     members, failures = gathered(answers, study("federation.hospitals_at_start=1"), 3)
     assert members == ["a"]
-    assert "node 6" in failures and "node 7" in failures
+    assert "b took no part" in failures and "c took no part" in failures
+
+
+def lost(answers: Mapping[int, Payload | None], expected: Sequence[str], asked: int = 0) -> dict[str, str]:
+    """Who takes no part, and why, where one hospital is enough to begin."""
+    problems: list[Problem] = []
+    nodes, one = cast(Conversation, Nodes(answers)), study("federation.hospitals_at_start=1")
+    gather(nodes, one, asked or len(expected), Traffic(), problems.append, expected)
+    return {problem.who: problem.reason for problem in problems}
+
+
+def test_everybody_expected_who_never_came_is_named() -> None:
+    assert lost({5: introduction("a")}, ("a", "Köln", "c")) == {
+        "Köln": "no node of this name introduced itself within 0.01 s",
+        "c": "no node of this name introduced itself within 0.01 s",
+    }
+
+
+def test_how_many_never_came_is_said_where_nobody_knows_their_names() -> None:
+    assert lost({5: introduction("a")}, (), 3) == {"": "2 expected hospitals did not come up within 0.01 s"}
+
+
+def test_the_one_node_that_failed_is_the_one_hospital_that_is_missing() -> None:
+    assert lost({5: introduction("a"), 6: None}, ("a", "b")) == {"b": "no reply within 0.01 s"}
+
+
+def test_of_two_nodes_that_failed_nobody_guesses_which_is_which() -> None:
+    found = lost({5: introduction("a"), 6: None, 7: None}, ("a", "b", "c"))
+    assert found.keys() == {"node 6", "node 7", "b", "c"}
+    assert "it may be a node that did not say its name" in found["b"]
+
+
+def test_a_node_that_says_its_name_and_cannot_take_part_is_known_by_it() -> None:
+    found = lost({5: introduction("a"), 6: introduction("b", **{"cases/train": 0})}, ("a", "b"))
+    assert found == {"b": "b has no training cases."}
+
+
+def test_who_fails_under_the_name_of_another_that_takes_part_costs_that_one_nothing() -> None:
+    found = lost({5: introduction("a"), 6: introduction("a", **{"cases/train": 0})}, ("a",))
+    assert found == {"node 6": "it calls itself a, as another does; a has no training cases."}
+
+
+def test_who_takes_no_part_is_told_also_where_the_run_does_not_begin() -> None:
+    problems: list[Problem] = []
+    nodes = cast(Conversation, Nodes({5: introduction("a"), 6: None}))
+    with pytest.raises(TooFewHospitalsError):
+        gather(nodes, study(), 2, Traffic(), problems.append, ("a", "b"))
+    assert [problem.who for problem in problems] == ["b"]

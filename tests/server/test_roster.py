@@ -21,12 +21,19 @@ def test_a_description_is_read() -> None:
     assert (known.site, known.cases["train"], known.labels, known.shape.inputs) == ("north", 4, (30, 2), (1, 8, 8))
 
 
+@pytest.mark.parametrize("site", ["Köln", "Αθήνα", "東京 第一", "St. Mary's (Ward 3)"])
+def test_a_name_in_any_alphabet_is_a_hospitals(site: str) -> None:
+    assert member(replace(GOOD, words={**GOOD.words, "site": site})).site == site
+
+
 @pytest.mark.parametrize(
     ("numbers", "words", "said"),
     [
         ({}, {"site": "../../etc"}, "name must be"),
         ({}, {"site": "<b>"}, "name must be"),
         ({}, {"site": "x" * 65}, "name must be"),
+        ({}, {"site": "Ko\u0308ln"}, "is not in one form"),
+        ({}, {"site": "a/b"}, "names of files may not"),
         ({}, {"classes": ["one"]}, "between 2 and 1024"),
         ({"cases/train": -1}, {}, "cases/train must be"),
         ({"cases/train": 10**9}, {}, "cases/train must be"),

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from server.reporting.comparison import LEVEL, TOGETHER, Comparison
+from server.reporting.losses import Losses
 from server.reporting.markup import Child, Markup, tag
 from server.reporting.records import Run
+from server.reporting.sections.left_out import left_out
 from server.reporting.sections.promise import promise_in_short
-from server.reporting.summary import bytes_moved
+from server.reporting.summary import bytes_moved, outcome
 from server.reporting.wording import capital, count, duration, score, score_name, size
 
 STATES = {
     "completed": ("Completed", "good", "✓"),
+    "completed with problems": ("Completed, with problems", "warn", "!"),
     "stopped": ("Stopped", "warn", "■"),
     "failed": ("Failed", "bad", "✕"),
     "running": ("Running", "warn", "…"),
 }
-MOST_ABSENT = 12
 SPLITS = {"test": "test patients", "validation": "validation patients", "train": "training patients"}
 
 
 def opening(run: Run, comparison: Comparison) -> Markup:
     """Title, state, main finding and key figures."""
-    about = run.about
+    about, losses = run.about, Losses(run)
     return tag(
         "header",
-        tag("p", tag("span", "Federated training report", class_="kind"), _badge(about.state), class_="overline"),
+        tag(
+            "p",
+            tag("span", "Federated training report", class_="kind"),
+            _badge(outcome(run, losses)),
+            class_="overline",
+        ),
         tag("h1", about.title or about.study or run.name),
         tag("p", finding(run, comparison), class_="finding"),
         _state_note(run),
         *(tag("p", problem, class_="banner warn") for problem in run.problems),
-        _absent(run),
-        _tiles(run),
+        left_out(losses),
+        _tiles(run, len(losses.took_part)),
         None if run.privacy is None else promise_in_short(run.privacy),
         _trusts(run),
     )
@@ -44,19 +51,6 @@ def _trusts(run: Run) -> Markup | None:
     trusting = any(sentence.startswith("This study trusts") for sentence in said)
     title = "Whom this study trusts" if trusting else "What the promise rests on"
     return tag("div", tag("h3", title), tag("ul", *(tag("li", each) for each in said)), class_="figure", id="trusts")
-
-
-def _absent(run: Run) -> Markup | None:
-    """Hospitals that came up when the run began and were left out, each with its reason."""
-    absent = run.about.absent
-    if not absent:
-        return None
-    title = f"{count(len(absent), 'hospital')} came up and took no part in this run"
-    more = len(absent) - MOST_ABSENT
-    lines = [*absent[:MOST_ABSENT], *([f"and {more} more, listed in about.json"] if more > 0 else [])]
-    return tag(
-        "div", tag("b", title), tag("ul", *(tag("li", line) for line in lines)), class_="banner warn", id="absent"
-    )
 
 
 def _badge(state: str) -> Markup:
@@ -112,12 +106,12 @@ def _step(change: float) -> str:
     return f"{score(abs(change))} {'above' if change > 0 else 'below'}"
 
 
-def _tiles(run: Run) -> Markup:
+def _tiles(run: Run, hospitals: int) -> Markup:
     moved, planned = bytes_moved(run), run.about.rounds_planned
     rounds = f"{run.rounds_done} of {planned}" if planned else str(run.rounds_done)
     patients = sum(holding.patients.get("train", 0) for holding in run.roster.holdings)
     tiles = [
-        (str(len(run.sites)), "hospital" if len(run.sites) == 1 else "hospitals"),
+        (str(hospitals), "hospital took part" if hospitals == 1 else "hospitals took part"),
         (f"{patients:,}" if patients else "", "patients trained on"),
         (rounds, "rounds"),
         (size(moved["received"]) if moved["received"] else "", "left the hospitals"),

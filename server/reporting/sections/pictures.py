@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.reporting.charts.bars import legend
+from server.reporting.losses import Losses
 from server.reporting.markup import Markup, tag
 from server.reporting.records import Picture, Roster, Run
 from server.reporting.sections.holdings import BACKGROUND, PICTURE_COLOURS, class_looks, class_names
@@ -26,11 +27,17 @@ def pictures(run: Run) -> Markup:
     name = score_name(run.about.headline)
     lede = (
         f"Test patients of the simulated hospitals: {_described(chosen[0])}. "
-        "Pictures of a real hospital would never leave it."
+        f"{_of_how_many(run, chosen)}Pictures of a real hospital would never leave it."
     )
     return section(
         "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")
     )
+
+
+def _of_how_many(run: Run, chosen: list[Picture]) -> str:
+    """Whether some that took part are not shown."""
+    shown, took_part = len({picture.site for picture in chosen}), len(Losses(run).took_part)
+    return f"Shown are {shown} of {took_part} hospitals. " if shown < took_part else ""
 
 
 def _described(picture: Picture) -> str:

@@ -1,0 +1,86 @@
+"""What a run loses, in words for the terminal: at once as it happens, and again in its last lines.
+
+Hospitals of a simulation lie on this machine, in the run's folder: texts of incidents and the cases that could not be
+used are read there. No such text crosses the wire, and of deployed hospitals there is nothing to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.run_words import one_line
+from server.progress import Event, HospitalDropped, HospitalJoined, ProblemFound
+from server.reporting.folder import read_run
+from server.reporting.kept_here import FOLDER, Named, read_kept
+from server.reporting.losses import Losses
+from server.reporting.summary import outcome
+from server.reporting.wording import count, listed
+
+FEW_CASES = 4
+MOST_LINES = 12
+PROBLEMS = 3
+"""Exit code of a run that came to its end and lost a hospital, a round's reply or a step on the way."""
+
+
+def lines_at_once(event: Event, folder: Path | None) -> list[str]:
+    """What is to be said of an event as soon as it happens; [] for most."""
+    match event:
+        case HospitalJoined():
+            return _joined(event, folder)
+        case HospitalDropped() if not event.stage:
+            reason = _explained(event.reason, folder, event.site)
+            return [f"round {event.round}: {one_line(event.site)} dropped: {reason}"]
+        case ProblemFound():
+            return [
+                one_line(
+                    event.problem.told(_explained(event.problem.reason, folder, event.problem.site)), MOST_CHARACTERS
+                )
+            ]
+    return []
+
+
+def last_lines(folder: Path) -> tuple[list[str], int]:
+    """How a run that came to its end went, who took part and what was left out; and the exit code."""
+    run = read_run(folder)
+    losses = Losses(run, in_full=True)
+    lines = [f"{outcome(run, losses)} (in {folder})"]
+    if len(losses.took_part) < losses.expected:
+        lines.append(losses.census)
+    return lines + lost_lines(folder), PROBLEMS if losses.grave else 0
+
+
+def lost_lines(folder: Path) -> list[str]:
+    """All that was left out, a line each; many are cut, and said to be."""
+    sentences = Losses(read_run(folder), in_full=True).sentences
+    shown = [f"  {one_line(sentence, MOST_CHARACTERS)}" for sentence in sentences[:MOST_LINES]]
+    more = len(sentences) - len(shown)
+    return [*shown, *([f"  and {more} more, in summary.json"] if more > 0 else [])]
+
+
+MOST_CHARACTERS = 2000
+
+
+def _joined(event: HospitalJoined, folder: Path | None) -> list[str]:
+    """Cases of a hospital that could not be used, the first few with the reason."""
+    site = one_line(event.site)
+    kept = read_kept(folder, [event.site]) if folder is not None else None
+    named: Named = kept.quarantined.get(event.site, ()) if kept else ()
+    number = max(event.quarantined, len(named))
+    lines = [f"{site}: {count(number, 'case')} could not be used" + ":" * bool(named)] if number else []
+    lines += [f"  {one_line(name)}: {one_line(reason, MOST_CHARACTERS)}" for name, reason in named[:FEW_CASES]]
+    if len(named) > FEW_CASES and folder is not None:
+        place = folder / FOLDER / event.site / "quarantined.txt"
+        lines.append(f"  and {len(named) - FEW_CASES} more in {place}")
+    cut = kept.removed.get(event.site, ()) if kept else ()
+    return [*lines, *([f"{site}: of the truth were cut away {_cut(cut)}"] if cut else [])]
+
+
+def _cut(named: Named) -> str:
+    return listed([f"{what} of {one_line(name)}" for name, what in named])
+
+
+def _explained(reason: str, folder: Path | None, site: str) -> str:
+    sites: Sequence[str] | None = [site] if site else None
+    known = reason if folder is None else read_kept(folder, sites).explained(reason, site, in_full=True)
+    return one_line(known, MOST_CHARACTERS)
