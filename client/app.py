@@ -106,13 +106,19 @@ def _approved_hospital(study: str, context: Context) -> Hospital:
     """Nothing is read or built for a study before it is approved."""
     data_folder = context.node_config.get("data-folder")
     approve_study(study, folder_of(context), needs_list=not is_simulated(context))
-    own_folder = None if is_simulated(context) else folder_of(context)
-    return open_hospital(study, _index(context), None if data_folder is None else str(data_folder), own_folder)
+    name = context.node_config.get("site")
+    return open_hospital(
+        study,
+        _index(context) if name is None else None,
+        None if data_folder is None else str(data_folder),
+        None if is_simulated(context) else folder_of(context),
+        site=None if name is None else str(name).strip(),
+    )
 
 
 def _index(context: Context) -> int:
-    """Which of the study's sorted hospitals this node is."""
+    """Which of the study's sorted hospitals this node is, where its configuration does not name it."""
     index = context.node_config.get("site-index", context.node_config.get("partition-id"))
     if not isinstance(index, int):
-        raise SourceError("this node's configuration lacks site-index, the number of its hospital.")
+        raise SourceError("this node's configuration lacks site, the name of its hospital.")
     return index

@@ -11,7 +11,7 @@ from rich.console import Console
 from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
 from common.cohorts import reveals
-from common.errors import StudyError
+from common.errors import HospitalError, StudyError
 from common.study import Study, parse
 from experiments.study_view import study_facts
 
@@ -22,15 +22,26 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
     Raises StudyError where it gives up a protection without saying so, HospitalError where the list cannot be
     written.
     """
+    if not folder.is_dir():
+        raise HospitalError(f"there is no folder {folder}: it is the one that the hospital's node is set up with.")
     study = parse(text, overrides)
     _demand_written_out(study, text, overrides)
-    for fact in study_facts(study):
+    for fact in (*study_facts(study), *_own_folder(study)):
         console.print(f"- {fact}", markup=False, highlight=False, soft_wrap=True)
     digest = list_study(study, folder)
     console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)
     if rewind_to is not None:
         further = rewind(folder, digest, rewind_to)
         console.print(f"{further} runs of it may go on after round {rewind_to} once more.", highlight=False)
+
+
+def _own_folder(study: Study) -> Sequence[str]:
+    if study.partition is None:
+        return ()
+    return (
+        "[partition] divides a pool in simulation only: a node with a folder of data of its own (data-folder) uses "
+        "that folder whole, under the name in its configuration (site).",
+    )
 
 
 def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:

@@ -86,7 +86,7 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
 def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> str:
     """Nobody can tell which of them is that hospital, so that none of them takes part."""
     nodes = " and ".join(str(node) for _, node in claimed)
-    return f"nodes {nodes} call themselves {site}; none is believed: every node's site-index must differ"
+    return f"nodes {nodes} call themselves {site}; none is believed: every node's site must differ"
 
 
 def _introduced(reply: Heard, told: bool) -> Member:
