@@ -12,6 +12,7 @@ such a folder is named by the folder and a name below it, and
     remove(folder, "answer.json")            a file, or a link itself
     append(folder, "rounds.jsonl", line)     to a regular file, through no link, mode 0600
     private_folder(folder, "hospitals/A")    made 0700 where it is not there
+    new_folder(folder, "2026-01-31")         the same, unless something has the name already
 
 Nothing here follows a link below `folder`, waits for a pipe or a device, or reads without a limit; a temporary name
 is random and made by this call alone. `folder` itself may be reached through links: a person named it. A file that a
@@ -198,6 +199,19 @@ def private_folder(folder: Path, name: str = "") -> Path:
     """`folder`, or the one of this name below it, made for its owner alone where it is not there; its path."""
     with _telling(folder / name), _parent(folder, f"{name}/_" if name else "_", create=True):
         return folder / name
+
+
+def new_folder(folder: Path, name: str) -> bool:
+    """Make a folder of this name in `folder`, for its owner alone; False where something has the name already.
+
+    Of two that ask at once, one is told True.
+    """
+    with _telling(folder / name), _parent(folder, name, create=True) as (parent, last):
+        try:
+            os.mkdir(last, FOLDER_MODE, dir_fd=parent)
+        except FileExistsError:
+            return False
+        return True
 
 
 @contextmanager

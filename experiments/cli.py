@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,8 @@ KINDS: dict[str, Catalogue] = {
     "attacks": ATTACKS,
     "benchmarks": BENCHMARKS,
 }
-INTERRUPTED = 130
+SIGNALLED = 128
+"""And the number of the signal: what shells say of a program that one has ended."""
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 
 cli = typer.Typer(
@@ -60,15 +62,19 @@ complaints = Console(stderr=True)
 @contextmanager
 def spoken_errors() -> Iterator[None]:
     """Say an expected error in one line, and exit with 1; a traceback is for defects only."""
+    from experiments.engines._interrupt import interrupting_signals
+
     try:
-        yield
+        with interrupting_signals():
+            yield
     except WardroundError as error:
         complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
         complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # its terminal may be gone
+            complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
+        raise typer.Exit(SIGNALLED + getattr(error, "number", signal.SIGINT)) from None
 
 
 @cli.command()
@@ -86,15 +92,12 @@ def run(
     """Run a study: one process a hospital, a live table, and a report at the end."""
     with spoken_errors():
         from common.study import parse
-        from server.app import default_folder
+        from server.app import new_default_folder
 
         text, name = read_study(study)
         overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
         checked = parse(text, overrides)
-        place = folder or default_folder(name)
-        if files.is_there(place, "rounds.jsonl"):
-            raise StudyError(f"{place} already holds a run; resume it with: wardround resume {place}")
-        _run(checked, name, place, resume=False)
+        _run(checked, name, folder or new_default_folder(name), resume=False)
 
 
 @cli.command()
@@ -279,12 +282,12 @@ def audit(
         from common.study import parse
         from experiments import audit_command
         from experiments.audit.conduct import Effort
-        from server.app import default_folder
+        from server.app import new_default_folder
 
         effort = Effort(seconds, pictures, poisoning)
         if matrix:
             text, name = read_study(run)
-            place = folder or default_folder(f"{name}-matrix")
+            place = folder or new_default_folder(f"{name}-matrix")
             path = audit_command.audit_protections(parse(text, set_ or []), name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)

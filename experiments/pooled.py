@@ -27,6 +27,8 @@ from common.parameters import new_network
 from common.seeding import generator
 from common.study import Study, parse_json
 from common.task import Task, presented
+from experiments.engine import quieten
+from experiments.engines._clean_start import without_main
 
 NICENESS = 5
 """The bar is trained beside the federation and must not slow it down."""
@@ -64,8 +66,10 @@ def _values(task: Task, means: Mapping[str, Mean]) -> dict[str, float | None]:
 
 def start(study: Study, answer: Path) -> BaseProcess:
     """Train in a process of its own, which leaves its scores in `answer`."""
+    quieten()
     process = get_context("spawn").Process(target=_work, args=(study.json, str(answer)), daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     return process
 
 

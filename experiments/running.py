@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from common.errors import EngineError
-from common.files import private_folder
+from common.errors import EngineError, StudyError
+from common.files import is_there, private_folder
 from common.json_files import read_table
+from common.locks import held
 from common.study import Study
 from experiments import pooled
 from experiments.gallery import write_pictures
@@ -18,6 +19,7 @@ from server.report import write_report
 from server.run_folder import RunFolder
 
 LONGEST_WAIT_FOR_POOLED_S = 3600
+LOCK = ".running"
 
 
 def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Path:
@@ -27,12 +29,15 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Pa
     """
     if study.audit.after_run:
         study = replace(study, federation=replace(study.federation, record_traffic=True))
-    with _pooled_beside(study, folder):
-        run_quietly(study, folder, name, resume)
-    write_pictures(study, folder)
-    if study.audit.after_run:
-        _audit(folder)
-    return write_report(folder)
+    with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if not resume and is_there(folder, "rounds.jsonl"):
+            raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
+        with _pooled_beside(study, folder):
+            run_quietly(study, folder, name, resume)
+        write_pictures(study, folder)
+        if study.audit.after_run:
+            _audit(folder)
+        return write_report(folder)
 
 
 def _audit(folder: Path) -> None:

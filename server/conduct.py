@@ -75,8 +75,8 @@ class Conductor:
         except WardroundError as error:
             self._finish("stopped", str(error), begin)
             raise
-        except KeyboardInterrupt:
-            self._finish("stopped", "it was interrupted from the keyboard", begin)
+        except KeyboardInterrupt as error:
+            self._finish("stopped", str(error) or "it was interrupted from the keyboard", begin)
             raise
         except BaseException as error:
             self._finish("failed", type(error).__name__, begin)

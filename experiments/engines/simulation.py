@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +61,7 @@ class Simulation:
             "init_args": {"log_to_driver": False, **self._cluster()},
         }
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _nothing_of_the_current_folder():
                 warnings.simplefilter("ignore")
                 run_simulation(server_app, load_app(client_app), hospitals, "ray", backend)
         except RuntimeError as error:
@@ -103,6 +104,23 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome)
             outcome.error = error
 
     return configured
+
+
+@contextmanager
+def _nothing_of_the_current_folder() -> Iterator[None]:
+    """Keep Ray from putting the current folder first on its workers' path, where a `client.py` would hide ours.
+
+    It leaves it out where a job has a working directory of its own, and asks that in one place.
+    """
+    from ray.job_config import JobConfig
+
+    asked = "_runtime_env_has_working_dir"
+    before = getattr(JobConfig, asked)
+    setattr(JobConfig, asked, lambda self: True)
+    try:
+        yield
+    finally:
+        setattr(JobConfig, asked, before)
 
 
 def _demand_token() -> None:
