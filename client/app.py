@@ -112,7 +112,8 @@ def _approved_hospital(study: str, context: Context) -> Hospital:
         _index(context) if name is None else None,
         None if data_folder is None else str(data_folder),
         None if is_simulated(context) else folder_of(context),
-        site=None if name is None else str(name).strip(),
+        frozenset(),
+        None if name is None else str(name).strip(),
     )
 
 
