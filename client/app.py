@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,10 +14,18 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
+from client.kept_split import KeptSplit, SplitKeeper, demand_unchanged, token_of
 from client.local import folder_of, is_simulated, open_local, sources
-from common.errors import BeyondRangeError, BudgetSpentError, RoundsSpentError, SourceError, WireError
+from common.errors import (
+    BeyondRangeError,
+    BudgetSpentError,
+    DataChangedError,
+    RoundsSpentError,
+    SourceError,
+    WireError,
+)
 from common.exchange import Payload
-from common.order import run_of, study_json
+from common.order import ACCEPTS_CHANGED_DATA, TOKEN, run_of, study_json
 from common.wire import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
@@ -68,6 +77,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
         records = to_records(Payload(words={"refused": "range"}))
     except RoundsSpentError:
         records = to_records(Payload(words={"refused": "rounds"}))
+    except DataChangedError:
+        records = to_records(Payload(words={"refused": "data"}))
     except BudgetSpentError:
         records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
@@ -79,11 +90,12 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     torch.set_num_threads(1)
     request = from_records(message.content, LARGEST_ARRAY, LARGEST_DATA)
-    hospital = _approved_hospital(study_json(request), context)
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
     run = run_of(request)
+    is_hello = answer is answers.hello
+    hospital, token = _held_hospital(context, request, run, is_hello)
     state = memory.Memory.of(context, study_json(request), run, number)
     secrets = memory.recall_secrets(context)
     local = partial(open_local, hospital, context, number, run, secrets, state)
@@ -96,13 +108,41 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     )
     try:
         payload = answer(hospital, request, kept)
+        if is_hello:
+            payload = replace(payload, words={**payload.words, TOKEN: token})
     finally:
         memory.keep_secrets(context, secrets)
     state.keep()
     return payload
 
 
-def _approved_hospital(study: str, context: Context) -> Hospital:
+def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool) -> tuple[Hospital, str]:
+    """The hospital with the data that the run began with, and their token.
+
+    At hello it says whether they changed, and takes a change that was accepted; later it refuses.
+    """
+    study = study_json(request)
+    hospital = _approved_hospital(study, context)
+    if not run:
+        return hospital, ""
+    keeper = SplitKeeper(context, folder_of(context), study, run)
+    kept = keeper.read()
+    if kept is None:
+        return hospital, keeper.begin(hospital).token
+    if kept.pinned:
+        hospital = _approved_hospital(study, context, kept)
+    if not is_hello:
+        demand_unchanged(kept, hospital)
+        return hospital, kept.token
+    token = token_of(kept.key, hospital)
+    if token == kept.token or request.numbers.get(ACCEPTS_CHANGED_DATA) != 1:
+        return hospital, token
+    wanted = keeper.accept(kept, hospital)
+    hospital = _approved_hospital(study, context, wanted)
+    return hospital, keeper.seal(wanted, hospital).token
+
+
+def _approved_hospital(study: str, context: Context, places: KeptSplit | None = None) -> Hospital:
     """Nothing is read or built for a study before it is approved."""
     data_folder = context.node_config.get("data-folder")
     approve_study(study, folder_of(context), needs_list=not is_simulated(context))
@@ -114,6 +154,7 @@ def _approved_hospital(study: str, context: Context) -> Hospital:
         None if is_simulated(context) else folder_of(context),
         frozenset(),
         None if name is None else str(name).strip(),
+        places,
     )
 
 

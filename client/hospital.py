@@ -12,10 +12,11 @@ from typing import cast
 
 from torch import nn
 
+from client import pool
 from client.partition import Partition
-from client.pool import key_of, numbered_names, own_cases
+from client.pool import key_of, numbered_names
 from client.source import Source
-from client.splitting import split
+from client.splitting import Places, digest_of, split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
@@ -54,6 +55,11 @@ class Hospital:
         """The hospitals of every round."""
         return Cohorts.of(self.study, self.roster)
 
+    @cached_property
+    def data_digest(self) -> bytes:
+        """Of who is in which part of its data."""
+        return digest_of(self.splits)
+
     @property
     def train(self) -> Cases:
         """The cases it learns from."""
@@ -80,15 +86,23 @@ def open_hospital(
     folder: Path | None = None,
     without: frozenset[str] = frozenset(),
     site: SiteId | None = None,
+    places: Places | None = None,
 ) -> Hospital:
     """Hospital number `index` of the study's sorted names, or the one that its node's configuration calls `site`.
 
     data_folder: the hospital's own place for its data, which is then its own, whole: a study's partition divides a
     pool in simulation, and never a hospital's own folder. folder: its own folder, where large cases are kept
-    prepared. without: persons whose cases are left out. Raises SourceError where the data is absent and StudyError
-    where the study cannot be run here.
+    prepared. without: persons whose cases are left out. places: see `split`. Raises SourceError where the data is
+    absent and StudyError where the study cannot be run here.
     """
-    return _opened(study_json, index, data_folder, folder, without, site)
+    return _opened(study_json, index, data_folder, folder, without, site, places)
+
+
+def close_all() -> None:
+    """Read everything again: a run that goes on in the same process may find that the data changed."""
+    for kept in (_opened, _splits):
+        kept.cache_clear()
+    pool.close()
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
@@ -99,6 +113,7 @@ def _opened(
     folder: Path | None,
     without: frozenset[str],
     site: SiteId | None,
+    places: Places | None,
 ) -> Hospital:
     study, is_own = parse_json(study_json), data_folder is not None
     if is_own:
@@ -108,7 +123,7 @@ def _opened(
     if study.federation.roster and name not in study.federation.names:
         raise StudyError(f"hospital {name!r} is not in the study's roster (federation.roster).")
     table = json.loads(study.json)
-    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), name, is_own, folder, without)
+    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), name, is_own, folder, without, places)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)
     return Hospital(name, study, task, splits, network, sha256(study_json.encode()).hexdigest())
@@ -126,8 +141,15 @@ def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
 def _splits(
-    pool_key: str, split_json: str, site: SiteId, is_own: bool, folder: Path | None, without: frozenset[str]
+    pool_key: str,
+    split_json: str,
+    site: SiteId,
+    is_own: bool,
+    folder: Path | None,
+    without: frozenset[str],
+    places: Places | None,
 ) -> Mapping[str, Cases]:
     """Kept for studies that differ only in training: in one process they share the cases."""
     shares = Split(**json.loads(split_json))
-    return split(own_cases(pool_key, site, is_own, folder, without), shares, json.loads(pool_key)["seed"])
+    cases = pool.own_cases(pool_key, site, is_own, folder, without)
+    return split(cases, shares, json.loads(pool_key)["seed"], places)

@@ -78,6 +78,12 @@ def warm(key: str) -> None:
     gc.freeze()
 
 
+def close() -> None:
+    """Let the pool go, to be read again."""
+    _divided.cache_clear()
+    _warmed.clear()
+
+
 def _part(key: str, index: int) -> Cases:
     cases, assigned = _divided(key)
     own = cases.take(np.flatnonzero(assigned == index))

@@ -101,7 +101,16 @@ def run(
 
 
 @cli.command()
-def resume(folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")]) -> None:
+def resume(
+    folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")],
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-data",
+            help="Go on though patients came or left: whoever trained stays in training, and the report says so.",
+        ),
+    ] = False,
+) -> None:
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors():
         from common.study import parse
@@ -109,10 +118,10 @@ def resume(folder: Annotated[Path, typer.Argument(help="A run folder that stoppe
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
         study = parse(files.read_text(folder, "study.toml"))
-        _run(study, folder.resolve().parent.name, folder, resume=True)
+        _run(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 
 
-def _run(study: object, name: str, folder: Path, resume: bool) -> None:
+def _run(study: object, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:
     from common.study import Study
     from experiments.live_table import LiveTable
     from experiments.running import run_study
@@ -121,7 +130,7 @@ def _run(study: object, name: str, folder: Path, resume: bool) -> None:
     assert isinstance(study, Study)
     with LiveTable(console) as table:
         progress.subscribe(table)
-        report_path = run_study(study, name, folder, resume)
+        report_path = run_study(study, name, folder, resume, accepts)
     console.print(f"Report: [bold]{report_path.resolve()}[/]", soft_wrap=True)
 
 

@@ -22,8 +22,8 @@ LONGEST_WAIT_FOR_POOLED_S = 3600
 LOCK = ".running"
 
 
-def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Path:
-    """Run `study` into `folder`; the path of its report.
+def run_study(study: Study, name: str, folder: Path, resume: bool = False, accepts: bool = False) -> Path:
+    """Run `study` into `folder`; the path of its report. accepts: go on where a hospital's data changed.
 
     Raises WardroundError where the run cannot be completed; the folder then says why, and its report too.
     """
@@ -33,7 +33,7 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Pa
         if not resume and is_there(folder, "rounds.jsonl"):
             raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
         with _pooled_beside(study, folder):
-            run_quietly(study, folder, name, resume)
+            run_quietly(study, folder, name, resume, accepts)
         write_pictures(study, folder)
         if study.audit.after_run:
             _audit(folder)

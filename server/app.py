@@ -33,7 +33,7 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, simulated.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated.
     """
     config = context.run_config
     study, name = read_study(str(config.get("study", "")))
@@ -49,6 +49,7 @@ def main(grid: Grid, context: Context) -> None:
         bool(config.get("resume", False)),
         bool(config.get("simulated", False)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
+        bool(config.get("accept-changed-data", False)),
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         try:

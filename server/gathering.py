@@ -11,7 +11,8 @@ from common.boundary import guarded
 from common.cases import SiteId
 from common.cohorts import hospitals_at_start
 from common.errors import TooFewHospitalsError, WireError
-from common.exchange import Payload
+from common.exchange import Number, Payload
+from common.order import ACCEPTS_CHANGED_DATA, RUN
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
 from server.public_numbers import counts_are_told
@@ -30,8 +31,15 @@ class Gathered:
     failures: tuple[str, ...]
 
 
-def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Traffic) -> Gathered:
-    """What every hospital holds, and its node, by its name, sorted.
+def gather(
+    conversation: Conversation,
+    study: Study,
+    hospitals: int,
+    traffic: Traffic,
+    run: str = "",
+    accepts_changed_data: bool = False,
+) -> Gathered:
+    """What every hospital holds, and its node, by its name, sorted. run: the run's name to them.
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
     (`hospitals`) if it does not say. Raises TooFewHospitalsError, with each failure's reason, where fewer answer, and
@@ -40,7 +48,8 @@ def gather(conversation: Conversation, study: Study, hospitals: int, traffic: Tr
     """
     wanted = hospitals_at_start(study, hospitals)
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
-    request = Payload(words={"study": study.json})
+    accepts: dict[str, Number] = {ACCEPTS_CHANGED_DATA: 1} if accepts_changed_data else {}
+    request = Payload(None, accepts, {"study": study.json, RUN: run})
     claims: dict[SiteId, list[tuple[Member, int]]] = {}
     failures: list[str] = []
     heard: list[Heard] = []

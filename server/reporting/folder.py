@@ -33,9 +33,10 @@ def read_run(folder: Path) -> Run:
     reader = _Reader(folder)
     study = reader.text("study.toml")
     baselines = reader.json("baselines.json")
+    about = about_of(reader.json("about.json"), reader.planned_rounds(study))
     return Run(
         name=folder.name,
-        about=about_of(reader.json("about.json"), reader.planned_rounds(study)),
+        about=about,
         roster=roster_of(reader.json("roster.json")),
         rounds=reader.rounds(),
         final=final_of(reader.json("final.json")),
@@ -44,7 +45,7 @@ def read_run(folder: Path) -> Run:
         pictures=pictures_of(reader.json("pictures.json")),
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
-        problems=tuple(reader.problems),
+        problems=(*about.changes, *reader.problems),
     )
 
 

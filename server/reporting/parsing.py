@@ -57,6 +57,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         time=numbers(raw.get("time")),
         trusts=texts(raw.get("trusts")),
         absent=texts(raw.get("absent")),
+        changes=texts(raw.get("changes")),
     )
 
 

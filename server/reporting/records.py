@@ -18,7 +18,7 @@ class About:
     """`about.json`, and the planned number of rounds of `study.toml` (None where unknown).
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: hospitals
-    that came up and take no part, in words.
+    that came up and take no part, in words. changes: what was found changed when the run was resumed, in sentences.
     """
 
     study: str = ""
@@ -45,6 +45,7 @@ class About:
     time: Mapping[str, float] = field(default_factory=dict)
     trusts: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run folder. problems: files that could not be read, in words."""
+    """A whole run folder. problems: files that could not be read, and what changed, in words."""
 
     name: str
     about: About
