@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from common.files import write_to
+
 WIDTH_IN_A_FILE = 160
 """A pipe has no width of its own, and a cell cut short cannot be read."""
 
@@ -54,7 +56,7 @@ def show(measured: Measured, console: Console, json_file: Path | None) -> None:
     if measured.targets:
         console.print(_targets(measured))
     if json_file is not None:
-        json_file.write_text(json.dumps(as_json(measured), indent=1) + "\n", encoding="utf-8")
+        write_to(json_file, json.dumps(as_json(measured), indent=1) + "\n")
 
 
 def as_json(measured: Measured) -> dict[str, object]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +54,9 @@ cli.add_typer(privacy, name="privacy")
 @cli.callback()
 def begin() -> None:
     """Hospitals learn one model together; their data stays where it is."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no sign for a letter shows another
     files.keep_private()  # what a command writes, and what it starts writes, may show patients
 
 
@@ -92,11 +97,12 @@ def run(
     """Run a study: one process a hospital, a live table, and a report at the end."""
     with spoken_errors():
         from common.study import parse
+        from experiments.places import with_whole_folder
         from server.app import new_default_folder
 
         text, name = read_study(study)
         overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
-        checked = parse(text, overrides)
+        checked = with_whole_folder(parse(text, overrides), Path(study))
         _run(checked, name, folder or new_default_folder(name), resume=False)
 
 
@@ -117,7 +123,7 @@ def resume(
 
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
-        study = parse(files.read_text(folder, "study.toml"))
+        study = parse(_valid(files.read_text(folder, "study.toml"), folder / "study.toml"))
         _run(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 
 
@@ -142,9 +148,10 @@ def check(
     """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
     with spoken_errors():
         from common.study import parse
+        from experiments.places import with_whole_folder
         from experiments.study_view import study_facts
 
-        checked = parse(read_study(study)[0], set_ or [])
+        checked = with_whole_folder(parse(read_study(study)[0], set_ or []), Path(study))
         console.print(checked.text, markup=False, highlight=False)
         for fact in study_facts(checked):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
@@ -225,6 +232,7 @@ def bench(
             os.environ[PEERS_PYTHON] = peers_python
         from experiments.benchmark import show
 
+        files.demand_writable(json_file)
         measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
@@ -246,6 +254,7 @@ def metrics(
     with spoken_errors():
         from experiments.metrics_command import compare
 
+        files.demand_writable(csv_file, json_file, figure)
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
 
 
@@ -269,6 +278,7 @@ def register(
     with spoken_errors():
         from experiments.registration_cli import align
 
+        files.demand_writable(out, transform_out, pictures)
         align(moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures)
 
 
@@ -291,13 +301,15 @@ def audit(
         from common.study import parse
         from experiments import audit_command
         from experiments.audit.conduct import Effort
+        from experiments.places import with_whole_folder
         from server.app import new_default_folder
 
         effort = Effort(seconds, pictures, poisoning)
         if matrix:
             text, name = read_study(run)
             place = folder or new_default_folder(f"{name}-matrix")
-            path = audit_command.audit_protections(parse(text, set_ or []), name, place, effort, console)
+            checked = with_whole_folder(parse(text, set_ or []), Path(run))
+            path = audit_command.audit_protections(checked, name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)
         console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)
@@ -337,9 +349,11 @@ def privacy_plan(
     """Say what a study's privacy will cost in every hospital, without training: epsilon, or the noise for it."""
     with spoken_errors():
         from common.study import parse
+        from experiments.places import with_whole_folder
         from experiments.privacy_cli import show_plan
 
-        show_plan(parse(read_study(study)[0], set_ or []), console, json_file, plot)
+        files.demand_writable(json_file, plot)
+        show_plan(with_whole_folder(parse(read_study(study)[0], set_ or []), Path(study)), console, json_file, plot)
 
 
 @privacy.command("ledger")
@@ -354,6 +368,7 @@ def privacy_ledger(
     with spoken_errors():
         from experiments.ledger_command import show_ledgers
 
+        files.demand_writable(json_file)
         if not show_ledgers(folder, console, json_file):
             raise typer.Exit(1)
 
@@ -368,13 +383,26 @@ def read_study(study: str) -> tuple[str, str]:
     """Text and name of a study: a TOML file's path, or a shipped study's name."""
     path = Path(study)
     if path.suffix == ".toml":
-        if not path.is_file():
+        if not path.exists():
             raise StudyError(f"there is no file {path}.")
-        return files.read_all_text(path), path.stem
+        return _valid(files.read_all_text(path), path), path.stem
     shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
     if study not in shipped:
         raise unknown("study", study, shipped)
     return shipped[study].read_text(encoding="utf-8"), study
+
+
+def _valid(text: str, path: Path) -> str:
+    """The text, if it is TOML. Raises StudyError that names the file, the line and the column."""
+    import tomllib
+
+    if not text.strip():
+        raise StudyError(f"{path} is empty.")
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is not valid TOML: {str(error)[:200]}") from error
+    return text
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from common.locks import held
 from common.study import Study
 from experiments import pooled
 from experiments.gallery import write_pictures
+from experiments.places import data_root_of, with_whole_folder
 from experiments.quiet import run_quietly
 from server.report import write_report
 from server.run_folder import RunFolder
@@ -27,14 +28,16 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
 
     Raises WardroundError where the run cannot be completed; the folder then says why, and its report too.
     """
+    study = with_whole_folder(study)
     if study.audit.after_run:
         study = replace(study, federation=replace(study.federation, record_traffic=True))
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if not resume and is_there(folder, "rounds.jsonl"):
             raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
-        with _pooled_beside(study, folder):
-            run_quietly(study, folder, name, resume, accepts)
-        write_pictures(study, folder)
+        with data_root_of(folder, resume):
+            with _pooled_beside(study, folder):
+                run_quietly(study, folder, name, resume, accepts)
+            write_pictures(study, folder)
         if study.audit.after_run:
             _audit(folder)
         return write_report(folder)

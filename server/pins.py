@@ -7,8 +7,10 @@ sentences, whatever was found changed when it went on.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -25,7 +27,10 @@ MOST_NAMED = 8
 
 @dataclass
 class Pins:
-    """run: 32 hexadecimal digits. data: the token of every hospital that ever took part, by its name."""
+    """run: 32 hexadecimal digits. data: the token of every hospital that ever took part, by its name.
+
+    data_root: where data sets lie whose folder the study does not say.
+    """
 
     folder: RunFolder
     run: str
@@ -33,6 +38,7 @@ class Pins:
     versions: Mapping[str, str]
     data: dict[SiteId, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    data_root: str = field(default_factory=lambda: str(Path(os.environ.get("WARDROUND_DATA", "data")).absolute()))
 
     @classmethod
     def begun(cls, folder: RunFolder, study: Study, versions: Mapping[str, str]) -> Pins:
@@ -93,8 +99,15 @@ class Pins:
             self.changes.append(sentence)
 
     def _write(self) -> None:
-        table = {"run": self.run, "study": self.study, "versions": self.versions, "data": self.data}
-        self.folder.write_json(FILE, {**table, "changes": self.changes})
+        table = {
+            "run": self.run,
+            "study": self.study,
+            "versions": self.versions,
+            "data": self.data,
+            "data_root": self.data_root,
+            "changes": self.changes,
+        }
+        self.folder.write_json(FILE, table)
 
 
 def _same(token: str, before: str) -> bool:
@@ -118,6 +131,7 @@ def _parsed(folder: RunFolder, kept: Any, study: Study, versions: Mapping[str, s
             {str(name): str(said) for name, said in kept.get("versions", versions).items()},
             {str(site): str(token) for site, token in kept.get("data", {}).items()},
             [str(sentence) for sentence in kept.get("changes", [])],
+            str(kept.get("data_root", "")),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FileError(folder.path / FILE, "does not say what the run began with") from error

@@ -16,7 +16,7 @@ from client.sources._nifti_volume import Volume, read_volume
 from client.sources._persons import person_of_file
 from client.sources._site_table import Listed, listed_files
 from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, positive
+from common.checks import between, listed, positive
 from common.errors import SourceError
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
@@ -61,7 +61,7 @@ class Nifti:
     def __post_init__(self) -> None:
         between("source 'nifti'", 0, 2, axis=self.axis)
         between("source 'nifti'", 0, 10_000, slices_per_patient=self.slices_per_patient)
-        between("source 'nifti'", 2, 256, classes=len(self.classes))
+        listed("source 'nifti'", 2, 256, classes=self.classes)
         positive("source 'nifti'", size=self.size)
         if self.dimensions == 3:
             between("source 'nifti' with dimensions 3", 1, LARGEST_CUBE, size=self.size)

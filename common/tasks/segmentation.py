@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
-from common.checks import non_negative, one_of
+from common.checks import listed, non_negative, one_of
 from common.errors import StudyError
 from common.mean import Mean, Statistics, merge
 from common.metrics.merged import SCORES, overlap_statistics, surface_statistics
@@ -61,6 +61,7 @@ class Segmentation:
         non_negative("task", dice_weight=self.dice_weight, cross_entropy_weight=self.cross_entropy_weight)
         non_negative("task", tolerance_mm=self.tolerance_mm)
         one_of("task", ("voxels", "elements"), surface=self.surface)
+        listed("task", scores=self.scores)
         for name in self.scores:
             one_of("task", SCORES, scores=name)
         if not self.dice_weight + self.cross_entropy_weight > 0:
