@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from common.errors import FileError
 from common.files import demand_writable
 from common.study import Study, parse
 from experiments.places import data_root_of, with_whole_folder
 from experiments.running import run_study
+from experiments.whole_tables import print_whole
 
 TEXT = 'title = "Säule"\r\nrounds = 1\r\nsource = "phantom"\r\nstrategy = "fedavg"\r\naggregation = "plain"\r\n'
 TEXT += 'task = { name = "segmentation", network = "unet" }\r\n'
@@ -123,3 +126,14 @@ def test_a_run_goes_on_from_another_folder_with_the_data_it_began_with(
 
         assert os.environ["WARDROUND_DATA"] == str(tiny_images.parent / "data")
     assert "WARDROUND_DATA" not in os.environ
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_no_number_of_a_table_is_cut_however_narrow_the_terminal(width: int) -> None:
+    numbers = ["12345678901", "0.123456789", "123.45678901", "1234.5678", "0.98765432", "123456.7891"]
+    table = Table("label", "Dice", "HD95 (mm)", "mean surface distance (mm)", "surface Dice", "volume (ml)")
+    table.add_row(*numbers)
+    console = Console(file=io.StringIO(), width=width)
+    print_whole(console, table)
+    assert all(number in console.file.getvalue() for number in numbers)  # type: ignore[attr-defined]
+    assert console.width == width
