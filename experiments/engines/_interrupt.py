@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from types import FrameType
 
@@ -23,6 +24,42 @@ class Ended(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"it was ended by {signal.Signals(number).name}")
         self.number = number
+
+
+@dataclass
+class Remembered:
+    """Signals that came. is_heard: whether somebody asks by `check`, so that the first one need not be raised."""
+
+    is_heard: bool = False
+    _came: list[KeyboardInterrupt] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise what came first, if anything did."""
+        if self._came:
+            raise self._came[0]
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The handler of all three."""
+        self._came.append(_error(number))
+        if not self.is_heard or len(self._came) > 1:
+            raise self._came[0]
+
+    def handle_again(self) -> None:
+        """Take back the signals that a library has taken."""
+        for number in OURS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.handle)
+
+
+@contextmanager
+def remembered_for_a_thread() -> Iterator[Remembered]:
+    """Signals are remembered for whoever works in another thread and asks."""
+    found = Remembered()
+    if current_thread() is not main_thread():
+        yield found
+        return
+    with _handled(found.handle):
+        yield found
 
 
 @contextmanager

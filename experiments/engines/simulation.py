@@ -6,14 +6,16 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from threading import current_thread, main_thread
+from typing import Any
 
-from flwr.app import ConfigRecordValues, Context
+from flwr.app import ConfigRecordValues, Context, Message
 from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
@@ -21,6 +23,7 @@ from client.node import load_app
 from common.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Simulation:
         if not self.address:
             _demand_token()
         outcome = _Outcome()
-        self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
+        with remembered_for_a_thread() as signals:
+            with _signals_kept(signals):
+                self._simulate(_configured(server_app, run_config, outcome, signals), client_app, len(sites))
+            signals.check()
         outcome.settle()
 
     def _simulate(self, server_app: ServerApp, client_app: str, hospitals: int) -> None:
@@ -90,7 +96,44 @@ class _Outcome:
             raise EngineError("Flower's simulation runtime ended before the run did.")
 
 
-def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome) -> ServerApp:
+@contextmanager
+def _signals_kept(signals: Remembered) -> Iterator[None]:
+    """Ray's start takes SIGTERM, and answers it by aborting the process: it is taken back at once."""
+    import ray
+
+    before = ray.init
+
+    def init(*positional: Any, **named: Any) -> Any:
+        found = before(*positional, **named)
+        if current_thread() is main_thread():
+            signals.handle_again()
+        return found
+
+    ray.init = init
+    try:
+        yield
+    finally:
+        ray.init = before
+
+
+def _asking(grid: Grid, signals: Remembered) -> Grid:
+    """The same grid, which raises in the ServerApp's thread what came to the main one."""
+    pull, nodes = grid.pull_messages, grid.get_node_ids
+
+    def pull_messages(message_ids: Iterable[str]) -> Iterable[Message]:
+        signals.check()
+        return pull(message_ids)
+
+    def get_node_ids() -> Iterable[int]:
+        signals.check()
+        return nodes()
+
+    grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
+    signals.is_heard = True
+    return grid
+
+
+def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
 
@@ -98,9 +141,9 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome)
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         try:
-            server_app(grid, context)
+            server_app(_asking(grid, signals), context)
             outcome.finished = True
-        except WardroundError as error:
+        except (WardroundError, KeyboardInterrupt) as error:
             outcome.error = error
 
     return configured
