@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,12 +14,20 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
+from client.kept_split import KeptSplit, SplitKeeper, demand_unchanged, token_of
 from client.left_out import keep_left_out
 from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
-from common.errors import BeyondRangeError, BudgetSpentError, RoundsSpentError, SourceError, WireError
+from common.errors import (
+    BeyondRangeError,
+    BudgetSpentError,
+    DataChangedError,
+    RoundsSpentError,
+    SourceError,
+    WireError,
+)
 from common.exchange import Payload
-from common.order import run_of, study_json
+from common.order import ACCEPTS_CHANGED_DATA, TOKEN, run_of, study_json
 from common.plugins import ANYTHING, Trust, trusting
 from common.wire import from_records, to_records
 
@@ -72,6 +81,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
         records = to_records(Payload(words={"refused": "range"}))
     except RoundsSpentError:
         records = to_records(Payload(words={"refused": "rounds"}))
+    except DataChangedError:
+        records = to_records(Payload(words={"refused": "data"}))
     except BudgetSpentError:
         records = to_records(Payload(words={"refused": "budget"}))
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
@@ -88,11 +99,12 @@ def _trust(context: Context) -> Trust:
 def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     torch.set_num_threads(1)
     request = from_records(message.content, LARGEST_ARRAY, LARGEST_DATA)
-    hospital = _approved_hospital(study_json(request), context)
     number = request.numbers.get("round", 0)
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
     run = run_of(request)
+    is_hello = answer is answers.hello
+    hospital, token = _held_hospital(context, request, run, is_hello)
     state = memory.Memory.of(context, study_json(request), run, number)
     secrets = memory.recall_secrets(context)
     local = partial(open_local, hospital, context, number, run, secrets, state)
@@ -107,23 +119,59 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         keep_left_out(log_folder_of(context), hospital.splits.values())
     try:
         payload = answer(hospital, request, kept)
+        if is_hello:
+            payload = replace(payload, words={**payload.words, TOKEN: token})
     finally:
         memory.keep_secrets(context, secrets)
     state.keep()
     return payload
 
 
-def _approved_hospital(study: str, context: Context) -> Hospital:
+def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool) -> tuple[Hospital, str]:
+    """The hospital with the data that the run began with, and their token.
+
+    At hello it says whether they changed, and takes a change that was accepted; later it refuses.
+    """
+    study = study_json(request)
+    hospital = _approved_hospital(study, context)
+    if not run:
+        return hospital, ""
+    keeper = SplitKeeper(context, folder_of(context), study, run)
+    kept = keeper.read()
+    if kept is None:
+        return hospital, keeper.begin(hospital).token
+    if kept.pinned:
+        hospital = _approved_hospital(study, context, kept)
+    if not is_hello:
+        demand_unchanged(kept, hospital)
+        return hospital, kept.token
+    token = token_of(kept.key, hospital)
+    if token == kept.token or request.numbers.get(ACCEPTS_CHANGED_DATA) != 1:
+        return hospital, token
+    wanted = keeper.accept(kept, hospital)
+    hospital = _approved_hospital(study, context, wanted)
+    return hospital, keeper.seal(wanted, hospital).token
+
+
+def _approved_hospital(study: str, context: Context, places: KeptSplit | None = None) -> Hospital:
     """Nothing is read or built for a study before it is approved."""
     data_folder = context.node_config.get("data-folder")
     approve_study(study, folder_of(context), needs_list=not is_simulated(context))
-    own_folder = None if is_simulated(context) else folder_of(context)
-    return open_hospital(study, _index(context), None if data_folder is None else str(data_folder), own_folder)
+    name = context.node_config.get("site")
+    return open_hospital(
+        study,
+        _index(context) if name is None else None,
+        None if data_folder is None else str(data_folder),
+        None if is_simulated(context) else folder_of(context),
+        frozenset(),
+        None if name is None else str(name).strip(),
+        places,
+    )
 
 
 def _index(context: Context) -> int:
-    """Which of the study's sorted hospitals this node is."""
+    """Which of the study's sorted hospitals this node is, where its configuration does not name it."""
     index = context.node_config.get("site-index", context.node_config.get("partition-id"))
     if not isinstance(index, int):
-        raise SourceError("this node's configuration lacks site-index, the number of its hospital.")
+        raise SourceError("this node's configuration lacks site, the name of its hospital.")
     return index

@@ -12,10 +12,11 @@ from typing import cast
 
 from torch import nn
 
+from client import pool
 from client.partition import Partition
-from client.pool import key_of, own_cases
+from client.pool import key_of, numbered_names
 from client.source import Source
-from client.splitting import split
+from client.splitting import Places, digest_of, split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
@@ -47,12 +48,18 @@ class Hospital:
     @cached_property
     def roster(self) -> tuple[SiteId, ...]:
         """Names of all hospitals of the study, sorted: of its roster, or, where it has none, of its data."""
-        return self.study.federation.names or site_names(self.study)
+        known = self.study.federation.names or site_names(self.study)
+        return known if self.site in known else (self.site,)
 
     @cached_property
     def cohorts(self) -> Cohorts:
         """The hospitals of every round."""
         return Cohorts.of(self.study, self.roster)
+
+    @cached_property
+    def data_digest(self) -> bytes:
+        """Of who is in which part of its data."""
+        return digest_of(self.splits)
 
     @property
     def train(self) -> Cases:
@@ -66,55 +73,91 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
     Raises SourceError for a name that could not be a folder's.
     """
     if study.partition is None:
-        names = cast(Source, SOURCES.build(study.source)).sites()
+        source = cast(Source, SOURCES.build(study.source))
+        if not source.has_sites:
+            raise StudyError(
+                f"source {study.source.name!r} does not say which hospital a case is from, and the study has no "
+                "[partition]: it runs in hospitals only, each on a folder of its own (data-folder)."
+            )
+        names = source.sites()
         for name in names:
             if (fault := fault_of(name)) is not None:
                 raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
         return names
-    count = cast(Partition, PARTITIONS.build(study.partition)).hospitals
-    return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
+    return numbered_names(cast(Partition, PARTITIONS.build(study.partition)).hospitals)
 
 
 def open_hospital(
     study_json: str,
-    index: int,
+    index: int | None,
     data_folder: str | None = None,
     folder: Path | None = None,
     without: frozenset[str] = frozenset(),
+    site: SiteId | None = None,
+    places: Places | None = None,
 ) -> Hospital:
-    """Hospital number `index` of the study's sorted names.
+    """Hospital number `index` of the study's sorted names, or the one that its node's configuration calls `site`.
 
-    data_folder: the hospital's own place for its data. folder: its own folder, where large cases are kept prepared.
-    without: persons whose cases are left out. Raises SourceError where the data is absent and StudyError where the
-    study cannot be run here.
+    data_folder: the hospital's own place for its data, which is then its own, whole: a study's partition divides a
+    pool in simulation, and never a hospital's own folder. folder: its own folder, where large cases are kept
+    prepared. without: persons whose cases are left out. places: see `split`. Raises SourceError where the data is
+    absent and StudyError where the study cannot be run here.
     """
-    return _opened(study_json, index, data_folder, folder, without)
+    return _opened(study_json, index, data_folder, folder, without, site, places)
+
+
+def close_all() -> None:
+    """Read everything again: a run that goes on in the same process may find that the data changed."""
+    for kept in (_opened, _splits):
+        kept.cache_clear()
+    pool.close()
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
 def _opened(
-    study_json: str, index: int, data_folder: str | None, folder: Path | None, without: frozenset[str]
+    study_json: str,
+    index: int | None,
+    data_folder: str | None,
+    folder: Path | None,
+    without: frozenset[str],
+    site: SiteId | None,
+    places: Places | None,
 ) -> Hospital:
-    study = parse_json(study_json)
-    if data_folder is not None:
+    study, is_own = parse_json(study_json), data_folder is not None
+    if is_own:
         options = {**study.source.options, "folder": data_folder}
         study = replace(study, source=Entry(study.source.name, options))
-    names = site_names(study)
-    if not 0 <= index < len(names):
-        raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
-    if study.federation.roster and names[index] not in study.federation.names:
-        raise StudyError(f"hospital {names[index]!r} is not in the study's roster (federation.roster).")
+    name = site or _numbered(study, index, is_own)
+    if study.federation.roster and name not in study.federation.names:
+        raise StudyError(f"hospital {name!r} is not in the study's roster (federation.roster).")
     table = json.loads(study.json)
-    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), index, folder, without)
+    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), name, is_own, folder, without, places)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)
-    return Hospital(names[index], study, task, splits, network, sha256(study_json.encode()).hexdigest())
+    return Hospital(name, study, task, splits, network, sha256(study_json.encode()).hexdigest())
+
+
+def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:
+    """Whose number that is. In its own folder a hospital's table may list its own patients only."""
+    names = study.federation.names if is_own and study.federation.roster else site_names(study)
+    if is_own and len(names) == 1:
+        return names[0]
+    if index is None or not 0 <= index < len(names):
+        raise SourceError(f"hospital number {index} does not exist; the study has {len(names)}.")
+    return names[index]
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
 def _splits(
-    pool_key: str, split_json: str, index: int, folder: Path | None, without: frozenset[str]
+    pool_key: str,
+    split_json: str,
+    site: SiteId,
+    is_own: bool,
+    folder: Path | None,
+    without: frozenset[str],
+    places: Places | None,
 ) -> Mapping[str, Cases]:
     """Kept for studies that differ only in training: in one process they share the cases."""
     shares = Split(**json.loads(split_json))
-    return split(own_cases(pool_key, index, folder, without), shares, json.loads(pool_key)["seed"])
+    cases = pool.own_cases(pool_key, site, is_own, folder, without)
+    return split(cases, shares, json.loads(pool_key)["seed"], places)

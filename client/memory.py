@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from client.durable import write_durably
 from common.errors import FileError, HospitalError
 from common.files import is_there, names, private_folder
+from common.going_on import bound
 from common.tensor_files import SUFFIX, read_tensors
 from common.update import Vector
 
@@ -54,7 +55,7 @@ class Memory:
     @classmethod
     def of(cls, context: Context, study_json: str, run: str, number: int) -> Memory:
         """As it was before round `number` of this run of this study."""
-        folder, study = context.node_config.get("folder"), _key_of(study_json, run)
+        folder, study = context.node_config.get("folder"), key_of(study_json, run)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)
         earlier = [kept for kept in place.kept() if kept < number]
         return cls(number, place, place.read(earlier[-1]), earlier[-1]) if earlier else cls(number, place, {})
@@ -92,10 +93,9 @@ class Memory:
             self.place.forget(one)
 
 
-def _key_of(study_json: str, run: str) -> str:
-    """What sets a run's memory apart: all of its study but how many rounds it has, since one made longer goes on."""
-    table = {name: value for name, value in json.loads(study_json).items() if name != "rounds"}
-    return sha256(json.dumps([run, table], sort_keys=True).encode()).hexdigest()
+def key_of(study_json: str, run: str) -> str:
+    """What sets a run's memory apart: what binds it of its study, since one made longer goes on."""
+    return sha256(json.dumps([run, bound(json.loads(study_json))], sort_keys=True).encode()).hexdigest()
 
 
 class _Place(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from client.partition import Partition
 from client.prepared import cases_of
 from client.source import Source
-from common.cases import Cases
+from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
+from common.errors import SourceError
 from common.options import Entry
 from common.seeding import generator
 
@@ -40,17 +41,35 @@ def key_of(table: Mapping[str, Any]) -> str:
     return json.dumps({name: table.get(name) for name in ("source", "partition", "seed", "plugins")}, sort_keys=True)
 
 
-def own_cases(key: str, index: int, folder: Path | None, without: frozenset[str]) -> Cases:
-    """The cases of hospital `index` of the study's sorted names. folder, without: as in `cases_of`."""
+def numbered_names(count: int) -> tuple[SiteId, ...]:
+    """What hospitals are called that a partition makes."""
+    return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
+
+
+def own_cases(key: str, site: SiteId, is_own: bool, folder: Path | None, without: frozenset[str]) -> Cases:
+    """The cases of a hospital. is_own: the source's folder is its own, whole, and is never divided.
+
+    folder, without: as in `cases_of`. Raises SourceError where the data know no hospital of this name.
+    """
     table: dict[str, Any] = json.loads(key)
     entry, seed = entry_of(table["source"]), table["seed"]
-    if table["partition"] is None:
-        source = cast(Source, SOURCES.build(entry))
-        return cases_of(source, entry, source.sites()[index], seed, folder, without, table.get("plugins"))
+    source, plugins = cast(Source, SOURCES.build(entry)), table.get("plugins")
+    if source.has_sites:
+        names = source.sites()
+        return cases_of(source, entry, names[_number(site, names)], seed, folder, without, plugins)
+    if is_own:
+        return cases_of(source, entry, None, seed, folder, without, plugins)
     partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
+    index = _number(site, numbered_names(partition.hospitals))
     own = _part(key, index)
     own = replace(own, quarantined=own.quarantined[index :: partition.hospitals])  # nobody's: each is named once
     return partition.adapt(own, index, generator(seed, index, "scanner"))
+
+
+def _number(site: SiteId, names: Sequence[SiteId]) -> int:
+    if site not in names:
+        raise SourceError(f"the data here name no hospital {site!r}; they name {', '.join(names) or 'none'}.")
+    return names.index(site)
 
 
 def warm(key: str) -> None:
@@ -59,6 +78,12 @@ def warm(key: str) -> None:
     _warmed.add(key)
     gc.collect()
     gc.freeze()
+
+
+def close() -> None:
+    """Let the pool go, to be read again."""
+    _divided.cache_clear()
+    _warmed.clear()
 
 
 def _part(key: str, index: int) -> Cases:

@@ -30,7 +30,9 @@ GRPC_OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", LARGEST_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),
+    ("grpc.enable_http_proxy", 0),
 )
+"""Of both ends. A proxy in the environment is for the way out: it is never asked for the way to 127.0.0.1."""
 PR_SET_PDEATHSIG = 1
 LOG = logging.getLogger("wardround.hospital")
 

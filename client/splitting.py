@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +14,17 @@ from common.order import SPLITS
 from common.study import Split
 
 
-def split(cases: Cases, shares: Split, seed: int) -> Mapping[str, Cases]:
+class Places(Protocol):
+    """Where persons already are; hashable, since what is split by them is kept warm."""
+
+    def __hash__(self) -> int: ...
+
+    def place_of(self, person: str) -> str | None:
+        """ "train", "validation" or "test"; None for a person who was never there."""
+        ...
+
+
+def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) -> Mapping[str, Cases]:
     """The cases of "train", "validation" and "test"; no patient is in two of them.
 
     Every patient has a number in [0, 1) by SHA-256 of (seed, patient). With `shares.assignment` "independent" that
@@ -22,6 +34,8 @@ def split(cases: Cases, shares: Split, seed: int) -> Mapping[str, Cases]:
 
     Where the data set prescribes a split it is kept, and only what it does not name (validation, most often) is cut
     from its training patients.
+
+    places: of a run that goes on with data that changed; whoever has a place there keeps it.
     """
     given = _given(cases)
     free = [patient for patient in _ranked(np.unique(cases.patients), seed) if given.get(patient, "train") == "train"]
@@ -30,8 +44,23 @@ def split(cases: Cases, shares: Split, seed: int) -> Mapping[str, Cases]:
     else:
         cut = _cut(free, shares, {*cases.prescribed, *given.values()})
     of_patient = {patient: given[patient] for patient in given if given[patient] != "train"} | cut
+    if places is not None:
+        of_patient = {patient: places.place_of(patient) or part for patient, part in of_patient.items()}
     names = np.array([of_patient[str(patient)] for patient in cases.patients], dtype="<U10")
     return {name: cases.take(np.flatnonzero(names == name)) for name in SPLITS}
+
+
+def digest_of(splits: Mapping[str, Cases]) -> bytes:
+    """SHA-256 of persons, parts, numbers of cases and classes; and of targets that are one number a case."""
+    found = sha256()
+    for name in SPLITS:
+        cases = splits[name]
+        persons, counts = np.unique(cases.patients, return_counts=True)
+        found.update(json.dumps([name, list(cases.classes), persons.tolist(), counts.tolist()]).encode())
+        if cases.columns["targets"].item == ():
+            order = np.argsort(cases.patients, kind="stable")
+            found.update(np.asarray(cases.targets)[order].astype("<f8").tobytes())
+    return found.digest()
 
 
 def _given(cases: Cases) -> dict[str, str]:

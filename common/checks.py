@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from common.errors import StudyError
 from common.spelling import unknown
@@ -28,6 +28,33 @@ def between(where: str, low: float, high: float, **values: float) -> None:
     for name, value in values.items():
         if not low <= value <= high:
             raise StudyError(f"{where}.{name} must lie between {low} and {high}; it is {value!r}.")
+
+
+def listed(where: str, least: int = 1, most: int | None = None, **lists: Sequence[object] | None) -> None:
+    """Raise StudyError unless every list is None or has `least` to `most` entries, none of them twice or blank."""
+    for name, values in lists.items():
+        if values is None:
+            continue
+        _demand_length(f"{where}.{name}", values, least, most)
+        twice = [value for index, value in enumerate(values) if value in values[:index]]
+        if twice:
+            raise StudyError(f"{where}.{name} lists {twice[0]!r} more than once.")
+        if any(isinstance(value, str) and not value.strip() for value in values):
+            raise StudyError(f"{where}.{name} lists a blank word.")
+
+
+def each(where: str, low: int, high: int, least: int = 1, most: int | None = None, **lists: Sequence[int]) -> None:
+    """Raise StudyError unless every list has `least` to `most` numbers from `low` to `high`; one may come twice."""
+    for name, values in lists.items():
+        _demand_length(f"{where}.{name}", values, least, most)
+        for index, value in enumerate(values):
+            between(where, low, high, **{f"{name}[{index}]": value})
+
+
+def _demand_length(place: str, values: Sequence[object], least: int, most: int | None) -> None:
+    if len(values) < least or (most is not None and len(values) > most):
+        many = f"{least} or more" if most is None else f"{least} to {most}" if least != most else f"{least}"
+        raise StudyError(f"{place} must list {many}; it lists {len(values)}: {list(values)!r}.")
 
 
 def one_of(where: str, choices: Iterable[str], **values: str) -> None:

@@ -10,6 +10,7 @@ WardroundError
 +-- WireError              something that arrived failed a check
 |   +-- BeyondRangeError   too many of a hospital's values lie beyond the range of a sum
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
+|   +-- DataChangedError   a hospital's data are not those that the run began with
 |   +-- LedgerError        a hospital's ledger of privacy spending is damaged, changed or cannot be written
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
@@ -68,6 +69,10 @@ class BeyondRangeError(WireError):
 
 class HospitalError(WardroundError):
     """A hospital could not answer."""
+
+
+class DataChangedError(HospitalError):
+    """A hospital's data are not those that the run began with. Says nothing of any patient."""
 
 
 class LedgerError(HospitalError):

@@ -99,6 +99,12 @@ class Federation:
         twice = [name for name, times in Counter(entry.name for entry in self.roster).items() if times > 1]
         if twice:
             raise StudyError(f"federation.roster names {twice[0]!r} more than once; every hospital has one entry.")
+        shared = [key for key, times in Counter(entry.key for entry in self.roster).items() if times > 1]
+        if shared:
+            both = " and ".join(entry.name for entry in self.roster if entry.key == shared[0])
+            raise StudyError(f"federation.roster gives {both} one key; every hospital has its own.")
+        if any(not entry.name.strip() for entry in self.roster):
+            raise StudyError("federation.roster lists a hospital without a name.")
         if self.noise_shares is not None and self.least_in_sum is not None and self.noise_shares > self.least_in_sum:
             raise StudyError(
                 f"federation.noise_shares may be at most federation.least_in_sum, {self.least_in_sum}, since a sum "

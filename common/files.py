@@ -12,6 +12,7 @@ such a folder is named by the folder and a name below it, and
     remove(folder, "answer.json")            a file, or a link itself
     append(folder, "rounds.jsonl", line)     to a regular file, through no link, mode 0600
     private_folder(folder, "hospitals/A")    made 0700 where it is not there
+    new_folder(folder, "2026-01-31")         the same, unless something has the name already
 
 Nothing here follows a link below `folder`, waits for a pipe or a device, or reads without a limit; a temporary name
 is random and made by this call alone. `folder` itself may be reached through links: a person named it. A file that a
@@ -200,6 +201,19 @@ def private_folder(folder: Path, name: str = "") -> Path:
         return folder / name
 
 
+def new_folder(folder: Path, name: str) -> bool:
+    """Make a folder of this name in `folder`, for its owner alone; False where something has the name already.
+
+    Of two that ask at once, one is told True.
+    """
+    with _telling(folder / name), _parent(folder, name, create=True) as (parent, last):
+        try:
+            os.mkdir(last, FOLDER_MODE, dir_fd=parent)
+        except FileExistsError:
+            return False
+        return True
+
+
 @contextmanager
 def opened(path: Path, largest_bytes: int = LARGEST_BYTES) -> Iterator[BinaryIO]:
     """A regular file that a person or a hospital's own configuration names: links are followed, pipes refused."""
@@ -217,7 +231,21 @@ def read_all(path: Path, largest_bytes: int = LARGEST_TEXT_BYTES) -> bytes:
 
 def read_all_text(path: Path, largest_bytes: int = LARGEST_TEXT_BYTES) -> str:
     """All of a file that a person names, which must be UTF-8; a byte-order mark is no part of it."""
-    return _text(read_all(path, largest_bytes), path).removeprefix("\ufeff")
+    return _text(read_all(path, largest_bytes), path)
+
+
+def demand_writable(*paths: Path | None) -> None:
+    """Raise FileError where a file that a person names could not be written: asked before the work, not after it."""
+    for path in paths:
+        if path is None or any(path.absolute().is_relative_to(place) for place in STREAMS):
+            continue
+        if path.is_dir():
+            raise FileError(path, "is a folder; name a file in it")
+        place = next(one for one in path.absolute().parents if one.exists())
+        if not place.is_dir():
+            raise FileError(path, f"cannot be written: {place} is no folder")
+        if not os.access(place, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise FileError(path, f"cannot be written: {place} is not this user's to write in, or is read only")
 
 
 def write_to(path: Path, content: str | bytes) -> Path:
@@ -307,10 +335,14 @@ def _all(file: BinaryIO, path: Path) -> bytes:
 
 
 def _text(data: bytes, path: Path) -> str:
+    """A byte-order mark, which Windows editors write, is no part of it; UTF-16 without one has zero bytes."""
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileError(path, f"is not UTF-8 text (byte {error.start})") from error
+        raise FileError(path, f"is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    if "\0" in text:
+        raise FileError(path, f"is not UTF-8 (a zero byte at {data.index(0)}); save it as UTF-8")
+    return text
 
 
 def _bytes(content: str | bytes) -> bytes:

@@ -27,6 +27,11 @@ REPEATED = "repeated"
 
 SPLITS = ("train", "validation", "test")
 
+TOKEN = "data"
+"""Of a hospital's description: 64 digits that change when its data do, and tell nothing else."""
+ACCEPTS_CHANGED_DATA = "accepts_changed_data"
+"""Of a request for one, 1: the run goes on with data that changed."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -281,12 +281,14 @@ def _check_partition(study: Study, has_sites: bool) -> None:
         )
     if has_sites:
         return
-    if study.partition is None:
+    if study.partition is not None:
+        PARTITIONS.build(study.partition)
+    elif not study.federation.roster:
         raise StudyError(
             f"source {study.source.name!r} does not say which hospital a case is from: add [partition], "
-            f"one of {', '.join(PARTITIONS.names())}."
+            f"one of {', '.join(PARTITIONS.names())}, or name the hospitals, each with a folder of its own, in "
+            "[federation] roster."
         )
-    PARTITIONS.build(study.partition)
 
 
 def _check_training(study: Study, sends: str) -> None:

@@ -12,7 +12,7 @@ from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
 from client.policy import read_policy
 from common.cohorts import reveals
-from common.errors import StudyError
+from common.errors import HospitalError, StudyError
 from common.plugins import trusting
 from common.study import Study, parse
 from experiments.study_view import study_facts
@@ -24,9 +24,11 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
     Of plug-ins, those alone are imported that the hospital's policy names. Raises StudyError where the study gives
     up a protection without saying so, HospitalError where the list cannot be written.
     """
+    if not folder.is_dir():
+        raise HospitalError(f"there is no folder {folder}: it is the one that the hospital's node is set up with.")
     with trusting(read_policy(folder).trust):
         study = parse(text, overrides)
-        facts = study_facts(study)
+        facts = (*study_facts(study), *_own_folder(study))
     _demand_written_out(study, text, overrides)
     for fact in facts:
         console.print(f"- {fact}", markup=False, highlight=False, soft_wrap=True)
@@ -35,6 +37,15 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
     if rewind_to is not None:
         further = rewind(folder, digest, rewind_to)
         console.print(f"{further} runs of it may go on after round {rewind_to} once more.", highlight=False)
+
+
+def _own_folder(study: Study) -> Sequence[str]:
+    if study.partition is None:
+        return ()
+    return (
+        "[partition] divides a pool in simulation only: a node with a folder of data of its own (data-folder) uses "
+        "that folder whole, under the name in its configuration (site).",
+    )
 
 
 def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:

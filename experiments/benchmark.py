@@ -12,6 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from common.files import write_to
+from experiments.whole_tables import print_whole
+
 WIDTH_IN_A_FILE = 160
 """A pipe has no width of its own, and a cell cut short cannot be read."""
 
@@ -48,13 +51,13 @@ def show(measured: Measured, console: Console, json_file: Path | None) -> None:
     """Print the table and the targets; write both as JSON where a file is given."""
     if not console.is_terminal:
         console = Console(file=console.file, width=WIDTH_IN_A_FILE)
-    console.print(_rows(measured))
+    print_whole(console, _rows(measured))
     for note in measured.notes:
         console.print(f"  {note}", style="dim", highlight=False)
     if measured.targets:
-        console.print(_targets(measured))
+        print_whole(console, _targets(measured))
     if json_file is not None:
-        json_file.write_text(json.dumps(as_json(measured), indent=1) + "\n", encoding="utf-8")
+        write_to(json_file, json.dumps(as_json(measured), indent=1) + "\n")
 
 
 def as_json(measured: Measured) -> dict[str, object]:

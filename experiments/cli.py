@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +35,8 @@ KINDS: dict[str, Catalogue] = {
     "attacks": ATTACKS,
     "benchmarks": BENCHMARKS,
 }
-INTERRUPTED = 130
+SIGNALLED = 128
+"""And the number of the signal: what shells say of a program that one has ended."""
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 NOT_OURS = Trust(
     remedy="A run folder may come from anybody; reading it runs no code: add --trust-code if you know who made it."
@@ -64,6 +68,9 @@ cli.add_typer(privacy, name="privacy")
 @cli.callback()
 def begin() -> None:
     """Hospitals learn one model together; their data stays where it is."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no sign for a letter shows another
     files.keep_private()  # what a command writes, and what it starts writes, may show patients
 
 
@@ -74,15 +81,19 @@ complaints = Console(stderr=True)
 @contextmanager
 def spoken_errors() -> Iterator[None]:
     """Say an expected error in one line, and exit with 1; a traceback is for defects only."""
+    from experiments.engines._interrupt import interrupting_signals
+
     try:
-        yield
+        with interrupting_signals():
+            yield
     except WardroundError as error:
         complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
         complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # its terminal may be gone
+            complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
+        raise typer.Exit(SIGNALLED + getattr(error, "number", signal.SIGINT)) from None
 
 
 def code_of_folder(trusted: bool) -> Trust:
@@ -109,21 +120,26 @@ def run(
     """
     with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
-        from server.app import default_folder
+        from experiments.places import with_whole_folder
+        from server.app import new_default_folder
 
         text, name = read_study(study)
         overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
-        checked = parse(text, overrides, beside(study))
-        place = folder or default_folder(name)
-        if files.is_there(place, "rounds.jsonl"):
-            raise StudyError(f"{place} already holds a run; resume it with: wardround resume {place}")
-        _run(checked, name, place, resume=False)
+        checked = with_whole_folder(parse(text, overrides, beside(study)), Path(study))
+        _run(checked, name, folder or new_default_folder(name), resume=False)
 
 
 @cli.command()
 def resume(
     folder: Annotated[Path, typer.Argument(help="A run folder that stopped before its last round.")],
     trust_code: TrustCode = False,
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-data",
+            help="Go on though patients came or left: whoever trained stays in training, and the report says so.",
+        ),
+    ] = False,
 ) -> None:
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors(), trusting(code_of_folder(trust_code)):
@@ -131,11 +147,11 @@ def resume(
 
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
-        study = parse(files.read_text(folder, "study.toml"))
-        _run(study, folder.resolve().parent.name, folder, resume=True)
+        study = parse(_valid(files.read_text(folder, "study.toml"), folder / "study.toml"))
+        _run(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 
 
-def _run(study: object, name: str, folder: Path, resume: bool) -> None:
+def _run(study: object, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:
     from common.study import Study
     from experiments.live_table import LiveTable
     from experiments.running import run_study
@@ -147,7 +163,7 @@ def _run(study: object, name: str, folder: Path, resume: bool) -> None:
     try:
         with table:
             progress.subscribe(table)
-            report_path = run_study(study, name, folder, resume)
+            report_path = run_study(study, name, folder, resume, accepts)
     except WardroundError:
         if not table.has_heard and _about(folder) != before:  # it ran elsewhere
             _say(lost_lines(folder))
@@ -180,9 +196,10 @@ def check(
     """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
     with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
+        from experiments.places import with_whole_folder
         from experiments.study_view import study_facts
 
-        checked = parse(read_study(study)[0], set_ or [], beside(study))
+        checked = with_whole_folder(parse(read_study(study)[0], set_ or [], beside(study)), Path(study))
         console.print(checked.text, markup=False, highlight=False)
         for fact in study_facts(checked):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
@@ -264,6 +281,7 @@ def bench(
             os.environ[PEERS_PYTHON] = peers_python
         from experiments.benchmark import show
 
+        files.demand_writable(json_file)
         measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
@@ -285,6 +303,7 @@ def metrics(
     with spoken_errors():
         from experiments.metrics_command import compare
 
+        files.demand_writable(csv_file, json_file, figure)
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
 
 
@@ -308,6 +327,7 @@ def register(
     with spoken_errors():
         from experiments.registration_cli import align
 
+        files.demand_writable(out, transform_out, pictures)
         align(moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures)
 
 
@@ -331,13 +351,15 @@ def audit(
         from common.study import parse
         from experiments import audit_command
         from experiments.audit.conduct import Effort
-        from server.app import default_folder
+        from experiments.places import with_whole_folder
+        from server.app import new_default_folder
 
         effort = Effort(seconds, pictures, poisoning)
         if matrix:
             text, name = read_study(run)
-            place = folder or default_folder(f"{name}-matrix")
-            path = audit_command.audit_protections(parse(text, set_ or [], beside(run)), name, place, effort, console)
+            place = folder or new_default_folder(f"{name}-matrix")
+            checked = with_whole_folder(parse(text, set_ or [], beside(run)), Path(run))
+            path = audit_command.audit_protections(checked, name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)
         console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)
@@ -377,9 +399,12 @@ def privacy_plan(
     """Say what a study's privacy will cost in every hospital, without training: epsilon, or the noise for it."""
     with spoken_errors(), trusting(ANYTHING):
         from common.study import parse
+        from experiments.places import with_whole_folder
         from experiments.privacy_cli import show_plan
 
-        show_plan(parse(read_study(study)[0], set_ or [], beside(study)), console, json_file, plot)
+        files.demand_writable(json_file, plot)
+        checked = with_whole_folder(parse(read_study(study)[0], set_ or [], beside(study)), Path(study))
+        show_plan(checked, console, json_file, plot)
 
 
 @privacy.command("ledger")
@@ -394,6 +419,7 @@ def privacy_ledger(
     with spoken_errors():
         from experiments.ledger_command import show_ledgers
 
+        files.demand_writable(json_file)
         if not show_ledgers(folder, console, json_file):
             raise typer.Exit(1)
 
@@ -408,9 +434,9 @@ def read_study(study: str) -> tuple[str, str]:
     """Text and name of a study: a TOML file's path, or a shipped study's name."""
     path = Path(study)
     if path.suffix == ".toml":
-        if not path.is_file():
+        if not path.exists():
             raise StudyError(f"there is no file {path}.")
-        return files.read_all_text(path), path.stem
+        return _valid(files.read_all_text(path), path), path.stem
     shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
     if study not in shipped:
         raise unknown("study", study, shipped)
@@ -420,6 +446,19 @@ def read_study(study: str) -> tuple[str, str]:
 def beside(study: str) -> Path | None:
     """The folder of a study's file, where relative paths of its plug-ins begin."""
     return Path(study).parent if Path(study).suffix == ".toml" else None
+
+
+def _valid(text: str, path: Path) -> str:
+    """The text, if it is TOML. Raises StudyError that names the file, the line and the column."""
+    import tomllib
+
+    if not text.strip():
+        raise StudyError(f"{path} is empty.")
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is not valid TOML: {str(error)[:200]}") from error
+    return text
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from common.download import Digest, Remote, Watcher, download
 from common.errors import DownloadError
+from common.locks import held
 from common.spelling import unknown
 from experiments.unpacking import Limits, unpack
 
@@ -134,7 +135,9 @@ def _is_arranged(data_set: DataSet, place: Path) -> bool:
 
 
 def fetch_with_progress(name: str, folder: Path, console: Console) -> str:
-    """`fetch` with a bar a file."""
+    """`fetch` with a bar a file. Waits for another process that fetches it into the same folder."""
+    if name not in DATA_SETS or not DATA_SETS[name].files:
+        return fetch(name, folder, lambda file: lambda done, total: None)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as progress:
 
@@ -142,4 +145,5 @@ def fetch_with_progress(name: str, folder: Path, console: Console) -> str:
             bar = progress.add_task(file, total=None)
             return lambda done, total: progress.update(bar, completed=done, total=total)
 
-        return fetch(name, folder, watcher)
+        with held(folder, f".{name}.fetching", "", lambda: console.print("Another process is fetching it.")):
+            return fetch(name, folder, watcher)

@@ -19,8 +19,12 @@ QUIET = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",
+    "PYTHONSAFEPATH": "1",
 }
-"""Set in every process we start: nothing calls home, nothing installs, one thread a hospital."""
+"""Set in every process we start: nothing calls home, nothing installs, one thread a hospital, and no module is taken
+from the current folder, where a person's own `client.py` or `random.py` may lie."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Engine(Protocol):
@@ -47,7 +51,14 @@ class Engine(Protocol):
 
 def quieten() -> None:
     """Put QUIET into this process' environment, from where every child inherits it."""
-    os.environ.update(QUIET)
+    os.environ.update({**QUIET, **without_proxy(os.environ)})
+
+
+def without_proxy(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What makes programs of any kind reach this machine itself directly, whatever proxy the environment names."""
+    known = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in known.split(",") if host.strip()]
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(dict.fromkeys([*hosts, *LOOPBACK])))
 
 
 def usable_cores() -> int:

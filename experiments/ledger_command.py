@@ -21,6 +21,7 @@ from common.errors import LedgerError, StudyError
 from common.files import is_there, write_to
 from common.privacy.relation import OF_LEDGERS
 from experiments.ledger_summary import Summary, summary_of
+from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
 from server.reporting.records import Beside
 from server.reporting.sections.promise import beside_sentences
@@ -83,7 +84,7 @@ def _show(site: str, found: Summary | str, console: Console) -> None:
     if isinstance(found, str):
         _say(console, f"{site}: {found}", "bold red")
         return
-    console.print(_table(site, found))
+    print_whole(console, _table(site, found))
     for sentence in _sentences(found):
         _say(console, sentence)
     if found.fault is None:

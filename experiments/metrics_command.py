@@ -15,6 +15,7 @@ from common.files import write_to
 from common.image import Image
 from experiments.error_figure import page
 from experiments.measured_pairs import Row, measure, outline_of, pairs, read_pair, write_csv, write_json
+from experiments.whole_tables import print_whole
 
 COLUMNS = {
     "dice": "Dice",
@@ -56,7 +57,7 @@ def compare(
         if figure is not None and len(shown) < MOST_PICTURES:
             shown.append((name, predicted, true))
     wide = console if console.is_terminal else Console(file=console.file, width=WIDTH_IN_A_FILE)
-    wide.print(_table(rows, tolerance_mm, surface))
+    print_whole(wide, _table(rows, tolerance_mm, surface))
     if csv_file is not None:
         write_csv(rows, csv_file)
     if json_file is not None:

@@ -28,6 +28,8 @@ from common.plugins import ANYTHING, trusting
 from common.seeding import generator
 from common.study import Study, parse_json
 from common.task import Task, presented
+from experiments.engine import quieten
+from experiments.engines._clean_start import without_main
 
 NICENESS = 5
 """The bar is trained beside the federation and must not slow it down."""
@@ -68,10 +70,12 @@ def _values(task: Task, means: Mapping[str, Mean]) -> dict[str, float | None]:
 
 def start(study: Study, answer: Path, sites: Collection[SiteId] | None = None) -> BaseProcess:
     """Train in a process of its own, which leaves its scores in `answer`, or under `failed` why there are none."""
+    quieten()
     answer.unlink(missing_ok=True)
     own = None if sites is None else tuple(sites)
     process = get_context("spawn").Process(target=_work, args=(study.json, str(answer), own), daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     return process
 
 

@@ -12,6 +12,7 @@ from common.files import write_to
 from common.study import Study
 from experiments.privacy_plan import count, plan_of
 from experiments.privacy_plan_view import NO_MECHANISM, drawing, sentences, table
+from experiments.whole_tables import print_whole
 
 
 def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path | None) -> None:
@@ -24,7 +25,7 @@ def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path
     counted = count(study)
     plan = plan_of(counted)
     assert plan is not None
-    console.print(table(plan))
+    print_whole(console, table(plan))
     for sentence in sentences(plan, counted):
         console.print(sentence, highlight=False, markup=False)
     if json_file is not None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.hospital import site_names
+from client.hospital import close_all, site_names
 from common.files import kept_private
 from common.json_files import read_lines, read_table
 from common.options import Entry
 from common.study import Study
 from experiments.catalogue import ENGINES
+from experiments.engines._fork_server import forget_pool
 from server.app import app as server_app
 
 CLIENT_APP = "client.app:app"
@@ -29,8 +30,16 @@ class Outcome:
     baselines: dict[str, Any]
 
 
-def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = False) -> Outcome:
-    """Run `study` on its engine into `folder`. Raises WardroundError where the run cannot be completed."""
+def run_quietly(
+    study: Study, folder: Path, name: str = "study", resume: bool = False, accepts: bool = False
+) -> Outcome:
+    """Run `study` on its engine into `folder`. accepts: go on where a hospital's data changed.
+
+    Raises WardroundError where the run cannot be completed.
+    """
+    if resume:
+        close_all()
+        forget_pool()
     sites = site_names(study)
     config: dict[str, str | int | bool] = {
         "study": study.text,
@@ -39,6 +48,7 @@ def run_quietly(study: Study, folder: Path, name: str = "study", resume: bool = 
         "hospitals": len(sites),
         "sites": json.dumps(sites),
         "resume": resume,
+        "accept-changed-data": accepts,
     }
     if study.engine != "deployment":
         config["simulated"] = True

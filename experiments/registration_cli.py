@@ -24,6 +24,7 @@ from common.registration.pictures import checkerboard, difference, scaled
 from common.registration.record import Registration
 from common.registration.register import register
 from common.registration.sampling import resample
+from experiments.whole_tables import print_whole
 
 SIDE = 280
 STYLE = """
@@ -50,7 +51,7 @@ def align(
     moving, fixed = read_image(moving_file), read_image(fixed_file)
     torch.set_num_threads(1)  # two fight over a busy machine, and gain little on a quiet one
     found = register(moving, fixed, transform, similarity, starts=starts, seed=seed)
-    console.print(_table(found))
+    print_whole(console, _table(found))
     if out is not None:
         write_image(found.image, out)
     if transform_out is not None:

@@ -9,35 +9,43 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from client.hospital import site_names
-from common.errors import EngineError
-from common.files import private_folder
+from common.errors import EngineError, StudyError
+from common.files import is_there, private_folder
 from common.json_files import read_table
+from common.locks import held
 from common.study import Study
 from experiments import pooled
 from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures
+from experiments.places import data_root_of, with_whole_folder
 from experiments.quiet import run_quietly
 from server.report import write_report
 from server.run_folder import RunFolder
 
 LONGEST_WAIT_FOR_POOLED_S = 3600
+LOCK = ".running"
 
 
-def run_study(study: Study, name: str, folder: Path, resume: bool = False) -> Path:
-    """Run `study` into `folder`; the path of its report.
+def run_study(study: Study, name: str, folder: Path, resume: bool = False, accepts: bool = False) -> Path:
+    """Run `study` into `folder`; the path of its report. accepts: go on where a hospital's data changed.
 
     Raises WardroundError where the run cannot be completed; the folder then says why, and its report too.
     """
+    study = with_whole_folder(study)
     if study.audit.after_run:
         study = replace(study, federation=replace(study.federation, record_traffic=True))
-    with _pooled_beside(study, folder):
-        run_quietly(study, folder, name, resume)
-    with kept_as_problem(folder, "pictures"):
-        write_pictures(study, folder)
-    if study.audit.after_run:
-        with kept_as_problem(folder, "audit"):
-            _audit(folder)
-    return write_report(folder)
+    with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if not resume and is_there(folder, "rounds.jsonl"):
+            raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
+        with data_root_of(folder, resume):
+            with _pooled_beside(study, folder):
+                run_quietly(study, folder, name, resume, accepts)
+            with kept_as_problem(folder, "pictures"):
+                write_pictures(study, folder)
+        if study.audit.after_run:
+            with kept_as_problem(folder, "audit"):
+                _audit(folder)
+        return write_report(folder)
 
 
 def _audit(folder: Path) -> None:

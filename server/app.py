@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from common.errors import StudyError, WardroundError
+from common.files import new_folder
+from common.locks import held
 from common.plugins import Trust, trusting
 from common.spelling import unknown
 from common.study import Study, parse, parse_json
@@ -22,6 +25,7 @@ from server.run_folder import RunFolder
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
 
 app = ServerApp()
+LOCK = ".conducting"
 progress = Progress()
 """Whoever wants to watch the runs of this process subscribes here."""
 
@@ -30,7 +34,7 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, simulated.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
         _run(grid, context)
@@ -45,7 +49,7 @@ def _run(grid: Grid, context: Context) -> None:
     config = context.run_config
     study, name = read_study(str(config.get("study", "")))
     name = str(config.get("study-name", "")) or name
-    folder = Path(str(config.get("run-folder", "")) or default_folder(name))
+    folder = Path(str(config.get("run-folder", "")) or new_default_folder(name))
     conductor = Conductor(
         study,
         name,
@@ -56,16 +60,18 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("resume", False)),
         bool(config.get("simulated", False)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
+        bool(config.get("accept-changed-data", False)),
     )
-    try:
-        conductor.run()
-    except BaseException as error:
+    with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         try:
-            write_report(folder)
-        except WardroundError as another:  # it must not stand in the place of what ended the run
-            error.add_note(f"The report could not be written either: {another}")
-        raise
-    write_report(folder)
+            conductor.run()
+        except BaseException as error:
+            try:
+                write_report(folder)
+            except WardroundError as another:  # it must not stand in the place of what ended the run
+                error.add_note(f"The report could not be written either: {another}")
+            raise
+        write_report(folder)
 
 
 def read_study(text: str) -> tuple[Study, str]:
@@ -80,9 +86,14 @@ def read_study(text: str) -> tuple[Study, str]:
     return parse(shipped[text].read_text(encoding="utf-8")), text
 
 
-def default_folder(name: str) -> Path:
-    """`runs/<study>/<time>` under the working directory, or under WARDROUND_RUNS."""
+def new_default_folder(name: str) -> Path:
+    """Make `runs/<study>/<time>` under the working directory, or under WARDROUND_RUNS; `<time>-2` where it is taken.
+
+    Of runs that start in one second each gets a folder of its own.
+    """
     if not name.replace("-", "").replace("_", "").isalnum():
         raise StudyError(f"a study's name becomes a folder: letters, digits, - and _ only; it is {name!r}.")
     root = Path(os.environ.get("WARDROUND_RUNS", "runs"))
-    return root / name / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    free = (one for one in chain([time], (f"{time}-{number}" for number in count(2))) if new_folder(root / name, one))
+    return root / name / next(free)

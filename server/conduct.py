@@ -31,6 +31,7 @@ from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
 from server.exchange import GridExchange
 from server.gathering import gather
+from server.pins import Pins
 from server.private_terms import private_terms
 from server.problems import Problem, Stage, forget_from, keep
 from server.progress import HospitalJoined, ProblemFound, Progress, RoundFinished, RunFinished, RunStarted
@@ -50,7 +51,8 @@ class Conductor:
     """One run. `hospitals` is how many are expected; 0: nobody said.
 
     simulated: noise of the server's own may come from the seed. sites: names of the study's hospitals, where its data
-    name them and its roster does not.
+    name them and its roster does not. accepts_changed_data: where it is resumed, go on with hospitals whose data
+    changed.
     """
 
     study: Study
@@ -62,6 +64,7 @@ class Conductor:
     resume: bool = False
     simulated: bool = False
     sites: tuple[SiteId, ...] = ()
+    accepts_changed_data: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
     problems: list[Problem] = field(default_factory=list)
@@ -71,22 +74,34 @@ class Conductor:
         self.about = self._first_words()
         begin = perf_counter()
         try:
+            last = load(self.folder.path).round if self.resume else 0
+            self.about["rounds_done"] = last
+            pins = self._pins(last)
             self._write_study()
-            self._conduct(begin)
+            self._conduct(begin, pins, last)
             self._finish("completed", "", begin)
         except WardroundError as error:
             self._finish("stopped", str(error), begin)
             raise
-        except KeyboardInterrupt:
-            self._finish("stopped", "it was interrupted from the keyboard", begin)
+        except KeyboardInterrupt as error:
+            self._finish("stopped", str(error) or "it was interrupted from the keyboard", begin)
             raise
         except BaseException as error:
             self._finish("failed", type(error).__name__, begin)
             raise
 
-    def _conduct(self, begin: float) -> None:
+    def _pins(self, last: int) -> Pins:
+        """What the run is held to: written down where it is new, compared where it goes on."""
+        versions = self.about["versions"]
+        if not self.resume:
+            return Pins.begun(self.folder, self.study, versions)
+        pins = Pins.resumed(self.folder, self.study, versions, last)
+        self.about["changes"] = pins.changes
+        return pins
+
+    def _conduct(self, begin: float, pins: Pins, last: int) -> None:
         torch.set_num_threads(1)
-        rounds, layout, checkpoint = self._prepare()
+        rounds, layout, checkpoint = self._prepare(pins, last)
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
@@ -100,13 +115,15 @@ class Conductor:
             self._claim(rounds)
         self._conclude(rounds, layout, checkpoint)
 
-    def _prepare(self) -> tuple[Rounds, Layout, Checkpoint]:
-        self.about["rounds_done"] = load(self.folder.path).round if self.resume else 0
-        forget_from(self.folder.path, self.about["rounds_done"])
-        conversation = Conversation(self.grid)
+    def _prepare(self, pins: Pins, last: int) -> tuple[Rounds, Layout, Checkpoint]:
+        forget_from(self.folder.path, last)
+        conversation, accepts = Conversation(self.grid), self.resume and self.accepts_changed_data
         expected = self.study.federation.names or self.sites
-        gathered = gather(conversation, self.study, self.hospitals, self.traffic, self._note, expected)
+        gathered = gather(
+            conversation, self.study, self.hospitals, self.traffic, self._note, expected, pins.run, accepts
+        )
         members, nodes = gathered.members, gathered.nodes
+        pins.compare(members, last, accepts)
         for site, known in members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
         self._write_roster(members)
@@ -121,8 +138,9 @@ class Conductor:
         timeout_s = self.study.federation.round_timeout_s
         cohorts = Cohorts.of(self.study, self.study.federation.names or self.sites or members)
         aggregation.check(len(cohorts.of_round(1).sites))
-        run = self.folder.run_name(self.resume)
-        exchange = GridExchange(conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, run)
+        exchange = GridExchange(
+            conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
+        )
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
@@ -260,6 +278,7 @@ class Conductor:
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
             "trusts": list(said(study)),
+            "changes": [],
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 

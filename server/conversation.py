@@ -24,6 +24,7 @@ BUDGET_SPENT = "its own limit of privacy spending forbids it"
 ROUNDS_SPENT = "it released as many rounds as the study has; one was asked for again, and counted twice"
 BEYOND_RANGE = "too many of its values lie beyond the range of the sum (aggregation.largest_value)"
 """Why a hospital sends nothing where no noise covers what the cut would tell: it is asked again in a wider range."""
+DATA_CHANGED = "its data changed since the run began; it answers once that is accepted (resume --accept-changed-data)"
 REFUSALS = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT}
 """Of those that were charged nothing."""
 _FLOWER_ERRORS = {
@@ -125,7 +126,7 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "refused" in payload.words:
-            reasons = {**REFUSALS, "range": BEYOND_RANGE}
+            reasons = {**REFUSALS, "range": BEYOND_RANGE, "data": DATA_CHANGED}
             reason = reasons.get(str(payload.words["refused"]), "it refused, for a reason that is not known")
             return Heard(node, None, reason, seconds, size)
         if "incident" in payload.words:

@@ -11,7 +11,8 @@ from common.boundary import guarded
 from common.cases import SiteId
 from common.cohorts import hospitals_at_start
 from common.errors import TooFewHospitalsError, WireError
-from common.exchange import Payload
+from common.exchange import Number, Payload
+from common.order import ACCEPTS_CHANGED_DATA, RUN
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent
 from server.problems import Problem
@@ -41,8 +42,10 @@ def gather(
     traffic: Traffic,
     note: Note,
     expected: Sequence[SiteId] = (),
+    run: str = "",
+    accepts_changed_data: bool = False,
 ) -> Gathered:
-    """What every hospital holds, and its node, by its name, sorted.
+    """What every hospital holds, and its node, by its name, sorted. run: the run's name to them.
 
     Waits at most the study's start_timeout_s for as many as must be there at its start, all that are expected
     (`hospitals`, and `expected` by name) if it does not say. Raises TooFewHospitalsError, with each failure's reason,
@@ -51,7 +54,9 @@ def gather(
     """
     wanted = hospitals_at_start(study, hospitals)
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
-    heard, sent = _heard(conversation, study, nodes)
+    accepts: dict[str, Number] = {ACCEPTS_CHANGED_DATA: 1} if accepts_changed_data else {}
+    request = Payload(None, accepts, {"study": study.json, RUN: run})
+    heard, sent = _heard(conversation, request, study.federation.start_timeout_s, nodes)
     claims: dict[SiteId, list[tuple[Member, int]]] = {}
     failures: list[Problem] = []
     for event in heard:
@@ -78,12 +83,12 @@ def gather(
     return Gathered({site: known for site, (known, _) in found.items()}, _nodes(found))
 
 
-def _heard(conversation: Conversation, study: Study, nodes: Sequence[int]) -> tuple[list[Heard], dict[int, int]]:
+def _heard(
+    conversation: Conversation, request: Payload, timeout_s: float, nodes: Sequence[int]
+) -> tuple[list[Heard], dict[int, int]]:
     """What came of the question to every node, by the node's number, and how many bytes each was sent."""
-    request = Payload(words={"study": study.json})
     heard: list[Heard] = []
     sent: dict[int, int] = {}
-    timeout_s = study.federation.start_timeout_s
     for event in conversation.converse("hello", dict.fromkeys(sorted(nodes), request), timeout_s):
         if isinstance(event, Sent):
             sent[event.node] = event.bytes_sent
@@ -146,7 +151,7 @@ def _await_nodes(conversation: Conversation, wanted: int, timeout_s: float) -> l
 def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> Problem:
     """Nobody can tell which of them is that hospital, so that none of them takes part."""
     nodes = " and ".join(str(node) for _, node in claimed)
-    why = f"nodes {nodes} call themselves {site}; none is believed: every node's site-index must differ"
+    why = f"nodes {nodes} call themselves {site}; none is believed: every node's site must differ"
     return Problem("start", why, site)
 
 

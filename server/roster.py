@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +12,20 @@ from common.cases import Shape, SiteId
 from common.errors import RoundError, WireError
 from common.exchange import Payload
 from common.names import RULE, fault_of
-from common.order import SPLITS
+from common.order import SPLITS, TOKEN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
+_TOKEN = re.compile(r"([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
 class Member:
-    """One hospital. cases, patients: by split. labels: training cases (or pixels) of each class."""
+    """One hospital. cases, patients: by split. labels: training cases (or pixels) of each class.
+
+    data: what changes when its data do, and tells nothing else; "" where it does not say.
+    """
 
     site: SiteId
     cases: Mapping[str, int]
@@ -29,6 +34,7 @@ class Member:
     labels: tuple[int, ...]
     shape: Shape
     classes: tuple[str, ...]
+    data: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -50,6 +56,7 @@ def member(payload: Payload) -> Member:
         labels,
         Shape(inputs, len(classes)),
         tuple(classes),
+        _token(payload),
     )
 
 
@@ -60,6 +67,13 @@ def site_of(payload: Payload) -> SiteId:
     if fault is not None:
         raise WireError(f"a hospital's name must be {RULE}; the one it gives {fault}.")
     return str(site)
+
+
+def _token(payload: Payload) -> str:
+    token = payload.words.get(TOKEN, "")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise WireError("a hospital's word for its data must be 64 hexadecimal digits.")
+    return token
 
 
 def _count(payload: Payload, name: str) -> int:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -39,14 +38,6 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """The value of a JSON file, or None where it is absent. Raises FileError where it is damaged."""
         return json_files.read_json(self.path, name) if files.is_there(self.path, name) else None
-
-    def run_name(self, resume: bool) -> str:
-        """32 hexadecimal digits that name the run to hospitals, new unless it is resumed."""
-        kept = self.read_json("run.json") if resume else None
-        if kept is None:
-            kept = {"run": token_hex(16)}
-            self.write_json("run.json", kept)
-        return str(kept["run"])
 
     def append_round(self, record: Mapping[str, Any]) -> None:
         """One more line of `rounds.jsonl`, on the disk when this returns."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from common.errors import StudyError
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ T1_SCANNERS: dict[str, Scanner] = {
 }
 """The same hospitals where they all agreed on T1 weighting, each on its own machine and with its own times."""
 
+PATIENTS = (40, 24, 32, 12, 20)
+"""Of hospitals whose study does not say."""
 PROTOCOLS = {"mixed": SCANNERS, "t1": T1_SCANNERS}
 
 
@@ -54,6 +59,16 @@ def site_names(count: int) -> tuple[str, ...]:
     known = tuple(SCANNERS)[:count]
     width = len(str(count))
     return known + tuple(f"hospital-{number:0{width}d}" for number in range(len(known) + 1, count + 1))
+
+
+def check_patients(patients: Sequence[int], hospitals: int) -> None:
+    """Raise StudyError unless numbers of patients are above zero, and at most as many as there are hospitals."""
+    if not patients or min(patients) < 1:
+        raise StudyError(f"source.patients must list numbers above zero; it is {list(patients)}.")
+    if len(patients) > hospitals and patients != PATIENTS:
+        raise StudyError(
+            f"source.patients lists {len(patients)} hospitals' numbers of patients; source.hospitals is {hospitals}."
+        )
 
 
 def scanner_of(site: str, rng: np.random.Generator, protocol: str = "mixed") -> Scanner:

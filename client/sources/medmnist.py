@@ -14,6 +14,7 @@ from client.source import Source
 from client.sources._folders import existing
 from client.sources._npz import read_npz
 from common.cases import Cases, SiteId
+from common.checks import listed
 from common.errors import SourceError
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
@@ -40,6 +41,10 @@ class MedMnist:
     classes: tuple[str, ...] = ()
     has_sites: ClassVar[bool] = False
     persons: ClassVar[str] = "The file does not say whose an image is: each is taken for a person of its own."
+
+    def __post_init__(self) -> None:
+        if self.classes:
+            listed("source 'medmnist'", 2, classes=self.classes)
 
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:

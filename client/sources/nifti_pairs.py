@@ -15,6 +15,7 @@ from client.sources._nifti_volume import Reading, Volume, read_scan
 from client.sources._volume_scans import Unusable
 from client.sources.nifti import PERSONS, REMEDY, Nifti
 from common.cases import Cases, Quarantined, SiteId
+from common.checks import listed
 from common.errors import SourceError, StudyError
 from common.pooled_statistics import Pooled
 from common.seeding import generator
@@ -48,6 +49,7 @@ class NiftiPairs:
     size: tuple[int, ...] = (40, 56, 40)
 
     def __post_init__(self) -> None:
+        listed("source 'nifti_pairs'", 2, 256, classes=self.classes)
         if len(self.size) != 3 or min(self.size) < 4:
             raise StudyError(f"source.size must be three numbers of voxels from 4; it is {list(self.size)}.")
 

@@ -16,11 +16,10 @@ from client.source import Source
 from client.sources._phantom_acquisition import Scan
 from client.sources._phantom_anatomy import Anatomy, draw_anatomy, draw_lesions
 from client.sources._phantom_atlas import CSF, DEEP_GREY, GREY, LESION, WHITE, Labels, atlas
-from client.sources._phantom_scanners import Scanner, scanner_of, site_names
+from client.sources._phantom_scanners import PATIENTS, Scanner, check_patients, scanner_of, site_names
 from client.sources._phantom_signal import varied
 from common.cases import Cases, SiteId
 from common.checks import between, positive
-from common.errors import StudyError
 from common.pooled_statistics import Pooled
 from common.seeding import generator
 from common.spelling import unknown
@@ -54,7 +53,7 @@ class Phantom:
     persons: ClassVar[str] = "A person is one synthetic head."
 
     hospitals: int = 5
-    patients: tuple[int, ...] = (40, 24, 32, 12, 20)
+    patients: tuple[int, ...] = PATIENTS
     slices_per_patient: int = 4
     size: int = 64
     protocol: Literal["mixed", "t1"] = "mixed"
@@ -65,8 +64,7 @@ class Phantom:
         positive("source", hospitals=self.hospitals, slices_per_patient=self.slices_per_patient)
         between("source", 16, 256, size=self.size)
         between("source", 0, 100, lesions=self.lesions)
-        if not self.patients or min(self.patients) < 1:
-            raise StudyError(f"source.patients must list numbers above zero; it is {list(self.patients)}.")
+        check_patients(self.patients, self.hospitals)
 
     def sites(self) -> tuple[SiteId, ...]:
         """Names of the hospitals, sorted."""

@@ -13,7 +13,7 @@ from client.source import Source
 from client.sources._phantom_acquisition import Scan
 from client.sources._phantom_anatomy import draw_anatomy
 from client.sources._phantom_atlas import Labels
-from client.sources._phantom_scanners import Scanner, scanner_of, site_names
+from client.sources._phantom_scanners import PATIENTS, Scanner, check_patients, scanner_of, site_names
 from client.sources._phantom_signal import varied
 from client.sources.phantom import (
     CLASSES,
@@ -29,7 +29,6 @@ from client.sources.phantom import (
 )
 from common.cases import Cases, SiteId
 from common.checks import between, positive
-from common.errors import StudyError
 from common.pooled_statistics import Pooled
 from common.seeding import generator
 from common.spelling import unknown
@@ -53,7 +52,7 @@ class PhantomPairs:
     persons: ClassVar[str] = "A person is one synthetic head, with a pair of slices."
 
     hospitals: int = 5
-    patients: tuple[int, ...] = (40, 24, 32, 12, 20)
+    patients: tuple[int, ...] = PATIENTS
     size: int = 48
     deformation_mm: float = 5.0
     smoothness_mm: float = 24.0
@@ -62,8 +61,7 @@ class PhantomPairs:
         positive("source", hospitals=self.hospitals, smoothness_mm=self.smoothness_mm)
         between("source", 16, 256, size=self.size)
         between("source", 0, LARGEST_SHARE * self.smoothness_mm, deformation_mm=self.deformation_mm)
-        if not self.patients or min(self.patients) < 1:
-            raise StudyError(f"source.patients must list numbers above zero; it is {list(self.patients)}.")
+        check_patients(self.patients, self.hospitals)
 
     def sites(self) -> tuple[SiteId, ...]:
         """Names of the hospitals, sorted."""

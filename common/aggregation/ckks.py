@@ -33,6 +33,7 @@ from common.aggregation._shared_sum import collect_shared
 from common.aggregation._tenseal_ckks import TensealCkks
 from common.aggregation._threshold import FEWEST_HOSPITALS
 from common.cases import SiteId
+from common.checks import each
 from common.errors import StudyError, WireError
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.protocol import Aggregation, Local
@@ -43,6 +44,7 @@ DEFAULTS: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "economical": (2048, (54,)),
 }
 WORD_BITS = 32
+LARGEST_PRIME_BITS = 60
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Ckks:
 
     def __post_init__(self) -> None:
         FixedPoint(self.value_bits, self.largest_value)
+        if self.coefficient_bits:
+            each("aggregation", 1, LARGEST_PRIME_BITS, coefficient_bits=self.coefficient_bits)
+        if self.mode == "tutorial" and len(self.primes) < 3:
+            raise StudyError(
+                "aggregation.coefficient_bits of the tutorial's mode are three numbers or more, of the first prime, "
+                f"of those that are divided by, and of the last; it is {list(self.primes)}."
+            )
         if self.mode == "economical" and len(self.primes) != 1:
             raise StudyError(
                 f"aggregation.coefficient_bits of the economical mode is one number; it is {self.primes}."

@@ -38,6 +38,10 @@ class UNet:
     def __post_init__(self) -> None:
         positive("network 'unet'", channels=self.channels, depth=self.depth, dilation=self.dilation)
         positive("network 'unet'", **{f"widths[{level}]": width for level, width in enumerate(self.widths)})
+        if self.widths and self.depth not in (type(self).depth, len(self.widths)):
+            raise StudyError(
+                f"network 'unet'.widths lists {len(self.widths)} levels, and network 'unet'.depth is {self.depth}."
+            )
         if self.deep_supervision and len(self._widths()) < 3:
             raise StudyError(
                 f"network 'unet'.deep_supervision needs at least 3 levels; there are {len(self._widths())}."

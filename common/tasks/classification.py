@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
-from common.checks import between, one_of
+from common.checks import between, listed, one_of
 from common.errors import StudyError
 from common.mean import Mean
 from common.metrics.roc import ScoreHistogram
@@ -58,6 +58,7 @@ class Classification:
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
         between("task", 0, 1, label_smoothing=self.label_smoothing)
+        listed("task", scores=self.scores)
         for name in self.scores:
             one_of("task", SCORES, scores=name)
 

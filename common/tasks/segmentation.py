@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from common.cases import Batch, Shape
 from common.catalogue import NETWORKS
-from common.checks import between, non_negative, one_of, positive
+from common.checks import between, listed, non_negative, one_of, positive
 from common.errors import StudyError
 from common.mean import Mean, Statistics, merge
 from common.metrics.merged import SCORES, overlap_statistics, surface_statistics
@@ -77,6 +77,7 @@ class Segmentation:
         between("task", 0, 1, foreground_share=self.foreground_share)
         between("task", 0, LARGEST_OVERLAP, window_overlap=self.window_overlap)
         one_of("task", ("voxels", "elements"), surface=self.surface)
+        listed("task", scores=self.scores)
         for name in self.scores:
             one_of("task", SCORES, scores=name)
         if not self.dice_weight + self.cross_entropy_weight > 0:

@@ -37,6 +37,13 @@ def fork_context(study: Study, folder: Path) -> Any:
     return context
 
 
+def forget_pool() -> None:
+    """Let the next run read its pool again: its files may have changed."""
+    if _Held.pool:
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        _Held.pool = ""
+
+
 class _Held:
     """What the running fork server has read."""
 

@@ -1,7 +1,8 @@
-"""Ctrl-C that cannot get lost.
+"""Ctrl-C, and what ends a job in a queue or with its terminal: three signals, one way to stop, none of them lost.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. Inside a callback of a C library, gRPC's
-among them, it is printed and forgotten, and the run goes on; so it is also remembered, and raised again.
+among them, it is printed and forgotten, and the run goes on; so it is also remembered, and raised again. SIGTERM and
+SIGHUP would end a process on the spot, with nothing written and its hospitals still there.
 """
 
 from __future__ import annotations
@@ -9,10 +10,56 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from types import FrameType
 
 Check = Callable[[], None]
+OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came. It is a KeyboardInterrupt, so that whatever cleans up after that one does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"it was ended by {signal.Signals(number).name}")
+        self.number = number
+
+
+@dataclass
+class Remembered:
+    """Signals that came. is_heard: whether somebody asks by `check`, so that the first one need not be raised."""
+
+    is_heard: bool = False
+    _came: list[KeyboardInterrupt] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise what came first, if anything did."""
+        if self._came:
+            raise self._came[0]
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The handler of all three."""
+        self._came.append(_error(number))
+        if not self.is_heard or len(self._came) > 1:
+            raise self._came[0]
+
+    def handle_again(self) -> None:
+        """Take back the signals that a library has taken."""
+        for number in OURS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.handle)
+
+
+@contextmanager
+def remembered_for_a_thread() -> Iterator[Remembered]:
+    """Signals are remembered for whoever works in another thread and asks."""
+    found = Remembered()
+    if current_thread() is not main_thread():
+        yield found
+        return
+    with _handled(found.handle):
+        yield found
 
 
 @contextmanager
@@ -21,19 +68,47 @@ def remembered_interrupt() -> Iterator[Check]:
     if current_thread() is not main_thread():
         yield lambda: None
         return
-    asked = False
+    asked: list[KeyboardInterrupt] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.default_int_handler(number, frame)
+        asked.append(_error(number))
+        raise asked[0]
 
     def check() -> None:
         if asked:
-            raise KeyboardInterrupt
+            raise asked[0]
 
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
+    with _handled(interrupt):
         yield check
+
+
+@contextmanager
+def interrupting_signals() -> Iterator[None]:
+    """While the block lasts, all three raise where the main thread is."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise _error(number)
+
+    with _handled(interrupt):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """A signal that somebody ignores (nohup) stays ignored."""
+    before = {number: signal.getsignal(number) for number in OURS}
+    mine = [number for number, old in before.items() if old not in (signal.SIG_IGN, None)]
+    for number in mine:
+        signal.signal(number, handler)
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in mine:
+            signal.signal(number, before[number])
+
+
+def _error(number: int) -> KeyboardInterrupt:
+    return KeyboardInterrupt() if number == signal.SIGINT else Ended(number)

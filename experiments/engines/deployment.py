@@ -31,7 +31,7 @@ from common.federation import RosterEntry
 from common.files import UMASK, appending, is_there, private_folder, write
 from common.json_files import read_table
 from common.study import Study, parse
-from experiments.engine import QUIET, Engine, RunConfig
+from experiments.engine import QUIET, Engine, RunConfig, without_proxy
 from experiments.engines import _flower_program
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines._run_secrets import LOOPBACK, RunSecrets
@@ -246,7 +246,7 @@ class _Federation:
             "FLWR_HOME": str(home),
             "PATH": os.pathsep.join(found_first),
             "PYTHONWARNINGS": "default",
-            **dict.fromkeys(("NO_PROXY", "no_proxy"), LOOPBACK),
+            **without_proxy(os.environ),
             _flower_program.AUTHORITY: str(self.secrets.authority),
             _flower_program.CONNECTING: str(self.secrets.connecting),
         }

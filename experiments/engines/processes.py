@@ -23,6 +23,7 @@ from client import process
 from common.cases import SiteId
 from common.errors import EngineError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
 from experiments.engines._local_grid import Poll, Unreachable
 from experiments.engines._local_run import LocalRun
@@ -125,7 +126,8 @@ def _start(context: Any, local: LocalRun, index: int, client_app: str) -> _Hospi
         token,
     )
     child = context.Process(target=process.main, args=(start, theirs), name=local.sites[index], daemon=True)
-    child.start()
+    with without_main():
+        child.start()
     theirs.close()
     return _Hospital(child, ours, token)
 

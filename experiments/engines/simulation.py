@@ -7,14 +7,16 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from threading import current_thread, main_thread
+from typing import Any
 
-from flwr.app import ConfigRecordValues, Context
+from flwr.app import ConfigRecordValues, Context, Message
 from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
@@ -23,6 +25,7 @@ from client.node import load_app
 from common.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
+from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
 
 
@@ -56,8 +59,11 @@ class Simulation:
         if not self.address:
             _demand_token()
         outcome = _Outcome()
-        with _told_where_to_write([] if self.address else [str(hospital_folder(folder.resolve(), s)) for s in sites]):
-            self._simulate(_configured(server_app, run_config, outcome), client_app, len(sites))
+        places = [] if self.address else [str(hospital_folder(folder.resolve(), site)) for site in sites]
+        with _told_where_to_write(places), remembered_for_a_thread() as signals:
+            with _signals_kept(signals):
+                self._simulate(_configured(server_app, run_config, outcome, signals), client_app, len(sites))
+            signals.check()
         outcome.settle()
 
     def _simulate(self, server_app: ServerApp, client_app: str, hospitals: int) -> None:
@@ -69,7 +75,7 @@ class Simulation:
             "init_args": {"log_to_driver": False, **self._cluster()},
         }
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _nothing_of_the_current_folder():
                 warnings.simplefilter("ignore")
                 run_simulation(server_app, load_app(client_app), hospitals, "ray", backend)
         except RuntimeError as error:
@@ -112,7 +118,44 @@ class _Outcome:
             raise EngineError("Flower's simulation runtime ended before the run did.")
 
 
-def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome) -> ServerApp:
+@contextmanager
+def _signals_kept(signals: Remembered) -> Iterator[None]:
+    """Ray's start takes SIGTERM, and answers it by aborting the process: it is taken back at once."""
+    import ray
+
+    before = ray.init
+
+    def init(*positional: Any, **named: Any) -> Any:
+        found = before(*positional, **named)
+        if current_thread() is main_thread():
+            signals.handle_again()
+        return found
+
+    ray.init = init
+    try:
+        yield
+    finally:
+        ray.init = before
+
+
+def _asking(grid: Grid, signals: Remembered) -> Grid:
+    """The same grid, which raises in the ServerApp's thread what came to the main one."""
+    pull, nodes = grid.pull_messages, grid.get_node_ids
+
+    def pull_messages(message_ids: Iterable[str]) -> Iterable[Message]:
+        signals.check()
+        return pull(message_ids)
+
+    def get_node_ids() -> Iterable[int]:
+        signals.check()
+        return nodes()
+
+    grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
+    signals.is_heard = True
+    return grid
+
+
+def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome, signals: Remembered) -> ServerApp:
     """The same ServerApp, told its configuration: the runtime has no way to pass one."""
     configured = ServerApp()
 
@@ -120,12 +163,29 @@ def _configured(server_app: ServerApp, run_config: RunConfig, outcome: _Outcome)
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         try:
-            server_app(grid, context)
+            server_app(_asking(grid, signals), context)
             outcome.finished = True
-        except WardroundError as error:
+        except (WardroundError, KeyboardInterrupt) as error:
             outcome.error = error
 
     return configured
+
+
+@contextmanager
+def _nothing_of_the_current_folder() -> Iterator[None]:
+    """Keep Ray from putting the current folder first on its workers' path, where a `client.py` would hide ours.
+
+    It leaves it out where a job has a working directory of its own, and asks that in one place.
+    """
+    from ray.job_config import JobConfig
+
+    asked = "_runtime_env_has_working_dir"
+    before = getattr(JobConfig, asked)
+    setattr(JobConfig, asked, lambda self: True)
+    try:
+        yield
+    finally:
+        setattr(JobConfig, asked, before)
 
 
 def _demand_token() -> None:

@@ -49,7 +49,7 @@ def read_run(folder: Path) -> Run:
         pictures=pictures_of(reader.json("pictures.json")),
         privacy=privacy_of(counted(reader.json("privacy.json"), folder)),
         study_text=study,
-        problems=tuple(reader.problems),
+        problems=(*about.changes, *reader.problems),
         lost=(*(Problem("start", words) for words in about.absent), *reader.lost()),
         kept=read_kept(folder),
     )

@@ -60,6 +60,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         absent=texts(raw.get("absent")),
         hospitals_expected=count(raw.get("hospitals_expected")),
         sites_expected=texts(raw.get("sites_expected")),
+        changes=texts(raw.get("changes")),
     )
 
 

@@ -21,7 +21,7 @@ class About:
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
-    the study names them, which.
+    the study names them, which. changes: what was found changed when the run was resumed, in sentences.
     """
 
     study: str = ""
@@ -50,6 +50,7 @@ class About:
     absent: tuple[str, ...] = ()
     hospitals_expected: int = 0
     sites_expected: tuple[SiteId, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run folder. problems: files that could not be read, in words. lost: what the run says it lost.
-
-    kept: what hospitals on this machine wrote down for themselves.
+    """A whole run folder. problems: files that could not be read, and what changed, in words. lost: what the run says
+    it lost. kept: what hospitals on this machine wrote down for themselves.
     """
 
     name: str

@@ -134,6 +134,7 @@ def test_a_node_that_calls_itself_a_partition_is_simulated_inside_ray_alone(stud
 def test_the_command_approves_exactly_what_a_run_with_the_same_settings_sends(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(TEXT)
+    (tmp_path / "own").mkdir()
     result = CliRunner().invoke(cli, ["approve", str(file), str(tmp_path / "own"), "--set", "rounds=2"])
     assert result.exit_code == 0, result.output
     approve_study(parse(TEXT, ["rounds=2"]).json, tmp_path / "own", needs_list=True)

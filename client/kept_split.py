@@ -1,0 +1,158 @@
+"""Who is in which part of a hospital's data, kept by the hospital from the start of a run to its end.
+
+A run that goes on after patients came, left or were placed elsewhere would score as unseen whoever it has trained on.
+So each hospital keeps, in its own folder, where every person was placed when the run began, and says to the
+coordinator one word of 64 digits that changes when any of this does and tells nothing else: a keyed hash, whose key
+never leaves. What does not fit is refused, by the coordinator before it goes on and by the hospital in every round.
+
+Where the change is accepted, whoever has a place keeps it, also one who left and comes back, and only persons who
+were never there are placed anew: nobody who trained is ever scored as test.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Context
+
+from client.durable import write_durably
+from client.hospital import Hospital
+from client.memory import RECORD, key_of
+from common.errors import DataChangedError, FileError, HospitalError
+from common.files import is_there, private_folder
+from common.json_files import read_table
+from common.order import SPLITS
+
+FILE = "split.json"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class KeptSplit:
+    """places: the part of every person there ever was in this run, by the keyed hash of the name. token: of the data.
+
+    pinned: whether persons keep these places instead of those that the study's split would give them.
+    """
+
+    key: bytes = field(repr=False)
+    token: str
+    pinned: bool = False
+    places: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def place_of(self, person: str) -> str | None:
+        """Where this person is, if this run has ever had it."""
+        return self.places.get(_hashed(self.key, person))
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for equal places."""
+        return sha256(json.dumps([self.key.hex(), sorted(self.places.items())]).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeptSplit) and (self.identity, self.pinned) == (other.identity, other.pinned)
+
+
+@dataclass(frozen=True)
+class SplitKeeper:
+    """The split of one hospital in one run. folder: the hospital's own; without one the context's memory is used."""
+
+    context: Context
+    folder: Path | None
+    study_json: str
+    run: str
+
+    def read(self) -> KeptSplit | None:
+        """As it was kept; None where the run is new. Raises HospitalError where it is damaged."""
+        if self.folder is None:
+            record = self.context.state.get(self._name)
+            return KeptSplit(self._public_key, str(record["token"])) if isinstance(record, ConfigRecord) else None
+        if not is_there(self._place, FILE):
+            return None
+        try:
+            return _parsed(read_table(self._place, FILE))
+        except (FileError, KeyError, ValueError, TypeError) as error:
+            raise HospitalError(f"{self._place / FILE} is damaged: the run cannot go on here.") from error
+
+    def begin(self, hospital: Hospital) -> KeptSplit:
+        """Keep the split as it is."""
+        key = self._public_key if self.folder is None else token_bytes(KEY_BYTES)
+        return self._write(KeptSplit(key, token_of(key, hospital), places=_places(key, hospital)))
+
+    def accept(self, kept: KeptSplit, hospital: Hospital) -> KeptSplit:
+        """Keep everybody's place, and give whoever is new the one that the split gives. The token is still the old.
+
+        Raises HospitalError where nothing was kept that could hold anybody to a place.
+        """
+        if self.folder is None:
+            raise HospitalError(
+                "this hospital has no folder, and so does not know who trained before: changed data can be accepted "
+                "where hospitals keep a folder, as on the engines 'inline' and 'processes'. Start a new run."
+            )
+        return KeptSplit(kept.key, kept.token, True, {**_places(kept.key, hospital), **kept.places})
+
+    def seal(self, kept: KeptSplit, hospital: Hospital) -> KeptSplit:
+        """Keep what was accepted, of the hospital as it is now."""
+        return self._write(KeptSplit(kept.key, token_of(kept.key, hospital), kept.pinned, kept.places))
+
+    def _write(self, kept: KeptSplit) -> KeptSplit:
+        if self.folder is None:
+            self.context.state[self._name] = ConfigRecord({"token": kept.token})
+            return kept
+        private_folder(self._place)
+        about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "places": dict(kept.places)}
+        write_durably(self._place / FILE, json.dumps(about).encode())
+        return kept
+
+    @property
+    def _place(self) -> Path:
+        assert self.folder is not None
+        return self.folder / RECORD / key_of(self.study_json, self.run)
+
+    @property
+    def _name(self) -> str:
+        return f"split/{key_of(self.study_json, self.run)}"
+
+    @property
+    def _public_key(self) -> bytes:
+        """No patient is behind a hospital without a folder: it is simulated."""
+        return sha256(f"split {self.run}".encode()).digest()
+
+
+def demand_unchanged(kept: KeptSplit, hospital: Hospital) -> None:
+    """Raise DataChangedError unless the data are those that the run began with, or whose change was accepted."""
+    if not hmac.compare_digest(kept.token, token_of(kept.key, hospital)):
+        raise DataChangedError("this hospital's data changed since the run began; nothing is answered from them.")
+
+
+def token_of(key: bytes, hospital: Hospital) -> str:
+    """64 hexadecimal digits: who is in which part, with how many cases, and what the labels are."""
+    return hmac.new(key, hospital.data_digest, sha256).hexdigest()
+
+
+def _places(key: bytes, hospital: Hospital) -> dict[str, str]:
+    return {
+        _hashed(key, str(person)): name for name in SPLITS for person in np.unique(hospital.splits[name].patients)
+    }
+
+
+def _hashed(key: bytes, person: str) -> str:
+    return hmac.new(key, person.encode(), sha256).hexdigest()[:32]
+
+
+def _parsed(table: Mapping[str, Any]) -> KeptSplit:
+    places = {str(person): str(place) for person, place in table["places"].items()}
+    if not set(places.values()) <= set(SPLITS):
+        raise ValueError
+    return KeptSplit(bytes.fromhex(table["key"]), str(table["token"]), table["pinned"] is True, places)

@@ -1,0 +1,43 @@
+"""Where a study's data are, said so that the run can go on from anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from common.json_files import read_table
+from common.options import Entry
+from common.study import Study
+
+ROOT = "WARDROUND_DATA"
+
+
+def with_whole_folder(study: Study, file: Path | None = None) -> Study:
+    """The study with an absolute `source.folder`.
+
+    A relative one is looked for in the working directory, then beside the study's own `file`; `~` is the user's home.
+    """
+    given = study.source.options.get("folder")
+    if not isinstance(given, str) or not given:
+        return study
+    here = Path(given).expanduser()
+    beside = file.parent / here if file is not None else here
+    found = beside if beside.is_dir() and not here.is_dir() else here
+    return replace(study, source=Entry(study.source.name, {**study.source.options, "folder": str(found.absolute())}))
+
+
+@contextmanager
+def data_root_of(folder: Path, resume: bool) -> Iterator[None]:
+    """Data sets whose folder the study does not say are those of where the run began, unless the environment says."""
+    kept = read_table(folder, "run.json").get("data_root") if resume else None
+    if not isinstance(kept, str) or not kept or ROOT in os.environ:
+        yield
+        return
+    os.environ[ROOT] = kept
+    try:
+        yield
+    finally:
+        del os.environ[ROOT]
