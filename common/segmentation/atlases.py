@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter
 from common.errors import ImageError
 from common.image import Image
 from common.metrics.agreement import majority_vote
-from common.metrics.classification import Labels
+from common.metrics.maps import Labels
 from common.registration.register import register
 from common.registration.sampling import resample
 from common.registration.transform import Transform
