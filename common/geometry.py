@@ -22,7 +22,10 @@ from common.errors import ImageError
 Points = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-SMALLEST_DETERMINANT = 1e-12
+SMALLEST_DETERMINANT = 1e-9
+"""Of the axes scaled to length 1, so that voxels of any size may be."""
+LARGEST_COSINE = 2e-3
+"""Of two axes at right angles: rounded headers stay below, and lengths are off by a thousandth at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,8 @@ class Geometry:
             raise ImageError(f"the affine of a {size}D image must be {size + 1} x {size + 1} finite numbers.")
         if not np.array_equal(affine[-1], np.eye(size + 1)[-1]):
             raise ImageError(f"the last row of an affine must be zeros and a one; it is {affine[-1].tolist()}.")
-        if abs(np.linalg.det(affine[:-1, :-1])) < SMALLEST_DETERMINANT:
+        lengths = np.linalg.norm(affine[:-1, :-1], axis=0)
+        if not lengths.all() or abs(np.linalg.det(affine[:-1, :-1] / lengths)) < SMALLEST_DETERMINANT:
             raise ImageError("the affine cannot be inverted: an axis has no length, or two run the same way.")
         affine.flags.writeable = False
         object.__setattr__(self, "affine", affine)
@@ -76,6 +80,13 @@ class Geometry:
     def spacing_mm(self) -> tuple[float, ...]:
         """Distance between neighbours along each axis."""
         return tuple(map(float, np.linalg.norm(self.affine[:-1, :-1], axis=0)))
+
+    @property
+    def is_sheared(self) -> bool:
+        """Whether two axes do not stand at right angles, as where a gantry was tilted: spacing then misleads."""
+        cosines = self.direction.T @ self.direction - np.eye(self.dimensions)
+        across = [axis for axis, size in enumerate(self.shape) if size > 1]
+        return bool((np.abs(cosines[np.ix_(across, across)]) > LARGEST_COSINE).any())
 
     @property
     def origin_mm(self) -> Points:
@@ -132,8 +143,12 @@ class Geometry:
         return Geometry(tuple(shape), self.affine @ change)
 
     def same_place(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
-        """Whether the shapes are equal and no entry of the affines differs by more than `tolerance_mm`."""
-        return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, rtol=0, atol=tolerance_mm))
+        """Whether the shapes are equal and no entry of the affines differs by more than `tolerance_mm`.
+
+        Nor by more than a hundredth of the spacing, which in micrometres is less.
+        """
+        least = min(tolerance_mm, 0.01 * min(*self.spacing_mm, *other.spacing_mm))
+        return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, rtol=0, atol=least))
 
 
 def _apply(affine: Matrix, points: ArrayLike) -> Points:

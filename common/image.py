@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import FileError, ImageError
-from common.geometry import Geometry
+from common.geometry import Geometry, Matrix
 from common.nifti_files import UNREADABLE, read_nifti, write_nifti
 
 MOST_VOXELS = 1 << 30
 LARGEST_EXACT = 1 << 53
+ROUNDING = 1e-6
 SUFFIXES = (".nii", ".nii.gz")
 
 
@@ -35,8 +36,10 @@ class Image:
 def read_image(path: Path) -> Image:
     """A 2D or 3D NIfTI file, as stored: axes are not turned, the affine says where they point. values: float64.
 
-    A 3D file with one slice along its last axis stays 3D. Raises ImageError for what is absent, broken, not
-    finite, or of other dimensions.
+    The affine is in mm, whatever unit the file counts in. Later axes must be of length 1: (X, Y, Z, 1) is read as
+    (X, Y, Z). A 3D file with one slice along its last axis stays 3D, and a 2D file whose plane is not axial becomes
+    such a slice, for in 2D its voxels would shrink. Raises ImageError for what is absent, broken, not finite, or of
+    other dimensions.
     """
     if not path.is_file():
         raise ImageError(f"there is no file {path}.")
@@ -50,7 +53,19 @@ def read_image(path: Path) -> Image:
     if len(shape) not in (2, 3) or not 0 < prod(shape) <= MOST_VOXELS:
         raise ImageError(f"{path} must have 2 or 3 axes and at most {MOST_VOXELS} voxels; its shape is {shape}.")
     values = _values(file, path).reshape(shape)
-    return Image(values, Geometry(shape, affine if len(shape) == 3 else affine[np.ix_((0, 1, 3), (0, 1, 3))]))
+    if len(shape) == 3:
+        return Image(values, Geometry(shape, affine))
+    if _is_axial(affine):
+        return Image(values, Geometry(shape, affine[np.ix_((0, 1, 3), (0, 1, 3))]))
+    return Image(values[..., None], Geometry((*shape, 1), affine))
+
+
+def as_plane(image: Image) -> Image:
+    """A lone axial slice, (X, Y, 1), as the 2D image (X, Y); any other image as it is."""
+    geometry = image.geometry
+    if geometry.dimensions == 2 or geometry.shape[2] != 1 or not _is_axial(geometry.affine):
+        return image
+    return Image(image.values[..., 0], Geometry(geometry.shape[:2], geometry.affine[np.ix_((0, 1, 3), (0, 1, 3))]))
 
 
 def read_labels(path: Path) -> Image:
@@ -71,9 +86,15 @@ def write_image(image: Image, path: Path) -> None:
     affine = np.eye(4)
     rows = (0, 1, 3) if values.ndim == 2 else (0, 1, 2, 3)
     affine[np.ix_(rows, rows)] = image.geometry.affine
-    file: Any = nib.Nifti1Image(values.astype(stored), affine)  # type: ignore[no-untyped-call]
+    file: Any = nib.Nifti1Image(values.astype(stored), affine, dtype=stored)  # type: ignore[no-untyped-call]
     file.header.set_xyzt_units("mm")
     write_nifti(file, path)
+
+
+def _is_axial(affine: Matrix) -> bool:
+    """Whether the first two axes of a (4, 4) affine run within the axial plane."""
+    lengths = np.linalg.norm(affine[:3, :2], axis=0)
+    return bool((np.abs(affine[2, :2]) <= ROUNDING * lengths).all())
 
 
 def _values(file: Any, path: Path) -> NDArray[np.float64]:

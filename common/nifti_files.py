@@ -21,6 +21,7 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 
 from common.errors import FileError
 from common.files import opened, writing_to
+from common.nifti_place import check_lengths, in_mm, mm_a_unit
 
 HEADER_BYTES: dict[int, tuple[Any, Any]] = {
     348: (Nifti1Header, nib.Nifti1Image),
@@ -46,14 +47,18 @@ UNREADABLE = (
 )
 
 
-def read_nifti(path: Path, most_numbers: int) -> Any:
+def read_nifti(path: Path, most_numbers: int, *, of_lengths: bool = False) -> Any:
     """A nibabel image, 1 or 2 in one file, gzipped or not, whose numbers are in memory as they were stored.
 
-    Raises FileError for what is absent, broken, shorter than it says, or of more numbers than `most_numbers`.
+    Its affine and header are in mm, whatever unit the file counts in; see common/nifti_place.py. of_lengths: whether
+    the numbers are lengths too, of which NIfTI does not say their unit: then no other than mm is taken.
+
+    Raises FileError for what is absent, broken, shorter than it says, of more numbers than `most_numbers`, or does
+    not say how large its voxels are.
     """
     with opened(path) as file:
         try:
-            return _image(file, path, most_numbers)
+            return _image(file, path, most_numbers, of_lengths)
         except UNREADABLE as error:
             raise FileError(path, "is not a readable NIfTI file") from error
 
@@ -68,7 +73,7 @@ def write_nifti(image: Any, path: Path) -> None:
             image.to_stream(file)
 
 
-def _image(file: BinaryIO, path: Path, most_numbers: int) -> Any:
+def _image(file: BinaryIO, path: Path, most_numbers: int, of_lengths: bool) -> Any:
     size = file.seek(0, 2)
     file.seek(0)
     packed = file.read(len(GZIP)) == GZIP
@@ -80,12 +85,17 @@ def _image(file: BinaryIO, path: Path, most_numbers: int) -> Any:
     needed = _bytes_promised(header, path, most_numbers)
     if needed > (size * MOST_UNPACKED if packed else size):
         raise FileError(path, "ends before its header says so")
+    stored = header_type(head[: _header_bytes(head)], check=False)
+    scale = mm_a_unit(stored, path)
+    if of_lengths and scale != 1:
+        raise FileError(path, "holds vectors and does not count in mm; write it again in mm")
+    check_lengths(stored, path)
     data = head + stream.read(max(0, needed - len(head)))
     if len(data) < needed:
         raise FileError(path, "ends before its header says so")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return image_type.from_bytes(data)
+        return in_mm(image_type.from_bytes(data), scale, path)
 
 
 def _header_bytes(head: bytes) -> int:

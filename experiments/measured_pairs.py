@@ -14,7 +14,7 @@ import numpy as np
 
 from common.errors import ImageError
 from common.files import write_to
-from common.image import SUFFIXES, Image, read_labels
+from common.image import SUFFIXES, Image, as_plane, read_labels
 from common.metrics import counts as figures
 from common.metrics.counts import Counts
 from common.metrics.nearest import Outline
@@ -73,12 +73,22 @@ def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
 
 
 def read_pair(prediction: Path, truth: Path) -> tuple[Image, Image]:
-    """Predicted and true labels. Raises ImageError where they do not lie in the same place."""
+    """Predicted and true labels; a slice stored with two axes fits one stored as (X, Y, 1).
+
+    Raises ImageError where they do not lie in the same place, and where their axes are not at right angles.
+    """
     predicted, true = read_labels(prediction), read_labels(truth)
+    if predicted.geometry.dimensions != true.geometry.dimensions:
+        predicted, true = as_plane(predicted), as_plane(true)
     if not predicted.geometry.same_place(true.geometry):
         raise ImageError(
             f"{prediction.name} does not lie where the truth lies: shapes {predicted.geometry.shape} and "
             f"{true.geometry.shape}, spacings {_mm(predicted)} and {_mm(true)} mm; resample it first."
+        )
+    if true.geometry.is_sheared:
+        raise ImageError(
+            f"the axes of {truth.name} are not at right angles (sheared, as by a tilted gantry), so that distances "
+            f"along them are none in mm; resample both to a lattice of right angles first."
         )
     return predicted, true
 

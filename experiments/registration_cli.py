@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from rich.console import Console
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from common.errors import ImageError
@@ -23,7 +24,7 @@ from common.registration.linear import Linear
 from common.registration.pictures import checkerboard, difference, scaled
 from common.registration.record import Registration
 from common.registration.register import register
-from common.registration.sampling import resample
+from common.registration.sampling import least_value, resample
 from experiments.whole_tables import print_whole
 
 SIDE = 280
@@ -45,12 +46,21 @@ def align(
     out: Path | None,
     transform_out: Path | None,
     pictures: Path | None,
-) -> None:
-    """Register, print what came out, write what was asked for. Raises ImageError before any work for bad names."""
+    outside: float | None = None,
+) -> bool:
+    """Register, print what came out, write what was asked for; whether nothing speaks against the result.
+
+    outside: what --out holds beyond the moving image; by default that image's least value. Raises ImageError before
+    any work for bad names.
+    """
     _check_names(transform, out, transform_out)
     moving, fixed = read_image(moving_file), read_image(fixed_file)
     torch.set_num_threads(1)  # two fight over a busy machine, and gain little on a quiet one
-    found = register(moving, fixed, transform, similarity, starts=starts, seed=seed)
+    found = register(moving, fixed, transform, similarity, starts=starts, seed=seed, outside=outside)
+    for doubt in found.doubts:
+        console.print(
+            f"[bold red]This has probably failed:[/] {escape_markup(doubt)}.", soft_wrap=True, highlight=False
+        )
     print_whole(console, _table(found))
     if out is not None:
         write_image(found.image, out)
@@ -58,6 +68,7 @@ def align(
         _write(found, fixed, transform_out)
     if pictures is not None:
         write_to(pictures, page(moving, fixed, found))
+    return not found.doubts
 
 
 def _check_names(transform: str, out: Path | None, transform_out: Path | None) -> None:
@@ -88,15 +99,17 @@ def _table(found: Registration) -> Table:
 
 def page(moving: Image, fixed: Image, found: Registration) -> str:
     """Self-contained HTML: checkerboards and differences, before and after, through the middle of each axis."""
-    before = resample(moving, fixed.geometry, Linear.identity(fixed.geometry.dimensions))
+    still = Linear.identity(fixed.geometry.dimensions)
+    before = resample(moving, fixed.geometry, still, outside=least_value(moving))
     figures = "".join(
         f"<h2>{name}</h2>{_figures(scaled(fixed.values.astype(float)), scaled(image.values.astype(float)), fixed)}"
         for name, image in (("Before", before), ("After", found.image))
     )
+    failed = "".join(f"<p><b>This has probably failed: {escape(doubt)}.</b></p>" for doubt in found.doubts)
     words = f"overlap {found.overlap:.1%}, folded {found.negative_jacobian:.2%}, cost {found.cost:.5f}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Registration</title>'
-        f"<style>{STYLE}</style></head><body><h1>Registration</h1><p>{escape(words)}. "
+        f"<style>{STYLE}</style></head><body><h1>Registration</h1>{failed}<p>{escape(words)}. "
         f"In a checkerboard, edges run on where images agree; a difference is grey there.</p>"
         f"{figures}</body></html>\n"
     )

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.metrics.classification import Labels, confusion_matrix
+from common.metrics.classification import confusion_matrix
 from common.metrics.counts import Counts, f_beta
+from common.metrics.maps import Labels, as_labels
 
 Matrix = NDArray[np.float64]
 WEIGHTS = {"equal": 0, "linear": 1, "quadratic": 2}
@@ -22,7 +23,7 @@ def dice_matrix(raters: Sequence[Labels], label: int) -> Matrix:
 
     raters: R maps of whole numbers of one shape. Raises ImageError for fewer than two, or two shapes.
     """
-    _alike(raters)
+    raters = alike(raters)
     return np.array([[float(f_beta(Counts.of(a, b, [label]))[0]) for b in raters] for a in raters])
 
 
@@ -34,7 +35,7 @@ def cohen_kappa(first: Labels, second: Labels, weights: Literal["equal", "linear
     places of the labels among all that were given, in order. NaN where both always gave one and the same label: there
     is nothing to agree on. Raises ImageError for two shapes, for no case, and for other words.
     """
-    _alike([first, second])
+    first, second = alike([first, second])
     labels, codes = np.unique(np.concatenate([first.reshape(-1), second.reshape(-1)]), return_inverse=True)
     if weights not in WEIGHTS or not labels.size:
         raise ImageError(f"kappa needs a case, and weights one of {', '.join(WEIGHTS)}; {weights!r} was given.")
@@ -51,7 +52,7 @@ def fleiss_kappa(raters: Sequence[Labels]) -> float:
     (P - P_e) / (1 - P_e), P the mean share of agreeing pairs of raters, P_e what chance would give. NaN where all
     raters always gave one and the same label: there is nothing to agree on.
     """
-    _alike(raters)
+    raters = alike(raters)
     stacked = np.stack([rater.reshape(-1) for rater in raters])
     votes = np.stack([(stacked == label).sum(axis=0) for label in np.unique(stacked)], axis=1)
     return fleiss_kappa_of_votes(votes)
@@ -59,6 +60,9 @@ def fleiss_kappa(raters: Sequence[Labels]) -> float:
 
 def fleiss_kappa_of_votes(votes: NDArray[np.integer]) -> float:
     """The same from (cases, categories) numbers of votes; each row sums to the same number of raters, at least 2."""
+    votes = np.asarray(as_labels(votes, "votes"), np.int64)
+    if votes.ndim != 2 or (votes.size and votes.min() < 0):
+        raise ImageError(f"votes must be numbers of at least 0, (cases, categories); their shape is {votes.shape}.")
     raters = votes.sum(axis=1)
     if not len(raters) or raters.min() != raters.max() or raters[0] < 2:
         raise ImageError("every case needs the votes of the same raters, two at least.")
@@ -69,15 +73,18 @@ def fleiss_kappa_of_votes(votes: NDArray[np.integer]) -> float:
 
 def majority_vote(raters: Sequence[Labels]) -> NDArray[np.int64]:
     """The label most raters gave, voxel by voxel; of equally many votes the lowest label."""
-    _alike(raters)
+    raters = alike(raters)
     stacked = np.stack(raters)
     labels = np.unique(stacked)
     votes = np.stack([(stacked == label).sum(axis=0) for label in labels])
     return np.asarray(labels[votes.argmax(axis=0)], np.int64)
 
 
-def _alike(raters: Sequence[Labels]) -> None:
+def alike(raters: Sequence[Labels]) -> list[Labels]:
+    """The raters' maps, checked: two or more, of one shape, of whole numbers. Raises ImageError."""
     if len(raters) < 2:
         raise ImageError(f"agreement needs two raters or more; {len(raters)} came.")
-    if len({rater.shape for rater in raters}) != 1:
-        raise ImageError(f"raters must outline the same image; their shapes are {[r.shape for r in raters]}.")
+    maps = [as_labels(rater, f"rater {number}") for number, rater in enumerate(raters, 1)]
+    if len({rater.shape for rater in maps}) != 1:
+        raise ImageError(f"raters must outline the same image; their shapes are {[r.shape for r in maps]}.")
+    return maps

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from common.metrics.maps import Mask, as_mask, flattened
 
 
 def border(mask: Mask) -> Mask:
     """The mask's voxels with a face neighbour outside it (4 of them in 2D, 6 in 3D); the image's edge is outside.
 
-    mask: an array of bool with any number of axes; the shape is kept.
+    mask: of any number of axes; what is not 0 is in it; the shape is kept. An axis of one voxel is no axis: of a
+    lone slice the outline is that in its plane. Raises ImageError for NaN and for what is no numbers.
     """
-    padded = np.pad(mask, 1)
+    given = as_mask(mask)
+    plane = flattened(given)
+    padded = np.pad(plane, 1)
     kept = flat_border(padded.reshape(-1), strides(padded.shape)).reshape(padded.shape)
-    return np.asarray(kept[(slice(1, -1),) * mask.ndim])
+    return np.asarray(kept[(slice(1, -1),) * plane.ndim]).reshape(given.shape)
 
 
 def flat_border(flat: Mask, steps: tuple[int, ...]) -> Mask:
@@ -38,7 +40,8 @@ def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def box(mask: Mask) -> tuple[slice, ...] | None:
-    """The smallest block of voxels that holds all of the mask; None where it is empty."""
+    """The smallest block of voxels that holds all of the mask, what is not 0; None where it is empty."""
+    mask = as_mask(mask)
     found = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
     if not len(found):
         return None

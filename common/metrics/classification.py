@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.integer[Any]] | NDArray[np.bool_]
+from common.metrics.maps import Labels, as_labels
+
 Counts = NDArray[np.int64]
 
 
 def confusion_matrix(truth: Labels, prediction: Labels, classes: int) -> Counts:
     """(classes, classes) int64: how often the truth of the row was answered by the prediction of the column.
 
-    truth, prediction: class indices, of any equal shape. Raises ValueError for other shapes and indices.
+    truth, prediction: class indices, of any equal shape. Raises ValueError for other shapes and indices, ImageError
+    for what is no map of whole numbers.
     """
+    truth, prediction = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
     if truth.shape != prediction.shape:
         raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape.")
     for name, labels in (("truth", truth), ("prediction", prediction)):
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"{name} holds {labels.min()} to {labels.max()}; class indices end at {classes - 1}.")
-    cells = truth.reshape(-1).astype(np.int64) * classes + prediction.reshape(-1)
+    cells = truth.reshape(-1).astype(np.int64) * classes + prediction.reshape(-1).astype(np.int64)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64, copy=False)
 
 

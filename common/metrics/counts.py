@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.metrics.classification import Labels
+from common.metrics.maps import Labels, as_labels
 
 FEW_LABELS = 8
 
@@ -40,7 +40,8 @@ class Counts:
 
     @classmethod
     def of(cls, truth: Labels, prediction: Labels, labels: Sequence[int]) -> Counts:
-        """Of two maps of whole numbers of one shape. Raises ImageError for two shapes."""
+        """Of two maps of whole numbers of one shape. Raises ImageError for two shapes, and for other numbers."""
+        truth, prediction = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
         if truth.shape != prediction.shape:
             raise ImageError(f"truth {truth.shape} and prediction {prediction.shape} must be maps of one shape.")
         wanted = [int(label) for label in labels]

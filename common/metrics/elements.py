@@ -20,7 +20,7 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from common.metrics.borders import Mask
+from common.metrics.maps import Mask
 
 Codes = NDArray[np.uint8]
 Sizes = NDArray[np.float64]

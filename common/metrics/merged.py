@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from common.mean import Mean, Statistics
 from common.metrics import counts as figures
-from common.metrics.classification import Labels
 from common.metrics.counts import Counts, Figures, Parts
+from common.metrics.maps import Labels, as_labels
 from common.metrics.nearest import Outline
 from common.metrics.surface import SurfaceDistances
 
@@ -122,8 +122,9 @@ def surface_statistics(
     wanted = [name for name in dict.fromkeys(scores) if name in SURFACES]
     if not wanted:
         return {}
+    true, predicted = as_labels(truths, "the truth"), as_labels(predictions, "the prediction")
     of_labels = [
-        _of_label(truths == label, predictions == label, cut, spacing_mm or None, wanted, tolerance_mm, outline)
+        _of_label(true == label, predicted == label, cut, spacing_mm or None, wanted, tolerance_mm, outline)
         for label, cut in zip(labels, _cut(removed, len(truths), len(labels)), strict=True)
     ]
     names = {name: name if spacing_mm else f"{name}_voxels" for name in wanted}

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from common.metrics import _rings
-from common.metrics.borders import Mask, flat_border, strides
+from common.metrics.borders import flat_border, strides
 from common.metrics.elements import Codes, flat_codes, is_cut
+from common.metrics.maps import Mask, as_mask
 
 Distances = NDArray[np.float64]
 Outline = Literal["border", "mask", "elements"]
@@ -40,6 +41,7 @@ class Points:
     @classmethod
     def of(cls, masks: Mask, outline: Outline) -> Points:
         """Of (N, *S) masks: their border voxels, or all, or their elements, which lie half a voxel before."""
+        masks = as_mask(masks)
         reach = REACH.get(masks.ndim - 1, 2) + (outline == "elements")
         padded = np.pad(masks, [(0, 0), *[(reach, reach)] * (masks.ndim - 1)])
         flat = padded.reshape(-1)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.metrics.classification import Counts, Labels, confusion_matrix
+from common.metrics.classification import Counts, confusion_matrix
+from common.metrics.maps import Labels
 
 Scores = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ class Overlap:
 
     @classmethod
     def of(cls, truth: Labels, prediction: Labels, classes: int) -> Overlap:
-        """Counts of two masks of class indices of equal shape. Raises ValueError as confusion_matrix does."""
+        """Counts of two masks of class indices of equal shape. Raises as confusion_matrix does."""
         confusion = confusion_matrix(truth, prediction, classes)
         return cls(np.diag(confusion).copy(), confusion.sum(axis=1), confusion.sum(axis=0))
 

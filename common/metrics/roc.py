@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import ImageError
 from common.mean import UNITS_PER_ONE, Mean, Statistics
+from common.metrics.maps import as_mask
 
 BINS = 64
 FARTHEST = 8.0
@@ -35,10 +37,12 @@ class ScoreHistogram:
 
     @classmethod
     def of(cls, log_odds: NDArray[np.floating], truth: NDArray[np.bool_]) -> ScoreHistogram:
-        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is."""
-        place = np.floor((np.asarray(log_odds, np.float64) + FARTHEST) * BINS / (2 * FARTHEST))
-        bins = np.clip(place, 0, BINS - 1).astype(np.int64)
-        return cls(np.bincount(bins[truth], minlength=BINS), np.bincount(bins[~truth], minlength=BINS))
+        """Of (N,) log-odds of being positive, log p / (1 - p), and whether each case truly is, as bool or not 0."""
+        positive, odds = as_mask(truth, "the truth"), np.asarray(log_odds, np.float64)
+        if odds.shape != positive.shape or np.isnan(odds).any():
+            raise ImageError(f"log-odds {odds.shape} must be a number for each of {positive.shape} cases, none NaN.")
+        bins = np.clip(np.floor((odds + FARTHEST) * BINS / (2 * FARTHEST)), 0, BINS - 1).astype(np.int64)
+        return cls(np.bincount(bins[positive], minlength=BINS), np.bincount(bins[~positive], minlength=BINS))
 
     @classmethod
     def from_statistics(cls, statistics: Statistics) -> ScoreHistogram:

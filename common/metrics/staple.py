@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.metrics.agreement import _alike
-from common.metrics.classification import Labels
+from common.metrics.agreement import alike
+from common.metrics.maps import Labels
 
 FIRST_PERFORMANCE = 0.99999
 SMALLEST = 1e-300
@@ -41,7 +41,7 @@ def staple(raters: Sequence[Labels], tolerance: float = 1e-7, most_iterations: i
     where all raters voted alike are counted together, so that cost grows with patterns of votes, not with voxels.
     Raises ImageError for fewer than two raters, or two shapes.
     """
-    _alike(raters)
+    raters = alike(raters)
     labels, codes = np.unique(np.stack([rater.reshape(-1) for rater in raters]), return_inverse=True)
     patterns, where, counts = _patterns(codes.reshape(len(raters), -1), len(labels))
     prior = np.bincount(codes.reshape(-1), minlength=len(labels)) / codes.size

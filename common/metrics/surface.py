@@ -30,9 +30,9 @@ import numpy as np
 
 from common.errors import ImageError
 from common.metrics._weighted import mean, percentile, share_within
-from common.metrics.borders import Mask, box_of_both
-from common.metrics.classification import Labels
+from common.metrics.borders import box_of_both
 from common.metrics.elements import DIMENSIONS, Sizes, sizes
+from common.metrics.maps import Labels, Mask, as_labels, as_mask, true_axes
 from common.metrics.nearest import Distances, Outline, Points, nearest_mm
 
 
@@ -53,22 +53,32 @@ class SurfaceDistances:
     def of(
         cls, truth: Mask, prediction: Mask, spacing_mm: tuple[float, ...] | None = None, outline: Outline = "border"
     ) -> SurfaceDistances:
-        """truth, prediction: bool of one shape, 2D or 3D (any number of axes works); spacing: one number an axis.
+        """truth, prediction: of one shape, 2D or 3D (any number of axes works); what is not 0 is in the mask.
 
-        Raises ImageError where shapes or spacing do not fit, and for elements in anything but 2D and 3D.
+        spacing_mm: one number an axis. An axis of one voxel is no axis: a slice stored as (X, Y, 1) has the figures
+        of (X, Y), and a line those along it. Raises ImageError where shapes or spacing do not fit, for NaN and for
+        what is no numbers, and for elements in anything but 2D and 3D.
         """
-        block = box_of_both(truth, prediction) if truth.shape == prediction.shape else None
-        cut = (slice(None),) * truth.ndim if block is None else block
-        return cls.of_many(truth[cut][None], prediction[cut][None], spacing_mm, outline)[0]
+        true, predicted = as_mask(truth, "the truth")[None], as_mask(prediction, "the prediction")[None]
+        true, predicted, spacing = _prepared(true, predicted, spacing_mm)
+        cut = (slice(None), *(box_of_both(true[0], predicted[0]) or ()))
+        return cls._of_prepared(true[cut], predicted[cut], spacing, outline)[0]
 
     @classmethod
     def of_many(
         cls, truths: Mask, predictions: Mask, spacing_mm: tuple[float, ...] | None = None, outline: Outline = "border"
     ) -> list[SurfaceDistances]:
         """As `of`, for N pairs at once: (N, *S) each. For many small masks this is far faster than one by one."""
-        spacing = _spacing(truths.shape, predictions.shape, spacing_mm)
+        return cls._of_prepared(*_prepared(truths, predictions, spacing_mm), outline)
+
+    @classmethod
+    def _of_prepared(
+        cls, truths: Mask, predictions: Mask, spacing: tuple[float, ...], outline: Outline
+    ) -> list[SurfaceDistances]:
         if outline == "elements" and len(spacing) not in DIMENSIONS:
-            raise ImageError(f"elements of an outline are of 2D and 3D masks; these have {len(spacing)} axes.")
+            raise ImageError(
+                f"elements are of masks with 2 or 3 axes of several voxels; these are {truths.shape[1:]}."
+            )
         truth, prediction = Points.of(truths, outline), Points.of(predictions, outline)
         to_truth = prediction.parted(nearest_mm(prediction, truth, spacing))
         to_prediction = truth.parted(nearest_mm(truth, prediction, spacing))
@@ -152,7 +162,8 @@ def surface_distances(
     outline: Outline = "border",
 ) -> Mapping[int, SurfaceDistances]:
     """Of each of `labels` in two maps of class indices of one shape. Raises what SurfaceDistances.of raises."""
-    return {label: SurfaceDistances.of(truth == label, prediction == label, spacing_mm, outline) for label in labels}
+    true, predicted = as_labels(truth, "the truth"), as_labels(prediction, "the prediction")
+    return {label: SurfaceDistances.of(true == label, predicted == label, spacing_mm, outline) for label in labels}
 
 
 def _sizes_parted(points: Points, spacing_mm: tuple[float, ...]) -> list[Sizes] | list[None]:
@@ -167,13 +178,17 @@ def _joined(parts: Sequence[Sizes | None]) -> Sizes | None:
     return np.concatenate(held) if held else None
 
 
-def _spacing(
-    truth: tuple[int, ...], prediction: tuple[int, ...], spacing_mm: tuple[float, ...] | None
-) -> tuple[float, ...]:
-    """The spacing of (N, *S) masks. Raises ImageError where shapes or spacing do not fit."""
-    if truth != prediction or len(truth) < 2:
-        raise ImageError(f"truth {truth[1:]} and prediction {prediction[1:]} must be masks of one shape.")
-    spacing = (1.0,) * (len(truth) - 1) if spacing_mm is None else tuple(map(float, spacing_mm))
-    if len(spacing) != len(truth) - 1 or not all(0 < mm < math.inf for mm in spacing):
-        raise ImageError(f"spacing must be {len(truth) - 1} numbers of mm above 0; it is {spacing}.")
-    return spacing
+def _prepared(
+    truths: Mask, predictions: Mask, spacing_mm: tuple[float, ...] | None
+) -> tuple[Mask, Mask, tuple[float, ...]]:
+    """(N, *S) as bool and the spacing, both without axes of one voxel. Raises ImageError where they do not fit."""
+    truth, prediction = as_mask(truths, "the truth"), as_mask(predictions, "the prediction")
+    shape = truth.shape[1:]
+    if truth.shape != prediction.shape or truth.ndim < 2:
+        raise ImageError(f"truth {shape} and prediction {prediction.shape[1:]} must be masks of one shape.")
+    given = (1.0,) * len(shape) if spacing_mm is None else tuple(map(float, spacing_mm))
+    axes = true_axes(shape)
+    if len(given) != len(shape) or not all(0 < given[axis] < math.inf for axis in axes):
+        raise ImageError(f"spacing must be {len(shape)} numbers of mm above 0; it is {given}.")
+    kept = (len(truth), *(shape[axis] for axis in axes))
+    return truth.reshape(kept), prediction.reshape(kept), tuple(given[axis] for axis in axes)

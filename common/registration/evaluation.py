@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from common.errors import ImageError
 from common.geometry import Geometry, Points
 from common.image import Image
+from common.metrics.maps import as_labels
 from common.metrics.overlap import Overlap, dice
 from common.registration.sampling import lattice_points, resample
 from common.registration.transform import Transform, jacobian_determinants
@@ -36,9 +37,10 @@ def label_dice(transform: Transform, fixed: Image, moving: Image, labels: Sequen
 
     NaN where neither image has the label.
     """
-    brought = resample(moving, fixed.geometry, transform, labels=True).values.astype(np.int64)
-    truth = fixed.values.astype(np.int64)
-    known = np.union1d(truth, moving.values.astype(np.int64))
+    moving = Image(as_labels(moving.values, "the moving label map"), moving.geometry)
+    brought = resample(moving, fixed.geometry, transform, labels=True).values
+    truth = as_labels(fixed.values, "the fixed label map")
+    known = np.union1d(truth, moving.values)
     wanted = known[known != 0] if labels is None else np.asarray(labels, np.int64)
     names = np.union1d(known, wanted)
     scores = dice(Overlap.of(np.searchsorted(names, truth), np.searchsorted(names, brought), len(names)))

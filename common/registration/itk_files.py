@@ -140,7 +140,7 @@ def _write_field(field: DisplacementField, path: Path) -> None:
 
 def _read_field(path: Path) -> DisplacementField:
     try:
-        file = read_nifti(path, 3 * MOST_VOXELS)
+        file = read_nifti(path, 3 * MOST_VOXELS, of_lengths=True)
         shape, affine = tuple(map(int, file.shape)), np.asarray(file.affine, np.float64)
         values = np.asarray(file.dataobj, dtype=np.float64)
     except FileError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -11,20 +11,21 @@ import torch
 from torch import Tensor
 
 from common.geometry import Geometry
-from common.registration.families import Family, LinearMotion
-from common.registration.information import MutualInformation, NormalisedMutualInformation
+from common.registration.families import Family, LinearMotion, Mapping
+from common.registration.information import CorrelationRatio, MutualInformation, NormalisedMutualInformation
 from common.registration.linear import KINDS, Linear, LinearFamily
 from common.registration.local_correlation import LocalCorrelation
 from common.registration.objective import Objective, Pair, Sample, random_sample, whole_sample
 from common.registration.optimisers import Found, Optimiser
 from common.registration.record import Stage
+from common.registration.second_look import rivals
 from common.registration.similarity import (
     CorrelationCoefficient,
     Similarity,
     SumOfAbsoluteDifferences,
     SumOfSquaredDifferences,
 )
-from common.registration.starts import candidates
+from common.registration.starts import ROTATIONS_OF_A_CUBE, candidates, mass_mm, rotations
 
 FEWEST_POINTS = 1500
 FINEST_SIGMA_VOXELS = 0.6
@@ -40,6 +41,7 @@ FINER_BINS = 3
 """How many times as many bins there are then: wide windows pull the optimum away as a blur does."""
 POINTS_FOR_FINER_BINS = 20_000
 """Fewer would leave too few in each bin."""
+POINTS_FOR_A_LOOK = 1500
 STARTS_TO_FOLLOW = 3
 """Searches begun from the best of all starts, and one more for every three of them; the lowest cost wins."""
 
@@ -130,17 +132,52 @@ def _levels(pyramid: Sequence[Pair], search: Search) -> list[Pair]:
 def _best_start(pair: Pair, search: Search) -> tuple[Linear, Stage]:
     began = perf_counter()
     sample = search.draw(pair)
-
-    def cost(start: Linear) -> float:
-        with torch.no_grad():
-            family = _family("rigid", pair.fixed.geometry, start)
-            once = Objective(pair, family.mapped, family.penalty, search.similarity, sample)
-            return float(once(family.parameters))
-
-    ranked = sorted(candidates(pair, search.starts, search.rng), key=cost)
-    followed = [_stage(pair, "rigid", search, start) for start in ranked[: STARTS_TO_FOLLOW + search.starts // 3]]
-    best, stage = min(followed, key=lambda pair: min(pair[1].costs))
+    ranked = sorted(candidates(pair, search.starts, search.rng), key=_cost_of_places(pair, search.similarity, sample))
+    followed = _followed(pair, search, ranked[: STARTS_TO_FOLLOW + search.starts // 3])
+    if search.starts < ROTATIONS_OF_A_CUBE:
+        start, best, _ = _lowest(followed)
+        followed += _followed(pair, search, _overlooked(pair, search, sample, start, best))
+    _, best, stage = _lowest(followed)
     return best, replace(stage, seconds=perf_counter() - began)
+
+
+def _followed(pair: Pair, search: Search, starts: Sequence[Linear]) -> list[tuple[Linear, Linear, Stage]]:
+    """Start, end and record of the rigid search from each."""
+    return [(start, *_stage(pair, "rigid", search, start)) for start in starts]
+
+
+def _lowest(followed: Sequence[tuple[Linear, Linear, Stage]]) -> tuple[Linear, Linear, Stage]:
+    return min(followed, key=lambda one: min(one[2].costs))
+
+
+def _cost_of_places(pair: Pair, similarity: Similarity, sample: Sample) -> Callable[[Linear], float]:
+    """The cost of a transform as it is, without a search."""
+
+    def mapped(points: Tensor) -> Mapping:
+        return lambda flat: Linear(flat.reshape(size, size)).map_points(points)
+
+    size = pair.fixed.geometry.dimensions + 1
+    once = Objective(pair, mapped, lambda flat: flat.new_zeros(()), similarity, sample)
+
+    def cost(place: Linear) -> float:
+        with torch.no_grad():
+            return float(once(place.matrix.reshape(-1)))
+
+    return cost
+
+
+def _overlooked(pair: Pair, search: Search, sample: Sample, start: Linear, found: Linear) -> list[Linear]:
+    """Places about as good as what was found before any search: see second_look.
+
+    Entropies fall steeply and late, and windows need a lattice: the correlation ratio stands for them, whose valleys
+    are wider.
+    """
+    step = max(1, len(sample.points) // POINTS_FOR_A_LOOK)
+    some = Sample(sample.points[::step], sample.values[::step], sample.weight[::step], None)
+    narrow = search.similarity.needs_lattice or isinstance(search.similarity, REFINED)
+    similarity = CorrelationRatio() if narrow else search.similarity
+    turns = rotations(pair.fixed.geometry.dimensions, ROTATIONS_OF_A_CUBE, search.rng)[1:]
+    return rivals(_cost_of_places(pair, similarity, some), start, found, mass_mm(pair.fixed), turns)
 
 
 def _stage(pair: Pair, kind: str, search: Search, start: Linear) -> tuple[Linear, Stage]:

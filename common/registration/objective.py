@@ -19,6 +19,7 @@ from common.registration.sampling import Sampler, lattice_points
 from common.registration.similarity import Similarity
 
 LEAST_OVERLAP = 0.1
+"""Share of the smaller image, or of its mask, that must have a counterpart."""
 LOST = 10.0
 """What a transform costs that leaves no overlap: more than any similarity, so a line search turns back."""
 
@@ -92,6 +93,9 @@ class Objective:
         self._maps, self._penalty, self._similarity = mapped, penalty, similarity
         self._moving = Sampler.of(pair.moving)
         self._mask = None if pair.moving_mask is None else Sampler.of(pair.moving_mask)
+        self._least = LEAST_OVERLAP * min(
+            1.0, volume(pair.moving, pair.moving_mask) / volume(pair.fixed, pair.fixed_mask)
+        )
         self.use(sample)
 
     def use(self, sample: Sample) -> None:
@@ -110,8 +114,14 @@ class Objective:
         shape = sample.shape or (-1,)
         parts = (part.reshape(shape) for part in (values[0], sample.values, weight))
         share = float(weight.sum()) / max(float(sample.weight.sum()), 1e-9)
-        lost = LOST * max(0.0, LEAST_OVERLAP - share) / LEAST_OVERLAP
+        lost = LOST * max(0.0, self._least - share) / self._least
         return self._similarity.cost(*parts).double() + self._penalty(parameters) + lost
+
+
+def volume(image: Image, mask: Image | None) -> float:
+    """In mm^3, or mm^2 of a slice."""
+    voxels = image.values.size if mask is None else int(np.count_nonzero(mask.values))
+    return max(1, voxels) * abs(float(np.linalg.det(image.geometry.affine[:-1, :-1])))
 
 
 def random_sample(pair: Pair, count: int, rng: np.random.Generator) -> Sample:

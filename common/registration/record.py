@@ -23,7 +23,8 @@ class Registration:
     """transform: fixed world to moving world, mm. image: the moving image on the fixed lattice, float32.
 
     overlap: share of the fixed voxels that have a counterpart. negative_jacobian: share of them where space folds.
-    cost: of the last stage, lower is better; its unit is the similarity's.
+    cost: of the last stage, lower is better; its unit is the similarity's. doubts: what speaks against the result, a
+    sentence each; where there is one, the search has probably failed.
     """
 
     transform: Transform
@@ -32,6 +33,7 @@ class Registration:
     seconds: float
     overlap: float
     negative_jacobian: float
+    doubts: tuple[str, ...] = ()
 
     @property
     def cost(self) -> float:

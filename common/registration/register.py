@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from common.checks import one_of
 from common.errors import ImageError, StudyError
 from common.image import Image
+from common.metrics.maps import as_mask
 from common.registration.deformable import register_dense
+from common.registration.doubts import doubts
 from common.registration.free_form_registration import register_free_form
 from common.registration.linear import KINDS, Linear
 from common.registration.linear_registration import Search, register_linear
@@ -21,9 +24,10 @@ from common.registration.optimiser_names import optimiser_of
 from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
-from common.registration.sampling import Sampler, lattice_points, resample
+from common.registration.sampling import Sampler, lattice_points, least_value, resample
 from common.registration.similarities import similarity_of
 from common.registration.similarity import Similarity
+from common.registration.starts import ROTATIONS_OF_A_CUBE
 from common.registration.transform import Transform, jacobian_determinants
 from common.seeding import generator
 
@@ -48,6 +52,7 @@ def register(
     before: str = "affine",
     spacing_mm: float = 12.0,
     stiffness: float = 0.01,
+    outside: float | None = None,
 ) -> Registration:
     """Find the transform that makes the moving image like the fixed one.
 
@@ -58,49 +63,83 @@ def register(
     object, for all but displacement and velocity.
     levels: of the pyramid, by default as many as suit the size. points: places the cost is taken at. starts:
     rotations to begin from, for images turned far. spacing_mm and stiffness: of the B-splines' control points.
-    Images need not share a lattice. Masks (bool) lie on their image's lattice.
+    Images need not share a lattice. Masks (what is not 0) lie on their image's lattice. outside: what the image has
+    where the moving one does not reach; by default the moving image's least value, which is air in CT as in MR.
+
+    A search that ends in doubt is begun again from 24 rotations; what still speaks against the result is in its
+    `doubts`.
 
     Raises ImageError where images or masks do not fit, UnknownNameError for unknown names.
     """
     began = perf_counter()
     one_of("register", (*KINDS, *DEFORMABLE), transform=transform)
     one_of("register", (*KINDS, "none"), before=before)
+    moving_mask, fixed_mask = _as_mask(moving_mask, "moving"), _as_mask(fixed_mask, "fixed")
     _check(moving, fixed, moving_mask, fixed_mask, levels, points, starts)
     measure = similarity_of(similarity)
     search = Search(measure, optimiser_of(optimiser), points, starts, generator(seed, "registration"))
     images = _pairs(moving, fixed, moving_mask, fixed_mask, measure, levels or suited_levels(fixed.geometry))
     found: Transform
-    found, stages = _linear(images, transform, before, search, initial)
+    found, stages, against = _linear(images, transform, before, search, initial)
     if transform == "bspline":
         found, more = register_free_form(images, search, found, spacing_mm, stiffness)
         stages += more
     elif transform in DEFORMABLE:
         found, more = register_dense(images, measure, found, invertible=transform == "velocity")
         stages += more
-    return _finished(moving, fixed, found, stages, began)
+    if transform in DEFORMABLE:
+        against = doubts(images[0], found)
+    return _finished(moving, fixed, found, stages, against, outside, began)
 
 
 def _linear(
     images: Sequence[Pair], transform: str, before: str, search: Search, initial: Linear | None
-) -> tuple[Linear, list[Stage]]:
+) -> tuple[Linear, list[Stage], tuple[str, ...]]:
     dimensions = images[0].fixed.geometry.dimensions
     if transform in KINDS:
-        return register_linear(images, transform, search, initial)
+        return _from_enough_starts(images, transform, search, initial)
     if initial is not None or before == "none":
-        return initial or Linear.identity(dimensions), []
-    return register_linear(images, before, search, None)
+        return initial or Linear.identity(dimensions), [], ()
+    return _from_enough_starts(images, before, search, None)
 
 
-def _finished(moving: Image, fixed: Image, found: Transform, stages: Sequence[Stage], began: float) -> Registration:
+def _from_enough_starts(
+    images: Sequence[Pair], kind: str, search: Search, initial: Linear | None
+) -> tuple[Linear, list[Stage], tuple[str, ...]]:
+    """From as many starts as were asked for, and from all rotations of a cube where that ends in doubt."""
+    found, stages = register_linear(images, kind, search, initial)
+    against = doubts(images[0], found)
+    if initial is not None or search.starts >= ROTATIONS_OF_A_CUBE or not against:
+        return found, stages, against
+    other, more = register_linear(images, kind, replace(search, starts=ROTATIONS_OF_A_CUBE), None)
+    still = doubts(images[0], other)
+    if not still or min(more[-1].costs) < min(stages[-1].costs):
+        return other, more, still
+    return found, stages, against
+
+
+def _finished(
+    moving: Image,
+    fixed: Image,
+    found: Transform,
+    stages: Sequence[Stage],
+    against: tuple[str, ...],
+    outside: float | None,
+    began: float,
+) -> Registration:
     seconds = perf_counter() - began
     points = lattice_points(fixed.geometry).flatten(0, -2)
     some = points[:: max(1, len(points) // POINTS_FOR_JACOBIANS)]
     with torch.no_grad():
         inside = Sampler.of(moving).at(found.map_points(some))[1]
         folded = jacobian_determinants(found, some) <= 0
-    image = resample(moving, fixed.geometry, found)
+    image = resample(moving, fixed.geometry, found, outside=least_value(moving) if outside is None else outside)
     return Registration(found, image, tuple(stages), seconds, float(inside.double().mean()),
-                        float(folded.double().mean()))  # fmt: skip
+                        float(folded.double().mean()), against)  # fmt: skip
+
+
+def _as_mask(mask: Image | None, name: str) -> Image | None:
+    return None if mask is None else Image(as_mask(mask.values, f"the {name} mask"), mask.geometry)
 
 
 def _check(

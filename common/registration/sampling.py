@@ -111,7 +111,8 @@ def resample(
     """The moving image on the fixed lattice: value at x is the moving value at transform(x).
 
     Linear, float32; or nearest and of the image's own dtype where `labels`, half-way upwards. What comes from
-    beyond the moving image is `outside`. Raises ImageError where dimensions differ.
+    beyond the moving image is `outside`: 0 is right for labels and displacements, `least_value(moving)` for images,
+    whose air is -1000 in CT. Raises ImageError where dimensions differ, and where labels cannot hold `outside`.
 
     Equal to ITK's ResampleImageFilter. Places exactly on an upper outer face (1 of 109 slices after a shift by half
     a voxel) and labels half-way between voxels are where another rule would differ: both are decided in float64.
@@ -122,6 +123,11 @@ def resample(
     with torch.no_grad():
         parts = [read(moving, transform.map_points(part), outside) for part in torch.split(points, POINTS_AT_ONCE)]
     return Image(np.concatenate(parts).reshape(fixed.shape), fixed)
+
+
+def least_value(image: Image) -> float:
+    """What an image has where there is nothing: its least value."""
+    return float(image.values.min())
 
 
 def check_fits(moving: Geometry, fixed: Geometry, transform: Transform) -> None:
@@ -145,7 +151,11 @@ def _nearest(moving: Image, points: Tensor, outside: float) -> NDArray[Any]:
     last = np.array(moving.geometry.shape) - 1
     inside = ((voxels >= 0) & (voxels <= last)).all(-1)
     read = moving.values[tuple(np.clip(voxels, 0, last).T)]
-    return np.where(inside, read, np.asarray(outside).astype(moving.values.dtype))
+    with np.errstate(invalid="ignore"):
+        fill = np.asarray(outside).astype(moving.values.dtype)
+    if fill != outside:
+        raise ImageError(f"labels of {moving.values.dtype} cannot hold {outside:g}, the value outside.")
+    return np.where(inside, read, fill)
 
 
 def _inside(cube: Tensor) -> Tensor:

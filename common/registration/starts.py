@@ -18,7 +18,7 @@ ROTATIONS_OF_A_CUBE = 24
 def candidates(pair: Pair, starts: int, rng: np.random.Generator) -> Iterator[Linear]:
     """As they lie, middle upon middle, and mass upon mass, each turned by `starts` rotations, the first of none."""
     fixed, moving = pair.fixed.geometry.centre_mm, pair.moving.geometry.centre_mm
-    shifts = [(fixed, fixed), (fixed, moving), (_mass_mm(pair.fixed), _mass_mm(pair.moving))]
+    shifts = [(fixed, fixed), (fixed, moving), (mass_mm(pair.fixed), mass_mm(pair.moving))]
     for here, there in shifts:
         for rotation in rotations(len(fixed), starts, rng):
             yield Linear.of(rotation, there - here, centre_mm=here)
@@ -34,7 +34,7 @@ def rotations(dimensions: int, count: int, rng: np.random.Generator) -> list[Mat
     return [np.asarray(rotation.as_matrix()) for rotation in [*cube, *more][:count]]
 
 
-def _mass_mm(image: Image) -> Points:
+def mass_mm(image: Image) -> Points:
     """Centre of what is brighter than the image's darkest value; the middle where nothing is."""
     mass = image.values - image.values.min()
     total = float(mass.sum())

@@ -13,9 +13,9 @@ from scipy.ndimage import uniform_filter
 from common.errors import ImageError
 from common.image import Image
 from common.metrics.agreement import majority_vote
-from common.metrics.classification import Labels
+from common.metrics.maps import Labels
 from common.registration.register import register
-from common.registration.sampling import resample
+from common.registration.sampling import least_value, resample
 from common.registration.transform import Transform
 
 Values = NDArray[np.floating]
@@ -55,7 +55,8 @@ def segment(
     images, labels = [], []
     for atlas in atlases:
         transform = registration(atlas.image, target)
-        images.append(resample(atlas.image, target.geometry, transform).values)
+        air = least_value(atlas.image)
+        images.append(resample(atlas.image, target.geometry, transform, outside=air).values)
         labels.append(resample(atlas.labels, target.geometry, transform, labels=True).values.astype(np.int64))
     if len(labels) == 1:
         return Image(labels[0], target.geometry)

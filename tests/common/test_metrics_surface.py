@@ -34,7 +34,9 @@ def random_masks(seed: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
 
 def brute_force(points: np.ndarray, target: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     def outline(mask: np.ndarray) -> np.ndarray:
-        return np.argwhere(mask & ~binary_erosion(mask)) * np.array(spacing)
+        flat = mask.squeeze() if mask.size > 1 else mask.reshape(-1)
+        border = (flat & ~binary_erosion(flat)).reshape(mask.shape)
+        return np.argwhere(border) * np.array(spacing)
 
     a, b = outline(points), outline(target)
     return cdist(a, b).min(axis=1) if len(a) and len(b) else np.full(len(a), np.inf)

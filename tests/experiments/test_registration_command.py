@@ -74,3 +74,29 @@ def test_an_absent_file_and_an_unknown_transform_are_named(files: tuple[Path, Pa
     code, said = run(*files, "--transform", "afine")
     assert code == 1
     assert "did you mean 'affine'" in said
+
+
+def test_a_search_that_failed_says_so_first_and_by_its_exit_code(files: tuple[Path, Path], tmp_path: Path) -> None:
+    noise = Image(np.random.default_rng(1).normal(size=LATTICE.shape), LATTICE)
+    write_image(noise, tmp_path / "noise.nii.gz")
+    page = tmp_path / "page.html"
+    code, said = run(tmp_path / "noise.nii.gz", files[1], "--transform", "rigid", "--pictures", page)
+    assert code == 1
+    assert said.startswith("This has probably failed: ")
+    assert "This has probably failed: " in page.read_text()
+
+
+def test_air_outside_a_ct_stays_air(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """The moving image ends 8 mm above the fixed one's floor; in CT 0 would be water there."""
+    fixed = read_image(files[1])
+    ct = Image(np.round(1000 * fixed.values / np.abs(fixed.values).max()).clip(-1000), LATTICE)
+    ct.values[0, 0, 0] = -1000
+    upper = Image(ct.values[:, :, 4:].copy(), Geometry.of((24, 22, 16), 2.0, (-24, -22, -12)))
+    upper.values[0, 0, 0] = -1000
+    moving, still, out = tmp_path / "ct.nii.gz", tmp_path / "still.nii.gz", tmp_path / "out.nii.gz"
+    write_image(upper, moving)
+    write_image(ct, still)
+    for more, wanted in (((), -1000.0), (("--outside", -1024), -1024.0)):
+        code, said = run(moving, still, "--transform", "rigid", "--out", out, *more)
+        assert code == 0, said
+        assert np.unique(read_image(out).values[2:-2, 2:-2, :3]).tolist() == [wanted]
