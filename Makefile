@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,$(shell $(name) -c '$(SUITABLE)' >/dev/null 2>&1 && echo $(name))))
 
+# Tests run in so many processes at once; each needs a core and about 1 GB of memory.
+WORKERS ?= 2
+
 .PHONY: help demo test clean
 
 help:
@@ -20,7 +23,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov --numprocesses $(WORKERS) --dist worksteal
 
 clean:
 	rm -rf $(VENV)

@@ -33,8 +33,8 @@ from client._ledger_entry import COLUMNS, Entry, from_row
 from client._ledger_seal import START, Seal
 from client.durable import write_durably
 from client.same_order import FOLDER as LAST_UPDATES
-from common.errors import FileError, LedgerError
-from common.files import check, create, is_there, names, read
+from common.errors import AbsentFileError, FileError, LedgerError
+from common.files import create, if_there, is_there, names, read
 from common.json_files import read_table
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
@@ -175,10 +175,10 @@ def trace(folder: Path) -> str:
 
 def _names_a_row(folder: Path) -> bool:
     """Whether the head says more than one left by a crash before the first key was made."""
-    if not is_there(folder, HEAD_FILE):
-        return False
     try:
         return _head(folder)[0] > 0
+    except AbsentFileError:
+        return False
     except (FileError, ValueError, TypeError, KeyError):
         return True
 
@@ -188,8 +188,6 @@ def _check_files(folder: Path, may_create: bool) -> None:
 
     SQLite would follow links and wait for pipes: they are refused.
     """
-    if is_there(folder, FILE):
-        check(folder, FILE)
     schema.refuse_other_files(folder, FILE)
     if is_there(folder, KEY_FILE):
         for name in (FILE, HEAD_FILE):
@@ -237,10 +235,10 @@ def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
 
 def _marked(folder: Path, seal: Seal) -> Seal:
     """The seal, once the marker is this ledger's; made where a crash, or an earlier version, left none."""
-    marker = folder / MARKER_FILE
-    if not is_there(folder, MARKER_FILE):
-        write_durably(marker, seal.marker().encode())
-    elif read(folder, MARKER_FILE, LARGEST_HEAD_BYTES) != seal.marker().encode():
+    marker = if_there(read, folder, MARKER_FILE, LARGEST_HEAD_BYTES)
+    if marker is None:
+        write_durably(folder / MARKER_FILE, seal.marker().encode())
+    elif marker != seal.marker().encode():
         raise LedgerError(f"the ledger of privacy spending was changed: {MARKER_FILE} is not of its key {KEY_FILE}.")
     return seal
 

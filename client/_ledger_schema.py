@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from common.errors import FileError, LedgerError
-from common.files import check, open_inside
+from common.errors import LedgerError
+from common.files import if_there, open_inside
 from common.files import is_there as has
 
 TABLES = (
@@ -36,28 +36,21 @@ _ROLLBACK = b"\x01\x01"
 
 
 def refuse_other_files(folder: Path, name: str) -> None:
-    """Raise LedgerError where SQLite would touch more than the database `name` and a journal of its own."""
+    """Raise LedgerError where SQLite would touch more than the database `name` and a journal of its own.
+
+    FileError where one of the two is a link or no file. The journal comes and goes with another process's charges.
+    """
     for ending in OTHERS:
         if has(folder, f"{name}{ending}"):
             raise LedgerError(f"{name}{ending} is none of a ledger's files: remove it, or bring back a backup.")
-    if has(folder, name) and _bytes(folder, name, 18, 20) not in (b"", _ROLLBACK):
+    if if_there(_bytes, folder, name, 18, 20) not in (None, b"", _ROLLBACK):
         raise LedgerError(f"{name} in the hospital's folder is no ledger of privacy spending.")
     journal = f"{name}{JOURNAL}"
-    if _names_a_file(folder, journal):
+    if if_there(_bytes, folder, journal, -len(_NAMES_A_FILE)) == _NAMES_A_FILE:
         raise LedgerError(
             f"{journal} names a file elsewhere, which SQLite would delete; a ledger's own journal names none. "
             "Nothing was opened."
         )
-
-
-def _names_a_file(folder: Path, journal: str) -> bool:
-    try:
-        check(folder, journal)
-        return _bytes(folder, journal, -len(_NAMES_A_FILE)) == _NAMES_A_FILE
-    except FileError:
-        if has(folder, journal):
-            raise
-        return False  # there is none, or another process of this hospital has just ended its charge
 
 
 def is_there(connection: sqlite3.Connection, name: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from client import same_order
 from client.durable import write_durably
 from common.errors import HospitalError, WireError
-from common.files import is_there, read
+from common.files import if_there, read
 from common.order import Order
 
 FOLDER = "answered-rounds"
@@ -76,9 +76,8 @@ def _remembered(memory: MutableMapping[str, bytes], key: str) -> tuple[int, str]
 
 
 def _read(path: Path) -> tuple[int, str] | None:
-    if not is_there(path.parent, path.name):
-        return None
-    return _parsed(read(path.parent, path.name, LARGEST_BYTES))
+    text = if_there(read, path.parent, path.name, LARGEST_BYTES)
+    return None if text is None else _parsed(text)
 
 
 def _parsed(text: bytes) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from client.durable import write_durably
 from common.errors import FileError, HospitalError, WireError
-from common.files import is_there, read
+from common.files import if_there, read
 from common.study import Study
 
 APPROVED = "approved-studies.txt"
@@ -31,7 +31,7 @@ def list_study(study: Study, folder: Path) -> str:
     """
     digest, title = digest_of(study.json), " ".join(study.title.split())
     try:
-        known = _text(folder) if is_there(folder, APPROVED) else ""
+        known = if_there(_text, folder, APPROVED) or ""
         if digest not in _digests(known):
             lines = [*known.splitlines(), f"{digest}  {title}"]
             write_durably(folder / APPROVED, "".join(f"{line}\n" for line in lines).encode())
@@ -42,21 +42,23 @@ def list_study(study: Study, folder: Path) -> str:
 
 def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> None:
     """Raise WireError where the study is not on the hospital's list, or where it needs a list and has none."""
-    if folder is None or not is_there(folder, APPROVED):
+    listed = None if folder is None else if_there(_text, folder, APPROVED)
+    if listed is None:
         if needs_list:
             raise WireError(f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`.")
         return
-    if digest_of(study_json) not in _digests(_text(folder)):
+    if digest_of(study_json) not in _digests(listed):
         raise WireError(f"the study is not one of those in {APPROVED}.")
 
 
-def _text(folder: Path) -> str:
+def _text(folder: Path, name: str) -> str:
     """Whatever an editor did to it: a byte-order mark is no part of the first digest."""
     try:
-        return read(folder, APPROVED, LARGEST_LIST_BYTES).decode("utf-8-sig")
+        return read(folder, name, LARGEST_LIST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
-        path = folder / APPROVED
-        raise HospitalError(f"{path} is no list of studies: it must be UTF-8 text, one digest a line.") from None
+        raise HospitalError(
+            f"{folder / name} is no list of studies: it must be UTF-8 text, one digest a line."
+        ) from None
 
 
 def _digests(text: str) -> set[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from client.durable import write_durably
 from common.cases import SiteId
 from common.errors import FileError, HospitalError, WireError
-from common.files import is_there
+from common.files import if_there
 from common.json_files import read_json
 
 FOLDER = "kept-groups"
@@ -43,9 +43,8 @@ def keep_group(folder: Path, data: str, group: Collection[SiteId]) -> None:
 
 
 def _read(path: Path) -> list[list[SiteId]]:
-    if not is_there(path.parent, path.name):
-        return []
     try:
-        return [[str(site) for site in group] for group in read_json(path.parent, path.name)]
+        groups = if_there(read_json, path.parent, path.name)
+        return [] if groups is None else [[str(site) for site in group] for group in groups]
     except (FileError, TypeError) as error:
         raise HospitalError(f"what is kept of groups ({FOLDER}) cannot be read: {error}") from error

@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from client.durable import write_durably
 from common.errors import FileError, HospitalError
-from common.files import is_there, names, private_folder
+from common.files import if_there, names, private_folder
 from common.going_on import bound
 from common.tensor_files import SUFFIX, read_tensors
 from common.update import Vector
@@ -135,14 +135,12 @@ class _Folder:
         self._write(self._file(number), vectors, {})
 
     def forget(self, number: int) -> None:
-        self._file(number).unlink()
+        self._file(number).unlink(missing_ok=True)
 
     def pending(self) -> tuple[int, bytes] | None:
-        if not is_there(self.path, self._pending.name):
-            return None
         try:
-            about = read_tensors(self.path, self._pending.name).words
-            return int(about["round"]), bytes.fromhex(about["awaited"])
+            waiting = if_there(read_tensors, self.path, self._pending.name)
+            return None if waiting is None else (int(waiting.words["round"]), bytes.fromhex(waiting.words["awaited"]))
         except (FileError, KeyError, ValueError) as error:
             raise HospitalError(f"{self._pending} is damaged: remove it; the round it is of is lost.") from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.checks import positive
 from common.errors import FileError, HospitalError
-from common.files import is_there, read_text
+from common.files import if_there, read_text
 from common.options import build
 from common.plugins import Trust
 
@@ -45,10 +45,11 @@ def read_policy(folder: Path | None) -> Policy:
 
     Raises StudyError for a key or value that cannot be, HospitalError for a file that cannot be read.
     """
-    if folder is None or not is_there(folder, POLICY_FILE):
-        return Policy()
     try:
-        table = tomllib.loads(read_text(folder, POLICY_FILE, LARGEST_BYTES))
+        text = None if folder is None else if_there(read_text, folder, POLICY_FILE, LARGEST_BYTES)
+        if text is None:
+            return Policy()
+        table = tomllib.loads(text)
     except (FileError, ValueError, RecursionError) as error:
         raise HospitalError(f"{POLICY_FILE} in the hospital's folder cannot be read: {error}") from error
     return build(Policy, table, POLICY_FILE)

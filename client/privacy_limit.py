@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.checks import positive
 from common.errors import FileError, LedgerError
-from common.files import is_there, read_text
+from common.files import if_there, read_text
 from common.options import build
 from common.privacy.accounting import check_delta
 
@@ -33,10 +33,11 @@ def read_limit(folder: Path) -> Limit | None:
 
     Raises StudyError for a key or value that cannot be, LedgerError for a file that cannot be read.
     """
-    if not is_there(folder, LIMIT_FILE):
-        return None
     try:
-        table = tomllib.loads(read_text(folder, LIMIT_FILE, LARGEST_LIMIT_BYTES))
+        text = if_there(read_text, folder, LIMIT_FILE, LARGEST_LIMIT_BYTES)
+        if text is None:
+            return None
+        table = tomllib.loads(text)
     except (FileError, ValueError, RecursionError) as error:
         raise LedgerError(f"{LIMIT_FILE} in the hospital's folder cannot be read: {error}") from error
     return build(Limit, table, LIMIT_FILE)

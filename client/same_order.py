@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from client.durable import write_durably
 from common.errors import FileError
-from common.files import appending, is_there, private_folder
+from common.files import appending, private_folder
 from common.mean import Mean
 from common.order import Order
 from common.tensor_files import TensorFile, read_tensors
@@ -64,7 +64,7 @@ def keep(folder: Path | None, study: str, digest: str, update: Update, steps: in
 
 def recall(folder: Path | None, study: str, digest: str) -> tuple[Update, int] | None:
     """The update and the number of local steps, if this was the order; None if it was another, or is unreadable."""
-    if folder is None or not is_there(folder, _name(study)):
+    if folder is None:
         return None
     try:
         return _recalled(read_tensors(folder, _name(study)), digest)

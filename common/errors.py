@@ -6,6 +6,7 @@ WardroundError
 +-- SourceError            data is absent, or not what its source expects
 |   +-- DownloadError      a file could not be fetched, or is not the pinned one
 +-- FileError              a file is absent, damaged, too large, or not what and where it must be
+|   +-- AbsentFileError      nothing has its name
 +-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
 |   +-- BeyondRangeError   too many of a hospital's values lie beyond the range of a sum
@@ -53,6 +54,10 @@ class FileError(WardroundError):
 
     def __str__(self) -> str:
         return f"{self.args[0]} {self.reason}."
+
+
+class AbsentFileError(FileError):
+    """Nothing has the file's name: neither a file, nor a link, nor anything else."""
 
 
 class ImageError(WardroundError):

@@ -5,6 +5,7 @@ such a folder is named by the folder and a name below it, and
 
     read(folder, "traffic/000001.bin")       reads a regular file, through no link below `folder`, up to a size
     read_text(folder, "study.toml")          the same, as UTF-8
+    if_there(read, folder, "about.json")     the same of what may be absent: None where nothing has the name
     is_there(folder, "about.json")           whether anything has the name, a link included
     names(folder, "traffic/sums")            what is in a folder below `folder`
     write(folder, "report.html", text)       all or nothing of it, mode 0600, folders that it needs 0700
@@ -16,7 +17,9 @@ such a folder is named by the folder and a name below it, and
 
 Nothing here follows a link below `folder`, waits for a pipe or a device, or reads without a limit; a temporary name
 is random and made by this call alone. `folder` itself may be reached through links: a person named it. A file that a
-person names himself, to be read or written, is opened by `opened` and `write_to`. All raise FileError.
+person names himself, to be read or written, is opened by `opened` and `write_to`. All raise FileError, and where
+nothing has the name AbsentFileError. Files come and go, as SQLite's journal does while another process works: whoever
+asks `is_there` and then reads may find nothing, and `if_there` asks and reads in one.
 
 Not noticed: a hard link, which is the file itself by a second name (`append` alone refuses it).
 """
@@ -24,14 +27,17 @@ Not noticed: a hard link, which is the file itself by a second name (`append` al
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
-from common.errors import FileError
+from common.errors import AbsentFileError, FileError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LARGEST_BYTES = 1 << 33
 LARGEST_TEXT_BYTES = 1 << 28
@@ -86,6 +92,16 @@ def read_text(folder: Path, name: str, largest_bytes: int = LARGEST_TEXT_BYTES) 
     return _text(read(folder, name, largest_bytes), folder / name)
 
 
+def if_there(
+    use: Callable[Concatenate[Path, str, P], T], folder: Path, name: str, *args: P.args, **kwargs: P.kwargs
+) -> T | None:
+    """What `use` makes of the one file that it reads, or None where nothing has its name."""
+    try:
+        return use(folder, name, *args, **kwargs)
+    except AbsentFileError:
+        return None
+
+
 def is_there(folder: Path, name: str) -> bool:
     """Whether anything has this name below `folder`: also a link, a pipe, or what cannot be read."""
     try:
@@ -100,14 +116,10 @@ def is_there(folder: Path, name: str) -> bool:
 
 def names(folder: Path, name: str = "") -> list[str]:
     """Names of all that is in `folder`, or in a folder below it, sorted; [] where there is none."""
-    if not folder.exists():
-        return []
     try:
         with _telling(folder / name), _parent(folder, f"{name}/_" if name else "_") as (parent, _):
             return sorted(os.listdir(parent))  # noqa: PTH208 - a path cannot be a descriptor
-    except FileError:
-        if not name or is_there(folder, name):
-            raise
+    except AbsentFileError:
         return []
 
 
@@ -361,4 +373,5 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(path, f"cannot be used: {error.strerror or type(error).__name__}") from error
+        kind = AbsentFileError if isinstance(error, FileNotFoundError) else FileError
+        raise kind(path, f"cannot be used: {error.strerror or type(error).__name__}") from error

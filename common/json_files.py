@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from common.errors import FileError
-from common.files import LARGEST_TEXT_BYTES, is_there, read_text, write
+from common.files import LARGEST_TEXT_BYTES, if_there, read_text, write
 
 
 def read_json(folder: Path, name: str, largest_bytes: int = LARGEST_TEXT_BYTES) -> Any:
@@ -18,9 +18,8 @@ def read_json(folder: Path, name: str, largest_bytes: int = LARGEST_TEXT_BYTES) 
 
 def read_table(folder: Path, name: str, required: bool = False) -> dict[str, Any]:
     """The table of a file below `folder`; {} where it is absent and not required. Raises FileError as `read_json`."""
-    if not required and not is_there(folder, name):
-        return {}
-    return table_of(read_json(folder, name), folder / name)
+    text = read_text(folder, name) if required else if_there(read_text, folder, name)
+    return {} if text is None else table_of(json_of(text, folder / name), folder / name)
 
 
 def read_lines(folder: Path, name: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from PIL import Image
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from common.cases import Cases
-from common.files import is_there
+from common.files import if_there
 from common.registration.learned.spatial_transformer import warp
 from common.study import Study
 from common.tensor_files import read_tensors
@@ -40,9 +40,10 @@ def write_pictures(study: Study, folder: Path) -> None:
     Of slices the one with most to outline; of a volume three planes; of a pair of images both and the moved one.
     Nothing is written for other tasks, or where the run has no model.
     """
-    if study.task.name not in ("segmentation", "registration") or not is_there(folder, MODEL):
+    model = if_there(read_tensors, folder, MODEL) if study.task.name in ("segmentation", "registration") else None
+    if model is None:
         return
-    parameters = {name: torch.from_numpy(t) for name, t in read_tensors(folder, MODEL).tensors.items()}
+    parameters = {name: torch.from_numpy(t) for name, t in model.tensors.items()}
     took_part = participants(folder)
     sites = [(index, site) for index, site in enumerate(site_names(study)) if site in took_part][:MOST_HOSPITALS]
     pictures: list[dict[str, Any]] = []

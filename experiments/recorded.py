@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from common.cases import SiteId
 from common.errors import FileError, StudyError, WireError
 from common.exchange import Payload
-from common.files import is_there, names, read
+from common.files import if_there, names, read
 from common.json_files import read_lines, read_table
 from common.parameters import Layout
 from common.study import Study
@@ -61,10 +61,11 @@ class RecordedSum:
 
 def messages(folder: Path) -> Iterator[Recorded]:
     """All that have content, in order. Raises StudyError where none were recorded, FileError where one is damaged."""
-    if not is_there(folder, INDEX):
+    entries = if_there(read_lines, folder, INDEX)
+    if entries is None:
         remedy = "run the study with --set federation.record_traffic=true."
         raise StudyError(f"{folder.name} recorded no traffic: {remedy}")
-    for entry in read_lines(folder, INDEX):
+    for entry in entries:
         name, site, direction, kind = (entry.get(key) for key in ("file", "site", "direction", "type"))
         if not all(isinstance(word, str) for word in (name, site, direction, kind)) or not _FILE.fullmatch(str(name)):
             raise FileError(folder / INDEX, "holds a line that names no message of this run")
@@ -99,9 +100,10 @@ def sums(folder: Path) -> Iterator[RecordedSum]:
 
 def final_model(folder: Path, layout: Layout) -> Vector:
     """The published model, in the order of its parameters' names. Raises StudyError where there is none."""
-    if not is_there(folder, MODEL):
+    file = if_there(read_tensors, folder, MODEL)
+    if file is None:
         raise StudyError(f"{folder.name} has no {MODEL}: it did not complete, and cannot be audited.")
-    tensors = read_tensors(folder, MODEL).tensors
+    tensors = file.tensors
     if {name: tensor.shape for name, tensor in tensors.items()} != dict(layout.shapes):
         raise FileError(folder / MODEL, "is not the model of the study in study.toml")
     vector = np.concatenate([tensors[name].reshape(-1) for name in sorted(tensors)]).astype(np.float32)

@@ -17,7 +17,7 @@ from typing import Any
 
 from common.cases import SiteId
 from common.errors import FileError
-from common.files import append, appending, is_there, read_text
+from common.files import append, appending, if_there, read_text
 
 FILE = "charged.jsonl"
 
@@ -38,10 +38,8 @@ class Charges:
 
     def lines(self) -> list[dict[str, Any]]:
         """All whole lines. One that a crash cut short was of an order that was never sent."""
-        if not is_there(self.folder, FILE):
-            return []
         found = []
-        for line in read_text(self.folder, FILE).splitlines():
+        for line in (if_there(read_text, self.folder, FILE) or "").splitlines():
             try:
                 found.append(_checked(json.loads(line), self.folder / FILE))
             except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import FileError, RoundError
-from common.files import is_there
+from common.files import if_there
 from common.tensor_files import TensorFile, read_tensors, write_tensors
 from common.update import Vector
 from server.openings import Owed
@@ -41,12 +41,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 def load(folder: Path) -> Checkpoint:
     """The last checkpoint. Raises RoundError where there is none or it is damaged."""
-    if not is_there(folder, FILE):
-        raise RoundError(f"{folder} has no checkpoint to resume from.")
     try:
-        return _checkpoint(read_tensors(folder, FILE))
+        file = if_there(read_tensors, folder, FILE)
+        if file is not None:
+            return _checkpoint(file)
     except (FileError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise RoundError(f"the checkpoint in {folder} is damaged: {error}") from error
+    raise RoundError(f"{folder} has no checkpoint to resume from.")
 
 
 def check_fits(loaded: Checkpoint, first: Checkpoint, rounds: int, folder: Path) -> None:

@@ -37,7 +37,7 @@ class RunFolder:
 
     def read_json(self, name: str) -> Any:
         """The value of a JSON file, or None where it is absent. Raises FileError where it is damaged."""
-        return json_files.read_json(self.path, name) if files.is_there(self.path, name) else None
+        return files.if_there(json_files.read_json, self.path, name)
 
     def append_round(self, record: Mapping[str, Any]) -> None:
         """One more line of `rounds.jsonl`, on the disk when this returns."""
@@ -45,7 +45,7 @@ class RunFolder:
 
     def read_rounds(self) -> list[dict[str, Any]]:
         """All records of `rounds.jsonl`, in order. Raises FileError where a line is damaged."""
-        records = json_files.read_lines(self.path, ROUNDS) if files.is_there(self.path, ROUNDS) else []
+        records = files.if_there(json_files.read_lines, self.path, ROUNDS) or []
         for record in records:
             _check(record, self.path / ROUNDS)
         return records
@@ -55,7 +55,7 @@ class RunFolder:
 
         Raises FileError where there are fewer, or one that is kept is damaged: what was spent stands there.
         """
-        lines = files.read_text(self.path, ROUNDS).splitlines() if files.is_there(self.path, ROUNDS) else []
+        lines = (files.if_there(files.read_text, self.path, ROUNDS) or "").splitlines()
         if len(lines) < last:
             raise FileError(self.path / ROUNDS, f"holds {len(lines)} rounds, and the checkpoint is of round {last}")
         files.write(self.path, ROUNDS, "".join(f"{line}\n" for line in lines[:last]), durable=True)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
+
+# Before torch and numpy are imported: several workers of pytest share the cores, and so do the processes they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
 
-SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +27,28 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the real data in ../shared/data, which is not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """`subprocess.Popen`. However the test ends, so does the process, and its pipes are closed.
+
+    A pipe left open by a test that failed would be a second failure, in whichever test the garbage is collected.
+    """
+    with ExitStack() as ends:
+
+        def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+            process = subprocess.Popen(command, **options)
+            ends.callback(_end, process)
+            return process
+
+        yield start
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+    process.wait()

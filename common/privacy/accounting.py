@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil, isfinite, log
+from math import ceil, exp, isfinite, log
 
 from common.errors import StudyError
 from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
@@ -158,12 +158,15 @@ def _least(excess: Callable[[int], float], low: int, high: int, tolerance: int =
     if at_low <= 0:
         return low
     turn = 0
+    (before, at_before), (last, at_last) = (low, at_low), (high, at_high)
     while high - low > tolerance:
         turn += 1
-        share = at_low / (at_low - at_high) if turn % 3 else 0.5  # halving now and then bounds the number of turns
-        middle = min(max(low + ceil(share * (high - low)), low + 1), high - 1)
-        value = excess(middle)
-        low, at_low, high, at_high = (low, at_low, middle, value) if value <= 0 else (middle, value, high, at_high)
+        halved = turn % 6 == 0 or at_last == at_before  # now and then, which bounds the number of turns
+        slope = log(last / before) / (at_last - at_before or 1)  # an excess is nearly a line in the noise's logarithm
+        root = (low + high) / 2 if halved else last * exp(min(-at_last * slope, 50.0))
+        middle = min(max(ceil(root), low + 1), high - 1)
+        (before, at_before), (last, at_last) = (last, at_last), (middle, excess(middle))
+        low, high = (low, last) if at_last <= 0 else (last, high)
     return high
 
 

@@ -14,7 +14,7 @@ import torch
 from client.hospital import site_names
 from common.audit_settings import Audit
 from common.errors import FileError, StudyError
-from common.files import is_there
+from common.files import if_there
 from common.json_files import read_table
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
@@ -177,9 +177,9 @@ def _command(folder: Path, effort: Effort) -> str:
 
 def _about(folder: Path) -> Mapping[str, Any]:
     """What a finished run says of itself."""
-    if not is_there(folder, "about.json"):
+    found = if_there(read_table, folder, "about.json", required=True)
+    if found is None:
         raise StudyError(f"{folder} is no run folder: it has no about.json.")
-    found = read_table(folder, "about.json")
     if found.get("state") != "completed":
         raise StudyError(f"{folder.name} did not complete; only a finished run is audited.")
     if not all(isinstance(found.get(key), str) for key in ("study", "model_sha256")):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import FileError, WardroundError
-from common.files import is_there, read_text
+from common.files import if_there, is_there, read_text
 from server.privacy_recount import counted
 from server.problems import FILE, Problem
 from server.reporting.kept_here import read_kept
@@ -63,10 +63,8 @@ class _Reader:
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        if not is_there(self.folder, name):
-            return ""
         try:
-            return read_text(self.folder, name)
+            return if_there(read_text, self.folder, name) or ""
         except FileError as error:
             self.problems.append(f"{name} could not be read: it {error.reason}.")
             return ""

@@ -73,9 +73,13 @@ def limit(folder, epsilon, delta=1e-5):
     (folder / "privacy-limit.toml").write_text(f"epsilon = {epsilon}\ndelta = {delta}\n", encoding="utf-8")
 
 
-def child(folder, times, wait_s=0.0):
-    command = [sys.executable, "-c", CHILD, str(folder), str(times), str(wait_s)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def child(start_process):
+    def start(folder, times, wait_s=0.0):
+        command = [sys.executable, "-c", CHILD, str(folder), str(times), str(wait_s)]
+        return start_process(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    return start
 
 
 def altered(folder, *statements):
@@ -122,36 +126,34 @@ def test_only_the_hospitals_user_can_read_its_files(filled):
     assert {path.stat().st_mode & 0o077 for path in filled.iterdir()} == {0}
 
 
-def test_a_charge_outlives_kill_9_between_spending_and_sending(tmp_path):
+def test_a_charge_outlives_kill_9_between_spending_and_sending(child, tmp_path):
     process = child(tmp_path, times=1, wait_s=60)
     assert process.stdout.readline() == "spent\n"
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    process.stdout.close()
     found = Ledger(tmp_path).contents()
     assert found.fault is None
     assert len(found.entries) == 1
 
 
-def test_kill_9_at_any_moment_loses_nothing_that_was_said_to_be_spent(tmp_path):
+def test_kill_9_at_any_moment_loses_nothing_that_was_said_to_be_spent(child, tmp_path):
     process = child(tmp_path, times=1000)
     for _ in range(5):
         process.stdout.readline()
     process.kill()
     said = 5 + len(process.stdout.read().splitlines())
     process.wait()
-    process.stdout.close()
     Ledger(tmp_path).spend(charge())
     found = Ledger(tmp_path).contents()
     assert found.fault is None
     assert len(found.entries) >= said + 1
 
 
-def test_no_process_that_opens_a_new_ledger_at_the_same_moment_is_turned_away(tmp_path):
+def test_no_process_that_opens_a_new_ledger_at_the_same_moment_is_turned_away(start_process, tmp_path):
     folders = [tmp_path / str(number) for number in range(40)]
     command = [sys.executable, "-c", OPENER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-    children = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(3)]
+    children = [start_process(command, cwd=ROOT, **pipes) for _ in range(3)]
     for folder in folders:
         for process in children:
             process.stdin.write(f"{folder}\n")
@@ -161,7 +163,7 @@ def test_no_process_that_opens_a_new_ledger_at_the_same_moment_is_turned_away(tm
     assert {len(Ledger(folder).contents().entries) for folder in folders} == {3}
 
 
-def test_two_processes_at_once_never_overspend(tmp_path):
+def test_two_processes_at_once_never_overspend(child, tmp_path):
     limit(tmp_path, 7)
     children = [child(tmp_path, times=6) for _ in range(2)]
     said = Counter("".join(process.communicate(timeout=500)[0] for process in children).split())

@@ -239,7 +239,7 @@ def test_a_promise_is_measured_against_what_the_measured_steps_may_spend() -> No
 
 def test_an_unmeasured_promise_says_why(tiny: Callable[..., Study]) -> None:
     many = epsilon_trials(
-        tiny("privacy={name='dpsgd', epsilon=2.0, delta=1e-4}", "partition.hospitals=7", "training.steps=1"),
+        tiny("privacy={name='dpsgd', noise_multiplier=2.0, delta=1e-4}", "partition.hospitals=7", "training.steps=1"),
         [f"hospital-{k}" for k in range(7)],
         0.95,
         0.1,

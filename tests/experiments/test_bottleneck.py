@@ -172,7 +172,7 @@ def test_a_u_nets_gradient_tells_the_features_of_its_case(outlined: tuple[Study,
 
 def test_an_outlined_case_comes_back_though_its_outlines_are_unknown(outlined: tuple[Study, Observation]) -> None:
     study, observed = outlined
-    finding = Bottleneck(turns=3, starts=3, iterations=300).run(observed, np.random.default_rng(0), 60)
+    finding = Bottleneck(turns=2, starts=2, iterations=250).run(observed, np.random.default_rng(0), 60)
     (found,) = finding.reconstructions
     truth = truth_of(study, found.round, found.sites)
     scored = score(found, truth, all_training_cases(study))

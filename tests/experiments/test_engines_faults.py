@@ -47,15 +47,15 @@ def run_with_patience(run_with: Callable[..., Path], mischief: str) -> tuple[int
 
     What hangs costs its whole timeout, so it begins short; on a busy machine honest hospitals need longer.
     """
-    for patience_s in (15, 60, 240):
+    for patience_s in (6, 24, 96, 384):
         place = f"run-{patience_s}"
         try:
             folder = run_with(mischief, f"federation.round_timeout_s={patience_s}", place=place)
         except TooFewHospitalsError:
             continue
-        if {site for _, site, _ in reasons(folder)} == {VILLAIN}:
+        if [(number, site) for number, site, _ in reasons(folder)] == [(2, VILLAIN), (3, VILLAIN)]:
             return patience_s, folder
-    pytest.fail("hospitals that are honest miss a timeout of four minutes")
+    pytest.fail("hospitals that are honest miss a timeout of six minutes")
 
 
 def reasons(folder: Path) -> list[tuple[int, str, str]]:
@@ -87,11 +87,22 @@ def test_a_bad_hospital_is_dropped_by_name_and_the_others_go_on(
     assert outcome.about["state"] == "completed"
 
 
+def name_of(process: psutil.Process) -> str:
+    """Its command; "" of one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 @pytest.mark.parametrize("mischief", ["stop", "sleep"])
-def test_a_hospital_that_hangs_costs_one_bounded_wait_and_no_more(
+def test_a_hospital_that_hangs_costs_one_bounded_wait_and_no_more_and_leaves_no_process_behind(
     run_with: Callable[..., Path], mischief: str
 ) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
     seconds, folder = run_with_patience(run_with, mischief)
+    names = [name_of(child) for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert all("forkserver" in name or "resource_tracker" in name for name in names if name)
     assert reasons(folder) == [
         (2, VILLAIN, f"no reply within {seconds} s"),
         (3, VILLAIN, "it is still busy with an earlier request"),
@@ -123,11 +134,3 @@ def test_an_exceptions_text_stays_in_the_hospitals_own_log(run_with: Callable[..
     for path in outside:
         assert b"Jane" not in path.read_bytes(), path
         assert b"ValueError" not in path.read_bytes(), path
-
-
-def test_no_process_is_left_behind(run_with: Callable[..., Path]) -> None:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    run_with_patience(run_with, "stop")
-    left = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
-    names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
-    assert all("forkserver" in name or "resource_tracker" in name for name in names)

@@ -39,7 +39,7 @@ def test_a_client_fraction_draws_the_same_hospitals_on_both(tiny: Callable[..., 
 def test_simulation_on_ray_gives_the_same_model(tiny: Callable[..., Study], tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the simulation extra is not installed")
     digests = {
-        run_quietly(tiny(f"engine={engine}"), tmp_path / engine).about["model_sha256"]
+        run_quietly(tiny(f"engine={engine}", "rounds=1"), tmp_path / engine).about["model_sha256"]
         for engine in ("inline", "simulation")
     }
     assert len(digests) == 1

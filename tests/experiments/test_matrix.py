@@ -25,7 +25,7 @@ def place(tiny: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, 
     """The folder of the matrix, made once."""
     if not places:
         folder = tmp_path_factory.mktemp("matrix")
-        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(1.5), lambda _: None)
+        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5), lambda _: None)
         places["matrix"] = folder
     return places["matrix"]
 

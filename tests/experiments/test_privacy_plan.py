@@ -78,7 +78,7 @@ def test_every_hospital_is_counted_as_it_will_train(tiny: Callable[..., Study]) 
 
 
 def test_a_plan_promises_no_less_than_the_mechanism_will_spend(tiny: Callable[..., Study]) -> None:
-    counted = count(tiny(*FOR_PATIENTS, "privacy.epsilon=2.0"))
+    counted = count(tiny(*FOR_PATIENTS, "privacy.epsilon=2.0", "partition.hospitals=2"))
     mechanism, plan = mechanism_of(counted.study), plan_of(counted)
     assert mechanism is not None and plan is not None
     for site, one in plan.sites.items():
@@ -114,12 +114,13 @@ def test_a_plot_of_another_kind_is_refused_before_any_work(
 def test_hiding_whole_hospitals_is_set_beside_hiding_patients(
     wardround: Callable[..., tuple[int, str]], study_file
 ) -> None:
-    study = study_file("privacy.name=hospital", "privacy.noise_multiplier=2.0", "privacy.delta=0.1")
+    settings = ("privacy.name=hospital", "privacy.noise_multiplier=2.0", "privacy.delta=0.1")
+    study = study_file(*settings, "partition.hospitals=2")
     code, said = wardround("privacy", "plan", study)
     words = " ".join(said.split())
     assert code == 0, said
-    assert "noise on the mean update is 0.500 times the clip norm in every coordinate" in words
-    assert "8.860 times over all 314 parameters" in words  # 0.5 sqrt(314)
+    assert "noise on the mean update is 1.000 times the clip norm in every coordinate" in words
+    assert "17.72 times over all 314 parameters" in words  # sqrt(314)
     assert "Hiding patients instead" in words
 
 
