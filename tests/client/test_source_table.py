@@ -73,7 +73,9 @@ def test_a_missing_value_is_a_constant_and_a_mark_where_one_is_named_and_else_qu
     text = "x,z,y\n,5,1\nNA,6,2\n-9,7,3\n4,NA,4\n"
     found = cases(tmp_path, text, missing=["NA"], missing_in={"x": [-9]}, impute={"x": 50})
     assert found.inputs.tolist() == [[50, 1, 5], [50, 1, 6], [50, 1, 7]]
-    assert [one.reason for one in found.quarantined] == ["column 'z' has no value"]
+    assert [one.reason for one in found.quarantined] == [
+        "column 'z' has no value: source.impute.z can name a constant for it"
+    ]
 
 
 @pytest.mark.parametrize("code", ["-9", "-99.0", "999", "9999"])
@@ -162,7 +164,7 @@ def test_a_line_break_in_quotes_a_blank_line_and_a_row_of_another_length(tmp_pat
         ("patient,person,x,y\n1,1,2,3\n", {}, "set source.person"),
         ("patient,x,y\n04,1,1\n4,2,2\n", {}, "one person or two"),
         ("y\n1\n", {"delimiter": ","}, "no column to learn from"),
-        ("x,y\na,1\nb,2\n", {}, "none of 2 rows can be used.*line 2.*categorical"),
+        ("x,y\na,1\nb,2\n", {}, "none of 2 rows can be used.*every row.*source.categorical.x = "),
         ("x,y\nNA,1\n2,2\n", {"unusable": "refuse"}, "1 rows cannot be used"),
         ('x,y\n"1,2\n', {}, "cannot be read as cells"),
         (b"x,y\n1,\x002\n", {}, "line 2 .* NUL"),
