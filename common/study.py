@@ -63,7 +63,9 @@ class Baselines:
 class Study:
     """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
 
-    title, source and task alone must be said; all else has a default. aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
+    title, source and task must be said; all else has a default.
+
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. plugins: the SHA-256 of every plug-in's file, by its module or path:
     found when the study is first read, not written by anybody, and from then on the same.
     """
