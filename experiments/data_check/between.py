@@ -20,6 +20,10 @@ FAR_FACTOR = 1.5
 FAR_SHARE = 0.25
 FAR_LEVEL = 0.5
 """Of the width of the others' values between 1 % and 99 %."""
+SEVERAL = (
+    "The folder names several hospitals, and all are looked at; a hospital's own node takes only what is under the "
+    "hospital's own name, as --site NAME would show it."
+)
 FEW_FEATURES = 16
 """Rows of no more numbers may well agree by chance."""
 
@@ -27,6 +31,8 @@ FEW_FEATURES = 16
 def between(holdings: Sequence[Holding], is_own: bool) -> Iterator[Finding]:
     """All findings of several hospitals, in a fixed order. is_own: a single hospital's own folder."""
     there = [holding for holding in holdings if len(holding)]
+    if is_own and len(holdings) > 1:
+        yield Finding("note", "several hospitals", EVERYWHERE, SEVERAL)
     yield from unlike_hospitals(there)
     yield from shared_persons(there)
     yield from persons_alike(there)
@@ -142,9 +148,9 @@ def suspicions(holdings: Sequence[Holding]) -> Iterator[Finding]:
         many = "More than " if found.cut else ""
         leaks = sum(pair.leaks for pair in found.pairs)
         words = (
-            f"{many}{count(len(found.pairs), 'pair')} of almost identical images of different persons, the same after "
-            f"rescaling, mirroring or a change of brightness; {leaks:,} of them in training and in validation or "
-            "test: look at them."
+            f"{many}{count(len(found.pairs), 'pair')} of almost identical images of different persons, the same "
+            f"after rescaling, mirroring or a change of brightness; {leaks:,} of them in training and in "
+            "validation or test: look at them."
         )
         yield Finding("warning" if leaks else "note", "almost identical", *_told(found.pairs, words))
     if not found.of_all:
@@ -212,11 +218,14 @@ def _unusual_labels(holding: Holding, others: Sequence[Holding]) -> Iterator[str
     if not holding.classes or any(other.classes != holding.classes for other in others):
         return
     own, elsewhere = shares_of(holding), [shares_of(other) for other in others]
-    for name, share in own.items():
-        usual = float(np.median([one[name] for one in elsewhere]))
-        if abs(share - usual) > FAR_SHARE:
-            what = "the marked pixels" if holding.has_masks else "the cases"
-            yield f"{percent(share)} of {what} are of class {name} here, in the median {percent(usual)} elsewhere."
+    usual = {name: float(np.median([one[name] for one in elsewhere])) for name in own}
+    far = [name for name in own if abs(own[name] - usual[name]) > FAR_SHARE]
+    if far:
+        what = "marked pixels" if holding.has_masks else "cases"
+        said = listed(
+            [f"{name} {percent(own[name])} (in the median elsewhere {percent(usual[name])})" for name in far]
+        )
+        yield f"Unusual shares of {what}: {said}."
 
 
 def shares_of(holding: Holding) -> dict[str, float]:

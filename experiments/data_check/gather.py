@@ -70,7 +70,7 @@ def _gathered(stream: Stream, told: Told, begun: Told) -> Holding:
         holding = replace(
             holding,
             features=stream.features(),
-            dtypes={name: column.dtype.str for name, column in first.columns.items()},
+            dtypes=_dtypes(first),
         )
     return replace(holding, quarantined=tuple(dict.fromkeys(left_out)), unlike=tuple(unlike))
 
@@ -83,6 +83,11 @@ def _unlike(part: Cases, first: Cases) -> str:
     if len(ours.inputs) != len(theirs.inputs) or ours.inputs[:1] != theirs.inputs[:1]:
         return f"its input is {_in_words(ours)}, the first case's {_in_words(theirs)}"
     return ""
+
+
+def _dtypes(cases: Cases) -> dict[str, str]:
+    kinds = {name: column.dtype for name, column in cases.columns.items()}
+    return {name: "words" if kind.kind == "U" else kind.name for name, kind in kinds.items()}
 
 
 def _in_words(shape: Shape) -> str:

@@ -17,7 +17,7 @@ from server.reporting.page import document
 from server.reporting.sections.layout import MOST_ROWS, beside, facts, figure, numbers, section
 from server.reporting.wording import NOTHING, count, percent, plain
 
-LOOKS = {"error": ("bad", "✕"), "warning": ("warn", "!"), "note": ("good", "i")}
+LOOKS = {"error": ("bad", "✕"), "warning": ("warn", "!"), "note": ("note", "i")}
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 BINS = 60
 MOST_LOOKS = 8

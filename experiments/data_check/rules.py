@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from common.names import in_one_form
 from common.order import SPLITS
 from common.study import Study
-from experiments.data_check.finding import Finding, Grade
+from experiments.data_check.finding import Finding
 from experiments.data_check.holding import Holding
 from experiments.data_check.names import alike
 from server.reporting.wording import count, listed, percent
@@ -21,10 +21,10 @@ GRAVE_LOSS = 0.05
 """Of a class's truth; what preprocessing removes of it below that is a note."""
 LEFT_OUT_ON_PURPOSE = ("consent", "withdr")
 """Words of reasons that are no fault of the data."""
-CODES = frozenset({-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0})
-LEAST_OF_A_CODE, CODE_GAP = 2, 1.0
-"""How often a code must stand there, and how far off, in spreads of the other values, to be suspected."""
-SHAPES_SHOWN = 4
+CODES = frozenset({-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0})
+LEAST_OF_A_CODE, LEAST_VALUES, CODE_GAP = 2, 3, 1.0
+"""How often a code must stand there, among how many other values, and how many of their spreads off."""
+SHAPES_SHOWN, MOST_IN_WORDS = 4, 6
 
 
 def reading_stopped(holding: Holding, study: Study) -> Iterator[Finding]:
@@ -129,12 +129,12 @@ def suspected_codes(values: NDArray[np.floating]) -> list[tuple[float, int]]:
     found = []
     for code in sorted(CODES & set(np.unique(values).tolist())):
         others, times = values[values != code], int((values == code).sum())
-        if times < LEAST_OF_A_CODE or len(others) < LEAST_OF_A_CODE:
+        if times < LEAST_OF_A_CODE or len(np.unique(others)) < LEAST_VALUES:
             continue
         low, high = float(others.min()), float(others.max())
         spread = max(high - low, 1.0)
         gap = low - code if code < low else code - high
-        if gap > CODE_GAP * spread or (code < 0 <= low and gap > 0 and code != -1.0):
+        if gap > CODE_GAP * spread or code < 0 <= low:
             found.append((code, times))
     return found
 
@@ -157,11 +157,14 @@ def absent_classes(holding: Holding, study: Study) -> Iterator[Finding]:
     what = "no pixel" if holding.has_masks else "no case"
     if not here.all():
         absent = tuple(np.array(holding.classes)[~here].tolist())
-        yield Finding("note", "absent class", holding.site, f"{_classes(absent)}: {what} at this hospital.", absent)
+        words = f"{_classes(absent)}: {what} at this hospital."
+        yield Finding("note", "absent class", holding.site, words, absent if len(absent) > MOST_IN_WORDS else ())
     if (here & ~trained).any() and holding.persons_of["train"]:
         untrained = tuple(np.array(holding.classes)[here & ~trained].tolist())
         words = f"{_classes(untrained)}: {what} in training, only in validation or test."
-        yield Finding("note", "untrained class", holding.site, words, untrained)
+        yield Finding(
+            "note", "untrained class", holding.site, words, untrained if len(untrained) > MOST_IN_WORDS else ()
+        )
 
 
 def _classes(names: tuple[str, ...]) -> str:
@@ -178,29 +181,27 @@ def only_background(holding: Holding, study: Study) -> Iterator[Finding]:
         yield Finding("error", "only background", holding.site, words)
     elif empty.any():
         rows = np.flatnonzero(empty)
-        words = f"{count(len(rows), 'mask')} of {len(holding):,} all {holding.classes[0]}."
+        words = f"{len(rows):,} of {count(len(holding), 'mask')} all {holding.classes[0]}."
         yield Finding("note", "only background", holding.site, words, holding.named(rows))
 
 
 def truth_lost(holding: Holding, study: Study) -> Iterator[Finding]:
     """What preprocessing removes of the truth, or leaves in slices that nobody looks at."""
     for column, verb, end in (
-        ("removed", "cuts away", "it is scored as missed: look at source.size and source.spacing_mm."),
-        ("unsampled", "leaves out", "it is in slices that source.slices_per_patient does not draw."),
+        ("removed", "cuts away", "It is scored as missed: look at source.size and source.spacing_mm."),
+        ("unsampled", "leaves out", "That is in slices which source.slices_per_patient does not draw."),
     ):
-        if column not in holding.rows or not holding.has_masks:
+        lost = holding.rows.get(column, np.zeros((0, 0), np.int64))[:, 1:]
+        if not lost.any() or not holding.has_masks:
             continue
-        lost = holding.rows[column]
-        for index, (name, all_lost) in enumerate(zip(holding.classes, lost.sum(axis=0).tolist(), strict=False)):
-            kept = holding.class_totals[name]
-            if not all_lost or index == 0:
-                continue
-            share = all_lost / (all_lost + kept)
-            grade: Grade = "warning" if column == "removed" and share > GRAVE_LOSS else "note"
-            words = f"Preprocessing {verb} {all_lost:,} voxels, {percent(share)}, of {name}: {end}"
-            rows = np.flatnonzero(lost[:, index])
-            names = tuple(f"{holding.scan_named(row)}: {int(lost[row, index]):,}" for row in rows.tolist())
-            yield Finding(grade, column, holding.site, words, names)
+        of_class = dict(zip(holding.classes[1:], lost.sum(axis=0).tolist(), strict=False))
+        shares = {name: number / (number + holding.class_totals[name]) for name, number in of_class.items() if number}
+        grave = column == "removed" and max(shares.values()) > GRAVE_LOSS
+        said = listed([f"{of_class[name]:,} voxels of {name} ({percent(share)})" for name, share in shares.items()])
+        rows = np.flatnonzero(lost.any(axis=1)).tolist()
+        names = tuple(f"{holding.scan_named(row)}: {int(lost[row].sum()):,} voxels" for row in rows)
+        words = f"Preprocessing {verb} {said}. {end}"
+        yield Finding("warning" if grave else "note", column, holding.site, words, names)
 
 
 def persons_alike(holding: Holding, study: Study) -> Iterator[Finding]:

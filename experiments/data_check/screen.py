@@ -18,7 +18,7 @@ from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
 from server.reporting.wording import shortened
 
-MOST_NAMES = 5
+MOST_NAMES = {"error": 6, "warning": 6, "note": 2}
 LONGEST_NAME = 160
 STYLES: dict[Grade, str] = {"error": "bold red", "warning": "yellow", "note": "dim"}
 SHORT = {"train": "train", "validation": "val.", "test": "test"}
@@ -84,7 +84,8 @@ def _show(finding: Finding, console: Console, page: Path | None) -> None:
     console.print()
     said = Text.assemble((finding.grade, STYLES[finding.grade]), "  ", visible(f"{where}{finding.words}"))
     console.print(said, highlight=False)
-    for name in finding.names[:MOST_NAMES]:
+    most = MOST_NAMES[finding.grade]
+    for name in finding.names[:most]:
         _say(console, f"    {shortened(' '.join(name.split()), LONGEST_NAME)}")
-    if (more := len(finding.names) - MOST_NAMES) > 0:
+    if (more := len(finding.names) - most) > 0:
         _say(console, f"    and {more:,} more: {f'see {page}' if page else '--html PAGE lists all of them'}")
