@@ -223,7 +223,7 @@ def _unusual_labels(holding: Holding, others: Sequence[Holding]) -> Iterator[str
     if far:
         what = "marked pixels" if holding.has_masks else "cases"
         said = listed(
-            [f"{name} {percent(own[name])} (in the median elsewhere {percent(usual[name])})" for name in far]
+            [f"{name}: {percent(own[name])} (in the median elsewhere {percent(usual[name])})" for name in far]
         )
         yield f"Unusual shares of {what}: {said}."
 

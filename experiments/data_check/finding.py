@@ -15,6 +15,9 @@ MEANINGS = {
     "warning": "look at it before you train",
     "note": "good to know",
 }
+MOST_ALIKE = 12
+"""Findings of one kind; of more there is one, which lists them."""
+MOST_SITES = 6
 EVERYWHERE = ""
 """The place of what is of no single hospital."""
 
@@ -43,11 +46,25 @@ def may_train(findings: Sequence[Finding]) -> bool:
 
 
 def together(findings: Sequence[Finding]) -> list[Finding]:
-    """What is said of several hospitals in the same words, once, at the place of the first."""
-    found: dict[object, Finding] = {}
+    """What is said of several hospitals in the same words, once; and of very many in any words, as a list of them."""
+    found: dict[object, list[Finding]] = {}
     for finding in findings:
-        key = finding if finding.names else replace(finding, site=EVERYWHERE)
-        before = found.get(key)
-        sites = finding.site if before is None else f"{before.site}, {finding.site}"
-        found[key] = replace(finding, site=sites)
-    return list(found.values())
+        found.setdefault(finding if finding.names else replace(finding, site=EVERYWHERE), []).append(finding)
+    kinds: dict[tuple[Grade, str, bool], list[Finding]] = {}
+    for finding in map(_at_once, found.values()):
+        kinds.setdefault((finding.grade, finding.kind, bool(finding.site)), []).append(finding)
+    return [one for alike in kinds.values() for one in (alike if len(alike) <= MOST_ALIKE else [_listed(alike)])]
+
+
+def _at_once(same: Sequence[Finding]) -> Finding:
+    sites = tuple(finding.site for finding in same)
+    if len(sites) <= MOST_SITES:
+        return replace(same[0], site=", ".join(sites))
+    return replace(same[0], site=EVERYWHERE, words=f"{len(sites)} hospitals: {same[0].words}", names=sites)
+
+
+def _listed(alike: Sequence[Finding]) -> Finding:
+    first = alike[0]
+    names = [f"{one.site}: {'; '.join((one.words, *one.names))}" for one in alike]
+    words = f"Of {len(alike)} hospitals or groups of them, “{first.kind}”. The first: {first.words}"
+    return replace(first, site=EVERYWHERE, words=words, names=tuple(names))
