@@ -173,6 +173,10 @@ class Table:
         cases = cases_of(parts, plan, site or "", self._is_strict)
         return hospital_scaled(cases, plan.numbers) if self.scaling == "hospital" else cases
 
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the columns of `inputs`."""
+        return tuple(name for one in self._plan(list(self._files().values())).features for name in one.names)
+
     @property
     def _is_strict(self) -> bool:
         return self.unusable == "refuse"
