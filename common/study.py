@@ -302,8 +302,8 @@ def _check_partition(study: Study, source: Any) -> None:
     elif not study.federation.roster:
         raise StudyError(
             f"source {study.source.name!r} does not say which hospital a case is from: add [partition], "
-            f"one of {', '.join(PARTITIONS.names())}, to divide the persons{_sites_by(source)}; or name the hospitals, each "
-            "with a folder of its own, in [federation] roster."
+            f"one of {', '.join(PARTITIONS.names())}, to divide the persons{_sites_by(source)}; "
+            "or name the hospitals, each with a folder of its own, in [federation] roster."
         )
 
 

@@ -41,7 +41,7 @@ def _slices(stored: NDArray[np.int16], patient: str, site: str) -> list[FileData
     for index, plane in enumerate(stored):
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = CTImageStorage
-        meta.MediaStorageSOPInstanceUID = str(generate_uid(entropy_srcs=[patient, str(index)]))
+        meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[patient, str(index)])
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         one = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
         one.SOPClassUID, one.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID

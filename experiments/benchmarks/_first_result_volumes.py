@@ -69,5 +69,5 @@ def _write(path: Path, values: NDArray[np.generic], site: int) -> None:
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(TURNED), -np.sin(TURNED)], [np.sin(TURNED), np.cos(TURNED)]]
     file = nib.Nifti1Image(values, turn @ np.diag([*SPACING_MM[site], 1.0]))  # type: ignore[no-untyped-call]
-    file.header.set_xyzt_units("mm", "sec")
+    file.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
     file.to_filename(path)

@@ -1,4 +1,4 @@
-"""From a hospital's own files to the first result: five stories in a fresh environment, by documented commands alone."""
+"""From a hospital's own files to the first result: five stories in a fresh environment, by documented commands."""
 
 from __future__ import annotations
 
