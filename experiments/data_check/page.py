@@ -218,9 +218,10 @@ def _spacing(one: Holding) -> str:
     spacing = spacing_of(one)
     if spacing is None:
         return NOTHING
-    return f"{spacing_words(spacing)}; {count(spacing['different'], 'different one')}, median " + " x ".join(
-        f"{value:.4g}" for value in spacing["median"]
-    )
+    if spacing["different"] == 1:
+        return spacing_words(spacing)
+    median = " x ".join(f"{value:.4g}" for value in spacing["median"])
+    return f"{spacing_words(spacing)}; {spacing['different']:,} different ones, in the median {median}"
 
 
 def _histogram(one: Holding, edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Markup:
