@@ -17,7 +17,7 @@ from client.sources._volume_preparation import Preparation
 from client.sources._volume_sampling import Interpolation, LabelInterpolation
 from client.sources._volume_scans import Scan, Sorted, Unusable
 from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, non_negative, one_of, positive
+from common.checks import between, listed, non_negative, one_of, positive
 from common.errors import SourceError, StudyError
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
@@ -72,7 +72,7 @@ class VolumeSource(ABC):
         where = f"source {self.name!r}"
         between(where, 0, 2, axis=self.axis)
         between(where, 0, 10_000, slices_per_patient=self.slices_per_patient)
-        between(where, 2, MOST_CLASSES, classes=len(self.classes))
+        listed(where, 2, MOST_CLASSES, classes=self.classes)
         between(where, 1, 64, channels_a_file=self.channels_a_file)
         one_of(where, NORMALISATIONS, normalisation=self.normalisation)
         positive(where, **{f"spacing_mm[{index}]": mm for index, mm in enumerate(self.spacing_mm)})

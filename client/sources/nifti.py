@@ -12,7 +12,6 @@ from client.sources._nifti_scans import Layout
 from client.sources._site_table import Columns, Listed, listed
 from client.sources._volume_scans import Sorted, by_site
 from client.sources._volume_source import VolumeSource
-from common import checks
 from common.errors import StudyError
 
 REMEDY = (
@@ -56,7 +55,6 @@ class Nifti(VolumeSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.listed("source 'nifti'", 2, 256, classes=self.classes)
         layout = self._layout()
         if self.one_a_class and len(layout.labels) != len(self.classes) - 1:
             raise StudyError(

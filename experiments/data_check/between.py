@@ -221,7 +221,7 @@ def _unusual_labels(holding: Holding, others: Sequence[Holding]) -> Iterator[str
     usual = {name: float(np.median([one[name] for one in elsewhere])) for name in own}
     far = [name for name in own if abs(own[name] - usual[name]) > FAR_SHARE]
     if far:
-        what = "marked pixels" if holding.has_masks else "cases"
+        what = f"marked {holding.counted}" if holding.has_masks else "cases"
         said = listed(
             [f"{name}: {percent(own[name])} (in the median elsewhere {percent(usual[name])})" for name in far]
         )

@@ -57,7 +57,7 @@ def check_data(
 def check(reading: Reading, name: str, console: Console) -> Checked:
     """Read everything once and judge it."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading", total=len(reading.streams))
         streams = iter(reading.streams)
         streams, now = iter(reading.streams), _Now()

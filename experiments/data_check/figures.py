@@ -25,7 +25,7 @@ def figures_of(holding: Holding) -> dict[str, Any]:
         "persons_by_split": holding.persons_of,
         "unusable": [{"name": one.name, "reason": one.reason} for one in holding.quarantined],
         "classes": holding.class_totals,
-        "classes_count": "pixels" if holding.has_masks else "cases",
+        "classes_count": holding.counted,
         "targets": targets_of(holding),
         "shapes": holding.shapes,
         "spacing_mm": spacing_of(holding),

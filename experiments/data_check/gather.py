@@ -115,12 +115,15 @@ def _divided(whole: Holding, reading: Reading, partition: Partition) -> Iterator
 def _bare(whole: Holding) -> Cases:
     """What a partition looks at: persons, and of each case its class, its number, or its share of foreground."""
     rows = whole.rows
-    nothing = np.zeros((len(whole), 1), np.float32)
+    nothing, given = np.zeros((len(whole), 1), np.float32), rows.get("given_split")
     if whole.classes and not whole.has_masks:
-        return Cases.of(nothing, rows["class_counts"].argmax(axis=1), rows["patients"], whole.classes)
+        return Cases.of(
+            nothing, rows["class_counts"].argmax(axis=1), rows["patients"], whole.classes, given_split=given
+        )
     if whole.classes:
         counts = rows["class_counts"]
         share = counts[:, 1:].sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
-        return Cases.of(nothing, np.rint(share[:, None] * SHARE_STEPS).astype(np.int64), rows["patients"])
+        whole_numbers = np.rint(share[:, None] * SHARE_STEPS).astype(np.int64)
+        return Cases.of(nothing, whole_numbers, rows["patients"], given_split=given)
     number = rows["target"] if "target" in rows else rows["target_range"][:, 1]
-    return Cases.of(nothing, number[:, None].astype(np.float32), rows["patients"])
+    return Cases.of(nothing, number[:, None].astype(np.float32), rows["patients"], given_split=given)

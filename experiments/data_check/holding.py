@@ -18,6 +18,8 @@ from experiments.data_check.measures import Measured
 
 Rows = NDArray[np.int64]
 LEVELS = (0, 1, 50, 99, 100)
+VOLUME_AXES = 3
+"""Channels, and two of the image; a volume has more."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ class Holding:
         """Whether the truth is a class a pixel."""
         counts = self.rows.get("class_counts")
         return counts is not None and bool(len(counts)) and bool((counts.sum(axis=1) > 1).any())
+
+    @property
+    def counted(self) -> str:
+        """What classes are counted of."""
+        if not self.has_masks:
+            return "cases"
+        return "voxels" if self.rows["shape"].shape[1] > VOLUME_AXES else "pixels"
 
     @property
     def class_totals(self) -> dict[str, int]:

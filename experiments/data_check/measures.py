@@ -24,7 +24,7 @@ SAMPLED_VALUES = 1 << 15
 THUMBNAIL = {1: (64,), 2: (16, 16), 3: (8, 8, 8)}
 """Sides, by the number of a case's spatial axes."""
 MOST_WORDS = 1 << 12
-LIGHT = ("patients", "given_split", "site", "spacing_mm", "removed", "unsampled", "time", "event")
+LIGHT = ("patients", "given_split", "site", "spacing_mm", "removed", "unsampled", "time", "event", "consent")
 """Columns that are kept as they are."""
 
 

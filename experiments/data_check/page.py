@@ -144,13 +144,13 @@ def _labels(checked: Checked) -> Markup | None:
         told: list[tuple[str, Child]] = [(one.site, in_words(found)) for one in there if (found := targets_of(one))]
         return section("labels", "Targets", "What is to be learned are numbers.", facts(told)) if told else None
     masks = any(one.has_masks for one in known)
-    what = "pixels" if masks else "cases"
+    what = known[0].counted
     names = list(dict.fromkeys(name for one in known for name in one.classes))
     drawn = names[1 if masks and len(names) > 2 else 0 :][:MOST_LOOKS]
     looks = {name: f"c{k}" for k, name in enumerate(drawn, 1)}
     bars = [row(one.site, stacked_bar(_class_parts(one, looks))) for one in known[:MOST_ROWS]]
     rows = [[one.site, *(f"{one.class_totals.get(name, 0):,}" for name in names)] for one in known]
-    left_out = f" Shares are of the marked pixels, without {names[0]}." if len(drawn) < len(names) and masks else ""
+    left_out = f" Shares are of the marked {what}, without {names[0]}." if len(drawn) < len(names) and masks else ""
     lede = f"How many {what} are of each class.{left_out}"
     lost = [line for one in known for line in _lost_rows(one)]
     lost_table = table(["Hospital", "Truth lost", "Class", "Voxels"], lost, words=3) if lost else None
@@ -218,9 +218,10 @@ def _spacing(one: Holding) -> str:
     spacing = spacing_of(one)
     if spacing is None:
         return NOTHING
-    return f"{spacing_words(spacing)}; {count(spacing['different'], 'different one')}, median " + " x ".join(
-        f"{value:.4g}" for value in spacing["median"]
-    )
+    if spacing["different"] == 1:
+        return spacing_words(spacing)
+    median = " x ".join(f"{value:.4g}" for value in spacing["median"])
+    return f"{spacing_words(spacing)}; {spacing['different']:,} different ones, in the median {median}"
 
 
 def _histogram(one: Holding, edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Markup:

@@ -154,7 +154,7 @@ def absent_classes(holding: Holding, study: Study) -> Iterator[Finding]:
         return
     here = counts.sum(axis=0) > 0
     trained = counts[holding.where("train")].sum(axis=0) > 0
-    what = "no pixel" if holding.has_masks else "no case"
+    what = f"no {holding.counted.removesuffix('s')}"
     if not here.all():
         absent = tuple(np.array(holding.classes)[~here].tolist())
         words = f"{_classes(absent)}: {what} at this hospital."

@@ -16,6 +16,7 @@ from experiments.data_check.finding import MEANINGS, Finding, Grade
 from experiments.data_check.holding import Holding
 from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
+from server.reporting.sections.layout import MOST_ROWS
 from server.reporting.wording import shortened
 
 MOST_NAMES = {"error": 6, "warning": 6, "note": 2}
@@ -28,8 +29,9 @@ def show(checked: Checked, console: Console, page: Path | None) -> None:
     """All of it. page: where the whole lists are, if anywhere."""
     _say(console, PRIVATE)
     print_whole(console, _table(checked))
-    for line in _facts(checked):
-        _say(console, line)
+    if len(checked.holdings) <= MOST_ROWS:
+        for line in _facts(checked):
+            _say(console, line)
     for finding in checked.findings:
         _show(finding, console, page)
     _say(console, "")

@@ -150,8 +150,8 @@ def test_groups_can_be_switched_off_for_research() -> None:
 
 
 def test_named_groups_stand_and_those_that_join_later_need_a_group_of_their_own() -> None:
-    old = [f'{{name="{site}",key="{"a" * 64}",group="2025"}}' for site in sites(3)]
-    new = [f'{{name="n{place}",key="{"b" * 64}"}}' for place in range(3)]
+    old = [f'{{name="{site}",key="{str(place) * 64}",group="2025"}}' for place, site in enumerate(sites(3))]
+    new = [f'{{name="n{place}",key="{"abc"[place] * 64}"}}' for place in range(3)]
     few = study("federation.least_in_sum=3", f"federation.roster=[{','.join(old + new[:1])}]")
     with pytest.raises(StudyError, match=r"group of 1 hospitals \(n0\) is too small: a sum needs 3"):
         Cohorts.of(few, few.federation.names)

@@ -54,5 +54,5 @@ def test_a_list_that_cannot_be_is_refused_by_name(
 def test_every_hospital_of_a_roster_has_a_name_and_a_key_of_its_own() -> None:
     with pytest.raises(StudyError, match="gives Bonn and Ulm one key"):
         Federation(roster=(RosterEntry("Bonn", "0" * 64), RosterEntry("Ulm", "0" * 64)))
-    with pytest.raises(StudyError, match="without a name"):
+    with pytest.raises(StudyError, match="is empty"):
         Federation(roster=(RosterEntry(" ", "0" * 64),))

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from client import hospital
+from client import hospital, pool
 from client.hospital import site_names
 from client.partition import Partition
 from common.audit_settings import Audit
@@ -124,7 +124,7 @@ def test_the_observation_is_the_same_whatever_data_the_victim_has_by_now(
 
 def wipe(study: Study, place: Path, index: int) -> None:
     """Black images in place of one hospital's; nothing that was read before is remembered."""
-    cases, _ = hospital._divided(hospital._data_key(study))
+    cases, _ = pool._divided(pool.key_of(json.loads(study.json)))
     assert study.partition is not None
     partition: Partition = PARTITIONS.build(study.partition)
     own = partition.assign(cases, generator(study.seed, "partition")) == index
@@ -135,8 +135,7 @@ def wipe(study: Study, place: Path, index: int) -> None:
         images[own[start : start + len(images)]] = 0
         start += len(images)
     np.savez(place, **arrays)
-    for remembered in (hospital._opened, hospital._splits, hospital._divided):
-        remembered.cache_clear()
+    hospital.close_all()
 
 
 def test_what_an_attack_sees_is_made_without_any_code_of_hospitals() -> None:

@@ -23,6 +23,7 @@ from common.trust import said
 from experiments.approval_command import approve_study
 from server import gathering
 from server.conversation import Conversation, Heard, Sent
+from server.problems import Problem
 from server.roster import member
 from server.traffic import Traffic
 from tests.experiments.conftest import TEXT
@@ -123,14 +124,15 @@ class Answering:
 
 def test_nodes_that_the_roster_does_not_name_have_no_say(tiny: Callable[..., Study]) -> None:
     """Five strangers of another shape were most hospitals, and the four of the study were left out."""
-    entries = ",".join(f'{{name="{site}",key="{64 * "0"}"}}' for site in SITES)
+    entries = ",".join(f'{{name="{site}",key="{64 * str(place)}"}}' for place, site in enumerate(SITES))
     study = tiny(f"federation.roster=[{entries}]")
     own = [described(site, ["x", "y"]) for site in SITES]
     strangers = [described(f"stranger {number}", ["x", "y"], 9) for number in range(5)]
     talk = cast(Conversation, Answering(own + strangers))
-    gathered = gathering.gather(talk, study, 4, Traffic())
+    lost: list[Problem] = []
+    gathered = gathering.gather(talk, study, 4, Traffic(), lost.append)
     assert tuple(gathered.members) == SITES
-    assert len(gathered.failures) == 5 and all("roster" in reason for reason in gathered.failures)
+    assert len(lost) == 5 and all("roster" in problem.reason for problem in lost)
 
 
 @pytest.mark.parametrize("name", ["\x1b]0;x\x07", "a\nb", "\u202eabc", "x" * 101])
