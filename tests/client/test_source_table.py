@@ -17,7 +17,6 @@ from client.sources._table_faults import key_of
 from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
-from client.sources.table import Table
 from common.cases import Cases
 from common.catalogue import SOURCES
 from common.errors import SourceError, StudyError, UnknownNameError
@@ -334,18 +333,14 @@ def test_a_table_that_cannot_be_used_says_all_columns_at_once_and_the_line_that_
     rows = "".join(f"A{index};{index + 40};{'fm'[index % 2]};{'' if index == 3 else index};1\n" for index in range(9))
     (tmp_path / "a.csv").write_text("Fallname;age;sex;crp;label\n" + rows + "B;50;f;2;0\n")
     with pytest.raises(SourceError) as raised:
-        Table(str(tmp_path), classes=("0", "1")).cases("a", 0)
+        source(tmp_path, classes=["0", "1"]).cases("a", 0)
     assert str(raised.value) == (
         "a: none of 10 rows can be used. In every row column 'Fallname' holds another word, such as 'A0': write "
         "source.ignore = [\"Fallname\"]; in every row column 'sex' holds words: write source.categorical.sex = "
         '["f", "m"]; in 1 of 10 rows column \'crp\' has no value: source.impute.crp can name a constant for it.'
     )
-    mended = Table(
-        str(tmp_path),
-        classes=("0", "1"),
-        ignore=("Fallname",),
-        categorical={"sex": ["f", "m"]},
-        impute={"crp": 0},
+    mended = source(
+        tmp_path, classes=["0", "1"], ignore=["Fallname"], categorical={"sex": ["f", "m"]}, impute={"crp": 0}
     )
     assert mended.cases("a", 0).inputs.shape == (10, 4)
 
