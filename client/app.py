@@ -18,6 +18,7 @@ from client.kept_split import KeptSplit, SplitKeeper, demand_unchanged, token_of
 from client.left_out import keep_left_out
 from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
+from client.withdrawn import withdrawn
 from common.errors import (
     BeyondRangeError,
     BudgetSpentError,
@@ -163,7 +164,7 @@ def _approved_hospital(study: str, context: Context, places: KeptSplit | None = 
         _index(context) if name is None else None,
         None if data_folder is None else str(data_folder),
         None if is_simulated(context) else folder_of(context),
-        frozenset(),
+        withdrawn(folder_of(context)),
         None if name is None else str(name).strip(),
         places,
     )

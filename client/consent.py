@@ -1,8 +1,9 @@
 """Whose consent covers a study: a column `consent` of a hospital's own table, read in one way for every source.
 
-A cell says `all` (or yes), `none` (or no), or names studies, with ";" between several. A study is named by its title,
-by one of its `purposes`, or by the digest that `wardround approve` prints, at least 12 digits of it: all of them stand
-in the study that the hospital's own people approved, and none can be changed without their approving it again.
+A cell says `all` (or yes), `none` (or no), or names studies, with ";" between several. A study is named by its
+title, by one of its `purposes`, or by the digest that `wardround approve` prints, at least 12 digits of it: all of
+them stand in the study that the hospital's own people approved, and none can be changed without their approving it
+again.
 
 Unclear consent is no consent: an empty cell, a number, a question mark, "all; not heart". So is what two rows of one
 person disagree on: a person takes part where every row of theirs says so. Whoever is left out is quarantined, by name
@@ -20,12 +21,15 @@ import numpy as np
 from common.cases import Cases, Quarantined
 from common.errors import SourceError
 from common.names import in_one_form
+from common.spelling import unknown
 from common.study import Study
 
 COLUMN = "consent"
 """Of cases: what a person's rows say, each on a line of its own."""
+_NEARLY = re.compile(r"consent|einwilligung|consentement|consentimiento|opt.?(in|out)(?![a-z])")
 LEAST_DIGITS = 12
 SHOWN = 60
+FORM = "with ; between"
 REASONS_SHOWN = 3
 
 # fmt: off
@@ -78,10 +82,32 @@ def fault_of(said: str, called: Called) -> str | None:
     entries = [entry.strip() for entry in text.split(";") if entry.strip()]
     others = [entry for entry in entries if not called.is_named(entry)]
     if any(map(_is_doubtful, others)):
-        return f"its consent is not clear, and so is none: {shown}. Write all, none, or names of studies with ; between"
+        return f"its consent is not clear, and so is none: {shown}. Write all, none, or names of studies ({FORM})"
     if len(others) < len(entries) or ALL & set(others):
         return None
     return f"its consent names other studies: {shown}"
+
+
+def consent_column(columns: Iterable[str], named: str, table: str, ignored: Iterable[str] = ()) -> str:
+    """The column of a table that says who consents: the one that is `named`, or `consent`; "" where there is none.
+
+    Raises UnknownNameError where the named one is absent, SourceError where two could be it, or where one is all but
+    called so: what is not read would limit nobody.
+    """
+    there = [name for name in columns if name]
+    if named:
+        if in_one_form(named) not in map(in_one_form, there):
+            raise unknown(f"column in {table}", named, there)
+        return next(name for name in there if in_one_form(name) == in_one_form(named))
+    found = [name for name in there if _plain(name) == COLUMN]
+    near = [name for name in there if _NEARLY.search(_plain(name)) and name not in {*ignored, *found}]
+    if len(found) > 1 or near:
+        several = " and ".join(map(repr, (*found, *near)))
+        raise SourceError(
+            f"{table} has the column {several}, which seems to say who consents: name it in source.consent_column if "
+            "it does, and call it otherwise if it does not."
+        )
+    return found[0] if found else ""
 
 
 def consenting(cases: Cases, called: Called | None) -> Cases:

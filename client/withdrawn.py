@@ -1,9 +1,9 @@
 """Persons who withdrew from a hospital's studies: a list in its own folder, read before every request is answered.
 
 Whoever is on it takes part in nothing from the next round on, in any study. The list holds names in the one form that
-stands for all ways of writing them, and dates; whoever consents again is struck off and both dates stay. It is for the
-hospital's user alone, and nothing of it is ever sent. A list that cannot be read stops the hospital's answers: nobody
-takes part again because a file was damaged.
+stands for all ways of writing them, and dates; whoever consents again is struck off and both dates stay. It is for
+the hospital's user alone, and nothing of it is ever sent. A list that cannot be read stops the hospital's answers:
+nobody takes part again because a file was damaged.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from common.json_files import read_table
 FILE, LOCK = "withdrawn.json", "withdrawn.lock"
 FORMAT = 1
 LONGEST_NAME = 1024
+PERSONS = "persons"
+"""A column of cases that are of several persons each, one a line, such as two who are laid on each other."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ class Withdrawal:
 
 
 def withdrawals(folder: Path | None) -> tuple[Withdrawal, ...]:
-    """All that were ever written down, in their order. Raises HospitalError where the list is not as it was written."""
+    """All that were ever written down, in order. Raises HospitalError where the list is not as it was written."""
+    if folder is None:
+        return ()
     try:
-        return () if folder is None or not is_there(folder, FILE) else _parsed(read_table(folder, FILE))
+        return _parsed(read_table(folder, FILE)) if is_there(folder, FILE) else ()
     except (FileError, LookupError, TypeError, ValueError) as error:
         raise HospitalError(
             f"{folder / FILE}, the list of who withdrew, is not as it was written: put a copy back. Until then "
@@ -80,11 +84,12 @@ def consent_again(folder: Path, person: str, day: date) -> bool:
 
 
 def without(cases: Cases, persons: frozenset[str]) -> Cases:
-    """The cases of everybody else: all scans and sessions of a person go."""
+    """The cases of everybody else: all scans and sessions of a person go, those that hold another too as well."""
     if not persons:
         return cases
-    gone = [name for name in np.unique(cases.patients).tolist() if person_named(name) in persons]
-    return cases.take(np.flatnonzero(~np.isin(cases.patients, gone))) if gone else cases
+    whose = cases.array(PERSONS if PERSONS in cases.columns else "patients")
+    gone = [name for name in np.unique(whose).tolist() if not persons.isdisjoint(map(person_named, name.split("\n")))]
+    return cases.take(np.flatnonzero(~np.isin(whose, gone))) if gone else cases
 
 
 @contextmanager

@@ -65,8 +65,9 @@ class Study:
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
-    its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every plug-in's file, by its module or path:
-    found when the study is first read, not written by anybody, and from then on the same.
+    its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
+    plug-in's file, by its module or path: found when the study is first read, not written by anybody, and from then
+    on the same.
     """
 
     title: str
