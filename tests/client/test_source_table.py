@@ -28,7 +28,8 @@ def source(folder: Path, **options: Any) -> Source:
 
 def cases(folder: Path, text: str | bytes, site: str = "a", **options: Any) -> Cases:
     (folder / "a.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return source(folder, **{"label": "y", "target": "number", **options}).cases(site, 0)
+    own = source(folder, **{"label": "y", "target": "number", **options})
+    return taking_part(own, own.cases(site, 0), frozenset(), None)
 
 
 def test_three_countries_write_one_number_in_three_ways(tmp_path: Path) -> None:
