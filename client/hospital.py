@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 from torch import nn
 
 from client import pool
@@ -17,7 +18,7 @@ from client.consent import Called
 from client.partition import Partition
 from client.pool import HOSPITALS_KEPT_WARM, Whose, key_of, numbered_names
 from client.source import Source
-from client.splitting import Places, digest_of, split
+from client.splitting import Places, split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
@@ -38,7 +39,10 @@ class Hospital:
     """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into.
 
     study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
-    the same at every hospital.
+    the same at every hospital. counted: patients and cases of every part as they were told when the run began, where
+    persons withdrew since from a study that promises privacy: noise, rates and weights stay what they were.
+    withdrawn: how many did since, where that may be told. hashes: of
+    its persons, by key, kept warm by `kept_split`.
     """
 
     site: SiteId
@@ -47,6 +51,9 @@ class Hospital:
     splits: Mapping[str, Cases]
     network: nn.Module
     digest: str
+    counted: Mapping[str, tuple[int, int]] | None = None
+    withdrawn: int = 0
+    hashes: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def roster(self) -> tuple[SiteId, ...]:
@@ -59,10 +66,11 @@ class Hospital:
         """The hospitals of every round."""
         return Cohorts.of(self.study, self.roster)
 
-    @cached_property
-    def data_digest(self) -> bytes:
-        """Of who is in which part of its data."""
-        return digest_of(self.splits)
+    def sizes(self, part: str) -> tuple[int, int]:
+        """Patients and cases of a part, as they are told and as noise is worked out by."""
+        if self.counted is not None:
+            return self.counted[part]
+        return len(np.unique(self.splits[part].patients)), len(self.splits[part])
 
     @property
     def train(self) -> Cases:

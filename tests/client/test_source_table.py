@@ -16,6 +16,7 @@ from client.source import Source
 from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
+from client.taking_part import taking_part
 from common.cases import Cases
 from common.catalogue import SOURCES
 from common.errors import SourceError, StudyError, UnknownNameError
