@@ -17,6 +17,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -32,7 +33,7 @@ from client.memory import RECORD, key_of
 from client.sources._persons import person_named
 from client.splitting import held_by_person
 from common.errors import DataChangedError, FileError, HospitalError
-from common.files import is_there, private_folder
+from common.files import is_there, names, private_folder
 from common.json_files import read_table
 from common.order import SPLITS
 
@@ -167,6 +168,15 @@ class SplitKeeper:
     def _public_key(self) -> bytes:
         """No patient is behind a hospital without a folder: it is simulated."""
         return sha256(f"split {self.run}".encode()).digest()
+
+
+def runs_with(folder: Path, person: str) -> int:
+    """In how many runs kept in a hospital's folder a person is, by the name in one form; damaged ones left out."""
+    found = 0
+    for run in names(folder, RECORD):
+        with suppress(FileError, KeyError, ValueError, TypeError):
+            found += bool(_parsed(read_table(folder, f"{RECORD}/{run}/{FILE}")).of([person]))
+    return found
 
 
 def demand_unchanged(kept: KeptSplit, hospital: Hospital, gone: Persons) -> None:
