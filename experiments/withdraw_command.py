@@ -7,6 +7,7 @@ stays in the ledger, and what models have learned stays in them; both are said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -50,6 +51,9 @@ BOUNDED = (
 )
 ORIGINALS = "The original files are yours to delete."
 DIGITS = 12
+MOST_ZEROS = 8
+_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
+_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 
 
 def carry_out(
@@ -119,13 +123,11 @@ def show_withdrawn(folder: Path, console: Console) -> None:
 def _sentences(name: str, folder: Path, is_new: bool, kept: int, copies: int) -> Iterator[str]:
     said = "is now" if is_new else "was already"
     yield f"{name} {said} on the list {folder / FILE}, and takes part in nothing from the next round on."
-    removed = [f"{copies} files of prepared copies"] * bool(copies) + [
-        f"{kept} updates kept to be sent again"
-    ] * bool(kept)
+    removed = [f"{copies} files of prepared copies"] * bool(copies)
+    removed += [f"{kept} updates kept to be sent again"] * bool(kept)
     yield f"{'Removed here: ' + ' and '.join(removed) if removed else 'No copies were kept here'}. {ORIGINALS}"
-    yield from (
-        f"Study {one[:DIGITS]} was answered here up to round {last}." for one, last in last_rounds(folder).items()
-    )
+    for digest, last in last_rounds(folder).items():
+        yield f"Study {digest[:DIGITS]} was answered here up to round {last}, a last scoring included."
     yield RETAINED
     yield from _epsilon(folder)
     yield "Other hospitals are not told: where the person was seen elsewhere, they withdraw there too."
@@ -151,21 +153,30 @@ def _demand_known(
     how = (
         "Write the name as the data do, or write it down all the same with --anyway."
         if there
-        else "Name the study and its data (--study, --data-folder) to compare the name with them, or write it down all "
-        "the same with --anyway."
+        else "Name the study and its data (--study, --data-folder) to compare the name with them, or write it down "
+        "all the same with --anyway."
     )
     raise StudyError(f"nobody here is called {name!r}{_guess(name, [*zeros, *there])} {how}")
 
 
 def _guess(name: str, there: Collection[str]) -> str:
     near = get_close_matches(name, sorted(there), n=1, cutoff=0.5)
-    near = [one for one in there if one.lstrip("0") == name.lstrip("0")][:1] or near
+    near = [one for one in sorted(there) if _bare(one) == _bare(name)][:1] or near
     return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def _with_other_zeros(name: str) -> list[str]:
-    bare = name.lstrip("0")
-    return [bare.zfill(width) for width in range(len(bare), len(bare) + 6) if bare.zfill(width) != name]
+    """The same name as spreadsheets may have left it: with more or fewer zeros before its last number."""
+    found = _LAST_NUMBER.search(name)
+    if found is None:
+        return []
+    number = found.group().lstrip("0") or "0"
+    others = (number.zfill(len(number) + more) for more in range(MOST_ZEROS))
+    return [f"{name[: found.start()]}{other}{name[found.end() :]}" for other in others if other != found.group()]
+
+
+def _bare(name: str) -> str:
+    return _ZEROS.sub("", name)
 
 
 def _persons(folder: Path, study: Study | None, data_folder: Path | None, site: SiteId | None) -> set[str]:
@@ -177,8 +188,8 @@ def _persons(folder: Path, study: Study | None, data_folder: Path | None, site: 
     try:
         with trusting(read_policy(folder).trust), data_root_of(run, site is not None):
             source = cast(Source, SOURCES.build(replace(study.source, options=options)))
-            own = [site] if site is not None and source.has_sites else list(source.sites()) or [None]
-            return {name for one in own for name in _names_of(source, one, study.seed)}
+            own: list[SiteId | None] = [site] if site is not None and source.has_sites else [*source.sites()]
+            return {name for one in own or [None] for name in _names_of(source, one, study.seed)}
     except WardroundError as error:
         raise StudyError(f"the data cannot be read to compare the name with them: {error}") from error
 
@@ -208,8 +219,8 @@ def _demand_hospital(folder: Path, anyway: bool) -> None:
     if (folder / HOSPITALS).is_dir():
         inside = names(folder, HOSPITALS) or ["NAME"]
         raise HospitalError(
-            f"{folder} is a run's folder; each hospital withdraws by itself: name {folder / HOSPITALS / inside[0]} or "
-            "another of them."
+            f"{folder} is a run's folder; each hospital withdraws by itself: name "
+            f"{folder / HOSPITALS / inside[0]} or another of them."
         )
     if not anyway and not TRACES & set(names(folder)):
         raise HospitalError(
