@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from client.approved_studies import digest_of
+from client.consent import LEAST_DIGITS
 from client.hospital import site_names
 from common.catalogue import AGGREGATIONS
 from common.cohort import Groups
@@ -24,7 +26,14 @@ MOST_NAMED = 16
 def study_facts(study: Study) -> tuple[str, ...]:
     """Sentences. Raises StudyError where the study does not fit its hospitals."""
     trust = (one.sentence for one in trusted(study))
-    return (*_cohort_facts(study), *_relation(study), *remarks(study.preprocessing), *trust)
+    return (*_cohort_facts(study), *_relation(study), *remarks(study.preprocessing), *trust, _consent(study))
+
+
+def _consent(study: Study) -> str:
+    """By which words a person's consent is understood."""
+    digest = digest_of(study.json)[:LEAST_DIGITS]
+    words = ", ".join(repr(" ".join(word.split())) for word in (study.title, *study.purposes))
+    return f"Where a hospital's table has a column consent, all, {words} and {digest} consent to this study."
 
 
 def _cohort_facts(study: Study) -> Sequence[str]:
