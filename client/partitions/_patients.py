@@ -43,7 +43,10 @@ def _labels(cases: Cases, of_case: NDArray[np.intp], count: int) -> NDArray[np.i
         votes = np.zeros((count, len(cases.classes)), dtype=np.int64)
         np.add.at(votes, (of_case, cases.targets.astype(np.int64)), 1)
         return np.asarray(votes.argmax(axis=1), dtype=np.int64)
-    share = np.array([(part > 0 if cases.classes else part).mean() for part in cases.pieces("targets")])
+    if cases.columns["targets"].item:
+        share = np.array([(part > 0 if cases.classes else part).mean() for part in cases.pieces("targets")])
+    else:
+        share = cases.targets.astype(np.float64)
     mean = np.bincount(of_case, weights=share, minlength=count) / np.bincount(of_case, minlength=count)
     ranks = mean.argsort(kind="stable").argsort(kind="stable")
     return np.asarray(ranks * MASK_TERCILES // count, dtype=np.int64)

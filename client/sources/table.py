@@ -180,6 +180,10 @@ class Table:
             return cases
         return hospital_scaled(cases, self._plan(list(self._files().values())).numbers)
 
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the columns of `inputs`."""
+        return tuple(name for one in self._plan(list(self._files().values())).features for name in one.names)
+
     @property
     def _is_strict(self) -> bool:
         return self.unusable == "refuse"

@@ -1,4 +1,4 @@
-"""Data sets: what can be fetched, and from where."""
+"""Data: what can be fetched and from where, and what a folder of one's own holds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from common import files
+from common.plugins import ANYTHING, trusting
+from experiments.commands._study_text import checked_study
 from experiments.commands._terminal import console, spoken_errors
 
-cli = typer.Typer(help="Data sets: what can be fetched, and from where.", no_args_is_help=True)
+cli = typer.Typer(help="Data: what can be fetched, and what a folder of your own holds.", no_args_is_help=True)
 
 
 @cli.command("list")
@@ -32,3 +35,28 @@ def data_fetch(
         from experiments.datasets import fetch_with_progress
 
         console.print(fetch_with_progress(name, folder, console), highlight=False, markup=False)
+
+
+@cli.command("check")
+def data_check(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    folder: Annotated[Path | None, typer.Option(help="In a hospital: its own folder of data, read whole.")] = None,
+    site: Annotated[str | None, typer.Option(help="The one hospital to look at; all if not given.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page here, with patients' names: it stays there.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure and finding here.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+) -> None:
+    """Read a study's data without training: what each hospital holds, and what is wrong with it.
+
+    On a laptop all hospitals of the study; in a hospital, with --folder, its own. Exits with 1 where a run would stop
+    or be wrong.
+    """
+    with spoken_errors(), trusting(ANYTHING):
+        from experiments.data_check.command import check_data
+
+        files.demand_writable(html, json_file)
+        checked, name = checked_study(study, set_)
+        if not check_data(checked, name, console, folder, site, html, json_file):
+            raise typer.Exit(1)

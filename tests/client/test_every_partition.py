@@ -75,6 +75,13 @@ def test_masks_are_divided_too(name: str) -> None:
     assert set(build(name, 3).assign(cases, rng)) == {0, 1, 2}
 
 
+def test_cases_whose_targets_are_numbers_are_divided_too(name: str) -> None:
+    rng = np.random.default_rng(0)
+    names = np.repeat([f"p{index}" for index in range(12)], 2)
+    features, numbers = rng.normal(size=(24, 3)).astype(np.float32), np.arange(24, dtype=np.float32)
+    assert set(build(name, 3).assign(Cases.of(features, numbers, names), rng)) == {0, 1, 2}
+
+
 def test_mcmahans_shards_are_two_a_client_of_at_most_two_digits_and_a_seam() -> None:
     cases = some_cases(60_000, classes=10, each=1)
     assigned = Shards(100).assign(cases, np.random.default_rng(0))
