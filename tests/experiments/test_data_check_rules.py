@@ -301,6 +301,16 @@ def test_what_is_quarantined_is_named_with_its_reason_and_consent_apart() -> Non
     assert (found(checked, "no consent").grade, found(checked, "no consent").names[0][:2]) == ("note", "p9")
 
 
+def test_whose_consent_does_not_cover_the_study_is_left_out_and_nobody_else() -> None:
+    given = [images(0, 10, consent=np.array(["all"] * 8 + ["none", ""])), images(10, 10)]
+    checked = check({"A": list(given)})
+    finding = found(checked, "no consent")
+    assert finding.grade == "note" and len(finding.names) == 12 and finding.names[0].startswith("p008x: ")
+    assert [len(holding) for holding in checked.holdings] == [8]
+    assert "nobody's consent" in found(check({"A": [images(0, consent=np.full(20, "none"))]}), "unreadable").words
+    assert "no consent" not in kinds(check({"A": [images(0)]}))
+
+
 def test_a_source_that_stops_is_an_error_and_the_other_hospital_is_still_looked_at() -> None:
     checked = check({"A": [Quarantined("stop", "the table is gone.")], "B": [images(0)]})
     assert (found(checked, "unreadable").site, found(checked, "unreadable").words) == ("A", "the table is gone.")
