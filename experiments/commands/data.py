@@ -9,7 +9,7 @@ import typer
 
 from common import files
 from common.plugins import ANYTHING, trusting
-from experiments.commands._study_text import checked_study
+from experiments.commands._study_text import asked_study
 from experiments.commands._terminal import console, spoken_errors
 
 cli = typer.Typer(help="Data: what can be fetched, and what a folder of your own holds.", no_args_is_help=True)
@@ -57,6 +57,6 @@ def data_check(
         from experiments.data_check.command import check_data
 
         files.demand_writable(html, json_file)
-        checked, name = checked_study(study, set_)
-        if not check_data(checked, name, console, folder, site, html, json_file):
+        asked = asked_study(study, set_)
+        if not check_data(asked.study, asked.name, console, folder, site, html, json_file):
             raise typer.Exit(1)
