@@ -19,7 +19,7 @@ from rich.console import Console
 
 from common.study import Study
 from experiments.benchmark import Measured, Target, as_json, show
-from experiments.cli import KINDS
+from experiments.commands.lists import KINDS
 
 COMMAND = [sys.executable, "-m", "experiments.cli"]
 ROOT = Path(__file__).parents[2]

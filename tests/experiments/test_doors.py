@@ -57,12 +57,13 @@ def test_a_terminal_that_has_no_sign_for_a_letter_shows_another(
     wardround: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from experiments import cli
+    from experiments.commands.studies import check
 
     (tmp_path / "study.toml").write_text(TEXT)
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", narrow)
     cli.begin()
-    cli.check(str(tmp_path / "study.toml"))
+    check(str(tmp_path / "study.toml"))
     assert b'title = "S?ule"' in narrow.buffer.getvalue()  # type: ignore[attr-defined]
 
 
@@ -117,7 +118,7 @@ def test_a_run_goes_on_from_another_folder_with_the_data_it_began_with(
     assert f'folder = "{tiny_images}"' in text
     (tmp_path / "run" / "study.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("rounds = 1", "rounds = 2").encode())
     monkeypatch.chdir(tmp_path)
-    from experiments.cli import resume
+    from experiments.commands.runs import resume
 
     resume(tmp_path / "run")
     assert len((tmp_path / "run" / "rounds.jsonl").read_text().splitlines()) == 2

@@ -1,0 +1,66 @@
+"""The study that a command is given: a file's or a shipped one's text, checked, with its data's folder whole."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common import files
+from common.errors import StudyError
+from common.plugins import ANYTHING, Trust
+from common.spelling import unknown
+
+if TYPE_CHECKING:
+    from common.study import Study
+
+STUDIES = Path(__file__).parents[1] / "studies"
+NOT_OURS = Trust(
+    remedy="A run folder may come from anybody; reading it runs no code: add --trust-code if you know who made it."
+)
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Run the plug-ins that the folder's study names: code of whoever made it."),
+]
+
+
+def code_of_folder(trusted: bool) -> Trust:
+    """What a command that reads a run folder may import: plug-ins where its user says so."""
+    return ANYTHING if trusted else NOT_OURS
+
+
+def checked_study(study: str, overrides: Sequence[str] | None) -> tuple[Study, str]:
+    """The study, checked and ready for this machine, and its name."""
+    from common.study import parse
+    from experiments.places import with_whole_folder
+
+    text, name = read_study(study)
+    beside = Path(study).parent if Path(study).suffix == ".toml" else None
+    return with_whole_folder(parse(text, overrides or (), beside), Path(study)), name
+
+
+def read_study(study: str) -> tuple[str, str]:
+    """Text and name of a study: a TOML file's path, or a shipped study's name."""
+    path = Path(study)
+    if path.suffix == ".toml":
+        if not path.exists():
+            raise StudyError(f"there is no file {path}.")
+        return valid(files.read_all_text(path), path), path.stem
+    shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
+    if study not in shipped:
+        raise unknown("study", study, shipped)
+    return shipped[study].read_text(encoding="utf-8"), study
+
+
+def valid(text: str, path: Path) -> str:
+    """The text, if it is TOML. Raises StudyError that names the file, the line and the column."""
+    if not text.strip():
+        raise StudyError(f"{path} is empty.")
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is not valid TOML: {str(error)[:200]}") from error
+    return text

@@ -1,0 +1,44 @@
+"""What every command says and how it ends: two consoles, errors in one line, signals as exit codes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import typer
+from rich.console import Console
+
+from common.errors import WardroundError
+
+SIGNALLED = 128
+"""And the number of the signal: what shells say of a program that one has ended."""
+
+console = Console()
+complaints = Console(stderr=True)
+
+
+@contextmanager
+def spoken_errors() -> Iterator[None]:
+    """Say an expected error in one line, and exit with 1; a traceback is for defects only."""
+    from experiments.engines._interrupt import interrupting_signals
+
+    try:
+        with interrupting_signals():
+            yield
+    except WardroundError as error:
+        complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
+        complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # its terminal may be gone
+            complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
+        raise typer.Exit(SIGNALLED + getattr(error, "number", signal.SIGINT)) from None
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines whole, with what the terminal cannot show replaced."""
+    from experiments.run_words import writable
+
+    for line in lines:
+        console.print(writable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)

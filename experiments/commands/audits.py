@@ -1,0 +1,42 @@
+"""The command that attacks a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.plugins import trusting
+from experiments.commands._study_text import TrustCode, checked_study, code_of_folder
+from experiments.commands._terminal import console, spoken_errors
+
+
+def audit(
+    run: Annotated[str, typer.Argument(help="A finished run's folder; with --matrix a study.")],
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Run the study under every protection, attack each, and compare.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="For all attacks on a run; else as the study says.")] = None,
+    pictures: Annotated[bool, typer.Option(help="Show patients' data beside what came back of it.")] = True,
+    poisoning: Annotated[
+        bool, typer.Option("--poisoning", help="Also run small federations with a hospital that poisons.")
+    ] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
+    with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
+        from experiments import audit_command
+        from experiments.audit.conduct import Effort
+        from server.app import new_default_folder
+
+        effort = Effort(seconds, pictures, poisoning)
+        if matrix:
+            checked, name = checked_study(run, set_)
+            place = folder or new_default_folder(f"{name}-matrix")
+            path = audit_command.audit_protections(checked, name, place, effort, console)
+        else:
+            path = audit_command.audit(Path(run), effort, console)
+        console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)

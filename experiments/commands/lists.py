@@ -1,0 +1,62 @@
+"""What a study can name, and this version."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from common import __version__
+from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
+from common.spelling import unknown
+from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
+from experiments.commands._study_text import STUDIES
+from experiments.commands._terminal import console, spoken_errors
+
+KINDS: dict[str, Catalogue] = {
+    "tasks": TASKS,
+    "networks": NETWORKS,
+    "sources": SOURCES,
+    "partitions": PARTITIONS,
+    "strategies": STRATEGIES,
+    "aggregations": AGGREGATIONS,
+    "mechanisms": MECHANISMS,
+    "engines": ENGINES,
+    "attacks": ATTACKS,
+    "benchmarks": BENCHMARKS,
+}
+
+
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="studies, tasks, strategies, ...; all if not given.")] = None,
+) -> None:
+    """List studies and everything a study can name, one line each."""
+    with spoken_errors():
+        if kind is not None and kind not in {"studies", *KINDS}:
+            raise unknown("kind", kind, {"studies", *KINDS})
+        for title in [kind] if kind else ["studies", *KINDS]:
+            table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+            table.add_column(style="bold", no_wrap=True)
+            table.add_column()
+            for name, summary in _entries(title):
+                table.add_row(name, summary)
+            console.print(table)
+
+
+def _entries(kind: str) -> Iterator[tuple[str, str]]:
+    if kind != "studies":
+        catalogue = KINDS[kind]
+        spelled = {n: n.replace("_", "-") if kind == "benchmarks" else n for n in catalogue.names()}
+        yield from ((shown, catalogue.summary(name)) for name, shown in spelled.items())
+        yield from ((name, f"Plug-in {value}.") for name, value in catalogue.plugged().items())
+        return
+    for path in sorted(STUDIES.glob("*.toml")):
+        yield path.stem, str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", ""))
+
+
+def version() -> None:
+    """Print the version."""
+    console.print(__version__)

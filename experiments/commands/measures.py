@@ -1,0 +1,91 @@
+"""Commands that measure: benchmarks, outlines, and one image brought onto another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common import files
+from experiments.catalogue import BENCHMARKS
+from experiments.commands._terminal import console, spoken_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="A benchmark's name (see `wardround list benchmarks`).")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write rows and targets here too.")] = None,
+    peers_python: Annotated[
+        str | None,
+        typer.Option(help=f"A Python that has the programs to compare with; else {PEERS_PYTHON} names it."),
+    ] = None,
+) -> None:
+    """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
+    with spoken_errors():
+        if peers_python is not None:
+            os.environ[PEERS_PYTHON] = peers_python
+        from experiments.benchmark import show
+
+        files.demand_writable(json_file)
+        measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
+        show(measure(console), console, json_file)  # type: ignore[arg-type]
+
+
+def metrics(
+    prediction: Annotated[Path, typer.Argument(help="A NIfTI label map, or a folder of them.")],
+    truth: Annotated[Path, typer.Argument(help="The true one, or a folder with files of the same names.")],
+    tolerance: Annotated[float, typer.Option(help="Of surface Dice, in mm.")] = 1.0,
+    surface: Annotated[
+        str, typer.Option(help="Outlines as voxels of the border, or as elements that count by length or area.")
+    ] = "voxels",
+    label: Annotated[list[int] | None, typer.Option(help="Measure this label; all but 0 if none is given.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table here too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here too.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Write a page here that shows where the errors lie.")] = None,
+) -> None:
+    """Compare predicted with true outlines: overlap and distances in mm, label by label."""
+    with spoken_errors():
+        from experiments.metrics_command import compare
+
+        files.demand_writable(csv_file, json_file, figure)
+        compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
+
+
+def register(
+    moving: Annotated[Path, typer.Argument(help="The NIfTI file to bring over.")],
+    fixed: Annotated[Path, typer.Argument(help="The NIfTI file to bring it onto.")],
+    transform: Annotated[
+        str, typer.Option(help="rigid, similarity, affine, bspline, displacement or velocity.")
+    ] = "affine",
+    similarity: Annotated[str, typer.Option(help="ssd, sad, cc, local_cc, mi, nmi or cr.")] = "cc",
+    starts: Annotated[int, typer.Option(help="Rotations to begin from; more are tried in doubt.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the random places.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the moving image on the fixed lattice here.")] = None,
+    transform_out: Annotated[
+        Path | None, typer.Option(help="Write the transform here for ITK: .tfm, or .nii.gz of displacements.")
+    ] = None,
+    outside: Annotated[
+        float | None,
+        typer.Option(help="What --out holds beyond the moving image; its least value if not given: air, in CT too."),
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Write a page of checkerboards and differences here.")] = None,
+) -> None:
+    """Register one image to another: the transform, the resampled image, and how it went.
+
+    Exits with 1 where the search has probably failed, and says why in its first lines; what was found is written.
+    """
+    with spoken_errors():
+        from experiments.registration_cli import align
+
+        files.demand_writable(out, transform_out, pictures)
+        if not align(
+            moving, fixed, console, transform, similarity, starts, seed, out, transform_out, pictures, outside
+        ):
+            raise typer.Exit(1)

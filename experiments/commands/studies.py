@@ -1,0 +1,45 @@
+"""Commands that look at a study without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.plugins import ANYTHING, trusting
+from experiments.commands._study_text import checked_study, read_study
+from experiments.commands._terminal import console, spoken_errors
+
+
+def check(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+) -> None:
+    """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
+    with spoken_errors(), trusting(ANYTHING):
+        from experiments.study_view import study_facts
+
+        checked, _ = checked_study(study, set_)
+        console.print(checked.text, markup=False, highlight=False)
+        for fact in study_facts(checked):
+            console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
+
+
+def approve(
+    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
+    folder: Annotated[Path, typer.Argument(help="The hospital's own folder, as in its node's configuration.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
+    rewind_to: Annotated[
+        int | None, typer.Option(help="Let its runs go on after this round once more, from a restored backup.")
+    ] = None,
+) -> None:
+    """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other.
+
+    This binds the hospital's own program. Flower as it stands runs whatever program the coordinator sends; see the
+    README's section on what Wardround does not do.
+    """
+    with spoken_errors():
+        from experiments.approval_command import approve_study
+
+        approve_study(read_study(study)[0], set_ or [], folder, console, rewind_to)
