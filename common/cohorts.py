@@ -55,10 +55,7 @@ class Cohorts:
         fraction = study.federation.client_fraction
         found = cls(sites, () if covered else grouped, grouped, least, fraction, study.seed, study.rounds, covered)
         if sites and least > found.smallest:
-            raise StudyError(
-                f"federation.least_in_sum = {least}, and a round may ask as few as {found.smallest} of {len(sites)} "
-                "hospitals: lower it or raise federation.client_fraction."
-            )
+            raise StudyError(_too_few(study, found))
         return found
 
     def of_round(self, number: int) -> Cohort:
@@ -82,6 +79,19 @@ class Cohorts:
         """The share of hospitals that rounds ask on average, over the study's rounds, at most 1,000 of them."""
         numbers = range(1, min(self.rounds, 1000) + 1)
         return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
+
+
+def _too_few(study: Study, cohorts: Cohorts) -> str:
+    smallest, hospitals = cohorts.smallest, len(cohorts.roster)
+    said = f"federation.least_in_sum = {cohorts.least}, and a round may ask as few as {smallest} of {hospitals} hospitals"
+    if cohorts.least > LEAST_IN_SUM or reveals(study) == "each":
+        return f"{said}: lower it or raise federation.client_fraction."
+    if hospitals >= LEAST_IN_SUM:
+        return f"{said}, whose sum hides neither of two from the other: raise federation.client_fraction."
+    return (
+        f"{said}, whose sum would hide nobody from the other. Add hospitals, {LEAST_IN_SUM} or more in all, or write "
+        'aggregation = "plain" (whoever coordinates then reads every single update).'
+    )
 
 
 def reveals(study: Study) -> Reveals:

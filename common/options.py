@@ -11,6 +11,10 @@ from common.errors import StudyError
 from common.spelling import unknown
 
 T = TypeVar("T")
+EXAMPLE = "example"
+"""In a field's metadata: a line for the message where it is missing."""
+LARGEST = 2**63 - 1
+"""Whole numbers beyond it are none in TOML, JSON or on the wire elsewhere."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +41,8 @@ def build(cls: type[T], given: Mapping[str, Any], where: str) -> T:
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in given:
-            raise StudyError(f"{where}.{name} is missing: {_spell(hints[name])} is needed.")
+            example = field.metadata.get(EXAMPLE) or f"{name} = {_example(hints[name])}"
+            raise StudyError(f"{where}.{name} is missing: {_spell(hints[name])} is needed, such as {example}")
     return cls(**{key: convert(value, hints[key], f"{where}.{key}") for key, value in given.items()})
 
 
@@ -110,6 +115,8 @@ def _tuple(value: Any, hint: Any, where: str) -> tuple[Any, ...]:
 
 
 def _scalar(value: Any, hint: Any, where: str) -> Any:
+    if type(value) is int and abs(value) > LARGEST:
+        raise StudyError(f"{where} must lie between -2^63 and 2^63; it has {len(hex(value)) - 2} hexadecimal digits.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:
@@ -132,3 +139,13 @@ def _spell(hint: Any) -> str:
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(_spell(part) for part in get_args(hint))
     return _WORDS.get(hint) or ("a list" if get_origin(hint) is tuple else "a table of options")
+
+
+def _example(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f'"{get_args(hint)[0]}"'
+    if get_origin(hint) in (Union, types.UnionType):
+        return _example(get_args(hint)[0])
+    return {int: "4", float: "0.5", str: '"word"', bool: "true"}.get(
+        hint, "[...]" if get_origin(hint) is tuple else "{ ... }"
+    )

@@ -16,7 +16,7 @@ from common.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRA
 from common.checks import between, non_negative, positive
 from common.errors import StudyError
 from common.federation import Federation
-from common.options import Entry, build
+from common.options import EXAMPLE, Entry, build
 from common.plugins import Reference, noted, resolved
 from common.study_privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.task import Task
@@ -59,9 +59,11 @@ class Baselines:
     pooled: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
+
+    title, source and task must be said; all else has a default.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
@@ -70,11 +72,11 @@ class Study:
     on the same.
     """
 
-    title: str
-    rounds: int
-    source: Entry
-    task: Entry
-    strategy: Entry
+    title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
+    rounds: int = 10
+    source: Entry = field(metadata={EXAMPLE: 'source = { name = "nifti", folder = "data" }'})
+    task: Entry = field(metadata={EXAMPLE: 'task = "segmentation"'})
+    strategy: Entry = field(default_factory=lambda: Entry("fedavg"))
     seed: int = 0
     description: str = ""
     purposes: tuple[str, ...] = ()
@@ -141,6 +143,13 @@ def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) 
     return _built({key: _located(value, folder) if key in NAMING else value for key, value in table.items()})
 
 
+def keys_of(text: str, overrides: Iterable[str] = ()) -> frozenset[str]:
+    """What a study's author wrote, text and overrides together, by its first word: the rest is at its default."""
+    return frozenset(
+        {*tomllib.loads(text), *(override.partition("=")[0].strip().partition(".")[0] for override in overrides)}
+    )
+
+
 def parse_json(text: str) -> Study:
     """A study that came over the wire. Raises StudyError where it cannot be run here."""
     try:
@@ -171,7 +180,7 @@ def _refuse_former(table: Mapping[str, Any]) -> None:
 
 
 def _default_aggregation(table: Mapping[str, Any]) -> str:
-    named = table.get("strategy")
+    named = table.get("strategy", "fedavg")
     name = named.get("name") if isinstance(named, Mapping) else named
     known = isinstance(name, str) and (name in STRATEGIES.names() or Reference.of(name) is not None)
     return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"

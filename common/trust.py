@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
-from common.cohorts import is_covered_by_noise, reveals
+from common.cohorts import LEAST_IN_SUM, is_covered_by_noise, reveals
 from common.study import Study
 
 
@@ -26,15 +26,18 @@ class Trusted:
         return f"This study trusts {self.who}: {self.with_what} {self.remedy}"
 
 
-def trusted(study: Study) -> tuple[Trusted, ...]:
-    """Whom the study's hospitals trust, the weightiest first; () where hospitals check all that is opened."""
-    found = [_reader(study), _key_holders(study), _noise_maker(study), _groups(study), _unbounded(study)]
+def trusted(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[Trusted, ...]:
+    """Whom the study's hospitals trust, the weightiest first; () where hospitals check all that is opened.
+
+    hospitals: how many there are, where that is known.
+    """
+    found = [_reader(study, hospitals), _key_holders(study), _noise_maker(study), _groups(study), _unbounded(study)]
     return tuple(one for one in found if one is not None)
 
 
-def said(study: Study) -> tuple[str, ...]:
+def said(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[str, ...]:
     """Whom the hospitals trust, and on what a promise rests: sentences for the first page."""
-    return (*(one.sentence for one in trusted(study)), *_rests_on_epsilon(study))
+    return (*(one.sentence for one in trusted(study, hospitals)), *_rests_on_epsilon(study))
 
 
 def trusts_the_coordinator(study: Study) -> bool:
@@ -51,15 +54,15 @@ def _rests_on_epsilon(study: Study) -> tuple[str, ...]:
     )
 
 
-def _reader(study: Study) -> Trusted | None:
+def _reader(study: Study, hospitals: int) -> Trusted | None:
     if reveals(study) == "sum":
         return None
     each = STRATEGIES.build(study.strategy).needs == "each"
-    remedy = (
-        f"Strategy {study.strategy.name!r} needs that; another strategy would not."
-        if each
-        else "aggregation = 'secagg' shows it their sum alone."
-    )
+    remedy = "aggregation = 'secagg' shows it their sum alone."
+    if each:
+        remedy = f"Strategy {study.strategy.name!r} needs that; another strategy would not."
+    elif hospitals < LEAST_IN_SUM:
+        remedy = f"A sum of so few would hide nobody: with {LEAST_IN_SUM} hospitals aggregation = 'secagg' would."
     own_noise = study.privacy is not None and MECHANISMS.build(study.privacy).place == "hospital"
     noisy = own_noise and is_covered_by_noise(study)
     seen = "with that hospital's noise." if noisy else "from which attacks rebuild patients' images or records."

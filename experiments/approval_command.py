@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from client.policy import read_policy
 from common.cohorts import reveals
 from common.errors import HospitalError, StudyError
 from common.plugins import trusting
-from common.study import Study, parse
+from common.study import Study, keys_of, parse
 from experiments.study_view import study_facts
 
 
@@ -50,7 +49,7 @@ def _own_folder(study: Study) -> Sequence[str]:
 
 def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:
     """What protects least must stand in the study's own words: nobody agrees to it by leaving a line out."""
-    said = {*tomllib.loads(text), *(override.partition("=")[0].strip().partition(".")[0] for override in overrides)}
+    said = keys_of(text, overrides)
     if reveals(study) == "each" and "aggregation" not in said:
         raise StudyError(
             f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "

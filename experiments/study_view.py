@@ -25,8 +25,13 @@ MOST_NAMED = 16
 
 def study_facts(study: Study) -> tuple[str, ...]:
     """Sentences. Raises StudyError where the study does not fit its hospitals."""
-    trust = (one.sentence for one in trusted(study))
-    return (*_cohort_facts(study), *_relation(study), *remarks(study.preprocessing), *trust, _consent(study))
+    try:
+        sites = study.federation.names or site_names(study)
+    except SourceError as error:
+        unknown = f"Its hospitals are not known here, so that nothing is said of its rounds: {error}"
+        return (unknown, *_promises(study), *(one.sentence for one in trusted(study)), _consent(study))
+    trust = (one.sentence for one in trusted(study, len(sites)))
+    return (*_cohort_facts(study, sites), *_promises(study), *trust, _consent(study))
 
 
 def _consent(study: Study) -> str:
@@ -36,11 +41,11 @@ def _consent(study: Study) -> str:
     return f"Where a hospital's table has a column consent, all, {words} and {digest} consent to this study."
 
 
-def _cohort_facts(study: Study) -> Sequence[str]:
-    try:
-        sites = study.federation.names or site_names(study)
-    except SourceError as error:
-        return (f"Its hospitals are not known here, so that nothing is said of its rounds: {error}",)
+def _promises(study: Study) -> Sequence[str]:
+    return (*_relation(study), *remarks(study.preprocessing))
+
+
+def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
     cohorts = Cohorts.of(study, sites)
     AGGREGATIONS.build(study.aggregation).check(len(cohorts.of_round(1).sites))
     start = hospitals_at_start(study, len(sites))

@@ -287,7 +287,7 @@ class Conductor:
             "aggregation": study.aggregation.name,
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
-            "trusts": list(said(study)),
+            "trusts": list(said(study, max(self.hospitals, len(study.federation.names)))),
             "changes": [],
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }

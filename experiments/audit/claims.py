@@ -52,7 +52,7 @@ def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId
         binds_coordinator=study.privacy is None or MECHANISMS.build(study.privacy).place != "server",
         relation="" if promise is None else promise.relation,
         beside=None if promise is None else promise.beside,
-        trusts=said(study),
+        trusts=said(study, hospitals),
         not_covered=() if promise is None else promise.not_covered,
     )
 

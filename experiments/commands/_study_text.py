@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,14 +33,26 @@ def code_of_folder(trusted: bool) -> Trust:
     return ANYTHING if trusted else NOT_OURS
 
 
-def checked_study(study: str, overrides: Sequence[str] | None) -> tuple[Study, str]:
-    """The study, checked and ready for this machine, and its name."""
-    from common.study import parse
+@dataclass(frozen=True)
+class Asked:
+    """A study as it runs on this machine, its name, and what was changed for that, in sentences."""
+
+    study: Study
+    name: str
+    remarks: tuple[str, ...]
+
+
+def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
+    """The study of an argument, checked. Raises StudyError."""
+    from common.study import keys_of, parse
+    from experiments.few_hospitals import with_readable_updates
     from experiments.places import with_whole_folder
 
     text, name = read_study(study)
     beside = Path(study).parent if Path(study).suffix == ".toml" else None
-    return with_whole_folder(parse(text, overrides or (), beside), Path(study)), name
+    whole = with_whole_folder(parse(text, overrides or (), beside), Path(study))
+    found, remark = with_readable_updates(whole, keys_of(text, overrides or ()))
+    return Asked(found, name, (remark,) if remark else ())
 
 
 def read_study(study: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from common.plugins import trusting
-from experiments.commands._study_text import TrustCode, checked_study, code_of_folder
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._study_text import TrustCode, asked_study, code_of_folder
+from experiments.commands._terminal import console, say, spoken_errors
 
 
 def audit(
@@ -34,9 +34,10 @@ def audit(
 
         effort = Effort(seconds, pictures, poisoning)
         if matrix:
-            checked, name = checked_study(run, set_)
-            place = folder or new_default_folder(f"{name}-matrix")
-            path = audit_command.audit_protections(checked, name, place, effort, console)
+            asked = asked_study(run, set_)
+            place = folder or new_default_folder(f"{asked.name}-matrix")
+            say(asked.remarks)
+            path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)
         console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)

@@ -9,8 +9,8 @@ import typer
 
 from common import files
 from common.plugins import ANYTHING, trusting
-from experiments.commands._study_text import checked_study
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._study_text import asked_study
+from experiments.commands._terminal import console, say, spoken_errors
 
 cli = typer.Typer(help="Privacy: what a study will cost, and what studies have cost.", no_args_is_help=True)
 
@@ -29,7 +29,9 @@ def privacy_plan(
         from experiments.privacy_cli import show_plan
 
         files.demand_writable(json_file, plot)
-        show_plan(checked_study(study, set_)[0], console, json_file, plot)
+        asked = asked_study(study, set_)
+        say(asked.remarks)
+        show_plan(asked.study, console, json_file, plot)
 
 
 @cli.command("ledger")

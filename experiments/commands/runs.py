@@ -10,7 +10,7 @@ import typer
 from common import files
 from common.errors import StudyError, WardroundError
 from common.plugins import ANYTHING, trusting
-from experiments.commands._study_text import TrustCode, checked_study, code_of_folder, valid
+from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, valid
 from experiments.commands._terminal import console, say, spoken_errors
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def run(
     with spoken_errors(), trusting(ANYTHING):
         from server.app import new_default_folder
 
-        checked, name = checked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
-        _run(checked, name, folder or new_default_folder(name), resume=False)
+        asked = asked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
+        say(asked.remarks)
+        _run(asked.study, asked.name, folder or new_default_folder(asked.name), resume=False)
 
 
 def resume(

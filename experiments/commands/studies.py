@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.plugins import ANYTHING, trusting
-from experiments.commands._study_text import checked_study, read_study
+from experiments.commands._study_text import asked_study, read_study
 from experiments.commands._terminal import console, spoken_errors
 
 
@@ -20,9 +20,9 @@ def check(
     with spoken_errors(), trusting(ANYTHING):
         from experiments.study_view import study_facts
 
-        checked, _ = checked_study(study, set_)
-        console.print(checked.text, markup=False, highlight=False)
-        for fact in study_facts(checked):
+        asked = asked_study(study, set_)
+        console.print(asked.study.text, markup=False, highlight=False)
+        for fact in (*asked.remarks, *study_facts(asked.study)):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
 
 
