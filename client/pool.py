@@ -117,7 +117,7 @@ def _number(site: SiteId, names: Sequence[SiteId]) -> int:
 
 def warm(key: str) -> None:
     """Read the pool here, for the processes that will be forked from this one."""
-    _divided(key)
+    divided(key)
     _warmed.add(key)
     gc.collect()
     gc.freeze()
@@ -125,23 +125,23 @@ def warm(key: str) -> None:
 
 def close() -> None:
     """Let the pool go, to be read again."""
-    _divided.cache_clear()
+    divided.cache_clear()
     _warmed.clear()
 
 
 def _part(key: str, index: int) -> Cases:
-    cases, assigned = _divided(key)
+    cases, assigned = divided(key)
     own = cases.take(np.flatnonzero(assigned == index))
     if key in _warmed or not os.environ.get(ONE_HOSPITAL):
         return own
     own = own.copied()
-    _divided.cache_clear()
+    divided.cache_clear()
     return own
 
 
 @lru_cache(maxsize=2)
-def _divided(key: str) -> tuple[Cases, NDArray[np.int64]]:
-    """Everybody's cases and the hospital of each."""
+def divided(key: str) -> tuple[Cases, NDArray[np.int64]]:
+    """Everybody's cases and the hospital of each, of the study that `key` is of."""
     table: dict[str, Any] = json.loads(key)
     entry, seed = entry_of(table["source"]), table["seed"]
     source = cast(Source, SOURCES.build(entry))

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common import names
 from common.columns import Column, Ragged, Stacked, Values, column_of, joined
 from common.errors import SourceError
 
-SiteId = str
+SiteId = names.SiteId
 Given = Column | Values | Sequence[Values]
 TensorOrWords = Tensor | tuple[Tensor, ...] | tuple[str, ...]
 

@@ -23,6 +23,13 @@ def non_negative(where: str, **values: float | None) -> None:
             raise StudyError(f"{where}.{name} must be zero or more; it is {value!r}.")
 
 
+def probability(where: str, **values: float | None) -> None:
+    """Raise StudyError unless every value is None, or above zero and below one."""
+    for name, value in values.items():
+        if value is not None and not 0 < value < 1:
+            raise StudyError(f"{where}.{name} must be above zero and below one; it is {value!r}.")
+
+
 def between(where: str, low: float, high: float, **values: float) -> None:
     """Raise StudyError unless every value lies in [low, high]."""
     for name, value in values.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from common.cases import SiteId
 from common.errors import WireError
+from common.names import SiteId
 
 Groups = tuple[tuple[SiteId, ...], ...]
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import cast
 
-from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS
 from common.cohort import Cohort, Groups
 from common.errors import StudyError
 from common.exchange import Reveals
 from common.federation import Federation
+from common.names import SiteId
 from common.privacy.cover import covers
 from common.privacy.mechanism import Mechanism
 from common.seeding import entropy
@@ -82,8 +82,9 @@ class Cohorts:
 
 
 def _too_few(study: Study, cohorts: Cohorts) -> str:
-    smallest, hospitals = cohorts.smallest, len(cohorts.roster)
-    said = f"federation.least_in_sum = {cohorts.least}, and a round may ask as few as {smallest} of {hospitals} hospitals"
+    hospitals = len(cohorts.roster)
+    few = f"a round may ask as few as {cohorts.smallest} of {hospitals} hospitals"
+    said = f"federation.least_in_sum = {cohorts.least}, and {few}"
     if cohorts.least > LEAST_IN_SUM or reveals(study) == "each":
         return f"{said}: lower it or raise federation.client_fraction."
     if hospitals >= LEAST_IN_SUM:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from common.cases import SiteId
 from common.errors import WireError
 from common.exchange import Expected, Number, Payload
 from common.mean import LARGEST_UNITS, Mean, Statistics
+from common.names import SiteId
 from common.update import Update
 
 LARGEST_NUMBER_OF_STATISTICS = 256

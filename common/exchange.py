@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
 from common.cohort import Cohort
+from common.names import SiteId
 from common.update import Update
 
 Reveals = Literal["each", "sum"]

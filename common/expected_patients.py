@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from common.cases import SiteId
 from common.errors import StudyError
+from common.names import SiteId
 
 ExpectedPatients = int | Mapping[str, int]
 """One number for every hospital, or a table of them by name."""

@@ -12,6 +12,7 @@ from common.errors import StudyError
 from common.expected_patients import ExpectedPatients, check_expected_patients
 from common.names import RULE, fault_of, in_one_form
 
+LARGEST_SCORE = 1e9
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -87,6 +88,9 @@ class Federation:
     def __post_init__(self) -> None:
         check_expected_patients(self.expected_patients)
         between("federation", 0, 1, client_fraction=self.client_fraction)
+        positive("federation", client_fraction=self.client_fraction)
+        if self.stop_at_score is not None:
+            between("federation", -LARGEST_SCORE, LARGEST_SCORE, stop_at_score=self.stop_at_score)
         positive(
             "federation",
             hospitals_at_start=self.hospitals_at_start,

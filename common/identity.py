@@ -15,10 +15,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from common import files
-from common.cases import SiteId
 from common.errors import FileError, HospitalError, WireError
 from common.files import is_there, read
 from common.json_files import read_table, write_json
+from common.names import SiteId
 from common.seeding import entropy
 
 KEY_FILE, PEERS_FILE = "identity.key", "peers.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from unicodedata import category, normalize
 
+SiteId = str
 LONGEST_NAME = 64
 LARGEST_NAME_BYTES = 192
 """In UTF-8: a file's name holds 255 bytes, and some are for its ending."""

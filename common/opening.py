@@ -15,9 +15,9 @@ from typing import Protocol
 
 import numpy as np
 
-from common.cases import SiteId
 from common.errors import WireError
 from common.exchange import OpenedSum, Payload, Word
+from common.names import SiteId
 
 OPENED_LEG = "opened"
 """Not of a round: it hands a hospital the proof that an earlier one was opened."""

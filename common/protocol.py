@@ -9,10 +9,10 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from common.cases import SiteId
 from common.cohort import Cohort
 from common.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.identity import Identity
+from common.names import SiteId
 from common.opening import Keeping, KeepsNothing
 from common.update import Update
 

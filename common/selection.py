@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from common.cases import SiteId
 from common.errors import TooFewHospitalsError
+from common.names import SiteId
 from common.seeding import entropy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import log2
 
-from common.cases import SiteId
+from common.names import SiteId
 
 
 def label_divergence(counts: Mapping[SiteId, Mapping[str, int]]) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-import numpy as np
-from torch import Tensor, nn
-
-from common.cases import Batch, Shape
 from common.mean import Mean
+
+if TYPE_CHECKING:  # a study is read, and a report written, without torch
+    import numpy as np
+    from torch import Tensor, nn
+
+    from common.cases import Batch, Shape
 
 
 class Network(Protocol):
@@ -62,4 +64,4 @@ def shown_shape(task: Task, shape: Shape) -> Shape:
     Raises StudyError where cases differ in shape and the task does not bring them to one.
     """
     shown = getattr(task, "network_shape", None)
-    return shape if shown is None else cast(Shape, shown(shape))
+    return shape if shown is None else cast("Shape", shown(shape))

@@ -1,4 +1,4 @@
-"""Fewer hospitals than a sum can hide, on one's own machine: what a study that names no aggregation runs with there."""
+"""Fewer hospitals than a sum can hide, on one's own machine, where a study names no aggregation."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def why(hospitals: int) -> str:
     """In a sentence for the screen, `wardround check` and the report."""
     there = f"{hospitals} hospitals are" if hospitals > 1 else "1 hospital is"
     return (
-        f"{there} too few for a sum that hides anybody (it takes {LEAST_IN_SUM}), and the study names no aggregation: "
-        'in simulation it runs with aggregation = "plain", and every single update is read. Real hospitals would have '
+        f"{there} too few for a sum that hides anybody (it takes {LEAST_IN_SUM}), and no aggregation is named: "
+        'in simulation it runs with aggregation = "plain": every single update is read. Real hospitals would have '
         "to agree to that in writing."
     )
 

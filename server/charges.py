@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.cases import SiteId
 from common.errors import FileError
 from common.files import append, appending, if_there, read_text
+from common.names import SiteId
 
 FILE = "charged.jsonl"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from common.cases import SiteId
 from common.exchange import Payload
+from common.names import SiteId
 from common.order import LEGS, REPEATED, protocol_payload
 from server.charges import Charges
 from server.conversation import REFUSALS, Conversation, Heard, Sent

@@ -8,10 +8,10 @@ from functools import partial
 from time import monotonic, sleep
 
 from common.boundary import guarded
-from common.cases import SiteId
 from common.cohorts import hospitals_at_start
 from common.errors import TooFewHospitalsError, WireError
 from common.exchange import Number, Payload
+from common.names import SiteId
 from common.order import ACCEPTS_CHANGED_DATA, RUN
 from common.study import Study
 from server.conversation import Conversation, Heard, Sent

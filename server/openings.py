@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.cases import SiteId
 from common.exchange import Collected, Exchange, OpenedSum
+from common.names import SiteId
 from common.opening import OPENED_LEG, proof_payload
 
 

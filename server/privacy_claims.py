@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from common.cases import SiteId
 from common.catalogue import AGGREGATIONS
+from common.names import SiteId
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import cast
 
 from common.aggregation._fixed_point import FixedPoint, share_room
-from common.cases import SiteId
+from common.names import SiteId
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from common.cases import SiteId
 from common.expected_patients import expected_patients
+from common.names import SiteId
 from common.study import Study
 from server.roster import Member
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 
 from common.boundary import guarded
-from common.cases import SiteId
 from common.cohort import Cohort
 from common.cohorts import Cohorts
 from common.decoding import statistics_from_numbers
@@ -19,6 +18,7 @@ from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.exchange import Collected, Expected, Payload
 from common.mean import Mean, Statistics, excessive, merge
 from common.metrics.roc import with_areas
+from common.names import SiteId
 from common.order import Order, to_payload
 from common.protocol import Aggregation
 from common.schedule import evaluated_split, evaluated_splits, final_round

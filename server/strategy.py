@@ -9,8 +9,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
 from common.exchange import Reveals
+from common.names import SiteId
 from common.update import Update, Vector
 from common.work import Sends, Work
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.cases import SiteId
+from common.names import SiteId
 
 TO_HOSPITAL, TO_SERVER = "to hospital", "to server"
 

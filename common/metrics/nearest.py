@@ -12,9 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
-from common.metrics import _rings
 from common.metrics.borders import flat_border, strides
 from common.metrics.elements import Codes, flat_codes, is_cut
 from common.metrics.maps import Mask, as_mask
@@ -66,6 +64,8 @@ def nearest_mm(points: Points, target: Points, spacing_mm: tuple[float, ...]) ->
 
     Centres of voxels are meant. Infinite where an image's target is empty.
     """
+    from common.metrics import _rings  # with numba, which takes a third of a second
+
     steps, lengths_mm = _steps(target.shape[1:], spacing_mm, REACH.get(len(spacing_mm), 2))
     found = _rings.search(target.flat, points.places, steps, lengths_mm)
     missing = np.flatnonzero(np.isnan(found))
@@ -75,6 +75,8 @@ def nearest_mm(points: Points, target: Points, spacing_mm: tuple[float, ...]) ->
 
 
 def _from_trees(places: NDArray[np.int64], target: Points, spacing_mm: tuple[float, ...]) -> Distances:
+    from scipy.spatial import KDTree
+
     spacing = np.array(spacing_mm)
     asked = np.stack(np.unravel_index(places, target.shape), axis=1)
     held = np.stack(np.unravel_index(target.places, target.shape), axis=1)

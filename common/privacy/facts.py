@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from common.cases import SiteId
 from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
 from common.cohorts import noise_shares
 from common.expected_patients import expected_patients
+from common.names import SiteId
 from common.privacy.mechanism import Facts, Mechanism
 from common.study import Study
 

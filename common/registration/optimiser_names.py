@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from common.registration.bayesian import Bayesian
+from collections.abc import Callable
+
 from common.registration.discrete import Discrete
 from common.registration.optimisers import (
     Adam,
@@ -14,14 +15,21 @@ from common.registration.optimisers import (
 )
 from common.spelling import unknown
 
-OPTIMISERS: dict[str, type[Optimiser]] = {
+
+def _bayesian() -> Optimiser:
+    from common.registration.bayesian import Bayesian  # with scikit-learn, which nobody else needs
+
+    return Bayesian()
+
+
+OPTIMISERS: dict[str, Callable[[], Optimiser]] = {
     "gradient_descent": GradientDescent,
     "sgd": StochasticGradientDescent,
     "adam": Adam,
     "lbfgs": Lbfgs,
     "simplex": DownhillSimplex,
     "discrete": Discrete,
-    "bayesian": Bayesian,
+    "bayesian": _bayesian,
 }
 
 

@@ -16,13 +16,14 @@ def check(
     study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
-    """Check a study whole, without running it: every setting, who is in a sum, and whom its hospitals trust."""
+    """Check a study without running it: settings, sums, trust, and a case and its network where the data are here."""
     with spoken_errors(), trusting(ANYTHING):
+        from experiments.first_look import first_look
         from experiments.study_view import study_facts
 
         asked = asked_study(study, set_)
         console.print(asked.study.text, markup=False, highlight=False)
-        for fact in (*asked.remarks, *study_facts(asked.study)):
+        for fact in (*asked.remarks, *study_facts(asked.study), *first_look(asked.study)):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.cases import SiteId
+from common.names import SiteId
 from server.reporting.records import Round, Run, Scores, SiteScores
 
 Points = tuple[tuple[float, float | None], ...]

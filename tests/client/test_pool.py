@@ -38,9 +38,9 @@ def key(tmp_path: Path) -> Iterator[str]:
     images = {f"{part}_images": rng.integers(0, 255, (n, 8, 8), dtype=np.uint8) for part, n in parts.items()}
     labels = {f"{part}_labels": rng.integers(0, 2, (n, 1), dtype=np.uint8) for part, n in parts.items()}
     np.savez(tmp_path / "set.npz", **images, **labels)
-    pool._divided.cache_clear()
+    pool.divided.cache_clear()
     yield pool.key_of(json.loads(parse(STUDY.format(folder=tmp_path)).json))
-    pool._divided.cache_clear()
+    pool.divided.cache_clear()
     pool._warmed.clear()
 
 
@@ -59,7 +59,7 @@ def test_a_process_of_one_hospital_keeps_its_own_cases_alone(key: str, monkeypat
     everybody = base(key, 0)
     monkeypatch.setenv(pool.ONE_HOSPITAL, "1")
     assert len(base(key, 0)) == 14 < len(everybody)
-    assert pool._divided.cache_info().currsize == 0
+    assert pool.divided.cache_info().currsize == 0
 
 
 def test_a_process_forked_from_one_that_read_the_pool_copies_nothing(

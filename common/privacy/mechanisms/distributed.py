@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, log2, sqrt
 from typing import ClassVar
 
-from common.checks import between, non_negative, positive
+from common.checks import between, non_negative, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, epsilon_of, noise_for
 from common.privacy.losses import check_lattice
@@ -69,8 +69,9 @@ class Distributed:
     spare_rounds: int = 0
 
     def __post_init__(self) -> None:
+        probability("privacy", delta=self.delta)
         positive("privacy", clip_norm=self.clip_norm, sampling_rate=self.sampling_rate)
-        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
+        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon)
         between("privacy", 0, 1, sampling_rate=self.sampling_rate)
         between("privacy", *GRID_BITS, grid_bits=self.grid_bits)
         non_negative("privacy", colluding=self.colluding, spare_rounds=self.spare_rounds)

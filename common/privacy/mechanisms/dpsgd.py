@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from common.checks import one_of, positive
+from common.checks import one_of, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
 from common.privacy.mechanism import Facts, Mechanism, Place
@@ -42,7 +42,8 @@ class Dpsgd:
 
     def __post_init__(self) -> None:
         one_of("privacy", ("patient", "sample"), unit=self.unit)
-        positive("privacy", clip_norm=self.clip_norm, delta=self.delta)
+        probability("privacy", delta=self.delta)
+        positive("privacy", clip_norm=self.clip_norm)
         positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon)
         if (self.noise_multiplier is None) == (self.epsilon is None):
             raise StudyError("privacy 'dpsgd' takes noise_multiplier or epsilon, and not both.")

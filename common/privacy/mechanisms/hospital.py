@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import exp, sqrt
 from typing import ClassVar
 
-from common.checks import between, positive
+from common.checks import between, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
 from common.privacy.mechanism import Facts, Mechanism, Place
@@ -45,8 +45,9 @@ class Hospital:
     count_share: float = 0.1
 
     def __post_init__(self) -> None:
+        probability("privacy", delta=self.delta)
         positive("privacy", clip_norm=self.clip_norm, clip_learning_rate=self.clip_learning_rate)
-        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon, delta=self.delta)
+        positive("privacy", noise_multiplier=self.noise_multiplier, epsilon=self.epsilon)
         between("privacy", 0, 1, target_quantile=self.target_quantile)
         between("privacy", 0.001, 0.9, count_share=self.count_share)
         if (self.noise_multiplier is None) == (self.epsilon is None):
