@@ -23,7 +23,6 @@ from experiments.data_check.checked import Checked, checked
 from experiments.data_check.duplicates import mirrored
 from experiments.data_check.finding import Finding
 from experiments.data_check.gather import gathered
-from experiments.data_check.measures import measured
 from experiments.data_check.names import alike
 from experiments.data_check.reading import Reading, Stream, reading_of
 from experiments.data_check.rules import suspected_codes
@@ -445,12 +444,3 @@ def test_no_more_than_two_parts_are_in_memory_at_once() -> None:
     stream = Stream("A", "A", OneByOne({"A": []}), 0)
     (holding,) = gathered(Reading(study(), (stream,), ("A",)), silent, silent)
     assert len(holding) == holding.scans == 6
-
-
-def test_quantiles_are_those_of_a_slow_loop() -> None:
-    cases = images(0, 3)
-    (rows,) = measured(cases)
-    for row, image in enumerate(cases.inputs):
-        values = sorted(image.ravel().tolist())
-        for place in (0, 1, 50, 99, 100):
-            assert rows["quantiles"][row, place] == np.float32(values[round(place / 100 * (len(values) - 1))])
