@@ -255,7 +255,7 @@ def _check_pairs(study: Study) -> None:
             f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
         )
     _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
-    _check_partition(study, source.has_sites)
+    _check_partition(study, source)
     _check_training(study, strategy.sends)
     if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
         raise StudyError(
@@ -288,7 +288,14 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
     check_preprocessing(study.preprocessing)
 
 
-def _check_partition(study: Study, has_sites: bool) -> None:
+def _sites_by(source: object) -> str:
+    """What a source, if it can, would know hospitals by, as it says itself."""
+    words = getattr(source, "sites_by", "")
+    return f"; or say by what the data tells them: {words}" if words else ""
+
+
+def _check_partition(study: Study, source: Any) -> None:
+    has_sites: bool = source.has_sites
     if has_sites and study.partition is not None:
         raise StudyError(
             f"source {study.source.name!r} says itself which hospital each case is from: remove [partition]."
@@ -300,8 +307,8 @@ def _check_partition(study: Study, has_sites: bool) -> None:
     elif not study.federation.roster:
         raise StudyError(
             f"source {study.source.name!r} does not say which hospital a case is from: add [partition], "
-            f"one of {', '.join(PARTITIONS.names())}, or name the hospitals, each with a folder of its own, in "
-            "[federation] roster."
+            f"one of {', '.join(PARTITIONS.names())}, to divide the persons{_sites_by(source)}; "
+            "or name the hospitals, each with a folder of its own, in [federation] roster."
         )
 
 

@@ -37,7 +37,9 @@ def _round_line(view: RunView) -> str:
         return ""
     evaluation = record.evaluation
     pooled = evaluation.pooled.get(view.headline) if evaluation else None
-    scored = f"{score_name(view.headline)} {score(pooled)} (after round {evaluation.of_round})" if evaluation else ""
+    nothing = "no case to measure it on, " if pooled is None else ""
+    after = f"({nothing}after round {evaluation.of_round})" if evaluation else ""
+    scored = f"{score_name(view.headline)} {score(pooled)} {after}" if evaluation else ""
     parts = (
         f"round {record.number} of {view.rounds}",
         f"loss {score(view.loss)}",

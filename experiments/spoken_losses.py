@@ -11,11 +11,13 @@ from pathlib import Path
 
 from experiments.run_words import one_line
 from server.progress import Event, HospitalDropped, HospitalJoined, ProblemFound
+from server.reporting.comparison import TOGETHER, compare
 from server.reporting.folder import read_run
 from server.reporting.kept_here import FOLDER, Named, read_kept
 from server.reporting.losses import Losses
+from server.reporting.records import Run
 from server.reporting.summary import outcome
-from server.reporting.wording import count, listed
+from server.reporting.wording import capital, count, listed, score, score_name
 
 FEW_CASES = 4
 MOST_LINES = 12
@@ -44,10 +46,20 @@ def last_lines(folder: Path) -> tuple[list[str], int]:
     """How a run that came to its end went, who took part and what was left out; and the exit code."""
     run = read_run(folder)
     losses = Losses(run, in_full=True)
-    lines = [f"{outcome(run, losses)} (in {folder})"]
+    lines = [f"{outcome(run, losses)} (in {folder})", *_result(run)]
     if len(losses.took_part) < losses.expected:
         lines.append(losses.census)
     return lines + lost_lines(folder), PROBLEMS if losses.grave else 0
+
+
+def _result(run: Run) -> list[str]:
+    found = compare(run)
+    mean, whose = found.mean("federated"), "of all hospitals together"
+    if mean is None:
+        return []
+    if TOGETHER not in found.federated:
+        whose = f"on average over {count(len(found.shared), 'hospital')}"
+    return [f"{capital(score_name(found.score))} {score(mean)} on {found.split} cases {whose}"]
 
 
 def lost_lines(folder: Path) -> list[str]:

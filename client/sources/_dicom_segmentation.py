@@ -46,8 +46,8 @@ class Segments:
         if _plain(label) in known:
             return known[_plain(label)]
         raise SourceError(
-            f"has a segment {number} {label!r}, which is no class of {', '.join(self.classes)}: name its class in "
-            'source.segments, or "" to leave it out'
+            f"has a segment {number} {label!r}, which is no class of {', '.join(self.classes)}: name it in "
+            'source.classes; or its class, or "" to leave it out, in source.segments'
         )
 
 

@@ -115,7 +115,9 @@ class _Names:
             several = (
                 f"has {len(found)} masks, {', '.join(one.name for one in found[:3])}" if found else "has no mask"
             )
-            raise SourceError(f"{several}: {pattern.text} must be one file")
+            wild = "*" in pattern.text and len(found) > 1
+            remedy = "; write a field, such as {view}, for * in source.images and source.masks" if wild else ""
+            raise SourceError(f"{several}: {pattern.text} must be one file{remedy}")
         if found[0].problem:
             raise SourceError(f"its mask {found[0].name} {found[0].problem}")
         return found[0].name

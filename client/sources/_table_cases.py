@@ -14,6 +14,7 @@ from client.consent import statements
 from client.sources._persons import person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
 from client.sources._table_columns import Feature, Number, Reading, UnusableError, text_of
+from client.sources._table_faults import faults_by_column
 from client.sources._table_files import Row, Rows
 from client.sources._table_numbers import found_convention
 from client.sources._table_parquet import Cell
@@ -22,7 +23,7 @@ from common.cases import Cases, Quarantined
 from common.errors import SourceError
 
 DIGITS_OF_NAME = 16
-REASONS_SHOWN = 3
+REASONS_SHOWN, COLUMNS_SHOWN = 3, 8
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
                 if plan.person:
                     said.append((person_named(text_of(cells[plan.person])), cell))
     if quarantined and (strict or not usable):
-        raise SourceError(_told(quarantined, site, strict))
+        by_column = [] if usable else _faults(parts, plan)
+        raise SourceError(_told(quarantined, site, strict, by_column))
     if not usable:
         raise SourceError(f"{site or 'the table'} has no row: a line a case is needed below the header.")
     if plan.person:
@@ -135,12 +137,29 @@ def _of_other_length(row: Row, table: Rows) -> Quarantined:
     return Quarantined(f"{table.name} line {row.line}", reason)
 
 
-def _told(quarantined: Sequence[Quarantined], site: str, strict: bool) -> str:
+def _faults(parts: Sequence[Part], plan: Plan) -> list[str]:
+    rows = [
+        ([row.cells[part.table.place(one.column)] for one in plan.features], part.reading)
+        for part in parts
+        for row in part.rows
+    ]
+    return faults_by_column(rows, plan.features)
+
+
+def _told(quarantined: Sequence[Quarantined], site: str, strict: bool, by_column: Sequence[str]) -> str:
+    if by_column:
+        shown = "; ".join(by_column[:COLUMNS_SHOWN])
+        more = f"; and {len(by_column) - COLUMNS_SHOWN} columns more" if len(by_column) > COLUMNS_SHOWN else ""
+        return f"{site or 'the table'}: none of {len(quarantined)} rows can be used. {_capital(shown)}{more}."
     reasons = Counter(one.reason for one in quarantined)
     first = {reason: next(one.name for one in quarantined if one.reason == reason) for reason in reasons}
     shown = "; ".join(f"{first[reason]}: {reason}" for reason, _ in reasons.most_common(REASONS_SHOWN))
     what = f"{len(quarantined)} rows cannot be used" if strict else f"none of {len(quarantined)} rows can be used"
     return f"{site or 'the table'}: {what}. {shown}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _one(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, alike: Counter[str]) -> One:

@@ -153,7 +153,9 @@ class Number:
             value = self._scaled(reading.number(cell, self.column))
             return (value,) if self.imputed is None else (value, 0.0)
         if self.imputed is None:
-            raise UnusableError(f"column {self.column!r} has no value")
+            raise UnusableError(
+                f"column {self.column!r} has no value: source.impute.{self.column} can name a constant for it"
+            )
         return self._scaled(self.imputed), 1.0
 
     def _scaled(self, value: float) -> float:

@@ -47,6 +47,7 @@ class Bids(VolumeSource):
 
     name: ClassVar[str] = "bids"
     remedy: ClassVar[str] = REMEDY
+    sites_by: ClassVar[str] = "source.site_column, a column of participants.tsv, or source.hospitals = 'folders'"
     persons: ClassVar[str] = (
         "All sessions and runs of one sub- are of one person, at all hospitals. A person is who sub- names, or who "
         "the column person of participants.tsv does, or another that the study names."

@@ -57,6 +57,7 @@ class Dicom(VolumeSource):
     The other options are those of source "nifti".
     """
 
+    sites_by: ClassVar[str] = "source.site = 'folder', 'InstitutionName' or a column of source.table"
     persons: ClassVar[str] = PERSONS
     name: ClassVar[str] = "dicom"
     remedy: ClassVar[str] = REMEDY

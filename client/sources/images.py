@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class Images:
     "each" page of a TIFF is a case, or files of several are left out. dpi: whether the files' resolution is the
     pixel spacing.
     """
+
+    sites_by: ClassVar[str] = "{site} in source.images, or source.site, a column of source.table"
 
     folder: str = ""
     images: str = ""

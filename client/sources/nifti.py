@@ -43,6 +43,7 @@ class Nifti(VolumeSource):
 
     name: ClassVar[str] = "nifti"
     remedy: ClassVar[str] = REMEDY
+    sites_by: ClassVar[str] = "source.table with a column site, or {site} in source.images"
     persons: ClassVar[str] = PERSONS
 
     classes: tuple[str, ...] = ("background", "anterior", "posterior")

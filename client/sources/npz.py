@@ -71,6 +71,7 @@ class Npz:
     that is not finite is quarantined, by its place in the file.
     """
 
+    sites_by: ClassVar[str] = "source.site, an array of the file; or without source.file each file is a hospital's"
     persons: ClassVar[str] = (
         "A person is who the array of persons names; in a file without one each case is taken for a person."
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from client.consent import consent_column
 from client.source import Source
@@ -76,6 +76,8 @@ class Table:
     encoding, delimiter: found out ("auto") or named. decimal: "." or ","; "auto" finds it in each file's numbers,
     with the mark between thousands, and refuses what is doubtful. thousands: beside a decimal mark that is named.
     """
+
+    sites_by: ClassVar[str] = "source.site, a column; or without source.file each table is a hospital's"
 
     folder: str = ""
     file: str = ""

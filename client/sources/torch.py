@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, ClassVar
 
 from client.source import Source, gathered
 from client.sources._dataset_items import Item, Labels, Reading
@@ -48,6 +48,8 @@ class Torch:
     Inputs are (channels, ...) or (features,) as the dataset's transforms leave them; images of Pillow become [0, 1].
     Each item is read once and kept, so that a random transform would show one draw of it for ever: it is refused.
     """
+
+    sites_by: ClassVar[str] = "source.sites_in, an attribute, method or key of the dataset"
 
     dataset: str
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -244,6 +244,17 @@ def test_a_mask_of_another_shape_or_none_is_quarantined(tmp_path: Path) -> None:
     assert found["images/c.png"] == "has no mask: masks/c.png must be one file"
 
 
+def test_several_masks_of_an_image_are_told_apart_by_a_field_in_the_place_of_a_star(tmp_path: Path) -> None:
+    for view in "ab":
+        save(tmp_path / "images" / f"p_{view}.png", BLACK)
+        save(tmp_path / "masks" / f"p_{view}.png", BLACK)
+    options = {**MASKED, "images": "images/{person}_*.png", "masks": "masks/{person}_*.png"}
+    with pytest.raises(SourceError, match=r"write a field, such as \{view\}, for"):
+        Images(str(tmp_path), **options).cases(None, 0)
+    named = {**MASKED, "images": "images/{person}_{view}.png", "masks": "masks/{person}_{view}.png"}
+    assert list(Images(str(tmp_path), **named).cases(None, 0).patients) == ["p", "p"]
+
+
 @pytest.mark.parametrize("rescaling", ["majority", "nearest"])
 @pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])
 def test_images_and_masks_of_any_size_stay_one_on_the_other(tmp_path: Path, aspect: Any, rescaling: Any) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.source import Source
+from client.sources._table_faults import key_of
 from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
@@ -75,7 +76,9 @@ def test_a_missing_value_is_a_constant_and_a_mark_where_one_is_named_and_else_qu
     text = "x,z,y\n,5,1\nNA,6,2\n-9,7,3\n4,NA,4\n"
     found = cases(tmp_path, text, missing=["NA"], missing_in={"x": [-9]}, impute={"x": 50})
     assert found.inputs.tolist() == [[50, 1, 5], [50, 1, 6], [50, 1, 7]]
-    assert [one.reason for one in found.quarantined] == ["column 'z' has no value"]
+    assert [one.reason for one in found.quarantined] == [
+        "column 'z' has no value: source.impute.z can name a constant for it"
+    ]
 
 
 @pytest.mark.parametrize("code", ["-9", "-99.0", "999", "9999"])
@@ -164,7 +167,7 @@ def test_a_line_break_in_quotes_a_blank_line_and_a_row_of_another_length(tmp_pat
         ("patient,person,x,y\n1,1,2,3\n", {}, "set source.person"),
         ("patient,x,y\n04,1,1\n4,2,2\n", {}, "one person or two"),
         ("y\n1\n", {"delimiter": ","}, "no column to learn from"),
-        ("x,y\na,1\nb,2\n", {}, "none of 2 rows can be used.*line 2.*categorical"),
+        ("x,y\na,1\nb,2\n", {}, "none of 2 rows can be used.*every row.*source.categorical.x = "),
         ("x,y\nNA,1\n2,2\n", {"unusable": "refuse"}, "1 rows cannot be used"),
         ('x,y\n"1,2\n', {}, "cannot be read as cells"),
         (b"x,y\n1,\x002\n", {}, "line 2 .* NUL"),
@@ -326,3 +329,23 @@ def test_hearts_first_patient_is_not_lost_to_a_byte_order_mark(tmp_path: Path) -
         found = Heart(str(tmp_path), scaling="none").cases("va", 0)
         assert (len(found), found.quarantined) == (130, ())
         assert found.inputs[0, 0] == np.float32(40)
+
+
+def test_a_table_that_cannot_be_used_says_all_columns_at_once_and_the_line_that_mends_each(tmp_path: Path) -> None:
+    rows = "".join(f"A{index};{index + 40};{'fm'[index % 2]};{'' if index == 3 else index};1\n" for index in range(9))
+    (tmp_path / "a.csv").write_text("Fallname;age;sex;crp;label\n" + rows + "B;50;f;2;0\n")
+    with pytest.raises(SourceError) as raised:
+        source(tmp_path, classes=["0", "1"]).cases("a", 0)
+    assert str(raised.value) == (
+        "a: none of 10 rows can be used. In every row column 'Fallname' holds another word, such as 'A0': write "
+        "source.ignore = [\"Fallname\"]; in every row column 'sex' holds words: write source.categorical.sex = "
+        '["f", "m"]; in 1 of 10 rows column \'crp\' has no value: source.impute.crp can name a constant for it.'
+    )
+    mended = source(
+        tmp_path, classes=["0", "1"], ignore=["Fallname"], categorical={"sex": ["f", "m"]}, impute={"crp": 0}
+    )
+    assert mended.cases("a", 0).inputs.shape == (10, 4)
+
+
+def test_columns_whose_names_are_no_words_of_toml_are_in_quotes() -> None:
+    assert [key_of(name) for name in ("sex", "Größe", "heart rate")] == ["sex", '"Größe"', '"heart rate"']

@@ -44,6 +44,11 @@ def test_every_shipped_study_is_sound_and_survives_both_forms(path: Path) -> Non
         (["training.learning_rate=-1"], "training.learning_rate must be above zero; it is -1.0."),
         (["partition={name='iid', hospitals=3}"], "source 'heart' says itself which hospital each case is from"),
         (["source=mnist"], "source 'mnist' does not say which hospital a case is from: add [partition]"),
+        (
+            ["source={name='bids'}"],
+            "or say by what the data tells them: source.site_column, a column of participants",
+        ),
+        (["source={name='dicom'}"], "source.site = 'folder', 'InstitutionName' or a column of source.table"),
         (["strategy=fedsgd", "training.epochs=5"], "training.epochs has no effect with strategy 'fedsgd'"),
         (["strategy=scaffold", "training.optimiser=adam"], "corrects plain gradient steps"),
         (["training.optimiser=adam", "training.momentum=0.9"], "training.momentum is an option of 'sgd'"),

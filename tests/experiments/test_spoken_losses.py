@@ -67,6 +67,19 @@ def test_what_was_cut_away_of_the_truth_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_that_completed_begins_its_last_lines_with_the_result(tmp_path: Path) -> None:
+    (tmp_path / "about.json").write_text('{"state": "completed", "headline": "dice"}')
+    for final, said in (
+        ({"pooled": {"dice": 0.8125}}, "Dice 0.812 on test cases of all hospitals together"),
+        (
+            {"sites": {"Ulm": {"dice": 0.5}, "Bonn": {"dice": 0.75}}, "pooled": {"dice": 0.7}},
+            "Dice 0.625 on test cases on average over 2 hospitals",
+        ),
+    ):
+        (tmp_path / "final.json").write_text(json.dumps({"test": final}))
+        assert last_lines(tmp_path)[0][1] == said
+
+
 def test_an_incident_of_a_node_without_a_name_is_found_by_its_number(tmp_path: Path) -> None:
     """Ray's and a deployment's nodes have no names before they introduce themselves."""
     written(tmp_path, "Ulm", "incidents.log", "incident 0123abcd at 2026-01-01T00:00:00+00:00: ValueError: no scan\n")
