@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from client import same_order
 from client.durable import write_durably
-from common.errors import HospitalError, WireError
+from common.errors import FileError, HospitalError, WireError
 from common.files import if_there, read
 from common.order import Order
 
@@ -44,6 +45,17 @@ def go_forward(folder: Path | None, memory: MutableMapping[str, bytes], study: s
         memory[key] = text
         return
     write_durably(_file(folder, study, run), text)
+
+
+def last_rounds(folder: Path) -> dict[str, int]:
+    """The last round that was answered in any run, by the study's digest. What is damaged is left out."""
+    found: dict[str, int] = {}
+    for path in sorted((folder / FOLDER).glob("*/*.json")):
+        with suppress(FileError, HospitalError):
+            last = _read(path)
+            if last is not None:
+                found[path.parent.name] = max(last[0], found.get(path.parent.name, 0))
+    return found
 
 
 def rewind(folder: Path, study: str, to_round: int) -> int:

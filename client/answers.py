@@ -21,7 +21,7 @@ from common.baseline import baseline_training
 from common.cases import Cases
 from common.catalogue import AGGREGATIONS
 from common.decoding import statistics_to_numbers
-from common.errors import WireError
+from common.errors import HospitalError, WireError
 from common.exchange import Number, Payload, Word
 from common.mean import Mean
 from common.order import SPLITS, Order, from_payload
@@ -80,9 +80,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 def _counts(hospital: Hospital) -> dict[str, Number]:
     numbers: dict[str, Number] = {}
     for name in SPLITS:
-        cases = hospital.splits[name]
-        numbers[f"cases/{name}"] = len(cases)
-        numbers[f"patients/{name}"] = len(np.unique(cases.patients))
+        numbers[f"patients/{name}"], numbers[f"cases/{name}"] = hospital.sizes(name)
     return numbers
 
 
@@ -106,6 +104,8 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     scores, seconds = _evaluations(hospital, order)
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
+    if order.work is not None:
+        _demand_somebody(hospital)
     begin = perf_counter()
     update = Update((), 0.0) if order.work is None else update_of(hospital, order, kept)
     if hospital.study.privacy is None:
@@ -115,6 +115,19 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         return replace(protected, numbers={**protected.numbers, **kept.said})
     protected = aggregation.protect(update, request, kept.local())
     return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds), **kept.said})
+
+
+def _demand_somebody(hospital: Hospital) -> None:
+    """An update of nobody would be no part of a sum: one that others rely on to hide theirs would hide less.
+
+    Raises HospitalError, except where noise of the hospital's own hides whether anybody is left.
+    """
+    mechanism = mechanism_of(hospital.study)
+    if not len(hospital.train) and (mechanism is None or mechanism.place == "server"):
+        raise HospitalError(
+            f"{hospital.site} has nobody left to train on: everyone withdrew, gave no consent, or was placed in "
+            "another part. It takes part again when there are training cases."
+        )
 
 
 def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

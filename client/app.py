@@ -14,10 +14,11 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.kept_split import KeptSplit, SplitKeeper, demand_unchanged, token_of
+from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, token_of
 from client.left_out import keep_left_out
 from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
+from client.withdrawn import withdrawn
 from common.errors import (
     BeyondRangeError,
     BudgetSpentError,
@@ -27,7 +28,7 @@ from common.errors import (
     WireError,
 )
 from common.exchange import Payload
-from common.order import ACCEPTS_CHANGED_DATA, TOKEN, run_of, study_json
+from common.order import ACCEPTS_CHANGED_DATA, TOKEN, WITHDRAWN, run_of, study_json
 from common.plugins import ANYTHING, Trust, trusting
 from common.wire import from_records, to_records
 
@@ -121,6 +122,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         payload = answer(hospital, request, kept)
         if is_hello:
             payload = replace(payload, words={**payload.words, TOKEN: token})
+        if hospital.withdrawn:
+            payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
         memory.keep_secrets(context, secrets)
     state.keep()
@@ -133,37 +136,47 @@ def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool)
     At hello it says whether they changed, and takes a change that was accepted; later it refuses.
     """
     study = study_json(request)
-    hospital = _approved_hospital(study, context)
-    if not run:
-        return hospital, ""
+    _approve(study, context)
     keeper = SplitKeeper(context, folder_of(context), study, run)
-    kept = keeper.read()
+    kept = keeper.read() if run else None
     if kept is None:
-        return hospital, keeper.begin(hospital).token
-    if kept.pinned:
-        hospital = _approved_hospital(study, context, kept)
+        hospital = _approved_hospital(study, context)
+        return hospital, keeper.begin(hospital).token if run else ""
+    gone = kept.of(withdrawn(folder_of(context)))
+    hospital = _approved_hospital(study, context, kept if kept.pinned or gone else None)
     if not is_hello:
-        demand_unchanged(kept, hospital)
-        return hospital, kept.token
-    token = token_of(kept.key, hospital)
+        demand_unchanged(kept, hospital, gone)
+        return _as_told(hospital, kept, gone), kept.token
+    token = token_of(kept.key, hospital, gone)
     if token == kept.token or request.numbers.get(ACCEPTS_CHANGED_DATA) != 1:
-        return hospital, token
+        return _as_told(hospital, kept, gone), token
     wanted = keeper.accept(kept, hospital)
     hospital = _approved_hospital(study, context, wanted)
-    return hospital, keeper.seal(wanted, hospital).token
+    kept = keeper.seal(wanted, hospital, gone)
+    return _as_told(hospital, kept, gone), kept.token
+
+
+def _as_told(hospital: Hospital, kept: KeptSplit, gone: Persons) -> Hospital:
+    """Where privacy is promised, numbers that are taken as public do not tell that somebody withdrew."""
+    if not gone or hospital.study.privacy is None:
+        return replace(hospital, withdrawn=len(gone)) if gone else hospital
+    return replace(hospital, counted=kept.counted)
+
+
+def _approve(study: str, context: Context) -> None:
+    """Nothing is read or built for a study before it is approved."""
+    approve_study(study, folder_of(context), needs_list=not is_simulated(context))
 
 
 def _approved_hospital(study: str, context: Context, places: KeptSplit | None = None) -> Hospital:
-    """Nothing is read or built for a study before it is approved."""
     data_folder = context.node_config.get("data-folder")
-    approve_study(study, folder_of(context), needs_list=not is_simulated(context))
     name = context.node_config.get("site")
     return open_hospital(
         study,
         _index(context) if name is None else None,
         None if data_folder is None else str(data_folder),
         None if is_simulated(context) else folder_of(context),
-        frozenset(),
+        withdrawn(folder_of(context)),
         None if name is None else str(name).strip(),
         places,
     )

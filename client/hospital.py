@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 from torch import nn
 
 from client import pool
+from client.consent import Called
 from client.partition import Partition
-from client.pool import key_of, numbered_names
+from client.pool import HOSPITALS_KEPT_WARM, Whose, key_of, numbered_names
 from client.source import Source
-from client.splitting import Places, digest_of, split
+from client.splitting import Places, split
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
@@ -27,7 +29,9 @@ from common.parameters import new_network
 from common.study import Split, Study, parse_json
 from common.task import Task
 
-HOSPITALS_KEPT_WARM = 1024
+_Place = tuple[str, int | None, str | None, Path | None, SiteId | None]
+_withdrawn: dict[_Place, frozenset[str]] = {}
+"""Who had withdrawn when a hospital was opened last."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Hospital:
     """One hospital of a study, ready to train: cases by split, task, and a network to write parameters into.
 
     study: with the hospital's own place for its data. digest: SHA-256 of the study as it was approved, hexadecimal,
-    the same at every hospital.
+    the same at every hospital. counted: patients and cases of every part as they were told when the run began, where
+    persons withdrew since from a study that promises privacy: noise, rates and weights stay what they were.
+    withdrawn: how many did since, where that may be told. hashes: of
+    its persons, by key, kept warm by `kept_split`.
     """
 
     site: SiteId
@@ -44,6 +51,9 @@ class Hospital:
     splits: Mapping[str, Cases]
     network: nn.Module
     digest: str
+    counted: Mapping[str, tuple[int, int]] | None = None
+    withdrawn: int = 0
+    hashes: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def roster(self) -> tuple[SiteId, ...]:
@@ -56,10 +66,11 @@ class Hospital:
         """The hospitals of every round."""
         return Cohorts.of(self.study, self.roster)
 
-    @cached_property
-    def data_digest(self) -> bytes:
-        """Of who is in which part of its data."""
-        return digest_of(self.splits)
+    def sizes(self, part: str) -> tuple[int, int]:
+        """Patients and cases of a part, as they are told and as noise is worked out by."""
+        if self.counted is not None:
+            return self.counted[part]
+        return len(np.unique(self.splits[part].patients)), len(self.splits[part])
 
     @property
     def train(self) -> Cases:
@@ -92,7 +103,7 @@ def open_hospital(
     index: int | None,
     data_folder: str | None = None,
     folder: Path | None = None,
-    without: frozenset[str] = frozenset(),
+    withdrawn: frozenset[str] = frozenset(),
     site: SiteId | None = None,
     places: Places | None = None,
 ) -> Hospital:
@@ -100,17 +111,27 @@ def open_hospital(
 
     data_folder: the hospital's own place for its data, which is then its own, whole: a study's partition divides a
     pool in simulation, and never a hospital's own folder. folder: its own folder, where large cases are kept
-    prepared. without: persons whose cases are left out. places: see `split`. Raises SourceError where the data is
-    absent and StudyError where the study cannot be run here.
+    prepared. withdrawn: persons, in one form, whose cases are left out. places: see `split`. Raises SourceError where
+    the data is absent and StudyError where the study cannot be run here.
     """
-    return _opened(study_json, index, data_folder, folder, without, site, places)
+    place = (study_json, index, data_folder, folder, site)
+    if _withdrawn.setdefault(place, withdrawn) != withdrawn:
+        _withdrawn[place] = withdrawn
+        _let_go()
+    return _opened(study_json, index, data_folder, folder, withdrawn, site, places)
 
 
 def close_all() -> None:
     """Read everything again: a run that goes on in the same process may find that the data changed."""
+    _let_go()
+    pool.close()
+
+
+def _let_go() -> None:
+    """Nothing stays in memory of those who withdrew."""
     for kept in (_opened, _splits):
         kept.cache_clear()
-    pool.close()
+    pool.let_go()
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
@@ -119,7 +140,7 @@ def _opened(
     index: int | None,
     data_folder: str | None,
     folder: Path | None,
-    without: frozenset[str],
+    withdrawn: frozenset[str],
     site: SiteId | None,
     places: Places | None,
 ) -> Hospital:
@@ -131,10 +152,12 @@ def _opened(
     if study.federation.roster and name not in study.federation.names:
         raise StudyError(f"hospital {name!r} is not in the study's roster (federation.roster).")
     table = json.loads(study.json)
-    splits = _splits(key_of(table), json.dumps(table["split"], sort_keys=True), name, is_own, folder, without, places)
+    digest, whose = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
+    called = Called.of(study, digest) if pool.says_consent(whose) else None
+    splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
     task = study.build_task()
     network = new_network(task, splits["train"].shape, study.seed)
-    return Hospital(name, study, task, splits, network, sha256(study_json.encode()).hexdigest())
+    return Hospital(name, study, task, splits, network, digest)
 
 
 def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:
@@ -148,16 +171,7 @@ def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:
 
 
 @lru_cache(maxsize=HOSPITALS_KEPT_WARM)
-def _splits(
-    pool_key: str,
-    split_json: str,
-    site: SiteId,
-    is_own: bool,
-    folder: Path | None,
-    without: frozenset[str],
-    places: Places | None,
-) -> Mapping[str, Cases]:
+def _splits(whose: Whose, split_json: str, called: Called | None, places: Places | None) -> Mapping[str, Cases]:
     """Kept for studies that differ only in training: in one process they share the cases."""
     shares = Split(**json.loads(split_json))
-    cases = pool.own_cases(pool_key, site, is_own, folder, without)
-    return split(cases, shares, json.loads(pool_key)["seed"], places)
+    return split(pool.own_cases(whose, called), shares, json.loads(whose.key)["seed"], places)

@@ -7,28 +7,33 @@ never leaves. What does not fit is refused, by the coordinator before it goes on
 
 Where the change is accepted, whoever has a place keeps it, also one who left and comes back, and only persons who
 were never there are placed anew: nobody who trained is ever scored as test.
+
+A person who withdrew (`client.withdrawn`) is no such change. The hashes that are kept of each person stand in for
+theirs: the word stays the same, everybody else keeps their place, and nothing of theirs is read again.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 from flwr.app import ConfigRecord, Context
 
 from client.durable import write_durably
 from client.hospital import Hospital
 from client.memory import RECORD, key_of
+from client.sources._persons import person_named
+from client.splitting import held_by_person
 from common.errors import DataChangedError, FileError, HospitalError
-from common.files import is_there, private_folder
+from common.files import is_there, names, private_folder
 from common.json_files import read_table
 from common.order import SPLITS
 
@@ -37,25 +42,56 @@ KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
-class KeptSplit:
-    """places: the part of every person there ever was in this run, by the keyed hash of the name. token: of the data.
+class KeptPerson:
+    """place: the part. cases: how many. held: keyed hash of what is held of the person, "" who is not there any more.
 
-    pinned: whether persons keep these places instead of those that the study's split would give them.
+    form: keyed hash of the name in the form that stands for all ways of writing it.
+    """
+
+    place: str
+    cases: int
+    held: str
+    form: str
+
+
+Persons = Mapping[str, KeptPerson]
+"""By the keyed hash of the name."""
+
+
+@dataclass(frozen=True)
+class KeptSplit:
+    """persons: whom there ever was in this run. token: of the data.
+
+    pinned: whether persons keep their places instead of those that the study's split would give them.
     """
 
     key: bytes = field(repr=False)
     token: str
     pinned: bool = False
-    places: Mapping[str, str] = field(default_factory=dict, repr=False)
+    persons: Persons = field(default_factory=dict, repr=False)
 
     def place_of(self, person: str) -> str | None:
         """Where this person is, if this run has ever had it."""
-        return self.places.get(_hashed(self.key, person))
+        kept = self.persons.get(_hashed(self.key, person))
+        return None if kept is None else kept.place
+
+    def of(self, withdrawn: Iterable[str]) -> Persons:
+        """Those who were there and withdrew. withdrawn: names in one form."""
+        forms = {_hashed(self.key, name) for name in withdrawn}
+        return {name: one for name, one in self.persons.items() if one.form in forms and one.held}
+
+    @property
+    def counted(self) -> Mapping[str, tuple[int, int]]:
+        """Patients and cases of every part, with those who withdrew since: as told, and as noise is worked out by."""
+        there = [one for one in self.persons.values() if one.held]
+        parts = {name: [one.cases for one in there if one.place == name] for name in SPLITS}
+        return {name: (len(cases), sum(cases)) for name, cases in parts.items()}
 
     @cached_property
     def identity(self) -> str:
         """Equal for equal places."""
-        return sha256(json.dumps([self.key.hex(), sorted(self.places.items())]).encode()).hexdigest()
+        places = sorted((name, one.place) for name, one in self.persons.items())
+        return sha256(json.dumps([self.key.hex(), places]).encode()).hexdigest()
 
     def __hash__(self) -> int:
         return hash(self.identity)
@@ -88,7 +124,8 @@ class SplitKeeper:
     def begin(self, hospital: Hospital) -> KeptSplit:
         """Keep the split as it is."""
         key = self._public_key if self.folder is None else token_bytes(KEY_BYTES)
-        return self._write(KeptSplit(key, token_of(key, hospital), places=_places(key, hospital)))
+        persons = {} if self.folder is None else _persons(key, hospital)
+        return self._write(KeptSplit(key, token_of(key, hospital), persons=persons))
 
     def accept(self, kept: KeptSplit, hospital: Hospital) -> KeptSplit:
         """Keep everybody's place, and give whoever is new the one that the split gives. The token is still the old.
@@ -100,18 +137,21 @@ class SplitKeeper:
                 "this hospital has no folder, and so does not know who trained before: changed data can be accepted "
                 "where hospitals keep a folder, as on the engines 'inline' and 'processes'. Start a new run."
             )
-        return KeptSplit(kept.key, kept.token, True, {**_places(kept.key, hospital), **kept.places})
+        return KeptSplit(kept.key, kept.token, True, {**_persons(kept.key, hospital), **kept.persons})
 
-    def seal(self, kept: KeptSplit, hospital: Hospital) -> KeptSplit:
-        """Keep what was accepted, of the hospital as it is now."""
-        return self._write(KeptSplit(kept.key, token_of(kept.key, hospital), kept.pinned, kept.places))
+    def seal(self, kept: KeptSplit, hospital: Hospital, gone: Persons) -> KeptSplit:
+        """Keep what was accepted, of the hospital as it is now. gone: those who withdrew."""
+        left = {name: replace(one, held="") for name, one in kept.persons.items()}
+        persons = {**left, **gone, **_persons(kept.key, hospital)}
+        return self._write(KeptSplit(kept.key, token_of(kept.key, hospital, gone), kept.pinned, persons))
 
     def _write(self, kept: KeptSplit) -> KeptSplit:
         if self.folder is None:
             self.context.state[self._name] = ConfigRecord({"token": kept.token})
             return kept
         private_folder(self._place)
-        about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "places": dict(kept.places)}
+        persons = {name: [one.place, one.cases, one.held, one.form] for name, one in kept.persons.items()}
+        about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "persons": persons}
         write_durably(self._place / FILE, json.dumps(about).encode())
         return kept
 
@@ -130,21 +170,44 @@ class SplitKeeper:
         return sha256(f"split {self.run}".encode()).digest()
 
 
-def demand_unchanged(kept: KeptSplit, hospital: Hospital) -> None:
-    """Raise DataChangedError unless the data are those that the run began with, or whose change was accepted."""
-    if not hmac.compare_digest(kept.token, token_of(kept.key, hospital)):
+def runs_with(folder: Path, person: str) -> int:
+    """In how many runs kept in a hospital's folder a person is, by the name in one form; damaged ones left out."""
+    found = 0
+    for run in names(folder, RECORD):
+        with suppress(FileError, KeyError, ValueError, TypeError):
+            found += bool(_parsed(read_table(folder, f"{RECORD}/{run}/{FILE}")).of([person]))
+    return found
+
+
+def demand_unchanged(kept: KeptSplit, hospital: Hospital, gone: Persons) -> None:
+    """Raise DataChangedError unless the data are those that the run began with, or whose change was accepted.
+
+    gone: those who withdrew, which is no change.
+    """
+    if not hmac.compare_digest(kept.token, token_of(kept.key, hospital, gone)):
         raise DataChangedError("this hospital's data changed since the run began; nothing is answered from them.")
 
 
-def token_of(key: bytes, hospital: Hospital) -> str:
-    """64 hexadecimal digits: who is in which part, with how many cases, and what the labels are."""
-    return hmac.new(key, hospital.data_digest, sha256).hexdigest()
+def token_of(key: bytes, hospital: Hospital, gone: Persons | None = None) -> str:
+    """64 hexadecimal digits: who is in which part, with how many cases, and what the labels are.
+
+    gone: those who withdrew; they are taken for there.
+    """
+    persons = {**(gone or {}), **_persons(key, hospital)}
+    held = sorted((name, one.place, one.cases, one.held) for name, one in persons.items())
+    said = json.dumps([list(hospital.train.classes), held])
+    return hmac.new(key, said.encode(), sha256).hexdigest()
 
 
-def _places(key: bytes, hospital: Hospital) -> dict[str, str]:
-    return {
-        _hashed(key, str(person)): name for name in SPLITS for person in np.unique(hospital.splits[name].patients)
-    }
+def _persons(key: bytes, hospital: Hospital) -> Persons:
+    if key not in hospital.hashes:
+        hospital.hashes[key] = {
+            _hashed(key, person): KeptPerson(name, count, _hashed(key, held), _hashed(key, person_named(person)))
+            for name in SPLITS
+            for person, (count, targets) in held_by_person(hospital.splits[name]).items()
+            for held in [f"{person}\0{name}\0{count}\0{targets.hex()}"]
+        }
+    return cast(Persons, hospital.hashes[key])
 
 
 def _hashed(key: bytes, person: str) -> str:
@@ -152,7 +215,7 @@ def _hashed(key: bytes, person: str) -> str:
 
 
 def _parsed(table: Mapping[str, Any]) -> KeptSplit:
-    places = {str(person): str(place) for person, place in table["places"].items()}
-    if not set(places.values()) <= set(SPLITS):
+    persons = {str(name): KeptPerson(*one) for name, one in table["persons"].items()}
+    if not all(one.place in SPLITS and type(one.cases) is int for one in persons.values()):
         raise ValueError
-    return KeptSplit(bytes.fromhex(table["key"]), str(table["token"]), table["pinned"] is True, places)
+    return KeptSplit(bytes.fromhex(table["key"]), str(table["token"]), table["pinned"] is True, persons)

@@ -11,7 +11,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -19,15 +19,18 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from client.consent import COLUMN, Called
 from client.partition import Partition
 from client.prepared import cases_of
 from client.source import Source
+from client.taking_part import taking_part
 from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.errors import SourceError
 from common.options import Entry
 from common.seeding import generator
 
+HOSPITALS_KEPT_WARM = 1024
 ONE_HOSPITAL = "WARDROUND_ONE_HOSPITAL"
 """In the environment of a process that is one hospital's alone."""
 POOL_FILE = "WARDROUND_POOL"
@@ -46,24 +49,64 @@ def numbered_names(count: int) -> tuple[SiteId, ...]:
     return tuple(f"hospital-{index:0{len(str(count - 1))}d}" for index in range(count))
 
 
-def own_cases(key: str, site: SiteId, is_own: bool, folder: Path | None, without: frozenset[str]) -> Cases:
-    """The cases of a hospital. is_own: the source's folder is its own, whole, and is never divided.
+@dataclass(frozen=True)
+class Whose:
+    """Which hospital's cases. key: see `key_of`. is_own: the source's folder is its own, whole, and never divided.
 
-    folder, without: as in `cases_of`. Raises SourceError where the data know no hospital of this name.
+    folder, withdrawn: as in `cases_of`.
     """
-    table: dict[str, Any] = json.loads(key)
+
+    key: str
+    site: SiteId
+    is_own: bool = False
+    folder: Path | None = None
+    withdrawn: frozenset[str] = frozenset()
+
+
+def own_cases(whose: Whose, called: Called | None = None) -> Cases:
+    """The cases of a hospital's persons who take part. called: as in `taking_part`.
+
+    Raises SourceError where the data know no hospital of this name, or nobody takes part.
+    """
+    table: dict[str, Any] = json.loads(whose.key)
+    source = cast(Source, SOURCES.build(entry_of(table["source"])))
+    own = taking_part(source, _read(whose), whose.withdrawn, called)
+    if source.has_sites or whose.is_own:
+        return own
+    partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
+    index = _number(whose.site, numbered_names(partition.hospitals))
+    adapted = partition.adapt(own, index, generator(table["seed"], index, "scanner"))
+    if adapted is not own and os.environ.get(ONE_HOSPITAL):
+        _read.cache_clear()
+    return adapted
+
+
+def says_consent(whose: Whose) -> bool:
+    """Whether these data say who consents, so that the study's name matters to who takes part."""
+    return COLUMN in _read(whose).columns
+
+
+def let_go() -> None:
+    """Keep no hospital's own cases: somebody of them may have withdrawn."""
+    _read.cache_clear()
+
+
+@lru_cache(maxsize=HOSPITALS_KEPT_WARM)
+def _read(whose: Whose) -> Cases:
+    """A hospital's cases before consent is asked for: studies of other names share them."""
+    table: dict[str, Any] = json.loads(whose.key)
     entry, seed = entry_of(table["source"]), table["seed"]
     source, plugins = cast(Source, SOURCES.build(entry)), table.get("plugins")
     if source.has_sites:
         names = source.sites()
-        return cases_of(source, entry, names[_number(site, names)], seed, folder, without, plugins)
-    if is_own:
-        return cases_of(source, entry, None, seed, folder, without, plugins)
-    partition = cast(Partition, PARTITIONS.build(entry_of(table["partition"])))
-    index = _number(site, numbered_names(partition.hospitals))
-    own = _part(key, index)
-    own = replace(own, quarantined=own.quarantined[index :: partition.hospitals])  # nobody's: each is named once
-    return partition.adapt(own, index, generator(seed, index, "scanner"))
+        site = names[_number(whose.site, names)]
+        return cases_of(source, entry, site, seed, whose.folder, whose.withdrawn, plugins)
+    if whose.is_own:
+        return cases_of(source, entry, None, seed, whose.folder, whose.withdrawn, plugins)
+    count = cast(Partition, PARTITIONS.build(entry_of(table["partition"]))).hospitals
+    index = _number(whose.site, numbered_names(count))
+    own = _part(whose.key, index)
+    return replace(own, quarantined=own.quarantined[index::count])  # nobody's: each is named once
 
 
 def _number(site: SiteId, names: Sequence[SiteId]) -> int:

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from client._prepared_files import FORMAT, is_prepared, read_prepared, write_prepared
 from client.source import Source, Streaming, gathered
+from client.withdrawn import without
 from common.cases import Cases, Quarantined, SiteId
 from common.columns import Column
 from common.errors import FileError, SourceError
@@ -42,25 +42,30 @@ def cases_of(
     site: SiteId | None,
     seed: int,
     folder: Path | None = None,
-    without: Collection[str] = (),
+    withdrawn: frozenset[str] = frozenset(),
     plugins: Mapping[str, str] | None = None,
 ) -> Cases:
     """A hospital's cases (everybody's for None), lazily where they are large and the source can give them in parts.
 
-    folder: the hospital's own. without: persons whose cases are left out. plugins: digests of the study's. Raises
+    folder: the hospital's own. withdrawn: persons whose cases are left out. plugins: digests of the study's. Raises
     SourceError as the source does, and where the place for prepared files cannot be used.
     """
     place = place_for(folder)
     if place is None or not isinstance(source, Streaming):
-        return _without(source.cases(site, seed), without)
-    key = _digest(entry.name, json.dumps(dict(entry.options), sort_keys=True), site, seed)
-    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(without), plugins, _originals(source, site))}"
+        return without(source.cases(site, seed), withdrawn)
+    key = key_of(entry, site, seed)
+    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(withdrawn), plugins, _originals(source, site))}"
     try:
         if is_prepared(place, digest):
             return read_prepared(place, digest)
-        return _prepared(place, key, digest, _kept(source.parts(site, seed), without))
+        return _prepared(place, key, digest, _kept(source.parts(site, seed), withdrawn))
     except FileError as error:
         raise SourceError(f"{error} Cases are kept prepared there; {VARIABLE} names another folder.") from error
+
+
+def key_of(entry: Entry, site: SiteId | None, seed: int) -> str:
+    """What names of prepared files begin with: of one source and hospital, whatever its files are."""
+    return _digest(entry.name, json.dumps(dict(entry.options), sort_keys=True), site, seed)
 
 
 def place_for(folder: Path | None) -> Path | None:
@@ -75,14 +80,18 @@ def place_for(folder: Path | None) -> Path | None:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wardround" / FOLDER
 
 
-def forget(folder: Path | None, key: str = "") -> None:
-    """Remove what is prepared there: all of it, or of one source and hospital."""
+def forget(folder: Path | None, key: str = "") -> int:
+    """Remove what is prepared there, all of it or of one source and hospital; how many files there were."""
     place = place_for(folder)
-    if place is None:
-        return
-    for name in names(place):
-        if name.startswith(key) and name.endswith((".json", ".bin")):
-            remove(place, name)
+    found = [] if place is None else [name for name in names(place) if name.startswith(key) and _is_ours(name)]
+    for name in found:
+        assert place is not None
+        remove(place, name)
+    return len(found)
+
+
+def _is_ours(name: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{32}\.(json|[a-z_]+\.bin)", name) is not None
 
 
 def _prepared(place: Path, key: str, digest: str, parts: Iterator[Cases | Quarantined]) -> Cases:
@@ -121,17 +130,11 @@ def _column_bytes(column: Column) -> int:
     return sum(value.nbytes for value in values) if isinstance(values, tuple) else int(values.nbytes)
 
 
-def _kept(parts: Iterable[Cases | Quarantined], without: Collection[str]) -> Iterator[Cases | Quarantined]:
+def _kept(parts: Iterable[Cases | Quarantined], withdrawn: frozenset[str]) -> Iterator[Cases | Quarantined]:
     for part in parts:
-        kept = _without(part, without) if isinstance(part, Cases) else part
+        kept = without(part, withdrawn) if isinstance(part, Cases) else part
         if isinstance(kept, Quarantined) or len(kept) or kept.quarantined:
             yield kept
-
-
-def _without(cases: Cases, persons: Collection[str]) -> Cases:
-    if not persons:
-        return cases
-    return cases.take(np.flatnonzero(~np.isin(cases.patients, list(persons))))
 
 
 def _originals(source: Streaming, site: SiteId | None) -> list[tuple[str, int, int]]:

@@ -74,10 +74,9 @@ class Private:
     @property
     def facts(self) -> Facts:
         """What the mechanism knows of this hospital."""
-        cases = self.hospital.train
-        patients = len(np.unique(cases.patients))
+        patients, cases = self.hospital.sizes("train")
         hospitals = len(self.hospital.roster)
-        return facts_of(self.hospital.study, patients, len(cases), hospitals, self.hospital.site)
+        return facts_of(self.hospital.study, patients, cases, hospitals, self.hospital.site)
 
     def _charge(self) -> None:
         """Without a folder, as in Flower's simulation, there is no ledger; without a patient there is no charge."""
@@ -169,4 +168,5 @@ class Private:
             rng=self.sources.draws("sampling"),
             noise=self.sources.noise("noise"),
             public_size=expected_patients(hospital.study.federation, hospital.site),
+            counted=None if hospital.counted is None else hospital.counted["train"],
         )

@@ -35,6 +35,7 @@ class PrivateTrainer:
     sum. unit: "patient" or "sample". sampling_rate: chance of each unit to be in a step. rng: of samples and
     augmentation; whoever knew its draws would know who took part, so in deployment it must be secret. public_size:
     what stands for the numbers of units and cases in weights and means; None: they are counted, and taken as public.
+    counted: patients and cases as they were counted before somebody withdrew, which is not told.
     """
 
     task: Task
@@ -48,14 +49,15 @@ class PrivateTrainer:
     rng: np.random.Generator
     noise: NoiseSource
     public_size: int | None = None
+    counted: tuple[int, int] | None = None
 
     @property
     def expected_units(self) -> float:
         """How many units a step takes on average, as far as is public."""
         if self.public_size is not None:
             return self.sampling_rate * self.public_size
-        count = len(self.cases) if self.unit == "sample" else len(np.unique(self.cases.patients))
-        return self.sampling_rate * count
+        patients, cases = self.counted or (len(np.unique(self.cases.patients)), len(self.cases))
+        return self.sampling_rate * (cases if self.unit == "sample" else patients)
 
     def gradient_update(self) -> Update:
         """FedSGD's hospital half: one noisy sum of clipped gradients.
@@ -72,7 +74,8 @@ class PrivateTrainer:
         """
         start = read(self.network)
         steps = self.train(proximal_mu, correction)
-        size = len(self.cases) if self.public_size is None else self.public_size
+        counted = len(self.cases) if self.counted is None else self.counted[1]
+        size = counted if self.public_size is None else self.public_size
         change = (read(self.network).astype(np.float64) - start) * size
         return Update((change.astype(np.float32),), float(size)), steps
 

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from client.durable import write_durably
 from common.errors import FileError
-from common.files import appending, private_folder
+from common.files import appending, names, private_folder, remove
 from common.mean import Mean
 from common.order import Order
 from common.tensor_files import TensorFile, read_tensors
@@ -60,6 +60,15 @@ def keep(folder: Path | None, study: str, digest: str, update: Update, steps: in
     about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
     vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}
     write_durably(folder / _name(study), save(vectors, {"about": json.dumps(about)}))
+
+
+def forget(folder: Path) -> int:
+    """Remove what is kept of every study, and wait for one that is being made; how many there were."""
+    with alone(folder):
+        kept = [name for name in names(folder, FOLDER) if name.endswith(".safetensors")]
+        for name in kept:
+            remove(folder, f"{FOLDER}/{name}")
+    return len(kept)
 
 
 def recall(folder: Path | None, study: str, digest: str) -> tuple[Update, int] | None:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
+from client.consent import COLUMN
 from common.cases import Cases, Quarantined, SiteId, concatenate
 from common.errors import SourceError
 from common.pooled_statistics import Pooled
@@ -53,6 +56,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Scaling(Protocol):
+    """What a source has beside `cases` where it computes something from all of a hospital's cases together."""
+
+    def scaled(self, cases: Cases) -> Cases:
+        """These cases by what is computed from them: called once, when whoever takes no part is gone."""
+        ...
+
+
+@runtime_checkable
 class Streaming(Protocol):
     """What a source offers beside `cases` where its data may not fit in memory.
 
@@ -73,8 +85,20 @@ def gathered(parts: Iterable[Cases | Quarantined], absent: str) -> Cases:
 
     What could not be used is named in the error: where nothing can, the reasons are all there is to go by.
     """
-    found = list(parts)
+    found = _with_consent(list(parts))
     if any(isinstance(part, Cases) for part in found):
         return concatenate(found)
     reasons = [f"{part.name}: {part.reason}" for part in found if isinstance(part, Quarantined)]
     raise SourceError(" ".join([absent, *(f"({reason})" for reason in reasons[:REASONS_SHOWN])]))
+
+
+def _with_consent(parts: list[Cases | Quarantined]) -> list[Cases | Quarantined]:
+    """Where one part says who consents, a part that does not says that nothing is known of it."""
+    if not any(isinstance(part, Cases) and COLUMN in part.columns for part in parts):
+        return parts
+    return [
+        part.with_columns(**{COLUMN: np.full(len(part), "")})
+        if isinstance(part, Cases) and COLUMN not in part.columns
+        else part
+        for part in parts
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Protocol
@@ -50,17 +49,14 @@ def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) 
     return {name: cases.take(np.flatnonzero(names == name)) for name in SPLITS}
 
 
-def digest_of(splits: Mapping[str, Cases]) -> bytes:
-    """SHA-256 of persons, parts, numbers of cases and classes; and of targets that are one number a case."""
-    found = sha256()
-    for name in SPLITS:
-        cases = splits[name]
-        persons, counts = np.unique(cases.patients, return_counts=True)
-        found.update(json.dumps([name, list(cases.classes), persons.tolist(), counts.tolist()]).encode())
-        if cases.columns["targets"].item == ():
-            order = np.argsort(cases.patients, kind="stable")
-            found.update(np.asarray(cases.targets)[order].astype("<f8").tobytes())
-    return found.digest()
+def held_by_person(cases: Cases) -> dict[str, tuple[int, bytes]]:
+    """Of every person the number of cases, and their targets where those are one number a case."""
+    order = np.argsort(cases.patients, kind="stable")
+    persons, starts = np.unique(cases.patients[order], return_index=True)
+    numbers = cases.columns["targets"].item == ()
+    targets = np.asarray(cases.targets)[order].astype("<f8") if numbers else np.empty((len(order), 0))
+    parts = np.split(targets, starts[1:]) if len(persons) else []
+    return {person: (len(own), own.tobytes()) for person, own in zip(persons.tolist(), parts, strict=True)}
 
 
 def _given(cases: Cases) -> dict[str, str]:

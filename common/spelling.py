@@ -11,7 +11,12 @@ from common.errors import UnknownNameError
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """An error such as: No strategy 'fedagv'; did you mean 'fedavg'? There are: fedavg, fedsgd."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f"; did you mean {near[0]!r}?" if near else "."
+    near = nearest(name, names)
+    guess = f"; did you mean {near!r}?" if near else "."
     there = f" There are: {', '.join(names)}." if names else " There are none."
     return UnknownNameError(f"No {kind} {name!r}{guess}{there}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.5)), None)

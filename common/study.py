@@ -66,8 +66,10 @@ class Study:
     title, source and task must be said; all else has a default.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise. plugins: the SHA-256 of every plug-in's file, by its module or path:
-    found when the study is first read, not written by anybody, and from then on the same.
+    privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
+    its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
+    plug-in's file, by its module or path: found when the study is first read, not written by anybody, and from then
+    on the same.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -77,6 +79,7 @@ class Study:
     strategy: Entry = field(default_factory=lambda: Entry("fedavg"))
     seed: int = 0
     description: str = ""
+    purposes: tuple[str, ...] = ()
     engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
@@ -91,6 +94,8 @@ class Study:
     def __post_init__(self) -> None:
         positive("study", rounds=self.rounds)
         non_negative("study", seed=self.seed)
+        if any(not purpose.strip() for purpose in self.purposes):
+            raise StudyError("study.purposes names a purpose without a word in it.")
         with noted() as used:
             _check_pairs(self)
         _demand_same(self.plugins, used)

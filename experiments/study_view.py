@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from client.approved_studies import digest_of
+from client.consent import LEAST_DIGITS
 from client.hospital import site_names
 from common.catalogue import AGGREGATIONS
 from common.cohort import Groups
@@ -27,9 +29,16 @@ def study_facts(study: Study) -> tuple[str, ...]:
         sites = study.federation.names or site_names(study)
     except SourceError as error:
         unknown = f"Its hospitals are not known here, so that nothing is said of its rounds: {error}"
-        return (unknown, *_promises(study), *(one.sentence for one in trusted(study)))
+        return (unknown, *_promises(study), *(one.sentence for one in trusted(study)), _consent(study))
     trust = (one.sentence for one in trusted(study, len(sites)))
-    return (*_cohort_facts(study, sites), *_promises(study), *trust)
+    return (*_cohort_facts(study, sites), *_promises(study), *trust, _consent(study))
+
+
+def _consent(study: Study) -> str:
+    """By which words a person's consent is understood."""
+    digest = digest_of(study.json)[:LEAST_DIGITS]
+    words = ", ".join(repr(" ".join(word.split())) for word in (study.title, *study.purposes))
+    return f"Where a hospital's table has a column consent, all, {words} and {digest} consent to this study."
 
 
 def _promises(study: Study) -> Sequence[str]:

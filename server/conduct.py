@@ -93,9 +93,12 @@ class Conductor:
     def _pins(self, last: int) -> Pins:
         """What the run is held to: written down where it is new, compared where it goes on."""
         versions = self.about["versions"]
-        if not self.resume:
-            return Pins.begun(self.folder, self.study, versions)
-        pins = Pins.resumed(self.folder, self.study, versions, last)
+        new = not self.resume
+        pins = (
+            Pins.begun(self.folder, self.study, versions)
+            if new
+            else Pins.resumed(self.folder, self.study, versions, last)
+        )
         self.about["changes"] = pins.changes
         return pins
 
@@ -109,6 +112,7 @@ class Conductor:
         try:
             while checkpoint.round < self.study.rounds and not reached:
                 checkpoint, record = rounds.advance(checkpoint)
+                self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
                 reached = self._reached(record)
         finally:
@@ -124,6 +128,7 @@ class Conductor:
         )
         members, nodes = gathered.members, gathered.nodes
         pins.compare(members, last, accepts)
+        self._note_withdrawn(pins, {site: one.withdrawn for site, one in members.items()}, last)
         for site, known in members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
         self._write_roster(members)
@@ -160,6 +165,11 @@ class Conductor:
         check_fits(checkpoint, first, self.study.rounds, self.folder.path)
         self.folder.keep_rounds(checkpoint.round)
         return checkpoint
+
+    def _note_withdrawn(self, pins: Pins, withdrawn: Mapping[SiteId, int], last: int) -> None:
+        """Where privacy is promised no hospital says so, and none is believed that does."""
+        if self.study.privacy is None:
+            pins.note_withdrawn(withdrawn, last)
 
     def _note(self, problem: Problem) -> None:
         """Keep and tell what was lost beside a round's replies."""

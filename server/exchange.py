@@ -11,6 +11,7 @@ from common.order import LEGS, REPEATED, protocol_payload
 from server.charges import Charges
 from server.conversation import REFUSALS, Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
+from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
 _CONTENTS = {"hello": ("study", "description")}
@@ -30,7 +31,8 @@ class GridExchange:
     """Talks to the hospitals of `nodes` in one run, named by `run`.
 
     `round` and `timeout_s` are set by the loop before each leg; `stage` says what is asked outside the rounds.
-    charges: where orders to train are written down, in a study with a privacy mechanism.
+    charges: where orders to train are written down, in a study with a privacy mechanism. withdrawn: how many persons
+    each hospital says withdrew since the run began, where it says so.
     """
 
     conversation: Conversation
@@ -44,6 +46,7 @@ class GridExchange:
     stage: str = ""
     dropped: list[Dropped] = field(default_factory=list)
     charges: Charges | None = None
+    withdrawn: dict[SiteId, int] = field(default_factory=dict)
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         """One leg; replies sorted by hospital, failures dropped with their reason.
@@ -89,6 +92,8 @@ class GridExchange:
         if heard.payload is None:
             self.drop(site, leg, heard.reason)
             return False
+        if leg == "round":
+            self.withdrawn[site] = withdrawn_of(heard.payload)
         self.progress.publish(HospitalReplied(self.round, site, heard.seconds, heard.bytes_received))
         return True
 

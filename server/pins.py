@@ -29,7 +29,8 @@ MOST_NAMED = 8
 class Pins:
     """run: 32 hexadecimal digits. data: the token of every hospital that ever took part, by its name.
 
-    data_root: where data sets lie whose folder the study does not say.
+    withdrawn: how many persons each said withdrew since. data_root: where data sets lie whose folder the study does
+    not say.
     """
 
     folder: RunFolder
@@ -38,6 +39,7 @@ class Pins:
     versions: Mapping[str, str]
     data: dict[SiteId, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    withdrawn: dict[SiteId, int] = field(default_factory=dict)
     data_root: str = field(default_factory=lambda: str(Path(os.environ.get("WARDROUND_DATA", "data")).absolute()))
 
     @classmethod
@@ -94,6 +96,16 @@ class Pins:
         self.data |= {site: one.data for site, one in members.items()}
         self._write()
 
+    def note_withdrawn(self, withdrawn: Mapping[SiteId, int], last: int) -> None:
+        """Write down how many persons withdrew at each hospital, as it says; last: the round they were there in."""
+        now = {site: count for site, count in withdrawn.items() if count != self.withdrawn.get(site, 0)}
+        for site, count in sorted(now.items()):
+            more = count - self.withdrawn.get(site, 0)
+            self._note(_left(more, site, last) if more > 0 else _back(-more, site, last))
+        if now:
+            self.withdrawn |= now
+            self._write()
+
     def _note(self, sentence: str) -> None:
         if sentence not in self.changes:
             self.changes.append(sentence)
@@ -106,8 +118,23 @@ class Pins:
             "data": self.data,
             "data_root": self.data_root,
             "changes": self.changes,
+            "withdrawn": self.withdrawn,
         }
         self.folder.write_json(FILE, table)
+
+
+def _left(count: int, site: SiteId, last: int) -> str:
+    said = f"{count} {'person' if count == 1 else 'persons'} withdrew at {site} after round {last}"
+    if last == 0:
+        return f"{said}: nothing was learned of them in this run."
+    return (
+        f"{said}: nothing of theirs is in later rounds. What models of round {last} and before learned of them stays "
+        "in those and in whatever was trained on from them."
+    )
+
+
+def _back(count: int, site: SiteId, last: int) -> str:
+    return f"{count} who had withdrawn at {site} consented again after round {last}."
 
 
 def _same(token: str, before: str) -> bool:
@@ -131,6 +158,7 @@ def _parsed(folder: RunFolder, kept: Any, study: Study, versions: Mapping[str, s
             {str(name): str(said) for name, said in kept.get("versions", versions).items()},
             {str(site): str(token) for site, token in kept.get("data", {}).items()},
             [str(sentence) for sentence in kept.get("changes", [])],
+            {str(site): int(count) for site, count in kept.get("withdrawn", {}).items()},
             str(kept.get("data_root", "")),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:

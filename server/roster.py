@@ -12,7 +12,7 @@ from common.cases import Shape, SiteId
 from common.errors import RoundError, WireError
 from common.exchange import Payload
 from common.names import RULE, fault_of
-from common.order import SPLITS, TOKEN
+from common.order import SPLITS, TOKEN, WITHDRAWN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
@@ -24,7 +24,8 @@ _TOKEN = re.compile(r"([0-9a-f]{64})?")
 class Member:
     """One hospital. cases, patients: by split. labels: training cases (or pixels) of each class.
 
-    data: what changes when its data do, and tells nothing else; "" where it does not say.
+    data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
+    withdrew since the run began, as far as it says so.
     """
 
     site: SiteId
@@ -35,6 +36,7 @@ class Member:
     shape: Shape
     classes: tuple[str, ...]
     data: str = ""
+    withdrawn: int = 0
 
 
 def member(payload: Payload) -> Member:
@@ -57,6 +59,7 @@ def member(payload: Payload) -> Member:
         Shape(inputs, len(classes)),
         tuple(classes),
         _token(payload),
+        withdrawn_of(payload),
     )
 
 
@@ -67,6 +70,12 @@ def site_of(payload: Payload) -> SiteId:
     if fault is not None:
         raise WireError(f"a hospital's name must be {RULE}; the one it gives {fault}.")
     return str(site)
+
+
+def withdrawn_of(payload: Payload) -> int:
+    """How many persons withdrew since the run began; 0 where it is not said, or makes no sense."""
+    said = payload.numbers.get(WITHDRAWN, 0)
+    return said if type(said) is int and 0 <= said <= LARGEST_CASES else 0
 
 
 def _token(payload: Payload) -> str:

@@ -27,7 +27,10 @@ BY_FOLDER, BY_INSTITUTION = "folder", "InstitutionName"
 
 @dataclass(frozen=True)
 class Chosen:
-    """One series that is to be used, or cannot be: fault. label: the table's word for it."""
+    """One series that is to be used, or cannot be: fault. label, consent: the table's words for it.
+
+    consent: None where no column says who consents.
+    """
 
     series: Series
     person: str
@@ -35,6 +38,7 @@ class Chosen:
     label: str
     segmentations: tuple[Header, ...]
     fault: str
+    consent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def _chosen(
     row = table.row_of(series.first)
     site, fault_of_site = _site(series, table, row, choice)
     person, fault_of_person = _person(series, row, doubtful)
-    chosen = Chosen(series, person, site, row.label if row else "", tuple(segmentations), "")
+    consent = (row.consent if row else "") if table.has_consent else None
+    chosen = Chosen(series, person, site, row.label if row else "", tuple(segmentations), "", consent)
     faults = [series.fault, fault_of_site, fault_of_person, _fault_of_segmentations(series, segmentations)]
     return replace(chosen, fault=next((fault for fault in faults if fault), ""))
 

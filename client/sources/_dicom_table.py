@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from client.consent import consent_column
 from client.sources._dicom_headers import Header
 from client.sources._persons import person_named, refuse_doubtful
 from client.sources._table_files import read_rows
@@ -20,34 +21,40 @@ SITE_COLUMN = "site"
 
 @dataclass(frozen=True)
 class Row:
-    """Words of one line, "" for what it does not say. site: in one form. key: as it is written."""
+    """Words of one line, "" for what it does not say. site: in one form. key, consent: as they are written."""
 
     key: str
     line: int
     person: str
     site: str
     label: str
+    consent: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """rows: by SeriesInstanceUID, or by PatientID in the form of `person_named`."""
+    """rows: by SeriesInstanceUID, or by PatientID in the form of `person_named`.
+
+    has_consent: whether a column says who consents.
+    """
 
     name: str = ""
     by_series: bool = False
     has_sites: bool = False
     rows: Mapping[str, Row] = field(default_factory=dict)
+    has_consent: bool = False
 
     def row_of(self, header: Header) -> Row | None:
         """The line of a series or of its patient."""
         return self.rows.get(header.series if self.by_series else person_named(header.patient_id))
 
 
-def read_table(folder: Path, name: str, site_column: str, label_column: str) -> Table:
+def read_table(folder: Path, name: str, site_column: str, label_column: str, named_consent: str = "") -> Table:
     """A table in the folder; one without anything where `name` is "".
 
-    site_column, label_column: "" where none is needed, except that a column `site` is used where it is there. Raises
-    SourceError, with the line, where a patient or series is not named, or named twice with different words.
+    site_column, label_column: "" where none is needed, except that a column `site` is used where it is there.
+    named_consent: as for `consent_column`. Raises SourceError, with the line, where a patient or series is not
+    named, or named twice with different words.
     """
     if not name:
         return Table()
@@ -61,20 +68,22 @@ def read_table(folder: Path, name: str, site_column: str, label_column: str) -> 
     if len(persons) > 1:
         raise SourceError(f"{name} names persons in {' and in '.join(persons)}: keep one of these columns.")
     site_column = site_column or (SITE_COLUMN if SITE_COLUMN in found.columns else "")
-    places = [found.place(one) if one else None for one in (keys[0], *(persons or [""]), site_column, label_column)]
+    consent = consent_column(found.columns, named_consent, name)
+    columns = (keys[0], *(persons or [""]), site_column, label_column, consent)
+    places = [found.place(one) if one else None for one in columns]
     if found.broken:
         raise SourceError(f"line {found.broken[0].line} of {name} has not as many cells as there are columns.")
     rows: dict[str, Row] = {}
     for each in found.rows:
         cells = ["" if place is None else in_one_form(_text(each.cells[place])) for place in places]
-        row = Row(cells[0], each.line, person_named(cells[1]), cells[2], cells[3])
+        row = Row(cells[0], each.line, person_named(cells[1]), *cells[2:])
         _check(row, name, persons, site_column)
         key = row.key if keys[0] in SERIES_COLUMNS else person_named(row.key)
         before = rows.setdefault(key, row)
-        if (before.person, before.site, before.label) != (row.person, row.site, row.label):
+        if replace(before, key="", line=0) != replace(row, key="", line=0):
             raise SourceError(f"lines {before.line} and {row.line} of {name} say different things of {row.key!r}.")
     refuse_doubtful((row.person for row in rows.values()), name)
-    return Table(name, keys[0] in SERIES_COLUMNS, bool(site_column), rows)
+    return Table(name, keys[0] in SERIES_COLUMNS, bool(site_column), rows, bool(consent))
 
 
 def _text(cell: str | float) -> str:

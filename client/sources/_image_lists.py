@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from client.consent import consent_column, statements
 from client.sources._image_files import ENDINGS, Listed, Pattern, all_files
 from client.sources._persons import is_bids, person_column, person_named, person_of_file, refuse_doubtful
 from common.cases import SiteId
@@ -36,7 +37,8 @@ _WILD = set("{*?")
 class Item:
     """An image. name, mask: files below the folder, as the disk spells them. spacing_mm: of rows, columns, if told.
 
-    label, split: "" for none. problem: why it cannot be used, or "".
+    label, split: "" for none. problem: why it cannot be used, or "". consent: what all rows of the person say; None
+    where no column does.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Item:
     split: str = ""
     spacing_mm: tuple[float, float] | None = None
     problem: str = ""
+    consent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class _Names:
 class ByTable:
     """table: a CSV file in the folder. path, label, mask, person, site, split: its columns; "" for none.
 
-    person "" is found by the words of `_persons`. spacing: one column, of both axes, or those of rows and columns.
+    person "" is found by the words of `_persons`, consent "" where a column is called so. spacing: one column, of
+    both axes, or those of rows and columns.
     """
 
     table: str
@@ -135,6 +139,7 @@ class ByTable:
     site: str
     split: str
     spacing: tuple[str, ...] = field(default=())
+    consent: str = ""
 
     def items(self, folder: Path) -> list[Item]:
         """Every row, in the order of its image's name. Raises SourceError for a table that cannot be used."""
@@ -145,7 +150,7 @@ class ByTable:
                 raise unknown(f"column in {self.table}", column, columns)
         others = [column for column in columns if column not in (*named, "")]
         person = self.person or person_column(others, self.path, self.table) or ""
-        items = [self._item(line, row, person) for line, row in rows]
+        items = self._with_consent([self._item(line, row, person) for line, row in rows], columns, rows)
         seen: dict[str, Item] = {}
         for item in items:
             if seen.setdefault(item.name, item) is not item:
@@ -176,6 +181,15 @@ class ByTable:
             )
         except SourceError as error:
             return replace(item, problem=str(error))
+
+    def _with_consent(
+        self, items: list[Item], columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]]
+    ) -> list[Item]:
+        column = consent_column(columns, self.consent, self.table)
+        if not column:
+            return items
+        said = statements((item.person, row[column]) for item, (_, row) in zip(items, rows, strict=True))
+        return [replace(item, consent=said[item.person]) for item in items]
 
     def _spacing_mm(self, row: Mapping[str, str], place: str) -> tuple[float, float] | None:
         if not self.spacing:

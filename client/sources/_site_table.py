@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from client.consent import consent_column, statements
 from client.sources._folders import needed
 from client.sources._persons import (
     FILE_COLUMNS,
@@ -31,18 +32,19 @@ class Listed:
     """One file's line: the hospital it is from, and the person it is of.
 
     site: "" where nothing is known of it. says_person: whether a column of the table names the person. fault: why
-    the file cannot be used, or "".
+    the file cannot be used, or "". consent: what all lines of the person say; None where no column does.
     """
 
     site: SiteId
     person: str
     says_person: bool = False
     fault: str = ""
+    consent: str | None = None
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A table's own words. site: "" where it tells of no hospital. file, person: "" for the usual words.
+    """A table's own words. site: "" where it tells of no hospital. file, person, consent: "" for the usual words.
 
     guessed: the usual words for a column of persons; () for those of `_persons` and what is all but one of them.
     """
@@ -51,6 +53,7 @@ class Columns:
     file: str = ""
     person: str = ""
     guessed: tuple[str, ...] = ()
+    consent: str = ""
 
 
 def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
@@ -77,6 +80,8 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
     file_column = columns.file or next((name for name in FILE_COLUMNS if name in head), "patient")
     _demand(path, head if rows else (), [file_column, *filter(None, (columns.site, columns.person))])
     persons = columns.person or _persons_in(head, columns, file_column, path)
+    consent = consent_column(head, columns.consent, str(path))
+    said: list[tuple[str, str]] = []
     found: dict[str, Listed] = {}
     for line, row in rows:
         name, site = row[file_column], in_one_form(row[columns.site]) if columns.site else ""
@@ -89,9 +94,11 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
             raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")
         if before != one:
             raise SourceError(f"line {line} of {path} gives a file to a second person.")
+        said.append((one.person, row.get(consent, "")))
     if persons is not None:
         refuse_doubtful((one.person for one in found.values()), str(path))
-    return found
+    consents = statements(said) if consent else {}
+    return {name: replace(one, consent=consents.get(one.person)) for name, one in found.items()}
 
 
 def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:

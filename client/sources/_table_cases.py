@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.consent import statements
 from client.sources._persons import person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
 from client.sources._table_columns import Feature, Number, Reading, UnusableError, text_of
@@ -27,12 +28,13 @@ REASONS_SHOWN, COLUMNS_SHOWN = 3, 8
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read from every row. person, split: columns, "" for none."""
+    """What is read from every row. person, split: columns, "" for none. consent: of each table, likewise."""
 
     features: tuple[Feature, ...]
     target: Target
     person: str
     split: str
+    consent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -105,16 +107,21 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
     usable: list[One] = []
     quarantined: list[Quarantined] = []
     alike: Counter[str] = Counter()
+    said: list[tuple[str, str]] = []
     for part in parts:
-        table = part.table
+        table, consent = part.table, plan.consent.get(part.table.name, "")
         places = {column: table.place(column) for column in plan.columns}
         quarantined += [_of_other_length(row, table) for row in part.broken]
         for row in part.rows:
+            cells = {column: row.cells[place] for column, place in places.items()}
+            cell = text_of(row.cells[table.place(consent)]) if consent else ""
             try:
-                cells = {column: row.cells[place] for column, place in places.items()}
                 usable.append(_one(cells, plan, part.reading, site, alike))
+                said.append((usable[-1].person, cell))
             except UnusableError as error:
                 quarantined.append(Quarantined(f"{table.name} line {row.line}", str(error)))
+                if plan.person:
+                    said.append((person_named(text_of(cells[plan.person])), cell))
     if quarantined and (strict or not usable):
         by_column = [] if usable else _faults(parts, plan)
         raise SourceError(_told(quarantined, site, strict, by_column))
@@ -122,7 +129,7 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
         raise SourceError(f"{site or 'the table'} has no row: a line a case is needed below the header.")
     if plan.person:
         refuse_doubtful((one.person for one in usable), parts[0].table.name)
-    return _joined(usable, plan, tuple(quarantined))
+    return _joined(usable, plan, tuple(quarantined), statements(said) if any(plan.consent.values()) else {})
 
 
 def _of_other_length(row: Row, table: Rows) -> Quarantined:
@@ -183,7 +190,10 @@ def _split(cell: Cell, column: str) -> str:
     return SPLIT_WORDS[word]
 
 
-def _joined(usable: Sequence[One], plan: Plan, quarantined: tuple[Quarantined, ...]) -> Cases:
+def _joined(
+    usable: Sequence[One], plan: Plan, quarantined: tuple[Quarantined, ...], consent: Mapping[str, str]
+) -> Cases:
+    """consent: what the rows of each person say; {} where no table has a column for it."""
     inputs: NDArray[np.float32] = np.array([one.inputs for one in usable], dtype=np.float32)
     targets = plan.target.array([one.target for one in usable])
     survives = isinstance(plan.target, Survival)
@@ -197,6 +207,7 @@ def _joined(usable: Sequence[One], plan: Plan, quarantined: tuple[Quarantined, .
         given_split=np.array([one.split for one in usable]) if plan.split else None,
         time=targets[:, 0].copy() if survives else None,
         event=targets[:, 1].astype(np.int64) if survives else None,
+        consent=np.array([consent[one.person] for one in usable]) if consent else None,
     )
 
 

@@ -15,12 +15,16 @@ from common.names import in_one_form
 
 @dataclass(frozen=True)
 class Scan:
-    """name: of the case. images: one file a channel. labels: one file of all classes, or one a class, or none."""
+    """name: of the case. images: one file a channel. labels: one file of all classes, or one a class, or none.
+
+    consent: what the table says of the person's; None where no table says anything of anybody's.
+    """
 
     name: str
     person: str
     images: tuple[Path, ...]
     labels: tuple[Path, ...] = ()
+    consent: str | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -95,21 +99,22 @@ def _name_of(row: tuple[SiteId, Scan | Unusable]) -> tuple[str, str]:
     return row[1].name, row[1].reason if isinstance(row[1], Unusable) else row[1].person
 
 
-def _without_table(found: Iterable[Found]) -> list[tuple[SiteId, Scan | Unusable]]:
-    return [(one.site, _used(one, one.name, one.person)) for one in found]
+def _without_table(found: Iterable[Found], consent: str | None = None) -> list[tuple[SiteId, Scan | Unusable]]:
+    return [(one.site, _used(one, one.name, one.person, consent)) for one in found]
 
 
 def _with_table(
     found: Sequence[Found], table: Mapping[str, Listed], table_name: str, demanded: bool
 ) -> list[tuple[SiteId, Scan | Unusable]]:
     lasts = Counter(one.name.rpartition("/")[2] for one in found)
+    unsaid = "" if any(row.consent is not None for row in table.values()) else None
     rows: list[tuple[SiteId, Scan | Unusable]] = []
     named: Counter[str] = Counter()
     for one in found:
         name = _row_of(one, table, lasts)
         if name is None:
             unnamed = f"{table_name} does not name it" if demanded else ""
-            rows += _without_table([replace(one, fault=one.fault or unnamed)])
+            rows += _without_table([replace(one, fault=one.fault or unnamed)], unsaid)
             continue
         named[name] += 1
         rows.append(_listed(one, name, table[name]))
@@ -120,13 +125,14 @@ def _with_table(
 def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Unusable]:
     person = row.person if row.says_person or not one.fields else one.person
     site = row.site or one.site
-    return site, _used(replace(one, fault=one.fault or row.fault), one.name if one.fields else name, person)
+    used = replace(one, fault=one.fault or row.fault)
+    return site, _used(used, one.name if one.fields else name, person, row.consent)
 
 
-def _used(one: Found, name: str, person: str) -> Scan | Unusable:
+def _used(one: Found, name: str, person: str, consent: str | None) -> Scan | Unusable:
     if one.fault:
         return Unusable(name, one.fault, (*one.images, *one.labels))
-    return Scan(name, person, one.images, one.labels)
+    return Scan(name, person, one.images, one.labels, consent)
 
 
 def _row_of(one: Found, table: Mapping[str, Listed], lasts: Mapping[str, int]) -> str | None:

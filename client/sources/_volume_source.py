@@ -44,6 +44,9 @@ class VolumeSource(ABC):
     channels_a_file: volumes along the fourth axis of an image. label_values: what stands for each class in files of
     labels, all else being background; () for 0, 1, 2, ....
 
+    consent_column: the table's column that says which studies a person consents to, as `client.consent` has it; ""
+    for `consent`, where it has one.
+
     Spacing is kept to 0.1 um. What resampling and `size` take from the truth is counted in the column `removed`, what
     is in slices that were not drawn in `unsampled`: (N, classes) voxels.
     """
@@ -67,6 +70,7 @@ class VolumeSource(ABC):
     not_finite: NotFinite = "refuse"
     channels_a_file: int = 1
     label_values: tuple[int, ...] = ()
+    consent_column: str = ""
 
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
@@ -148,6 +152,7 @@ class VolumeSource(ABC):
             affine=prepared.affines,
             removed=prepared.removed,
             unsampled=prepared.unsampled,
+            consent=None if scan.consent is None else np.full(len(prepared.inputs), scan.consent),
         )
 
     def _reading(self) -> Reading:

@@ -113,7 +113,7 @@ class Bids(VolumeSource):
     def _listed(self, folder: Path) -> dict[str, Listed] | None:
         if not (self.site_column or self.person_column) and not (folder / self.table).is_file():
             return None
-        columns = Columns(self.site_column, "participant_id", self.person_column, guessed=("person",))
+        columns = Columns(self.site_column, "participant_id", self.person_column, ("person",), self.consent_column)
         return listed(inside(folder, self.table), columns, REMEDY)
 
     def _found(self, folder: Path) -> Iterator[Found]:

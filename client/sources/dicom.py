@@ -171,6 +171,7 @@ class Dicom(VolumeSource):
             affine=prepared.affines,
             removed=None if self.labels == TABLE else prepared.removed,
             unsampled=None if self.labels == TABLE else prepared.unsampled,
+            consent=None if chosen.consent is None else np.full(count, chosen.consent),
         )
 
     def _volume(self, chosen: Chosen, stack: Stack) -> Volume:
@@ -246,7 +247,8 @@ class Dicom(VolumeSource):
 
     def _table(self) -> Table:
         column = "" if self.site in (BY_FOLDER, BY_INSTITUTION) else self.site
-        return read_table(self._folder(), self.table, column, self.label if self.labels == TABLE else "")
+        label = self.label if self.labels == TABLE else ""
+        return read_table(self._folder(), self.table, column, label, self.consent_column)
 
     def _index(self, site: SiteId | None) -> Index:
         headers = read_headers(self._listing(site))

@@ -82,8 +82,6 @@ class Heart:
         path = needed(existing(self.folder, "heart", REMEDY) / f"processed.{site}.data", REMEDY)
         rows, names, quarantined = _read(path, site)
         features, labels = _features(rows), (rows[:, DIAGNOSIS] > 0).astype(np.int64)
-        if self.scaling == "hospital":
-            features = _standardised(features)
         if self.scaling == "reference":
             features[:, : len(NUMERIC)] = (features[:, : len(NUMERIC)] - REFERENCE) / REFERENCE_SPREAD
         return Cases.of(
@@ -94,6 +92,12 @@ class Heart:
             quarantined=quarantined,
             **self._given(site, names),
         )
+
+    def scaled(self, cases: Cases) -> Cases:
+        """By means and deviations of these patients, where `scaling` says so."""
+        if self.scaling != "hospital":
+            return cases
+        return cases.with_columns(inputs=_standardised(cases.inputs.astype(np.float64)).astype(np.float32))
 
     def _given(self, site: SiteId, names: list[str]) -> dict[str, Any]:
         """Columns of `Cases` for the split that is prescribed, if any."""

@@ -67,6 +67,7 @@ class Images:
     site: str = ""
     split: str = ""
     spacing: tuple[str, ...] = ()
+    consent_column: str = ""
     classes: tuple[str, ...] = ()
     mask_values: tuple[int | str, ...] = ()
     size: int | tuple[int, ...] = 128
@@ -114,7 +115,7 @@ class Images:
             )
 
     def _check_patterns(self) -> None:
-        for name in ("label", "mask", "person", "site", "split", "spacing"):
+        for name in ("label", "mask", "person", "site", "split", "spacing", "consent_column"):
             if getattr(self, name):
                 raise StudyError(
                     f"source 'images'.{name} names a column of source.table, and there is none; without it fields of "
@@ -139,7 +140,8 @@ class Images:
     def _listing(self) -> ByPattern | ByTable:
         if not self.table:
             return self._by_pattern
-        return ByTable(self.table, self.path, self.label, self.mask, self.person, self.site, self.split, self.spacing)
+        columns = (self.path, self.label, self.mask, self.person, self.site, self.split, self.spacing)
+        return ByTable(self.table, *columns, self.consent_column)
 
     @property
     def has_masks(self) -> bool:
@@ -246,6 +248,8 @@ class Images:
             columns["spacing_mm"] = np.array([self._spacing_mm(item, page) for page in pages])
         if item.split:
             columns["given_split"] = np.full(len(pages), item.split)
+        if item.consent is not None:
+            columns["consent"] = np.full(len(pages), item.consent)
         patients = np.full(len(pages), item.person)
         return Cases.of(_stacked(images), columns.pop("targets"), patients, classes, **columns)
 

@@ -84,7 +84,7 @@ class Nifti(VolumeSource):
     def _listed(self, folder: Path) -> dict[str, Listed] | None:
         if not self.table:
             return None
-        columns = Columns(self.site_column, self.patient_column, self.person_column)
+        columns = Columns(self.site_column, self.patient_column, self.person_column, consent=self.consent_column)
         return listed(inside(folder, self.table), columns, REMEDY)
 
     def _layout(self) -> Layout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._nifti_volume import Reading, Volume, read_scan
-from client.sources._volume_scans import Unusable
+from client.sources._volume_scans import Scan, Unusable
 from client.sources.nifti import PERSONS, REMEDY, Nifti
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import listed
@@ -70,6 +70,7 @@ class NiftiPairs:
             raise SourceError(f"{folder} holds fewer than two usable volumes of a hospital. {REMEDY}")
         images = {name: _fitted(_scaled(volume.image), self.size) for name, (_, volume) in volumes.items()}
         labels = {name: _fitted(volume.labels, self.size) for name, (_, volume) in volumes.items()}
+        consents = {scan.name: scan.consent for scan in self._volumes().of_site(site) if isinstance(scan, Scan)}
         scans: dict[str, list[str]] = {}
         for name, (person, _) in volumes.items():
             scans.setdefault(person, []).append(name)
@@ -83,6 +84,8 @@ class NiftiPairs:
             np.array([name for _, name in pairs]),
             self.classes,
             quarantined=quarantined,
+            persons=np.array(["\n".join(volumes[name][0] for name in pair) for pair, _ in pairs]),
+            consent=_consent_of([pair for pair, _ in pairs], consents),
         )
 
     def _read(self, site: SiteId | None) -> tuple[dict[str, tuple[str, Volume]], tuple[Quarantined, ...]]:
@@ -101,6 +104,13 @@ class NiftiPairs:
 
     def _volumes(self) -> Nifti:
         return Nifti(self.folder, self.table, self.classes)
+
+
+def _consent_of(pairs: Sequence[tuple[str, str]], consents: Mapping[str, str | None]) -> NDArray[np.str_] | None:
+    """What the table says of both persons of each pair."""
+    if all(consent is None for consent in consents.values()):
+        return None
+    return np.array(["\n".join(consents[name] or "" for name in pair) for pair in pairs])
 
 
 def _pairs(group: list[str], scans: Mapping[str, list[str]]) -> list[tuple[str, str]]:

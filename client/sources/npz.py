@@ -43,6 +43,7 @@ USUAL = {
     "person": ("person", "persons", "subject", "subjects", "participant_id", "patient", "patients", "patient_id"),
     "split": ("split", "splits"),
     "spacing": ("spacing", "spacing_mm", "spacings"),
+    "consent": ("consent",),
 }
 """What an array is called where a study does not say; capitals do not count."""
 CLASSES = Pooled(
@@ -60,6 +61,7 @@ class Npz:
     inputs, targets, person, split, spacing: names of arrays with one row a case; where not given, the usual ones
     (x, images, ...; y, labels, ...; person, patient, ...; split; spacing). Without an array of persons each case is a
     person of its own. spacing: in mm, (N, D), or (D,) of all.
+    consent_column: the array that says which studies each case's person consents to, where not `consent`.
     target: "class", class indices or words of `classes`, one a case or one a pixel (where no classes are named: by
     the labels of the file); "number"; or "survival", from the arrays `time` and `event` (0 or 1).
     channels: where they stand in inputs of images: "first", "last", "none" (there is one, without an axis);
@@ -82,6 +84,7 @@ class Npz:
     site: str = ""
     split: str = ""
     spacing: str = ""
+    consent_column: str = ""
     target: Literal["class", "number", "survival"] = "class"
     time: str = "time"
     event: str = "event"
@@ -158,6 +161,7 @@ class Npz:
             quarantined=tuple(left_out),
             spacing_mm=checked_spacing(held.get("spacing"), own, inputs.shape, file),
             given_split=self._split(held, own, chosen, file),
+            consent=np.array(words(held["consent"], chosen["consent"], file))[own] if "consent" in held else None,
             time=targets[:, 0].copy() if self.target == "survival" else None,
             event=(targets[:, 1] > 0).astype(np.int64) if self.target == "survival" else None,
         )
@@ -237,6 +241,7 @@ class Npz:
         """The array of every role. Raises SourceError that lists what is in the file."""
         contents = npz_contents(path)
         named = {"inputs": self.inputs, "person": self.person, "split": self.split, "spacing": self.spacing}
+        named |= {"consent": self.consent_column}
         named |= {"site": self.site} if self.site else {}
         if self.target == "survival":
             named |= {"time": self.time, "event": self.event}

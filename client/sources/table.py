@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from client.consent import consent_column
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._persons import PERSON_COLUMNS
@@ -57,6 +58,8 @@ class Table:
     target: "class", one of `classes` in the column `label` (where no classes are named, all that the tables hold, by
     name); "number", the number in `label`; "survival", the number in `time` under observation, ended by the `event`
     (0 or 1, or the two words of `events`) or not. split: a column that says train, validation or test.
+    consent_column: the column that says which studies a person consents to, as `client.consent` has it; where not
+    given `consent`, if there is one.
     features: columns to learn from, in this order; if not given, all that nothing else names, by name. In a study
     of real hospitals name them: no hospital sees another's columns. ignore: columns to leave out.
 
@@ -87,6 +90,7 @@ class Table:
     event: str = "event"
     events: tuple[str, ...] = ()
     split: str = ""
+    consent_column: str = ""
     features: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     categorical: Mapping[str, Any] = field(default_factory=dict)
@@ -170,8 +174,13 @@ class Table:
         own = [files[site]] if site is not None and not self.site else list(files.values())
         plan = self._plan(list(files.values()))
         parts = [self._part(self._rows(name), plan, site) for name in own]
-        cases = cases_of(parts, plan, site or "", self._is_strict)
-        return hospital_scaled(cases, plan.numbers) if self.scaling == "hospital" else cases
+        return cases_of(parts, plan, site or "", self._is_strict)
+
+    def scaled(self, cases: Cases) -> Cases:
+        """Numbers at mean 0 and deviation 1 of these rows, where `scaling` says so."""
+        if self.scaling != "hospital":
+            return cases
+        return hospital_scaled(cases, self._plan(list(self._files().values())).numbers)
 
     def input_names(self) -> tuple[str, ...]:
         """Names of the columns of `inputs`."""
@@ -208,7 +217,8 @@ class Table:
         headers = [(name, _columns(*self._file(name))) for name in files]
         person = in_one_form(self.person) or found_person_column(headers)
         target = self._target(files)
-        used = {person, *map(in_one_form, (self.site, self.split, *self.ignore)), *target.columns}
+        consent = {name: consent_column(cols, self.consent_column, name, self.ignore) for name, cols in headers}
+        used = {person, *map(in_one_form, (self.site, self.split, *self.ignore)), *target.columns, *consent.values()}
         for name, columns in headers:
             refuse_absent([*target.columns, *(one for one in (self.person, self.split) if one)], columns, name)
         names = tuple(map(in_one_form, self.features)) or found_features(headers, used - {""} | set(self.ignore))
@@ -221,7 +231,7 @@ class Table:
             _scaled(self.scaling),
         ):
             refuse_absent(option, [*names, *target.columns], "source.features")
-        return Plan(self._features(names), target, person, in_one_form(self.split))
+        return Plan(self._features(names), target, person, in_one_form(self.split), consent)
 
     def _target(self, files: list[str]) -> Target:
         if self.target == "number":
@@ -285,7 +295,7 @@ class Table:
         return _read(*self._file(name))
 
     def _file(self, name: str) -> _File:
-        expected = [self.person, self.site, self.split, *self.features, *self.categorical]
+        expected = [self.person, self.site, self.split, self.consent_column, *self.features, *self.categorical]
         expected += [self.time, self.event] if self.target == "survival" else [self.label]
         folder = self._place
         path = folder / name

@@ -11,6 +11,7 @@ from common.cases import Shape
 from common.catalogue import NETWORKS
 from common.errors import StudyError
 from common.options import Entry
+from common.parameters import refuse_unsuitable
 from common.task import Network
 
 
@@ -30,8 +31,13 @@ def build_fitting(entry: Entry, shape: Shape, logits: tuple[int, ...], task: str
     Raises StudyError where the network cannot take the shape, or answers with another.
     """
     network = cast(Network, NETWORKS.build(entry)).build(shape)
-    with torch.no_grad():
-        answered = tuple(network(torch.zeros(1, *shape.inputs)).shape[1:])
+    refuse_unsuitable(network)
+    try:
+        with torch.no_grad():
+            answered = tuple(network(torch.zeros(1, *shape.inputs)).shape[1:])
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+        line = str(error).strip().partition("\n")[0][:200]
+        raise StudyError(f"network {entry.name!r} cannot take a case of shape {shape.inputs}: {line}") from error
     if answered != logits:
         raise StudyError(
             f"network {entry.name!r} answers a case of shape {shape.inputs} with logits of shape {answered}; "

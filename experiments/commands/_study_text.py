@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,13 @@ import typer
 from common import files
 from common.errors import StudyError
 from common.plugins import ANYTHING, Trust
-from common.spelling import unknown
+from common.spelling import nearest, unknown
 
 if TYPE_CHECKING:
     from common.study import Study
 
 STUDIES = Path(__file__).parents[1] / "studies"
+MOST_NAMED = 8
 NOT_OURS = Trust(
     remedy="A run folder may come from anybody; reading it runs no code: add --trust-code if you know who made it."
 )
@@ -44,28 +45,60 @@ class Asked:
 
 def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     """The study of an argument, checked. Raises StudyError."""
+    text, name = read_study(study)
+
     from common.study import keys_of, parse
     from experiments.few_hospitals import with_readable_updates
     from experiments.places import with_whole_folder
 
-    text, name = read_study(study)
-    beside = Path(study).parent if Path(study).suffix == ".toml" else None
+    beside = Path(study).parent if is_file_name(study) else None
     whole = with_whole_folder(parse(text, overrides or (), beside), Path(study))
     found, remark = with_readable_updates(whole, keys_of(text, overrides or ()))
     return Asked(found, name, (remark,) if remark else ())
 
 
 def read_study(study: str) -> tuple[str, str]:
-    """Text and name of a study: a TOML file's path, or a shipped study's name."""
+    """Text and name of a study: a TOML file's path, or a shipped study's name. Raises StudyError."""
     path = Path(study)
-    if path.suffix == ".toml":
-        if not path.exists():
-            raise StudyError(f"there is no file {path}.")
-        return valid(files.read_all_text(path), path), path.stem
     shipped = {shipped.stem: shipped for shipped in STUDIES.glob("*.toml")}
-    if study not in shipped:
-        raise unknown("study", study, shipped)
-    return shipped[study].read_text(encoding="utf-8"), study
+    if study in shipped:
+        return shipped[study].read_text(encoding="utf-8"), study
+    if is_file_name(study):
+        if not path.exists():
+            raise StudyError(_absent(path, shipped))
+        return valid(files.read_all_text(path), path), path.stem
+    if path.is_dir():
+        raise StudyError(f"{study} is a folder; name a study's file. {_found_in(path)}")
+    if path.exists() or len(path.parts) > 1:
+        raise StudyError(
+            f"{study} is no study: it is a TOML file, whose name ends in .toml. {_found_in(path.parent)}"
+        )
+    raise unknown("study", study, shipped)
+
+
+def is_file_name(study: str) -> bool:
+    """Whether the argument names a file, and no shipped study."""
+    return Path(study).suffix.lower() == ".toml"
+
+
+def _absent(path: Path, shipped: Collection[str]) -> str:
+    if path.stem in shipped and len(path.parts) == 1:
+        return f"there is no file {path}; the shipped study is named without an ending: {path.stem}"
+    if not path.parent.is_dir():
+        return f"there is no file {path}, nor a folder {path.parent}."
+    near = nearest(path.name, [one.name for one in path.parent.glob("*.toml")])
+    return (
+        f"there is no file {path}; did you mean {str(path.with_name(near))!r}?"
+        if near
+        else (f"there is no file {path}. {_found_in(path.parent)}")
+    )
+
+
+def _found_in(folder: Path) -> str:
+    found = sorted(one.name for one in folder.glob("*.toml"))
+    if not found:
+        return f"There is none in {folder.absolute()}; shipped studies are listed by: wardround list studies"
+    return f"In {folder.absolute()} there are: {', '.join(found[:MOST_NAMED])}" + ", ..." * (len(found) > MOST_NAMED)
 
 
 def valid(text: str, path: Path) -> str:

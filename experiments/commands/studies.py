@@ -18,10 +18,11 @@ def check(
 ) -> None:
     """Check a study without running it: settings, sums, trust, and a case and its network where the data are here."""
     with spoken_errors(), trusting(ANYTHING):
+        asked = asked_study(study, set_)
+
         from experiments.first_look import first_look
         from experiments.study_view import study_facts
 
-        asked = asked_study(study, set_)
         console.print(asked.study.text, markup=False, highlight=False)
         for fact in (*asked.remarks, *study_facts(asked.study), *first_look(asked.study)):
             console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)

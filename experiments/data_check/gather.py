@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 
+from client.consent import COLUMN, Called, consenting
 from client.partition import Partition
 from common.cases import Cases, Quarantined, Shape
 from common.errors import WardroundError
@@ -17,6 +19,7 @@ from experiments.data_check.reading import Reading, Stream, Told
 
 JOINED_PARTS = 512
 MOST_UNLIKE = 1000
+NOT_ASKED = "\x01"
 SHARE_STEPS = 1 << 40
 """Shares as whole numbers: targets that are real numbers have no more than single precision."""
 
@@ -32,8 +35,23 @@ def gathered(reading: Reading, told: Told, begun: Told) -> tuple[Holding, ...]:
     for stream in reading.streams:
         whole = _gathered(stream, told, begun)
         found += [whole] if reading.partition is None else _divided(whole, reading, reading.partition)
-    shares = study.split
-    return tuple(one.split(shares, study.seed) for one in found if reading.chosen in (None, one.site))
+    called, shares = Called.of(study, sha256(study.json.encode()).hexdigest()), study.split
+    taking_part = (_taking_part(one, called) for one in found if reading.chosen in (None, one.site))
+    return tuple(one.split(shares, study.seed) for one in taking_part)
+
+
+def _taking_part(holding: Holding, called: Called) -> Holding:
+    """Without persons whose consent does not cover the study: as in a run, once all of theirs is read."""
+    said = holding.rows.get(COLUMN)
+    if said is None or not len(holding):
+        return holding
+    numbers, nothing = np.arange(len(holding)), np.zeros((len(holding), 1), np.float32)
+    try:
+        kept = consenting(Cases.of(nothing, numbers, holding.patients).with_columns(**{COLUMN: said}), called)
+    except WardroundError as error:
+        return replace(holding, rows={}, fault=holding.fault or str(error))
+    left_out = (*holding.quarantined, *kept.quarantined)
+    return holding.of_hospital(holding.site, kept.targets, left_out, holding.unlike, holding.fault)
 
 
 def _gathered(stream: Stream, told: Told, begun: Told) -> Holding:
@@ -57,7 +75,7 @@ def _gathered(stream: Stream, told: Told, begun: Told) -> Holding:
                 unlike.append(f"{part.patients[0]}: {fault}")
             if fault:
                 continue
-            for block in measured(part):
+            for block in map(_with_consent, measured(part)):
                 count += len(block["patients"])
                 kept.append({**block, "part": np.full(len(block["patients"]), number)})
                 told(count)
@@ -66,13 +84,28 @@ def _gathered(stream: Stream, told: Told, begun: Told) -> Holding:
     except WardroundError as error:
         holding = replace(holding, fault=str(error))
     if first is not None:
-        holding = replace(holding, rows=joined(kept), classes=first.classes, prescribed=first.prescribed)
+        holding = replace(
+            holding, rows=_without_consent(joined(kept)), classes=first.classes, prescribed=first.prescribed
+        )
         holding = replace(
             holding,
             features=stream.features(),
             dtypes=_dtypes(first),
         )
     return replace(holding, quarantined=tuple(dict.fromkeys(left_out)), unlike=tuple(unlike))
+
+
+def _with_consent(block: Measured) -> Measured:
+    """Where other parts say who consents, one that does not says that nothing is known of it."""
+    return {COLUMN: np.full(len(block["patients"]), NOT_ASKED), **block}
+
+
+def _without_consent(rows: Measured) -> Measured:
+    """Where no part says who consents, there is no such measure; elsewhere silence is an empty cell."""
+    silent = rows[COLUMN] == NOT_ASKED
+    if silent.all():
+        return {name: values for name, values in rows.items() if name != COLUMN}
+    return {**rows, COLUMN: np.where(silent, "", rows[COLUMN])}
 
 
 def _unlike(part: Cases, first: Cases) -> str:
@@ -108,8 +141,9 @@ def _divided(whole: Holding, reading: Reading, partition: Partition) -> Iterator
         return
     for index, name in enumerate(names):
         chosen = np.flatnonzero(assigned == index)
-        own = whole.of_hospital(name, chosen, whole.quarantined[index :: len(names)])
-        yield replace(own, fault=whole.fault, unlike=whole.unlike if index == 0 else ())
+        left_out, unlike = whole.quarantined[index :: len(names)], whole.unlike if index == 0 else ()
+        own = whole.of_hospital(name, chosen, left_out, unlike, whole.fault)
+        yield own
 
 
 def _bare(whole: Holding) -> Cases:

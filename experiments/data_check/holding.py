@@ -45,10 +45,12 @@ class Holding:
     def __len__(self) -> int:
         return len(self.rows.get("patients", ()))
 
-    def of_hospital(self, site: SiteId, chosen: Rows, quarantined: tuple[Quarantined, ...]) -> Holding:
-        """Some cases of a pool, as those of a hospital."""
+    def of_hospital(
+        self, site: SiteId, chosen: Rows, quarantined: tuple[Quarantined, ...], unlike: tuple[str, ...], fault: str
+    ) -> Holding:
+        """Some of the cases, as those of a hospital."""
         rows = {name: values[chosen] for name, values in self.rows.items()}
-        return replace(self, site=site, rows=rows, quarantined=quarantined, unlike=(), fault="")
+        return replace(self, site=site, rows=rows, quarantined=quarantined, unlike=unlike, fault=fault)
 
     def split(self, shares: Split, seed: int) -> Holding:
         """With a measure `split` of every case: the part that the study puts its person in."""

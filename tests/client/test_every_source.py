@@ -18,6 +18,7 @@ from client.sources.heart import Heart
 from client.sources.medmnist import MedMnist
 from client.sources.nifti_pairs import NiftiPairs
 from client.splitting import split
+from client.taking_part import taking_part
 from common.cases import Cases, SiteId
 from common.catalogue import SOURCES
 from common.errors import SourceError
@@ -39,7 +40,7 @@ def made(name: str, folder: Path) -> tuple[Source, Callable[[], None] | None]:
 
 def everything(source: Source) -> dict[str | None, Cases]:
     sites: tuple[str | None, ...] = source.sites() if source.has_sites else (None,)
-    return {site: source.cases(site, seed=3) for site in sites}
+    return {site: taking_part(source, source.cases(site, seed=3), frozenset(), None) for site in sites}
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,8 @@ def key(tmp_path: Path) -> Iterator[str]:
 
 
 def base(key: str, index: int) -> np.ndarray:
-    column = pool.own_cases(key, f"hospital-{index}", False, None, frozenset()).columns["inputs"]
+    pool.let_go()
+    column = pool.own_cases(pool.Whose(key, f"hospital-{index}")).columns["inputs"]
     assert isinstance(column, Stacked)
     return column.values
 
@@ -70,8 +71,9 @@ def test_a_process_forked_from_one_that_read_the_pool_copies_nothing(
 
 
 def test_every_way_of_keeping_gives_the_same_cases(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = pool.own_cases(key, "hospital-1", False, None, frozenset())
+    shared = pool.own_cases(pool.Whose(key, "hospital-1"))
     monkeypatch.setenv(pool.ONE_HOSPITAL, "1")
-    alone = pool.own_cases(key, "hospital-1", False, None, frozenset())
+    pool.let_go()
+    alone = pool.own_cases(pool.Whose(key, "hospital-1"))
     assert shared.inputs.tobytes() == alone.inputs.tobytes()
     assert shared.patients.tolist() == alone.patients.tolist()

@@ -114,7 +114,7 @@ def test_whatever_changes_prepares_anew_and_leaves_no_old_copy(change: str, orig
     if change == "options":
         opened(source, own, spacing_mm=2)
     elif change == "left out":
-        cases = prepared.cases_of(source, Entry("folder", {}), None, 1, own, without={"ann"})
+        cases = prepared.cases_of(source, Entry("folder", {}), None, 1, own, withdrawn=frozenset({"ann"}))
         assert set(cases.patients) == {"bob", "cem"}
     else:
         assert flat(opened(source, own)) == flat(source.cases(None, 1))

@@ -17,6 +17,7 @@ from client.sources._table_faults import key_of
 from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
+from client.taking_part import taking_part
 from common.cases import Cases
 from common.catalogue import SOURCES
 from common.errors import SourceError, StudyError, UnknownNameError
@@ -29,7 +30,8 @@ def source(folder: Path, **options: Any) -> Source:
 
 def cases(folder: Path, text: str | bytes, site: str = "a", **options: Any) -> Cases:
     (folder / "a.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return source(folder, **{"label": "y", "target": "number", **options}).cases(site, 0)
+    own = source(folder, **{"label": "y", "target": "number", **options})
+    return taking_part(own, own.cases(site, 0), frozenset(), None)
 
 
 def test_three_countries_write_one_number_in_three_ways(tmp_path: Path) -> None:

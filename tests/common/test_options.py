@@ -48,7 +48,7 @@ def test_every_kind_of_option_is_read() -> None:
     ("given", "said"),
     [
         ({"name": "x", "rat": 1}, "No option of here 'rat'; did you mean 'rate'?"),
-        ({}, "here.name is missing: a word is needed."),
+        ({}, 'here.name is missing: a word is needed, such as name = "word"'),
         ({"name": 3}, "here.name must be a word; it is 3."),
         ({"name": "x", "rate": "fast"}, "here.rate must be a number; it is 'fast'."),
         ({"name": "x", "rate": True}, "here.rate must be a number; it is True."),

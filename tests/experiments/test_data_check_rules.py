@@ -23,7 +23,6 @@ from experiments.data_check.checked import Checked, checked
 from experiments.data_check.duplicates import mirrored
 from experiments.data_check.finding import Finding
 from experiments.data_check.gather import gathered
-from experiments.data_check.measures import measured
 from experiments.data_check.names import alike
 from experiments.data_check.reading import Reading, Stream, reading_of
 from experiments.data_check.rules import suspected_codes
@@ -301,6 +300,16 @@ def test_what_is_quarantined_is_named_with_its_reason_and_consent_apart() -> Non
     assert (found(checked, "no consent").grade, found(checked, "no consent").names[0][:2]) == ("note", "p9")
 
 
+def test_whose_consent_does_not_cover_the_study_is_left_out_and_nobody_else() -> None:
+    given = [images(0, 10, consent=np.array(["all"] * 8 + ["none", ""])), images(10, 10)]
+    checked = check({"A": list(given)})
+    finding = found(checked, "no consent")
+    assert finding.grade == "note" and len(finding.names) == 12 and finding.names[0].startswith("p008x: ")
+    assert [len(holding) for holding in checked.holdings] == [8]
+    assert "nobody's consent" in found(check({"A": [images(0, consent=np.full(20, "none"))]}), "unreadable").words
+    assert "no consent" not in kinds(check({"A": [images(0)]}))
+
+
 def test_a_source_that_stops_is_an_error_and_the_other_hospital_is_still_looked_at() -> None:
     checked = check({"A": [Quarantined("stop", "the table is gone.")], "B": [images(0)]})
     assert (found(checked, "unreadable").site, found(checked, "unreadable").words) == ("A", "the table is gone.")
@@ -435,12 +444,3 @@ def test_no_more_than_two_parts_are_in_memory_at_once() -> None:
     stream = Stream("A", "A", OneByOne({"A": []}), 0)
     (holding,) = gathered(Reading(study(), (stream,), ("A",)), silent, silent)
     assert len(holding) == holding.scans == 6
-
-
-def test_quantiles_are_those_of_a_slow_loop() -> None:
-    cases = images(0, 3)
-    (rows,) = measured(cases)
-    for row, image in enumerate(cases.inputs):
-        values = sorted(image.ravel().tolist())
-        for place in (0, 1, 50, 99, 100):
-            assert rows["quantiles"][row, place] == np.float32(values[round(place / 100 * (len(values) - 1))])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from common.study import Study
+from client.prepared import OFF, VARIABLE
 from experiments.quiet import run_quietly
+from tests.client.source_makers import make_nifti
+from tests.experiments.test_lazy_models import study_of
 
 
 def left_of(mark: str) -> list[str]:
@@ -25,12 +26,19 @@ def left_of(mark: str) -> list[str]:
 
 
 def test_flwr_run_on_a_superlink_with_two_supernodes_gives_the_model_of_inline(
-    tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Volumes of unlike shape, in mapped files on the nodes and in memory inline."""
     monkeypatch.setenv("WARDROUND_TEST", str(tmp_path))
-    settings = ("rounds=1", "partition.hospitals=2", "federation.evaluate_every=0")
-    deployed = run_quietly(tiny("engine=deployment", *settings), tmp_path / "deployed")
-    inline = run_quietly(tiny(*settings), tmp_path / "inline")
+    data = tmp_path / "data"
+    data.mkdir()
+    make_nifti(data)
+    settings = ("rounds=1", 'source.table="sites.csv"', "federation.evaluate_every=0")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "prepared"))
+    deployed = run_quietly(study_of(data, "engine=deployment", *settings), tmp_path / "deployed")
+    assert list((tmp_path / "prepared").glob("*.json"))
+    monkeypatch.setenv(VARIABLE, OFF)
+    inline = run_quietly(study_of(data, *settings), tmp_path / "inline")
     assert deployed.about["model_sha256"] == inline.about["model_sha256"]
     assert deployed.final["test"] == inline.final["test"]
     assert left_of(str(tmp_path)) == []
