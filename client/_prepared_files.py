@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from client.source import reasons
 from common.cases import Cases, Quarantined
 from common.columns import Column, MappedFile, Ragged, Stacked, Values
 from common.errors import FileError, SourceError
@@ -63,8 +64,7 @@ def write_prepared(folder: Path, digest: str, parts: Iterable[Cases | Quarantine
             for name, seen in written.items():
                 _append(seen, part.columns[name], opened.get(name))
     if first is None:
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:3])
-        raise SourceError(f"there is no usable case{f' ({reasons})' if reasons else ''}.")
+        raise SourceError(" ".join(["there is no usable case.", *reasons(left_out)]))
     write_json(folder, f"{digest}.json", _index(first, written, left_out))
 
 

@@ -76,7 +76,7 @@ def fault_of(said: str, called: Called) -> str | None:
     if text in EMPTY:
         return "no consent is written down: its cell is empty, or says that nothing is known"
     if text in NONE:
-        return f"it gave consent to no study: {shown}"
+        return f"consent to no study: {shown}"
     if text in ALL or text in YES or called.is_named(text):
         return None
     entries = [entry.strip() for entry in text.split(";") if entry.strip()]

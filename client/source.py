@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -88,8 +88,18 @@ def gathered(parts: Iterable[Cases | Quarantined], absent: str) -> Cases:
     found = _with_consent(list(parts))
     if any(isinstance(part, Cases) for part in found):
         return concatenate(found)
-    reasons = [f"{part.name}: {part.reason}" for part in found if isinstance(part, Quarantined)]
-    raise SourceError(" ".join([absent, *(f"({reason})" for reason in reasons[:REASONS_SHOWN])]))
+    raise SourceError(" ".join([absent, *reasons([part for part in found if isinstance(part, Quarantined)])]))
+
+
+def reasons(left_out: Sequence[Quarantined]) -> list[str]:
+    """The first kinds of reasons in brackets, each of one case, with the number of the others of its kind."""
+    alike: dict[str, list[Quarantined]] = {}
+    for one in left_out:
+        alike.setdefault(one.reason.replace(one.name, "*"), []).append(one)
+    kinds = list(alike.values())[:REASONS_SHOWN]
+    return [
+        f"({ones[0].name}: {ones[0].reason}{f'; {len(ones) - 1} more alike' * (len(ones) > 1)})" for ones in kinds
+    ]
 
 
 def _with_consent(parts: list[Cases | Quarantined]) -> list[Cases | Quarantined]:

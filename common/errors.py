@@ -89,7 +89,11 @@ class RoundError(WardroundError):
 
 
 class TooFewHospitalsError(RoundError):
-    """Fewer hospitals replied than the study demands."""
+    """Fewer hospitals replied than the study demands. causes: of each that did not, for whoever has not heard yet."""
+
+    def __init__(self, found: str, causes: str = "") -> None:
+        super().__init__(f"{found} {causes}" if causes else found)
+        self.found = found
 
 
 class EngineError(WardroundError):

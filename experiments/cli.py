@@ -21,6 +21,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    suggest_commands=False,  # its parser does
     epilog="Begin with:  wardround run demo\n\n\n\n" + EXIT_CODES,
 )
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from experiments.run_view import RunView, SiteState, SiteView
 from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times, writable
-from experiments.spoken_losses import lines_at_once
+from experiments.spoken_losses import Said, lines_at_once
 from server.progress import Event
 from server.reporting.wording import NOTHING, capital, duration, score, score_name, size
 
@@ -45,7 +45,7 @@ class LiveTable:
     def __init__(self, console: Console, folder: Path | None = None) -> None:
         self.console, self.folder = console, folder
         self.has_heard = False
-        self.view = RunView()
+        self.view, self._said = RunView(), Said()
         self._lock = RLock()
         self._spinner = Spinner("dots", style="cyan")
         alive = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
@@ -67,7 +67,7 @@ class LiveTable:
         with self._lock:
             self.has_heard = True
             self.view.hear(event)
-            for line in lines_at_once(event, self.folder):
+            for line in lines_at_once(event, self.folder, self._said):
                 self._say(line)
             if self._live is None:
                 self._say(plain_line(self.view, event))

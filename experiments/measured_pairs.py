@@ -61,6 +61,9 @@ def pairs(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     """
     if not prediction.is_dir() and not truth.is_dir():
         return [(_stem(truth), prediction, truth)]
+    for place in (prediction, truth):
+        if not place.exists():
+            raise ImageError(f"there is no file or folder {place}.")
     if not (prediction.is_dir() and truth.is_dir()):
         raise ImageError(f"{prediction} and {truth} must be two files or two folders.")
     predicted, true = ({path.name: path for path in _files(folder)} for folder in (prediction, truth))

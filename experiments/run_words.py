@@ -52,11 +52,12 @@ def _round_line(view: RunView) -> str:
 
 
 def finish_line(event: RunFinished) -> str:
-    """How the run ended and where it lies. One that completed still has its pictures and report to come."""
+    """How the run ended and where it lies. One that completed still has its pictures and report to come; why another
+    stopped is the error that follows.
+    """
     if event.state == "completed":
         return f"all rounds are done; pictures and report follow (in {event.folder})"
-    reason = f": {one_line(event.reason)}" if event.reason else ""
-    return f"{event.state}{reason} (in {event.folder})"
+    return f"{event.state} (in {event.folder})"
 
 
 def times(view: RunView) -> str:

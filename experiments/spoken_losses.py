@@ -6,7 +6,9 @@ used are read there. No such text crosses the wire, and of deployed hospitals th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.run_words import one_line
@@ -21,25 +23,55 @@ from server.reporting.wording import capital, count, listed, score, score_name
 
 FEW_CASES = 4
 MOST_LINES = 12
+LONG_REASON = 40
+"""Characters; a shorter one is soon read again."""
 PROBLEMS = 3
 """Exit code of a run that came to its end and lost a hospital, a round's reply or a step on the way."""
 
 
-def lines_at_once(event: Event, folder: Path | None) -> list[str]:
-    """What is to be said of an event as soon as it happens; [] for most."""
+@dataclass
+class Said:
+    """Losses that were said: none is said twice, as of a round that is tried again, nor a long reason spelt out twice."""
+
+    lines: set[str] = field(default_factory=set)
+    first_site: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Of each stage and reason."""
+
+    def shortened(self, reason: str, stage: str, site: str) -> str:
+        """The reason; where another hospital was lost for the same one, which."""
+        head, text, tail = _parts(reason)
+        first = self.first_site.setdefault((stage, text), site)
+        alike = first != site and len(text) > LONG_REASON
+        return f"{head}as at {one_line(first)}{tail}" if alike else reason
+
+    def new(self, line: str) -> list[str]:
+        """The line, unless it was said."""
+        if line in self.lines:
+            return []
+        self.lines.add(line)
+        return [line]
+
+
+def lines_at_once(event: Event, folder: Path | None, said: Said | None = None) -> list[str]:
+    """What is to be said of an event as soon as it happens; [] for most, and for what was said before."""
+    said = said or Said()
     match event:
         case HospitalJoined():
             return _joined(event, folder)
         case HospitalDropped() if not event.stage:
-            reason = _explained(event.reason, folder, event.site)
-            return [f"round {event.round}: {one_line(event.site)} dropped: {reason}"]
-        case ProblemFound():
-            return [
-                one_line(
-                    event.problem.told(_explained(event.problem.reason, folder, event.problem.site)), MOST_CHARACTERS
-                )
-            ]
+            reason = said.shortened(_explained(event.reason, folder, event.site), f"{event.round}", event.site)
+            return said.new(f"round {event.round}: {one_line(event.site)} dropped: {reason}")
+        case ProblemFound(problem):
+            reason = _explained(problem.reason, folder, problem.site)
+            reason = said.shortened(reason, problem.stage, problem.site) if problem.site else reason
+            return said.new(one_line(problem.told(reason), MOST_CHARACTERS))
     return []
+
+
+def _parts(reason: str) -> tuple[str, str, str]:
+    """What is a hospital's own about a reason, the number of its incident and where its log is, apart from the rest."""
+    found = re.fullmatch(r"(incident \w{8}, )(.*)( \(see [^()]*\))", reason)
+    return (found[1], found[2], found[3]) if found else ("", reason, "")
 
 
 def last_lines(folder: Path) -> tuple[list[str], int]:

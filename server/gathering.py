@@ -173,5 +173,6 @@ def _demand_enough(found: Mapping[SiteId, object], failures: Sequence[Problem], 
     reasons = "; ".join(failure.sentence for failure in failures)
     raise TooFewHospitalsError(
         f"{len(found)} of {expected} hospitals are ready and the study demands {minimum} at its start "
-        f"(federation.hospitals_at_start). {reasons}"
+        "(federation.hospitals_at_start).",
+        reasons,
     )

@@ -230,8 +230,11 @@ class Rounds:
     def _demand_enough(self, number: int, cohort: Cohort, collected: Collected, dropped: list[Dropped]) -> None:
         if len(collected.sites) >= cohort.least and collected.total is not None:
             return
-        last = {d.site: d.reason for d in dropped}
-        reasons = "; ".join(f"{site}: {reason}" for site, reason in last.items()) or "no hospital was dropped"
+        sites_by_reason: dict[str, list[SiteId]] = {}
+        for site, reason in {d.site: d.reason for d in dropped}.items():
+            sites_by_reason.setdefault(reason, []).append(site)
+        told = [f"{', '.join(sites)}: {reason}" for reason, sites in sites_by_reason.items()]
+        reasons = "; ".join(told) or "no hospital was dropped"
         groups = " in whole groups, after waiting for those lost (federation.dropout_wait_s)" * bool(cohort.groups)
         raise TooFewHospitalsError(
             f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands "

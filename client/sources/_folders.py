@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from common.errors import SourceError
+from common.spelling import nearest
 
 LARGEST_TABLE_BYTES = 1 << 26
 
@@ -19,12 +20,20 @@ def existing(folder: str, default: str, remedy: str) -> Path:
 
 
 def needed(path: Path, remedy: str) -> Path:
-    """The table, if it is a file of at most LARGEST_TABLE_BYTES. Raises SourceError with the remedy."""
+    """The table, if it is a file of at most LARGEST_TABLE_BYTES. Raises SourceError with the nearest, or the remedy."""
     if not path.is_file():
-        raise SourceError(f"there is no file {path}. {remedy}")
+        near = beside(path)
+        raise SourceError(f"there is no file {path}{near}" if near else f"there is no file {path}. {remedy}")
     if path.stat().st_size > LARGEST_TABLE_BYTES:
         raise SourceError(f"{path} is larger than {LARGEST_TABLE_BYTES} bytes, the most a table may be. {remedy}")
     return path
+
+
+def beside(path: Path) -> str:
+    """What else was meant by a file that is not there, to be added to a sentence; "" if its folder has nothing like it."""
+    names = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def inside(folder: Path, name: str) -> Path:

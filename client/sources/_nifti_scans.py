@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.sources._nifti_files import nifti_files
@@ -52,6 +52,8 @@ class Layout:
         scans = list(self._first(folder, others))
         scans = [_with_files(scan, channels, labels) for scan in scans]
         unused = [one for entry in (*channels, *labels) for one in entry.unused()]
+        if not scans:
+            unused = [replace(one, fault=f"no file fits source.images = {self.images[0]!r}") for one in unused]
         return [*scans, *unused]
 
     def _first(self, folder: Path, others: set[Path]) -> Iterator[Found]:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.sources._folders import LARGEST_TABLE_BYTES
+from client.sources._folders import LARGEST_TABLE_BYTES, beside
 from client.sources._table_parquet import PARQUET_ENDINGS, Cell, read_parquet
 from client.sources._table_text import AUTO, decoded
 from common import files
-from common.errors import FileError, SourceError
+from common.errors import AbsentFileError, FileError, SourceError
 from common.names import in_one_form
 from common.spelling import unknown
 
@@ -82,6 +82,8 @@ def read_rows(
                 columns, cells = read_parquet(file, name)
             return Rows(name, _named(columns, name), tuple(Row(at, row) for at, row in enumerate(cells, start=1)))
         data = files.read(folder, name, LARGEST_TABLE_BYTES)
+    except AbsentFileError:
+        raise SourceError(f"there is no file {folder / name}{beside(folder / name) or '.'}") from None
     except FileError as error:
         raise SourceError(str(error)) from error
     text = decoded(data, name, encoding)

@@ -15,7 +15,8 @@ from client.sources._volume_source import VolumeSource
 from common.errors import StudyError
 
 REMEDY = (
-    "Fetch the hippocampus set with `wardround data fetch hippocampus`, or name a folder: --set source.folder=..."
+    "Name the folder of your volumes, --set source.folder=..., and its table, source.table; or fetch the hippocampus "
+    "set: wardround data fetch hippocampus"
 )
 PERSONS = (
     "A person is who the table's column person (subject, participant_id) names, or a pattern's {person}, or sub- of "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common import files
-from common.errors import StudyError, WardroundError
+from common.errors import StudyError, TooFewHospitalsError, WardroundError
 from common.plugins import ANYTHING, trusting
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, valid
 from experiments.commands._terminal import console, say, spoken_errors
@@ -83,7 +83,9 @@ def _run(study: Study, name: str, folder: Path, resume: bool, accepts: bool = Fa
         with table:
             progress.subscribe(table)
             report_path = run_study(study, name, folder, resume, accepts)
-    except WardroundError:
+    except WardroundError as error:
+        if table.has_heard and isinstance(error, TooFewHospitalsError):
+            raise TooFewHospitalsError(error.found) from None  # who is missing, and why, was said as it came
         if not table.has_heard and _about(folder) != before:  # it ran elsewhere
             say(lost_lines(folder))
         raise

@@ -76,7 +76,7 @@ def cases(persons: list[str], said: list[str]) -> Cases:
 def test_a_person_takes_part_where_every_row_of_theirs_says_so_and_others_are_named() -> None:
     found = consenting(cases(["ann", "bob", "ann", "cem"], ["all", "all", "none", "heart"]), HEART)
     assert found.patients.tolist() == ["bob", "cem"]
-    assert [(one.name, one.reason) for one in found.quarantined] == [("ann", "it gave consent to no study: 'none'")]
+    assert [(one.name, one.reason) for one in found.quarantined] == [("ann", "consent to no study: 'none'")]
     assert "consent" not in found.columns
 
 

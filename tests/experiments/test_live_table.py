@@ -140,7 +140,7 @@ def test_without_a_terminal_there_is_one_plain_line_a_round() -> None:
         "Brain tissue: 2 hospitals, 3 rounds",
         "round 1: Rome dropped: late",
         "round 1 of 3  loss 1.000  Dice 0.500 (after round 0)  1 of 2 hospitals  6.0\u00a0kB  2.0\u00a0s",
-        "stopped: 1 of 2 hospitals replied (in runs/demo/now)",
+        "stopped (in runs/demo/now)",
     ]
 
 

@@ -145,6 +145,7 @@ def test_a_run_that_does_not_begin_names_who_was_missing_in_its_record_too(run: 
     assert code == 1 and "completed" not in screen
     table = summary(folder)
     assert "3 of 4 hospitals are ready" in screen and f"{LOST} took no part" in screen and PATIENT in screen
+    assert screen.count(f"{LOST} took no part") == 1, "the error that follows does not say it again"
     assert [one["site"] for one in table["left_out"]["hospitals"]] == [LOST]
     assert "incidents.log" in table["problems"][0] and f"{LOST} took no part" in (folder / "report.html").read_text()
 

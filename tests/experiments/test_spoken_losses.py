@@ -11,7 +11,7 @@ from rich.console import Console
 
 from experiments.live_table import LiveTable
 from experiments.run_words import writable
-from experiments.spoken_losses import FEW_CASES, last_lines, lines_at_once
+from experiments.spoken_losses import FEW_CASES, Said, last_lines, lines_at_once
 from server.problems import Problem
 from server.progress import HospitalDropped, HospitalJoined, ProblemFound
 
@@ -105,3 +105,22 @@ def test_a_process_that_ended_is_said_with_the_place_of_what_it_wrote(tmp_path: 
     written(tmp_path, "Ulm", "output.log", "out of memory\n")
     (line,) = lines_at_once(HospitalDropped(3, "Ulm", "its process ended (signal 9, SIGKILL)"), tmp_path)
     assert line.endswith("its process ended (signal 9, SIGKILL) (see hospitals/Ulm/output.log)")
+
+
+def test_a_long_reason_is_spelt_out_once_and_a_loss_of_a_round_tried_again_is_said_once() -> None:
+    why, said = "the network answers with numbers of another shape than the task needs", Said()
+    told = [lines_at_once(HospitalDropped(1, site, why), None, said) for site in ("Ulm", "Köln", "Ulm", "Köln")]
+    assert told == [[f"round 1: Ulm dropped: {why}"], ["round 1: Köln dropped: as at Ulm"], [], []]
+    assert lines_at_once(HospitalDropped(2, "Ulm", why), None, said) == [f"round 2: Ulm dropped: {why}"]
+
+
+def test_the_same_failure_at_the_start_keeps_the_number_and_the_log_of_each_hospital(tmp_path: Path) -> None:
+    said, text = Said(), "StudyError: network 'mlp' does not fit what the task needs of it"
+    for site, number in (("Ulm", "0123abcd"), ("Köln", "89abcdef")):
+        written(tmp_path, site, "incidents.log", f"incident {number} at 2026-01-01T00:00:00+00:00: {text}\n")
+    ulm, köln = (
+        lines_at_once(ProblemFound(Problem("start", f"incident {number}", site)), tmp_path, said)
+        for site, number in (("Ulm", "0123abcd"), ("Köln", "89abcdef"))
+    )
+    assert ulm == [f"Ulm took no part: incident 0123abcd, {text} (see hospitals/Ulm/incidents.log)"]
+    assert köln == ["Köln took no part: incident 89abcdef, as at Ulm (see hospitals/Köln/incidents.log)"]
