@@ -97,9 +97,8 @@ def reasons(left_out: Sequence[Quarantined]) -> list[str]:
     for one in left_out:
         alike.setdefault(one.reason.replace(one.name, "*"), []).append(one)
     kinds = list(alike.values())[:REASONS_SHOWN]
-    return [
-        f"({ones[0].name}: {ones[0].reason}{f'; {len(ones) - 1} more alike' * (len(ones) > 1)})" for ones in kinds
-    ]
+    more = [f"; {len(ones) - 1} more alike" * (len(ones) > 1) for ones in kinds]
+    return [f"({ones[0].name}: {ones[0].reason}{others})" for ones, others in zip(kinds, more, strict=True)]
 
 
 def _with_consent(parts: list[Cases | Quarantined]) -> list[Cases | Quarantined]:

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.cases import Cases
+from common.errors import HospitalError
 from common.mean import Mean
 from common.parameters import read, read_gradient, trainable
 from common.task import Task
 from common.update import Update, Vector
 from common.work import Training
 
+DIVERGED = (
+    "training diverged: the loss is no longer finite, or enormous. Lower training.learning_rate, or see that inputs "
+    "are scaled (of tables, source.scaling)."
+)
 CASES_A_CHUNK = 256
 VALUES_A_CHUNK = 1 << 20
 """A full batch is worked off in chunks of at most so many cases and inputs' values: the sum is the same, the memory
@@ -45,7 +50,7 @@ class Trainer:
         self.network.train()
         self.network.zero_grad()
         losses = self._backward(indices)
-        return Update((read_gradient(self.network),), float(len(indices)), {"loss": Mean.of(losses)})
+        return Update((read_gradient(self.network),), float(len(indices)), {"loss": _mean(losses)})
 
     def local_update(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[Update, int]:
         """FedAvg's hospital half: the update after local steps, and the number of steps.
@@ -56,7 +61,7 @@ class Trainer:
         start = read(self.network)
         losses, steps = self.train(proximal_mu, correction)
         change = (read(self.network).astype(np.float64) - start) * len(self.cases)
-        statistics = {"loss": Mean.of(losses)}
+        statistics = {"loss": _mean(losses)}
         return Update((change.astype(np.float32),), float(len(self.cases)), statistics), steps
 
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[list[float], int]:
@@ -86,6 +91,14 @@ class Trainer:
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
         return losses
+
+
+def _mean(losses: list[float]) -> Mean:
+    """Raises HospitalError where training diverged."""
+    try:
+        return Mean.of(losses)
+    except (ValueError, OverflowError):
+        raise HospitalError(DIVERGED) from None
 
 
 def chunk_size(cases: Cases) -> int:

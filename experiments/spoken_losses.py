@@ -31,7 +31,7 @@ PROBLEMS = 3
 
 @dataclass
 class Said:
-    """Losses that were said: none is said twice, as of a round that is tried again, nor a long reason spelt out twice."""
+    """Losses that were said: none is said twice, as a round is tried again, nor a long reason spelt out twice."""
 
     lines: set[str] = field(default_factory=set)
     first_site: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -45,11 +45,11 @@ class Said:
         return f"{head}as at {one_line(first)}{tail}" if alike else reason
 
     def new(self, line: str) -> list[str]:
-        """The line, unless it was said."""
-        if line in self.lines:
-            return []
-        self.lines.add(line)
-        return [line]
+        """The line, unless it was said; with another incident's number it is the same."""
+        key = re.sub(r"incident \w{8}", "incident", line)
+        fresh = key not in self.lines
+        self.lines.add(key)
+        return [line] * fresh
 
 
 def lines_at_once(event: Event, folder: Path | None, said: Said | None = None) -> list[str]:
@@ -69,7 +69,7 @@ def lines_at_once(event: Event, folder: Path | None, said: Said | None = None) -
 
 
 def _parts(reason: str) -> tuple[str, str, str]:
-    """What is a hospital's own about a reason, the number of its incident and where its log is, apart from the rest."""
+    """The number of an incident, what happened, and where the log is; of another reason the middle alone."""
     found = re.fullmatch(r"(incident \w{8}, )(.*)( \(see [^()]*\))", reason)
     return (found[1], found[2], found[3]) if found else ("", reason, "")
 

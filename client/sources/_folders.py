@@ -20,7 +20,7 @@ def existing(folder: str, default: str, remedy: str) -> Path:
 
 
 def needed(path: Path, remedy: str) -> Path:
-    """The table, if it is a file of at most LARGEST_TABLE_BYTES. Raises SourceError with the nearest, or the remedy."""
+    """The table, if a file of at most LARGEST_TABLE_BYTES. Raises SourceError with the nearest name or the remedy."""
     if not path.is_file():
         near = beside(path)
         raise SourceError(f"there is no file {path}{near}" if near else f"there is no file {path}. {remedy}")
@@ -30,7 +30,7 @@ def needed(path: Path, remedy: str) -> Path:
 
 
 def beside(path: Path) -> str:
-    """What else was meant by a file that is not there, to be added to a sentence; "" if its folder has nothing like it."""
+    """What was meant by a file that is not there, to be added to a sentence; "" where nothing beside it is alike."""
     names = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
     near = nearest(path.name, names)
     return f"; did you mean {near!r}?" if near else ""

@@ -56,7 +56,7 @@ def _opening(checked: Checked) -> Markup:
         (f"{len(checked.holdings):,}", "hospital" if len(checked.holdings) == 1 else "hospitals"),
         (f"{persons:,}", "person" if persons == 1 else "persons"),
         (f"{cases:,}", "usable case" if cases == 1 else "usable cases"),
-        (f"{left_out:,}", "unusable"),
+        (f"{left_out:,}", "left out"),
     ]
     return tag(
         "header",
@@ -102,7 +102,7 @@ def _names(names: Sequence[str]) -> Markup:
 
 def _hospitals(checked: Checked) -> Markup:
     head = ["Hospital", "Cases", "Persons", "Files or series"]
-    head += [f"{what}, {word}" for what in ("Persons", "Cases") for word in SPLIT_WORDS.values()] + ["Unusable"]
+    head += [f"{what}, {word}" for what in ("Persons", "Cases") for word in SPLIT_WORDS.values()] + ["Left out"]
     rows = [
         [
             one.site,

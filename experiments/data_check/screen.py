@@ -47,7 +47,7 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 def _table(checked: Checked) -> Table:
     table = Table(title=f"{checked.title}: persons", title_justify="left", box=None, pad_edge=False)
     table.add_column("hospital", overflow="fold", max_width=24)
-    for head in ("cases", "persons", *SHORT.values(), "unusable"):
+    for head in ("cases", "persons", *SHORT.values(), "left out"):
         table.add_column(head, justify="right")
     table.add_column("shape")
     for holding in checked.holdings:

@@ -13,6 +13,7 @@ from client import app as hospital_app
 from client.left_out import keep_left_out
 from client.local import SIMULATED_FOLDERS, log_folder_of
 from client.node import Node
+from client.source import reasons
 from common.cases import Cases, Quarantined
 from common.wire_bytes import identify, name_message, to_bytes
 
@@ -72,3 +73,11 @@ def test_only_inside_our_own_simulation_the_environment_says_where_to_write(monk
     assert log_folder_of(deployed) is None
     own = Context(1, 2, {"partition-id": 0, "folder": "/own"}, RecordDict(), {})
     assert log_folder_of(own) == Path("/own")
+
+
+def test_reasons_of_one_kind_are_told_once_with_their_number() -> None:
+    alike = [Quarantined(name, f"there is no labels/{name}.nii.gz") for name in ("a", "b", "c")]
+    assert reasons([*alike, Quarantined("d", "is broken")]) == [
+        "(a: there is no labels/a.nii.gz; 2 more alike)",
+        "(d: is broken)",
+    ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import client.training
 from client.training import Trainer, batches, chunk_size
 from common.cases import Batch, Cases, Shape
+from common.errors import HospitalError
 from common.mean import Mean
 from common.parameters import new_network, read, write
 from common.work import Training
@@ -108,6 +109,12 @@ def test_local_steps_are_those_of_plain_torch() -> None:
             nn.functional.cross_entropy(plain(batch.inputs), batch.targets).backward()
             optimiser.step()
     np.testing.assert_allclose(read(ours.network), read(plain), atol=1e-6)
+
+
+def test_training_that_diverges_says_so_and_what_to_change() -> None:
+    diverging = trainer(some_cases(20), Training(epochs=3, batch_size=2, learning_rate=1e30), seed=0)
+    with pytest.raises(HospitalError, match=r"diverged.*training\.learning_rate"):
+        diverging.local_update()
 
 
 def test_the_proximal_term_pulls_towards_the_received_model() -> None:

@@ -26,11 +26,11 @@ task = { name = "classification", network = { name = "mlp", hidden = [8] } }
 PAGE = """
 Data check. May this be trained on? | ✓ Yes | Own data | This may be trained on. Nothing was found.
 | This holds patients' names. It stays in the hospital: do not send it on, and delete it when it is
-read. | 1 | hospital | 20 | persons | 20 | usable cases | 0 | unusable | Findings | Hospitals |
+read. | 1 | hospital | 20 | persons | 20 | usable cases | 0 | left out | Findings | Hospitals |
 Labels | Images | What was found | Nothing. | Who is where | Persons, and the part of the split that
 the study would put them in. | Persons | training | validation | test | Ulm | 20 | Hospital | Cases
 | Persons | Files or series | Persons, training | Persons, validation | Persons, test | Cases,
-training | Cases, validation | Cases, test | Unusable | Ulm | 20 | 20 | – | 10 | 4 | 6 | 10 | 4 | 6
+training | Cases, validation | Cases, test | Left out | Ulm | 20 | 20 | – | 10 | 4 | 6 | 10 | 4 | 6
 | 0 | Labels | How many cases are of each class. | Shares | well | ill | Ulm | Hospital | well | ill
 | Ulm | 10 | 10 | Images | As the network would be shown them, after the source's preparation.
 Histograms go from 0.01176 to 0.9843, without the outer 1 % of values. | Ulm | Hospital | Shapes |
@@ -121,7 +121,7 @@ def test_the_page_answers_first_and_may_be_read_by_its_owner_alone(folder: Path,
     assert lines[0] == "Data check. May this be trained on?"
     assert lines[1] in ("! Look first", "✕ Not yet") and lines[2] == "Own data"
     assert lines[4].startswith("This holds patients' names. It stays in the hospital")
-    assert lines[5:13] == ["2", "hospitals", "36", "persons", "36", "usable cases", "4", "unusable"]
+    assert lines[5:13] == ["2", "hospitals", "36", "persons", "36", "usable cases", "4", "left out"]
     assert "“muller” and “müller”" in lines and "npz" not in lines
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
     assert "default-src 'none'" in unescape(page) and not re.search(r"(src|href)=\"?(http|//)", page)

@@ -118,9 +118,9 @@ def test_the_same_failure_at_the_start_keeps_the_number_and_the_log_of_each_hosp
     said, text = Said(), "StudyError: network 'mlp' does not fit what the task needs of it"
     for site, number in (("Ulm", "0123abcd"), ("Köln", "89abcdef")):
         written(tmp_path, site, "incidents.log", f"incident {number} at 2026-01-01T00:00:00+00:00: {text}\n")
-    ulm, köln = (
+    of_ulm, of_koeln = (
         lines_at_once(ProblemFound(Problem("start", f"incident {number}", site)), tmp_path, said)
         for site, number in (("Ulm", "0123abcd"), ("Köln", "89abcdef"))
     )
-    assert ulm == [f"Ulm took no part: incident 0123abcd, {text} (see hospitals/Ulm/incidents.log)"]
-    assert köln == ["Köln took no part: incident 89abcdef, as at Ulm (see hospitals/Köln/incidents.log)"]
+    assert of_ulm == [f"Ulm took no part: incident 0123abcd, {text} (see hospitals/Ulm/incidents.log)"]
+    assert of_koeln == ["Köln took no part: incident 89abcdef, as at Ulm (see hospitals/Köln/incidents.log)"]
