@@ -29,6 +29,8 @@ WESTERN = frozenset(
     "ÄÖÜäöüßÀÁÂÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕØÙÚÛÝàáâãåæçèéêëìíîïñòóôõøùúûýÿŒœŠšŽž°µ²³±§€·–—‘’“”„«»…ºª¿¡½¼×÷\u00a0"
 )
 """What texts of Western Europe hold of Windows-1252 beside ASCII; most misreadings of other encodings hold others."""
+JOINING = frozenset("\u2019\u2018\u00b7\u2013\u2014\u00a0\u00b2\u00b3")
+"""What may stand between two letters: apostrophes, dots, dashes, a space."""
 MOST_IN_A_ROW = 2
 """Cyrillic, Greek and Arabic words of one-byte encodings, misread, are whole words of accented letters."""
 
@@ -93,11 +95,19 @@ def _wide(data: bytes) -> str:
 def _western(data: bytes, name: str, error: UnicodeDecodeError) -> str:
     text = data.decode("cp1252", errors="replace")
     row = 0
-    for one in text:
+    for at, one in enumerate(text):
         row = row + 1 if ord(one) > 127 else 0
-        if row > MOST_IN_A_ROW or (row and one not in WESTERN):
+        if row > MOST_IN_A_ROW or (row and one not in WESTERN) or (row and _parts_a_word(text[at - 1 : at + 2])):
             raise SourceError(
                 f"{name} is not UTF-8 ({_where(data, error)}), and it is doubtful which encoding it is in: save it "
                 "as UTF-8, or set source.encoding, such as 'cp1250' or 'cp1251'."
             ) from error
     return text
+
+
+def _parts_a_word(around: str) -> bool:
+    """Whether a mark stands between two letters, as where words of another encoding (a Mac's, DOS') are misread."""
+    if len(around) < 3:
+        return False
+    before, one, after = around[0], around[1], around[2]
+    return one not in JOINING and not one.isalpha() and before.isalpha() and after.isalpha()
