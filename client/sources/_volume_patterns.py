@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from common.errors import StudyError
 from common.spelling import unknown
@@ -46,9 +47,9 @@ class Pattern:
 
     def found(self, folder: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
         """Files that fit, sorted, and what each field stands for. Hidden files never fit."""
-        whole = re.compile(self._regular())
+        whole = re.compile(normalize("NFC", self._regular()))
         for path in sorted({path for text in self._globs() for path in folder.glob(text)}):
-            fits = whole.fullmatch(path.relative_to(folder).as_posix())
+            fits = whole.fullmatch(normalize("NFC", path.relative_to(folder).as_posix()))
             if fits and not path.name.startswith(".") and path.is_file():
                 yield path, fits.groupdict()
 
