@@ -21,7 +21,7 @@ from client.sources._image_pixels import Pixels, read_pages
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, one_of
 from common.errors import SourceError, StudyError
-from common.names import in_one_form
+from common.names import in_one_form, refuse_alike
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
@@ -289,6 +289,9 @@ def _stacked(arrays: list[NDArray[Any]]) -> Any:
 
 
 def _index(label: str, classes: tuple[str, ...]) -> int:
+    folded = [name.casefold() for name in classes]
+    if label not in classes and folded.count(label.casefold()) == 1:
+        return folded.index(label.casefold())
     if label not in classes:
         error = unknown("class", label, classes)
         raise SourceError(f"is of a class that source.classes does not name: {error}")
@@ -298,6 +301,7 @@ def _index(label: str, classes: tuple[str, ...]) -> int:
 def _labels_of(items: list[Item]) -> tuple[str, ...]:
     """All labels there are, numbers in them by their size."""
     found = {item.label for item in items if item.label and not item.problem}
+    refuse_alike("classes", found, "name each once in source.classes")
     return tuple(sorted(found, key=lambda text: [int(part) if part.isdigit() else part for part in _pieces(text)]))
 
 
