@@ -1,4 +1,4 @@
-"""Patterns of files' names that no computer would finish: each further wildcard is tried at every letter of a name."""
+"""Patterns of names that no computer would finish: each further wildcard is tried at every letter of a name."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import re
 from common.errors import StudyError
 
 MOST_WILD, MOST_BESIDE, MOST_DEEP = 8, 2, 3
-"""Wildcards in one name, beside each other without a letter between them, and `**/` in a path."""
+"""Fields and * in one name, beside each other without a letter between them, and `**/` in a path."""
+_BESIDE = re.compile(r"(?:\{\}|[*?])+")
+_WILD = re.compile(r"\{\}|\*")
 
 
 def refuse_endless(pattern: str, option: str) -> None:
-    """Raise StudyError where a pattern, * in the place of its fields, has too many wildcards to be tried."""
-    parts = pattern.split("/")
-    beside = (run for part in parts for run in re.findall(r"[*?]+", part.replace("**", "*") if part != "**" else ""))
-    wild = (part.count("*") for part in parts if part != "**")
-    if max(wild, default=0) > MOST_WILD or any(run.count("*") > MOST_BESIDE for run in beside):
+    """Raise StudyError where a pattern with {fields}, * and ? has too many of them to be tried."""
+    parts = re.sub(r"\{[^{}]*\}", "{}", pattern).split("/")
+    names = [part for part in parts if part != "**"]
+    beside = (len(_WILD.findall(run)) for name in names for run in _BESIDE.findall(name))
+    if (
+        max((len(_WILD.findall(name)) for name in names), default=0) > MOST_WILD
+        or max(beside, default=0) > MOST_BESIDE
+    ):
         raise StudyError(
-            f"{option} has too many fields and * in one name: at most {MOST_WILD}, and {MOST_BESIDE} beside each "
-            f"other without a letter between them; it is {pattern!r}."
+            f"{option} may have at most {MOST_WILD} fields and * in one name, and {MOST_BESIDE} beside each other "
+            f"without a letter between them; it is {pattern!r}."
         )
     if parts.count("**") > MOST_DEEP:
         raise StudyError(f"{option} may have **/ at most {MOST_DEEP} times; it is {pattern!r}.")

@@ -40,7 +40,7 @@ class Pattern:
                 raise unknown(f"field of {self.where}", name, FIELDS)
         if "**" in self.text.replace("**/", "/").replace("*/", "/") or re.search(r"[^/]\*\*/", self.text):
             raise StudyError(f"{self.where} may have ** for whole folders only, as in **/x.nii; it is {self.text!r}.")
-        refuse_endless(re.sub(r"\{[^{}]*\}", "*", self.text), self.where)
+        refuse_endless(self.text, self.where)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -322,7 +322,7 @@ def _labels_of(items: list[Item]) -> tuple[str, ...]:
 
 
 def _by_size(text: str) -> list[str | tuple[int, str]]:
-    """Alternately of no digits and of digits, so that like is compared with like; of digits, as many first as count."""
+    """Alternately of no digits and of digits, so that like is compared with like: numbers by their length first."""
     pieces = re.split(r"([0-9]+)", text)
     return [(len(one.lstrip("0")), one.lstrip("0")) if at % 2 else one for at, one in enumerate(pieces)]
 
