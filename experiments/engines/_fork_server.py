@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def fork_context(study: Study, folder: Path) -> Any:
     os.environ.pop(POOL_FILE, None)
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
+    util.abstract_sockets_supported = False  # Python 3.11.0 lets any user of the machine connect to such a one
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
