@@ -171,7 +171,7 @@ def test_where_numbers_are_to_be_hidden_a_hospital_does_not_say_that_somebody_ca
     told = parse(STUDY + TABLE, (f'source.folder="{tmp_path}"', PRIVATE, "federation.expected_patients=20"))
     hidden = asked_before_and_after(own / "b", told)
     assert open_promise[0] != open_promise[1]
-    assert hidden == ("", "") and not list((own / "b").rglob("split.json"))
+    assert hidden[0] == hidden[1] != ""
 
 
 def asked_before_and_after(own: Path, study: Study) -> tuple[str, str]:
@@ -184,7 +184,7 @@ def asked_before_and_after(own: Path, study: Study) -> tuple[str, str]:
         (data / "t.csv").write_text(f"site,person,age,y\n{rows}")
         close_all()
         tokens.append(client_app._held_hospital(context, request, "5" * 32, True)[1])
-        if not tokens[0]:
+        if study.privacy is not None:
             client_app._held_hospital(context, request, "5" * 32, False)
     return tokens[0], tokens[1]
 
@@ -266,3 +266,33 @@ def test_a_cache_that_another_user_prepared_is_not_used(tmp_path: Path, monkeypa
         prepared._demand_own(place)
     place.chmod(0o700)
     prepared._demand_own(place)
+
+
+def test_a_study_does_not_write_on_the_terminal_of_who_approves_it(tmp_path: Path) -> None:
+    """Its words could move the cursor up, and write another epsilon over ours; or begin a line of their own."""
+    evil = "\\u001b[1A\\u001b[2K\\n- Epsilon is 0.01 \\u202e"
+    text = f"{STUDY}{PRIVATE}\n{TABLE}".replace('"Own data"', f'"Own {evil}"').replace(
+        'person = "person"', f'person = "p{evil}"'
+    )
+    (tmp_path / "study.toml").write_text(text)
+    (tmp_path / "own").mkdir(mode=0o700)
+    for command in (["check"], ["approve"]):
+        given = [str(tmp_path / "study.toml"), *([str(tmp_path / "own")] if command == ["approve"] else [])]
+        said = CliRunner().invoke(cli, [*command, *given])
+        assert said.exit_code == 0, said.output
+        assert not {"\x1b", "\u202e"} & set(said.output)
+        assert not any(line.startswith("- Epsilon is 0.01") for line in said.output.splitlines())
+    listed = (tmp_path / "own" / "approved-studies.txt").read_text()
+    assert listed.count("\n") == 1 and listed.strip().isprintable()
+
+
+def test_what_a_table_holds_is_no_markup_of_the_terminals(tmp_path: Path) -> None:
+    rows = "".join(f"A{row % 2} [x],p{row},{row},{row % 2}\n" for row in range(20))
+    (tmp_path / "t.csv").write_text(f"site,person,age,y\n{rows}")
+    text = f"{STUDY}{TABLE}".replace('"Own data"', '"Own [/red]"')
+    (tmp_path / "study.toml").write_text(text)
+    said = CliRunner().invoke(
+        cli, ["data", "check", str(tmp_path / "study.toml"), "--set", f"source.folder={tmp_path}"]
+    )
+    assert said.exception is None or isinstance(said.exception, SystemExit), said.exception
+    assert "[/red]" in said.output and "A0 [x]" in said.output
