@@ -32,7 +32,8 @@ def fork_context(study: Study, folder: Path) -> Any:
     os.environ.pop(POOL_FILE, None)
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
-    util.abstract_sockets_supported = False  # Python 3.11.0 lets any user of the machine connect to such a one
+    # Python 3.11.0 lets any user of the machine connect to an abstract socket, and run code by it.
+    util.abstract_sockets_supported = False  # type: ignore[misc]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
