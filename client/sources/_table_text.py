@@ -38,7 +38,7 @@ MOST_IN_A_ROW = 2
 def decoded(data: bytes, name: str, encoding: str = AUTO) -> str:
     """The text, without a byte-order mark.
 
-    encoding "auto" follows a mark, and without one takes UTF-8, or Windows-1252 where the bytes are no UTF-8 and
+    encoding "auto" follows a mark, and without one takes UTF-8, or Windows-1252 in lines whose bytes are no UTF-8 and
     read as Western text. Raises SourceError where that is doubtful, where the file is of another kind, or where the
     text holds NUL characters.
     """
@@ -80,7 +80,17 @@ def _found(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return _western(data, name, error)
+        where = _where(data, error)
+    return b"".join(_in_utf8(line, name, where) for line in data.splitlines(keepends=True)).decode("utf-8")
+
+
+def _in_utf8(line: bytes, name: str, where: str) -> bytes:
+    """By itself: in what encoding one person's line is, nobody else's decides."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return _western(line, name, where).encode("utf-8")
+    return line
 
 
 def _wide(data: bytes) -> str:
@@ -92,16 +102,16 @@ def _wide(data: bytes) -> str:
     return "UTF-16 (utf-16-le)" if odd else "UTF-16 (utf-16-be)"
 
 
-def _western(data: bytes, name: str, error: UnicodeDecodeError) -> str:
-    text = data.decode("cp1252", errors="replace")
+def _western(line: bytes, name: str, where: str) -> str:
+    text = line.decode("cp1252", errors="replace")
     row = 0
     for at, one in enumerate(text):
         row = row + 1 if ord(one) > 127 else 0
         if row > MOST_IN_A_ROW or (row and one not in WESTERN) or (row and _parts_a_word(text[at - 1 : at + 2])):
             raise SourceError(
-                f"{name} is not UTF-8 ({_where(data, error)}), and it is doubtful which encoding it is in: save it "
-                "as UTF-8, or set source.encoding, such as 'cp1250' or 'cp1251'."
-            ) from error
+                f"{name} is not UTF-8 ({where}), and it is doubtful which encoding it is in: save it as UTF-8, or "
+                "set source.encoding, such as 'cp1250' or 'cp1251'."
+            )
     return text
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
+from client.sources._endless import refuse_endless
 from common.errors import StudyError
 from common.spelling import unknown
 
@@ -39,6 +40,7 @@ class Pattern:
                 raise unknown(f"field of {self.where}", name, FIELDS)
         if "**" in self.text.replace("**/", "/").replace("*/", "/") or re.search(r"[^/]\*\*/", self.text):
             raise StudyError(f"{self.where} may have ** for whole folders only, as in **/x.nii; it is {self.text!r}.")
+        refuse_endless(self.text, self.where)
 
     @property
     def fields(self) -> tuple[str, ...]:
