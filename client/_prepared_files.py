@@ -29,6 +29,7 @@ from common.json_files import read_json, write_json
 
 FORMAT = 1
 LARGEST_BYTES = 1 << 42
+DAMAGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MemoryError)
 KINDS = "fiub"
 """Of values: real numbers, integers, truth values; words lie in the index."""
 
@@ -120,7 +121,7 @@ def read_prepared(folder: Path, digest: str) -> Cases:
         columns = {name: _column(folder, digest, name, about) for name, about in index["columns"].items()}
         quarantined = tuple(Quarantined(**one) for one in index["quarantined"])
         return Cases(columns, tuple(index["classes"]), tuple(index["prescribed"]), quarantined)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, SourceError) as error:
+    except (*DAMAGED, SourceError) as error:
         raise FileError(folder / f"{digest}.json", "is not what was written there; delete the folder") from error
 
 

@@ -14,7 +14,7 @@ from client import answers, incidents, memory
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
-from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, token_of
+from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
@@ -144,6 +144,8 @@ def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool)
         return hospital, keeper.begin(hospital).token if run else ""
     gone = kept.of(withdrawn(folder_of(context)))
     hospital = _approved_hospital(study, context, kept if kept.pinned or gone else None)
+    if hides_changes(hospital.study):
+        return _as_told(hospital, kept, gone), kept.token
     if not is_hello:
         demand_unchanged(kept, hospital, gone)
         return _as_told(hospital, kept, gone), kept.token

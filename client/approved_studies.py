@@ -29,7 +29,7 @@ def list_study(study: Study, folder: Path) -> str:
 
     Raises HospitalError where the folder or its list cannot be read or written; the list is then as it was.
     """
-    digest, title = digest_of(study.json), " ".join(study.title.split())
+    digest, title = digest_of(study.json), _shown(study.title)
     try:
         known = if_there(_text, folder, APPROVED) or ""
         if digest not in _digests(known):
@@ -38,6 +38,11 @@ def list_study(study: Study, folder: Path) -> str:
     except FileError as error:
         raise HospitalError(f"the study was not approved: {error}") from error
     return digest
+
+
+def _shown(title: str) -> str:
+    """In one line, without what a terminal would obey: the list is read by people too."""
+    return " ".join("".join(one if one.isprintable() else " " for one in title).split())
 
 
 def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> None:

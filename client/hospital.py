@@ -23,7 +23,7 @@ from common.cases import Cases, SiteId
 from common.catalogue import PARTITIONS, SOURCES
 from common.cohorts import Cohorts
 from common.errors import SourceError, StudyError
-from common.names import RULE, fault_of
+from common.names import RULE, fault_of, refuse_alike
 from common.options import Entry
 from common.parameters import new_network
 from common.study import Split, Study, parse_json
@@ -94,6 +94,7 @@ def site_names(study: Study) -> tuple[SiteId, ...]:
         for name in names:
             if (fault := fault_of(name)) is not None:
                 raise SourceError(f"a hospital's name must be {RULE}; {name[:80]!r} {fault}.")
+        refuse_alike("hospitals", names)
         return names
     return numbered_names(cast(Partition, PARTITIONS.build(study.partition)).hospitals)
 

@@ -5,6 +5,9 @@ So each hospital keeps, in its own folder, where every person was placed when th
 coordinator one word of 64 digits that changes when any of this does and tells nothing else: a keyed hash, whose key
 never leaves. What does not fit is refused, by the coordinator before it goes on and by the hospital in every round.
 
+Where the study promises that nobody learns whether one person more or less is there, the word stays the same and
+nothing is refused: there a place follows from a person's name and the seed alone, and nobody moves when others do.
+
 Where the change is accepted, whoever has a place keeps it, also one who left and comes back, and only persons who
 were never there are placed anew: nobody who trained is ever scored as test.
 
@@ -36,6 +39,7 @@ from common.errors import DataChangedError, FileError, HospitalError
 from common.files import is_there, names, private_folder
 from common.json_files import read_table
 from common.order import SPLITS
+from common.study import Study
 
 FILE = "split.json"
 KEY_BYTES = 32
@@ -177,6 +181,11 @@ def runs_with(folder: Path, person: str) -> int:
         with suppress(FileError, KeyError, ValueError, TypeError):
             found += bool(_parsed(read_table(folder, f"{RECORD}/{run}/{FILE}")).of([person]))
     return found
+
+
+def hides_changes(study: Study) -> bool:
+    """Whether that one person came or left is what the study's noise is to hide."""
+    return study.preprocessing.is_personal and study.federation.expected_patients is not None
 
 
 def demand_unchanged(kept: KeptSplit, hospital: Hospital, gone: Persons) -> None:

@@ -111,7 +111,10 @@ def _read(whose: Whose) -> Cases:
 
 def _number(site: SiteId, names: Sequence[SiteId]) -> int:
     if site not in names:
-        raise SourceError(f"the data here name no hospital {site!r}; they name {', '.join(names) or 'none'}.")
+        raise SourceError(
+            f"the data here name no hospital {site!r}; they name {', '.join(names) or 'none'}: call it "
+            f"{site!r} in file, folder or column there, or its node by their name (site)."
+        )
     return names.index(site)
 
 

@@ -19,6 +19,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from stat import S_IWOTH
 
 from client._prepared_files import FORMAT, is_prepared, read_prepared, write_prepared
 from client.source import Source, Streaming, gathered
@@ -56,6 +57,7 @@ def cases_of(
     key = key_of(entry, site, seed)
     digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(withdrawn), plugins, _originals(source, site))}"
     try:
+        _demand_own(place)
         if is_prepared(place, digest):
             return read_prepared(place, digest)
         return _prepared(place, key, digest, _kept(source.parts(site, seed), withdrawn))
@@ -78,6 +80,17 @@ def place_for(folder: Path | None) -> Path | None:
     if folder is not None:
         return folder / FOLDER
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wardround" / FOLDER
+
+
+def _demand_own(place: Path) -> None:
+    """Raise FileError where the usual place is somebody else's, as under a cache that several users share: whoever
+    owns a folder exchanges what lies in it. A folder that a person names is that person's choice.
+    """
+    if os.environ.get(VARIABLE) or not place.exists():
+        return
+    found = place.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & S_IWOTH:
+        raise FileError(place, "belongs to another user, or can be written by all")
 
 
 def forget(folder: Path | None, key: str = "") -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -95,7 +96,8 @@ def reasons(left_out: Sequence[Quarantined]) -> list[str]:
     """The first kinds of reasons in brackets, each of one case, with the number of the others of its kind."""
     alike: dict[str, list[Quarantined]] = {}
     for one in left_out:
-        alike.setdefault(one.reason.replace(one.name, "*"), []).append(one)
+        kind = re.sub(rf"(?<!\w){re.escape(one.name)}(?!\w)", "*", one.reason)
+        alike.setdefault(kind, []).append(one)
     kinds = list(alike.values())[:REASONS_SHOWN]
     more = [f"; {len(ones) - 1} more alike" * (len(ones) > 1) for ones in kinds]
     return [f"({ones[0].name}: {ones[0].reason}{others})" for ones, others in zip(kinds, more, strict=True)]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.cases import Cases
 from common.order import SPLITS
 from common.study import Split
+
+DIGESTED_VALUES = 4096
 
 
 class Places(Protocol):
@@ -50,13 +53,36 @@ def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) 
 
 
 def held_by_person(cases: Cases) -> dict[str, tuple[int, bytes]]:
-    """Of every person the number of cases, and their targets where those are one number a case."""
-    order = np.argsort(cases.patients, kind="stable")
-    persons, starts = np.unique(cases.patients[order], return_index=True)
-    numbers = cases.columns["targets"].item == ()
-    targets = np.asarray(cases.targets)[order].astype("<f8") if numbers else np.empty((len(order), 0))
-    parts = np.split(targets, starts[1:]) if len(persons) else []
-    return {person: (len(own), own.tobytes()) for person, own in zip(persons.tolist(), parts, strict=True)}
+    """Of every person the number of cases, and SHA-256 of what they hold; in which order they lie is all one.
+
+    Labels, masks and all other columns count whole; of inputs of more than DIGESTED_VALUES those in the middle, for
+    nobody waits until gigabytes of images are read.
+    """
+    found: dict[str, list[bytes]] = {}
+    for person, digest in zip(cases.patients.tolist(), _digests_of_cases(cases), strict=True):
+        found.setdefault(person, []).append(digest)
+    return {person: (len(own), sha256(b"".join(sorted(own))).digest()) for person, own in found.items()}
+
+
+def _digests_of_cases(cases: Cases) -> list[bytes]:
+    found = [sha256() for _ in range(len(cases))]
+    for name, column in sorted(cases.columns.items()):
+        if name == "consent":  # what a person allows is told by who is there
+            continue
+        pieces = cases.pieces(name)
+        for one, value in zip(found, pieces if column.item else next(pieces), strict=True):
+            one.update(f"{name}{value.shape}{value.dtype.kind}".encode())
+            one.update(_digested(value, name))
+    return [one.digest() for one in found]
+
+
+def _digested(value: NDArray[Any], name: str) -> bytes:
+    if value.dtype.kind == "U":
+        return str(value).encode()
+    if name == "inputs" and value.size > DIGESTED_VALUES:
+        start = (value.size - DIGESTED_VALUES) // 2
+        value = np.ascontiguousarray(value).reshape(-1)[start : start + DIGESTED_VALUES]
+    return value.tobytes()
 
 
 def _given(cases: Cases) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from mmap import MADV_DONTNEED, mmap
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +15,32 @@ Values = NDArray[Any]
 Rows = NDArray[np.integer]
 
 RELEASE_AFTER_BYTES = 1 << 26
-"""Of a mapped file's pages at most about so many stay with the process; the system keeps others where it has room."""
+"""Of mapped files' pages at most about so many stay with the process; the system keeps others where it has room."""
 
 
-@dataclass
+@dataclass(eq=False)
 class MappedFile:
     """A file of values of many cases, mapped. What was read of it is let go from time to time."""
 
     pages: mmap
-    _read_bytes: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        _Resident.files.add(self)
 
     def note_read(self, size_bytes: int) -> None:
-        """Say that so much was read; before it grows too much, the pages are given back (they stay in the file)."""
-        self._read_bytes += size_bytes
-        if self._read_bytes > RELEASE_AFTER_BYTES:
-            self.pages.madvise(MADV_DONTNEED)
-            self._read_bytes = 0
+        """Say that so much was read; before all files' pages grow too many, they are given back, and stay on disk."""
+        _Resident.size_bytes += size_bytes
+        if _Resident.size_bytes > RELEASE_AFTER_BYTES:
+            for file in list(_Resident.files):
+                file.pages.madvise(MADV_DONTNEED)
+            _Resident.size_bytes = 0
+
+
+class _Resident:
+    """What this process has read of mapped files since their pages were last given back."""
+
+    files: ClassVar[WeakSet[MappedFile]] = WeakSet()
+    size_bytes: ClassVar[int] = 0
 
 
 class Column(Protocol):

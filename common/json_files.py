@@ -24,8 +24,13 @@ def read_table(folder: Path, name: str, required: bool = False) -> dict[str, Any
 
 def read_lines(folder: Path, name: str) -> list[dict[str, Any]]:
     """The tables of a file that holds one a line. Raises FileError that names the line."""
-    lines = read_text(folder, name).splitlines()
+    lines = lines_of(read_text(folder, name))
     return [table_of(json_of(line, where), where) for line, where in _places(lines, folder / name)]
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as they are written, ended by a line feed alone: in JSON, U+2028 and its like stand within a line."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def write_json(folder: Path, name: str, value: Mapping[str, Any] | Sequence[Any], durable: bool = False) -> Path:

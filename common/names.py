@@ -7,7 +7,10 @@ than a letter is refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from unicodedata import category, normalize
+
+from common.errors import SourceError
 
 SiteId = str
 LONGEST_NAME = 64
@@ -43,3 +46,12 @@ def fault_of(name: str) -> str | None:
     if name != in_one_form(name):
         return "is not in one form: Unicode NFC, no blank at its ends, none twice in a row"
     return None
+
+
+def refuse_alike(what: str, names: Iterable[str], remedy: str = "write one in one way") -> None:
+    """Raise SourceError where two of these names differ in capitals alone: nobody knows whether they are one."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise SourceError(f"{what} are called {other!r} and {name!r}: one or two? If one, {remedy}.")

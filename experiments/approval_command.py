@@ -15,6 +15,7 @@ from common.errors import HospitalError, StudyError
 from common.plugins import trusting
 from common.study import Study, keys_of, parse
 from experiments.study_view import study_facts
+from server.reporting.markup import in_a_line
 
 
 def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Console, rewind_to: int | None) -> None:
@@ -30,7 +31,7 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
         facts = (*study_facts(study), *_own_folder(study))
     _demand_written_out(study, text, overrides)
     for fact in facts:
-        console.print(f"- {fact}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"- {in_a_line(fact)}", markup=False, highlight=False, soft_wrap=True)
     digest = list_study(study, folder)
     console.print(f"{folder / APPROVED} lists {digest}", markup=False, highlight=False, soft_wrap=True)
     if rewind_to is not None:

@@ -19,6 +19,7 @@ from experiments.audit.page import write
 from experiments.audit.records import Report
 from experiments.audit.sentence import opening_sentence
 from experiments.audit.words import LIGHTS, overall
+from server.reporting.markup import in_a_line
 
 
 def recorded(study: Study) -> Study:
@@ -46,7 +47,7 @@ def audit_protections(study: Study, name: str, folder: Path, effort: Effort, con
 def _say(report: Report, console: Console) -> None:
     for verdict in report.verdicts:
         word, _, sign = LIGHTS[verdict.light]
-        console.print(f"{sign} {verdict.site}: {word}", markup=False, highlight=False)
+        console.print(f"{sign} {in_a_line(verdict.site)}: {word}", markup=False, highlight=False)
     console.print(f"{LIGHTS[overall(report)][0]}. {opening_sentence(report)}", markup=False, highlight=False)
 
 

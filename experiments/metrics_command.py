@@ -10,12 +10,14 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from common.files import write_to
 from common.image import Image
 from experiments.error_figure import page
 from experiments.measured_pairs import Row, measure, outline_of, pairs, read_pair, write_csv, write_json
 from experiments.whole_tables import print_whole
+from server.reporting.markup import visible
 
 COLUMNS = {
     "dice": "Dice",
@@ -76,7 +78,7 @@ def _table(rows: Sequence[Row], tolerance_mm: float, surface: str) -> Table:
     for heading in ("label", *COLUMNS.values()):
         table.add_column(heading, justify="right")
     for row in rows:
-        table.add_row(row.case, str(row.label), *(_spell(getattr(row, key)) for key in COLUMNS))
+        table.add_row(Text(visible(row.case)), str(row.label), *(_spell(getattr(row, key)) for key in COLUMNS))
     if len({row.case for row in rows}) > 1:
         table.add_section()
         for label in sorted({row.label for row in rows}):

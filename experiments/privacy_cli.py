@@ -13,6 +13,7 @@ from common.study import Study
 from experiments.privacy_plan import count, plan_of
 from experiments.privacy_plan_view import NO_MECHANISM, drawing, sentences, table
 from experiments.whole_tables import print_whole
+from server.reporting.markup import in_a_line
 
 
 def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path | None) -> None:
@@ -27,7 +28,7 @@ def show_plan(study: Study, console: Console, json_file: Path | None, plot: Path
     assert plan is not None
     print_whole(console, table(plan))
     for sentence in sentences(plan, counted):
-        console.print(sentence, highlight=False, markup=False)
+        console.print(in_a_line(sentence), highlight=False, markup=False)
     if json_file is not None:
         _write(json_file, json.dumps(plan.json(), indent=1) + "\n")
     if plot is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
@@ -48,7 +49,7 @@ def table(plan: Plan) -> Table:
     shown.add_column(f"rounds 1 to {plan.rounds}", no_wrap=True)
     for site, one in plan.sites.items():
         shown.add_row(
-            site,
+            Text(site),
             f"{one.patients:,}",
             f"{one.cases:,}",
             _each(score(release.sampling_rate) for release in one.releases),

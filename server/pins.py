@@ -83,8 +83,9 @@ class Pins:
         if changed and not accepts:
             self.changes += [f"{site}'s data changed since round {last}; the run did not go on." for site in changed]
             raise RoundError(
-                f"{_said(changed, 'data')} changed since round {last}: patients came, left, or are placed elsewhere. "
-                "Resume with --accept-changed-data, and whoever trained stays in training, or start a new run."
+                f"{_said(changed, 'data')} changed since round {last}: patients came, left or are placed elsewhere, "
+                "or their images, values or labels are not what they were. Resume with --accept-changed-data, and "
+                "whoever trained stays in training, or start a new run."
             )
         for site in changed:
             self._note(f"{site}'s data changed since round {last}. It was accepted: nobody who was there has moved.")

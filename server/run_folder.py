@@ -55,7 +55,7 @@ class RunFolder:
 
         Raises FileError where there are fewer, or one that is kept is damaged: what was spent stands there.
         """
-        lines = (files.if_there(files.read_text, self.path, ROUNDS) or "").splitlines()
+        lines = json_files.lines_of(files.if_there(files.read_text, self.path, ROUNDS) or "")
         if len(lines) < last:
             raise FileError(self.path / ROUNDS, f"holds {len(lines)} rounds, and the checkpoint is of round {last}")
         files.write(self.path, ROUNDS, "".join(f"{line}\n" for line in lines[:last]), durable=True)

@@ -23,6 +23,14 @@ class BidsFile:
     suffix: str
 
     @property
+    def contradiction(self) -> str:
+        """What its folders and its name say differently, in words, or ""."""
+        above = _entities(part for part in self.path.parts[-4:-1] if part.startswith(("sub-", "ses-")))
+        differ = [key for key in ("sub", "ses") if above.get(key, self.entities.get(key)) != self.entities.get(key)]
+        told = (f"lies in {key}-{above[key]} and is called {key}-{self.entities[key]}" for key in differ)
+        return "; ".join(f"it {one}: of which is it?" for one in told)
+
+    @property
     def place(self) -> tuple[str, str]:
         """Subject and session; "" where there is none."""
         return self.entities.get("sub", ""), self.entities.get("ses", "")
@@ -71,8 +79,22 @@ def bids_files(folder: Path) -> Iterator[BidsFile]:
     for path in sorted(found):
         stem = path.name.removesuffix(".gz").removesuffix(".nii")
         *entities, suffix = stem.split("_")
-        if path.name.endswith(ENDINGS) and path.is_file() and _SUFFIX.fullmatch(suffix):
+        if path.name.endswith(ENDINGS) and path.name[0] != "." and path.is_file() and _SUFFIX.fullmatch(suffix):
             yield BidsFile(path, _entities(path.relative_to(folder).parts[:-1]) | _entities(entities), suffix)
+
+
+def out_of_place(folder: Path) -> list[Path]:
+    """Volumes of a data set that `bids_files` does not give, for where they lie or for how they are called."""
+    found = {file.path for file in bids_files(folder)}
+    own = ("derivatives", "sourcedata", "code", "stimuli")
+    return [
+        path
+        for path in sorted(folder.rglob("*.nii*"))
+        if path.name.endswith(ENDINGS)
+        and path not in found
+        and not path.relative_to(folder).as_posix().startswith(own)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def best(files: Sequence[BidsFile], like: Mapping[str, str]) -> list[BidsFile]:

@@ -46,14 +46,14 @@ class DecoderProcess:
         timer.start()
         try:
             about, content = _asked(process, data, {**options, "syntax": syntax})
-        except (OSError, ValueError, EOFError, struct.error) as error:
+            if "error" not in about:
+                return np.frombuffer(content, np.dtype(about["dtype"])).reshape(about["shape"])
+        except (OSError, ValueError, EOFError, struct.error, LookupError, TypeError, MemoryError) as error:
             self._end()
             raise SourceError(f"brought down its decoder (exit code {process.returncode}): it is damaged") from error
         finally:
             timer.cancel()
-        if "error" in about:
-            raise SourceError(f"has pixels that cannot be decoded ({about['error']})")
-        return np.frombuffer(content, np.dtype(about["dtype"])).reshape(about["shape"])
+        raise SourceError(f"has pixels that cannot be decoded ({about['error']})")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -68,13 +68,20 @@ class Series:
 
 
 def listed(folder: Path, below: Iterable[str] = ("",), without: Iterable[str] = ()) -> Listing:
-    """Every file in the folders `below` the folder, but hidden ones and `without`. Opens none, follows no link."""
+    """Every file in the folders `below` the folder, but hidden ones and `without`. Opens none, follows no link.
+
+    A folder that is a link, or cannot be listed, stands for all in it: reading it will say why that is left out.
+    """
     left_out = set(without)
     found: list[tuple[str, int, int]] = []
+
+    def closed(error: OSError) -> None:
+        found.append((Path(str(error.filename)).relative_to(folder).as_posix(), -1, -1))
+
     for start in below:
-        for place, folders, names in os.walk(folder / start):
+        for place, folders, names in os.walk(folder / start, onerror=closed):
             folders[:] = [one for one in folders if not one.startswith(".")]
-            for name in names:
+            for name in (*names, *(one for one in folders if Path(place, one).is_symlink())):
                 path = Path(place, name)
                 word = path.relative_to(folder).as_posix()
                 if not name.startswith(".") and name.upper() not in UNSAID and word not in left_out:

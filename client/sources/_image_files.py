@@ -16,6 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 from unicodedata import normalize
 
+from client.sources._endless import refuse_endless
 from common.errors import SourceError, StudyError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -59,6 +60,12 @@ class Pattern:
             )
         if not self.text or self.text.startswith(("/", "~")) or ".." in self.text.split("/"):
             raise StudyError(f"{option} names files below source.folder; it is {self.text!r}.")
+        refuse_endless(self.text, option)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a name can fit that goes on where another's field ends: p1_x_mask.png, for p1 and *."""
+        return any("{" in part and set("*?") & set(part) for part in self.text.split("/"))
 
     def match(self, name: str) -> dict[str, str] | None:
         """The fields of a file's name, or None."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from client.consent import consent_column, statements
 from client.sources._image_files import ENDINGS, Listed, Pattern, all_files
-from client.sources._persons import is_bids, person_column, person_named, person_of_file, refuse_doubtful
+from client.sources._persons import (
+    NOBODY,
+    is_bids,
+    person_column,
+    person_named,
+    person_of_file,
+    refuse_doubtful,
+    refuse_several,
+)
+from client.sources._table_columns import text_of
+from client.sources._table_files import read_rows
 from common.cases import SiteId
-from common.errors import FileError, SourceError
-from common.files import read
+from common.errors import SourceError
 from common.names import RULE, fault_of, in_one_form
 from common.spelling import unknown
 
@@ -28,8 +36,8 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
-LARGEST_TABLE_BYTES = 1 << 28
 UNMATCHED_SHOWN = 3
+BY_A_FIELD = "put {person} into source.images, for a whole name if each is somebody"
 _WILD = set("{*?")
 
 
@@ -77,6 +85,8 @@ class ByPattern:
         left += [one for one in masks if one.name not in used]
         if "person" in self.images.fields:
             refuse_doubtful((item.person for item in items), str(folder))
+        else:
+            refuse_several(_without_endings(items), BY_A_FIELD)
         return items + _unmatched(left, self.images.text)
 
     def _fields(self, one: Listed) -> dict[str, str] | None:
@@ -150,26 +160,37 @@ class ByTable:
                 raise unknown(f"column in {self.table}", column, columns)
         others = [column for column in columns if column not in (*named, "")]
         person = self.person or person_column(others, self.path, self.table) or ""
-        items = self._with_consent([self._item(line, row, person) for line, row in rows], columns, rows)
+        named_plainly = all(row[column].isascii() for _, row in rows for column in (self.path, self.mask) if column)
+        on_disk = {} if named_plainly else {one.plain: one.name for one in all_files(folder)}
+        found = [self._item(line, row, person, on_disk) for line, row in rows]
+        items = self._with_consent(found, columns, rows)
         seen: dict[str, Item] = {}
         for item in items:
             if seen.setdefault(item.name, item) is not item:
                 raise SourceError(f"{self.table} names {item.name} twice: an image is one case; keep one row of it.")
         if person:
             refuse_doubtful((item.person for item in items), self.table)
+        else:
+            refuse_several(_without_endings(items), f"add a column person to {self.table}")
         return sorted(items, key=lambda item: item.name)
 
-    def _item(self, line: int, row: Mapping[str, str], person_column: str) -> Item:
-        path = _below(row[self.path])
+    def _item(self, line: int, row: Mapping[str, str], person_column: str, on_disk: Mapping[str, str]) -> Item:
+        path = _spelt(_below(row[self.path]), on_disk)
         name, place = path or f"line {line}", f"line {line} of {self.table}"
         person = person_named(row[person_column]) if person_column else person_of(name)
-        item = Item(name, person or f"line {line}", in_one_form(row.get(self.site, "")) if self.site else "")
+        site = in_one_form(row[self.site]) if self.site else ""
+        unknown_site = bool(self.site) and (not site or site.casefold() in NOBODY)
+        item = Item(name, person or f"line {line}", "" if unknown_site else site)
         try:
+            if unknown_site:
+                raise SourceError(f"{place} has {site!r} for its hospital")
             if not path:
                 raise SourceError(f"{place}: {row[self.path][:80]!r} names no file below the folder")
-            if not person:
+            if not person or (person_column and person in NOBODY):
                 raise SourceError(f"{place} names no person in column {person_column!r}")
-            mask = _below(row[self.mask]) if self.mask else ""
+            if self.label and not row[self.label]:
+                raise SourceError(f"{place} names no class in column {self.label!r}")
+            mask = _spelt(_below(row[self.mask]), on_disk) if self.mask else ""
             if self.mask and not mask:
                 raise SourceError(f"{place}: {row[self.mask][:80]!r} names no mask below the folder")
             return replace(
@@ -220,6 +241,15 @@ def check_sites(items: Iterable[Item]) -> None:
             raise SourceError(f"a hospital's name {fault} ({site[:80]!r}); it is {RULE}.")
 
 
+def _without_endings(items: Iterable[Item]) -> Iterator[str]:
+    """Where they lie, and at one hospital wherever they lie: a left eye may be ill and the right one well."""
+    for item in items:
+        whole = PurePosixPath(item.name).with_suffix("")
+        if not is_bids(whole.name):
+            yield str(whole)
+            yield f"{item.site}/{whole.name}" if item.site else whole.name
+
+
 def _unmatched(left: Sequence[Listed], text: str) -> list[Item]:
     """One entry for all: a hospital's folder may hold thousands of pictures that are none of the study's."""
     if not left:
@@ -237,6 +267,11 @@ def _split(text: str) -> str:
     return SPLITS[word]
 
 
+def _spelt(path: str, on_disk: Mapping[str, str]) -> str:
+    """A path as the disk spells it: a Mac's names are in another form of Unicode than a table's."""
+    return on_disk.get(normalize("NFC", path), path)
+
+
 def _below(text: str) -> str:
     """A path below the folder as `common.files` wants it; "" where it is none."""
     path = PurePosixPath(text.strip().replace("\\", "/"))
@@ -244,31 +279,14 @@ def _below(text: str) -> str:
 
 
 def _rows(folder: Path, name: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Columns, and every row with its line. Raises SourceError where it is no table in UTF-8."""
-    try:
-        text = read(folder, name, LARGEST_TABLE_BYTES).decode("utf-8-sig")
-        header = text.partition("\n")[0]
-        delimiter = max(",;\t|", key=header.count)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        lines = list(_numbered(reader))
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{name} is not UTF-8 text (byte {error.start}): save it as CSV in UTF-8.") from error
-    except (csv.Error, FileError) as error:
-        raise SourceError(f"the table source.table = {name!r} cannot be read: {error}") from error
-    if not lines:
-        raise SourceError(f"{name} is empty: a header and a line an image are needed.")
-    columns = [in_one_form(cell) for cell in lines[0][1]]
-    if len(set(columns)) != len(columns):
-        raise SourceError(f"{name} names two columns alike: {', '.join(columns)}.")
-    for line, cells in lines[1:]:
-        if len(cells) != len(columns):
-            raise SourceError(f"line {line} of {name} has {len(cells)} cells, and the header {len(columns)}.")
-    return columns, [(line, dict(zip(columns, cells, strict=True))) for line, cells in lines[1:]]
-
-
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    before = 0
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield before + 1, cells
-        before = int(getattr(reader, "line_num", 0))
+    """Columns, and every row with its line. Raises SourceError where it is no table."""
+    table = read_rows(folder, name)
+    if table.broken:
+        row = table.broken[0]
+        raise SourceError(
+            f"line {row.line} of {name} has {len(row.cells)} cells, and the header {len(table.columns)}."
+        )
+    texts = (
+        (row.line, [cell if isinstance(cell, str) else text_of(cell) for cell in row.cells]) for row in table.rows
+    )
+    return list(table.columns), [(line, dict(zip(table.columns, cells, strict=True))) for line, cells in texts]

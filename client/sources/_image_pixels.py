@@ -26,6 +26,10 @@ from common.files import read
 LARGEST_PIXELS = 89_478_485
 """Pillow's own bound of what is no attack."""
 LARGEST_BYTES = 1 << 30
+LARGEST_UNPACKED_BYTES = 1 << 30
+"""Of all pages of a file together: they are held until each is brought to its size."""
+BYTES_A_PIXEL = 4
+"""Of PNG and JPEG, whatever their mode, but for 16-bit ones, which are grey."""
 MOST_PAGES = 10_000
 MM_PER_INCH = 25.4
 Layout = Literal["grey", "rgb", "rgba", "palette"]
@@ -110,10 +114,18 @@ def _pillow(data: bytes) -> Iterator[Pixels]:
         count = int(getattr(image, "n_frames", 1))
         if count > MOST_PAGES:
             raise SourceError(f"holds {count} pages; at most {MOST_PAGES} are read")
+        unpacked = 0
         for number in range(count):
             if count > 1:
                 image.seek(number)
+            unpacked += image.width * image.height * BYTES_A_PIXEL
+            _demand_room(unpacked)
             yield _of_pillow(image)
+
+
+def _demand_room(unpacked_bytes: int) -> None:
+    if unpacked_bytes > LARGEST_UNPACKED_BYTES:
+        raise SourceError(f"unpacks to more than {LARGEST_UNPACKED_BYTES} bytes, the most that a file may hold")
 
 
 def _of_pillow(image: Image.Image) -> Pixels:
@@ -155,11 +167,14 @@ def _tiff(data: bytes) -> list[Pixels]:
         if count > MOST_PAGES:
             raise SourceError(f"holds {count} pages; at most {MOST_PAGES} are read")
         found: list[Pixels] = []
+        unpacked = 0
         for page in file.pages:
             frame: Any = page.aspage() if isinstance(page, tifffile.TiffFrame) else page
             pixels = int(frame.imagelength) * int(frame.imagewidth) * int(getattr(frame, "imagedepth", 1))
             if pixels > LARGEST_PIXELS:
                 raise SourceError(f"unpacks to more than {LARGEST_PIXELS} pixels, the most an image may have")
+            unpacked += max(int(frame.nbytes), pixels * max(1, int(frame.samplesperpixel)))
+            _demand_room(unpacked)
             try:
                 found.append(_of_tiff(frame))
             except (ValueError, KeyError, ImportError) as error:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import normalize
 
-from client.sources._nifti_files import nifti_files
+from client.sources._nifti_files import nifti_files, passed_over
 from client.sources._volume_patterns import ENDINGS, Pattern
 from client.sources._volume_scans import Found
 from common.errors import SourceError, StudyError
@@ -54,7 +55,16 @@ class Layout:
         unused = [one for entry in (*channels, *labels) for one in entry.unused()]
         if not scans:
             unused = [replace(one, fault=f"no file fits source.images = {self.images[0]!r}") for one in unused]
-        return [*scans, *unused]
+        return [*scans, *unused, *self._passed_over(folder, others)]
+
+    def _passed_over(self, folder: Path, others: set[Path]) -> Iterator[Found]:
+        """Volumes in the folders of images and of labels that no case is made of, for they lie or end otherwise."""
+        seen = set(others)
+        for text in dict.fromkeys((*self.images, *self.labels)):
+            for path, why in passed_over(folder / text) if "{" not in text else ():
+                if path not in seen:
+                    seen.add(path)
+                    yield Found(_below(path, folder), fault=why)
 
     def _first(self, folder: Path, others: set[Path]) -> Iterator[Found]:
         """Scans by their first channel: what fits an entry of another kind too, as x_seg.nii does, is of that one."""
@@ -169,4 +179,4 @@ def _below(path: Path, folder: Path) -> str:
 
 
 def _stem(name: str) -> str:
-    return name.removesuffix(".gz").removesuffix(".nii")
+    return normalize("NFC", name.removesuffix(".gz").removesuffix(".nii"))

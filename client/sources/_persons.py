@@ -22,8 +22,16 @@ from common.errors import SourceError
 FILE_COLUMNS = ("file", "patient")
 """The first that is there names the file; where "file" does, "patient" is free to name the person."""
 PERSON_COLUMNS = ("person", "subject", "participant_id", "patient")
+NOBODY = ("n/a", "na", "nan", "none", "null", "?", "-9", "-99", "-999", "-9999")
+"""What tables write where nothing is known: it names no person and no hospital."""
 OTHER_COLUMNS = ("site", "institution", "session", "sex", "age")
 """Not misspelt words for a person, however near."""
+_OF_ONE = re.compile(
+    r"(?P<stem>.+?)[_\- ./]+(?:left|right|links|rechts|[lr]|o[ds]|pre|post|baseline|follow-?up|"
+    r"(?:ses|session|scan|visit|time|run|echo|[vt])[_\- ]?[0-9]+)",
+    re.IGNORECASE,
+)
+"""Names whose ends say a side or a time: p7_left and p7_right, p7_t0 and p7_t1."""
 _BIDS = re.compile(r"sub-([0-9A-Za-z]+)(?:[_/]|$)")
 
 
@@ -43,6 +51,21 @@ def person_of_file(name: str) -> str:
     """The person a file's name or path (without its ending) is of: BIDS' `sub-`, or else the name itself."""
     found = _BIDS.match(name)
     return person_named(found.group(1)) if found else name
+
+
+def refuse_several(names: Iterable[str], remedy: str) -> None:
+    """Raise SourceError where names of files, without endings, look like two of one person, and nothing says whose.
+
+    remedy: how a study says it, either way.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        found = _OF_ONE.fullmatch(name)
+        other = seen.setdefault(found["stem"], name) if found else name
+        if other != name:
+            raise SourceError(
+                f"{other} and {name} look like two of one person, and nothing says whose they are: {remedy}."
+            )
 
 
 def is_bids(name: str) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from client.consent import consent_column, statements
 from client.sources._folders import needed
 from client.sources._persons import (
     FILE_COLUMNS,
+    NOBODY,
     is_bids,
     person_column,
     person_named,
@@ -22,9 +24,6 @@ from client.sources._table_parquet import Cell
 from common.cases import SiteId
 from common.errors import SourceError
 from common.names import fault_of, in_one_form
-
-NOT_MEASURED = ("n/a", "na", "nan", "none", "null", "?", "-9", "-99", "-999", "-9999")
-"""What tables write where nothing is known: it names no hospital and no person."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
 
     `patient` (or `file`) is the file's name without its ending. A further column `person`, `subject` or
     `participant_id` (or `patient`, where `file` names the file) says whose it is; `_persons` has what holds where
-    there is none, and what is taken as written alike. Where a hospital or a person is one of NOT_MEASURED, `fault`
+    there is none, and what is taken as written alike. Where a hospital or a person is one of NOBODY, `fault`
     says so.
 
     Raises SourceError, with the number of the line, where a file, a person or a hospital is not named, a file is
@@ -84,7 +83,7 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
     said: list[tuple[str, str]] = []
     found: dict[str, Listed] = {}
     for line, row in rows:
-        name, site = row[file_column], in_one_form(row[columns.site]) if columns.site else ""
+        name, site = normalize("NFC", row[file_column]), in_one_form(row[columns.site]) if columns.site else ""
         if not name or (columns.site and not site) or not _stays_inside(name):
             what = "a patient and a hospital" if columns.site else "a patient"
             raise SourceError(f"line {line} of {path} does not name {what}.")
@@ -145,11 +144,11 @@ def _listed(
     person = person_of_file(name) if persons is None else person_named(row[persons])
     if not person:
         raise SourceError(f"{place} names no person in column {persons}.")
-    if site.casefold() in NOT_MEASURED:
+    if site.casefold() in NOBODY:
         return Listed("", person, persons is not None, f"{place} has {site!r} for its hospital")
     if columns.site and (fault := fault_of(site)):
         return Listed("", person, persons is not None, f"{place} names a hospital whose name {fault}")
-    if persons is not None and row[persons].casefold() in NOT_MEASURED:
+    if persons is not None and row[persons].casefold() in NOBODY:
         return Listed(site, person, True, f"{place} has {row[persons]!r} for its person")
     return Listed(site, person, persons is not None)
 

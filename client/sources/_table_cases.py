@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.consent import statements
-from client.sources._persons import person_named, refuse_doubtful
+from client.sources._persons import NOBODY, person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
 from client.sources._table_columns import Feature, Number, Reading, UnusableError, text_of
 from client.sources._table_faults import faults_by_column
@@ -173,7 +173,7 @@ def _person(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, 
     """Whose a row is; without a column for it, a name from what the row holds, not from where it stands."""
     if plan.person:
         person = person_named(text_of(cells[plan.person]))
-        if not person or reading.is_missing(cells[plan.person], plan.person):
+        if not person or person in NOBODY or reading.is_missing(cells[plan.person], plan.person):
             raise UnusableError(f"column {plan.person!r} names no person")
         return person
     held = "\x1f".join(f"{name}\x1e{text_of(cell)}" for name, cell in sorted(cells.items()))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from client.sources._table_numbers import Convention, why_no_number
+from client.sources._table_numbers import Convention, is_date, why_no_number
 from client.sources._table_parquet import Cell
 from common.checks import positive
 from common.errors import StudyError
@@ -23,6 +23,8 @@ NEVER_ZERO = re.compile(
     r"heart.?rate|hr|bmi|height|weight|gewicht|gr(ö|oe)(ß|ss)e|peso|altura|taille|poids)(?![a-z])"
 )
 """Names of what nobody alive has none of."""
+FIRST_DAY, LAST_DAY = 19000101, 20991231
+"""Days as tables write them in eight digits: numbers that float32 does not hold, and that measure nothing."""
 LARGEST = 3e38
 """float32 holds no more."""
 
@@ -94,6 +96,8 @@ class Reading:
                 f"column {column!r} holds {value:g}, which often stands for 'not measured': name it in "
                 f"source.missing_in.{column}, or in source.measured.{column} if it was measured"
             )
+        if FIRST_DAY <= value <= LAST_DAY and is_date(f"{value:.0f}"):
+            raise UnusableError(why_no_number(f"{value:.0f}", column, self.convention))
 
 
 def text_of(cell: Cell) -> str:

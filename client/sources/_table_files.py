@@ -18,6 +18,8 @@ from common.names import in_one_form
 from common.spelling import unknown
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
+UNREAD_ENDINGS = (".xlsx", ".xls", ".xlsm", ".ods", ".sav", ".dta", ".sas7bdat", ".csv.gz", ".csv.zip")
+"""Of tables that are not read: one beside others is most likely a hospital's."""
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 LARGEST_CELL = 1 << 17
 """Characters; `csv` refuses longer ones."""
@@ -55,10 +57,14 @@ class Rows:
 def table_files(folder: Path) -> dict[str, str]:
     """Every table directly in the folder: the file's name, by its stem in one form. Hidden files are left out.
 
-    Raises SourceError where two have one stem.
+    Raises SourceError where two have one stem, or one is of a kind that is not read: a hospital would be lost.
     """
     found: dict[str, str] = {}
     for name in files.names(folder):
+        if name.lower().endswith(UNREAD_ENDINGS) and not name.startswith((".", "~")):
+            raise SourceError(
+                f"{folder} holds {name}, which is not read: save the table as CSV, or move the file elsewhere."
+            )
         if name.startswith((".", "~")) or not name.lower().endswith((*TEXT_ENDINGS, *PARQUET_ENDINGS)):
             continue
         stem = in_one_form(name[: name.rindex(".")])

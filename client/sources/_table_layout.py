@@ -61,13 +61,32 @@ def found_features(headers: Sequence[tuple[str, tuple[str, ...]]], used: Collect
     return tuple(features)
 
 
+def seems_to_name_persons(column: str) -> bool:
+    """Whether a column is called as those are that say whose a row is."""
+    return _IDENTIFYING.search(column.casefold()) is not None
+
+
+def refuse_nameless_persons(headers: Sequence[tuple[str, tuple[str, ...]]], used: Collection[str]) -> None:
+    """Raise SourceError where a column that is left out seems to name persons, and each row would be one of its own.
+
+    headers: (file, columns) of every table. used: columns whose meaning the study says.
+    """
+    for table, columns in headers:
+        for column in columns:
+            if column not in used and seems_to_name_persons(column):
+                raise SourceError(
+                    f"column {column!r} of {table} seems to name persons, and without it every row is taken for a "
+                    f"person of its own: set source.person = {column!r} if it does, or source.ignore = [{column!r}]."
+                )
+
+
 def _refuse_naming(column: str, table: str) -> None:
     if not column:
         raise SourceError(f'a column of {table} has no name: give it one, or leave it out, source.ignore = [""].')
     option = ""
     if column.casefold() in SITE_WORDS:
         option = "site"
-    elif _IDENTIFYING.search(column.casefold()):
+    elif seems_to_name_persons(column):
         option = "person"
     if option:
         raise SourceError(

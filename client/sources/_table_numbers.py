@@ -14,8 +14,10 @@ THOUSANDS = (",", ".", "'", "\u2019", *SPACES)
 """Spaces of four widths: French and Nordic tables have them, some that no line is broken at."""
 MARK_OF = {",": ".", ".": ","}
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-_MARKED = re.compile(r"[+-]?\d*(?:[.,]\d*)+", re.ASCII)
+_MARKED = re.compile(r"([+-]?\d*(?:[.,' \u2019\u00a0\u202f\u2009]\d*)+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?", re.ASCII)
+_DATE_OF_WORDS = re.compile(r"\d{1,2}[. -]{1,2}[^\W\d_]{3,9}[. -]{0,2}(\d{2,4})?")
+_DATE_OF_DIGITS = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\.0*)?", re.ASCII)
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?", re.ASCII)
 _UNIT = re.compile(r"([+-]?\d[\d.,]*)\s*([A-Za-z\u00b5\u03bc\u00b0%/].*)")
 _BOUND = re.compile(r"[<>\u2264\u2265~]=?\s*\d")
@@ -31,8 +33,8 @@ class Convention:
 
     def number(self, text: str) -> float | None:
         """The number a cell holds; None where it holds none, or one that could be read in two ways."""
-        plain = text.strip().replace("\u2212", "-")
-        if self.thousands and self.thousands in plain:
+        plain = _one_mark(text.strip().replace("\u2212", "-"))
+        if self.thousands and _one_mark(self.thousands) in plain:
             plain = self._ungrouped(plain)
         if self.decimal == ",":
             plain = "" if "." in plain else plain.replace(",", ".")
@@ -43,11 +45,22 @@ class Convention:
 
     def _ungrouped(self, text: str) -> str:
         whole, mark, rest = text.partition(self.decimal)
-        first, *groups = whole.split(self.thousands)
+        first, *groups = whole.split(_one_mark(self.thousands))
         fits = re.fullmatch(r"[+-]?\d{1,3}", first, re.ASCII) and all(
             re.fullmatch(r"\d{3}", group, re.ASCII) for group in groups
         )
         return first + "".join(groups) + mark + rest if fits else ""
+
+
+def _one_mark(text: str) -> str:
+    """With one kind of space and of apostrophe for all: a table may hold several, and they look alike."""
+    return re.sub("[\u00a0\u202f\u2009]", " ", text).replace("\u2019", "'")
+
+
+def is_date(text: str) -> bool:
+    """Whether a cell is a day, as 31.1.2020, 2020-01-31, 31. Jan 2020 or 20200131, or a time of day."""
+    kinds = (_DATE, _DATE_OF_WORDS, _DATE_OF_DIGITS, _TIME)
+    return any(kind.fullmatch(text) for kind in kinds)
 
 
 def doubtful(text: str) -> bool:
@@ -58,22 +71,23 @@ def doubtful(text: str) -> bool:
 def found_convention(cells: Iterable[tuple[int, str, str]], delimiter: str, name: str) -> Convention:
     """The one way all numbers of a file are written, from (line, column, text) of its cells.
 
-    A cell such as 0,5 or 1,25 shows a decimal comma; 1.234,5 shows both marks. A file whose only marks stand before
-    three digits shows nothing: with a comma between columns the point is taken for the decimal mark, else the
-    file is refused, as is one that is written in both ways. Raises SourceError that names the cells.
+    A cell such as 0,5 or 1,25 shows a decimal comma; 1.234,5 and 1 234,5 show both marks. A file whose only marks
+    stand before three digits shows nothing: with a comma between columns the point is taken for the decimal mark,
+    else the file is refused, as is one that is written in both ways. Raises SourceError that names the cells.
     """
     shown: dict[str, tuple[int, str, str]] = {}
     grouped: dict[str, tuple[int, str, str]] = {}
     doubts: dict[str, tuple[int, str, str]] = {}
     for line, column, text in cells:
-        if not _MARKED.fullmatch(text):
+        marked = _MARKED.fullmatch(text)
+        if not marked or is_date(text):
             continue
-        decimal, groups = _read_off(text)
+        decimal, groups = _read_off(_one_mark(marked[1]))
         if decimal:
             shown.setdefault(decimal, (line, column, text))
         if groups:
             grouped.setdefault(groups, (line, column, text))
-        if not decimal and not groups:
+        if not decimal and doubtful(text):
             doubts.setdefault("," if "," in text else ".", (line, column, text))
     if len(shown) > 1:
         point, comma = shown["."], shown[","]
@@ -83,19 +97,25 @@ def found_convention(cells: Iterable[tuple[int, str, str]], delimiter: str, name
         )
     if shown:
         (decimal,) = shown
-        return Convention(decimal, MARK_OF[decimal] if MARK_OF[decimal] in grouped else "")
+        return Convention(decimal, next((mark for mark in grouped if mark != decimal), ""))
     if "," in doubts or ("." in doubts and delimiter != ","):
         raise SourceError(
             f"{_cell(doubts.get(',') or doubts['.'])} of {name} can be read in two ways, and no other number shows "
             "which: set source.decimal to '.' or ','."
         )
-    return Convention()
+    return Convention(thousands=next(iter(grouped), ""))
 
 
 def _read_off(text: str) -> tuple[str, str]:
     """(decimal mark, mark between thousands) that one cell shows; "" for what it does not show."""
     digits = text.lstrip("+-")
     marks = [one for one in digits if one in ".,"]
+    spaced = next((one for one in digits if one in "' "), "")
+    if spaced:  # two numbers in one cell, as 120 080, have no mark
+        fits = (len(marks) == 1 or (spaced == "'" and not marks)) and Convention(
+            marks[0] if marks else ".", spaced
+        ).number(text) is not None
+        return (marks[0] if marks else "", spaced) if fits else ("", "")
     if len(set(marks)) == 2:
         decimal, groups = marks[-1], marks[0]
         fits = marks.count(decimal) == 1 and Convention(decimal, groups).number(text) is not None
@@ -115,7 +135,7 @@ def _cell(place: tuple[int, str, str]) -> str:
 def why_no_number(text: str, column: str, convention: Convention) -> str:
     """What a cell of a column of numbers holds instead, and what to do."""
     held = f"column {column!r} holds {text[:40]!r}, "
-    if _DATE.fullmatch(text) or _TIME.fullmatch(text):
+    if is_date(text):
         return held + "a date or a time of day: write a number of days, say, or leave the column out (source.ignore)"
     if text.casefold() in WORDS_OF_TRUTH:
         return held + f"a word of two: name both as levels, source.categorical.{column}"

@@ -29,6 +29,8 @@ WESTERN = frozenset(
     "ÄÖÜäöüßÀÁÂÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕØÙÚÛÝàáâãåæçèéêëìíîïñòóôõøùúûýÿŒœŠšŽž°µ²³±§€·–—‘’“”„«»…ºª¿¡½¼×÷\u00a0"
 )
 """What texts of Western Europe hold of Windows-1252 beside ASCII; most misreadings of other encodings hold others."""
+JOINING = frozenset("\u2019\u2018\u00b7\u2013\u2014\u00a0\u00b2\u00b3")
+"""What may stand between two letters: apostrophes, dots, dashes, a space."""
 MOST_IN_A_ROW = 2
 """Cyrillic, Greek and Arabic words of one-byte encodings, misread, are whole words of accented letters."""
 
@@ -36,7 +38,7 @@ MOST_IN_A_ROW = 2
 def decoded(data: bytes, name: str, encoding: str = AUTO) -> str:
     """The text, without a byte-order mark.
 
-    encoding "auto" follows a mark, and without one takes UTF-8, or Windows-1252 where the bytes are no UTF-8 and
+    encoding "auto" follows a mark, and without one takes UTF-8, or Windows-1252 in lines whose bytes are no UTF-8 and
     read as Western text. Raises SourceError where that is doubtful, where the file is of another kind, or where the
     text holds NUL characters.
     """
@@ -78,7 +80,17 @@ def _found(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return _western(data, name, error)
+        where = _where(data, error)
+    return b"".join(_in_utf8(line, name, where) for line in data.splitlines(keepends=True)).decode("utf-8")
+
+
+def _in_utf8(line: bytes, name: str, where: str) -> bytes:
+    """By itself: in what encoding one person's line is, nobody else's decides."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return _western(line, name, where).encode("utf-8")
+    return line
 
 
 def _wide(data: bytes) -> str:
@@ -90,14 +102,22 @@ def _wide(data: bytes) -> str:
     return "UTF-16 (utf-16-le)" if odd else "UTF-16 (utf-16-be)"
 
 
-def _western(data: bytes, name: str, error: UnicodeDecodeError) -> str:
-    text = data.decode("cp1252", errors="replace")
+def _western(line: bytes, name: str, where: str) -> str:
+    text = line.decode("cp1252", errors="replace")
     row = 0
-    for one in text:
+    for at, one in enumerate(text):
         row = row + 1 if ord(one) > 127 else 0
-        if row > MOST_IN_A_ROW or (row and one not in WESTERN):
+        if row > MOST_IN_A_ROW or (row and one not in WESTERN) or (row and _parts_a_word(text[at - 1 : at + 2])):
             raise SourceError(
-                f"{name} is not UTF-8 ({_where(data, error)}), and it is doubtful which encoding it is in: save it "
-                "as UTF-8, or set source.encoding, such as 'cp1250' or 'cp1251'."
-            ) from error
+                f"{name} is not UTF-8 ({where}), and it is doubtful which encoding it is in: save it as UTF-8, or "
+                "set source.encoding, such as 'cp1250' or 'cp1251'."
+            )
     return text
+
+
+def _parts_a_word(around: str) -> bool:
+    """Whether a mark stands between two letters, as where words of another encoding (a Mac's, DOS') are misread."""
+    if len(around) < 3:
+        return False
+    before, one, after = around[0], around[1], around[2]
+    return one not in JOINING and not one.isalpha() and before.isalpha() and after.isalpha()

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
+from client.sources._endless import refuse_endless
 from common.errors import StudyError
 from common.spelling import unknown
 
@@ -38,6 +40,7 @@ class Pattern:
                 raise unknown(f"field of {self.where}", name, FIELDS)
         if "**" in self.text.replace("**/", "/").replace("*/", "/") or re.search(r"[^/]\*\*/", self.text):
             raise StudyError(f"{self.where} may have ** for whole folders only, as in **/x.nii; it is {self.text!r}.")
+        refuse_endless(self.text, self.where)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -46,9 +49,9 @@ class Pattern:
 
     def found(self, folder: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
         """Files that fit, sorted, and what each field stands for. Hidden files never fit."""
-        whole = re.compile(self._regular())
+        whole = re.compile(normalize("NFC", self._regular()))
         for path in sorted({path for text in self._globs() for path in folder.glob(text)}):
-            fits = whole.fullmatch(path.relative_to(folder).as_posix())
+            fits = whole.fullmatch(normalize("NFC", path.relative_to(folder).as_posix()))
             if fits and not path.name.startswith(".") and path.is_file():
                 yield path, fits.groupdict()
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from client.sources._persons import person_named, person_of_file
+from client.sources._persons import is_bids, person_named, person_of_file, refuse_doubtful, refuse_several
 from client.sources._site_table import Listed
 from common.cases import Quarantined, SiteId
 from common.names import in_one_form
+
+REMEDY = "add a column person to the table, or put {person} into source.images, for a whole name if each is somebody"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Found:
         return in_one_form(self.fields.get("site", ""))
 
     @property
+    def says_person(self) -> bool:
+        """Whether its name says whose it is."""
+        return "person" in self.fields or {"patient", "session"} <= self.fields.keys() or is_bids(self.name)
+
+    @property
     def person(self) -> str:
         """Whose it is: the field {person}, {patient} where there are sessions, BIDS' `sub-`, or the scan itself."""
         if "person" in self.fields:
@@ -87,6 +94,9 @@ def by_site(
     What belongs to no hospital (files that the table does not name, lines that name none) is put aside at the first
     one, so that it is counted once. demanded: whether the table must name every scan.
     """
+    refuse_doubtful((one.person for one in found if one.says_person), "the folder")
+    if table is None or not any(row.says_person for row in table.values()):
+        refuse_several((one.name for one in found if not one.says_person), REMEDY)
     rows = _without_table(found) if table is None else _with_table(found, table, table_name, demanded)
     sites = sorted({site for site, _ in rows if site}) or [""]
     sorted_scans: dict[SiteId, list[Scan | Unusable]] = {site: [] for site in sites}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from client.source import Source
-from client.sources._bids_files import BidsFile, Wanted, best, bids_files
+from client.sources._bids_files import BidsFile, Wanted, best, bids_files, out_of_place
 from client.sources._folders import existing, inside
 from client.sources._site_table import Columns, Listed, listed
 from client.sources._volume_scans import Found, Sorted, by_site
@@ -128,6 +128,9 @@ class Bids(VolumeSource):
                 if first.fits(file) and file.path.relative_to(folder).parts[0].startswith("sub-"):
                     subjects.discard(subject)
                     yield self._scan(file, files, folder)
+        for path in out_of_place(folder):
+            name = path.relative_to(folder).as_posix()
+            yield Found(name, fault="it is not where BIDS has volumes, as sub-XX/ses-YY/anat/sub-XX_ses-YY_T1w")
         for subject in sorted(subjects):
             where = " in the sessions that the study names" if self.sessions else ""
             yield Found(f"sub-{subject}", fields=_fields(subject), fault=f"it has no image {first.text}{where}")
@@ -142,7 +145,7 @@ class Bids(VolumeSource):
                     yield file
 
     def _scan(self, file: BidsFile, files: Sequence[BidsFile], folder: Path) -> Found:
-        faults: list[str] = []
+        faults = [file.contradiction] if file.contradiction else []
 
         def paths(kind: str, like: Mapping[str, str], wanted: Sequence[Wanted]) -> tuple[Path, ...]:
             found = []

@@ -21,13 +21,23 @@ from client.sources._image_pixels import Pixels, read_pages
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import between, one_of
 from common.errors import SourceError, StudyError
-from common.names import in_one_form
+from common.names import in_one_form, refuse_alike
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
 REMEDY = "Name the folder of the images with --set source.folder=..."
 CLASSES = Pooled(
     "the list of classes from the labels of all", "source.classes = []", "name them all in source.classes"
+)
+SPLITS = Pooled(
+    "which parts the data set prescribes from the splits of all",
+    "source.split, or {split} in source.images",
+    "leave it out, so that a person's name and the seed decide",
+)
+MASKS = Pooled(
+    "whose each mask is from the names of all",
+    "source.masks with * or ? beside a field",
+    "write all that is in a mask's name as text or as a field of source.images",
 )
 LARGEST_SIDE = 8192
 BY_FOLDER, BESIDE_MASKS = "{class}/**/*", "images/{name}.*"
@@ -155,8 +165,14 @@ class Images:
 
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
-        """The list of classes, unless it is named."""
-        return () if self.classes else (CLASSES,)
+        """The list of classes unless it is named, prescribed parts, and masks that could be of two images."""
+        masks = None if self.table else self._by_pattern.masks
+        found = {
+            CLASSES: not self.classes,
+            SPLITS: bool(self.split) if self.table else "split" in self._by_pattern.images.fields,
+            MASKS: masks is not None and masks.is_open,
+        }
+        return tuple(one for one, is_so in found.items() if is_so)
 
     @property
     def persons(self) -> str:
@@ -289,6 +305,9 @@ def _stacked(arrays: list[NDArray[Any]]) -> Any:
 
 
 def _index(label: str, classes: tuple[str, ...]) -> int:
+    folded = [name.casefold() for name in classes]
+    if label not in classes and folded.count(label.casefold()) == 1:
+        return folded.index(label.casefold())
     if label not in classes:
         error = unknown("class", label, classes)
         raise SourceError(f"is of a class that source.classes does not name: {error}")
@@ -298,12 +317,14 @@ def _index(label: str, classes: tuple[str, ...]) -> int:
 def _labels_of(items: list[Item]) -> tuple[str, ...]:
     """All labels there are, numbers in them by their size."""
     found = {item.label for item in items if item.label and not item.problem}
-    return tuple(sorted(found, key=lambda text: [int(part) if part.isdigit() else part for part in _pieces(text)]))
+    refuse_alike("classes", found, "name each once in source.classes")
+    return tuple(sorted(found, key=_by_size))
 
 
-def _pieces(text: str) -> list[str]:
-    """Alternately of no digits and of digits, so that like is compared with like."""
-    return re.split(r"([0-9]+)", text)
+def _by_size(text: str) -> list[str | tuple[int, str]]:
+    """Alternately of no digits and of digits, so that like is compared with like: numbers by their length first."""
+    pieces = re.split(r"([0-9]+)", text)
+    return [(len(one.lstrip("0")), one.lstrip("0")) if at % 2 else one for at, one in enumerate(pieces)]
 
 
 source: type[Source] = Images

@@ -26,13 +26,14 @@ from client.sources._npz_arrays import (
     seen_classes,
     words,
 )
-from client.sources._persons import person_named, refuse_doubtful
+from client.sources._persons import NOBODY, person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
+from client.sources._table_layout import seems_to_name_persons
 from common import files
 from common.cases import Cases, Quarantined, SiteId
 from common.checks import positive
 from common.errors import FileError, SourceError, StudyError
-from common.names import fault_of, in_one_form
+from common.names import fault_of, in_one_form, refuse_alike
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
@@ -202,6 +203,7 @@ class Npz:
         found: set[str] = set()
         for path in self._files().values():
             found |= set(_seen(path, self._chosen(path)["targets"], (path.stat().st_mtime_ns, path.stat().st_size)))
+        refuse_alike("classes", found, "name each once in source.classes")
         if found <= {"class 0"}:
             return "class 0", "class 1"
         if not 2 <= len(found) <= MOST_CLASSES:
@@ -221,8 +223,9 @@ class Npz:
         if "person" not in held:
             return _named_by_content(inputs, targets, site)
         found = [person_named(word) for word in words(held["person"], chosen["person"], file)]
-        if not all(found):
-            raise SourceError(f"case {found.index('') + 1} of {file} names no person in array {chosen['person']!r}.")
+        for place, person in enumerate(found, start=1):
+            if not person or person in NOBODY:
+                raise SourceError(f"case {place} of {file} names no person in array {chosen['person']!r}.")
         refuse_doubtful([found[at] for at in own], file)
         return [found[at] for at in own]
 
@@ -256,6 +259,12 @@ class Npz:
                 f"{' and '.join('source.' + role for role in lacking)}."
             )
         chosen = {role: name for role, name in found.items() if name is not None}
+        for name in contents if "person" not in chosen else ():
+            if name not in chosen.values() and seems_to_name_persons(name):
+                raise SourceError(
+                    f"array {name!r} of {path.name} seems to name persons, and without it every case is taken for a "
+                    f"person of its own: set source.person = {name!r} if it does, or else call it otherwise."
+                )
         for name in chosen.values():
             if contents[name][1].hasobject:
                 raise SourceError(

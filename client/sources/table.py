@@ -15,7 +15,13 @@ from client.sources._persons import PERSON_COLUMNS
 from client.sources._table_cases import Part, Plan, cases_of, found_reading, hospital_scaled
 from client.sources._table_columns import Feature, Levels, Number, Reading, matching, text_of
 from client.sources._table_files import Row, Rows, read_rows, table_files
-from client.sources._table_layout import found_features, found_person_column, inside_name, refuse_absent
+from client.sources._table_layout import (
+    found_features,
+    found_person_column,
+    inside_name,
+    refuse_absent,
+    refuse_nameless_persons,
+)
 from client.sources._table_numbers import THOUSANDS, Convention
 from client.sources._table_options import constants_of, numbers_of, scales_of, units_of, words_of
 from client.sources._table_targets import Class, Quantity, Survival, Target
@@ -23,7 +29,7 @@ from client.sources._table_text import AUTO
 from common.cases import Cases, SiteId
 from common.checks import one_of
 from common.errors import SourceError, StudyError
-from common.names import fault_of, in_one_form
+from common.names import fault_of, in_one_form, refuse_alike
 from common.pooled_statistics import Pooled
 from common.spelling import unknown
 
@@ -160,7 +166,7 @@ class Table:
         if not self.site:
             return tuple(sorted(files))
         found = {self._site_of(row, rows) for rows in map(self._rows, files.values()) for row in rows.rows}
-        _refuse_alike(found)
+        refuse_alike("hospitals", found)
         return tuple(sorted(found))
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
@@ -231,6 +237,8 @@ class Table:
             _scaled(self.scaling),
         ):
             refuse_absent(option, [*names, *target.columns], "source.features")
+        if self.features and not person:
+            refuse_nameless_persons(headers, {*names, *used})
         return Plan(self._features(names), target, person, in_one_form(self.split), consent)
 
     def _target(self, files: list[str]) -> Target:
@@ -247,6 +255,8 @@ class Table:
         for name in files:
             refuse_absent([label], _columns(*self._file(name)), name)
             found |= {word for word in _words(label, *self._file(name)) if not reading.is_missing(word, label)}
+        found = _once(found)
+        refuse_alike(f"labels in column {label!r}", found, "name each class once in source.classes")
         if not 2 <= len(found) <= MOST_CLASSES:
             raise SourceError(
                 f"column {label!r} holds {len(found)} different labels ({', '.join(sorted(found)[:5])}): a study of "
@@ -280,7 +290,7 @@ class Table:
             if not self.site and (fault := fault_of(stem)):
                 raise SourceError(f"{name} in {folder} is to be a hospital's, whose name {fault}: rename the file.")
         if not self.site:
-            _refuse_alike(set(found))
+            refuse_alike("hospitals", found)
         return found
 
     @property
@@ -344,13 +354,13 @@ def _scaled(scaling: str | Mapping[str, Any]) -> Mapping[str, Any]:
     return {} if isinstance(scaling, str) else scaling
 
 
-def _refuse_alike(sites: set[SiteId]) -> None:
-    """Raise SourceError where two names of hospitals differ in capitals alone."""
-    seen: dict[str, str] = {}
-    for site in sorted(sites):
-        other = seen.setdefault(site.casefold(), site)
-        if other != site:
-            raise SourceError(f"hospitals are called {other!r} and {site!r}: one or two? Write one in one way.")
+def _once(labels: Iterable[str]) -> set[str]:
+    """Each number in its shortest way: hospitals whose programs write 1 and 1.0 mean one class."""
+    found: dict[str | float, str] = {}
+    for label in sorted(labels, key=len):
+        value = Convention().number(label)
+        found.setdefault(label if value is None else value, label)
+    return set(found.values())
 
 
 source: type[Source] = Table

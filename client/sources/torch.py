@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from client.source import Source, gathered
 from client.sources._dataset_items import Item, Labels, Reading
 from client.sources._folders import existing
-from client.sources._persons import person_named, refuse_doubtful
+from client.sources._persons import NOBODY, person_named, refuse_doubtful
 from common.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError
 from common.names import RULE, fault_of, in_one_form
@@ -120,7 +120,7 @@ class Torch:
         try:
             item = reading.item(index)
             named = _own_name(item) if person is None else person_named(person)
-            if not named:
+            if not named or named in NOBODY:
                 raise SourceError(f"names no person in {self.persons_in or 'persons'!r}")
             target = labels.target(item)
             return Cases.of(item.input[None], target[None], [named], labels.classes)

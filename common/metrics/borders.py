@@ -42,6 +42,8 @@ def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 def box(mask: Mask) -> tuple[slice, ...] | None:
     """The smallest block of voxels that holds all of the mask, what is not 0; None where it is empty."""
     mask = as_mask(mask)
+    if not mask.size:
+        return None
     found = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
     if not len(found):
         return None

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from common.errors import WardroundError
+from server.reporting.markup import visible
 
 SIGNALLED = 128
 """And the number of the signal: what shells say of a program that one has ended."""
@@ -28,7 +29,7 @@ def spoken_errors() -> Iterator[None]:
             yield
     except WardroundError as error:
         complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")
-        complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        complaints.print(visible(str(error)), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt as error:
         with suppress(OSError):  # its terminal may be gone
@@ -41,4 +42,4 @@ def say(lines: Iterable[str]) -> None:
     from experiments.run_words import writable
 
     for line in lines:
-        console.print(writable(line, console.encoding), markup=False, highlight=False, soft_wrap=True)
+        console.print(writable(visible(line), console.encoding), markup=False, highlight=False, soft_wrap=True)

@@ -40,4 +40,4 @@ def audit(
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
         else:
             path = audit_command.audit(Path(run), effort, console)
-        console.print(f"Report: [bold]{path.resolve()}[/]", soft_wrap=True)
+        say([f"Report: {path.resolve()}"])

@@ -69,7 +69,7 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
 
         if not files.is_there(folder, "about.json"):
             raise StudyError(f"{folder} holds no about.json: it is not a run folder.")
-        console.print(str(write_report(folder).resolve()), soft_wrap=True)
+        say([str(write_report(folder).resolve())])
 
 
 def _run(study: Study, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:

@@ -16,16 +16,20 @@ def check(
     study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
 ) -> None:
-    """Check a study without running it: settings, sums, trust, and a case and its network where the data are here."""
+    """Check a study without running it: settings, sums, trust, and a case and its network where the data are here.
+
+    Plug-ins that it names are imported, which runs code of whoever wrote them: read a stranger's study first.
+    """
     with spoken_errors(), trusting(ANYTHING):
         asked = asked_study(study, set_)
 
         from experiments.first_look import first_look
         from experiments.study_view import study_facts
+        from server.reporting.markup import in_a_line, visible
 
-        console.print(asked.study.text, markup=False, highlight=False)
+        console.print(visible(asked.study.text), markup=False, highlight=False)
         for fact in (*asked.remarks, *study_facts(asked.study), *first_look(asked.study)):
-            console.print(f"# {fact}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"# {in_a_line(fact)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def approve(

@@ -45,7 +45,7 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def _table(checked: Checked) -> Table:
-    table = Table(title=f"{checked.title}: persons", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(visible(f"{checked.title}: persons")), title_justify="left", box=None, pad_edge=False)
     table.add_column("hospital", overflow="fold", max_width=24)
     for head in ("cases", "persons", *SHORT.values(), "left out"):
         table.add_column(head, justify="right")
@@ -55,9 +55,9 @@ def _table(checked: Checked) -> Table:
     return table
 
 
-def _row(holding: Holding) -> list[str]:
+def _row(holding: Holding) -> list[str | Text]:
     return [
-        visible(holding.site),
+        Text(visible(holding.site)),
         f"{len(holding):,}",
         f"{len(holding.persons):,}",
         *(f"{holding.persons_of[place]:,}" for place in SPLITS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ def fork_context(study: Study, folder: Path) -> Any:
     os.environ.pop(POOL_FILE, None)
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
+    # Python 3.11.0 lets any user of the machine connect to an abstract socket, and run code by it.
+    util.abstract_sockets_supported = False  # type: ignore[misc]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from flwr.serverapp import ServerApp
 
+from client.allocator import give_back_freed_memory
 from client.node import Node, load_app
 from common.cases import SiteId
 from experiments.engine import Engine, RunConfig, quieten
@@ -48,6 +49,7 @@ class Inline:
             local.serve(server_app, _Calls(nodes), run_config)
         finally:
             torch.set_num_threads(threads)
+            give_back_freed_memory()
 
 
 @dataclass(frozen=True)

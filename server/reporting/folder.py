@@ -10,6 +10,7 @@ from typing import Any
 
 from common.errors import FileError, WardroundError
 from common.files import if_there, is_there, read_text
+from common.json_files import lines_of
 from server.privacy_recount import counted
 from server.problems import FILE, Problem
 from server.reporting.kept_here import read_kept
@@ -85,7 +86,7 @@ class _Reader:
         return tuple(problem_of(line) for line in self._tables(FILE) if line)
 
     def _tables(self, name: str) -> list[Mapping[str, Any]]:
-        lines = [line for line in self.text(name).splitlines() if line.strip()]
+        lines = [line for line in lines_of(self.text(name)) if line.strip()]
         return [table(self._parsed(line, f"{name}, line {k}")) for k, line in enumerate(lines, 1)]
 
     def planned_rounds(self, study: str) -> int | None:

@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE else "\ufffd" for c in text)
 
 
+def in_a_line(text: str) -> str:
+    """`visible`, without line breaks: what somebody else wrote does not begin a line that looks like ours."""
+    return " ".join(visible(text).split())
+
+
 def joined(children: Iterable[Child]) -> Markup:
     """Children one after the other; None adds nothing."""
     return Markup("".join(escaped(child) for child in children if child is not None))

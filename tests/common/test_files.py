@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -154,3 +155,10 @@ def test_a_tensor_file_whose_header_cannot_be_is_refused(tmp_path: Path, length:
     files.write(tmp_path, "a", length.to_bytes(8, "little") + b"{}  ")
     with pytest.raises(FileError, match="a "):
         tensor_files.read_tensors(tmp_path, "a")
+
+
+def test_a_line_of_json_ends_where_it_was_ended_and_not_at_what_looks_like_an_end(tmp_path: Path) -> None:
+    said = [{"reason": "a\u2028b\u0085c\u2029d"}, {"reason": "\x1c"}]
+    lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in said)
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    assert json_files.read_lines(tmp_path, "a.jsonl") == said

@@ -201,3 +201,8 @@ def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
     found = SurfaceDistances(np.array(values), np.array([0.0]))
     expected = max(np.percentile(values, percent), 0.0)
     assert found.hausdorff_percentile_mm(percent) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_masks_without_any_voxel_have_no_surface() -> None:
+    nothing = np.zeros((0, 5), bool)
+    assert len(surface_distances(nothing, nothing, [1], (1.0, 1.0))[1].to_truth_mm) == 0

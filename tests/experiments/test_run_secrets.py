@@ -126,5 +126,5 @@ def test_flowers_own_switches_and_proxies_are_not_inherited(
     monkeypatch.setenv("HTTPS_PROXY", "http://10.0.0.1:8080")
     environment = _Federation(tmp_path, tmp_path, 0, secrets, tmp_path)._environment(tmp_path)
     assert "FLWR_INTERNAL_GRPC_CONTROL_API" not in environment
-    assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1"
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1,localhost,::1"
     assert not [value for value in environment.values() if "PRIVATE KEY" in value]
