@@ -238,7 +238,8 @@ class Rounds:
         groups = " in whole groups, after waiting for those lost (federation.dropout_wait_s)" * bool(cohort.groups)
         raise TooFewHospitalsError(
             f"round {number} stopped: {len(collected.sites)} hospitals contributed and the study demands "
-            f"{cohort.least} (federation.least_in_sum){groups}. {reasons}."
+            f"{cohort.least} (federation.least_in_sum){groups}.",
+            f"{reasons}.",
         )
 
     def _step(self, before: Checkpoint, collected: Collected) -> Checkpoint:
