@@ -36,6 +36,8 @@ def run(
     with spoken_errors(), trusting(ANYTHING):
         from server.app import new_default_folder
 
+        if folder is not None and folder.is_file():
+            raise StudyError(f"{folder} is a file; a run needs a folder of its own.")
         asked = asked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
         say(asked.remarks)
         _run(asked.study, asked.name, folder or new_default_folder(asked.name), resume=False)

@@ -65,6 +65,8 @@ def test_baselines_are_trained_beside_the_federation(
         (["run", "dmo"], "did you mean 'demo'"),
         (["run", "absent.toml"], "there is no file absent.toml"),
         (["run", "demo", "--set", "strategy=fedagv"], "did you mean 'fedavg'"),
+        (["run", "demo", "--folder", __file__], "is a file; a run needs a folder of its own"),
+        (["metrics", "absent", "."], "there is no file or folder absent"),
         (["check", "demo", "--set", "rounds=none"], "must be a whole number"),
         (["list", "strategy"], "did you mean 'strategies'"),
         (["resume", "."], "it is not a run folder"),
