@@ -24,7 +24,7 @@ from client.source import reasons
 from common.cases import Cases, Quarantined
 from common.columns import Column, MappedFile, Ragged, Stacked, Values
 from common.errors import FileError, SourceError
-from common.files import is_there, open_inside, writing
+from common.files import open_inside, writing
 from common.json_files import read_json, write_json
 
 FORMAT = 1
@@ -107,11 +107,6 @@ def _index(first: Cases, written: dict[str, _Written], left_out: Sequence[Quaran
 def _short(shapes: list[tuple[int, ...]]) -> list[Any]:
     """[count, shape] where all are the same, else every shape."""
     return [len(shapes), shapes[0]] if len(set(shapes)) == 1 else [shapes]
-
-
-def is_prepared(folder: Path, digest: str) -> bool:
-    """Whether all of it is there."""
-    return is_there(folder, f"{digest}.json")
 
 
 def read_prepared(folder: Path, digest: str) -> Cases:

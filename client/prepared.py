@@ -21,12 +21,12 @@ from itertools import chain
 from pathlib import Path
 from stat import S_IWOTH
 
-from client._prepared_files import FORMAT, is_prepared, read_prepared, write_prepared
+from client._prepared_files import FORMAT, read_prepared, write_prepared
 from client.source import Source, Streaming, gathered
 from client.withdrawn import without
 from common.cases import Cases, Quarantined, SiteId
 from common.columns import Column
-from common.errors import FileError, SourceError
+from common.errors import AbsentFileError, FileError, SourceError
 from common.files import names, private_folder, remove
 from common.options import Entry
 
@@ -58,11 +58,18 @@ def cases_of(
     digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(withdrawn), plugins, _originals(source, site))}"
     try:
         _demand_own(place)
-        if is_prepared(place, digest):
-            return read_prepared(place, digest)
-        return _prepared(place, key, digest, _kept(source.parts(site, seed), withdrawn))
+        found = _found(place, digest)
+        return _prepared(place, key, digest, _kept(source.parts(site, seed), withdrawn)) if found is None else found
     except FileError as error:
         raise SourceError(f"{error} Cases are kept prepared there; {VARIABLE} names another folder.") from error
+
+
+def _found(place: Path, digest: str) -> Cases | None:
+    """What is prepared there; None also where another process removes it at this moment."""
+    try:
+        return read_prepared(place, digest)
+    except AbsentFileError:
+        return None
 
 
 def key_of(entry: Entry, site: SiteId | None, seed: int) -> str:

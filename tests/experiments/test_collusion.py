@@ -124,7 +124,7 @@ def test_the_observation_is_the_same_whatever_data_the_victim_has_by_now(
 
 def wipe(study: Study, place: Path, index: int) -> None:
     """Black images in place of one hospital's; nothing that was read before is remembered."""
-    cases, _ = pool._divided(pool.key_of(json.loads(study.json)))
+    cases, _ = pool.divided(pool.key_of(json.loads(study.json)))
     assert study.partition is not None
     partition: Partition = PARTITIONS.build(study.partition)
     own = partition.assign(cases, generator(study.seed, "partition")) == index
