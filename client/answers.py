@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from time import perf_counter
 from typing import cast
 
@@ -19,12 +20,12 @@ from client.steering import refuse_steering
 from client.training import Trainer
 from common.baseline import baseline_training
 from common.cases import Cases
-from common.catalogue import AGGREGATIONS
+from common.catalogue import AGGREGATIONS, SOURCES
 from common.decoding import statistics_to_numbers
 from common.errors import HospitalError, WireError
 from common.exchange import Number, Payload, Word
 from common.mean import Mean
-from common.order import SPLITS, Order, from_payload
+from common.order import COLUMNS, SPLITS, Order, from_payload
 from common.parameters import new_network, read, write
 from common.privacy.facts import mechanism_of
 from common.protocol import Aggregation, Local
@@ -74,7 +75,13 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
     numbers["labels"] = _label_counts(train) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
-    return Payload(None, numbers, words)
+    return Payload(None, numbers, {**words, COLUMNS: _columns_digest(hospital)})
+
+
+def _columns_digest(hospital: Hospital) -> str:
+    """Of the names of the inputs' columns, in order, where the source knows any: as many others are not the same."""
+    named = getattr(SOURCES.build(hospital.study.source), "input_names", None)
+    return "" if named is None else sha256("\x1f".join(named()).encode()).hexdigest()
 
 
 def _counts(hospital: Hospital) -> dict[str, Number]:

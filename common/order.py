@@ -31,6 +31,8 @@ TOKEN = "data"
 """Of a hospital's description: 64 digits that change when its data do, and tell nothing else."""
 WITHDRAWN = "withdrawn"
 """Of an answer in a study that promises no privacy: how many persons withdrew since the run began."""
+COLUMNS = "columns"
+"""Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 

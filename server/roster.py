@@ -12,12 +12,13 @@ from common.cases import Shape, SiteId
 from common.errors import RoundError, WireError
 from common.exchange import Payload
 from common.names import RULE, fault_of
-from common.order import SPLITS, TOKEN, WITHDRAWN
+from common.order import COLUMNS, SPLITS, TOKEN, WITHDRAWN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
-_TOKEN = re.compile(r"([0-9a-f]{64})?")
+DIGITS_SHOWN = 8
+_DIGEST = re.compile(r"([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Member:
     """One hospital. cases, patients: by split. labels: training cases (or pixels) of each class.
 
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
-    withdrew since the run began, as far as it says so.
+    withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
     """
 
     site: SiteId
@@ -37,6 +38,7 @@ class Member:
     classes: tuple[str, ...]
     data: str = ""
     withdrawn: int = 0
+    columns: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -58,8 +60,9 @@ def member(payload: Payload) -> Member:
         labels,
         Shape(inputs, len(classes)),
         tuple(classes),
-        _token(payload),
+        _digest(payload, TOKEN),
         withdrawn_of(payload),
+        _digest(payload, COLUMNS),
     )
 
 
@@ -78,11 +81,11 @@ def withdrawn_of(payload: Payload) -> int:
     return said if type(said) is int and 0 <= said <= LARGEST_CASES else 0
 
 
-def _token(payload: Payload) -> str:
-    token = payload.words.get(TOKEN, "")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+def _digest(payload: Payload, name: str) -> str:
+    said = payload.words.get(name, "")
+    if not isinstance(said, str) or not _DIGEST.fullmatch(said):
         raise WireError("a hospital's word for its data must be 64 hexadecimal digits.")
-    return token
+    return said
 
 
 def _count(payload: Payload, name: str) -> int:
@@ -100,30 +103,38 @@ def _whole_numbers(payload: Payload, name: str) -> tuple[int, ...]:
 
 
 def disagreeing(members: Mapping[SiteId, Member]) -> Mapping[SiteId, str]:
-    """Hospitals whose shape or classes most others do not share, and in what they differ: no model fits both.
+    """Hospitals whose inputs or classes most others do not share, and in what they differ: no model fits both.
 
     Raises RoundError, naming two, where there is no most: nobody can tell which of them is right.
     """
-    forms = Counter((member.shape, member.classes) for member in members.values())
+    forms = Counter(map(_form, members.values()))
     if len(forms) < 2:
         return {}
     (common, most), *others = forms.most_common()
     if others[0][1] == most:
         first, second = (
-            next(member for member in members.values() if (member.shape, member.classes) == form)
-            for form in (common, others[0][0])
+            next(member for member in members.values() if _form(member) == form) for form in (common, others[0][0])
         )
         raise RoundError(f"{first.site} {_held(first)}, {second.site} {_held(second)}: one model cannot fit both.")
-    usual = next(member for member in members.values() if (member.shape, member.classes) == common)
+    usual = next(member for member in members.values() if _form(member) == common)
     return {
         site: f"{site} {_held(member)}, and most hospitals, as {usual.site}, {_held(usual).removeprefix('holds ')}"
         for site, member in members.items()
-        if (member.shape, member.classes) != common
+        if _form(member) != common
     }
 
 
+def _form(member: Member) -> tuple[Shape, tuple[str, ...], str]:
+    return member.shape, member.classes, member.columns
+
+
 def _held(member: Member) -> str:
+    inputs = f"holds inputs of shape {member.shape.inputs}"
+    if member.columns:
+        inputs += (
+            f" in columns whose names have the digest {member.columns[:DIGITS_SHOWN]} (source.features names them)"
+        )
     if not member.classes:
-        return f"holds inputs of shape {member.shape.inputs} and numbers to learn, no classes"
+        return f"{inputs} and numbers to learn, no classes"
     named = ", ".join(member.classes[:CLASSES_NAMED]) + ", ..." * (len(member.classes) > CLASSES_NAMED)
-    return f"holds inputs of shape {member.shape.inputs} in {len(member.classes)} classes ({named})"
+    return f"{inputs} in {len(member.classes)} classes ({named})"

@@ -61,6 +61,18 @@ def test_a_deployed_hospital_needs_no_table_but_its_own(tmp_path: Path) -> None:
     assert (hospital.site, len(hospital.train)) == ("Köln", 13)
 
 
+def test_deployed_hospitals_whose_columns_are_called_otherwise_do_not_pass_for_the_same(tmp_path: Path) -> None:
+    text = study_of(tmp_path).json
+    members = []
+    for site in ("Boston", "Köln"):
+        (own := tmp_path / f"own-{site}").mkdir()
+        table = (tmp_path / f"{site}.csv").read_text(encoding="utf-8")
+        (own / f"{site}.csv").write_text(table.replace("age", "weight") if site == "Köln" else table, "utf-8")
+        members.append(member(said(open_hospital(text, 0, str(own)))))
+    with pytest.raises(RoundError, match=r"source\.features names them"):
+        disagreeing({one.site: one for one in members})
+
+
 @pytest.mark.parametrize(
     ("name", "options", "searchable"),
     [

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 
@@ -73,7 +74,11 @@ def family(federation: _Federation) -> list[psutil.Process]:
 
 
 def listening(federation: _Federation) -> list[tuple[str, int]]:
-    found = [connection for member in family(federation) for connection in member.net_connections("inet")]
+    """Of all that live: while the federation starts, some of its programs come and go."""
+    found = []
+    for member in family(federation):
+        with suppress(psutil.NoSuchProcess):
+            found += member.net_connections("inet")
     return sorted({(one.laddr.ip, one.laddr.port) for one in found if one.status == psutil.CONN_LISTEN})
 
 

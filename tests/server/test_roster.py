@@ -65,3 +65,14 @@ def test_one_hospital_of_another_shape_than_most_does_not_end_the_others_run() -
     assert list(unlike) == ["south"]
     assert "(1, 9, 9)" in unlike["south"] and "most hospitals, as east, inputs of shape (1, 8, 8)" in unlike["south"]
     assert disagreeing({"east": members["east"], "north": members["north"]}) == {}
+
+
+def test_as_many_columns_under_other_names_are_not_the_same_inputs() -> None:
+    def of(site: str, digit: str) -> Member:
+        return member(replace(GOOD, words={**GOOD.words, "site": site, "columns": digit * 64}))
+
+    unlike = disagreeing({"east": of("east", "a"), "north": of("north", "a"), "south": of("south", "b")})
+    assert list(unlike) == ["south"] and "digest bbbbbbbb (source.features names them)" in unlike["south"]
+    assert disagreeing({"east": of("east", "a"), "north": of("north", "a")}) == {}
+    with pytest.raises(WireError, match="64 hexadecimal"):
+        of("east", "<b>")
