@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from client.source import reasons
-from common.cases import Cases, Quarantined
+from common.cases import Cases, Quarantined, refuse_unlike
 from common.columns import Column, MappedFile, Ragged, Stacked, Values
 from common.errors import FileError, SourceError
 from common.files import open_inside, writing
@@ -61,7 +61,7 @@ def write_prepared(folder: Path, digest: str, parts: Iterable[Cases | Quarantine
                     written[name] = _Written(column.dtype)
                     if column.dtype.kind in KINDS:
                         opened[name] = files.enter_context(writing(folder, f"{digest}.{name}.bin"))
-            _refuse_unlike(part, first, written)
+            _refuse_unlike_columns(part, first, written)
             for name, seen in written.items():
                 _append(seen, part.columns[name], opened.get(name))
     if first is None:
@@ -79,16 +79,14 @@ def _append(seen: _Written, column: Column, file: BinaryIO | None) -> None:
         file.write(np.ascontiguousarray(value, seen.dtype).tobytes())
 
 
-def _refuse_unlike(part: Cases, first: Cases, written: dict[str, _Written]) -> None:
+def _refuse_unlike_columns(part: Cases, first: Cases, written: dict[str, _Written]) -> None:
     for name, seen in written.items():
         if name not in part.columns:
             raise SourceError(f"some cases have {name} and others have not.")
         found = part.columns[name].dtype
         if found != seen.dtype and found.kind in KINDS:
             raise SourceError(f"{name} are {seen.dtype} in some cases and {found} in others.")
-    ours, theirs = part.shape.inputs, first.shape.inputs
-    if part.classes != first.classes or len(ours) != len(theirs) or ours[:1] != theirs[:1]:
-        raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")
+    refuse_unlike(part, first)
 
 
 def _index(first: Cases, written: dict[str, _Written], left_out: Sequence[Quarantined]) -> dict[str, Any]:

@@ -294,7 +294,7 @@ def concatenate(parts: Sequence[Cases | Quarantined]) -> Cases:
         raise SourceError("there is no usable case.")
     first = cases[0]
     for part in cases[1:]:
-        _refuse_unlike(part, first)
+        refuse_unlike(part, first)
     shared = [name for name in first.columns if all(name in part.columns for part in cases)]
     left_out = [part for part in parts if isinstance(part, Quarantined)]
     return replace(
@@ -304,7 +304,8 @@ def concatenate(parts: Sequence[Cases | Quarantined]) -> Cases:
     )
 
 
-def _refuse_unlike(part: Cases, first: Cases) -> None:
+def refuse_unlike(part: Cases, first: Cases) -> None:
+    """Raise SourceError unless two parts agree on classes, channels and the number of an input's axes."""
     ours, theirs = part.shape.inputs, first.shape.inputs
     if part.classes != first.classes or len(ours) != len(theirs) or ours[:1] != theirs[:1]:
         raise SourceError(f"cases do not fit together: {part.shape} and {first.shape}.")

@@ -139,9 +139,7 @@ def _is_after_meta(tag: int, _representation: str | None, _length: int) -> bool:
 def _check_unpacked_size(file: BinaryIO) -> None:
     """Unpack a deflated file piece by piece, keeping none of it: pydicom will do so at once. Ends at its start."""
     read_preamble(file, force=False)
-    meta: Any = pydicom.filereader.read_dataset(
-        file, False, True, stop_when=lambda tag, _, __: tag >> 16 != META_GROUP
-    )
+    meta: Any = pydicom.filereader.read_dataset(file, False, True, stop_when=_is_after_meta)
     if str(meta.get("TransferSyntaxUID", "")) in DEFLATED:
         unpacker, left, piece = zlib.decompressobj(-zlib.MAX_WBITS), LARGEST_UNPACKED_BYTES, file.read(PIECE_BYTES)
         while piece and left > 0:

@@ -100,11 +100,6 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
     return {name: replace(one, consent=consents.get(one.person)) for name, one in found.items()}
 
 
-def site_table(path: Path, site_column: str, remedy: str) -> dict[str, SiteId]:
-    """The hospital of every file. Raises as `listed_files`."""
-    return {name: one.site for name, one in listed_files(path, site_column, remedy).items()}
-
-
 def _rows(path: Path, remedy: str) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Names of the columns, and of every row its line and its cells by column."""
     needed(path, remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,10 +64,10 @@ def pool_memory(data: Path, place: Path, hospitals: int) -> Memory:
 
 def _own_mib(root: psutil.Process) -> list[float]:
     """Of every process that was forked from another of them: of hospitals, not of the coordinator."""
-    found = []
+    found: list[float] = []
     try:
         for child in root.children():
-            found += [_uss_mib(hospital) for hospital in child.children() if hospital.pid != os.getpid()]
+            found += map(_uss_mib, child.children())
     except psutil.Error:
         return []
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from client.sources import _npz
 from client.sources._npz import read_npz
-from client.sources._site_table import site_table
+from client.sources._site_table import listed_files
 from client.sources.heart import Heart
 from client.sources.lgg import Lgg
 from client.sources.medmnist import MedMnist
@@ -69,12 +69,13 @@ def test_an_archive_cut_anywhere_is_refused(tmp_path: Path, cut: int) -> None:
 def test_a_table_of_hospitals_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "table.csv").write_text(text)
     with pytest.raises(SourceError, match=said):
-        site_table(tmp_path / "table.csv", "site", "remedy")
+        listed_files(tmp_path / "table.csv", "site", "remedy")
 
 
 def test_a_table_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes("patient,site\r\np1,Ärzte\r\n".encode("utf-8-sig"))
-    assert site_table(tmp_path / "table.csv", "site", "") == {"p1": "Ärzte"}
+    listed = listed_files(tmp_path / "table.csv", "site", "")
+    assert {name: one.site for name, one in listed.items()} == {"p1": "Ärzte"}
 
 
 @pytest.mark.parametrize(
