@@ -34,8 +34,8 @@ from client._ledger_seal import START, Seal
 from client.durable import write_durably
 from client.same_order import FOLDER as LAST_UPDATES
 from common.errors import AbsentFileError, FileError, LedgerError
-from common.files import create, if_there, is_there, names, read
-from common.json_files import read_table
+from common.files.access import create, if_there, is_there, names, read
+from common.files.json_files import read_table
 
 FILE, KEY_FILE, HEAD_FILE = "privacy-ledger.sqlite", "privacy-ledger.key", "privacy-ledger.head"
 MARKER_FILE = "privacy-ledger.began"

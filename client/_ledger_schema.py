@@ -11,8 +11,8 @@ import sqlite3
 from pathlib import Path
 
 from common.errors import LedgerError
-from common.files import if_there, open_inside
-from common.files import is_there as has
+from common.files.access import if_there, open_inside
+from common.files.access import is_there as has
 
 TABLES = (
     """CREATE TABLE entries (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, study TEXT NOT NULL,

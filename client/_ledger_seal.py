@@ -17,7 +17,7 @@ from typing import Any
 
 from client.durable import write_durably
 from common.errors import FileError, LedgerError
-from common.files import read
+from common.files.access import read
 
 KEY_BYTES, LARGEST_KEY_BYTES = 32, 1 << 10
 START = "0" * 64

@@ -21,11 +21,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from client.source import reasons
-from common.cases import Cases, Quarantined, refuse_unlike
-from common.columns import Column, MappedFile, Ragged, Stacked, Values
+from common.data.cases import Cases, Quarantined, refuse_unlike
+from common.data.columns import Column, MappedFile, Ragged, Stacked, Values
 from common.errors import FileError, SourceError
-from common.files import open_inside, writing
-from common.json_files import read_json, write_json
+from common.files.access import open_inside, writing
+from common.files.json_files import read_json, write_json
 
 FORMAT = 1
 LARGEST_BYTES = 1 << 42

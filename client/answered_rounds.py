@@ -16,8 +16,8 @@ from pathlib import Path
 from client import same_order
 from client.durable import write_durably
 from common.errors import FileError, HospitalError, WireError
-from common.files import if_there, read
-from common.order import Order
+from common.files.access import if_there, read
+from common.wire.orders import Order
 
 FOLDER = "answered-rounds"
 LARGEST_BYTES = 1 << 12

@@ -18,20 +18,20 @@ from client.hospital import Hospital
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.training import Trainer
-from common.baseline import baseline_training
-from common.cases import Cases
-from common.catalogue import AGGREGATIONS, SOURCES
-from common.decoding import statistics_to_numbers
+from common.data.cases import Cases
 from common.errors import HospitalError, WireError
-from common.exchange import Number, Payload, Word
-from common.mean import Mean
-from common.order import COLUMNS, SPLITS, Order, from_payload
-from common.parameters import new_network, read, write
+from common.learning.baseline import baseline_training
+from common.learning.parameters import new_network, read, write
+from common.learning.task import shown_shape
 from common.privacy.facts import mechanism_of
-from common.protocol import Aggregation, Local
 from common.seeding import generator
-from common.task import shown_shape
-from common.update import Update, Vector
+from common.study.catalogue import AGGREGATIONS, SOURCES
+from common.sums.aggregation import Aggregation, Local
+from common.sums.exchange import Number, Payload, Word
+from common.sums.mean import Mean
+from common.sums.update import Update, Vector
+from common.wire.decoding import statistics_to_numbers
+from common.wire.orders import COLUMNS, SPLITS, Order, from_payload
 
 Scores = Mapping[str, Mapping[str, Mean]]
 """Means by split and name."""

@@ -27,10 +27,10 @@ from common.errors import (
     SourceError,
     WireError,
 )
-from common.exchange import Payload
-from common.order import ACCEPTS_CHANGED_DATA, TOKEN, WITHDRAWN, run_of, study_json
-from common.plugins import ANYTHING, Trust, trusting
-from common.wire import from_records, to_records
+from common.study.plugins import ANYTHING, Trust, trusting
+from common.sums.exchange import Payload
+from common.wire.orders import ACCEPTS_CHANGED_DATA, TOKEN, WITHDRAWN, run_of, study_json
+from common.wire.records import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
 """Most numbers a request may hold: 2 GiB, Flower's own limit of a message."""

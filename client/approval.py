@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
-from common.catalogue import STRATEGIES
-from common.cohorts import reveals
 from common.errors import WireError
-from common.order import Order
-from common.parameters import Layout, new_network, read
-from common.schedule import evaluated_splits
-from common.study import Study
-from common.update import Vector
-from common.work import Work
+from common.learning.parameters import Layout, new_network, read
+from common.learning.work import Work
+from common.study.catalogue import STRATEGIES
+from common.study.schedule import evaluated_splits
+from common.study.study import Study
+from common.sums.cohorts import reveals
+from common.sums.update import Vector
+from common.wire.orders import Order
 
 ROUNDING = 1e-5
 """By how much another processor's first parameters may differ."""

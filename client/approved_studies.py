@@ -11,8 +11,8 @@ from pathlib import Path
 
 from client.durable import write_durably
 from common.errors import FileError, HospitalError, WireError
-from common.files import if_there, read
-from common.study import Study
+from common.files.access import if_there, read
+from common.study.study import Study
 
 APPROVED = "approved-studies.txt"
 """One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which."""

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.cases import Batch
-from common.layers import ChannelsLast
-from common.parameters import trainable
-from common.task import Task
-from common.update import Vector
-from common.work import Training
+from common.data.cases import Batch
+from common.learning.layers import ChannelsLast
+from common.learning.parameters import trainable
+from common.learning.task import Task
+from common.learning.work import Training
+from common.sums.update import Vector
 
 SHRINKING = 1 - 2.0**-18
 """A norm of a million float32 is off by a few 2**-24: so much smaller, no contribution exceeds the clip norm."""
@@ -25,8 +25,8 @@ SHRINKING = 1 - 2.0**-18
 class ClippedSum(Protocol):
     """A way of computing the sum over a batch's N cases of g_i * min(1, clip_norm / ||g_i||), at once.
 
-    Returns (P,) float32 in the order of `common.parameters.trainable`. Batch: of one case or more. The network is in
-    training mode; its parameters stay as they are, and their `grad` is left None.
+    Returns (P,) float32 in the order of `common.learning.parameters.trainable`. Batch: of one case or more. The
+    network is in training mode; its parameters stay as they are, and their `grad` is left None.
     """
 
     def __call__(self, loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
+from common.data.names import in_one_form
 from common.errors import SourceError
-from common.names import in_one_form
-from common.spelling import unknown
-from common.study import Study
+from common.study.spelling import unknown
+from common.study.study import Study
 
 COLUMN = "consent"
 """Of cases: what a person's rows say, each on a line of its own."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
 
-from common.files import FILE_MODE, writing
+from common.files.access import FILE_MODE, writing
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common.cases import Cases
-from common.mean import Mean, merge
-from common.task import Task
+from common.data.cases import Cases
+from common.learning.task import Task
+from common.sums.mean import Mean, merge
 
 CASES_A_BATCH = 64
 VALUES_A_BATCH = 1 << 22

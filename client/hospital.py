@@ -19,15 +19,15 @@ from client.partition import Partition
 from client.pool import HOSPITALS_KEPT_WARM, Whose, key_of, numbered_names
 from client.source import Source
 from client.splitting import Places, split
-from common.cases import Cases, SiteId
-from common.catalogue import PARTITIONS, SOURCES
-from common.cohorts import Cohorts
+from common.data.cases import Cases, SiteId
+from common.data.names import RULE, fault_of, refuse_alike
 from common.errors import SourceError, StudyError
-from common.names import RULE, fault_of, refuse_alike
-from common.options import Entry
-from common.parameters import new_network
-from common.study import Split, Study, parse_json
-from common.task import Task
+from common.learning.parameters import new_network
+from common.learning.task import Task
+from common.study.catalogue import PARTITIONS, SOURCES
+from common.study.options import Entry
+from common.study.study import Split, Study, parse_json
+from common.sums.cohorts import Cohorts
 
 _Place = tuple[str, int | None, str | None, Path | None, SiteId | None]
 _withdrawn: dict[_Place, frozenset[str]] = {}

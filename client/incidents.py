@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from common.errors import FileError
-from common.files import append
+from common.files.access import append
 
 LONGEST_LINE = 2000
 LOG = logging.getLogger("wardround.hospital")

@@ -15,10 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from client.durable import write_durably
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import FileError, HospitalError, WireError
-from common.files import if_there
-from common.json_files import read_json
+from common.files.access import if_there
+from common.files.json_files import read_json
 
 FOLDER = "kept-groups"
 

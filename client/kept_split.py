@@ -36,10 +36,10 @@ from client.memory import RECORD, key_of
 from client.sources._persons import person_named
 from client.splitting import held_by_person
 from common.errors import DataChangedError, FileError, HospitalError
-from common.files import is_there, names, private_folder
-from common.json_files import read_table
-from common.order import SPLITS
-from common.study import Study
+from common.files.access import is_there, names, private_folder
+from common.files.json_files import read_table
+from common.study.study import Study
+from common.wire.orders import SPLITS
 
 FILE = "split.json"
 KEY_BYTES = 32

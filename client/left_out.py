@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import FileError
-from common.files import is_there, write
+from common.files.access import is_there, write
 
 QUARANTINED, REMOVED = "quarantined.txt", "removed.txt"
 LOG = logging.getLogger("wardround.hospital")

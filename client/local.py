@@ -24,17 +24,17 @@ from client.hospital import Hospital
 from client.kept_groups import keep_group
 from client.policy import read_policy
 from client.privacy import Sources
-from common import identity
-from common.aggregation._fixed_point import MOST_CLIPPED
-from common.catalogue import MECHANISMS
-from common.cohort import Cohort
-from common.cohorts import reveals
 from common.errors import HospitalError
-from common.opening import Keeping, KeepsNothing
 from common.privacy.noise import SeededNoise, SystemNoise
-from common.protocol import Local
 from common.seeding import generator
-from common.study import Study
+from common.study.catalogue import MECHANISMS
+from common.study.study import Study
+from common.sums import identity
+from common.sums.aggregation import Local
+from common.sums.aggregations._fixed_point import MOST_CLIPPED
+from common.sums.cohort import Cohort
+from common.sums.cohorts import reveals
+from common.sums.opening import Keeping, KeepsNothing
 
 SIMULATED_FOLDERS = "WARDROUND_SIMULATED_FOLDERS"
 """Folders of the simulated hospitals by their number, as JSON: set by our own engine, on this machine alone."""

@@ -12,7 +12,7 @@ from flwr.clientapp import ClientApp
 
 from client import incidents
 from common.errors import EngineError
-from common.wire_bytes import from_bytes, identify, node_error, to_bytes
+from common.wire.message_bytes import from_bytes, identify, node_error, to_bytes
 
 Config = Mapping[str, str | int | float | bool]
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import Cases
-from common.pooled_statistics import Pooled
+from common.data.cases import Cases
+from common.data.pooled_statistics import Pooled
 
 
 class Partition(Protocol):

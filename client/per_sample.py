@@ -11,8 +11,8 @@ from client.clipping_ways.hooks import by_hooks
 from client.clipping_ways.layers import by_layers
 from client.clipping_ways.loop import by_loop
 from client.clipping_ways.vectorised import by_vectorising
-from common.cases import Batch, join
-from common.update import Vector
+from common.data.cases import Batch, join
+from common.sums.update import Vector
 
 WAYS: Mapping[str, ClippedSum] = {
     "layers": by_layers,

@@ -6,11 +6,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.checks import positive
 from common.errors import FileError, HospitalError
-from common.files import if_there, read_text
-from common.options import build
-from common.plugins import Trust
+from common.files.access import if_there, read_text
+from common.study.checks import positive
+from common.study.options import build
+from common.study.plugins import Trust
 
 POLICY_FILE = "policy.toml"
 LARGEST_BYTES = 1 << 16

@@ -24,11 +24,11 @@ from client.partition import Partition
 from client.prepared import cases_of
 from client.source import Source
 from client.taking_part import taking_part
-from common.cases import Cases, SiteId
-from common.catalogue import PARTITIONS, SOURCES
+from common.data.cases import Cases, SiteId
 from common.errors import SourceError
-from common.options import Entry
 from common.seeding import generator
+from common.study.catalogue import PARTITIONS, SOURCES
+from common.study.options import Entry
 
 HOSPITALS_KEPT_WARM = 1024
 ONE_HOSPITAL = "WARDROUND_ONE_HOSPITAL"

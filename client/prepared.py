@@ -24,11 +24,11 @@ from stat import S_IWOTH
 from client._prepared_files import FORMAT, read_prepared, write_prepared
 from client.source import Source, Streaming, gathered
 from client.withdrawn import without
-from common.cases import Cases, Quarantined, SiteId
-from common.columns import Column
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.columns import Column
 from common.errors import AbsentFileError, FileError, SourceError
-from common.files import names, private_folder, remove
-from common.options import Entry
+from common.files.access import names, private_folder, remove
+from common.study.options import Entry
 
 VARIABLE = "WARDROUND_PREPARED"
 OFF = "off"

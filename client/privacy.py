@@ -17,12 +17,6 @@ from client.hospital import Hospital
 from client.ledger import Charge, Ledger
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
-from common.aggregation._fixed_point import share_room
-from common.catalogue import AGGREGATIONS
-from common.exchange import Number
-from common.expected_patients import expected_patients
-from common.mean import Mean
-from common.order import REPEATED, Order
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed
@@ -30,7 +24,13 @@ from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise_source import NoiseSource
 from common.privacy.share_room import share_of
-from common.update import Update, Vector
+from common.study.catalogue import AGGREGATIONS
+from common.study.expected_patients import expected_patients
+from common.sums.aggregations._fixed_point import share_room
+from common.sums.exchange import Number
+from common.sums.mean import Mean
+from common.sums.update import Update, Vector
+from common.wire.orders import REPEATED, Order
 
 BELOW = "below"
 """Statistic: the share of hospitals whose update was not clipped."""

@@ -6,11 +6,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.checks import positive
 from common.errors import FileError, LedgerError
-from common.files import if_there, read_text
-from common.options import build
+from common.files.access import if_there, read_text
 from common.privacy.accounting import check_delta
+from common.study.checks import positive
+from common.study.options import build
 
 LIMIT_FILE = "privacy-limit.toml"
 LARGEST_LIMIT_BYTES = 1 << 16

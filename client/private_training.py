@@ -16,15 +16,15 @@ from torch import nn
 from client.clipping import CaseLoss
 from client.per_sample import clipped_sum
 from client.training import Terms, new_optimiser
-from common.cases import Cases
-from common.parameters import read, refuse_unsuitable, trainable
+from common.data.cases import Cases
+from common.learning.parameters import read, refuse_unsuitable, trainable
+from common.learning.task import Task
+from common.learning.work import Training
 from common.privacy.noise import add_gaussian
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
 from common.privacy.sampling import steps_a_round
-from common.task import Task
-from common.update import Update, Vector
-from common.work import Training
+from common.sums.update import Update, Vector
 
 
 @dataclass(frozen=True)

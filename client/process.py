@@ -21,7 +21,7 @@ import grpc
 from client.allocator import give_back_freed_memory, keep_freed_memory
 from client.node import Config, Node, load_app
 from client.pool import ONE_HOSPITAL
-from common.files import appending, keep_private
+from common.files.access import appending, keep_private
 
 METHOD = "/wardround.Hospital/Visit"
 TOKEN_HEADER = "wardround-token"

@@ -20,11 +20,11 @@ from safetensors.numpy import save
 
 from client.durable import write_durably
 from common.errors import FileError
-from common.files import appending, names, private_folder, remove
-from common.mean import Mean
-from common.order import Order
-from common.tensor_files import TensorFile, read_tensors
-from common.update import Update, Vector
+from common.files.access import appending, names, private_folder, remove
+from common.files.tensor_files import TensorFile, read_tensors
+from common.sums.mean import Mean
+from common.sums.update import Update, Vector
+from common.wire.orders import Order
 
 FOLDER, LOCK = "last-private-updates", "last-private-updates.lock"
 """One file a study, named by its digest."""

@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from client.consent import COLUMN
-from common.cases import Cases, Quarantined, SiteId, concatenate
+from common.data.cases import Cases, Quarantined, SiteId, concatenate
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
-from common.pooled_statistics import Pooled
 
 REASONS_SHOWN = 3
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import Cases
-from common.order import SPLITS
-from common.study import Split
+from common.data.cases import Cases
+from common.study.study import Split
+from common.wire.orders import SPLITS
 
 DIGESTED_VALUES = 4096
 

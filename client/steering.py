@@ -3,8 +3,8 @@
 The model steers, and is `approval`'s. Beside it come, in an order, SCAFFOLD's control variate, the clip norm of
 hospital-level privacy, and how values become whole numbers: the scale, the step and the range factor of a sum. Each
 is bounded here by what the study's rules can have made of any updates at all, so that no honest server is refused;
-and each is part of what hospitals sign before a sum is opened (`common.aggregation._transcript`), so that a server
-cannot tell one hospital this and another that.
+and each is part of what hospitals sign before a sum is opened (`common.sums.aggregations._transcript`), so that a
+server cannot tell one hospital this and another that.
 
 *Control variate.* The server's is the sum of n_k dc_k over all hospitals' weights. In a sum of whole numbers no
 hospital's part is beyond largest_value * scale * range factor in any coordinate, the scale is one hospital's weight
@@ -25,17 +25,17 @@ from __future__ import annotations
 import numpy as np
 
 from client.hospital import Hospital
-from common.aggregation._agreement import Agreement, read_agreement
-from common.catalogue import AGGREGATIONS
 from common.errors import WireError
-from common.exchange import Payload
-from common.mean import LARGEST_UNITS, UNITS_PER_ONE
-from common.order import Order
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
-from common.update import Vector
+from common.study.catalogue import AGGREGATIONS
+from common.sums.aggregations._agreement import Agreement, read_agreement
+from common.sums.exchange import Payload
+from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE
+from common.sums.update import Vector
+from common.wire.orders import Order
 
 ROUNDING = 1e-6
 """Relative, by which another processor's arithmetic may differ."""

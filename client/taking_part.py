@@ -5,7 +5,7 @@ from __future__ import annotations
 from client.consent import Called, consenting
 from client.source import Scaling, Source
 from client.withdrawn import PERSONS, without
-from common.cases import Cases
+from common.data.cases import Cases
 
 
 def taking_part(source: Source, cases: Cases, withdrawn: frozenset[str], called: Called | None) -> Cases:

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import HospitalError
-from common.mean import Mean
-from common.parameters import read, read_gradient, trainable
-from common.task import Task
-from common.update import Update, Vector
-from common.work import Training
+from common.learning.parameters import read, read_gradient, trainable
+from common.learning.task import Task
+from common.learning.work import Training
+from common.sums.mean import Mean
+from common.sums.update import Update, Vector
 
 DIVERGED = (
     "training diverged: the loss is no longer finite, or enormous. Lower training.learning_rate, or see that inputs "

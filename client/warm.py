@@ -18,7 +18,7 @@ import torch
 import client.app
 import client.process  # noqa: F401 - every hospital needs both
 from client.pool import POOL_FILE, warm
-from common.plugins import ANYTHING, trusting
+from common.study.plugins import ANYTHING, trusting
 
 for optimiser in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     parameter = torch.nn.Parameter(torch.zeros(1))

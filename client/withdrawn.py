@@ -21,10 +21,10 @@ import numpy as np
 
 from client.durable import write_durably
 from client.sources._persons import person_named
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import FileError, HospitalError
-from common.files import appending, is_there
-from common.json_files import read_table
+from common.files.access import appending, is_there
+from common.files.json_files import read_table
 
 FILE, LOCK = "withdrawn.json", "withdrawn.lock"
 FORMAT = 1

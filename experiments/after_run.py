@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import WardroundError
-from common.files import append
-from common.json_files import read_table
+from common.files.access import append
+from common.files.json_files import read_table
 from server.app import progress
 from server.problems import Problem, Stage, keep
 from server.progress import ProblemFound

@@ -10,10 +10,10 @@ from rich.console import Console
 from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
 from client.policy import read_policy
-from common.cohorts import reveals
 from common.errors import HospitalError, StudyError
-from common.plugins import trusting
-from common.study import Study, keys_of, parse
+from common.study.plugins import trusting
+from common.study.study import Study, keys_of, parse
+from common.sums.cohorts import reveals
 from experiments.study_view import study_facts
 from server.reporting.markup import in_a_line
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.observation import Observation, Observer
 
 Sees = Literal["each", "sum", "model"]

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from common.errors import StudyError
-from common.files import is_there
-from common.study import Study
+from common.files.access import is_there
+from common.study.study import Study
 from experiments.audit.conduct import Advance, Effort, audit_run
 from experiments.audit.matrix import audit_matrix
 from experiments.audit.page import write

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from common.files import write_to
+from common.files.access import write_to
 from experiments.whole_tables import print_whole
 
 WIDTH_IN_A_FILE = 160

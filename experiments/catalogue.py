@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.catalogue import Catalogue
+from common.study.catalogue import Catalogue
 
 ENGINES = Catalogue("engine", "experiments.engines")
 BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks")

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from common import files
+from common.files import access as files
 from experiments.commands import audits, consent, data, lists, measures, privacy, runs, studies
 
 EXIT_CODES = (

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from common.download import Digest, Remote, Watcher, download
+from common.data.download import Digest, Remote, Watcher, download
 from common.errors import DownloadError
-from common.locks import held
-from common.spelling import unknown
+from common.files.locks import held
+from common.study.spelling import unknown
 from experiments.unpacking import Limits, unpack
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease"

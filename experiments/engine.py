@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flwr.serverapp import ServerApp
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 
 RunConfig = Mapping[str, str | int | float | bool]
 

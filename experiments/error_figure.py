@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from common.image import Image
+from common.data.image import Image
 
 AGREED, INVENTED, MISSED, OTHER = (70, 130, 180), (230, 97, 0), (93, 58, 155), (240, 228, 66)
 """Safe for colour-blind readers: both have the voxel, only the prediction, only the truth, two different labels."""

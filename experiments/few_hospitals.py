@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import cast
 
 from client.hospital import site_names
-from common.catalogue import MECHANISMS
-from common.cohorts import LEAST_IN_SUM, reveals
 from common.errors import SourceError
-from common.options import Entry
 from common.privacy.mechanism import Mechanism
-from common.study import Study
+from common.study.catalogue import MECHANISMS
+from common.study.options import Entry
+from common.study.study import Study
+from common.sums.cohorts import LEAST_IN_SUM, reveals
 
 
 def with_readable_updates(study: Study, said: Collection[str]) -> tuple[Study, str]:

@@ -17,13 +17,13 @@ import torch
 from client.hospital import site_names
 from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
-from common.cases import Batch, Cases, Quarantined, SiteId
-from common.catalogue import SOURCES
+from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError
-from common.parameters import new_network, trainable
+from common.learning.parameters import new_network, trainable
+from common.learning.task import Task, shown_shape
 from common.seeding import generator
-from common.study import Study
-from common.task import Task, shown_shape
+from common.study.catalogue import SOURCES
+from common.study.study import Study
 
 WHOLE_VALUES = 1 << 18
 """Numbers in inputs after which no further hospital is read, of a source that can only be read whole."""

@@ -14,11 +14,11 @@ from PIL import Image
 
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
-from common.cases import Cases
-from common.files import if_there
+from common.data.cases import Cases
+from common.files.access import if_there
+from common.files.tensor_files import read_tensors
 from common.registration.learned.spatial_transformer import warp
-from common.study import Study
-from common.tensor_files import read_tensors
+from common.study.study import Study
 from experiments.after_run import kept_as_problem, participants
 from experiments.gallery_panels import Panels, outline_panels, pair_panels
 from server.run_folder import RunFolder

@@ -14,14 +14,14 @@ from time import process_time
 
 import numpy as np
 
-from common.cases import SiteId
-from common.cohort import Cohort, Groups
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.exchange import Collected, Expected, Payload
-from common.identity import simulated
-from common.protocol import Aggregation, Local
 from common.seeding import generator
-from common.update import Update
+from common.sums.aggregation import Aggregation, Local
+from common.sums.cohort import Cohort, Groups
+from common.sums.exchange import Collected, Expected, Payload
+from common.sums.identity import simulated
+from common.sums.update import Update
 
 STUDY, RUN = "0" * 64, "1" * 32
 

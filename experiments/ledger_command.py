@@ -18,7 +18,7 @@ from rich.text import Text
 
 from client._ledger_file import FILE, HEAD_FILE, KEY_FILE, trace
 from common.errors import LedgerError, StudyError
-from common.files import is_there, write_to
+from common.files.access import is_there, write_to
 from common.privacy.relation import OF_LEDGERS
 from experiments.ledger_summary import Summary, summary_of
 from experiments.whole_tables import print_whole

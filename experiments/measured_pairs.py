@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from common.data.image import SUFFIXES, Image, as_plane, read_labels
 from common.errors import ImageError
-from common.files import write_to
-from common.image import SUFFIXES, Image, as_plane, read_labels
+from common.files.access import write_to
 from common.metrics import counts as figures
 from common.metrics.counts import Counts
 from common.metrics.nearest import Outline
 from common.metrics.surface import surface_distances
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 MOST_LABELS = 1000
 SURFACES: Mapping[str, Outline] = {"voxels": "border", "elements": "elements"}

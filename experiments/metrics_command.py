@@ -12,8 +12,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from common.files import write_to
-from common.image import Image
+from common.data.image import Image
+from common.files.access import write_to
 from experiments.error_figure import page
 from experiments.measured_pairs import Row, measure, outline_of, pairs, read_pair, write_csv, write_json
 from experiments.whole_tables import print_whole

@@ -13,17 +13,17 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import Shape, SiteId
-from common.catalogue import AGGREGATIONS
-from common.decoding import update_from_payload
+from common.data.cases import Shape, SiteId
 from common.errors import FileError, StudyError, WireError
-from common.exchange import Expected, Payload
-from common.files import read_text
-from common.json_files import read_table
-from common.order import Order, from_payload
-from common.parameters import Layout, new_network
-from common.study import Study, parse
-from common.update import Update, Vector
+from common.files.access import read_text
+from common.files.json_files import read_table
+from common.learning.parameters import Layout, new_network
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study, parse
+from common.sums.exchange import Expected, Payload
+from common.sums.update import Update, Vector
+from common.wire.decoding import update_from_payload
+from common.wire.orders import Order, from_payload
 from experiments import recorded
 from experiments.recorded import Recorded, check_is_same, reject, sums
 from server.roster import Member, disagreeing, member

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from common.json_files import read_table
-from common.options import Entry
-from common.study import Study
+from common.files.json_files import read_table
+from common.study.options import Entry
+from common.study.study import Study
 
 ROOT = "WARDROUND_DATA"
 

@@ -18,16 +18,16 @@ import torch
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
-from common.baseline import baseline_training
-from common.cases import SiteId, concatenate
-from common.files import write
-from common.mean import Mean, merge
+from common.data.cases import SiteId, concatenate
+from common.files.access import write
+from common.learning.baseline import baseline_training
+from common.learning.parameters import new_network
+from common.learning.task import Task, presented
 from common.metrics.roc import with_areas
-from common.parameters import new_network
-from common.plugins import ANYTHING, trusting
 from common.seeding import generator
-from common.study import Study, parse_json
-from common.task import Task, presented
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Study, parse_json
+from common.sums.mean import Mean, merge
 from experiments.engine import quieten
 from experiments.engines._clean_start import without_main
 

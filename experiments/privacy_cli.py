@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from common.errors import StudyError
-from common.files import write_to
-from common.study import Study
+from common.files.access import write_to
+from common.study.study import Study
 from experiments.privacy_plan import count, plan_of
 from experiments.privacy_plan_view import NO_MECHANISM, drawing, sentences, table
 from experiments.whole_tables import print_whole

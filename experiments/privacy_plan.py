@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from client.hospital import open_hospital, site_names
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import StudyError
 from common.privacy.accounting import Bound, epsilon_curve, epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
 from common.privacy.release import Release
-from common.study import Study
+from common.study.study import Study
 from server.privacy_spent import beside
 
 MOST_POINTS = 30

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from client.hospital import close_all, site_names
-from common.files import kept_private
-from common.json_files import read_lines, read_table
-from common.options import Entry
-from common.study import Study
+from common.files.access import kept_private
+from common.files.json_files import read_lines, read_table
+from common.study.options import Entry
+from common.study.study import Study
 from experiments.catalogue import ENGINES
 from experiments.engines._fork_server import forget_pool
 from server.app import app as server_app

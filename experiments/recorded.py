@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import FileError, StudyError, WireError
-from common.exchange import Payload
-from common.files import if_there, names, read
-from common.json_files import read_lines, read_table
-from common.parameters import Layout
-from common.study import Study
-from common.tensor_files import read_tensors
-from common.update import Vector
-from common.wire import from_records
-from common.wire_bytes import from_bytes
+from common.files.access import if_there, names, read
+from common.files.json_files import read_lines, read_table
+from common.files.tensor_files import read_tensors
+from common.learning.parameters import Layout
+from common.study.study import Study
+from common.sums.exchange import Payload
+from common.sums.update import Vector
+from common.wire.message_bytes import from_bytes
+from common.wire.records import from_records
 
 INDEX, SUMS, MODEL = "traffic/index.jsonl", "traffic/sums", "model.safetensors"
 LARGEST = 1 << 31

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from common.data.image import Image, read_image, write_image
 from common.errors import ImageError
-from common.files import write_to
-from common.image import Image, read_image, write_image
+from common.files.access import write_to
 from common.registration.displacement import sampled
 from common.registration.itk_files import FIELD_SUFFIXES, LINEAR_SUFFIXES, write_transform
 from common.registration.linear import Linear

@@ -9,7 +9,7 @@ from statistics import fmean
 from time import monotonic
 from typing import Literal
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from server.progress import (
     Event,
     HospitalDropped,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from client.hospital import site_names
 from common.errors import EngineError, StudyError
-from common.files import is_there, private_folder
-from common.json_files import read_table
-from common.locks import held
-from common.study import Study
+from common.files.access import is_there, private_folder
+from common.files.json_files import read_table
+from common.files.locks import held
+from common.study.study import Study
 from experiments import pooled
 from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures

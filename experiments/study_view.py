@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from client.approved_studies import digest_of
 from client.consent import LEAST_DIGITS
 from client.hospital import site_names
-from common.catalogue import AGGREGATIONS
-from common.cohort import Groups
-from common.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from common.errors import SourceError
 from common.privacy import cover
 from common.privacy.facts import mechanism_of
 from common.privacy.relation import in_words, relation_of
-from common.study import Study
-from common.study_privacy_checks import remarks
-from common.trust import trusted
+from common.study.catalogue import AGGREGATIONS
+from common.study.privacy_checks import remarks
+from common.study.study import Study
+from common.study.trust import trusted
+from common.sums.cohort import Groups
+from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
 
 MOST_NAMED = 16

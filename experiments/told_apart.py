@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 
 Sites = tuple[SiteId, ...]
 Row = tuple[int, ...]

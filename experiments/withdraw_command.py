@@ -29,12 +29,12 @@ from client.policy import read_policy
 from client.source import Source, Streaming
 from client.sources._persons import person_named
 from client.withdrawn import FILE, PERSONS, consent_again, withdraw, withdrawals, withdrawn
-from common.cases import Cases, SiteId
-from common.catalogue import SOURCES
+from common.data.cases import Cases, SiteId
 from common.errors import HospitalError, StudyError, WardroundError
-from common.files import is_there, names, read_text
-from common.plugins import trusting
-from common.study import Study, parse
+from common.files.access import is_there, names, read_text
+from common.study.catalogue import SOURCES
+from common.study.plugins import trusting
+from common.study.study import Study, parse
 from experiments.ledger_summary import summary_of
 from experiments.places import data_root_of
 

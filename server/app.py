@@ -12,11 +12,11 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from common.errors import StudyError, WardroundError
-from common.files import new_folder
-from common.locks import held
-from common.plugins import Trust, trusting
-from common.spelling import unknown
-from common.study import Study, parse, parse_json
+from common.files.access import new_folder
+from common.files.locks import held
+from common.study.plugins import Trust, trusting
+from common.study.spelling import unknown
+from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
 from server.progress import Progress
 from server.report import write_report

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.mean import Statistics
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.noise import add_gaussian
 from common.privacy.noise_source import NoiseSource
-from common.update import Update
+from common.sums.mean import Statistics
+from common.sums.update import Update
 from server.strategy import State
 
 CLIP_NORM = "privacy/clip_norm"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.data.names import SiteId
 from common.errors import FileError
-from common.files import append, appending, if_there, read_text
-from common.names import SiteId
+from common.files.access import append, appending, if_there, read_text
 
 FILE = "charged.jsonl"
 

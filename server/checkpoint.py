@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import FileError, RoundError
-from common.files import if_there
-from common.tensor_files import TensorFile, read_tensors, write_tensors
-from common.update import Vector
+from common.files.access import if_there
+from common.files.tensor_files import TensorFile, read_tensors, write_tensors
+from common.sums.update import Vector
 from server.openings import Owed
 from server.strategy import State
 

@@ -14,18 +14,18 @@ import torch
 from flwr.serverapp import Grid
 
 from common import __version__
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS, STRATEGIES
-from common.cohorts import Cohorts
+from common.data.cases import SiteId
+from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
-from common.exchange import Collected
-from common.parameters import Layout, digest, new_network, read
-from common.protocol import Aggregation
-from common.schedule import FINAL_SPLITS
-from common.score_names import statistic_names
-from common.skew import label_divergence, size_gini
-from common.study import Study
-from common.trust import said
+from common.learning.parameters import Layout, digest, new_network, read
+from common.learning.score_names import statistic_names
+from common.study.catalogue import AGGREGATIONS, STRATEGIES
+from common.study.schedule import FINAL_SPLITS
+from common.study.study import Study
+from common.study.trust import said
+from common.sums.aggregation import Aggregation
+from common.sums.cohorts import Cohorts
+from common.sums.exchange import Collected
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation

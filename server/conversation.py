@@ -10,12 +10,12 @@ from time import monotonic, sleep
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from common.boundary import guarded
 from common.errors import WireError
-from common.exchange import Payload
-from common.order import LEGS, PROTOCOL_LEG
-from common.wire import from_records, to_records
-from common.wire_bytes import ENGINE_ERROR, NODE_ERROR, size_of
+from common.sums.exchange import Payload
+from common.wire.boundary import guarded
+from common.wire.message_bytes import ENGINE_ERROR, NODE_ERROR, size_of
+from common.wire.orders import LEGS, PROTOCOL_LEG
+from common.wire.records import from_records, to_records
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002

@@ -1,13 +1,13 @@
-"""The server's side of `common.exchange.Exchange`: hospitals by name, drops with reasons, bytes counted."""
+"""The server's side of `common.sums.exchange.Exchange`: hospitals by name, drops with reasons, bytes counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from common.exchange import Payload
-from common.names import SiteId
-from common.order import LEGS, REPEATED, protocol_payload
+from common.data.names import SiteId
+from common.sums.exchange import Payload
+from common.wire.orders import LEGS, REPEATED, protocol_payload
 from server.charges import Charges
 from server.conversation import REFUSALS, Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress

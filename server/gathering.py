@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic, sleep
 
-from common.boundary import guarded
-from common.cohorts import hospitals_at_start
+from common.data.names import SiteId
 from common.errors import TooFewHospitalsError, WireError
-from common.exchange import Number, Payload
-from common.names import SiteId
-from common.order import ACCEPTS_CHANGED_DATA, RUN
-from common.study import Study
+from common.study.study import Study
+from common.sums.cohorts import hospitals_at_start
+from common.sums.exchange import Number, Payload
+from common.wire.boundary import guarded
+from common.wire.orders import ACCEPTS_CHANGED_DATA, RUN
 from server.conversation import Conversation, Heard, Sent
 from server.problems import Problem
 from server.public_numbers import counts_are_told

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from common.exchange import Reveals
-from common.expected_patients import ExpectedPatients
 from common.privacy.mechanism import Place
 from common.privacy.release import Unit
+from common.study.expected_patients import ExpectedPatients
+from common.sums.exchange import Reveals
 
 COORDINATOR = "the coordinator"
 EVERYONE = "the coordinator, and whoever has the models or the report"

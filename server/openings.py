@@ -1,7 +1,7 @@
 """Proofs that a round was opened, owed to hospitals that are in its sum and were not asked to open it.
 
-A hospital that was lost between its answer and the opening keeps what the round left it waiting (`common.opening`).
-The proof is kept with the checkpoint and handed over before that hospital is asked again.
+A hospital that was lost between its answer and the opening keeps what the round left it waiting
+(`common.sums.opening`). The proof is kept with the checkpoint and handed over before that hospital is asked again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.exchange import Collected, Exchange, OpenedSum
-from common.names import SiteId
-from common.opening import OPENED_LEG, proof_payload
+from common.data.names import SiteId
+from common.sums.exchange import Collected, Exchange, OpenedSum
+from common.sums.opening import OPENED_LEG, proof_payload
 
 
 @dataclass(frozen=True)

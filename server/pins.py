@@ -14,10 +14,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from common.data.names import SiteId
 from common.errors import FileError, RoundError, StudyError
-from common.going_on import changes
-from common.names import SiteId
-from common.study import Study
+from common.study.going_on import changes
+from common.study.study import Study
 from server.roster import Member
 from server.run_folder import RunFolder
 

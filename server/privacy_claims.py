@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from common.catalogue import AGGREGATIONS
-from common.names import SiteId
+from common.data.names import SiteId
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
-from common.study import Study
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study
 from server.not_covered import not_covered
 from server.privacy_spent import beside, spent_by
 from server.roster import Member

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
-from common.names import SiteId
+from common.data.names import SiteId
 from common.privacy.accounting import epsilon_curve, epsilon_of
 from common.privacy.beside import RELATED, exchanged, in_hospitals, together
 from common.privacy.release import Release

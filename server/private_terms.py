@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import cast
 
-from common.aggregation._fixed_point import FixedPoint, share_room
-from common.names import SiteId
+from common.data.names import SiteId
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.privacy.noise_source import NoiseSource
-from common.protocol import Aggregation
 from common.seeding import generator
-from common.study import Study
+from common.study.study import Study
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._fixed_point import FixedPoint, share_room
 from server.central_noise import CentralNoise
 from server.privacy_claims import Claims
 from server.public_numbers import training_sizes

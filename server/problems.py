@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from common.files import append, is_there, write
-from common.json_files import read_lines
-from common.names import SiteId
+from common.data.names import SiteId
+from common.files.access import append, is_there, write
+from common.files.json_files import read_lines
 
 FILE = "problems.jsonl"
 Stage = Literal["start", "final evaluation", "local models", "pooled model", "pictures", "audit"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.problems import Problem
 
 LOG = logging.getLogger("wardround.progress")

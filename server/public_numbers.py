@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from common.expected_patients import expected_patients
-from common.names import SiteId
-from common.study import Study
+from common.data.names import SiteId
+from common.study.expected_patients import expected_patients
+from common.study.study import Study
 from server.roster import Member
 
 

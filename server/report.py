@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from common.files import write
+from common.files.access import write
 from server.reporting.folder import read_run
 from server.reporting.page import page_of
 from server.reporting.summary import summary_of

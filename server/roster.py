@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from common.cases import Shape, SiteId
+from common.data.cases import Shape, SiteId
+from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
-from common.exchange import Payload
-from common.names import RULE, fault_of
-from common.order import COLUMNS, SPLITS, TOKEN, WITHDRAWN
+from common.sums.exchange import Payload
+from common.wire.orders import COLUMNS, SPLITS, TOKEN, WITHDRAWN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28

@@ -10,21 +10,21 @@ from typing import Any, cast
 
 import numpy as np
 
-from common.boundary import guarded
-from common.cohort import Cohort
-from common.cohorts import Cohorts
-from common.decoding import statistics_from_numbers
+from common.data.names import SiteId
 from common.errors import RoundError, TooFewHospitalsError, WireError
-from common.exchange import Collected, Expected, Payload
-from common.mean import Mean, Statistics, excessive, merge
+from common.learning.task import presented
 from common.metrics.roc import with_areas
-from common.names import SiteId
-from common.order import Order, to_payload
-from common.protocol import Aggregation
-from common.schedule import evaluated_split, evaluated_splits, final_round
-from common.study import Study
-from common.task import presented
-from common.update import Vector
+from common.study.schedule import evaluated_split, evaluated_splits, final_round
+from common.study.study import Study
+from common.sums.aggregation import Aggregation
+from common.sums.cohort import Cohort
+from common.sums.cohorts import Cohorts
+from common.sums.exchange import Collected, Expected, Payload
+from common.sums.mean import Mean, Statistics, excessive, merge
+from common.sums.update import Vector
+from common.wire.boundary import guarded
+from common.wire.decoding import statistics_from_numbers
+from common.wire.orders import Order, to_payload
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
 from server.exchange import Dropped, GridExchange

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common import files, json_files
 from common.errors import FileError
-from common.parameters import Layout
-from common.tensor_files import write_tensors
-from common.update import Vector
+from common.files import access as files
+from common.files import json_files
+from common.files.tensor_files import write_tensors
+from common.learning.parameters import Layout
+from common.sums.update import Vector
 
 ROUNDS = "rounds.jsonl"
 DROP = ("site", "reason")

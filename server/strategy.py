@@ -9,10 +9,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.exchange import Reveals
-from common.names import SiteId
-from common.update import Update, Vector
-from common.work import Sends, Work
+from common.data.names import SiteId
+from common.learning.work import Sends, Work
+from common.sums.exchange import Reveals
+from common.sums.update import Update, Vector
 
 State = Mapping[str, NDArray[np.float64]]
 """All a strategy remembers between rounds, by name, so that a checkpoint needs to know nothing about it."""

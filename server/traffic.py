@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.names import SiteId
+from common.data.names import SiteId
 
 TO_HOSPITAL, TO_SERVER = "to hospital", "to server"
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.aggregation._agreement import RANGE_FACTORS
-from common.aggregation._fixed_point import CLIPPED, MOST_CLIPPED
-from common.exchange import Collected
+from common.sums.aggregations._agreement import RANGE_FACTORS
+from common.sums.aggregations._fixed_point import CLIPPED, MOST_CLIPPED
+from common.sums.exchange import Collected
 from server.strategy import State
 
 RANGE_FACTOR = "sum/range_factor"

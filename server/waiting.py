@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from common.cohort import Cohort
-from common.exchange import Collected
-from common.federation import Federation
+from common.study.federation import Federation
+from common.sums.cohort import Cohort
+from common.sums.exchange import Collected
 from server.conversation import BEYOND_RANGE
 from server.exchange import GridExchange
 

@@ -15,13 +15,13 @@ import torch
 from flwr.serverapp import ServerApp
 from rich.console import Console
 
-from common.cases import Shape
-from common.cohort import Cohort
-from common.exchange import Payload
-from common.identity import simulated
-from common.protocol import Local
-from common.study import parse
-from common.update import Update
+from common.data.cases import Shape
+from common.study.study import parse
+from common.sums.aggregation import Local
+from common.sums.cohort import Cohort
+from common.sums.exchange import Payload
+from common.sums.identity import simulated
+from common.sums.update import Update
 from experiments.observation import observe
 from experiments.running import run_study
 from server.strategy import Contributions
@@ -75,7 +75,7 @@ def test_every_example_is_clean_where_it_says_it_stands(tmp_path):
 
 
 def test_the_task_learns(example):
-    task = example("common/tasks/smoothed.py").task(smoothing=0.0)
+    task = example("common/learning/tasks/smoothed.py").task(smoothing=0.0)
     cases = example("client/sources/two_groups.py").source().cases("hospital-01", 0)
     network, batch = task.build_network(cases.shape), cases.batch()
     loss = task.loss(network, batch)
@@ -90,7 +90,7 @@ def test_the_task_learns(example):
 
 
 def test_the_network_fits_its_shape(example):
-    network = example("common/networks/linear.py").network(bias=False).build(Shape((1, 4, 4), 3))
+    network = example("common/learning/networks/linear.py").network(bias=False).build(Shape((1, 4, 4), 3))
     assert network(torch.zeros(2, 1, 4, 4)).tolist() == [[0, 0, 0]] * 2
 
 
@@ -118,7 +118,7 @@ def test_the_strategy_steps_by_its_learning_rate(example):
 
 
 def test_the_aggregation_rounds_before_anything_leaves(example):
-    aggregation = example("common/aggregation/rounded.py").aggregation(decimals=1)
+    aggregation = example("common/sums/aggregations/rounded.py").aggregation(decimals=1)
     local = Local("a", 1, "", simulated("a", ["a"], 0), {}, np.random.default_rng(0), Cohort(("a",)))
     payload = aggregation.protect(Update((np.array([0.26, -1.04], np.float32),), 2.0), Payload(), local)
     assert isinstance(payload, Payload)

@@ -7,8 +7,8 @@ import warnings
 from opacus.grad_sample.grad_sample_module import GradSampleHooks
 
 from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
-from common.cases import Batch
-from common.update import Vector
+from common.data.cases import Batch
+from common.sums.update import Vector
 
 
 def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

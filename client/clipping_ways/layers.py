@@ -18,8 +18,8 @@ from torch.utils._pytree import tree_leaves
 
 from client.clipping import CaseLoss, clip_and_add
 from client.clipping_ways._layer_gradients import LAYERS, Kept
-from common.cases import Batch
-from common.update import Vector
+from common.data.cases import Batch
+from common.sums.update import Vector
 
 
 def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

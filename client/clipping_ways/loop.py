@@ -6,8 +6,8 @@ import torch
 from torch.nn.utils import get_total_norm
 
 from client.clipping import CaseLoss, as_vector, case_of, clipping_factors
-from common.cases import Batch
-from common.update import Vector
+from common.data.cases import Batch
+from common.sums.update import Vector
 
 
 def by_loop(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

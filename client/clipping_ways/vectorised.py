@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
-from common.cases import Batch
-from common.update import Vector
+from common.data.cases import Batch
+from common.sums.update import Vector
 
 
 def by_vectorising(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import StudyError
 
 MASK_TERCILES = 3

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from client.partition import Partition
 from client.partitions._patients import patients_of, spread
-from common.cases import Cases
-from common.checks import positive
-from common.pooled_statistics import Pooled
+from common.data.cases import Cases
+from common.data.pooled_statistics import Pooled
+from common.study.checks import positive
 
 
 @dataclass(frozen=True)

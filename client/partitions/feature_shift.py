@@ -11,10 +11,10 @@ from scipy.ndimage import gaussian_filter
 
 from client.partition import Partition
 from client.partitions.iid import Iid
-from common.cases import Cases
-from common.checks import non_negative, positive
-from common.pooled_statistics import Pooled
+from common.data.cases import Cases
+from common.data.pooled_statistics import Pooled
 from common.seeding import generator
+from common.study.checks import non_negative, positive
 
 IMAGE_DIMENSIONS = 3
 

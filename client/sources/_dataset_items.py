@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from common.errors import SourceError
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 INPUT_WORDS = ("input", "inputs", "image", "img", "x", "data", "features")
 TARGET_WORDS = ("target", "targets", "label", "labels", "mask", "y")

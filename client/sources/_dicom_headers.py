@@ -21,7 +21,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_preamble
 
 from common.errors import SourceError
-from common.files import open_inside
+from common.files.access import open_inside
 
 LARGEST_FILE_BYTES = 1 << 32
 LARGEST_UNPACKED_BYTES = 1 << 30

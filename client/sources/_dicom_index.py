@@ -11,9 +11,9 @@ from client.sources._dicom_headers import Header
 from client.sources._dicom_series import Headers, Series, series_of
 from client.sources._dicom_table import Row, Table
 from client.sources._persons import person_named
-from common.cases import Quarantined, SiteId
+from common.data.cases import Quarantined, SiteId
+from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
-from common.names import fault_of, in_one_form
 
 # fmt: off
 PLACEHOLDERS = frozenset([

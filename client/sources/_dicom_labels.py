@@ -11,7 +11,7 @@ import numpy as np
 from client.sources._dicom_index import Chosen
 from client.sources._nifti_volume import Reading, Volume, read_scan
 from common.errors import SourceError, StudyError
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 FIELDS = ("patient", "person", "site", "study", "series", "number", "description")
 ENDINGS = (".nii.gz", ".nii")

@@ -14,9 +14,9 @@ from pathlib import Path
 from client.sources._dicom_frames import IMAGE, SEGMENTATION, read_header
 from client.sources._dicom_geometry import SAME_PLACE_MM, Frames, Stack, places_mm, stacked
 from client.sources._dicom_headers import LARGEST_FILE_BYTES, Frame, Header, has_prefix
-from common import files
-from common.cases import Quarantined
+from common.data.cases import Quarantined
 from common.errors import FileError, SourceError
+from common.files import access as files
 
 MOST_FILES = 2_000_000
 DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")

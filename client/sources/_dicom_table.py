@@ -10,8 +10,8 @@ from client.consent import consent_column
 from client.sources._dicom_headers import Header
 from client.sources._persons import person_named, refuse_doubtful
 from client.sources._table_files import read_rows
+from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
-from common.names import fault_of, in_one_form
 
 SERIES_COLUMNS = ("SeriesInstanceUID", "series")
 PATIENT_COLUMNS = ("PatientID", "patient")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from common.errors import SourceError
-from common.spelling import nearest
+from common.study.spelling import nearest
 
 LARGEST_TABLE_BYTES = 1 << 26
 

@@ -21,10 +21,10 @@ from client.sources._persons import (
 )
 from client.sources._table_columns import text_of
 from client.sources._table_files import read_rows
-from common.cases import SiteId
+from common.data.cases import SiteId
+from common.data.names import RULE, fault_of, in_one_form
 from common.errors import SourceError
-from common.names import RULE, fault_of, in_one_form
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 SPLITS = {
     "train": "train",
@@ -273,7 +273,7 @@ def _spelt(path: str, on_disk: Mapping[str, str]) -> str:
 
 
 def _below(text: str) -> str:
-    """A path below the folder as `common.files` wants it; "" where it is none."""
+    """A path below the folder as `common.files.access` wants it; "" where it is none."""
     path = PurePosixPath(text.strip().replace("\\", "/"))
     return "" if path.is_absolute() or ".." in path.parts or "\0" in text or not path.parts else path.as_posix()
 

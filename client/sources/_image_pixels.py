@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from client.sources._image_files import ENDINGS
 from common.errors import FileError, SourceError
-from common.files import read
+from common.files.access import read
 
 LARGEST_PIXELS = 89_478_485
 """Pillow's own bound of what is no attack."""

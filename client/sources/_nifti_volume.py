@@ -13,8 +13,8 @@ import numpy as np
 from nibabel.orientations import OrientationError
 from numpy.typing import NDArray
 
+from common.data.nifti_files import UNREADABLE, read_nifti
 from common.errors import FileError, SourceError
-from common.nifti_files import UNREADABLE, read_nifti
 
 AFFINE_TOLERANCE_MM = 1e-3
 WHOLE_TOLERANCE = 1e-3

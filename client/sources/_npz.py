@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import FileError, SourceError
-from common.files import opened
+from common.files.access import opened
 
 LARGEST_BYTES = 1 << 33
 MOST_ARRAYS = 1000

@@ -21,9 +21,9 @@ from client.sources._persons import (
 from client.sources._table_columns import text_of
 from client.sources._table_files import read_rows
 from client.sources._table_parquet import Cell
-from common.cases import SiteId
+from common.data.cases import SiteId
+from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
-from common.names import fault_of, in_one_form
 
 
 @dataclass(frozen=True)

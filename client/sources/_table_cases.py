@@ -19,7 +19,7 @@ from client.sources._table_files import Row, Rows
 from client.sources._table_numbers import found_convention
 from client.sources._table_parquet import Cell
 from client.sources._table_targets import Quantity, Survival, Target
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
 from common.errors import SourceError
 
 DIGITS_OF_NAME = 16

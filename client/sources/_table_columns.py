@@ -12,9 +12,9 @@ from typing import Protocol
 
 from client.sources._table_numbers import Convention, is_date, why_no_number
 from client.sources._table_parquet import Cell
-from common.checks import positive
+from common.data.names import in_one_form
 from common.errors import StudyError
-from common.names import in_one_form
+from common.study.checks import positive
 
 SENTINELS = frozenset({-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0})
 """What tables of hospitals write for "not measured" where a column must hold a number."""

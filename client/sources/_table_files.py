@@ -12,10 +12,10 @@ from pathlib import Path
 from client.sources._folders import LARGEST_TABLE_BYTES, beside
 from client.sources._table_parquet import PARQUET_ENDINGS, Cell, read_parquet
 from client.sources._table_text import AUTO, decoded
-from common import files
+from common.data.names import in_one_form
 from common.errors import AbsentFileError, FileError, SourceError
-from common.names import in_one_form
-from common.spelling import unknown
+from common.files import access as files
+from common.study.spelling import unknown
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
 UNREAD_ENDINGS = (".xlsx", ".xls", ".xlsm", ".ods", ".sav", ".dta", ".sas7bdat", ".csv.gz", ".csv.zip")

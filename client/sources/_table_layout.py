@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from client.sources._persons import PERSON_COLUMNS
+from common.data.names import in_one_form
 from common.errors import SourceError
-from common.names import in_one_form
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 SITE_WORDS = ("site", "hospital", "center", "centre", "institution", "clinic", "klinik", "hospital_id", "site_id")
 _IDENTIFYING = re.compile(

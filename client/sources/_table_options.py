@@ -8,7 +8,7 @@ from typing import Any
 
 from client.sources._table_columns import Scale
 from common.errors import StudyError
-from common.options import build
+from common.study.options import build
 
 
 def words_of(option: str, given: Mapping[str, Any], least: int = 1) -> dict[str, tuple[str, ...]]:

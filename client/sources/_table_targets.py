@@ -10,7 +10,7 @@ import numpy as np
 
 from client.sources._table_columns import Reading, UnusableError, matching, text_of
 from client.sources._table_parquet import Cell
-from common.columns import Values
+from common.data.columns import Values
 
 NO_EVENT = ("0", "false", "no", "alive", "censored")
 EVENT = ("1", "true", "yes", "dead", "event")

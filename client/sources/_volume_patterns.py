@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from client.sources._endless import refuse_endless
 from common.errors import StudyError
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 FIELDS = ("patient", "person", "session", "site")
 ENDINGS = (".nii.gz", ".nii")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from client.sources._persons import is_bids, person_named, person_of_file, refuse_doubtful, refuse_several
 from client.sources._site_table import Listed
-from common.cases import Quarantined, SiteId
-from common.names import in_one_form
+from common.data.cases import Quarantined, SiteId
+from common.data.names import in_one_form
 
 REMEDY = "add a column person to the table, or put {person} into source.images, for a whole name if each is somebody"
 

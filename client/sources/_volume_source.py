@@ -16,11 +16,11 @@ from client.sources._volume_intensity import NORMALISATIONS, Normalisation
 from client.sources._volume_preparation import Preparation
 from client.sources._volume_sampling import Interpolation, LabelInterpolation
 from client.sources._volume_scans import Scan, Sorted, Unusable
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, listed, non_negative, one_of, positive
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.checks import between, listed, non_negative, one_of, positive
+from common.study.spelling import unknown
 
 LARGEST_CUBE = 512
 MOST_CLASSES = 256

@@ -14,8 +14,8 @@ from client.sources._folders import existing, inside
 from client.sources._site_table import Columns, Listed, listed
 from client.sources._volume_scans import Found, Sorted, by_site
 from client.sources._volume_source import VolumeSource
+from common.data.names import in_one_form
 from common.errors import StudyError
-from common.names import in_one_form
 
 REMEDY = "Name the folder of a BIDS data set, in which sub-XX/ are, with --set source.folder=..."
 PARTICIPANTS = "participants.tsv"

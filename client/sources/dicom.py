@@ -24,11 +24,11 @@ from client.sources._folders import existing, inside
 from client.sources._nifti_volume import Volume
 from client.sources._volume_scans import Scan, Sorted, Unusable
 from client.sources._volume_source import VolumeSource
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, one_of
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.names import fault_of, in_one_form
 from common.errors import FileError, SourceError, StudyError
-from common.names import fault_of, in_one_form
-from common.spelling import unknown
+from common.study.checks import between, one_of
+from common.study.spelling import unknown
 
 REMEDY = "Name a folder with DICOM files: --set source.folder=..."
 PERSONS = (

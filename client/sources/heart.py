@@ -16,11 +16,11 @@ from client.source import Source, gathered
 from client.sources._flamby_heart import TEST_ROWS
 from client.sources._folders import LARGEST_TABLE_BYTES, existing, needed
 from client.sources._table_text import decoded
-from common.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError
-from common.files import read_all
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.files.access import read_all
+from common.study.spelling import unknown
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
 REMEDY = "Fetch it with `wardround data fetch heart`, or name its folder with --set source.folder=..."

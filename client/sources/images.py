@@ -18,12 +18,12 @@ from client.sources._image_fitting import Aspect, Colour, Fitting, MaskRescaling
 from client.sources._image_lists import ByPattern, ByTable, Item, check_sites
 from client.sources._image_masks import MaskValues, check_classes
 from client.sources._image_pixels import Pixels, read_pages
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import between, one_of
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.names import in_one_form, refuse_alike
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.names import in_one_form, refuse_alike
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.checks import between, one_of
+from common.study.spelling import unknown
 
 REMEDY = "Name the folder of the images with --set source.folder=..."
 CLASSES = Pooled(

@@ -14,11 +14,11 @@ from client.source import Source, gathered
 from client.sources._folders import existing
 from client.sources._npz import read_npz
 from client.sources._site_table import Listed, listed_files
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import one_of, positive
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.checks import one_of, positive
+from common.study.spelling import unknown
 
 REMEDY = (
     "It needs patients.csv (patient, institution) and patients_flair128/*.npz (flair and mask, slices of 128 x 128); "

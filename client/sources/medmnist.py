@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._npz import read_npz
-from common.cases import Cases, SiteId
-from common.checks import listed
+from common.data.cases import Cases, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.checks import listed
+from common.study.spelling import unknown
 
 REMEDY = "Put one .npz of medmnist.com there, or name its folder with --set source.folder=..."
 MOST_CLASSES = 1000

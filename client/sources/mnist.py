@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from client.source import Source
 from client.sources._folders import existing
-from common.cases import Cases, SiteId
+from common.data.cases import Cases, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError
-from common.files import read_all
-from common.pooled_statistics import Pooled
+from common.files.access import read_all
 
 REMEDY = (
     "It needs train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "

@@ -14,11 +14,11 @@ from client.sources._folders import existing
 from client.sources._nifti_volume import Reading, Volume, read_scan
 from client.sources._volume_scans import Scan, Unusable
 from client.sources.nifti import PERSONS, REMEDY, Nifti
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import listed
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.pooled_statistics import Pooled
 from common.seeding import generator
+from common.study.checks import listed
 
 T = TypeVar("T", bound=np.generic)
 PAIRING = Pooled(

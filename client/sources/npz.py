@@ -29,13 +29,13 @@ from client.sources._npz_arrays import (
 from client.sources._persons import NOBODY, person_named, refuse_doubtful
 from client.sources._splits import SPLIT_WORDS
 from client.sources._table_layout import seems_to_name_persons
-from common import files
-from common.cases import Cases, Quarantined, SiteId
-from common.checks import positive
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.names import fault_of, in_one_form, refuse_alike
+from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError, StudyError
-from common.names import fault_of, in_one_form, refuse_alike
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.files import access as files
+from common.study.checks import positive
+from common.study.spelling import unknown
 
 REMEDY = "Name the folder of your .npz files: --set source.folder=..."
 USUAL = {

@@ -18,11 +18,11 @@ from client.sources._phantom_anatomy import Anatomy, draw_anatomy, draw_lesions
 from client.sources._phantom_atlas import CSF, DEEP_GREY, GREY, LESION, WHITE, Labels, atlas
 from client.sources._phantom_scanners import PATIENTS, Scanner, check_patients, scanner_of, site_names
 from client.sources._phantom_signal import varied
-from common.cases import Cases, SiteId
-from common.checks import between, positive
-from common.pooled_statistics import Pooled
+from common.data.cases import Cases, SiteId
+from common.data.pooled_statistics import Pooled
 from common.seeding import generator
-from common.spelling import unknown
+from common.study.checks import between, positive
+from common.study.spelling import unknown
 
 FIELD_OF_VIEW_MM = 220.0
 LOWEST_SLICE_MM, HIGHEST_SLICE_MM = -12.0, 16.0

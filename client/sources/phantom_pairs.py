@@ -27,11 +27,11 @@ from client.sources.phantom import (
     normalised,
     tissues,
 )
-from common.cases import Cases, SiteId
-from common.checks import between, positive
-from common.pooled_statistics import Pooled
+from common.data.cases import Cases, SiteId
+from common.data.pooled_statistics import Pooled
 from common.seeding import generator
-from common.spelling import unknown
+from common.study.checks import between, positive
+from common.study.spelling import unknown
 
 LARGEST_SHARE = 0.25
 """Of the field's smoothness that it may move by: below it, space folds nowhere but in freak draws."""

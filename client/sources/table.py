@@ -26,12 +26,12 @@ from client.sources._table_numbers import THOUSANDS, Convention
 from client.sources._table_options import constants_of, numbers_of, scales_of, units_of, words_of
 from client.sources._table_targets import Class, Quantity, Survival, Target
 from client.sources._table_text import AUTO
-from common.cases import Cases, SiteId
-from common.checks import one_of
+from common.data.cases import Cases, SiteId
+from common.data.names import fault_of, in_one_form, refuse_alike
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.names import fault_of, in_one_form, refuse_alike
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.checks import one_of
+from common.study.spelling import unknown
 
 REMEDY = "Name the folder of your tables: --set source.folder=..."
 MOST_CLASSES = 1000

@@ -12,12 +12,12 @@ from client.source import Source, gathered
 from client.sources._dataset_items import Item, Labels, Reading
 from client.sources._folders import existing
 from client.sources._persons import NOBODY, person_named, refuse_doubtful
-from common.cases import Cases, Quarantined, SiteId
+from common.data.cases import Cases, Quarantined, SiteId
+from common.data.names import RULE, fault_of, in_one_form
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError, StudyError
-from common.names import RULE, fault_of, in_one_form
-from common.plugins import Reference
-from common.pooled_statistics import Pooled
-from common.spelling import unknown
+from common.study.plugins import Reference
+from common.study.spelling import unknown
 
 UNREAD = Pooled(
     "whatever the code of the dataset computes from several persons, such as their mean",

@@ -26,12 +26,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from common.mean import Mean, Statistics
 from common.metrics import counts as figures
 from common.metrics.counts import Counts, Figures, Parts
 from common.metrics.maps import Labels, as_labels
 from common.metrics.nearest import Outline
 from common.metrics.surface import SurfaceDistances
+from common.sums.mean import Mean, Statistics
 
 OVERLAPS: Mapping[str, Callable[[Counts], Figures]] = {
     "dice": figures.f_beta,

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
-from common.mean import UNITS_PER_ONE, Mean, Statistics
 from common.metrics.maps import as_mask
+from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
 BINS = 64
 FARTHEST = 8.0

@@ -33,8 +33,8 @@ from math import ceil, frexp
 import numpy as np
 from numpy.typing import NDArray
 
-from common.checks import positive
 from common.errors import StudyError
+from common.study.checks import positive
 
 RandomBytes = Callable[[int], bytes]
 """That many bytes, independent and uniform."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from common.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
-from common.cohorts import noise_shares
-from common.expected_patients import expected_patients
-from common.names import SiteId
+from common.data.names import SiteId
 from common.privacy.mechanism import Facts, Mechanism
-from common.study import Study
+from common.study.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
+from common.study.expected_patients import expected_patients
+from common.study.study import Study
+from common.sums.cohorts import noise_shares
 
 
 def mechanism_of(study: Study) -> Mechanism | None:

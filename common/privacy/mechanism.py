@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from common.exchange import Reveals
+from common.learning.work import Sends, Training
 from common.privacy.release import Release, Unit
-from common.work import Sends, Training
+from common.sums.exchange import Reveals
 
 Place = Literal["hospital", "server", "shares"]
 """Who adds noise: each hospital enough for itself, the server to the sum, or each hospital its share of the sum's."""

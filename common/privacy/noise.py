@@ -27,10 +27,10 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-from common.checks import between, positive
 from common.errors import HospitalError
 from common.privacy.discrete_gaussian import RandomBytes, discrete_gaussian
 from common.privacy.noise_source import NoiseSource
+from common.study.checks import between, positive
 
 LARGEST_VALUE = 2.0**19
 """In standard deviations: up to here a value, its noise and their sum are exact in float64."""

@@ -41,11 +41,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.checks import positive
 from common.privacy.accounting import check_delta, epsilon_of
 from common.privacy.losses import composed, gaussians, interval, is_beyond, renyi_epsilon
 from common.privacy.release import Release
 from common.privacy.variation import charged, variation_of
+from common.study.checks import positive
 
 Component = tuple[float, float]
 """A normal distribution's centre, in units of the sensitivity, and its chance in a mixture."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from common.privacy.release import Unit
-from common.study import Study
+from common.study.study import Study
 
 Relation = Literal["add-remove", "zero-out"]
 

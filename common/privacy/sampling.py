@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal
 
-from common.work import Sends, Training
+from common.learning.work import Sends, Training
 
 
 def sampling_rate(batch_size: int | Literal["full"], units: int) -> float:

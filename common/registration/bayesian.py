@@ -15,9 +15,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from torch import Tensor
 
-from common.checks import positive
 from common.registration.optimisers import Cost, Found
 from common.seeding import generator
+from common.study.checks import positive
 
 Points = NDArray[np.float64]
 REFIT_EVERY = 5

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.geometry import Geometry
+from common.data.geometry import Geometry
 from common.registration.compose import compose
 from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.forces import Force, LocalCorrelationForce, SquaredDifference

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from common.checks import positive
 from common.registration.optimisers import Cost, Found
+from common.study.checks import positive
 
 
 @dataclass(frozen=True)

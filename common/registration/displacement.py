@@ -9,8 +9,8 @@ from math import ceil, log2
 import torch
 from torch import Tensor
 
+from common.data.geometry import Geometry
 from common.errors import ImageError
-from common.geometry import Geometry
 from common.registration.sampling import Sampler, lattice_points
 from common.registration.transform import NumericalInverse, Transform
 

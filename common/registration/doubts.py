@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.image import Image
+from common.data.image import Image
 from common.registration.information import CorrelationRatio
 from common.registration.linear import Linear
 from common.registration.objective import LEAST_OVERLAP, Pair, volume

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from common.data.geometry import Geometry, Points
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry, Points
-from common.image import Image
 from common.metrics.maps import as_labels
 from common.metrics.overlap import Overlap, dice
 from common.registration.sampling import lattice_points, resample

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from common.geometry import Geometry
+from common.data.geometry import Geometry
 from common.registration.compose import compose
 from common.registration.free_form import FreeForm, bending_energy, support
 from common.registration.linear import LinearFamily

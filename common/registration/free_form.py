@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from common.data.geometry import Geometry
 from common.errors import ImageError
-from common.geometry import Geometry
 from common.registration.transform import NumericalInverse, Transform
 
 SUPPORT = 4

@@ -7,13 +7,13 @@ from time import perf_counter
 
 import torch
 
-from common.checks import positive
 from common.registration.families import FreeFormMotion
 from common.registration.free_form import control_lattice
 from common.registration.linear_registration import Search
 from common.registration.objective import Pair
 from common.registration.record import Stage
 from common.registration.transform import Transform
+from common.study.checks import positive
 
 
 def register_free_form(

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from common.data.geometry import Geometry
+from common.data.image import MOST_VOXELS
+from common.data.nifti_files import UNREADABLE, read_nifti, write_nifti
 from common.errors import FileError, ImageError
-from common.files import read_all, write_to
-from common.geometry import Geometry
-from common.image import MOST_VOXELS
-from common.nifti_files import UNREADABLE, read_nifti, write_nifti
+from common.files.access import read_all, write_to
 from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.linear import Linear
 from common.registration.transform import Transform

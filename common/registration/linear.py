@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from common.checks import one_of
 from common.errors import ImageError
+from common.study.checks import one_of
 
 KINDS = ("rigid", "similarity", "affine")
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.geometry import Geometry
+from common.data.geometry import Geometry
 from common.registration.families import Family, LinearMotion, Mapping
 from common.registration.information import CorrelationRatio, MutualInformation, NormalisedMutualInformation
 from common.registration.linear import KINDS, Linear, LinearFamily

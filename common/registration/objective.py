@@ -10,9 +10,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.families import Mapping
 from common.registration.filters import along_axes, refinement
 from common.registration.sampling import Sampler, lattice_points

@@ -13,7 +13,7 @@ from common.registration.optimisers import (
     Optimiser,
     StochasticGradientDescent,
 )
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 
 def _bayesian() -> Optimiser:

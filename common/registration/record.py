@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.image import Image
+from common.data.image import Image
 from common.registration.transform import Transform
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.checks import one_of
+from common.data.image import Image
 from common.errors import ImageError, StudyError
-from common.image import Image
 from common.metrics.maps import as_mask
 from common.registration.deformable import register_dense
 from common.registration.doubts import doubts
@@ -30,6 +29,7 @@ from common.registration.similarity import Similarity
 from common.registration.starts import ROTATIONS_OF_A_CUBE
 from common.registration.transform import Transform, jacobian_determinants
 from common.seeding import generator
+from common.study.checks import one_of
 
 DEFORMABLE = ("bspline", "displacement", "velocity")
 POINTS_FOR_JACOBIANS = 50_000

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common.geometry import Matrix, Points
+from common.data.geometry import Matrix, Points
 from common.registration.linear import Linear
 
 MOST_RIVALS = 4

@@ -10,7 +10,7 @@ from common.registration.similarity import (
     SumOfAbsoluteDifferences,
     SumOfSquaredDifferences,
 )
-from common.spelling import unknown
+from common.study.spelling import unknown
 
 SIMILARITIES: dict[str, type[Similarity]] = {
     "ssd": SumOfSquaredDifferences,

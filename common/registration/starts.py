@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from common.geometry import Matrix, Points
-from common.image import Image
+from common.data.geometry import Matrix, Points
+from common.data.image import Image
 from common.registration.linear import Linear
 from common.registration.objective import Pair
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from common.data.image import Image
 from common.errors import ImageError
-from common.image import Image
 from common.metrics.agreement import majority_vote
 from common.metrics.maps import Labels
 from common.registration.register import register

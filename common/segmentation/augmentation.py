@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.cases import Batch
+from common.data.cases import Batch
 
 LARGEST_LOG_GAMMA = 0.7
 INVERTED_SHARE = 0.5

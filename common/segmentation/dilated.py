@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from common.layers import ConvolutionBlock, Normalisation, convolution
+from common.learning.layers import ConvolutionBlock, Normalisation, convolution
 from common.segmentation.arithmetic import Layer, receptive_field
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
-from common.layers import ConvolutionBlock, Normalisation, convolution
+from common.learning.layers import ConvolutionBlock, Normalisation, convolution
 from common.segmentation.arithmetic import Layer, largest_receptive_field
 from common.segmentation.upsampling import Upsampling, enlarging, layer_of
 

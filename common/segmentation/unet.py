@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from common.layers import ConvolutionBlock, Normalisation, convolution
+from common.learning.layers import ConvolutionBlock, Normalisation, convolution
 from common.segmentation.arithmetic import Layer, largest_receptive_field
 from common.segmentation.upsampling import Upsampling, enlarging, layer_of, max_pooled
 

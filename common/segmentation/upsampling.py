@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.layers import convolution
+from common.learning.layers import convolution
 from common.segmentation.arithmetic import Layer
 
 Upsampling = Literal["transposed", "nearest", "linear", "fixed_linear", "average_unpooling", "max_unpooling"]

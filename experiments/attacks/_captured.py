@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
-from common.catalogue import STRATEGIES
-from common.study import Study
-from common.update import Update, Vector
-from common.work import Sends
+from common.data.cases import SiteId
+from common.learning.work import Sends
+from common.study.catalogue import STRATEGIES
+from common.study.study import Study
+from common.sums.update import Update, Vector
 from experiments.observation import Observation
 
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common.parameters import Layout, read
-from common.update import Vector
+from common.learning.parameters import Layout, read
+from common.sums.update import Vector
 
 SILENT = 1e-5
 """Of the largest gradient of a threshold: a smaller difference between neighbours holds no case."""

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.cases import Shape
-from common.tasks.classification import Classification
-from common.tasks.segmentation import Segmentation
+from common.data.cases import Shape
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.segmentation import Segmentation
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead

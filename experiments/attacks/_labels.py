@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common.cases import Shape
-from common.parameters import trainable
+from common.data.cases import Shape
+from common.learning.parameters import trainable
 from experiments.attacks._layers import layers_in_order
 from experiments.attacks._victim import Parts
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from common.cases import Shape
+from common.data.cases import Shape
 
 
 @dataclass(frozen=True)

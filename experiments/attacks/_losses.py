@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from common.cases import Batch, Shape
+from common.data.cases import Batch, Shape
+from common.learning.task import Task
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.registration import Registration
+from common.learning.tasks.segmentation import Segmentation
 from common.segmentation.deep_supervision import deep_losses, logits_of_levels
 from common.segmentation.loss import SMOOTHING_PIXELS
-from common.task import Task
-from common.tasks.classification import Classification
-from common.tasks.registration import Registration
-from common.tasks.segmentation import Segmentation
 
 Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """(network, inputs, truth) -> (N,) losses. truth: (N, classes) or (N, classes, [D,] H, W) probabilities."""

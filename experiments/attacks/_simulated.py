@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.work import Training
+from common.learning.work import Training
 from experiments.attacks._distances import relative_squared_distance
 from experiments.attacks._problem import Guess, Problem
 

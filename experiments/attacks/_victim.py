@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from common.parameters import new_network, trainable, write
-from common.update import Vector
-from common.work import Training
+from common.learning.parameters import new_network, trainable, write
+from common.learning.work import Training
+from common.sums.update import Vector
 from experiments.attacks._local_steps import Moving, steps_of
 from experiments.attacks._losses import Losses, soft_losses
 from experiments.observation import Observation

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.checks import positive
-from common.parameters import trainable
+from common.learning.parameters import trainable
+from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import captured_updates, what_is_seen_instead

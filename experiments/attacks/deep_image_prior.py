@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.checks import positive
 from common.errors import StudyError
+from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._descent import adam

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.checks import non_negative, positive
+from common.study.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._descent import adam, falling_by_tenths

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.cases import SiteId
-from common.checks import positive
-from common.tasks.classification import Classification
+from common.data.cases import SiteId
+from common.learning.tasks.classification import Classification
+from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.checks import between, non_negative, positive
-from common.parameters import trainable
+from common.learning.parameters import trainable
+from common.study.checks import between, non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._descent import adam, lbfgs

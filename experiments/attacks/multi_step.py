@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.checks import between, non_negative, positive
+from common.learning.work import Training
 from common.seeding import generator as named_generator
-from common.work import Training
+from common.study.checks import between, non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead

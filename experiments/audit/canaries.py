@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import StudyError
-from common.update import Vector
+from common.sums.update import Vector
 from experiments.audit.epsilon import Floats, Measured, measured_epsilon
 
 TIMES_TOO_LONG = 10.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common.cases import Cases, concatenate
+from common.data.cases import Cases, concatenate
 from experiments.audit.epsilon import Floats, Measured, measured_epsilon
 from experiments.membership.lira import log_odds
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.hospital import site_names
-from common.cases import Cases, SiteId, concatenate
+from common.data.cases import Cases, SiteId, concatenate
 from common.seeding import generator
-from common.study import Study
+from common.study.study import Study
 from experiments.audit.truth import hospital_of
 
 MOST_PATIENTS = 100

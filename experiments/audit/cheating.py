@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from common.cases import SiteId
-from common.catalogue import STRATEGIES
+from common.data.cases import SiteId
 from common.errors import StudyError
-from common.exchange import Payload
-from common.options import Entry
-from common.order import Order, to_payload
-from common.parameters import new_network
+from common.learning.parameters import new_network
+from common.learning.tasks.classification import Classification
+from common.learning.work import Training, Work
 from common.seeding import torch_generator
-from common.study import Study
-from common.tasks.classification import Classification
-from common.work import Training, Work
+from common.study.catalogue import STRATEGIES
+from common.study.options import Entry
+from common.study.study import Study
+from common.sums.exchange import Payload
+from common.wire.orders import Order, to_payload
 from experiments.attack import Reconstruction
 from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.audit.refusals import refusals

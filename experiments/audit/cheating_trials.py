@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import StudyError, WardroundError
 from experiments.audit.cheating import BINS, BLUR, HIGHEST, LOWEST, ORDERS, Cheat, carrier_of, cheats
 from experiments.audit.inversion_trials import scored

@@ -7,12 +7,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS, MECHANISMS
+from common.data.cases import SiteId
 from common.errors import FileError
-from common.json_files import read_table
-from common.study import Study
-from common.trust import said
+from common.files.json_files import read_table
+from common.study.catalogue import AGGREGATIONS, MECHANISMS
+from common.study.study import Study
+from common.study.trust import said
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.aggregation._agreement import read_agreement
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import StudyError
-from common.update import Update
+from common.sums.aggregations._agreement import read_agreement
+from common.sums.update import Update
 from experiments.audit.records import Claim, Opening
 from experiments.audit.replay import Orders, computed_update, error_bound, own_updates
 from experiments.observation import Observation, Summed, without

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from common.cases import SiteId
-from common.cohort import Cohort
-from common.cohorts import is_covered_by_noise
+from common.data.cases import SiteId
 from common.privacy.accounting import epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanisms.distributed import Distributed
-from common.protocol import Aggregation
-from common.study import Study
+from common.study.study import Study
+from common.sums.aggregation import Aggregation
+from common.sums.cohort import Cohort
+from common.sums.cohorts import is_covered_by_noise
 from experiments.audit.openable import cohorts_of, honestly_opened, openable, threshold_of
 from experiments.audit.replay import aggregation_of
 from experiments.told_apart import fewest_told_apart

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
-from common.options import Entry
 from common.seeding import generator
+from common.study.options import Entry
 from experiments.attack import Attack
 from experiments.audit.collusion import Collusion
 from experiments.audit.inversion_trials import Plan, trial_of

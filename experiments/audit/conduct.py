@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from client.hospital import site_names
-from common.audit_settings import Audit
 from common.errors import FileError, StudyError
-from common.files import if_there
-from common.json_files import read_table
+from common.files.access import if_there
+from common.files.json_files import read_table
+from common.study.audit_settings import Audit
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
 from experiments.audit.collusion import Collusion, collusions, hospitals_asked

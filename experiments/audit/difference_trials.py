@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
-from common.cohort import Cohort
-from common.cohorts import Cohorts
+from common.data.cases import SiteId
 from common.errors import StudyError, WardroundError
-from common.exchange import Payload
 from common.seeding import generator
-from common.study import Study
-from common.update import Update
+from common.study.study import Study
+from common.sums.cohort import Cohort
+from common.sums.cohorts import Cohorts
+from common.sums.exchange import Payload
+from common.sums.update import Update
 from experiments.audit.records import Claim, Trial
 from experiments.audit.replay import Orders, aggregation_of, computed_update
 from experiments.in_memory import InMemoryExchange, expected_of

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
-from common.checks import between, positive
+from common.study.checks import between, positive
 
 TRIES = ((0.03, 0.5), (0.2, 0.1), (0.8, 0.4))
 """Shares of all canaries that are guessed, one try after the other, and the part of the allowed error that each may

@@ -9,15 +9,15 @@ from time import perf_counter
 
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
-from common.cases import Cases, SiteId
-from common.expected_patients import expected_patients
-from common.parameters import Layout, read
+from common.data.cases import Cases, SiteId
+from common.learning.parameters import Layout, read
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
 from common.privacy.release import Release
 from common.seeding import generator
-from common.study import Study
+from common.study.expected_patients import expected_patients
+from common.study.study import Study
 from experiments.audit.canaries import FEWEST_COUNTED, audit_gradients
 from experiments.audit.canary_cases import audit_cases
 from experiments.audit.epsilon import Floats, Measured, most_telling_count

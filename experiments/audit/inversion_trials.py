@@ -9,9 +9,9 @@ from typing import cast
 
 import numpy as np
 
-from common.cases import SiteId
-from common.options import Entry
+from common.data.cases import SiteId
 from common.seeding import generator
+from common.study.options import Entry
 from experiments.attack import Attack, Finding, Reconstruction
 from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score

@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 from scipy.special import gammaln
 
-from common.cases import SiteId
-from common.options import Entry
+from common.data.cases import SiteId
 from common.seeding import generator
+from common.study.options import Entry
 from experiments.attack import Attack, Reconstruction
 from experiments.audit.records import Trial
 from experiments.audit.truth import truth_of

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from client.hospital import site_names
-from common import files
-from common.json_files import write_json
-from common.options import Entry
-from common.study import Study
+from common.files import access as files
+from common.files.json_files import write_json
+from common.study.options import Entry
+from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.matrix_page import Column, matrix_page
 from experiments.audit.page import write

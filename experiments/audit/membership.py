@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import Cases, SiteId, concatenate
+from common.data.cases import Cases, SiteId, concatenate
 from common.seeding import generator
 from experiments.attacks._budget import Budget
 from experiments.audit.candidates import MOST_PATIENTS, Question, question_of

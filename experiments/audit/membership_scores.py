@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.audit.candidates import Candidates, Question
 from experiments.audit.records import Interval, Trial
 from experiments.audit.roc import area_interval, curve, rate_at, rate_without_false_alarm

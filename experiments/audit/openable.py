@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from common.aggregation._threshold import FEWEST_HOSPITALS, Threshold
-from common.cases import SiteId
-from common.cohort import Cohort
-from common.cohorts import Cohorts
-from common.protocol import Aggregation
-from common.study import Study
+from common.data.cases import SiteId
+from common.study.study import Study
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._threshold import FEWEST_HOSPITALS, Threshold
+from common.sums.cohort import Cohort
+from common.sums.cohorts import Cohorts
 
 Sites = tuple[SiteId, ...]
 MOST_ROUNDS = 200

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import files
+from common.files import access as files
 from experiments.audit.back import details, readable, untried
 from experiments.audit.cheating_page import cheated
 from experiments.audit.evidence import measured, rebuilt, told

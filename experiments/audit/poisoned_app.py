@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from client import answers
 from client import app as honest
 from client.hospital import Hospital
-from common.cases import Cases
-from common.exchange import Payload
-from common.wire import from_records, to_records
+from common.data.cases import Cases
+from common.sums.exchange import Payload
+from common.wire.records import from_records, to_records
 
 NOTE = "poisons.txt"
 SCALE = -10.0

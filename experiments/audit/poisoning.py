@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from client.hospital import site_names
-from common.catalogue import STRATEGIES
 from common.errors import RoundError, StudyError
-from common.options import Entry
-from common.study import Study
+from common.study.catalogue import STRATEGIES
+from common.study.options import Entry
+from common.study.study import Study
 from experiments.audit.poisoned_app import KINDS, NOTE
 from experiments.catalogue import ENGINES
 from experiments.quiet import read_outcome

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from common.errors import StudyError
-from common.study import Study
+from common.study.study import Study
 from experiments.audit.poisoned_app import KINDS
 from experiments.audit.poisoning import poisoned_scores
 from experiments.audit.records import Trial

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
-from common.expected_patients import expected_patients
-from common.parameters import Layout
+from common.learning.parameters import Layout
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
-from common.study import Study
-from common.update import Vector
+from common.study.expected_patients import expected_patients
+from common.study.study import Study
+from common.sums.update import Vector
 from experiments.audit.truth import facts_of_hospital
 from experiments.membership.shadows import local_training
 

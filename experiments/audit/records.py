@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from server.reporting.records import Beside, Uncovered
 
 Kind = Literal["differences", "reconstruction", "membership", "epsilon", "labels", "robustness"]

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 from client.approval import approve
 from client.approved_studies import approve_study, list_study
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.order import Order, from_payload, to_payload
-from common.study import Study, parse_json
+from common.study.study import Study, parse_json
+from common.wire.orders import Order, from_payload, to_payload
 from experiments.audit.truth import hospital_of
 
 

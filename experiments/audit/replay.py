@@ -16,18 +16,18 @@ import numpy as np
 from client.answers import Kept, Memory, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
-from common.aggregation._agreement import read_agreement
-from common.aggregation._fixed_point import FixedPoint
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS
+from common.data.cases import SiteId
 from common.errors import StudyError
-from common.exchange import Payload
-from common.order import from_payload
 from common.privacy.noise import SeededNoise
-from common.protocol import Aggregation, Local
 from common.seeding import generator
-from common.study import Study
-from common.update import Update
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study
+from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregations._agreement import read_agreement
+from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.exchange import Payload
+from common.sums.update import Update
+from common.wire.orders import from_payload
 from experiments.audit.truth import hospital_of
 
 Orders = Mapping[tuple[int, SiteId], Payload]

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.cases import Batch, SiteId
-from common.mean import merge
-from common.parameters import new_network, write
+from common.data.cases import Batch, SiteId
+from common.learning.parameters import new_network, write
+from common.learning.task import Task
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.segmentation import Segmentation
 from common.seeding import generator
-from common.task import Task
-from common.tasks.classification import Classification
-from common.tasks.segmentation import Segmentation
+from common.sums.mean import merge
 from experiments.audit.records import Trial
 from experiments.audit.truth import hospital_of
 from experiments.observation import Observation

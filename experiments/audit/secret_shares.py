@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.aggregation import _keystream, _shamir, _transcript
-from common.aggregation._agreement import Agreement, read_agreement
-from common.aggregation._key_agreement import SHARED_BYTES, PublicKeys, public_key, unseal
-from common.aggregation._masked_sum import (
+from common.data.cases import SiteId
+from common.errors import WireError
+from common.sums.aggregations import _keystream, _shamir, _transcript
+from common.sums.aggregations._agreement import Agreement, read_agreement
+from common.sums.aggregations._key_agreement import SHARED_BYTES, PublicKeys, public_key, unseal
+from common.sums.aggregations._masked_sum import (
     COMMITMENT_BYTES,
     SEALED_BYTES,
     commitment,
@@ -25,13 +27,11 @@ from common.aggregation._masked_sum import (
     read_keys,
     self_stream,
 )
-from common.aggregation._notes import SITES, pieces
-from common.aggregation._ring import Ring, Words
-from common.aggregation.secagg import SecureAggregation
-from common.cases import SiteId
-from common.errors import WireError
-from common.exchange import Payload
-from common.update import Update
+from common.sums.aggregations._notes import SITES, pieces
+from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
+from common.sums.update import Update
 
 Kept = Mapping[SiteId, bytes]
 """Of each colluder, the secrets of its channels to all others, by their names, as its notes hold them."""

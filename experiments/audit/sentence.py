@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.audit.records import Report, Topic, Verdict
 from server.reporting.wording import count
 

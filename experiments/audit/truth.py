@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from client.hospital import Hospital, open_hospital, site_names
 from client.private_training import PrivateTrainer
 from client.training import Trainer
-from common.cases import Batch, Shape, SiteId
-from common.catalogue import STRATEGIES
-from common.mean import Mean
+from common.data.cases import Batch, Shape, SiteId
+from common.learning.task import Task
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
-from common.study import Study
-from common.task import Task
+from common.study.catalogue import STRATEGIES
+from common.study.study import Study
+from common.sums.mean import Mean
 
 Shown = dict[int, tuple[Tensor, Tensor]]
 """Inputs and targets by number of the case."""

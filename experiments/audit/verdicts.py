@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from common.audit_settings import Audit
-from common.cases import SiteId
+from common.data.cases import SiteId
+from common.study.audit_settings import Audit
 from experiments.audit.difference_rules import Reason, differences
 from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
 

@@ -10,11 +10,11 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
-from common.cohort import Cohort
-from common.cohorts import Cohorts
-from common.study import parse
-from common.update import Sum
+from common.data.cases import SiteId
+from common.study.study import parse
+from common.sums.cohort import Cohort
+from common.sums.cohorts import Cohorts
+from common.sums.update import Sum
 from experiments.benchmarks._contract_nodes import Hospitals, without_own_limits
 from experiments.benchmarks._contract_sums import BASE_ROUND, NEARLY, Opened, Opener, estimate
 from server.strategy import Contributions

@@ -19,16 +19,16 @@ import client.local
 from client.answers import Kept, update_of
 from client.hospital import Hospital, site_names
 from client.node import Config, Node, load_app
-from common.aggregation import _masked_sum, _shared_sum, additive
-from common.cases import SiteId
-from common.cohort import Cohort
-from common.exchange import Payload
-from common.order import LEGS, PROTOCOL_LEG, Order, protocol_payload
+from common.data.cases import SiteId
 from common.seeding import generator
-from common.study import Study, parse
-from common.update import Update
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, name_message, to_bytes
+from common.study.study import Study, parse
+from common.sums.aggregations import _masked_sum, _shared_sum, additive
+from common.sums.cohort import Cohort
+from common.sums.exchange import Payload
+from common.sums.update import Update
+from common.wire.message_bytes import from_bytes, identify, name_message, to_bytes
+from common.wire.orders import LEGS, PROTOCOL_LEG, Order, protocol_payload
+from common.wire.records import from_records, to_records
 from experiments.audit.truth import hospital_of
 
 RUN_ID, LARGEST = 1, 1 << 26

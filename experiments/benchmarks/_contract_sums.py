@@ -11,15 +11,15 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS, STRATEGIES
-from common.cohort import Cohort
-from common.exchange import Expected
-from common.order import Order, to_payload
-from common.parameters import new_network, read
-from common.protocol import Aggregation
-from common.study import Study, parse_json
-from common.update import Sum, Update
+from common.data.cases import SiteId
+from common.learning.parameters import new_network, read
+from common.study.catalogue import AGGREGATIONS, STRATEGIES
+from common.study.study import Study, parse_json
+from common.sums.aggregation import Aggregation
+from common.sums.cohort import Cohort
+from common.sums.exchange import Expected
+from common.sums.update import Sum, Update
+from common.wire.orders import Order, to_payload
 from experiments.audit.truth import hospital_of
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, cases_of
 from experiments.told_apart import nearest

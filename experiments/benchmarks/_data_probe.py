@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 
 import psutil
 
-from common.study import parse
+from common.study.study import parse
 from experiments.quiet import run_quietly
 
 

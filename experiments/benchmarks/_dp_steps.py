@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from client.clipping import CaseLoss, ClippedSum, plainly_laid_out
 from client.private_training import set_gradients
-from common.cases import Batch, Shape
-from common.parameters import new_network, trainable
+from common.data.cases import Batch, Shape
+from common.learning.parameters import new_network, trainable
+from common.learning.task import Task
 from common.privacy.noise import SystemNoise, add_gaussian
-from common.task import Task
-from common.update import Vector
+from common.sums.update import Vector
 
 CLIP_NORM, NOISE_MULTIPLIER, LEARNING_RATE = 1.0, 1.0, 0.001
 Step = Callable[[], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from common.study import parse
+from common.study.study import parse
 from experiments.quiet import run_quietly
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.files import is_there
-from common.json_files import read_table
+from common.files.access import is_there
+from common.files.json_files import read_table
 
 
 def what_went_wrong(runs: Path, persons: int) -> str:

@@ -28,7 +28,7 @@ from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECOR
 from numpy.typing import NDArray
 
 from common.errors import EngineError
-from common.wire_bytes import from_own_bytes, identify, size_of, to_bytes
+from common.wire.message_bytes import from_own_bytes, identify, size_of, to_bytes
 
 MASKED_LEG = 2
 """Setup, share keys, collect masked vectors, unmask."""

@@ -17,21 +17,21 @@ import numpy as np
 from flwr.app import Message
 
 from client.node import Config, Node, load_app
-from common.aggregation._agreement import Agreement, read_agreement, with_agreement
-from common.aggregation.additive import AdditiveSharing
-from common.aggregation.bfv import Bfv
-from common.aggregation.ckks import Ckks
-from common.aggregation.plain import Plain
-from common.aggregation.secagg import SecureAggregation
-from common.decoding import statistics_from_numbers, statistics_to_numbers
-from common.exchange import Number, Payload, Word
-from common.mean import Mean, excessive, merge
+from common.learning.work import Work
 from common.metrics.roc import ScoreHistogram
-from common.order import Order, from_payload, to_payload
-from common.protocol import Aggregation
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
-from common.work import Work
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
+from common.sums.aggregations.additive import AdditiveSharing
+from common.sums.aggregations.bfv import Bfv
+from common.sums.aggregations.ckks import Ckks
+from common.sums.aggregations.plain import Plain
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Number, Payload, Word
+from common.sums.mean import Mean, excessive, merge
+from common.wire.decoding import statistics_from_numbers, statistics_to_numbers
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.orders import Order, from_payload, to_payload
+from common.wire.records import from_records, to_records
 from experiments.benchmarks._fuzz_inputs import Input
 from experiments.benchmarks._fuzz_rounds import Recorded
 from experiments.benchmarks._fuzz_study import LENGTH, own_folder, tiny_study

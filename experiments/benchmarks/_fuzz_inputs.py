@@ -13,7 +13,7 @@ from flwr.common.serde import array_record_to_proto, config_record_to_proto, met
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.recorddict_pb2 import RecordDict
 
-from common.exchange import Number, Payload, Word
+from common.sums.exchange import Number, Payload, Word
 
 Input = bytes | Payload
 LARGEST_RANDOM, BLOATED, LARGEST_BLOATED = 4096, 0.001, 1 << 22

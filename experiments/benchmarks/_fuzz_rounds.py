@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError
-from common.exchange import Payload
-from common.mean import Mean
-from common.protocol import Aggregation, Local
+from common.sums.aggregation import Aggregation, Local
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 HOSPITALS, VALUES = 4, 24

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from common.seeding import generator
-from common.study import Study, parse
+from common.study.study import Study, parse
 
 LENGTH = 36 * 4 + 4 + 4 * 2 + 2
 """Parameters of its network."""

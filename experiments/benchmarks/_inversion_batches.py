@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from client.sources.heart import HOSPITALS, Heart
 from client.sources.medmnist import MedMnist
 from client.sources.nifti import Nifti
-from common.cases import Cases, Shape, concatenate
-from common.networks.groupnorm_cnn import GroupNormCNN
-from common.networks.mlp import Mlp
+from common.data.cases import Cases, Shape, concatenate
+from common.learning.networks.groupnorm_cnn import GroupNormCNN
+from common.learning.networks.mlp import Mlp
 from common.seeding import entropy, generator
 from experiments.attacks._losses import classification_losses
 from experiments.attacks._victim import Victim

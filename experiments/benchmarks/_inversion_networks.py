@@ -6,8 +6,8 @@ from math import prod
 
 from torch import nn
 
-from common.cases import Shape
-from common.layers import CONVOLUTION
+from common.data.cases import Shape
+from common.learning.layers import CONVOLUTION
 
 CNN_WIDTHS, LENET_WIDTH = (16, 32, 64), 12
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from common.cases import Shape
+from common.data.cases import Shape
 from common.seeding import entropy, generator
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.geometry import Geometry
-from common.image import Image
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.registration.displacement import sampled
 from common.registration.linear import Linear
 from common.registration.record import Registration

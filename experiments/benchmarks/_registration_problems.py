@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from common.geometry import Geometry
-from common.image import Image, read_image, read_labels
+from common.data.geometry import Geometry
+from common.data.image import Image, read_image, read_labels
 from common.registration.displacement import DisplacementField
 from common.registration.evaluation import label_dice, negative_jacobian_share
 from common.registration.linear import Linear, LinearFamily

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.displacement import DisplacementField
 from common.registration.linear import Linear
 from common.registration.transform import Transform

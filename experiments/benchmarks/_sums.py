@@ -13,14 +13,14 @@ from flwr.app import Message
 from flwr.app.message_type import MessageType
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError
-from common.exchange import Payload
-from common.protocol import Aggregation
 from common.seeding import generator
-from common.update import Update
-from common.wire import to_records
-from common.wire_bytes import identify, size_of
+from common.sums.aggregation import Aggregation
+from common.sums.exchange import Payload
+from common.sums.update import Update
+from common.wire.message_bytes import identify, size_of
+from common.wire.records import to_records
 from experiments.in_memory import InMemoryExchange, collect
 
 LARGEST, LEAST_WEIGHT, WEIGHT_STEPS = 0.9, 100, 900

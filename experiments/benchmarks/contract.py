@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy.stats import t as student
 
-from common.study import Study
-from common.trust import trusts_the_coordinator
+from common.study.study import Study
+from common.study.trust import trusts_the_coordinator
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._contract_attacks import LEGS, Learnt, cheated, watched, watched_while_failing
 from experiments.benchmarks._contract_nodes import RULES, Hospitals, study_of, write_images

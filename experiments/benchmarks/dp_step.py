@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from client.per_sample import WAYS
-from common.cases import Batch
-from common.options import Entry
+from common.data.cases import Batch
+from common.learning.task import Task
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.segmentation import Segmentation
 from common.seeding import generator
-from common.task import Task
-from common.tasks.classification import Classification
-from common.tasks.segmentation import Segmentation
+from common.study.options import Entry
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._dp_steps import OPACUS, Problem, Step, ours, plain, torchs_noise
 

@@ -11,12 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from common.aggregation._agreement import Agreement
-from common.aggregation._distributed_key import new_secret
-from common.aggregation._distributed_sum import _Form
-from common.aggregation.bfv import Bfv
-from common.aggregation.ckks import Ckks
-from common.protocol import Aggregation
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._distributed_key import new_secret
+from common.sums.aggregations._distributed_sum import _Form
+from common.sums.aggregations.bfv import Bfv
+from common.sums.aggregations.ckks import Ckks
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._sums import Work, least, work, worked
 from experiments.benchmarks._tenseal_sums import NVFLARE, TUTORIAL, Settings, ckks_sum

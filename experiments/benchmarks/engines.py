@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from common.errors import EngineError
 from common.seeding import generator
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.quiet import Outcome, read_outcome
 

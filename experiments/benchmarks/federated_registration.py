@@ -17,12 +17,12 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from client.hospital import Hospital, open_hospital, site_names
-from common.geometry import Geometry
-from common.image import Image
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.metrics.overlap import Overlap, dice
 from common.registration.register import register
 from common.registration.sampling import resample
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
 from experiments.running import run_study

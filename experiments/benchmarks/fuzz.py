@@ -14,7 +14,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import Progress
 
-from common._wire_outline import LARGEST_OUTLINE
+from common.wire._outline import LARGEST_OUTLINE
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._fuzz_decoders import DECODERS, LARGEST_ARRAY, LARGEST_DATA, PLANTED
 from experiments.benchmarks._fuzz_worker import Outcome, fuzzed

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from common.errors import SourceError
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
 from experiments.pooled import train_pooled

@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 
 from client.evaluation import evaluate
 from client.hospital import open_hospital, site_names
-from common.parameters import write
-from common.study import Study, parse
+from common.learning.parameters import write
+from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
 from experiments.benchmarks._log_chart import log_chart

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from common.parameters import trainable
+from common.learning.parameters import trainable
+from common.learning.work import Training
 from common.seeding import entropy
-from common.work import Training
 from experiments.attacks import _problem as searched
 from experiments.attacks._budget import Budget
 from experiments.attacks._losses import classification_losses

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.nn.functional import one_hot
 
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import SourceError
 from common.seeding import entropy
 from experiments.attack import Reconstruction

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from rich.console import Console
 from rich.progress import Progress
 
-from common.aggregation._transcript import order
-from common.aggregation.secagg import SecureAggregation
-from common.cases import SiteId
-from common.exchange import Payload
+from common.data.cases import SiteId
+from common.sums.aggregations._transcript import order
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._flower_sums import secagg_plus
 from experiments.benchmarks._sums import Outcome, Work, least, work, worked

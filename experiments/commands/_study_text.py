@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common import files
 from common.errors import StudyError
-from common.plugins import ANYTHING, Trust
-from common.spelling import nearest, unknown
+from common.files import access as files
+from common.study.plugins import ANYTHING, Trust
+from common.study.spelling import nearest, unknown
 
 if TYPE_CHECKING:
-    from common.study import Study
+    from common.study.study import Study
 
 STUDIES = Path(__file__).parents[1] / "studies"
 MOST_NAMED = 8
@@ -47,7 +47,7 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     """The study of an argument, checked. Raises StudyError."""
     text, name = read_study(study)
 
-    from common.study import keys_of, parse
+    from common.study.study import keys_of, parse
     from experiments.few_hospitals import with_readable_updates
     from experiments.places import with_whole_folder
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from common.plugins import trusting
+from common.study.plugins import trusting
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder
 from experiments.commands._terminal import console, say, spoken_errors
 

@@ -10,8 +10,17 @@ import typer
 from rich.table import Table
 
 from common import __version__
-from common.catalogue import AGGREGATIONS, MECHANISMS, NETWORKS, PARTITIONS, SOURCES, STRATEGIES, TASKS, Catalogue
-from common.spelling import unknown
+from common.study.catalogue import (
+    AGGREGATIONS,
+    MECHANISMS,
+    NETWORKS,
+    PARTITIONS,
+    SOURCES,
+    STRATEGIES,
+    TASKS,
+    Catalogue,
+)
+from common.study.spelling import unknown
 from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
 from experiments.commands._study_text import STUDIES
 from experiments.commands._terminal import console, spoken_errors

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common import files
+from common.files import access as files
 from experiments.catalogue import BENCHMARKS
 from experiments.commands._terminal import console, spoken_errors
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from common import files
-from common.plugins import ANYTHING, trusting
+from common.files import access as files
+from common.study.plugins import ANYTHING, trusting
 from experiments.commands._study_text import asked_study
 from experiments.commands._terminal import console, say, spoken_errors
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common import files
 from common.errors import StudyError, TooFewHospitalsError, WardroundError
-from common.plugins import ANYTHING, trusting
+from common.files import access as files
+from common.study.plugins import ANYTHING, trusting
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, valid
 from experiments.commands._terminal import console, say, spoken_errors
 
 if TYPE_CHECKING:
-    from common.study import Study
+    from common.study.study import Study
 
 
 def run(
@@ -56,7 +56,7 @@ def resume(
 ) -> None:
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors(), trusting(code_of_folder(trust_code)):
-        from common.study import parse
+        from common.study.study import parse
 
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")

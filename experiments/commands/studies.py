@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from common.plugins import ANYTHING, trusting
+from common.study.plugins import ANYTHING, trusting
 from experiments.commands._study_text import asked_study, read_study
 from experiments.commands._terminal import console, spoken_errors
 

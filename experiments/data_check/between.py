@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.data_check.duplicates import Twins, almost_identical, identical
 from experiments.data_check.finding import EVERYWHERE, Finding
 from experiments.data_check.holding import Holding

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.study import Study
+from common.study.study import Study
 from experiments.data_check.between import between
 from experiments.data_check.figures import SCHEMA, figures_of
 from experiments.data_check.finding import GRADES, Finding, in_order, may_train, together

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from common.errors import SourceError
-from common.files import write_to
-from common.study import Study
+from common.files.access import write_to
+from common.study.study import Study
 from experiments.data_check.checked import Checked, checked
 from experiments.data_check.gather import gathered
 from experiments.data_check.page import page_of

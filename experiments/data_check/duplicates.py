@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.data_check.holding import Holding
 
 ALMOST = 0.9995

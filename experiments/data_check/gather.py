@@ -10,7 +10,7 @@ import numpy as np
 
 from client.consent import COLUMN, Called, consenting
 from client.partition import Partition
-from common.cases import Cases, Quarantined, Shape
+from common.data.cases import Cases, Quarantined, Shape
 from common.errors import WardroundError
 from common.seeding import generator
 from experiments.data_check.holding import Holding

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.splitting import split
-from common.cases import Cases, Quarantined, SiteId
-from common.order import SPLITS
-from common.study import Split
+from common.data.cases import Cases, Quarantined, SiteId
+from common.study.study import Split
+from common.wire.orders import SPLITS
 from experiments.data_check.measures import Measured
 
 Rows = NDArray[np.int64]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from common.cases import Cases
+from common.data.cases import Cases
 
 Measured = dict[str, NDArray[Any]]
 """Arrays of one row a case."""

@@ -13,12 +13,12 @@ from typing import cast
 from client.partition import Partition
 from client.pool import numbered_names
 from client.source import Source, Streaming
-from common.cases import Cases, Quarantined, SiteId
-from common.catalogue import PARTITIONS, SOURCES
+from common.data.cases import Cases, Quarantined, SiteId
 from common.errors import StudyError
-from common.options import Entry
-from common.spelling import unknown
-from common.study import Study
+from common.study.catalogue import PARTITIONS, SOURCES
+from common.study.options import Entry
+from common.study.spelling import unknown
+from common.study.study import Study
 
 POOL = "all hospitals"
 NAMELESS = "this hospital"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from common.names import in_one_form
-from common.order import SPLITS
-from common.study import Study
+from common.data.names import in_one_form
+from common.study.study import Study
+from common.wire.orders import SPLITS
 from experiments.data_check.finding import Finding
 from experiments.data_check.holding import Holding
 from experiments.data_check.names import alike

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from client.pool import POOL_FILE, key_of
-from common.files import write
-from common.study import Study
+from common.files.access import write
+from common.study.study import Study
 
 PRELOADED = ["torch", "grpc", "client.warm"]
 """Imported once, so that many hospitals cost one import; none of it starts a thread."""

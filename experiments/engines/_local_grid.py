@@ -13,9 +13,9 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.wire_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
+from common.wire.message_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
 from experiments.engines._interrupt import Check
 from experiments.engines._recorder import Recorder
 

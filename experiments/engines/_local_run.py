@@ -11,8 +11,8 @@ from flwr.app import Context, RecordDict
 from flwr.serverapp import ServerApp
 
 from client.node import Config
-from common.cases import SiteId
-from common.wire_bytes import identify
+from common.data.cases import SiteId
+from common.wire.message_bytes import identify
 from experiments.engine import RunConfig
 from experiments.engines._interrupt import remembered_interrupt
 from experiments.engines._local_grid import SERVER_NODE_ID, LocalGrid, Transport, hospital_folder, new_run

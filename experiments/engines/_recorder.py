@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.files import append, names, write
+from common.files.access import append, names, write
 
 INDEX, SUFFIX = "index.jsonl", ".bin"
 

@@ -24,13 +24,13 @@ from flwr.serverapp import ServerApp
 
 from client.approved_studies import list_study
 from client.policy import POLICY_FILE
-from common import identity
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError, StudyError
-from common.federation import RosterEntry
-from common.files import UMASK, appending, is_there, private_folder, write
-from common.json_files import read_table
-from common.study import Study, parse
+from common.files.access import UMASK, appending, is_there, private_folder, write
+from common.files.json_files import read_table
+from common.study.federation import RosterEntry
+from common.study.study import Study, parse
+from common.sums import identity
 from experiments.engine import QUIET, Engine, RunConfig, without_proxy
 from experiments.engines import _flower_program
 from experiments.engines._local_grid import hospital_folder

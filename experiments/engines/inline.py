@@ -11,7 +11,7 @@ from flwr.serverapp import ServerApp
 
 from client.allocator import give_back_freed_memory
 from client.node import Node, load_app
-from common.cases import SiteId
+from common.data.cases import SiteId
 from experiments.engine import Engine, RunConfig, quieten
 from experiments.engines._local_grid import Poll
 from experiments.engines._local_run import LocalRun

@@ -20,7 +20,7 @@ import grpc
 from flwr.serverapp import ServerApp
 
 from client import process
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main

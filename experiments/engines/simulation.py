@@ -22,7 +22,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from client.local import SIMULATED_FOLDERS
 from client.node import load_app
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread

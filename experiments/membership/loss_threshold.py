@@ -6,7 +6,7 @@ Yeom, Giacomelli, Fredrikson and Jha 2018, Privacy risk in machine learning: ana
 
 from __future__ import annotations
 
-from common.cases import Cases
+from common.data.cases import Cases
 from experiments.membership.target import Floats, Target
 from experiments.observation import Observation
 

@@ -19,9 +19,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from common.cases import Cases, SiteId
-from common.catalogue import STRATEGIES
-from common.update import Vector
+from common.data.cases import Cases, SiteId
+from common.study.catalogue import STRATEGIES
+from common.sums.update import Vector
 from experiments.attacks._budget import Budget
 from experiments.membership.lira import log_odds
 from experiments.membership.target import Floats, Target, standardised

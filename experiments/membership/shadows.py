@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.training import Trainer
-from common.cases import Cases
-from common.catalogue import STRATEGIES
-from common.parameters import new_network, read
-from common.study import Study
-from common.update import Vector
-from common.work import Training
+from common.data.cases import Cases
+from common.learning.parameters import new_network, read
+from common.learning.work import Training
+from common.study.catalogue import STRATEGIES
+from common.study.study import Study
+from common.sums.update import Vector
 from experiments.attacks._budget import Budget
 from experiments.membership.target import Floats, Target
 from experiments.observation import Observation

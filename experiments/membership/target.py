@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.training import chunk_size
-from common.cases import Cases
-from common.parameters import new_network, trainable, write
-from common.task import Task
-from common.update import Vector
+from common.data.cases import Cases
+from common.learning.parameters import new_network, trainable, write
+from common.learning.task import Task
+from common.sums.update import Vector
 from experiments.observation import Observation
 
 Floats = NDArray[np.float64]

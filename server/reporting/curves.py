@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.reporting.records import Round, Run, Scores, SiteScores
 
 Points = tuple[tuple[float, float | None], ...]

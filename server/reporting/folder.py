@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import FileError, WardroundError
-from common.files import if_there, is_there, read_text
-from common.json_files import lines_of
+from common.files.access import if_there, is_there, read_text
+from common.files.json_files import lines_of
 from server.privacy_recount import counted
 from server.problems import FILE, Problem
 from server.reporting.kept_here import read_kept

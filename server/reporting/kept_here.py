@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import errors
+from common.data.names import SiteId
 from common.errors import FileError
-from common.files import is_there, names, read_text
-from common.names import SiteId
+from common.files.access import is_there, names, read_text
 from server.problems import without_stop
 
 FOLDER = "hospitals"

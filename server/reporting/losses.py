@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.problems import Problem, without_stop
 from server.reporting.kept_here import FOLDER, Named
 from server.reporting.records import Round, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.problems import Problem
 from server.reporting.kept_here import KeptHere
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.reporting.comparison import Comparison, compare
 from server.reporting.losses import Losses, losses_table
 from server.reporting.records import Run

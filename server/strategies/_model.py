@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import RoundError
-from common.update import Sum, Vector
+from common.sums.update import Sum, Vector
 
 
 def moved(parameters: Vector, change: Sum) -> Vector:

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from common.checks import positive
-from common.exchange import Reveals
-from common.update import Sum, Vector
-from common.work import Sends, Work
+from common.learning.work import Sends, Work
+from common.study.checks import positive
+from common.sums.exchange import Reveals
+from common.sums.update import Sum, Vector
 from server.strategies._checks import decay
 from server.strategies._model import moved
 from server.strategy import Contributions, State

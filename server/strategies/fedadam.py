@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.update import Sum
+from common.sums.update import Sum
 from server.strategies._reddi import Forgetting
 from server.strategy import Strategy
 

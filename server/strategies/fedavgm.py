@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.update import Vector
+from common.sums.update import Vector
 from server.strategies._checks import decay
 from server.strategies._model import moved
 from server.strategies.fedavg import FedAvg

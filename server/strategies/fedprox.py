@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.checks import non_negative
-from common.work import Work
+from common.learning.work import Work
+from common.study.checks import non_negative
 from server.strategies.fedavg import FedAvg
 from server.strategy import Strategy
 

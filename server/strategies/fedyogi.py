@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.update import Sum
+from common.sums.update import Sum
 from server.strategies._reddi import Forgetting
 from server.strategy import Strategy
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.checks import non_negative, positive
 from common.errors import RoundError
-from common.update import Sum
+from common.study.checks import non_negative, positive
+from common.sums.update import Sum
 from server.strategies._robust import Robust
 from server.strategy import Strategy
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.update import Sum
+from common.sums.update import Sum
 from server.strategies._robust import Robust
 from server.strategy import Strategy
 

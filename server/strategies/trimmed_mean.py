@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import RoundError, StudyError
-from common.update import Sum
+from common.sums.update import Sum
 from server.strategies._robust import Robust
 from server.strategy import Strategy
 

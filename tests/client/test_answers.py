@@ -6,11 +6,11 @@ import numpy as np
 
 from client.answers import _controlled_update
 from client.training import Trainer
-from common.cases import Cases, Shape
-from common.options import Entry
-from common.parameters import new_network, read
-from common.tasks.classification import Classification
-from common.work import Training
+from common.data.cases import Cases, Shape
+from common.learning.parameters import new_network, read
+from common.learning.tasks.classification import Classification
+from common.learning.work import Training
+from common.study.options import Entry
 
 
 def two_cases() -> Cases:

@@ -13,12 +13,12 @@ from client.approval import approve, approve_alone
 from client.approved_studies import digest_of
 from client.hospital import Hospital, open_hospital
 from client.local import open_local
-from common.catalogue import STRATEGIES
 from common.errors import WireError
-from common.order import Order, to_payload
-from common.parameters import Layout, new_network, read
-from common.study import parse
-from common.work import Work
+from common.learning.parameters import Layout, new_network, read
+from common.learning.work import Work
+from common.study.catalogue import STRATEGIES
+from common.study.study import parse
+from common.wire.orders import Order, to_payload
 from experiments.quiet import run_quietly
 
 TEXT = """

@@ -12,11 +12,11 @@ from client.approved_studies import APPROVED, approve_study, digest_of, list_stu
 from client.hospital import Hospital, open_hospital
 from client.node import Config, Node, load_app
 from common.errors import HospitalError, WireError
-from common.exchange import Payload
-from common.order import LEGS, PROTOCOL_LEG
-from common.study import Study, parse
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
+from common.study.study import Study, parse
+from common.sums.exchange import Payload
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.orders import LEGS, PROTOCOL_LEG
+from common.wire.records import from_records, to_records
 from experiments.cli import cli
 
 TEXT = """

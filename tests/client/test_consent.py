@@ -15,11 +15,11 @@ from client.consent import Called, consent_column, consenting, fault_of
 from client.hospital import open_hospital
 from client.source import Source
 from client.taking_part import taking_part
-from common.cases import Cases
-from common.catalogue import SOURCES
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError, UnknownNameError
-from common.options import Entry
-from common.study import parse
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
+from common.study.study import parse
 from tests.client.dicom_files import save_all, slices
 from tests.client.dicom_files import values as stored_values
 

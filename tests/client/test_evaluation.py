@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import evaluation
-from common.cases import Cases
+from common.data.cases import Cases
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,11 +13,11 @@ from client.partitions.dirichlet import Dirichlet
 from client.partitions.feature_shift import FeatureShift
 from client.partitions.quantity import Quantity
 from client.partitions.shards import Shards
-from common.cases import Cases
-from common.catalogue import PARTITIONS
+from common.data.cases import Cases
+from common.data.skew import label_divergence, size_gini
 from common.errors import StudyError
-from common.options import Entry
-from common.skew import label_divergence, size_gini
+from common.study.catalogue import PARTITIONS
+from common.study.options import Entry
 
 
 def some_cases(patients: int, classes: int = 4, each: int = 2) -> Cases:

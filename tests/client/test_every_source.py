@@ -19,13 +19,13 @@ from client.sources.medmnist import MedMnist
 from client.sources.nifti_pairs import NiftiPairs
 from client.splitting import split
 from client.taking_part import taking_part
-from common.cases import Cases, SiteId
-from common.catalogue import SOURCES
+from common.data.cases import Cases, SiteId
+from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
-from common.options import Entry
-from common.plugins import ANYTHING, trusting
-from common.pooled_statistics import Pooled
-from common.study import Split
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Split
 from tests.client import source_makers
 from tests.client.source_makers import CHANGES, heart_with_another_first_row
 

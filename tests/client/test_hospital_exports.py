@@ -16,11 +16,11 @@ from client.sources._table_files import table_files
 from client.sources._table_numbers import found_convention
 from client.sources._table_text import decoded
 from client.splitting import held_by_person
-from common.cases import Cases
-from common.catalogue import SOURCES
+from common.data.cases import Cases
 from common.errors import SourceError
-from common.options import Entry
-from common.study import parse
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
+from common.study.study import parse
 from tests.client.dicom_files import save as save_dicom
 from tests.client.dicom_files import save_all, segmentation, slices
 from tests.client.dicom_files import values as stored_values

@@ -14,8 +14,8 @@ from client.left_out import keep_left_out
 from client.local import SIMULATED_FOLDERS, log_folder_of
 from client.node import Node
 from client.source import reasons
-from common.cases import Cases, Quarantined
-from common.wire_bytes import identify, name_message, to_bytes
+from common.data.cases import Cases, Quarantined
+from common.wire.message_bytes import identify, name_message, to_bytes
 
 TWO = (Quarantined("p1", "no\nmask"), Quarantined("p2", "Jane Doe's slope is 1.2"))
 

@@ -13,11 +13,11 @@ from flwr.app import Context, RecordDict
 
 from client.hospital import Hospital, open_hospital
 from client.local import open_local, sources
-from common import identity
-from common.catalogue import MECHANISMS
-from common.federation import RosterEntry
 from common.privacy.noise import SystemNoise
-from common.study import parse
+from common.study.catalogue import MECHANISMS
+from common.study.federation import RosterEntry
+from common.study.study import parse
+from common.sums import identity
 
 TEXT = """
 title = "Tiny"

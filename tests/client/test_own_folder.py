@@ -15,8 +15,8 @@ from client.approved_studies import APPROVED, list_study
 from client.hospital import Hospital, open_hospital, site_names
 from client.local import sources
 from common.errors import HospitalError, SourceError, StudyError
-from common.exchange import Payload
-from common.study import Study, parse
+from common.study.study import Study, parse
+from common.sums.exchange import Payload
 from experiments.approval_command import approve_study
 
 TEXT = """

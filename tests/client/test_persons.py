@@ -17,9 +17,9 @@ from client.sources.lgg import Lgg
 from client.sources.nifti import Nifti
 from client.sources.nifti_pairs import NiftiPairs
 from client.splitting import split
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import SourceError
-from common.study import Split
+from common.study.study import Split
 
 
 def table(folder: Path, text: str) -> Path:

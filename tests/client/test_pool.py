@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from client import pool
-from common.columns import Stacked
-from common.study import parse
+from common.data.columns import Stacked
+from common.study.study import parse
 
 STUDY = """
 title = "Pool"

@@ -10,9 +10,9 @@ import pytest
 from client import prepared
 from client._prepared_files import read_prepared
 from client.source import gathered
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
 from common.errors import SourceError
-from common.options import Entry
+from common.study.options import Entry
 
 
 @dataclass

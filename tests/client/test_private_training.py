@@ -17,18 +17,18 @@ from client.clipping import CaseLoss, plainly_laid_out
 from client.per_sample import WAYS, clipped_sum
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
-from common.cases import Batch, Cases, Shape
+from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
-from common.options import Entry
-from common.parameters import new_network, read, trainable
+from common.learning.parameters import new_network, read, trainable
+from common.learning.task import Task
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.registration import Registration
+from common.learning.tasks.segmentation import Segmentation
+from common.learning.work import Training
 from common.privacy.noise import SeededNoise
 from common.privacy.release import Unit
-from common.task import Task
-from common.tasks.classification import Classification
-from common.tasks.registration import Registration
-from common.tasks.segmentation import Segmentation
-from common.update import Vector
-from common.work import Training
+from common.study.options import Entry
+from common.sums.update import Vector
 
 ROUNDING = {"rtol": 2e-4, "atol": 2e-5}
 """Float32 sums in another order, and 4e-6 of the clip norm that is left for them."""

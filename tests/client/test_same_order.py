@@ -15,16 +15,16 @@ from client.hospital import open_hospital, site_names
 from client.ledger import Ledger
 from client.node import Config, Node, load_app
 from client.same_order import FOLDER, alone, digest_of, keep, recall
-from common import identity
-from common.exchange import Payload
-from common.mean import Mean
-from common.order import Order, to_payload
-from common.parameters import new_network, read
-from common.study import Study, parse
-from common.update import Update
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
-from common.work import Work
+from common.learning.parameters import new_network, read
+from common.learning.work import Work
+from common.study.study import Study, parse
+from common.sums import identity
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.orders import Order, to_payload
+from common.wire.records import from_records, to_records
 
 TEXT = """
 title = "Outlined"

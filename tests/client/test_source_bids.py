@@ -11,10 +11,10 @@ import pytest
 
 from client.sources._bids_files import BidsFile, Wanted, best
 from client.sources.bids import Bids
-from common.cases import Cases
-from common.catalogue import SOURCES
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError
-from common.options import Entry
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
 
 SHAPE = (4, 5, 6)
 

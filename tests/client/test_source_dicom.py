@@ -11,7 +11,7 @@ import pytest
 
 from client.sources._volume_scans import Scan
 from client.sources.dicom import Dicom
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
 from common.errors import SourceError, StudyError
 from tests.client.dicom_files import AXIAL, enhanced, image, save, save_all, slices, values
 
@@ -258,8 +258,8 @@ def test_real_series_are_read_as_a_second_library_reads_them(shared_data: Path, 
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
-    from common.catalogue import SOURCES
-    from common.options import Entry
+    from common.study.catalogue import SOURCES
+    from common.study.options import Entry
 
     with pytest.raises(StudyError, match=next(iter(options))):
         SOURCES.build(Entry("dicom", {"classes": ["background", "tumour"], **options}))

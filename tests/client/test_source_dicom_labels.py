@@ -11,7 +11,7 @@ import pytest
 from pydicom import Dataset
 
 from client.sources.dicom import Dicom
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
 from tests.client.dicom_files import AXIAL, enhanced, save, save_all, segmentation, slices, uid, values
 
 OBLIQUE = (0.8, 0.6, 0.0, 0.0, 0.0, -1.0)

@@ -26,7 +26,7 @@ from pydicom.uid import (
 from client.sources import _dicom_headers, _dicom_pixels
 from client.sources._dicom_decoding import DecoderProcess
 from client.sources.dicom import Dicom
-from common.cases import Cases, Quarantined
+from common.data.cases import Cases, Quarantined
 from common.errors import SourceError
 from tests.client.dicom_files import blank, enhanced, image, save, save_all, slices, uid, values
 

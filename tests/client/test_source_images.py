@@ -16,9 +16,9 @@ from PIL import Image, ImageOps
 from client.source import Streaming
 from client.sources._image_pixels import read_pages
 from client.sources.images import Images
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError
-from common.study import parse
+from common.study.study import parse
 from experiments.quiet import run_quietly
 
 BLACK = np.zeros((4, 6), np.uint8)

@@ -12,10 +12,10 @@ import pytest
 
 from client.sources._volume_patterns import Pattern
 from client.sources.nifti import Nifti
-from common.cases import Cases, Quarantined
-from common.catalogue import SOURCES
+from common.data.cases import Cases, Quarantined
 from common.errors import SourceError, StudyError, UnknownNameError
-from common.options import Entry
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
 
 SHAPE = (4, 5, 6)
 

@@ -12,11 +12,11 @@ from client.answers import hello
 from client.evaluation import evaluate
 from client.hospital import open_hospital
 from client.sources.nifti import Nifti
-from common.catalogue import SOURCES
 from common.errors import StudyError
-from common.exchange import Payload
-from common.options import Entry
-from common.study import parse
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
+from common.study.study import parse
+from common.sums.exchange import Payload
 
 
 def write(folder: Path, name: str, shape: tuple[int, ...], spacing_mm: tuple[float, ...] = (1.0, 1.5, 2.0)) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from client.source import Source
-from common.cases import Cases
-from common.catalogue import SOURCES
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError, UnknownNameError
-from common.options import Entry
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 Y = np.array([0, 1, 1, 0])

@@ -21,7 +21,7 @@ from client.sources.phantom import (
     normalised,
     tissues,
 )
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import StudyError, UnknownNameError
 from common.seeding import generator
 

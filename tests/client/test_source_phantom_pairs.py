@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from client.sources.phantom_pairs import PhantomPairs, displaced, smooth_field
-from common.cases import Cases, concatenate
+from common.data.cases import Cases, concatenate
 from common.errors import StudyError
 from common.registration.learned.spatial_transformer import jacobian_determinant, warp
 

@@ -18,10 +18,10 @@ from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
 from client.taking_part import taking_part
-from common.cases import Cases
-from common.catalogue import SOURCES
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError, UnknownNameError
-from common.options import Entry
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
 
 
 def source(folder: Path, **options: Any) -> Source:

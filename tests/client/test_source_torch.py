@@ -12,10 +12,10 @@ import pytest
 
 from client.pool import key_of
 from client.sources.torch import Torch
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import SourceError, StudyError
-from common.plugins import ANYTHING, trusting
-from common.study import parse
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import parse
 from experiments.quiet import run_quietly
 
 MINIMAL = """

@@ -14,9 +14,9 @@ from client.sources._volume_fitting import first_voxel, fitted
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation, normalised, windowed
 from client.sources._volume_preparation import Preparation, Prepared
 from client.sources._volume_sampling import Lattice, resampled
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import SourceError
-from common.geometry import Geometry
-from common.image import Image
 from common.metrics.counts import Counts, f_beta
 from common.registration.linear import Linear
 from common.registration.sampling import resample

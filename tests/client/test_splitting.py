@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.splitting import split
-from common.cases import Cases
-from common.study import Split
+from common.data.cases import Cases
+from common.study.study import Split
 
 
 def cases_of(patients: list[str], given_split: list[str] | None = None) -> Cases:

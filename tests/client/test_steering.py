@@ -12,14 +12,14 @@ import pytest
 
 from client.hospital import Hospital, open_hospital
 from client.steering import MOST_CASES, refuse_steering
-from common.aggregation._agreement import Agreement, with_agreement
 from common.errors import WireError
-from common.exchange import Payload
-from common.order import Order
-from common.parameters import new_network, read
+from common.learning.parameters import new_network, read
+from common.learning.work import Work
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
-from common.study import parse
-from common.work import Work
+from common.study.study import parse
+from common.sums.aggregations._agreement import Agreement, with_agreement
+from common.sums.exchange import Payload
+from common.wire.orders import Order
 
 TEXT = """
 title = "Tiny"

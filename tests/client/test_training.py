@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 import client.training
 from client.training import Trainer, batches, chunk_size
-from common.cases import Batch, Cases, Shape
+from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError
-from common.mean import Mean
-from common.parameters import new_network, read, write
-from common.work import Training
+from common.learning.parameters import new_network, read, write
+from common.learning.work import Training
+from common.sums.mean import Mean
 
 SHAPE = Shape((3,), 2)
 

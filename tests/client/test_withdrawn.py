@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from client.withdrawn import FILE, consent_again, withdraw, withdrawals, withdrawn, without
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import HospitalError
 
 DAY, LATER = date(2031, 2, 3), date(2032, 3, 4)

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from common.aggregation._agreement import Agreement
-from common.aggregation._key_agreement import SIGNED_KEYS_BYTES, SecretKeys
-from common.aggregation._notes import SITES
-from common.aggregation._ring import Ring, Words
-from common.aggregation.additive import SEALED_BYTES, AdditiveSharing
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import StudyError
-from common.exchange import Payload
-from common.mean import Mean
-from common.update import Update
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, SecretKeys
+from common.sums.aggregations._notes import SITES
+from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations.additive import SEALED_BYTES, AdditiveSharing
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 Cheat = Callable[[SiteId, Payload], Payload]

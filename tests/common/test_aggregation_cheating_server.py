@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.aggregation import _keystream, _shamir, _transcript
-from common.aggregation._agreement import Agreement
-from common.aggregation._answered import FOLDER
-from common.aggregation._key_agreement import SIGNED_KEYS_BYTES, PublicKeys, SecretKeys, public_key
-from common.aggregation._masked_sum import COMMITMENT_BYTES, commitment, pair_streams, self_stream
-from common.aggregation._notes import SITES
-from common.aggregation._ring import Ring, Words
-from common.aggregation.secagg import SecureAggregation
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.exchange import Payload
-from common.identity import Identity
-from common.protocol import Local
+from common.sums.aggregation import Local
+from common.sums.aggregations import _keystream, _shamir, _transcript
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._answered import FOLDER
+from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, PublicKeys, SecretKeys, public_key
+from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, commitment, pair_streams, self_stream
+from common.sums.aggregations._notes import SITES
+from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
+from common.sums.identity import Identity
 from experiments.in_memory import STUDY, InMemoryExchange, collect, expected_of, random_updates
 
 VICTIM = "hospital-00"

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from common.aggregation import _distributed_key
-from common.aggregation._distributed_key import DistributedKey, new_secret
-from common.aggregation._draws import LARGEST_SMALL, public_words, small_numbers
-from common.aggregation._packing import Packing
-from common.aggregation._polynomials import DEGREE, multiply
 from common.errors import WireError
+from common.sums.aggregations import _distributed_key
+from common.sums.aggregations._distributed_key import DistributedKey, new_secret
+from common.sums.aggregations._draws import LARGEST_SMALL, public_words, small_numbers
+from common.sums.aggregations._packing import Packing
+from common.sums.aggregations._polynomials import DEGREE, multiply
 
 Sums = NDArray[np.uint64]
 

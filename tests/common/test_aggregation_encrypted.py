@@ -12,20 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from common import identity
-from common.aggregation._agreement import Agreement
-from common.aggregation._distributed_sum import NONCE, DistributedSum
-from common.aggregation.bfv import Bfv
-from common.aggregation.ckks import Ckks
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS
-from common.cohort import Cohort
+from common.data.cases import SiteId
 from common.errors import StudyError, UnknownNameError, WireError
-from common.exchange import Collected, Expected, Payload
-from common.mean import Mean
-from common.options import Entry
-from common.protocol import Aggregation, Local
-from common.update import Update
+from common.study.catalogue import AGGREGATIONS
+from common.study.options import Entry
+from common.sums import identity
+from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._distributed_sum import NONCE, DistributedSum
+from common.sums.aggregations.bfv import Bfv
+from common.sums.aggregations.ckks import Ckks
+from common.sums.cohort import Cohort
+from common.sums.exchange import Collected, Expected, Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
 
 SITES = ("ada", "bea", "cyd", "dov", "eli")
 NAMES = ("training/loss", "validation/dice")
@@ -236,7 +236,7 @@ def test_no_single_byte_of_a_ciphertext_can_crash_anything(kind: str) -> None:
     memory.collect()
     good = memory.uploads()["bea"]
     scheme = EVERY[kind]()._scheme(Agreement(SITES, 40, 1, NAMES, 8.0))  # type: ignore[attr-defined]
-    from common.aggregation._seal_bytes import split
+    from common.sums.aggregations._seal_bytes import split
 
     size = scheme.block_bytes(fresh=True)
     for place in [*range(0, 64), *range(64, good.size, good.size // 40)]:
@@ -300,7 +300,7 @@ def test_an_upload_does_not_decrypt_under_the_sum_of_the_keys_of_all(monkeypatch
         seen["pair"] = original(form, uploads[:2], key_sum, label)
         return original(form, uploads, key_sum, label)
 
-    from common.aggregation import _distributed_sum
+    from common.sums.aggregations import _distributed_sum
 
     original = _distributed_sum._Form.decrypted
     monkeypatch.setattr(_distributed_sum._Form, "decrypted", spy)

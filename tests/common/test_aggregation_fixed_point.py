@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.aggregation._agreement import Agreement, read_agreement, with_agreement
-from common.aggregation._fixed_point import CLIPPED, FixedPoint
 from common.errors import StudyError, WireError
-from common.exchange import Payload
-from common.mean import Mean
-from common.update import Update
+from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
+from common.sums.aggregations._fixed_point import CLIPPED, FixedPoint
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
 
 
 def agreement(length: int = 3, vectors: int = 1, scale: float = 10.0) -> Agreement:

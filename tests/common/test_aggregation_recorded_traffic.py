@@ -20,11 +20,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from common.aggregation._ring import Ring
-from common.aggregation.additive import AdditiveSharing
-from common.aggregation.secagg import SecureAggregation
-from common.protocol import Aggregation
-from common.update import Update
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._ring import Ring
+from common.sums.aggregations.additive import AdditiveSharing
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.update import Update
 from experiments.in_memory import InMemoryExchange, collect
 
 FALSE_ALARM = 1e-12

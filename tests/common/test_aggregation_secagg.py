@@ -12,18 +12,18 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.aggregation import _keystream, _shamir
-from common.aggregation._agreement import Agreement
-from common.aggregation._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES
-from common.aggregation._masked_sum import COMMITMENT_BYTES, SEALED_BYTES, commitment
-from common.aggregation._ring import Ring
-from common.aggregation.secagg import SecureAggregation
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import StudyError, WireError
-from common.exchange import Payload
-from common.mean import UNITS_PER_ONE, Mean
-from common.update import Update
-from common.wire import from_records, to_records
+from common.sums.aggregations import _keystream, _shamir
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES
+from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, SEALED_BYTES, commitment
+from common.sums.aggregations._ring import Ring
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
+from common.sums.mean import UNITS_PER_ONE, Mean
+from common.sums.update import Update
+from common.wire.records import from_records, to_records
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 LEGS = ("keys", "shares", "round", "survivors", "unmask")

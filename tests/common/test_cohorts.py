@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.cohort import Cohort
-from common.cohorts import Cohorts, groups_of, hospitals_at_start, least_in_sum, noise_shares
 from common.errors import StudyError, WireError
-from common.federation import Federation
-from common.study import Study, parse
+from common.study.federation import Federation
+from common.study.study import Study, parse
+from common.sums.cohort import Cohort
+from common.sums.cohorts import Cohorts, groups_of, hospitals_at_start, least_in_sum, noise_shares
 
 TEXT = """
 title = "Cohorts"

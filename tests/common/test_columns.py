@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.cases import Batch, Cases, Quarantined, concatenate, join
-from common.columns import Ragged, Stacked, column_of, joined
+from common.data.cases import Batch, Cases, Quarantined, concatenate, join
+from common.data.columns import Ragged, Stacked, column_of, joined
 from common.errors import SourceError
 
 

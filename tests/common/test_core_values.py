@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
-from common.cases import Cases, Shape, concatenate
-from common.catalogue import STRATEGIES, TASKS, Catalogue
+from common.data.cases import Cases, Shape, concatenate
 from common.errors import SourceError, StudyError, UnknownNameError
-from common.mean import Mean
-from common.options import Entry
-from common.parameters import Layout, digest, new_network, read, read_gradient, refuse_unsuitable, write
+from common.learning.parameters import Layout, digest, new_network, read, read_gradient, refuse_unsuitable, write
 from common.seeding import entropy, generator, torch_generator
-from common.spelling import unknown
-from common.update import Update
+from common.study.catalogue import STRATEGIES, TASKS, Catalogue
+from common.study.options import Entry
+from common.study.spelling import unknown
+from common.sums.mean import Mean
+from common.sums.update import Update
 
 vectors = arrays(np.float32, 5, elements=st.floats(-1e3, 1e3, width=32))
 

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from common.decoding import statistics_from_numbers, statistics_to_numbers, update_from_payload, update_to_payload
 from common.errors import WireError
-from common.exchange import Expected, Payload
-from common.mean import LARGEST_UNITS, Mean
-from common.update import Update
+from common.sums.exchange import Expected, Payload
+from common.sums.mean import LARGEST_UNITS, Mean
+from common.sums.update import Update
+from common.wire.decoding import (
+    statistics_from_numbers,
+    statistics_to_numbers,
+    update_from_payload,
+    update_to_payload,
+)
 
 EXPECTED = Expected(length=3, vectors=2, largest_weight={"north": 10.0})
 GOOD = Update((np.float32([1, 2, 3]), np.float32([4, 5, 6])), 7.0, {"loss": Mean.of([0.5, 1.5])})

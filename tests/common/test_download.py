@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from common.download import CHUNK_BYTES, TRIES, Digest, Remote, download
+from common.data.download import CHUNK_BYTES, TRIES, Digest, Remote, download
 from common.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 2000
@@ -21,7 +21,7 @@ SHORT_S = 0.2
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two tries; a timeout short enough for that would also end an answer of a busy machine."""
-    monkeypatch.setattr("common.download.sleep", lambda seconds: None)
+    monkeypatch.setattr("common.data.download.sleep", lambda seconds: None)
 
 
 @dataclass

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.aggregation._agreement import Agreement
-from common.aggregation.secagg import SecureAggregation
-from common.catalogue import AGGREGATIONS
 from common.errors import StudyError
-from common.exchange import Payload
-from common.mean import Mean
-from common.options import Entry
-from common.protocol import Aggregation
-from common.update import Update
+from common.study.catalogue import AGGREGATIONS
+from common.study.options import Entry
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
+from common.sums.mean import Mean
+from common.sums.update import Update
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 LENGTH = 500

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from client.evaluation import evaluate
 from client.training import Trainer
-from common.cases import Cases, Shape
-from common.catalogue import NETWORKS, TASKS
+from common.data.cases import Cases, Shape
 from common.errors import StudyError
-from common.mean import merge
-from common.options import Entry
-from common.parameters import new_network, read, read_gradient, refuse_unsuitable
-from common.work import Training
+from common.learning.parameters import new_network, read, read_gradient, refuse_unsuitable
+from common.learning.work import Training
+from common.study.catalogue import NETWORKS, TASKS
+from common.study.options import Entry
+from common.sums.mean import merge
 
 
 def classification_cases() -> tuple[Any, Cases]:

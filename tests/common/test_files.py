@@ -10,8 +10,9 @@ from stat import S_IMODE
 
 import pytest
 
-from common import files, json_files, tensor_files
 from common.errors import FileError
+from common.files import access as files
+from common.files import json_files, tensor_files
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a//b", "", ".", "a/.", "a\0b"])

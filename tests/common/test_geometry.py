@@ -12,9 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.data.geometry import Geometry
+from common.data.image import Image, read_image, read_labels, write_image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image, read_image, read_labels, write_image
 
 
 def _rotation(angle: float) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from common.cases import Shape
-from common.networks.unet import UNet
+from common.data.cases import Shape
+from common.learning.networks.unet import UNet
 
 
 @pytest.mark.parametrize("sides", [(16, 16), (8, 8, 8)])

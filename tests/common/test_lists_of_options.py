@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from common.catalogue import AGGREGATIONS, NETWORKS, SOURCES, TASKS, Catalogue
 from common.errors import StudyError
-from common.federation import Federation, RosterEntry
-from common.options import Entry
+from common.study.catalogue import AGGREGATIONS, NETWORKS, SOURCES, TASKS, Catalogue
+from common.study.federation import Federation, RosterEntry
+from common.study.options import Entry
 
 UNET = {"name": "unet"}
 

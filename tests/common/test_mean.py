@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean, merge
+from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean, merge
 
 values = st.lists(st.floats(-1000, 1000), max_size=30)
 

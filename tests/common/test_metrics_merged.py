@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.catalogue import TASKS
 from common.errors import UnknownNameError
-from common.mean import Mean, Statistics, merge
 from common.metrics import counts as figures
 from common.metrics import merged
 from common.metrics.counts import Counts
 from common.metrics.merged import OVERLAPS, POOLED, SCORES, overlap_statistics, surface_statistics
 from common.metrics.surface import SurfaceDistances
-from common.options import Entry
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.sums.mean import Mean, Statistics, merge
 
 
 def test_slices_are_taken_together_and_what_one_lacks_is_counted_apart() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from torch import nn
 
-from common.cases import Batch, Shape
-from common.catalogue import TASKS
+from common.data.cases import Batch, Shape
 from common.errors import StudyError, UnknownNameError
-from common.mean import Mean, merge
 from common.metrics.roc import ScoreHistogram, with_areas
-from common.options import Entry
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.sums.mean import Mean, merge
 
 BY_CLASS = ["recall", "precision", "specificity", "jaccard", "f1"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.names import fault_of, in_one_form
+from common.data.names import fault_of, in_one_form
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from common.data.geometry import Geometry
+from common.data.image import Image, as_plane, read_image, write_image
+from common.data.nifti_files import read_nifti
 from common.errors import FileError, ImageError
-from common.geometry import Geometry
-from common.image import Image, as_plane, read_image, write_image
-from common.nifti_files import read_nifti
 from common.registration.displacement import DisplacementField
 from common.registration.itk_files import read_transform, write_transform
 from experiments.measured_pairs import Row, measure, read_pair

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from common.errors import StudyError, UnknownNameError
-from common.options import Entry, build
+from common.study.options import Entry, build
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from common import catalogue
-from common.catalogue import AGGREGATIONS, NETWORKS, SOURCES, STRATEGIES, TASKS
 from common.errors import StudyError, UnknownNameError
-from common.options import Entry
-from common.plugins import ANYTHING, Reference, resolved, trusting
-from common.study import parse, parse_json
+from common.study import catalogue
+from common.study.catalogue import AGGREGATIONS, NETWORKS, SOURCES, STRATEGIES, TASKS
+from common.study.options import Entry
+from common.study.plugins import ANYTHING, Reference, resolved, trusting
 
 NETWORK = """
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def test_an_entry_point_is_found_by_its_name_and_ours_stay_ours(monkeypatch: pyt
     assert NETWORKS.plugged() == {"tried": "wardround_tried.nets:Linear"}
     assert "wardround_tried" not in sys.modules
     assert NETWORKS.load("tried").__module__ == "wardround_tried.nets"
-    assert NETWORKS.load("mlp").__module__ == "common.networks.mlp"
+    assert NETWORKS.load("mlp").__module__ == "common.learning.networks.mlp"
     with pytest.raises(UnknownNameError, match="did you mean 'tried'"):
         NETWORKS.load("treid")
     assert STRATEGIES.plural == "strategies"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from common.errors import StudyError, UnknownNameError
+from common.learning.work import Sends, Training
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.release import Release
-from common.work import Sends, Training
 
 
 def facts(training: Training | None = None, sends: Sends = "delta", patients: int = 100, cases: int = 400) -> Facts:

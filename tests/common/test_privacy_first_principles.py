@@ -11,13 +11,13 @@ from math import ceil, exp, lgamma, log, sqrt
 import numpy as np
 import pytest
 
+from common.learning.work import Sends, Training
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.release import Release
-from common.work import Sends, Training
 from experiments.privacy_plan import planned_site
 from tests.common.hockey_stick import (
     NOTHING,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from common.cases import Shape
+from common.data.cases import Shape
 from common.errors import StudyError
-from common.networks.refinement import Refinement, Refining
-from common.options import Entry
+from common.learning.networks.refinement import Refinement, Refining
+from common.study.options import Entry
 
 
 def test_every_pass_sees_the_probabilities_of_the_one_before() -> None:

@@ -8,9 +8,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.linear import Linear
 from common.registration.record import Registration
 from common.registration.register import register

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.displacement import DisplacementField
 from common.registration.evaluation import (
     endpoint_error_mm,

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.displacement import DisplacementField, VelocityField
 from common.registration.free_form import FreeForm
 from common.registration.itk_files import linear_as_text, linear_from_text, read_transform, write_transform

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.geometry import Geometry
-from common.image import Image
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.registration.histogram_kernels import KERNELS
 from common.registration.information import _CompiledHistogram, _JointHistogram
 from common.registration.sampling import Sampler

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, map_coordinates, uniform_filter
 
-from common.cases import Batch, Shape
-from common.catalogue import NETWORKS
+from common.data.cases import Batch, Shape
 from common.errors import StudyError
-from common.options import Entry
+from common.learning.tasks.registration import Registration
 from common.registration.learned.networks import Coarser, DeformableNetwork
 from common.registration.learned.similarity import label_loss, local_correlation_loss, mean_squared_difference
 from common.registration.learned.spatial_transformer import (
@@ -24,7 +23,8 @@ from common.registration.learned.spatial_transformer import (
     squared_gradient,
     warp,
 )
-from common.tasks.registration import Registration
+from common.study.catalogue import NETWORKS
+from common.study.options import Entry
 
 
 def smooth_field(seed: int, sizes: tuple[int, ...], deviation: float) -> torch.Tensor:

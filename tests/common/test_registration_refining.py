@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from common.geometry import Geometry
-from common.image import Image
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.registration.filters import refinement
 from common.registration.objective import Pair
 

@@ -10,9 +10,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError, StudyError, UnknownNameError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.displacement import DisplacementField
 from common.registration.forces import LocalCorrelationForce, SquaredDifference
 from common.registration.information import CorrelationRatio, MutualInformation, NormalisedMutualInformation

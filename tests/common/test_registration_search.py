@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import UnknownNameError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.filters import along_axes, gaussian, window
 from common.registration.optimiser_names import OPTIMISERS, optimiser_of
 from common.registration.optimisers import Optimiser

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image
 from common.registration.compose import compose
 from common.registration.displacement import DisplacementField, VelocityField, sampled
 from common.registration.free_form import FreeForm, bending_energy, control_lattice

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from common.schedule import FINAL_SPLITS, evaluated_split, evaluated_splits, final_round
-from common.study import Study, parse
+from common.study.schedule import FINAL_SPLITS, evaluated_split, evaluated_splits, final_round
+from common.study.study import Study, parse
 
 TEXT = """
 title = "Tiny"

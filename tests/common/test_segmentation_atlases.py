@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from common.data.geometry import Geometry
+from common.data.image import Image, read_image, read_labels
 from common.errors import ImageError
-from common.geometry import Geometry
-from common.image import Image, read_image, read_labels
 from common.metrics.counts import Counts, f_beta
 from common.segmentation.atlases import Atlas, locally_weighted_vote, segment
 

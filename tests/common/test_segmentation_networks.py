@@ -11,14 +11,14 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from common.cases import Shape
-from common.catalogue import NETWORKS
+from common.data.cases import Shape
 from common.errors import StudyError, UnknownNameError
-from common.options import Entry
-from common.parameters import read, read_gradient, refuse_unsuitable
+from common.learning.parameters import read, read_gradient, refuse_unsuitable
 from common.segmentation.probing import probed_field
 from common.segmentation.two_pathway import pathway_receptive_fields
 from common.segmentation.upsampling import Upsampling
+from common.study.catalogue import NETWORKS
+from common.study.options import Entry
 
 PLAIN = [kind for kind in get_args(Upsampling) if kind != "max_unpooling"]
 SMALL: list[dict[str, Any]] = [

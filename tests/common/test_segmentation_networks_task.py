@@ -11,15 +11,15 @@ from torch.nn.functional import cross_entropy as cross_entropy_of_torch
 
 from client.evaluation import evaluate
 from client.training import Trainer
-from common.cases import Batch, Cases
-from common.catalogue import TASKS
-from common.mean import merge
-from common.options import Entry
-from common.parameters import new_network
+from common.data.cases import Batch, Cases
+from common.learning.parameters import new_network
+from common.learning.work import Training
 from common.segmentation.augmentation import Draws, augmented, draw
 from common.segmentation.deep_supervision import deep_losses, level_weights, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
-from common.work import Training
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.sums.mean import merge
 
 NETWORKS: list[dict[str, Any]] = [
     {"name": "unet", "channels": 4, "depth": 2},

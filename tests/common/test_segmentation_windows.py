@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from client.evaluation import evaluate
 from client.private_training import PrivateTrainer
 from client.training import Trainer
-from common.cases import Batch, Cases, Shape
-from common.catalogue import TASKS
+from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
-from common.options import Entry
-from common.parameters import new_network, read
+from common.learning.parameters import new_network, read
+from common.learning.score_names import statistic_names
+from common.learning.work import Training
 from common.privacy.noise import SeededNoise
-from common.score_names import statistic_names
 from common.segmentation.patches import cut, cut_patches, draw_starts
 from common.segmentation.windows import gaussian, window_starts, windowed_logits
-from common.work import Training
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 
 
 def a_task(**options: Any) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import StudyError
-from common.study import parse, parse_json
+from common.study.study import parse, parse_json
 
 TEXT = """
 title = "Test"

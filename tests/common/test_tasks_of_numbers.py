@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score, root_mean_squared_error
 from torch import nn
 
-from common.cases import Batch, Shape
-from common.catalogue import TASKS
+from common.data.cases import Batch, Shape
 from common.errors import StudyError
-from common.mean import merge
+from common.learning.score_names import statistic_names
+from common.learning.task import presented
 from common.metrics.roc import with_areas
-from common.options import Entry
-from common.score_names import statistic_names
-from common.task import presented
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.sums.mean import merge
 
 
 class Answers(nn.Module):

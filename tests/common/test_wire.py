@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from common.errors import WireError
-from common.exchange import Payload
-from common.wire import ARRAY_KIND, from_records, to_records
+from common.sums.exchange import Payload
+from common.wire.records import ARRAY_KIND, from_records, to_records
 
 
 def raw(**changes: object) -> RecordDict:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.cli import cli
 
 TEXT = """

@@ -13,8 +13,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 
 from client import app as honest
-from common.exchange import Payload
-from common.wire import from_records, to_records
+from common.sums.exchange import Payload
+from common.wire.records import from_records, to_records
 
 PATIENT = "Jane Doe, born 1950-02-03"
 LARGEST = 1 << 24

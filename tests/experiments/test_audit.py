@@ -13,9 +13,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from common.audit_settings import Audit
 from common.errors import StudyError
-from common.study import Study
+from common.study.audit_settings import Audit
+from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.page import SCHEMA, json_of, page_of

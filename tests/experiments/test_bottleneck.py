@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.attacks._captured import captured_updates
 from experiments.attacks._convolution_inputs import (
     Convolution,

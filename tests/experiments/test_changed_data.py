@@ -12,10 +12,10 @@ from flwr.app import Context, RecordDict
 from client import app as client_app
 from client.hospital import close_all, open_hospital
 from common.errors import DataChangedError, FileError, RoundError, StudyError
-from common.exchange import Payload
-from common.json_files import read_table
-from common.order import ACCEPTS_CHANGED_DATA
-from common.study import Study, parse
+from common.files.json_files import read_table
+from common.study.study import Study, parse
+from common.sums.exchange import Payload
+from common.wire.orders import ACCEPTS_CHANGED_DATA
 from experiments.quiet import run_quietly
 from experiments.running import run_study
 from server.pins import Pins

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from common.study import Study
+from common.study.study import Study
 from experiments.benchmark import Measured, Target, as_json, show
 from experiments.commands.lists import KINDS
 

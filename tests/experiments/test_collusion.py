@@ -15,11 +15,11 @@ import pytest
 from client import hospital, pool
 from client.hospital import site_names
 from client.partition import Partition
-from common.audit_settings import Audit
-from common.catalogue import PARTITIONS
 from common.errors import StudyError
 from common.seeding import generator
-from common.study import Study
+from common.study.audit_settings import Audit
+from common.study.catalogue import PARTITIONS
+from common.study.study import Study
 from experiments import observation
 from experiments.audit.collusion import SYSTEM, collusions
 from experiments.audit.collusion_needed import (

@@ -10,8 +10,8 @@ import pytest
 import client.answers
 import client.app
 import client.local
-from common.aggregation import _masked_sum, _shared_sum, additive
-from common.cohort import Cohort
+from common.sums.aggregations import _masked_sum, _shared_sum, additive
+from common.sums.cohort import Cohort
 from experiments.benchmarks._contract_attacks import LEGS, Learnt
 from experiments.benchmarks._contract_nodes import write_images
 from experiments.benchmarks.contract import CHEATS, COLLUDES, KILLED, OFF, ON, Found, Way, _cell, ways

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.cases import Cases
+from common.data.cases import Cases
 from experiments.data_check.measures import measured
 
 

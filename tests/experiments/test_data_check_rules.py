@@ -13,12 +13,12 @@ import pytest
 
 from client.hospital import open_hospital, site_names
 from client.source import Source
-from common.cases import Cases, Quarantined, SiteId
-from common.catalogue import SOURCES
+from common.data.cases import Cases, Quarantined, SiteId
 from common.errors import SourceError
-from common.options import Entry
-from common.plugins import ANYTHING, trusting
-from common.study import Study, parse
+from common.study.catalogue import SOURCES
+from common.study.options import Entry
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Study, parse
 from experiments.data_check.checked import Checked, checked
 from experiments.data_check.duplicates import mirrored
 from experiments.data_check.finding import Finding

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.download import Digest
+from common.data.download import Digest
 from common.errors import DownloadError, UnknownNameError
 from experiments.datasets import DATA_SETS, _is_arranged, describe, fetch, unpack_decathlon
 

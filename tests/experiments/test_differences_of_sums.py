@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from common.audit_settings import Audit
-from common.study import Study
+from common.study.audit_settings import Audit
+from common.study.study import Study
 from experiments.audit.claims import claim_of
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.difference_trials import CHEATING, LOOKING, difference_trials

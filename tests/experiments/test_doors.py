@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from common.errors import FileError
-from common.files import demand_writable
-from common.study import Study, parse
+from common.files.access import demand_writable
+from common.study.study import Study, parse
 from experiments.places import data_root_of, with_whole_folder
 from experiments.running import run_study
 from experiments.whole_tables import print_whole

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.study import Study
+from common.study.study import Study
 from experiments.quiet import run_quietly
 
 

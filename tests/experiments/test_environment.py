@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from client.process import GRPC_OPTIONS
-from common.study import Study
+from common.study.study import Study
 from experiments.engine import QUIET, without_proxy
 from experiments.running import run_study
 from server.app import progress
@@ -25,7 +25,7 @@ SCRIPT = """
 import json, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from common.study import parse_json
+from common.study.study import parse_json
 from experiments.running import run_study
 run_study(parse_json(Path("study.json").read_text()), "tiny", Path("run"))
 """

@@ -13,10 +13,10 @@ from scipy.stats import binomtest
 from torch import nn
 
 from client.hospital import open_hospital
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import StudyError
-from common.study import Study
-from common.update import Vector
+from common.study.study import Study
+from common.sums.update import Vector
 from experiments.audit.canaries import audit_gradients
 from experiments.audit.canary_cases import audit_cases, canary_cases
 from experiments.audit.epsilon import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import TooFewHospitalsError
-from common.study import Study
+from common.study.study import Study
 from experiments.quiet import run_quietly
 from server import rounds
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from common.aggregation._agreement import Agreement
-from common.aggregation._fixed_point import FixedPoint
-from common.catalogue import AGGREGATIONS
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.noise import SeededNoise, add_gaussian
 from common.seeding import generator
-from common.study import Study
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._fixed_point import FixedPoint
 from experiments.quiet import run_quietly
 
 NOISES = {

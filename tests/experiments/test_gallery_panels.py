@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.study import parse
+from common.study.study import parse
 from experiments.gallery import COLOURS
 from experiments.gallery_panels import grey, outline_panels, outlined, pair_panels, upright
 from experiments.running import run_study

@@ -15,13 +15,13 @@ from torch import nn
 from client import answers
 from client.node import Node, load_app
 from common.errors import WireError
-from common.exchange import Payload
-from common.order import Order, to_payload
-from common.parameters import Layout, new_network, read_gradient
-from common.study import Study, parse
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
-from common.work import Work
+from common.learning.parameters import Layout, new_network, read_gradient
+from common.learning.work import Work
+from common.study.study import Study, parse
+from common.sums.exchange import Payload
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.orders import Order, to_payload
+from common.wire.records import from_records, to_records
 from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.audit import cheating_trials as trials_of_cheating
 from experiments.audit.cheating import BLUR, LOWEST, cheats

@@ -9,9 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from common.cases import Batch
-from common.parameters import new_network, read_gradient, write
-from common.study import Study, parse
+from common.data.cases import Batch
+from common.learning.parameters import new_network, read_gradient, write
+from common.study.study import Study, parse
 from experiments.attack import Attack, Finding
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import as_gradient, captured_updates

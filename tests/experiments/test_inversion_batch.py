@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.cases import Cases, Shape
-from common.networks.mlp import Mlp
+from common.data.cases import Cases, Shape
+from common.learning.networks.mlp import Mlp
 from experiments.audit.reconstruction import CaseScore
 from experiments.benchmarks._inversion_batches import KINDS, Kind, radiographs
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet

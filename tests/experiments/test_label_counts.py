@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.study import Study
+from common.study.study import Study
 from experiments.attacks.label_counts import LabelCounts
 from experiments.audit.label_trials import guessed_share, label_trials
 from experiments.audit.truth import truth_of

@@ -8,7 +8,7 @@ import pytest
 
 from client import hospital
 from client.prepared import OFF, VARIABLE
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.quiet import run_quietly
 from tests.client.source_makers import make_nifti
 

@@ -15,11 +15,11 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from client.training import Trainer
 from client.training import batches as of_hospital
-from common.cases import Batch, Cases
-from common.parameters import trainable
+from common.data.cases import Batch, Cases
+from common.learning.parameters import trainable
+from common.learning.tasks.classification import Classification
+from common.learning.work import Training
 from common.seeding import generator
-from common.tasks.classification import Classification
-from common.work import Training
 from experiments.attacks._budget import Budget
 from experiments.attacks._local_steps import Moving, steps_of
 from experiments.attacks._losses import soft_losses

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError
-from common.exchange import Payload
-from common.study import Study
+from common.study.study import Study
+from common.sums.exchange import Payload
 from experiments.quiet import Outcome, run_quietly
 from server import rounds
 from server.checkpoint import load

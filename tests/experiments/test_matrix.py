@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.study import Study
+from common.study.study import Study
 from experiments.audit.conduct import Effort
 from experiments.audit.matrix import audit_matrix, protections
 

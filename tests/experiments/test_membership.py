@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from client.hospital import open_hospital, site_names
-from common.parameters import new_network, read, read_gradient, write
-from common.study import parse
+from common.learning.parameters import new_network, read, read_gradient, write
+from common.study.study import parse
 from experiments.audit.candidates import question_of
 from experiments.audit.membership import membership_trials
 from experiments.audit.membership_scores import each_confidence

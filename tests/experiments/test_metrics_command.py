@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.geometry import Geometry
-from common.image import Image, write_image
+from common.data.geometry import Geometry
+from common.data.image import Image, write_image
 from common.metrics.elements import sizes
 
 Wardround = Callable[..., tuple[int, str]]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from vanishing_app import PATIENT
 
 from common.errors import StudyError
-from common.study import Study
+from common.study.study import Study
 from experiments import gallery, pooled, quiet, running
 from experiments.audit import conduct
 from experiments.audit.truth import all_cases

@@ -9,8 +9,8 @@ import pytest
 from client.hospital import open_hospital
 from client.training import Trainer
 from common.errors import StudyError
-from common.parameters import read, write
-from common.study import Study
+from common.learning.parameters import read, write
+from common.study.study import Study
 from experiments.observation import observe
 from experiments.running import run_study
 

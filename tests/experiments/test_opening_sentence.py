@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from common.audit_settings import Audit
+from common.study.audit_settings import Audit
 from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
 from experiments.audit.sentence import opening_sentence
 from experiments.audit.verdicts import verdicts

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from client.splitting import split
-from common.catalogue import SOURCES
-from common.plugins import ANYTHING, trusting
-from common.study import Study
+from common.study.catalogue import SOURCES
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Study
 from experiments.benchmarks._first_result_document import (
     Documented,
     documented_commands,

@@ -11,8 +11,8 @@ import pytest
 from client import answers
 from client.hospital import Hospital
 from common.errors import TooFewHospitalsError
-from common.exchange import Payload
-from common.study import Study
+from common.study.study import Study
+from common.sums.exchange import Payload
 from experiments.engines._local_grid import hospital_folder
 from experiments.quiet import run_quietly
 

@@ -12,13 +12,13 @@ import pytest
 
 from client.hospital import open_hospital
 from common.errors import StudyError
+from common.learning.work import Training
 from common.privacy.accounting import Bound, epsilon_of
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.release import Release
-from common.study import Study
-from common.work import Training
+from common.study.study import Study
 from experiments.privacy_plan import Plan, PlannedSite, count, marks, plan_of, planned_site
 from experiments.privacy_plan_view import blocks, drawing
 

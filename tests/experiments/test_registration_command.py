@@ -10,8 +10,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
-from common.geometry import Geometry
-from common.image import Image, read_image, write_image
+from common.data.geometry import Geometry
+from common.data.image import Image, read_image, write_image
 from common.registration.itk_files import read_transform
 from common.registration.linear import Linear
 from common.registration.sampling import resample

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.geometry import Geometry
-from common.image import Image
+from common.data.geometry import Geometry
+from common.data.image import Image
 from common.registration.linear import Linear
 from common.registration.sampling import lattice_points
 from experiments.benchmarks._registration_problems import Known, Problem

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from common.cases import Batch, Shape
+from common.data.cases import Batch, Shape
 from common.errors import StudyError
-from common.options import Entry
-from common.parameters import new_network
-from common.study import Study
-from common.tasks.classification import Classification
-from common.tasks.segmentation import Segmentation
+from common.learning.parameters import new_network
+from common.learning.tasks.classification import Classification
+from common.learning.tasks.segmentation import Segmentation
+from common.study.options import Entry
+from common.study.study import Study
 from experiments.audit.poisoning import poisoned_scores
 from experiments.audit.robustness import SIZES, fgsm, headline, pgd, robustness_trials
 from experiments.observation import observe

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from common.aggregation import _shamir, _transcript
-from common.aggregation._agreement import Agreement
-from common.aggregation._notes import SITES
-from common.aggregation.secagg import SecureAggregation
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.exchange import Payload
+from common.sums.aggregations import _shamir, _transcript
+from common.sums.aggregations._agreement import Agreement
+from common.sums.aggregations._notes import SITES
+from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Payload
 from experiments.audit.secret_shares import NOTHING, Given, Watched, unmasked
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 

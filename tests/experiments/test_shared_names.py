@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from common.errors import FileError, StudyError
-from common.locks import held
-from common.study import Study
+from common.files.locks import held
+from common.study.study import Study
 from experiments.datasets import fetch_with_progress
 from experiments.running import run_study
 from server.app import new_default_folder, progress

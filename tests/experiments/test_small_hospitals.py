@@ -8,7 +8,7 @@ import pytest
 
 from client.hospital import open_hospital
 from common.errors import TooFewHospitalsError
-from common.study import Study, parse
+from common.study.study import Study, parse
 from experiments.quiet import run_quietly
 
 SITES = ("cleveland", "hungarian", "switzerland", "va")

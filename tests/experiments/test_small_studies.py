@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.study import parse
+from common.study.study import parse
 from experiments.few_hospitals import with_readable_updates
 
 Command = Callable[..., tuple[int, str]]

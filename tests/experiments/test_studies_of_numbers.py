@@ -11,12 +11,12 @@ import pytest
 from client.answers import Kept, hello
 from client.hospital import Hospital, open_hospital
 from client.partitions._patients import patients_of
-from common.cases import Cases
-from common.catalogue import TASKS
+from common.data.cases import Cases
 from common.errors import RoundError
-from common.exchange import Payload
-from common.options import Entry
-from common.study import Study, parse
+from common.study.catalogue import TASKS
+from common.study.options import Entry
+from common.study.study import Study, parse
+from common.sums.exchange import Payload
 from experiments.attacks._losses import no_search
 from experiments.audit.poisoned_app import _turned
 from server.roster import disagreeing, member

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from common.aggregation.additive import AdditiveSharing
-from common.aggregation.bfv import Bfv
-from common.aggregation.ckks import Ckks
-from common.aggregation.secagg import SecureAggregation
-from common.protocol import Aggregation
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations.additive import AdditiveSharing
+from common.sums.aggregations.bfv import Bfv
+from common.sums.aggregations.ckks import Ckks
+from common.sums.aggregations.secagg import SecureAggregation
 from experiments.benchmarks._flower_sums import secagg_plus
 from experiments.benchmarks._sums import work, worked
 from experiments.benchmarks._tenseal_sums import NVFLARE, TUTORIAL, Settings, ckks_sum

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from client.private_training import PrivateTrainer
-from common.cases import Batch
-from common.parameters import read_gradient
+from common.data.cases import Batch
+from common.learning.parameters import read_gradient
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
-from common.study import Study
+from common.study.study import Study
 from experiments.audit.truth import facts_of_hospital, hospital_of, truth_of
 
 UNCLIPPED = 1e6

@@ -10,8 +10,8 @@ import pytest
 
 from client.hospital import open_hospital
 from common.errors import TooFewHospitalsError
-from common.parameters import new_network, read
-from common.study import Study, parse
+from common.learning.parameters import new_network, read
+from common.study.study import Study, parse
 from experiments.quiet import run_quietly
 from server import value_range
 from server.checkpoint import load

@@ -9,7 +9,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from common.audit_settings import Audit
+from common.study.audit_settings import Audit
 from experiments.attack import Reconstruction
 from experiments.audit.inversion_trials import _best_of_each, _rebuilt
 from experiments.audit.reconstruction import CaseScore

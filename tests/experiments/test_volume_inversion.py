@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from common.cases import Shape
-from common.study import Study, parse
+from common.data.cases import Shape
+from common.study.study import Study, parse
 from experiments.attack import Attack
 from experiments.attacks._budget import Budget
 from experiments.attacks._descent import lbfgs

@@ -19,10 +19,10 @@ from client.kept_split import runs_with
 from client.ledger import Ledger
 from client.withdrawn import FILE, consent_again, withdraw, withdrawn
 from common.errors import RoundError
-from common.json_files import read_table
-from common.mean import Mean
-from common.study import Study, parse
-from common.update import Update
+from common.files.json_files import read_table
+from common.study.study import Study, parse
+from common.sums.mean import Mean
+from common.sums.update import Update
 from experiments.quiet import run_quietly
 from experiments.running import run_study
 from server.app import progress

@@ -10,7 +10,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client import app as honest
-from common.exchange import Payload
+from common.sums.exchange import Payload
 
 PATIENT = "Jane Doe, born 1950-02-03"
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.aggregation import _seal_ckks, _tenseal_ckks
-from common.aggregation._fixed_point import Totals, Words
-from common.aggregation._seal import MemoryFile, opened, seal
-from common.aggregation._seal_bytes import plaintext_coefficients, with_header
-from common.aggregation._seal_ckks import SealCkks
-from common.aggregation._tenseal_ckks import TensealCkks
-from common.aggregation._zstandard import unfold
-from common.aggregation.ckks import Ckks
 from common.errors import StudyError
+from common.sums.aggregations import _seal_ckks, _tenseal_ckks
+from common.sums.aggregations._fixed_point import Totals, Words
+from common.sums.aggregations._seal import MemoryFile, opened, seal
+from common.sums.aggregations._seal_bytes import plaintext_coefficients, with_header
+from common.sums.aggregations._seal_ckks import SealCkks
+from common.sums.aggregations._tenseal_ckks import TensealCkks
+from common.sums.aggregations._zstandard import unfold
+from common.sums.aggregations.ckks import Ckks
 
 DEGREE, HOSPITALS, BLOCKS = 2048, 4, 12
 Row = NDArray[np.uint64]

@@ -13,15 +13,15 @@ import pytest
 from client import answers
 from client.hospital import Hospital, open_hospital
 from client.privacy import Sources
-from common import identity
-from common.catalogue import STRATEGIES
 from common.errors import StudyError
-from common.exchange import Payload
-from common.order import Order, to_payload
-from common.parameters import new_network, read
+from common.learning.parameters import new_network, read
 from common.privacy.noise import SeededNoise
-from common.protocol import Local
-from common.study import Study
+from common.study.catalogue import STRATEGIES
+from common.study.study import Study
+from common.sums import identity
+from common.sums.aggregation import Local
+from common.sums.exchange import Payload
+from common.wire.orders import Order, to_payload
 from experiments.quiet import run_quietly
 
 EXPECTED = "federation.expected_patients=17"

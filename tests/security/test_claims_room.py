@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.aggregation._fixed_point import share_room
-from common.catalogue import AGGREGATIONS
 from common.errors import StudyError
-from common.options import Entry
+from common.learning.work import Training
 from common.privacy.accounting import delta_of, epsilon_curve, epsilon_of
 from common.privacy.discrete_gaussian import discrete_gaussian, largest_draw
 from common.privacy.mechanism import Facts
@@ -22,7 +20,9 @@ from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.release import Release
 from common.privacy.share_room import noise_room, share_of, tail_bound
 from common.privacy.variation import affordable, charged, price
-from common.work import Training
+from common.study.catalogue import AGGREGATIONS
+from common.study.options import Entry
+from common.sums.aggregations._fixed_point import share_room
 
 DELTA = 1e-5
 FACTS = Facts(100, 100, 10, 100, "gradient", Training(), 10, "sum")

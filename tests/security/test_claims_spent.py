@@ -13,8 +13,8 @@ from client.hospital import Hospital
 from client.ledger import Ledger
 from client.privacy import Private
 from common.errors import RoundError, TooFewHospitalsError
-from common.exchange import Payload
-from common.study import Study
+from common.study.study import Study
+from common.sums.exchange import Payload
 from experiments.engines._local_grid import hospital_folder
 from experiments.ledger_summary import summary_of
 from experiments.quiet import run_quietly

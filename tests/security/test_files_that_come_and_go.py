@@ -22,8 +22,9 @@ from client.kept_groups import FOLDER as GROUPS
 from client.kept_groups import keep_group
 from client.policy import POLICY_FILE, read_policy
 from client.privacy_limit import LIMIT_FILE, read_limit
-from common import files, json_files
 from common.errors import WardroundError
+from common.files import access as files
+from common.files import json_files
 from experiments.recorded import INDEX, messages
 from server import checkpoint
 from server.charges import FILE as CHARGES

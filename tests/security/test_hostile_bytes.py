@@ -16,19 +16,19 @@ from flwr.app import Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.node import Node
-from common import wire_bytes
-from common.aggregation._legs import Legs
-from common.aggregation.bfv import Bfv
-from common.aggregation.ckks import Ckks
-from common.aggregation.plain import Plain
-from common.cases import SiteId
+from common.data.cases import SiteId
 from common.errors import EngineError, TooFewHospitalsError, WireError
-from common.exchange import Payload
-from common.mean import LARGEST_UNITS, Mean
-from common.protocol import Aggregation
-from common.update import Update
-from common.wire import to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
+from common.sums.aggregation import Aggregation
+from common.sums.aggregations._legs import Legs
+from common.sums.aggregations.bfv import Bfv
+from common.sums.aggregations.ckks import Ckks
+from common.sums.aggregations.plain import Plain
+from common.sums.exchange import Payload
+from common.sums.mean import LARGEST_UNITS, Mean
+from common.sums.update import Update
+from common.wire import message_bytes as wire_bytes
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.records import to_records
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 from server.conversation import Conversation, Heard
@@ -274,7 +274,7 @@ def test_a_leg_drops_whoever_makes_its_reader_raise_anything_and_repeats_no_text
 
 
 def test_an_engine_that_fails_is_no_hospitals_fault() -> None:
-    from common.boundary import guarded
+    from common.wire.boundary import guarded
 
     def read() -> None:
         raise EngineError("the machine is gone.")
@@ -318,8 +318,8 @@ def test_a_large_model_is_no_large_outline() -> None:
 
 def test_an_agreement_on_more_numbers_than_a_memory_holds_is_refused_before_any_is_reserved() -> None:
     """A coordinator may ask for any length; the update that is there decides."""
-    from common.aggregation._agreement import Agreement
-    from common.aggregation._fixed_point import FixedPoint
+    from common.sums.aggregations._agreement import Agreement
+    from common.sums.aggregations._fixed_point import FixedPoint
 
     agreement = Agreement(("ada", "bea", "cyd"), 1 << 62, 1, (), 1.0)
     with pytest.raises(WireError, match="another model"):
@@ -328,8 +328,8 @@ def test_an_agreement_on_more_numbers_than_a_memory_holds_is_refused_before_any_
 
 @pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e300])
 def test_a_scale_that_nothing_can_be_divided_by_is_refused(scale: float) -> None:
-    from common.aggregation._agreement import Agreement
-    from common.aggregation._fixed_point import FixedPoint
+    from common.sums.aggregations._agreement import Agreement
+    from common.sums.aggregations._fixed_point import FixedPoint
 
     agreement = Agreement(("ada", "bea", "cyd"), 3, 1, (), scale)
     with pytest.raises(WireError, match="divided"):

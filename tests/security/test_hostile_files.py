@@ -27,12 +27,12 @@ from client.incidents import report as report_incident
 from client.ledger import Charge, Ledger
 from client.sources._nifti_volume import Reading, read_scan
 from client.sources._npz import read_npz
-from common import identity
+from common.data.image import read_image
 from common.errors import FileError, ImageError, LedgerError, SourceError, WardroundError
-from common.image import read_image
 from common.privacy.release import Release
 from common.registration.itk_files import read_transform
-from common.study import Study, parse
+from common.study.study import Study, parse
+from common.sums import identity
 from experiments.audit import conduct
 from experiments.cli import cli
 from experiments.observation import observe

@@ -23,17 +23,17 @@ from scipy.stats import chi2
 
 import client.privacy
 import client.private_training
-from common.catalogue import MECHANISMS
-from common.mean import Mean
+from common.learning.work import Training
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
-from common.study import Study, parse
-from common.update import Update
-from common.work import Training
+from common.study.catalogue import MECHANISMS
+from common.study.study import Study, parse
+from common.sums.mean import Mean
+from common.sums.update import Update
 from experiments.quiet import run_quietly
 from server.central_noise import BELOW, CLIP_NORM, CentralNoise
 from server.strategies.fedavg import FedAvg

@@ -11,8 +11,8 @@ import pytest
 from client.hospital import open_hospital, site_names
 from client.sources.heart import Heart
 from common.errors import StudyError
-from common.study import Study, parse
-from common.study_privacy_checks import remarks
+from common.study.privacy_checks import remarks
+from common.study.study import Study, parse
 
 PRIVATE = 'privacy={name="dpsgd",epsilon=1.0,delta=1e-4}'
 TEXT = """

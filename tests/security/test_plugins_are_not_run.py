@@ -16,11 +16,11 @@ from client.approved_studies import APPROVED, digest_of
 from client.node import Config, Node, load_app
 from client.policy import POLICY_FILE, Policy, read_policy
 from common.errors import StudyError
-from common.exchange import Payload
-from common.plugins import ANYTHING, trusting
-from common.study import parse, parse_json
-from common.wire import from_records, to_records
-from common.wire_bytes import from_bytes, identify, to_bytes
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import parse, parse_json
+from common.sums.exchange import Payload
+from common.wire.message_bytes import from_bytes, identify, to_bytes
+from common.wire.records import from_records, to_records
 from experiments.cli import cli
 
 TEXT = """

@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console
 
 from client.sources._persons import person_named
-from common.cohorts import Cohorts, is_covered_by_noise
 from common.errors import SourceError, WireError
-from common.exchange import Payload
 from common.privacy.accounting import epsilon_curve, epsilon_of
 from common.privacy.beside import exchanged, together
 from common.privacy.release import Release
-from common.study import Study, parse
-from common.trust import said
+from common.study.study import Study, parse
+from common.study.trust import said
+from common.sums.cohorts import Cohorts, is_covered_by_noise
+from common.sums.exchange import Payload
 from experiments.approval_command import approve_study
 from server import gathering
 from server.conversation import Conversation, Heard, Sent

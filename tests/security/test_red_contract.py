@@ -15,15 +15,15 @@ import pytest
 from numpy.typing import NDArray
 
 from client.kept_groups import keep_group
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS
-from common.cohort import Cohort
+from common.data.cases import SiteId
 from common.errors import WireError
-from common.exchange import Expected, Payload
-from common.order import Order, to_payload
-from common.score_names import statistic_names
-from common.study import Study, parse
-from common.update import Update
+from common.learning.score_names import statistic_names
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study, parse
+from common.sums.cohort import Cohort
+from common.sums.exchange import Expected, Payload
+from common.sums.update import Update
+from common.wire.orders import Order, to_payload
 from experiments.audit.truth import hospital_of
 from experiments.benchmarks import _contract_sums
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, study_of, write_images

@@ -27,15 +27,15 @@ from client.sources.images import Images
 from client.sources.nifti import Nifti
 from client.sources.table import Table
 from client.splitting import split
-from common import identity
-from common.aggregation._answered import open_once
-from common.cases import Cases
+from common.data.cases import Cases
 from common.errors import FileError, SourceError, StudyError, WireError
-from common.exchange import Payload
-from common.federation import RosterEntry
-from common.options import Entry
-from common.order import ACCEPTS_CHANGED_DATA
-from common.study import Split, Study, parse
+from common.study.federation import RosterEntry
+from common.study.options import Entry
+from common.study.study import Split, Study, parse
+from common.sums import identity
+from common.sums.aggregations._answered import open_once
+from common.sums.exchange import Payload
+from common.wire.orders import ACCEPTS_CHANGED_DATA
 from experiments.cli import cli
 
 STUDY = """

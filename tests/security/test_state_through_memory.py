@@ -20,18 +20,18 @@ from safetensors.numpy import load_file
 from client import answers
 from client.app import app
 from client.hospital import open_hospital, site_names
-from common.cases import SiteId
-from common.catalogue import AGGREGATIONS
-from common.cohort import Cohort
-from common.exchange import Collected, Expected, OpenedSum, Payload
-from common.opening import proof_payload
-from common.order import LEGS, PROTOCOL_LEG, Order, protocol_payload, to_payload
-from common.parameters import new_network, read
-from common.study import Study, parse
-from common.update import Vector
-from common.wire import from_records, to_records
-from common.wire_bytes import identify
-from common.work import Work
+from common.data.cases import SiteId
+from common.learning.parameters import new_network, read
+from common.learning.work import Work
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study, parse
+from common.sums.cohort import Cohort
+from common.sums.exchange import Collected, Expected, OpenedSum, Payload
+from common.sums.opening import proof_payload
+from common.sums.update import Vector
+from common.wire.message_bytes import identify
+from common.wire.orders import LEGS, PROTOCOL_LEG, Order, protocol_payload, to_payload
+from common.wire.records import from_records, to_records
 
 TEXT = """
 title = "Tiny"

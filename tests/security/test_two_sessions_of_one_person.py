@@ -10,9 +10,9 @@ import pytest
 
 from client.hospital import Hospital, open_hospital, site_names
 from client.private_training import PrivateTrainer
-from common.catalogue import PARTITIONS
 from common.privacy.noise import SeededNoise
-from common.study import Study, parse
+from common.study.catalogue import PARTITIONS
+from common.study.study import Study, parse
 from experiments.audit.candidates import question_of
 from experiments.audit.truth import Truth, others_than
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.aggregation._notes import SITES
-from common.catalogue import AGGREGATIONS
-from common.cohort import Cohort, Groups
-from common.exchange import Payload
-from common.options import Entry
-from common.update import Update
+from common.study.catalogue import AGGREGATIONS
+from common.study.options import Entry
+from common.sums.aggregations._notes import SITES
+from common.sums.cohort import Cohort, Groups
+from common.sums.exchange import Payload
+from common.sums.update import Update
 from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
 
 LENGTH = 200

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from common.update import Update
+from common.sums.update import Update
 from server.strategy import Contributions
 
 Hospital = tuple[float, Sequence[Sequence[float]]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import RoundError
-from common.exchange import OpenedSum
+from common.sums.exchange import OpenedSum
 from server.checkpoint import Checkpoint, load, save
 from server.openings import Owed
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from common.catalogue import STRATEGIES
 from common.errors import RoundError, StudyError
-from common.options import Entry
+from common.study.catalogue import STRATEGIES
+from common.study.options import Entry
 
 # Short dyadic fractions: their sums are exact, so that order could show only through a strategy's fault.
 PARAMETERS = np.array([1.0, -2.0, 0.5, 0.0], dtype=np.float32)

@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from common.errors import TooFewHospitalsError
-from common.exchange import Number, Payload, Word
-from common.study import Study, parse
+from common.study.study import Study, parse
+from common.sums.exchange import Number, Payload, Word
 from server.conversation import Conversation, Heard, Sent
 from server.gathering import gather
 from server.problems import Problem

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import RoundError, WireError
-from common.exchange import Payload
+from common.sums.exchange import Payload
 from server.roster import Member, disagreeing, member
 
 GOOD = Payload(

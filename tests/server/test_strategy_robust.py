@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RoundError, StudyError
-from common.update import Update
+from common.sums.update import Update
 from server.strategies.krum import Krum
 from server.strategies.median import Median
 from server.strategies.trimmed_mean import TrimmedMean

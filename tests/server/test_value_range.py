@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from common.aggregation._agreement import RANGE_FACTORS
-from common.aggregation._fixed_point import CLIPPED
-from common.exchange import Collected
-from common.mean import Mean
-from common.update import Update
+from common.sums.aggregations._agreement import RANGE_FACTORS
+from common.sums.aggregations._fixed_point import CLIPPED
+from common.sums.exchange import Collected
+from common.sums.mean import Mean
+from common.sums.update import Update
 from server.central_noise import own_state
 from server.value_range import collect_in_range, factor_of, kept_factor
 

@@ -37,7 +37,6 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, log2, sqrt
 from typing import ClassVar
 
-from common.checks import between, non_negative, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, epsilon_of, noise_for
 from common.privacy.losses import check_lattice
@@ -45,6 +44,7 @@ from common.privacy.mechanism import Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
 from common.privacy.share_room import noise_room
 from common.privacy.variation import LEAST_CHARGE, affordable
+from common.study.checks import between, non_negative, positive, probability
 
 GRID_BITS = (6, 20)
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from common.checks import one_of, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
 from common.privacy.mechanism import Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
 from common.privacy.sampling import sampling_rate, steps_a_round
+from common.study.checks import one_of, positive, probability
 
 
 @dataclass(frozen=True)

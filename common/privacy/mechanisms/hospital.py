@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from math import exp, sqrt
 from typing import ClassVar
 
-from common.checks import between, positive, probability
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
 from common.privacy.mechanism import Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
+from common.study.checks import between, positive, probability
 
 
 @dataclass(frozen=True)

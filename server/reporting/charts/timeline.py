@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.reporting.charts.scale import ticks
 from server.reporting.markup import Markup, tag
 from server.reporting.records import Round

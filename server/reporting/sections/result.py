@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from common.names import SiteId
+from common.data.names import SiteId
 from server.reporting.charts.bars import bar, legend, row
 from server.reporting.charts.scale import Scale, extent
 from server.reporting.charts.strip import strip, strip_axis

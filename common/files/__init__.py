@@ -1,0 +1,1 @@
+"""Files in folders that others may have prepared: the only doors to them, and locks."""

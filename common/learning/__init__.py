@@ -1,0 +1,25 @@
+"""What is learned: the roles of tasks and networks, their entries, parameters, and the work of a round."""
+
+from typing import TYPE_CHECKING
+
+from common.handed_on import handed_on
+
+if TYPE_CHECKING:
+    from common.learning.task import Network as Network
+    from common.learning.task import Task as Task
+    from common.learning.work import Training as Training
+    from common.learning.work import Work as Work
+else:
+    __getattr__ = handed_on(
+        __name__,
+        {
+            "task": (
+                "Network",
+                "Task",
+            ),
+            "work": (
+                "Training",
+                "Work",
+            ),
+        },
+    )

@@ -1,0 +1,100 @@
+"""A network's trainable parameters as one flat float32 vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from math import prod
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from common.data.cases import Shape
+from common.errors import StudyError
+from common.learning.task import Task
+from common.seeding import entropy
+from common.sums.update import Vector
+
+
+def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
+    """The task's network for `shape`, initialised from the seed alone; global generators are left as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(entropy(seed, "initial parameters") % 2**63)
+        network = task.build_network(shape)
+    refuse_unsuitable(network)
+    return network
+
+
+def refuse_unsuitable(network: nn.Module) -> None:
+    """Raise StudyError for batch normalisation and for trainable parameters that are not float32."""
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm):
+            raise StudyError(
+                f"{name or 'the network'} is a {type(module).__name__}: its running statistics would leave the "
+                "hospital and mix patients within a batch. Use torch.nn.GroupNorm instead."
+            )
+    for name, parameter in trainable(network):
+        if parameter.dtype != torch.float32:
+            raise StudyError(f"parameter {name} is {parameter.dtype}; only torch.float32 can be exchanged.")
+
+
+def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Names and parameters that are learned, in the order of their names."""
+    return sorted((name, p) for name, p in network.named_parameters() if p.requires_grad)
+
+
+def read(network: nn.Module) -> Vector:
+    """(P,) float32: all trainable parameters."""
+    parts = [parameter.detach().reshape(-1) for _, parameter in trainable(network)]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+
+
+def write(network: nn.Module, vector: Vector) -> None:
+    """Set all trainable parameters from a (P,) float32 vector. Raises ValueError where P does not fit."""
+    parameters = [parameter for _, parameter in trainable(network)]
+    wanted = sum(parameter.numel() for parameter in parameters)
+    if vector.shape != (wanted,):
+        raise ValueError(f"the network has {wanted} parameters; a vector of shape {vector.shape} came.")
+    start = 0
+    with torch.no_grad():
+        for parameter in parameters:
+            part = np.array(vector[start : start + parameter.numel()], dtype=np.float32)
+            parameter.copy_(torch.from_numpy(part).reshape(parameter.shape))
+            start += parameter.numel()
+
+
+def read_gradient(network: nn.Module) -> Vector:
+    """(P,) float32: all gradients; zeros where a parameter has none."""
+    parts = [(torch.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for _, p in trainable(network)]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named parameter stands in the vector."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> Layout:
+        """The layout of a network's trainable parameters."""
+        return cls({name: tuple(parameter.shape) for name, parameter in trainable(network)})
+
+    @property
+    def length(self) -> int:
+        """P, the number of parameters."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def tensors(self, vector: Vector) -> dict[str, Vector]:
+        """The vector's parts by name, each in its shape."""
+        ends = np.cumsum([prod(shape) for shape in self.shapes.values()])
+        parts = np.split(vector, ends[:-1])
+        return {name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+
+def digest(vector: Vector) -> str:
+    """SHA-256 of the parameters, little-endian float32: equal digests mean bit-identical models."""
+    return sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()

@@ -1,0 +1,36 @@
+"""The names of a task's scores, known before any case was seen, so that every hospital's sums have one layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from common.data.cases import Batch, Shape
+from common.learning.task import Task, shown_shape
+
+PROBE_CASES = 4
+
+
+def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
+    """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class.
+
+    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there.
+    """
+    rng = np.random.default_rng(0)
+    count = max(PROBE_CASES, shape.classes)
+    inputs = torch.from_numpy(rng.normal(size=(count, *shown_shape(task, shape).inputs)).astype(np.float32))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = task.build_network(shape).eval()
+        form = _target_form(task, shape, tuple(task.predict(network, inputs).shape[1:]))
+        targets = torch.from_numpy(np.resize(np.arange(shape.classes), (count, *form)).astype(np.int64))
+        patients = tuple(f"p{index}" for index in range(count))
+        spacing_mm = (1.0,) * (len(shape.inputs) - 1)
+        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
+        in_voxels = task.score(network, Batch.of(inputs, targets, patients))
+        return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one target: of a prediction, but where the task says otherwise (registration: two label maps)."""
+    form = getattr(task, "target_form", None)
+    return predicted if form is None else tuple(form(shape))

@@ -1,0 +1,67 @@
+"""The role of a task: what is learned, from a network to its score. Entries live in `common/learning/tasks/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from common.sums.mean import Mean
+
+if TYPE_CHECKING:  # a study is read, and a report written, without torch
+    import numpy as np
+    from torch import Tensor, nn
+
+    from common.data.cases import Batch, Shape
+
+
+class Network(Protocol):
+    """A frozen dataclass of options in `common/learning/networks/` that builds a network for a shape."""
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A fresh network. Its random initialisation draws from torch's global generator, which the caller seeds.
+
+        Raises StudyError where the shape does not fit the network.
+        """
+        ...
+
+
+class Task(Protocol):
+    """A frozen dataclass of options in `common/learning/tasks/`; all methods are pure but for the network's state."""
+
+    headline: ClassVar[str]
+    """The score shown first; higher is better."""
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        """A fresh network for cases of `shape`; see Network.build."""
+        ...
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(N,) float32: one loss a case. A case's loss does not depend on the other cases of the batch."""
+        ...
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Mergeable scores, `headline` among them. All cases of a patient come in one batch."""
+        ...
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch as it is trained on; the same batch where the task has no augmentation."""
+        ...
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Class indices (N, ...) or displacement in voxels, int64; float32 where real numbers are learned."""
+        ...
+
+
+def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Scores as they are shown: a task may have `presented`, which makes of merged means what is no mean itself."""
+    shown = getattr(task, "presented", None)
+    return dict(scores if shown is None else shown(scores))
+
+
+def shown_shape(task: Task, shape: Shape) -> Shape:
+    """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
+
+    Raises StudyError where cases differ in shape and the task does not bring them to one.
+    """
+    shown = getattr(task, "network_shape", None)
+    return shape if shown is None else cast("Shape", shown(shape))

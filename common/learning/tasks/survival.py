@@ -1,0 +1,136 @@
+"""Survival: the risk of an event in each of several intervals of time, for cases that may leave before it happens.
+
+Discrete-time hazards (Gensheimer and Narasimhan 2019, A scalable discrete-time survival model for neural networks,
+equations 1 to 3): the network answers one logit an interval, of the chance that the event comes in it to who has
+reached it. A case's loss is of that case alone, unlike Cox's, which compares it with all who are still under
+observation: it can be clipped by case, summed over hospitals, and trained in batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn, no_grad
+from torch.nn.functional import logsigmoid
+
+from common.data.cases import Batch, Shape
+from common.errors import StudyError
+from common.learning.task import Task
+from common.learning.tasks._network import build_fitting
+from common.metrics.roc import ScoreHistogram
+from common.study.catalogue import NETWORKS
+from common.study.checks import one_of, positive
+from common.study.options import Entry
+from common.sums.mean import Mean
+
+SCORES = ("brier", "auc")
+MOST_INTERVALS = 256
+LARGEST_LOSS = 1e3
+"""In scores alone: a model that is sure and wrong does not make a sum overflow."""
+
+
+@dataclass(frozen=True)
+class Survival:
+    """cuts: ends of the intervals, rising, in the unit of the cases' times; the first begins at 0. network: from
+    `common/learning/networks`. scores: what is told beside likelihood and loss, from brier and auc.
+
+    Targets are (N, 2): time under observation, and 1 where it ended in the event, else 0. Whoever left before the
+    middle of an interval is not counted in it, whoever left later is, as a survivor; after the last cut all are
+    survivors.
+
+    Scores: likelihood, the mean over cases of the chance that the model gave to what was observed of a case: 1 is
+    perfect. loss: the mean of its negative logarithm. brier: over cases and cuts at which it is known whether
+    the event had come, the squared distance between that and the predicted chance: 0 is perfect. auc: the chance that
+    of a case with the event by the last cut and one without, the first was given the higher risk (Heagerty et al.
+    2000, cumulative cases and dynamic controls at one time; cases that left before are not counted).
+    """
+
+    headline: ClassVar[str] = "likelihood"
+
+    cuts: tuple[float, ...]
+    network: Entry = field(default_factory=lambda: Entry("mlp"))
+    scores: tuple[str, ...] = ("brier",)
+
+    def __post_init__(self) -> None:
+        NETWORKS.build(self.network)
+        if not 1 <= len(self.cuts) <= MOST_INTERVALS or not all(a < b for a, b in pairwise(self.cuts)):
+            raise StudyError(f"task.cuts must hold 1 to {MOST_INTERVALS} times that rise; it is {list(self.cuts)}.")
+        positive("task", **{f"cuts[{index}]": cut for index, cut in enumerate(self.cuts)})
+        for name in self.scores:
+            one_of("task", SCORES, scores=name)
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        """A network of logits (N, intervals). Raises StudyError where it does not fit, or cases are of classes."""
+        if shape.classes:
+            raise StudyError(
+                f"task 'survival' learns times and events, and the cases are of {shape.classes} classes: let the "
+                "source read times (of tables, source.target = 'survival')."
+            )
+        intervals = len(self.cuts)
+        return build_fitting(self.network, Shape(shape.inputs, intervals), (intervals,), "survival")
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(N,) float32 negative log-likelihood in nats."""
+        return self._losses(network(batch.inputs).float(), batch.targets)
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Likelihood, loss and what `scores` names, in float64 as in classification, for the same reason."""
+        exact = deepcopy(network).double()
+        with no_grad():
+            logits = exact(batch.inputs.double())
+            losses = self._losses(logits, batch.targets).clamp(max=LARGEST_LOSS).float()
+            log_survival = logsigmoid(-logits).cumsum(1)
+        found = {"likelihood": Mean.of((-losses).exp().tolist()), "loss": Mean.of(losses.tolist())}
+        happened, known = self._status(batch.targets)
+        if "brier" in self.scores:
+            squares = (1 - log_survival.exp() - happened.double()).square().float()
+            found["brier"] = Mean.of(squares[known].tolist())
+        if "auc" in self.scores:
+            last, alive = known[:, -1], log_survival[:, -1]
+            log_odds = torch.log(-torch.expm1(alive.clamp(max=-1e-12))) - alive
+            found |= ScoreHistogram.of(log_odds[last].float().numpy(), happened[last, -1].numpy()).statistics()
+        return found
+
+    def target_form(self, shape: Shape) -> tuple[int, ...]:
+        """A target is a time and whether the event ended it."""
+        return (2,)
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The same batch."""
+        return batch
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, intervals) float32: the chance to be without the event at each cut."""
+        answer: Tensor = logsigmoid(-network(inputs).float()).cumsum(1).exp()
+        return answer
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        survived, failed = self._intervals(targets)
+        return -(survived * logsigmoid(-logits) + failed * logsigmoid(logits)).sum(1)
+
+    def _intervals(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, intervals) each: 1 where a case survived the interval, and 1 where the event came in it."""
+        time, event = targets[:, :1], targets[:, 1:] > 0
+        ends = torch.tensor(self.cuts, dtype=time.dtype)
+        starts = torch.cat([torch.zeros(1, dtype=time.dtype), ends[:-1]])
+        failed = event & (time > starts) & (time <= ends)
+        failed[:, :1] |= event & (time <= 0)
+        through = torch.where(event, ends, (starts + ends) / 2)
+        survived = torch.where(event, time > through, time >= through)
+        return survived.float(), failed.float()
+
+    def _status(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, cuts) each: whether the event had come by a cut, and whether that is known."""
+        time, event = targets[:, :1], targets[:, 1:] > 0
+        ends = torch.tensor(self.cuts, dtype=time.dtype)
+        happened = event & (time <= ends)
+        return happened, happened | (time >= ends)
+
+
+task: type[Task] = Survival

@@ -1,0 +1,32 @@
+"""Which model is scored when, and on which cases: the study decides, and both sides work it out here alone."""
+
+from __future__ import annotations
+
+from common.study.study import Study
+
+FINAL_SPLITS = ("validation", "test")
+"""Of the last model, after the last round."""
+
+
+def final_round(study: Study) -> int:
+    """The number that the final evaluation goes by: one beyond the last round."""
+    return study.rounds + 1
+
+
+def evaluated_split(study: Study, number: int) -> str | None:
+    """The split that the model which round `number` starts from is scored on; None where it is not scored.
+
+    The first round is one of those that score, then every `federation.evaluate_every`-th after it.
+    """
+    every = study.federation.evaluate_every
+    if every == 0 or not 1 <= number <= study.rounds or (number - 1) % every:
+        return None
+    return study.federation.evaluate_split
+
+
+def evaluated_splits(study: Study, number: int) -> tuple[str, ...]:
+    """All splits that may be asked for in round `number`, the final evaluation included."""
+    if number == final_round(study):
+        return FINAL_SPLITS
+    split = evaluated_split(study, number)
+    return () if split is None else (split,)

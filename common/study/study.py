@@ -1,0 +1,324 @@
+"""Study: one TOML file as frozen dataclasses, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import tomli_w
+
+from common.errors import StudyError
+from common.learning.task import Task
+from common.learning.work import Training
+from common.study.audit_settings import Audit
+from common.study.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
+from common.study.checks import between, non_negative, positive
+from common.study.federation import Federation
+from common.study.options import EXAMPLE, Entry, build
+from common.study.plugins import Reference, noted, resolved
+from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+
+NO_PRIVACY = "none"
+"""`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
+
+NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy")
+"""What of a study names entries, and so plug-ins, here or in its options."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """`[split]`: shares of each hospital's patients that are kept for validation and test.
+
+    assignment: "exact" ranks the patients and cuts the ranking at the shares, so that one patient more or less can
+    move others; "independent" places each by a hash of its name against the shares, whoever else is there. Left out,
+    it is "independent" where privacy is promised to patients or cases, which need it, and else "exact".
+    """
+
+    validation: float = 0.1
+    test: float = 0.25
+    assignment: Assignment | None = None
+
+    def __post_init__(self) -> None:
+        between("split", 0, 0.9, validation=self.validation, test=self.test)
+        if self.validation + self.test >= 1:
+            raise StudyError("split.validation + split.test leave no patient to train on; their sum must be below 1.")
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """`[baselines]`: models to compare the federation with. They exist only in simulation.
+
+    local: every hospital's own model, trained alone for as many steps. pooled: one model on all data together.
+    """
+
+    local: bool = False
+    pooled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything that decides a run's result. Two equal studies give bit-identical models on every engine.
+
+    title, source and task must be said; all else has a default.
+
+    aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
+    privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
+    its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
+    plug-in's file, by its module or path: found when the study is first read, not written by anybody, and from then
+    on the same.
+    """
+
+    title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
+    rounds: int = 10
+    source: Entry = field(metadata={EXAMPLE: 'source = { name = "nifti", folder = "data" }'})
+    task: Entry = field(metadata={EXAMPLE: 'task = "segmentation"'})
+    strategy: Entry = field(default_factory=lambda: Entry("fedavg"))
+    seed: int = 0
+    description: str = ""
+    purposes: tuple[str, ...] = ()
+    engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
+    partition: Entry | None = None
+    aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
+    privacy: Entry | None = None
+    training: Training = field(default_factory=Training)
+    split: Split = field(default_factory=Split)
+    federation: Federation = field(default_factory=Federation)
+    baselines: Baselines = field(default_factory=Baselines)
+    audit: Audit = field(default_factory=Audit)
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        positive("study", rounds=self.rounds)
+        non_negative("study", seed=self.seed)
+        if any(not purpose.strip() for purpose in self.purposes):
+            raise StudyError("study.purposes names a purpose without a word in it.")
+        with noted() as used:
+            _check_pairs(self)
+        _demand_same(self.plugins, used)
+        object.__setattr__(self, "plugins", dict(sorted(used.items())))
+        object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
+
+    def build_task(self) -> Task:
+        """The task with its options."""
+        return cast(Task, TASKS.build(self.task))
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What happens to the data before training, beside the promise it has to suit."""
+        return Preprocessing(self.source, self.partition, self.split.assignment, self.privacy)
+
+    @property
+    def text(self) -> str:
+        """The study as TOML, every setting written out."""
+        return tomli_w.dumps(_plain(self._table))
+
+    @property
+    def json(self) -> str:
+        """The study as one line, as it travels to hospitals."""
+        return json.dumps(_plain(self._table), sort_keys=True)
+
+    @property
+    def _table(self) -> dict[str, Any]:
+        """A study of our own entries alone reads as it did before there were plug-ins."""
+        return {key: value for key, value in asdict(self).items() if key != "plugins" or value}
+
+
+def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) -> Study:
+    """A study from TOML text and `key=value` overrides. Raises StudyError that names the place and the remedy.
+
+    beside: the folder of the study's file, where relative paths of plug-ins begin; else the working directory.
+    Plug-ins are refused outside of `common.study.plugins.trusting`.
+    """
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"the study is not valid TOML: {str(error)[:200]}") from error
+    for override in overrides:
+        _override(table, override)
+    folder = beside or Path.cwd()
+    return _built({key: _located(value, folder) if key in NAMING else value for key, value in table.items()})
+
+
+def keys_of(text: str, overrides: Iterable[str] = ()) -> frozenset[str]:
+    """What a study's author wrote, text and overrides together, by its first word: the rest is at its default."""
+    return frozenset(
+        {*tomllib.loads(text), *(override.partition("=")[0].strip().partition(".")[0] for override in overrides)}
+    )
+
+
+def parse_json(text: str) -> Study:
+    """A study that came over the wire. Raises StudyError where it cannot be run here."""
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError("the study that arrived is not valid JSON.") from error
+    if not isinstance(table, dict):
+        raise StudyError("the study that arrived is not a table.")
+    return _built(table)
+
+
+def _built(table: Mapping[str, Any]) -> Study:
+    """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
+    said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
+    _refuse_former(said)
+    return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
+
+
+def _refuse_former(table: Mapping[str, Any]) -> None:
+    """One number said three things; whoever has a study with it is told which to say now."""
+    federation = table.get("federation")
+    if isinstance(federation, Mapping) and "minimum_hospitals" in federation:
+        raise StudyError(
+            "federation.minimum_hospitals has become three numbers: hospitals_at_start, to begin a run; "
+            "least_in_sum, of a sum that is opened or, with 'plain', of replies to a round; and noise_shares, of "
+            "'distributed' noise."
+        )
+
+
+def _default_aggregation(table: Mapping[str, Any]) -> str:
+    named = table.get("strategy", "fedavg")
+    name = named.get("name") if isinstance(named, Mapping) else named
+    known = isinstance(name, str) and (name in STRATEGIES.names() or Reference.of(name) is not None)
+    return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise StudyError(f"--set takes key=value, such as training.epochs=2; it was given {override!r}.")
+    place = table
+    for key in keys[:-1]:
+        held = place.setdefault(key, {})
+        if isinstance(held, str):
+            held = place[key] = {"name": held}
+        if not isinstance(held, dict):
+            raise StudyError(f"--set {override}: {key} is not a table of options.")
+        place = held
+    value = _value(text.strip())
+    is_none = (keys, value) == (["privacy"], NO_PRIVACY)
+    if isinstance(value, str) and isinstance(place.get(keys[-1]), dict) and not is_none:
+        value = {"name": value}
+    place[keys[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """A TOML value; a bare word is a word, so that `--set strategy=fedavg` needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _plain(value: Any) -> Any:
+    """Without None (TOML has none), catalogue entries as one table, tuples as lists."""
+    if isinstance(value, Mapping):
+        if set(value) == {"name", "options"}:
+            return {"name": value["name"], **_plain(value["options"])}
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _located(value: Any, folder: Path) -> Any:
+    """With absolute paths of plug-ins, which mean the same in every process of this machine."""
+    if isinstance(value, str):
+        return resolved(value, folder)
+    if isinstance(value, Mapping):
+        return {key: _located(item, folder) for key, item in value.items()}
+    return [_located(item, folder) for item in value] if isinstance(value, list) else value
+
+
+def _demand_same(known: Mapping[str, str], used: Mapping[str, str]) -> None:
+    for place, digest in used.items():
+        if known.get(place, digest) != digest:
+            raise StudyError(
+                f"plug-in {place} is not the one that this study was read with: its file has changed, or another "
+                "version is installed here. Put that back, or begin a new run."
+            )
+
+
+def _check_pairs(study: Study) -> None:
+    """Build every entry, so that unknown names and options show now, and refuse what cannot go together."""
+    TASKS.build(study.task)
+    strategy = STRATEGIES.build(study.strategy)
+    aggregation = AGGREGATIONS.build(study.aggregation)
+    source = SOURCES.build(study.source)
+    if strategy.needs == "each" and aggregation.reveals == "sum":
+        raise StudyError(
+            f"strategy {study.strategy.name!r} needs every hospital's single update, and aggregation "
+            f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
+        )
+    _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
+    _check_partition(study, source)
+    _check_training(study, strategy.sends)
+    if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
+        raise StudyError(
+            f"strategy {study.strategy.name!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
+            f"without momentum; it is {study.training.optimiser!r} with momentum {study.training.momentum}."
+        )
+
+
+def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
+    if study.privacy is None:
+        return
+    mechanism = MECHANISMS.build(study.privacy)
+    place = mechanism.place
+    if mechanism.unit == "sample" and study.federation.expected_patients is not None:
+        raise StudyError(
+            "federation.expected_patients stands for numbers of patients, and privacy.unit = 'sample' hides cases, "
+            "whose numbers would still be told: choose privacy.unit 'patient', or remove expected_patients."
+        )
+    if place == "shares" and sends != "gradient":
+        raise StudyError(
+            f"privacy {study.privacy.name!r} adds its noise to sums of gradients, and strategy "
+            f"{study.strategy.name!r} sends the change of local training: "
+            "choose strategy 'fedsgd', or privacy 'dpsgd'."
+        )
+    if place == "server" and (needs == "each" or controlled):
+        raise StudyError(
+            f"privacy {study.privacy.name!r} adds noise to one sum a round, and strategy "
+            f"{study.strategy.name!r} computes with more than that: choose another strategy, or privacy 'dpsgd'."
+        )
+    check_preprocessing(study.preprocessing)
+
+
+def _sites_by(source: object) -> str:
+    """What a source, if it can, would know hospitals by, as it says itself."""
+    words = getattr(source, "sites_by", "")
+    return f"; or say by what the data tells them: {words}" if words else ""
+
+
+def _check_partition(study: Study, source: Any) -> None:
+    has_sites: bool = source.has_sites
+    if has_sites and study.partition is not None:
+        raise StudyError(
+            f"source {study.source.name!r} says itself which hospital each case is from: remove [partition]."
+        )
+    if has_sites:
+        return
+    if study.partition is not None:
+        PARTITIONS.build(study.partition)
+    elif not study.federation.roster:
+        raise StudyError(
+            f"source {study.source.name!r} does not say which hospital a case is from: add [partition], "
+            f"one of {', '.join(PARTITIONS.names())}, to divide the persons{_sites_by(source)}; "
+            "or name the hospitals, each with a folder of its own, in [federation] roster."
+        )
+
+
+def _check_training(study: Study, sends: str) -> None:
+    default = Training()
+    if sends != "gradient":
+        return
+    for name in ("epochs", "steps", "optimiser", "momentum", "weight_decay", "learning_rate"):
+        if getattr(study.training, name) != getattr(default, name):
+            raise StudyError(
+                f"training.{name} has no effect with strategy {study.strategy.name!r}: hospitals send one gradient "
+                "and take no step of their own. The server's step is strategy.learning_rate; remove the setting."
+            )

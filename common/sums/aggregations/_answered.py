@@ -1,0 +1,66 @@
+"""Whose sum a hospital helped to open, kept so that of one model it never helps to open the sum of another set.
+
+Two sums at one model, of sets that differ by a few hospitals, differ by the updates of those. The model of the first
+round follows from the seed and is the same in every run and in every study that differs in its title alone, so what
+was opened is remembered for ever, by model, across studies and runs. Where noise covers the difference of two sums
+the memory is of one round of one run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from common.data.cases import SiteId
+from common.errors import WireError
+from common.files.access import create, read
+from common.sums.aggregation import Local
+from common.sums.aggregations._agreement import Agreement
+from common.sums.exchange import Payload
+
+FOLDER = "opened-sums"
+LARGEST_BYTES = 1 << 12
+
+
+def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> bytes:
+    """What of one set only may be opened, in hexadecimal: training or evaluation, at one model, on these data.
+
+    Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
+    """
+    if local.cohort.is_covered:
+        parts = ["round", local.study, local.run, local.round]
+    else:
+        model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
+        digest = sha256(np.ascontiguousarray(model, "<f4").view(np.uint8).data).hexdigest()
+        parts = ["model", local.data, "training" if agreement.vectors else "evaluation", digest]
+    return sha256(json.dumps(parts).encode()).hexdigest().encode()
+
+
+def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
+    """Write down that the sum of `sites` is opened, before it is. Raises WireError where it was another set before.
+
+    The file is on the disk when this returns, in the hospital's folder where it has one and in memory else. A
+    file that a crash cut short matches no set: it is refused from then on.
+    """
+    digest = sha256(json.dumps(list(sites)).encode()).hexdigest().encode()
+    if local.folder is None:
+        before = _remembered(local.secrets, f"opened/{what.decode()}", digest)
+    else:
+        before = _written(local.folder / FOLDER, what.decode(), digest)
+    if before != digest:
+        raise WireError(
+            "at this model the sum of other hospitals was opened before; it is opened once. The same hospitals may "
+            "open it again; for others the study needs another seed."
+        )
+
+
+def _remembered(secrets: MutableMapping[str, bytes], key: str, digest: bytes) -> bytes:
+    return secrets.setdefault(key, digest)
+
+
+def _written(folder: Path, name: str, digest: bytes) -> bytes:
+    return digest if create(folder, name, digest) else read(folder, name, LARGEST_BYTES)

@@ -1,0 +1,168 @@
+"""Who is asked in a round, and whose sums may be opened: functions of the approved study, computed on both sides.
+
+Where sums are revealed without noise, the hospitals of a study are divided into fixed groups, and every opened set,
+of evaluation too, is a union of whole groups. Every linear combination of opened sums, over any number of rounds, is
+then constant on groups, so that none tells fewer than a group apart (So et al. 2021, "Securing secure aggregation:
+mitigating multi-round privacy leakage in federated learning"). Where noise covers what the difference of two sums
+would tell, sums of any hospitals may be opened, so long as there are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import cast
+
+from common.data.names import SiteId
+from common.errors import StudyError
+from common.privacy.cover import covers
+from common.privacy.mechanism import Mechanism
+from common.seeding import entropy
+from common.study.catalogue import AGGREGATIONS, MECHANISMS
+from common.study.federation import Federation
+from common.study.study import Study
+from common.sums.cohort import Cohort, Groups
+from common.sums.exchange import Reveals
+from common.sums.selection import how_many, select
+
+LEAST_IN_SUM = 3
+"""The sum of two tells each of them the other's update."""
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """The cohorts of all rounds of a study. roster: its hospitals, sorted. groups: () where single ones are drawn."""
+
+    roster: tuple[SiteId, ...]
+    groups: Groups
+    final_groups: Groups
+    least: int
+    fraction: float
+    seed: int
+    rounds: int
+    is_covered: bool
+
+    @classmethod
+    def of(cls, study: Study, roster: Iterable[SiteId]) -> Cohorts:
+        """Raises StudyError where the study's numbers do not fit its hospitals."""
+        sites = tuple(sorted(roster))
+        least = least_in_sum(study, len(sites))
+        grouped = (
+            _grouped(study, sites, least) if reveals(study) == "sum" and study.federation.groups == "whole" else ()
+        )
+        covered = is_covered_by_noise(study)
+        fraction = study.federation.client_fraction
+        found = cls(sites, () if covered else grouped, grouped, least, fraction, study.seed, study.rounds, covered)
+        if sites and least > found.smallest:
+            raise StudyError(_too_few(study, found))
+        return found
+
+    def of_round(self, number: int) -> Cohort:
+        """Those of round `number`; after the last, everybody, to evaluate. Raises TooFewHospitalsError of none."""
+        if number > self.rounds:
+            return Cohort(self.roster, min(self.least, len(self.roster)), self.final_groups)
+        if not self.groups:
+            return Cohort(select(self.roster, self.fraction, self.seed, number), self.least, (), self.is_covered)
+        named = {group[0]: group for group in self.groups}
+        groups = tuple(named[first] for first in select(tuple(named), self.fraction, self.seed, number))
+        return Cohort(tuple(sorted(site for group in groups for site in group)), self.least, groups)
+
+    @property
+    def smallest(self) -> int:
+        """Hospitals of the smallest round there can be."""
+        sizes = sorted(len(group) for group in self.groups) if self.groups else [1] * len(self.roster)
+        return sum(sizes[: how_many(len(sizes), self.fraction)])
+
+    @property
+    def effective_fraction(self) -> float:
+        """The share of hospitals that rounds ask on average, over the study's rounds, at most 1,000 of them."""
+        numbers = range(1, min(self.rounds, 1000) + 1)
+        return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
+
+
+def _too_few(study: Study, cohorts: Cohorts) -> str:
+    hospitals = len(cohorts.roster)
+    few = f"a round may ask as few as {cohorts.smallest} of {hospitals} hospitals"
+    said = f"federation.least_in_sum = {cohorts.least}, and {few}"
+    if cohorts.least > LEAST_IN_SUM or reveals(study) == "each":
+        return f"{said}: lower it or raise federation.client_fraction."
+    if hospitals >= LEAST_IN_SUM:
+        return f"{said}, whose sum hides neither of two from the other: raise federation.client_fraction."
+    return (
+        f"{said}, whose sum would hide nobody from the other. Add hospitals, {LEAST_IN_SUM} or more in all, or write "
+        'aggregation = "plain" (whoever coordinates then reads every single update).'
+    )
+
+
+def reveals(study: Study) -> Reveals:
+    """What the coordinator learns: every single update, or only their sum."""
+    return cast(Reveals, AGGREGATIONS.load(study.aggregation.name).reveals)
+
+
+def least_in_sum(study: Study, hospitals: int) -> int:
+    """Fewest hospitals of a sum, in a study of so many. Raises StudyError where too few were asked for."""
+    wanted = study.federation.least_in_sum
+    if reveals(study) == "each":
+        return wanted or 1
+    if wanted is None:
+        return max(LEAST_IN_SUM, ceil(2 * how_many(hospitals, study.federation.client_fraction) / 3))
+    if wanted < LEAST_IN_SUM:
+        raise StudyError(
+            f"federation.least_in_sum must be {LEAST_IN_SUM} or more where only sums are revealed, since the sum of "
+            f"two tells each the other's update; it is {wanted}."
+        )
+    return wanted
+
+
+def noise_shares(study: Study, hospitals: int) -> int:
+    """How many shares of distributed noise a promise counts on. Raises StudyError where a sum may be of fewer."""
+    least = least_in_sum(study, hospitals)
+    wanted = study.federation.noise_shares
+    if wanted is not None and wanted > least:
+        raise StudyError(
+            f"federation.noise_shares may be at most the fewest hospitals in a sum, {least}; it is {wanted}."
+        )
+    return wanted or least
+
+
+def is_covered_by_noise(study: Study) -> bool:
+    """Whether the promise covers what the difference of two sums would tell, so that dropouts are survived.
+
+    Noise that bounds nothing covers nothing, whatever it is called.
+    """
+    return study.privacy is not None and covers(cast(Mechanism, MECHANISMS.build(study.privacy)))
+
+
+def hospitals_at_start(study: Study, expected: int) -> int:
+    """How many must be there before the first round. expected: 0 where nobody said."""
+    return study.federation.hospitals_at_start or len(study.federation.roster) or expected or 1
+
+
+def groups_of(federation: Federation, sites: Sequence[SiteId], size: int) -> Groups:
+    """Every hospital in one group of at least `size`, as even as can be; fewer than twice as many are one group.
+
+    Groups that the roster names stand as they are; the others are dealt out by a draw of each name, the same for
+    every seed: a hospital has one group over all studies. Raises StudyError where a named group, or those left over,
+    are too few.
+    """
+    named: dict[str, list[SiteId]] = {}
+    for entry in federation.roster:
+        if entry.group:
+            named.setdefault(entry.group, []).append(entry.name)
+    inside = {site for group in named.values() for site in group}
+    free = sorted((site for site in sites if site not in inside), key=lambda site: entropy(0, site, "group"))
+    many = max(len(free) // size, 1) if free else 0
+    dealt = [free[start::many] for start in range(many)]
+    for group in (*named.values(), *(dealt if named or many > 1 else ())):
+        if len(group) < size:
+            raise StudyError(
+                f"a group of {len(group)} hospitals ({', '.join(sorted(group))}) is too small: a sum needs {size} "
+                "(federation.least_in_sum and those that may collude). Wait for more, or name no groups."
+            )
+    return tuple(sorted(tuple(sorted(group)) for group in (*named.values(), *dealt)))
+
+
+def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
+    colluding = int(getattr(AGGREGATIONS.build(study.aggregation), "colluding", 0))
+    return groups_of(study.federation, sites, least + colluding)

@@ -1,0 +1,65 @@
+"""Flower messages as the bytes that cross the wire. All that leans on Flower's undocumented modules stands here."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flwr.app import Error, Message
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.supercore.task_identity import TaskIdentity
+
+from common.wire._outline import check_outline
+from common.wire.boundary import guarded
+
+ENGINE_ERROR = 9001
+"""Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
+NODE_ERROR = 9002
+"""Error code of a hospital whose app raised; the reason is an incident's number, never an exception's text."""
+
+
+def to_bytes(message: Message) -> bytes:
+    """The message in Flower's own protobuf form."""
+    return message_to_proto(message).SerializeToString()
+
+
+def from_bytes(data: bytes) -> Message:
+    """The message in `data`. Raises WireError where it is none, or would take far more memory than its bytes."""
+    return guarded(partial(_from_bytes, data))
+
+
+def _from_bytes(data: bytes) -> Message:
+    check_outline(data)
+    return message_from_proto(MessageProto.FromString(data))
+
+
+def from_own_bytes(data: bytes) -> Message:
+    """The message in bytes that this process made itself, however it holds its numbers: for benchmarks of peers."""
+    return message_from_proto(MessageProto.FromString(data))
+
+
+def size_of(message: Message) -> int:
+    """Bytes of the message as serialised."""
+    return message_to_proto(message).ByteSize()
+
+
+def engine_error(reason: str, reply_to: Message) -> Message:
+    """The reply an engine makes for a hospital that cannot answer."""
+    return Message(Error(ENGINE_ERROR, reason), reply_to=reply_to)
+
+
+def node_error(reason: str, reply_to: Message) -> Message:
+    """The reply a hospital's node makes where its app could not."""
+    return Message(Error(NODE_ERROR, reason), reply_to=reply_to)
+
+
+def identify(run_id: int, node_id: int) -> None:
+    """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
+    TaskIdentity.run_id = TaskIdentity.task_id = run_id
+    TaskIdentity.node_id = node_id
+
+
+def name_message(message: Message, run_id: int, message_id: str) -> None:
+    """Give an outgoing message its run and its own name, as Flower's own grids do when they push it."""
+    message.metadata.__dict__["_run_id"] = run_id
+    message.metadata.__dict__["_message_id"] = message_id

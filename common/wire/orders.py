@@ -1,0 +1,123 @@
+"""What the server asks of a hospital in one message, and its form on the wire."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+
+from common.errors import WireError
+from common.learning.work import Sends, Work
+from common.sums.exchange import Payload
+from common.sums.update import Vector
+
+LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
+"""A leg's name and the type of Flower message that carries it."""
+
+PROTOCOL_LEG = "query.protocol"
+"""The type of message that carries any other leg: those of an aggregation, which names them itself."""
+
+RUN = "run"
+"""The word of a request that names its run: nothing signed in one is worth anything in another."""
+_RUN = re.compile(r"([0-9a-f]{32})?")
+REPEATED = "repeated"
+"""The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
+
+SPLITS = ("train", "validation", "test")
+
+TOKEN = "data"
+"""Of a hospital's description: 64 digits that change when its data do, and tell nothing else."""
+WITHDRAWN = "withdrawn"
+"""Of an answer in a study that promises no privacy: how many persons withdrew since the run began."""
+COLUMNS = "columns"
+"""Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
+ACCEPTS_CHANGED_DATA = "accepts_changed_data"
+"""Of a request for one, 1: the run goes on with data that changed."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One request. work: None where the hospital only evaluates. control: the server's control variate.
+
+    clip_norm: the most the update's L2 norm may be, where the server steers it; 0: it does not.
+    """
+
+    study_json: str
+    round: int
+    parameters: Vector
+    work: Work | None
+    control: Vector | None = None
+    evaluate: tuple[str, ...] = ()
+    clip_norm: float = 0.0
+
+
+def to_payload(order: Order, run: str = "") -> Payload:
+    """The message of an order, in a run of the study."""
+    vectors = [order.parameters] if order.control is None else [order.parameters, order.control]
+    work = order.work
+    return Payload(
+        array=np.concatenate(vectors),
+        numbers={
+            "round": order.round,
+            "proximal_mu": work.proximal_mu if work else 0.0,
+            "vectors": len(vectors),
+            "clip_norm": order.clip_norm,
+        },
+        words={
+            "study": order.study_json,
+            RUN: run,
+            "sends": work.sends if work else "",
+            "evaluate": list(order.evaluate),
+        },
+    )
+
+
+def from_payload(payload: Payload) -> Order:
+    """The order in a message. Raises WireError where it is not one."""
+    sends, vectors = str(payload.words.get("sends", "")), payload.numbers.get("vectors")
+    mu, number = payload.numbers.get("proximal_mu", 0.0), payload.numbers.get("round")
+    evaluate = payload.words.get("evaluate", [])
+    if payload.array is None or vectors not in (1, 2) or payload.array.size % int(vectors):
+        raise WireError("an order must hold one or two vectors of equal length.")
+    if not isinstance(number, int) or not isinstance(mu, float) or mu < 0:
+        raise WireError("an order's round or proximal_mu is out of range.")
+    clip_norm = payload.numbers.get("clip_norm", 0.0)
+    if not isinstance(clip_norm, float) or not 0 <= clip_norm < float("inf"):
+        raise WireError("an order's clip_norm must be 0 or more.")
+    if not isinstance(evaluate, list) or not set(evaluate) <= set(SPLITS):
+        raise WireError("an order asks to evaluate a split that does not exist.")
+    parts = np.split(payload.array, int(vectors))
+    control = parts[1] if vectors == 2 else None
+    work = Work(_sends(sends), mu, control is not None) if sends else None
+    return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
+
+
+def protocol_payload(payload: Payload, leg: str, study: str, run: str, number: int) -> Payload:
+    """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
+    words = {**payload.words, "study": study, RUN: run, "leg": leg}
+    return replace(payload, words=words, numbers={**payload.numbers, "round": number})
+
+
+def study_json(payload: Payload) -> str:
+    """The study that every request carries."""
+    text = payload.words.get("study")
+    if not isinstance(text, str):
+        raise WireError("a request must carry its study.")
+    return text
+
+
+def run_of(payload: Payload) -> str:
+    """Which run of the study a request belongs to, 32 hexadecimal digits; "" where it does not say."""
+    run = payload.words.get(RUN, "")
+    if not isinstance(run, str) or not _RUN.fullmatch(run):
+        raise WireError("a request's run must be 32 hexadecimal digits.")
+    return run
+
+
+def _sends(word: str) -> Sends:
+    for choice in get_args(Sends):
+        if word == choice:
+            return choice  # type: ignore[no-any-return]
+    raise WireError("an order must ask for a gradient or a delta.")
