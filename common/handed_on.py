@@ -1,4 +1,4 @@
-"""What a room hands on by its own name, so that a stranger's imports hold while files move: `from common.data import Cases`.
+"""What a room hands on by its own name, so that imports hold while files move: `from common.data import Cases`.
 
 A name's file is imported only when the name is asked for: a study is read without torch.
 """

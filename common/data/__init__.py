@@ -18,13 +18,7 @@ else:
     __getattr__ = handed_on(
         __name__,
         {
-            "cases": (
-                "Batch",
-                "Cases",
-                "Quarantined",
-                "Shape",
-                "concatenate",
-            ),
+            "cases": ("Batch", "Cases", "Quarantined", "Shape", "concatenate"),
             "geometry": ("Geometry",),
             "image": ("Image",),
             "names": ("SiteId",),

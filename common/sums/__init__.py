@@ -17,19 +17,9 @@ else:
     __getattr__ = handed_on(
         __name__,
         {
-            "aggregation": (
-                "Aggregation",
-                "Local",
-            ),
-            "exchange": (
-                "Collected",
-                "Exchange",
-                "Payload",
-            ),
+            "aggregation": ("Aggregation", "Local"),
+            "exchange": ("Collected", "Exchange", "Payload"),
             "mean": ("Mean",),
-            "update": (
-                "Update",
-                "Vector",
-            ),
+            "update": ("Update", "Vector"),
         },
     )

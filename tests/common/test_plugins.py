@@ -16,6 +16,7 @@ from common.study import catalogue
 from common.study.catalogue import AGGREGATIONS, NETWORKS, SOURCES, STRATEGIES, TASKS
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, Reference, resolved, trusting
+from common.study.study import parse, parse_json
 
 NETWORK = """
 from dataclasses import dataclass
