@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.learning.abilities import no_case_loss
 from common.learning.parameters import trainable
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
@@ -55,8 +56,10 @@ class Analytic:
         """The inputs that the first layer's gradient holds."""
         budget = Budget(budget_seconds)
         captured = captured_updates(observed)[: self.updates]
-        if not captured:
-            return self._impossible(observed, what_is_seen_instead(observed))
+        if reason := no_case_loss(observed.study.build_task()) or (
+            "" if captured else what_is_seen_instead(observed)
+        ):
+            return self._impossible(observed, reason)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         attempts = []
         for one in captured:

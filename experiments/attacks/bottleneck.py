@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.learning.abilities import no_case_loss
 from common.study.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
@@ -72,8 +73,10 @@ class Bottleneck:
         """Inputs that have the features which the gradient tells."""
         budget, generator = Budget(budget_seconds), torch.Generator().manual_seed(int(rng.integers(2**62)))
         captured = captured_updates(observed)[: self.updates]
-        if not captured:
-            return self._impossible(observed, what_is_seen_instead(observed))
+        if reason := no_case_loss(observed.study.build_task()) or (
+            "" if captured else what_is_seen_instead(observed)
+        ):
+            return self._impossible(observed, reason)
         attempts = []
         for index, one in enumerate(captured):
             if one.cases > 1:
