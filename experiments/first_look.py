@@ -187,11 +187,9 @@ def _filled(task: Task, site: SiteId, cases: Cases) -> Iterator[str]:
         return
     sides = tuple(cases.batch(slice(0, 1)).each("inputs")[0].shape[1:])
     patch = shown_shape(task, cases.shape).inputs[1:]
-    if (
-        len(patch) != len(sides)
-        or 0 in patch
-        or all(side <= length for side, length in zip(patch, sides, strict=True))
-    ):
+    if len(patch) != len(sides) or 0 in patch:
+        return
+    if all(side <= length for side, length in zip(patch, sides, strict=True)):
         return
     inside = prod(min(side, length) for side, length in zip(patch, sides, strict=True)) / prod(patch)
     said = f"task.patch is {list(patch)}, larger than the first case of hospital {site!r}, {list(sides)}"
@@ -226,7 +224,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
 
 
 def _demand_alone(study: Study, task: Task, network: nn.Module, cases: Cases) -> None:
-    """Privacy for one person, and the audit, rest on a case's loss being its own: a stranger's task is tried on two."""
+    """Privacy for one person, and the audit, rest on a case's loss being its own: a plug-in is tried on two."""
     if couples(task) or TASKS.digest(study.task.name) is None or len(cases) < 2 or cases.most_values > WHOLE_VALUES:
         return
     network.eval()
