@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch
@@ -89,4 +90,5 @@ def _members(named: Mapping[str, tuple[str, ...]], parameter: str) -> list[str]:
 def follow(task: Task, network: nn.Module) -> None:
     """Move the network's companion after a step, where the task says how."""
     if can(task, "follow"):
-        abilities(task).follow(network)
+        with torch.no_grad():
+            abilities(task).follow(network)

@@ -9,11 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import one_hot
 
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.abilities import can
 from common.learning.parameters import new_network, read, read_gradient, refuse_unsuitable
 from common.learning.work import Training
 from common.study.catalogue import NETWORKS, TASKS
@@ -98,6 +100,18 @@ def test_the_loss_is_one_number_a_case_and_of_that_case_alone(made: tuple[Any, C
     alone = torch.cat([task.loss(network, cases.batch(np.array([index]))) for index in range(len(cases))])
     assert together.shape == (len(cases),)
     torch.testing.assert_close(together, alone)
+
+
+def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    if not can(task, "soft_loss"):
+        return
+    network, batch, space = new_network(task, cases.shape, 1), cases.batch(), task.label_space(cases.shape)
+    certain = torch.zeros(len(batch), 0)
+    if space[0]:
+        certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
+    assert certain.shape == (len(batch), *space)
+    torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
 
 
 @settings(max_examples=8, deadline=None)
