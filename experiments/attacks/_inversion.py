@@ -81,7 +81,7 @@ def _in_float64(victim: Victim, inputs: tuple[int, ...], truth: tuple[int, ...])
     one, believed = (torch.zeros((1, *shape[1:]), dtype=torch.float64) for shape in (inputs, truth))
     try:
         return double.losses(double.network, one, believed).dtype == torch.float64
-    except (RuntimeError, TypeError, ValueError):
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
         return False
 
 

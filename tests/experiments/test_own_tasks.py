@@ -115,6 +115,7 @@ def test_an_audit_says_why_a_case_cannot_be_attacked(own: Callable[..., Study], 
     said = {trial.kind: trial.reason for trial in report.trials if not trial.possible}
     for kind in ("reconstruction", "membership", "labels", "robustness"):
         assert "augmentation drew" in said[kind], said[kind]
+    assert all(any("was not tried" in words for _, words in one.reasons) for one in report.verdicts)
     assert "augmentation drew" in page_of(report)
 
 
@@ -168,3 +169,32 @@ def test_what_would_break_a_promise_or_a_meaning_is_refused(
 ) -> None:
     with pytest.raises(StudyError, match=words):
         own(name, *overrides)
+
+
+ODD = """
+from dataclasses import dataclass
+from common.learning.tasks.classification import Classification
+
+@dataclass(frozen=True)
+class Odd(Classification):
+    def soft_loss(self, network, inputs, truth):
+        raise KeyError("not today")
+
+    def label_evidence(self, gradient, answers):
+        return gradient[:0].reshape(3, -1, 2)
+"""
+
+
+def test_an_audit_goes_on_where_a_strangers_task_fails_and_never_calls_it_safe(
+    own: Callable[..., Study], tmp_path: Path
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    task = f'task={{name="{tmp_path / "odd.py"}:Odd", network={{name="mlp", hidden=[8]}}}}'
+    run_quietly(own("GAN", task, "rounds=2", "federation.record_traffic=true"), tmp_path / "run")
+    report = audit_run(tmp_path / "run", Effort(2.0, pictures=False))
+    failed = {trial.attack for trial in report.trials if trial.settings.get("failed")}
+    assert {"matching", "dlg", "label_counts"} <= failed
+    assert any(trial.possible for trial in report.trials if trial.kind == "membership")
+    reasons = [words for verdict in report.verdicts for _, words in verdict.reasons]
+    assert any("came to no end, and proves nothing" in words and "not today" in words for words in reasons)
+    assert "not today" in page_of(report)
