@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similar
 
 from common.data.cases import Batch, Shape
 from common.learning.task import Task
+from common.learning.tasks.classification import Classification
 from common.seeding import case_generators
 from common.sums.mean import Mean
 
@@ -203,8 +204,35 @@ class Masked(Embedding):
         return ((answered - batch.inputs).square() * mask).flatten(1).mean(1)
 
 
+class Doubled(nn.Module):
+    """A network and a copy of it that follows."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body, self.teacher = body, deepcopy(body)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        answered: Tensor = self.body(inputs)
+        return answered
+
+
+@dataclass(frozen=True)
+class Taught(Classification):
+    """Polyak averaging: the teacher is the mean of the models on the way, and teaches nothing back."""
+
+    companion: ClassVar[tuple[str, ...]] = ("teacher",)
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        return Doubled(super().build_network(shape))
+
+    def follow(self, network: nn.Module) -> None:
+        assert isinstance(network, Doubled)
+        for slow, fast in zip(network.teacher.parameters(), network.body.parameters(), strict=True):
+            slow.lerp_(fast, 0.1)
+
+
 def _told(logits: Tensor, truth: float) -> Tensor:
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth), reduction="none")
 
 
-tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked]
+tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked, Taught]

@@ -198,3 +198,15 @@ def test_an_audit_goes_on_where_a_strangers_task_fails_and_never_calls_it_safe(
     reasons = [words for verdict in report.verdicts for _, words in verdict.reasons]
     assert any("came to no end, and proves nothing" in words and "not today" in words for words in reasons)
     assert "not today" in page_of(report)
+
+
+def test_a_classifier_with_a_teacher_beside_it_is_attacked_like_any_other(
+    own: Callable[..., Study], tmp_path: Path
+) -> None:
+    task = f'task={{name="{OWN}:Taught", network={{name="mlp", hidden=[8]}}}}'
+    run_quietly(own("Taught", task, "rounds=2", "federation.record_traffic=true"), tmp_path)
+    report = audit_run(tmp_path, Effort(2.0, pictures=False))
+    assert not [trial.reason for trial in report.trials if trial.settings.get("failed")]
+    assert {"analytic", "dlg", "matching", "label_counts", "gradient_cosines", "imprint"} <= {
+        trial.attack for trial in report.trials if trial.possible
+    }
