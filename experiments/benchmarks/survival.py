@@ -1,4 +1,4 @@
-"""Breast cancer in 6 regions (TCGA-BRCA), 5 seeds: c-index of Cox models beside FLamby's published federated figures."""
+"""Breast cancer in 6 regions (TCGA-BRCA), 5 seeds: c-index of Cox models beside FLamby's published figures."""
 
 from __future__ import annotations
 
@@ -97,10 +97,7 @@ def measure(console: Console) -> Measured:
 
 
 def write_table(given: Path, folder: Path) -> None:
-    """FLamby's three tables as one: a patient a row, with the region of its tissue's source and its place in the split.
-
-    A region's number is that of the split file (`train_0`, ...).
-    """
+    """FLamby's tables as one: a patient a row, with its region and its place in the split (`train_0`, ...)."""
     folder.mkdir()
     split = {row["pid"]: row["fold2"] for row in _rows(given / "train_test_split.csv")}
     patients = [row for row in _rows(given / "brca.csv") if row["pid"] in split]
@@ -113,7 +110,7 @@ def write_table(given: Path, folder: Path) -> None:
 
 
 def published_means() -> dict[str, list[float]]:
-    """Per method of FLamby, one figure a seed: the mean over the six regions' test c-indices; {} without the files."""
+    """Per method of FLamby, one figure a seed: the mean over six regions' test c-indices; {} without the files."""
     try:
         paths = sorted(find("flamby-reference").glob("results/results_benchmark_fed_tcga_brca/*.csv"))
     except SourceError:
@@ -179,11 +176,12 @@ def _targets(found: dict[str, Concordances]) -> list[Target]:
 
 
 _NOTES = (
-    "As FLamby: the same 1,088 patients, 39 features, its split of each of 6 regions, a linear Cox model, seeds 42 to "
-    "46, unweighted mean of the regions' c-indices (lifelines' and ours count the same pairs).",
+    "As FLamby: the same 1,088 patients, 39 features, its split of each of 6 regions, a linear Cox model, seeds 42 "
+    "to 46, unweighted mean of the regions' c-indices (lifelines' and ours count the same pairs).",
     "Differs: whole regions as batches (FLamby: 8 patients, whose risk sets are a fraction of the region's), age "
     "centred at 60 and divided by 15 years (FLamby: raw years, which is why its runs part by seed), weight decay.",
-    "Weight decay was chosen by cross-validation within the training patients; no setting was chosen on test patients.",
+    "Weight decay was chosen by cross-validation within the training patients; no setting was chosen on "
+    "test patients.",
 )
 
 benchmark: Benchmark = measure

@@ -1,4 +1,4 @@
-"""Cox regression and Harrell's index: pairs counted by hand, by slow loops, and the partial likelihood term by term."""
+"""Cox regression and Harrell's index: pairs counted by hand and by slow loops, the likelihood term by term."""
 
 from __future__ import annotations
 

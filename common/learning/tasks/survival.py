@@ -50,8 +50,8 @@ class Survival:
     perfect. loss: the mean of its negative logarithm. brier: over cases and cuts at which it is known whether
     the event had come, the squared distance between that and the predicted chance: 0 is perfect. auc: the chance that
     of a case with the event by the last cut and one without, the first was given the higher risk (Heagerty et al.
-    2000, cumulative cases and dynamic controls at one time; cases that left before are not counted). c_index: Harrell's
-    index of the chance of the event by the last cut, over pairs of cases of one hospital.
+    2000, cumulative cases and dynamic controls at one time; cases that left before are not counted). c_index:
+    Harrell's index of the chance of the event by the last cut, over pairs of cases of one hospital.
     """
 
     headline: ClassVar[str] = "likelihood"
