@@ -59,17 +59,16 @@ class PatientScores:
         if getattr(self.task, "scored_whole", False):
             return [self._whole(row) for row in times]
         names = sorted({name for means in self.means for name in means})
+        empty = Mean()
         totals, weights = (
-            np.array([[getattr(means.get(name, Mean()), kind) for name in names] for means in self.means], np.float64)
+            np.array([[getattr(means.get(name, empty), kind) for name in names] for means in self.means], np.float64)
             for kind in ("total_units", "weight_units")
         )
-        return [self._shown(names, times_row @ totals, times_row @ weights) for times_row in times]
+        summed = zip((times @ totals).tolist(), (times @ weights).tolist(), strict=True)
+        return [self._shown(names, total, weight) for total, weight in summed]
 
-    def _shown(self, names: Sequence[str], totals: NDArray[np.float64], weights: NDArray[np.float64]) -> Values:
-        means = {
-            name: Mean(round(total), round(weight))
-            for name, total, weight in zip(names, totals, weights, strict=True)
-        }
+    def _shown(self, names: Sequence[str], totals: Sequence[float], weights: Sequence[float]) -> Values:
+        means = {name: Mean(int(t), int(w)) for name, t, w in zip(names, totals, weights, strict=True)}
         return presented(self.task, with_areas(means))
 
     def _whole(self, times: NDArray[np.int64]) -> Values:

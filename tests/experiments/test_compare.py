@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from common.study.study import parse
 from experiments.bootstrap import Interval, differences, intervals
 from experiments.cli import cli
-from experiments.comparing.measured import compare_runs, short_names
+from experiments.comparing.measured import Compared, compare_runs, short_names
 from experiments.comparing.page import page_of
 from experiments.comparing.settings import differing_settings
 from experiments.patient_scores import PatientScores, score_patients
@@ -59,6 +60,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         study = parse(STUDY, [f'source.folder="{data}"', 'source.ignore=["time","event"]', *overrides])
         run_study(study, name, place / name)
     return place / "slow", place / "fast"
+
+
+@pytest.fixture(scope="module")
+def compared(runs: tuple[Path, Path]) -> Compared:
+    return compare_runs(runs)
 
 
 def scores_of(folder: Path) -> PatientScores:
@@ -107,9 +113,7 @@ def test_persons_whom_one_run_trained_on_are_not_compared(runs: tuple[Path, Path
 
 
 def test_a_score_that_ranks_persons_is_worked_out_for_every_sample(tmp_path: Path) -> None:
-    study = parse(STUDY, [f'source.folder="{tables(tmp_path / "data")}"'])
-    del study
-    data = tmp_path / "data"
+    data = tables(tmp_path / "data")
     study = parse(STUDY, [*SURVIVAL, f'source.folder="{data}"', "rounds=1"])
     run_study(study, "ranks", tmp_path / "run")
     found = scores_of(tmp_path / "run")
@@ -120,15 +124,15 @@ def test_a_score_that_ranks_persons_is_worked_out_for_every_sample(tmp_path: Pat
     assert told.low < told.value < told.high
 
 
-def test_settings_that_differ_are_named_and_no_others(runs: tuple[Path, Path]) -> None:
-    found = {one.name: one.values for one in differing_settings(compare_runs(runs).runs)}
+def test_settings_that_differ_are_named_and_no_others(compared: Compared) -> None:
+    found = {one.name: one.values for one in differing_settings(compared.runs)}
     assert found == {"rounds": ("2", "5"), "training.epochs": ("1", "2")}
 
 
-def test_the_page_says_the_verdict_and_escapes_what_a_study_says(runs: tuple[Path, Path]) -> None:
-    page = page_of(compare_runs(runs))
-    assert "on the same test patients, against slow: fast" in page
-    assert "fast minus slow, 30 patients" in page and "<script>alert" not in page
+def test_the_page_says_the_verdict_and_escapes_what_a_folder_is_called(compared: Compared) -> None:
+    page = page_of(replace(compared, names=("slow", "<script>alert(1)")))
+    assert "on the same test patients, against slow: &lt;script&gt;alert(1)" in page
+    assert "minus slow, 30 patients" in page and "<script>alert" not in page
 
 
 def test_the_command_leaves_a_page_and_figures_and_says_where_no_interval_is(
