@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from experiments.tracking.told import settings_of
 from server.reporting.records import Run
 
 ABSENT = "–"
@@ -23,25 +21,12 @@ class Difference:
 
 def differing_settings(runs: Sequence[Run]) -> tuple[Difference, ...]:
     """By name; a setting that a run does not have is a dash."""
-    flat = [dict(_settings(run)) for run in runs]
+    flat = [_settings(run) for run in runs]
     names = sorted({name for one in flat for name in one})
     rows = [Difference(name, tuple(one.get(name, ABSENT) for one in flat)) for name in names]
     return tuple(row for row in rows if len(set(row.values)) > 1)
 
 
-def _settings(run: Run) -> Iterator[tuple[str, str]]:
-    try:
-        table = tomllib.loads(run.study_text)
-    except (ValueError, RecursionError):
-        table = {}
-    yield from _flat(table, "")
-    yield from ((f"version of {name}", version) for name, version in run.about.versions.items())
-
-
-def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, Mapping) and inner:
-            yield from _flat(inner, f"{name}.")
-        else:
-            yield name, inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+def _settings(run: Run) -> dict[str, str]:
+    versions = {f"version of {name}": version for name, version in run.about.versions.items()}
+    return {**settings_of(run.study_text), **versions}
