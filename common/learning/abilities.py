@@ -37,6 +37,8 @@ class Abilities(Protocol):
     """Whether the loss compares cases of a batch with each other. It is still (N,), one term a case, finite for a
     batch of one, and a step takes the mean of the terms; a batch is never cut into pieces. With FedSGD the terms of a
     hospital compare its own cases alone."""
+    scored_whole: bool
+    """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
     averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
@@ -126,6 +128,11 @@ def couples(task: Task) -> bool:
     return bool(getattr(task, "couples", False))
 
 
+def scored_whole(task: Task) -> bool:
+    """Whether all cases that a hospital scores are one batch."""
+    return bool(getattr(task, "scored_whole", False))
+
+
 def companion(task: Task) -> tuple[str, ...]:
     """Beginnings of the names of what is exchanged beside the model; () for most."""
     return tuple(getattr(task, "companion", ()))
@@ -155,6 +162,11 @@ def no_case_loss(task: Task) -> str:
         return f"its loss is of what augmentation drew ({', '.join(views(task))}), and a case as it is held has none"
     if couples(task):
         return "its loss compares the cases of a batch, and a case alone has none"
+    return no_one_gradient(task)
+
+
+def no_one_gradient(task: Task) -> str:
+    """Why what a hospital sends is no gradient of one loss; empty where it is one, or made of such steps."""
     if optimised(task):
         return f"it is learned by several losses in turn ({', '.join(optimised(task))}), of which none is the model's"
     return ""
@@ -192,8 +204,9 @@ def _check_kinds(task: Task, name: str) -> None:
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    if can(task, "couples") and not isinstance(abilities(task).couples, bool):
-        raise StudyError(f"task {name!r}: couples must be True or False; it is {abilities(task).couples!r}.")
+    for member in ("couples", "scored_whole"):
+        if can(task, member) and not isinstance(getattr(task, member), bool):
+            raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):
         raise StudyError(
             f"task {name!r}: optimised must name two groups or more, each a tuple of beginnings of parameters' "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
-from common.learning.abilities import no_case_loss
+from common.learning.abilities import no_one_gradient
 from common.learning.work import Sends
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
@@ -79,8 +79,8 @@ def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
 
 
 def obstacle(observed: Observation, captured: list[Captured]) -> str:
-    """Why no case can be rebuilt from what was captured, whatever the attack; empty where one may be."""
-    return no_case_loss(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
+    """Why nothing can be read from a layer's gradient, which asks for no case's own loss; empty where it may be."""
+    return no_one_gradient(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
 
 
 def what_is_seen_instead(observed: Observation) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 
 from common.data.cases import SiteId
 from common.errors import StudyError
-from common.learning.abilities import can, no_case_loss
+from common.learning.abilities import can, no_one_gradient
 from common.learning.parameters import new_network
 from common.learning.work import Training, Work
 from common.seeding import torch_generator
@@ -86,7 +86,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
     Raises StudyError where there is none.
     """
     study, task = observed.study, observed.study.build_task()
-    if reason := no_case_loss(task):
+    if reason := no_one_gradient(task):
         raise StudyError(reason)
     if carries(new_network(task, observed.shape, study.seed), observed.shape.inputs):
         return study, False

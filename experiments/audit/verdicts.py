@@ -31,7 +31,7 @@ def verdicts(
 ) -> tuple[Verdict, ...]:
     """One for every hospital, in the order given: the worst light of its rules.
 
-    no_case: why no attack on a single case was possible at all; "" where some were.
+    no_case: why no attack that asks for a case's own loss was possible; "" where they were.
     """
     return tuple(_verdict(site, claim, trials, audit, no_case) for site in sites)
 
@@ -92,7 +92,7 @@ def _unmeasured(site: SiteId, claim: Claim, trials: Sequence[Trial]) -> Iterator
 def _untried(site: SiteId, trials: Sequence[Trial], no_case: str) -> Iterator[Reason]:
     """An attack that this program does not have, or that failed, is no proof that there is none."""
     if no_case:
-        yield "amber", f"Whether a patient's data come back, or who was trained on, was not tried: {no_case}.", ""
+        yield "amber", f"Attacks that ask for a case's own loss were not tried, and may succeed: {no_case}.", ""
     for trial in trials:
         if trial.settings.get(FAILED) and trial.site in ("", site):
             yield "amber", f"{trial.attack} came to no end, and proves nothing: {trial.reason}.", ""
