@@ -56,10 +56,13 @@ class Abilities(Protocol):
         """(N,) float32: what the parameters of one group of `optimised` are to make small."""
         ...
 
-    def soft_loss(self, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
         """(N,): `loss` for truth that is only believed, (N, *label_space) probabilities of classes.
 
-        It equals `loss` where they are 0 and 1, and is differentiable by inputs and truth, twice.
+        It equals `loss` where they are 0 and 1, and is differentiable by inputs and truth, twice. class_weights:
+        (classes,) of each class in the loss; asked for only of a task that weighs classes.
         """
         ...
 

@@ -25,10 +25,11 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     return _dice_loss(probabilities, (targets.unsqueeze(1) == labels).to(probabilities.dtype))
 
 
-def soft_losses(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+def soft_losses(logits: Tensor, truth: Tensor, class_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Soft Dice loss and cross-entropy, (N,) each, for truth that is only believed, in the logits' shape."""
     log_probabilities = logits.log_softmax(1)
-    cross_entropy = -(truth * log_probabilities).sum(1).flatten(1).mean(1)
+    weight = 1.0 if class_weights is None else torch.einsum("nc...,c->n...", truth, class_weights.to(truth.dtype))
+    cross_entropy = -(weight * (truth * log_probabilities).sum(1)).flatten(1).mean(1)
     return _dice_loss(log_probabilities.exp(), truth[:, 1:]), cross_entropy
 
 

@@ -121,6 +121,10 @@ def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(made: tupl
         certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
     assert certain.shape == (len(batch), *space)
     torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
+    if can(task, "label_evidence"):
+        weights = torch.tensor([0.5, 2.0, 1.0])
+        weighed = task.soft_loss(network, batch.inputs, certain, weights)
+        torch.testing.assert_close(weighed, weights[batch.targets] * task.loss(network, batch))
 
 
 @settings(max_examples=8, deadline=None)

@@ -73,9 +73,12 @@ class Classification:
         """(N,) float32 cross-entropy in nats."""
         return self._losses(network(batch.inputs).float(), batch.targets)
 
-    def soft_loss(self, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
         """(N,) cross-entropy in nats with (N, classes) probabilities."""
-        return soft_cross_entropy(network(inputs), truth, self.label_smoothing)
+        losses = soft_cross_entropy(network(inputs), truth, self.label_smoothing)
+        return losses if class_weights is None else losses * (truth @ class_weights.to(truth.dtype))
 
     def label_space(self, shape: Shape) -> tuple[int, ...]:
         """A probability a class."""

@@ -114,11 +114,16 @@ class Segmentation:
         levels = logits_of_levels(network, batch.inputs)
         return deep_losses(lambda logits: self._losses(logits, batch.targets), levels)
 
-    def soft_loss(self, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
-        """(N,): the loss of what the network is shown, with (N, classes, [D,] H, W) probabilities."""
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """(N,): the loss of what the network is shown, with (N, classes, [D,] H, W) probabilities.
+
+        class_weights: of the cross-entropy; Dice counts each class alike.
+        """
 
         def of_logits(logits: Tensor) -> Tensor:
-            dice, entropy = soft_losses(logits, truth)
+            dice, entropy = soft_losses(logits, truth, class_weights)
             return self.cross_entropy_weight * entropy + self.dice_weight * dice
 
         return deep_losses(of_logits, logits_of_levels(network, inputs))
