@@ -12,6 +12,7 @@ from torch import nn
 
 from common.data.cases import Cases
 from common.errors import HospitalError
+from common.learning.device import autocast, home
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task
 from common.learning.work import Training
@@ -86,7 +87,8 @@ class Trainer:
         size = chunk_size(self.cases)
         for start in range(0, len(indices), size):
             batch = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            batch = batch.to(home(self.network))
+            with autocast(self.network, self.training.precision):
                 loss = self.task.loss(self.network, batch).float()
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
@@ -136,7 +138,7 @@ class Terms:
         if correction is None:
             return cls(anchors, proximal_mu, None)
         parts = torch.split(torch.from_numpy(np.array(correction)), [p.numel() for p in parameters])
-        shaped = [part.reshape(p.shape) for part, p in zip(parts, parameters, strict=True)]
+        shaped = [part.reshape(p.shape).to(p.device) for part, p in zip(parts, parameters, strict=True)]
         return cls(anchors, proximal_mu, shaped)
 
     def add(self, parameters: list[nn.Parameter], count: float) -> None:

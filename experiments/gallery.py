@@ -17,6 +17,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from common.data.cases import Cases
 from common.files.access import if_there
 from common.files.tensor_files import read_tensors
+from common.learning.device import home, repeatable
 from common.registration.learned.spatial_transformer import warp
 from common.study.study import Study
 from experiments.after_run import kept_as_problem, participants
@@ -62,7 +63,7 @@ def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[st
     patient, score = _median_patient(hospital, cases)
     own = cases.take(np.flatnonzero(cases.patients == patient))
     draw = _pair if paired else _slice if len(cases.shape.inputs) == 3 else _volume
-    with torch.no_grad():
+    with torch.no_grad(), repeatable(home(hospital.network)):
         return {"site": hospital.site, "patient": patient, "score": score, **draw(hospital, own)}
 
 
@@ -85,13 +86,13 @@ def _volume(hospital: Hospital, own: Cases) -> dict[str, Any]:
 def _predicted(hospital: Hospital, own: Cases, index: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """One case's channels, its truth and what the network says of it."""
     one = own.batch(np.array([index]))
-    prediction = hospital.task.predict(hospital.network, one.inputs)[0]
-    return one.inputs[0].numpy(), one.targets[0].numpy(), prediction.numpy()
+    prediction = hospital.task.predict(hospital.network, one.inputs.to(home(hospital.network)))[0]
+    return one.inputs[0].numpy(), one.targets[0].numpy(), prediction.cpu().numpy()
 
 
 def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:
-    inputs = own.batch(np.array([0])).inputs
-    moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].numpy()
+    inputs = own.batch(np.array([0])).inputs.to(home(hospital.network))
+    moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].cpu().numpy()
     return _panels(pair_panels(own.inputs[0, 0], own.inputs[0, 1], moved))
 
 

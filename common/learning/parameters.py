@@ -22,7 +22,7 @@ from common.sums.update import Vector
 def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
     """The task's network for `shape`, initialised from the seed alone; global generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(entropy(seed, "initial parameters") % 2**63)
+        torch.default_generator.manual_seed(entropy(seed, "initial parameters") % 2**63)
         network = task.build_network(shape)
     refuse_unsuitable(network)
     return network
@@ -49,7 +49,7 @@ def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def read(network: nn.Module) -> Vector:
     """(P,) float32: all trainable parameters."""
     parts = [parameter.detach().reshape(-1) for _, parameter in trainable(network)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
 
 def write(network: nn.Module, vector: Vector) -> None:
@@ -69,7 +69,7 @@ def write(network: nn.Module, vector: Vector) -> None:
 def read_gradient(network: nn.Module) -> Vector:
     """(P,) float32: all gradients; zeros where a parameter has none."""
     parts = [(torch.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for _, p in trainable(network)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,11 @@ SMOOTHING_PIXELS = 1.0
 
 def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets."""
-    return nll_loss(log_probabilities, targets, reduction="none").flatten(1).mean(1)
+    if log_probabilities.device.type == "cpu":
+        losses = nll_loss(log_probabilities, targets, reduction="none")
+    else:  # on a GPU nll_loss has no deterministic form, and this has
+        losses = -log_probabilities.gather(1, targets[:, None])[:, 0]
+    return losses.flatten(1).mean(1)
 
 
 def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -21,7 +25,7 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     probabilities: (N, classes, [D,] H, W); targets: (N, [D,] H, W) class indices. As Milletari et al. 2016 (V-Net),
     equation in section 3, without their squares.
     """
-    labels = torch.arange(1, probabilities.shape[1]).reshape(-1, *(1 for _ in targets.shape[1:]))
+    labels = torch.arange(1, probabilities.shape[1], device=targets.device).reshape(-1, *(1 for _ in targets.shape[1:]))
     truth = (targets.unsqueeze(1) == labels).to(probabilities.dtype).flatten(2)
     guess = probabilities[:, 1:].flatten(2)
     both = (guess * truth).sum(2)
