@@ -87,6 +87,10 @@ class _Functions(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is Tensor.cpu:
             return args[0].to("cpu")
+        if func is Tensor.new_tensor:
+            like, data = args
+            made = torch.tensor(data, dtype=kwargs.get("dtype") or like.dtype)
+            return made.to(kwargs.get("device") or like.device)
         if func is not Tensor.to:
             return func(*args, **kwargs)
         tensor, *rest = args

@@ -18,6 +18,8 @@ from common.errors import SourceError
 
 SiteId = names.SiteId
 Given = Column | Values | Sequence[Values]
+WITHOUT_FLOAT64 = ("mps",)
+"""Types of devices that cannot hold numbers of double precision."""
 TensorOrWords = Tensor | tuple[Tensor, ...] | tuple[str, ...]
 
 
@@ -284,7 +286,7 @@ class Batch:
 
 def _moved(values: TensorOrWords, device: torch.device) -> TensorOrWords:
     if isinstance(values, Tensor):
-        return values if device.type == "mps" and values.dtype == torch.float64 else values.to(device)
+        return values if device.type in WITHOUT_FLOAT64 and values.dtype == torch.float64 else values.to(device)
     return cast(TensorOrWords, tuple(_moved(one, device) if isinstance(one, Tensor) else one for one in values))
 
 

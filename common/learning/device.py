@@ -18,6 +18,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from common.data.cases import WITHOUT_FLOAT64
 from common.errors import DeviceError
 from common.study.spelling import nearest
 
@@ -28,7 +29,6 @@ _FORM = re.compile(r"auto|cpu|mps|cuda(:\d{1,4})?")
 _WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 _WITHOUT_START = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 """Asked whether there is a GPU, torch starts CUDA, after which no process can be forked; with this it asks NVML."""
-_WITHOUT_FLOAT64 = ("mps",)
 _GPUS, _DRIVER = "gpus/*/information", "version"
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -47,6 +47,12 @@ def checked(word: str, asked_by: str = "device") -> str:
 def asked() -> str:
     """What the environment asks for; "auto" where it says nothing."""
     return checked(os.environ.get(VARIABLE) or "auto", VARIABLE)
+
+
+def ask(word: str) -> None:
+    """Let all parties that this process starts compute on that device. Raises DeviceError where it is not here."""
+    chosen(word)
+    os.environ[VARIABLE] = checked(word)
 
 
 def chosen(word: str | None = None, share: int = 0) -> torch.device:
@@ -98,10 +104,15 @@ def placed(network: Module, device: torch.device | None = None) -> Module:
     return moved
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether it computes in float64."""
+    return device.type not in WITHOUT_FLOAT64
+
+
 def exact_copy(network: Module) -> Module:
     """A copy in float64, where the network is; on the CPU where its device has no float64."""
     copied = deepcopy(network)
-    if home(copied).type in _WITHOUT_FLOAT64:
+    if not has_float64(home(copied)):
         copied = copied.to("cpu")
     return copied.double()
 

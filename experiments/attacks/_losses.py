@@ -67,5 +67,5 @@ def _dice(probabilities: Tensor, truth: Tensor) -> Tensor:
 
 
 def _without_labels(task: Task, network: nn.Module, inputs: Tensor) -> Tensor:
-    targets = torch.zeros(inputs.shape[0], *inputs.shape[2:], dtype=torch.int64)
+    targets = torch.zeros(inputs.shape[0], *inputs.shape[2:], dtype=torch.int64, device=inputs.device)
     return task.loss(network, Batch.of(inputs, targets, ("",) * len(inputs)))

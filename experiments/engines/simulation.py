@@ -24,7 +24,7 @@ from client.local import SIMULATED_FOLDERS
 from client.node import load_app
 from common.data.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
-from common.learning.device import asked, chosen, gpus
+from common.learning.device import asked, chosen, described, gpus
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
@@ -167,6 +167,7 @@ def _asking(grid: Grid, signals: Remembered) -> Grid:
         signals.check()
         return nodes()
 
+    grid.device = described()  # type: ignore[attr-defined]
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
     signals.is_heard = True
     return grid
