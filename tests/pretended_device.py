@@ -20,6 +20,8 @@ from torch.utils._pytree import tree_flatten, tree_map
 GPU = torch.device("meta")
 MAY_MIX = ("aten::copy_", "aten::_to_copy", "aten::index.", "aten::index_put")
 """Copies; and indices of another device, which torch takes."""
+RESHAPING = ("aten::squeeze_", "aten::unsqueeze_", "aten::t_", "aten::transpose_")
+"""They change the shape of what they are given, which then has to be changed without and within."""
 NOT_REPEATABLE = (
     "max_pool3d_with_indices_backward", "adaptive_max_pool2d_backward", "adaptive_avg_pool2d_backward",
     "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "avg_pool3d_backward", "nll_loss2d_forward",
@@ -87,6 +89,11 @@ class _Functions(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is Tensor.cpu:
             return args[0].to("cpu")
+        if func in (Tensor.__getitem__, Tensor.__setitem__):
+            return func(args[0], tree_map(_index, args[1], is_leaf=lambda one: isinstance(one, list)), *args[2:])
+        if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
+            device = torch.device(kwargs.pop("device"))
+            return func(*args, **kwargs).to(device)
         if func is Tensor.new_tensor:
             like, data = args
             made = torch.tensor(data, dtype=kwargs.get("dtype") or like.dtype)
@@ -107,10 +114,17 @@ class _Functions(TorchFunctionMode):
         )
 
 
+def _index(one: Any) -> Any:
+    """A list as a tensor of the CPU: of a device called meta, torch would not care to write its numbers down."""
+    return torch.tensor(one) if isinstance(one, list) else one
+
+
 def _run(func: Any, args: Any, kwargs: dict[str, Any], seen: set[str]) -> Any:
     flat, _ = tree_flatten((args, kwargs))
     tensors = [one for one in flat if isinstance(one, Tensor)]
     on_gpu = [one for one in tensors if isinstance(one, OnGpu)]
+    if any(one.is_meta and not isinstance(one, OnGpu) for one in tensors):
+        raise DevicesMetError(f"{func.name()}: a tensor without numbers, which torch made past the pretence")
     asked = kwargs.get("device")
     to_gpu = asked is not None and torch.device(asked).type == GPU.type
     if not on_gpu and not to_gpu:
@@ -126,6 +140,9 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], seen: set[str]) -> Any:
     if to_gpu:
         plain["device"] = torch.device("cpu")
     given = func(*plain_args, **plain)
+    if name.startswith(RESHAPING):
+        with torch._C._DisableTorchDispatch():
+            return func(*args, **kwargs)
     if asked is not None and not to_gpu or name == "aten::copy_" and not isinstance(args[0], OnGpu):
         return args[0] if name == "aten::copy_" else given
 
@@ -137,11 +154,16 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], seen: set[str]) -> Any:
 
 @contextmanager
 def pretended_gpu() -> Iterator[set[str]]:
-    """While the block lasts, `network.to("cuda")` works. Gives the names of the operations that the GPU was asked for."""
+    """While the block lasts, `network.to(GPU)` works, with torch's deterministic algorithms, as on a real one.
+
+    Gives the names of the operations that the GPU was asked for."""
     seen: set[str] = set()
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
         with _Functions(), _Operations(seen):
             yield seen
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(False)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

@@ -29,6 +29,8 @@ _FORM = re.compile(r"auto|cpu|mps|cuda(:\d{1,4})?")
 _WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 _WITHOUT_START = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 """Asked whether there is a GPU, torch starts CUDA, after which no process can be forked; with this it asks NVML."""
+KERNEL_MODULE = Path("/proc/driver/nvidia")
+"""Where NVIDIA's tells of itself: asking it starts no GPU."""
 _GPUS, _DRIVER = "gpus/*/information", "version"
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -187,9 +189,9 @@ def described() -> str:
 
 
 def _found_in(pattern: str, expression: str) -> list[str]:
-    """First groups of what NVIDIA's kernel module tells in /proc, one a file."""
+    """First groups of what the kernel module tells, one a file."""
     found = []
-    for path in sorted(Path("/proc/driver/nvidia").glob(pattern)):
+    for path in sorted(KERNEL_MODULE.glob(pattern)):
         with suppress(OSError):
             match = re.search(expression, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
             found += [match.group(1)] if match else []
