@@ -143,7 +143,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], seen: set[str]) -> Any:
     if name.startswith(RESHAPING):
         with torch._C._DisableTorchDispatch():
             return func(*args, **kwargs)
-    if asked is not None and not to_gpu or name == "aten::copy_" and not isinstance(args[0], OnGpu):
+    if (asked is not None and not to_gpu) or (name == "aten::copy_" and not isinstance(args[0], OnGpu)):
         return args[0] if name == "aten::copy_" else given
 
     def back(one: Any) -> Any:

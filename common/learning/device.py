@@ -1,7 +1,7 @@
 """Where a party computes: each party's own matter, chosen in this one place.
 
-Nothing else asks which device there is: a network is placed once, batches follow it (`Batch.to`), and what is drawn is
-drawn on the CPU and then moved, so that the same draws happen on every device.
+Nothing else asks which device there is: a network is placed once, batches follow it (`Batch.to`), and what is drawn
+is drawn on the CPU and then moved, so that the same draws happen on every device.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def chosen(word: str | None = None, share: int = 0) -> torch.device:
 
     word: "auto" (a GPU of CUDA where torch finds one, else the CPU), "cpu", "cuda", "cuda:1" or "mps"; None: as the
     environment says. share: number of this party among those that share the machine; "auto" and "cuda" deal out its
-    GPUs in turn. `mps` is taken only where it is asked for: torch lacks float64 there, and some operations on volumes.
+    GPUs in turn. `mps` is taken only where it is asked for: torch lacks float64 there, and operations on volumes.
     Raises DeviceError, which names what there is, where the device is absent.
     """
     plain = asked() if word is None else checked(word)
@@ -92,7 +92,9 @@ def _absent(word: str) -> DeviceError:
     there = ["cpu", *(f"cuda:{index}" for index in range(gpus()))]
     there += ["mps"] if torch.backends.mps.is_available() else []
     built = "" if torch.version.cuda or torch.version.hip else ", which was built without CUDA"
-    return DeviceError(f"No device {word!r} on this machine. There are: {', '.join(there)} (torch {torch.__version__}{built}).")
+    return DeviceError(
+        f"No device {word!r} on this machine. There are: {', '.join(there)} (torch {torch.__version__}{built})."
+    )
 
 
 def home(network: nn.Module) -> torch.device:

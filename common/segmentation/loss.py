@@ -25,7 +25,8 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     probabilities: (N, classes, [D,] H, W); targets: (N, [D,] H, W) class indices. As Milletari et al. 2016 (V-Net),
     equation in section 3, without their squares.
     """
-    labels = torch.arange(1, probabilities.shape[1], device=targets.device).reshape(-1, *(1 for _ in targets.shape[1:]))
+    labels = torch.arange(1, probabilities.shape[1], device=targets.device)
+    labels = labels.reshape(-1, *(1 for _ in targets.shape[1:]))
     truth = (targets.unsqueeze(1) == labels).to(probabilities.dtype).flatten(2)
     guess = probabilities[:, 1:].flatten(2)
     both = (guess * truth).sum(2)

@@ -85,7 +85,8 @@ class Bottleneck:
                 return self._impossible(observed, "no convolution has as many channels as its input has places")
             if told.doubt > LARGEST_DOUBT:
                 return self._impossible(observed, "the gradient of its narrow convolution does not tell one input")
-            attempts.append(self.invert(problem, told.on(problem.victim.device), generator, budget.part(1 / (len(captured) - index))))
+            told, share = told.on(problem.victim.device), budget.part(1 / (len(captured) - index))
+            attempts.append(self.invert(problem, told, generator, share))
         return finding("bottleneck", observed, captured, attempts, budget.spent, asdict(self))
 
     def invert(self, problem: Problem, told: Told, generator: torch.Generator, budget: Budget) -> Attempt:
@@ -104,7 +105,9 @@ class Bottleneck:
                 left -= 1
             mean = torch.stack(found).mean(0)
         uniform = torch.full(problem.truth, 1 / max(1, problem.truth[1]))
-        return Attempt(mean, uniform, told.mismatch(problem.victim.network, mean.to(problem.victim.device)).item(), self.starts)
+        victim = problem.victim
+        distance = told.mismatch(victim.network, mean.to(victim.device)).item()
+        return Attempt(mean, uniform, distance, self.starts)
 
     def _descended(self, problem: Problem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:
         inputs = start.to(problem.victim.device, copy=True).requires_grad_(True)

@@ -72,7 +72,10 @@ class Simulation:
 
         logging.getLogger("flwr").setLevel(logging.ERROR)
         backend: BackendConfig = {
-            "client_resources": {"num_cpus": self.cores_a_hospital, "num_gpus": _gpus_a_hospital(self.cores_a_hospital)},
+            "client_resources": {
+                "num_cpus": self.cores_a_hospital,
+                "num_gpus": _gpus_a_hospital(self.cores_a_hospital),
+            },
             "init_args": {"log_to_driver": False, **self._cluster()},
         }
         try:

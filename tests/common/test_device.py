@@ -152,7 +152,9 @@ def test_a_record_names_gpus_and_driver_by_what_the_system_says(
 ) -> None:
     for index in range(2):
         (tmp_path / "gpus" / f"0000:0{index}").mkdir(parents=True)
-        (tmp_path / "gpus" / f"0000:0{index}" / "information").write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ: 3\n")
+        (tmp_path / "gpus" / f"0000:0{index}" / "information").write_text(
+            "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ: 3\n"
+        )
     (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\n")
     monkeypatch.setattr(device, "KERNEL_MODULE", tmp_path)
     assert described().startswith("2 x NVIDIA H100 80GB HBM3, driver 550.54.15, CUDA ")

@@ -1,4 +1,4 @@
-"""Everything that computes, on a GPU that is pretended: nothing is made on the wrong device, and the result is ours."""
+"""Everything that computes, on a pretended GPU: nothing is made on the wrong device, and the result is the CPU's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from client.clipping import CaseLoss
 from client.evaluation import evaluate
-from client.per_sample import WAYS
 from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases, Shape
@@ -20,6 +18,8 @@ from common.learning.device import home, placed
 from common.learning.parameters import new_network, read, write
 from common.learning.work import Training
 from common.privacy.noise import SeededNoise
+from common.registration.learned.similarity import _window_means
+from common.registration.learned.spatial_transformer import gathered, warp
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
 from experiments.attacks._budget import Budget
@@ -43,11 +43,6 @@ CLOSE = {"rtol": 2e-3, "atol": 1e-5}
 ONLY_BY_NAME = {"max_pool3d_with_indices_backward", "cumsum"}
 """Torch names the first for windows that overlap; ours lie side by side, and no two of them add to one place. The
 second is over the few intervals of a survival curve, and in no gradient."""
-BLENDED = {
-    "avg_pool3d_backward", "grid_sampler_2d_backward", "grid_sampler_3d_backward", "upsample_bilinear2d_backward",
-    "upsample_trilinear3d_backward",
-}  # fmt: skip
-"""Of registration: what is read between voxels is added up again in no fixed order (docs/devices.md says so)."""
 KINDS = {
     "logistic": "classification", "mlp": "classification", "mcmahan_2nn": "classification",
     "mcmahan_cnn": "classification", "groupnorm_cnn": "classification", "voxelmorph": "registration",
@@ -61,11 +56,11 @@ LEARNING = Training(batch_size=2, optimiser="adamw", learning_rate=1e-3)
 
 
 def cases_of(kind: str, inputs: tuple[int, ...]) -> Cases:
-    """Four cases of noise, of two patients."""
-    rng, names = np.random.default_rng(0), ["p0", "p1", "p0", "p1"]
-    images = rng.random((4, *inputs)).astype(np.float32)
+    """Two patients of noise."""
+    rng, names = np.random.default_rng(0), ["p0", "p1"]
+    images = rng.random((2, *inputs)).astype(np.float32)
     forms = {"segmentation": inputs[1:], "registration": inputs, "survival": (2,)}
-    targets: Any = rng.integers(0, 2, (4, *forms.get(kind, ())))
+    targets: Any = rng.integers(0, 2, (2, *forms.get(kind, ())))
     if kind in ("regression", "survival"):
         return Cases.of(images, (targets + 0.5).astype(np.float32), names)
     spacing = (1.0,) * (len(inputs) - 1) if kind in forms else ()
@@ -81,14 +76,12 @@ def learned(task: Any, cases: Cases, on_gpu: bool) -> tuple[list[NDArray[Any]], 
     gradient = Trainer(task, network, cases, Training(), rng(3)).gradient_update()
     noise = SeededNoise(rng(5))
     private = PrivateTrainer(task, network, cases, LEARNING, 1.0, 0.5, "patient", 1.0, rng(4), noise)
-    sums = private.gradient_update().vectors[0]
-    private.local_update(0.1, np.ones_like(read(network)))
+    sums = private.local_update(0.1, np.ones_like(read(network)))[0].vectors[0]
     scores = evaluate(task, network, cases)
     one = cases.batch(slice(0, 1)).to(home(network))
     network.train()
-    loop = WAYS["loop"](CaseLoss(task, network), one, 1.0)
     answer = task.predict(network, one.inputs).detach().cpu().numpy()
-    return [trained.vectors[0], gradient.vectors[0], sums, loop, read(network), answer], scores
+    return [trained.vectors[0], gradient.vectors[0], sums, answer], scores
 
 
 def same(task: Any, cases: Cases) -> set[str]:
@@ -109,7 +102,7 @@ def test_a_network_learns_scores_and_answers_where_its_parameters_are(name: str)
     kind = KINDS.get(name, "segmentation")
     task = TASKS.build(Entry(kind, {"network": {"name": name}}))
     found = same(task, cases_of(kind, SHAPES.get(name, (1, 16, 16))))
-    assert found <= (BLENDED if kind == "registration" else set())
+    assert found == set()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +126,7 @@ def test_a_network_learns_scores_and_answers_where_its_parameters_are(name: str)
         ("segmentation", {"augmentation": "contrast", "scores": ["hd95", "surface_dice"]}, (1, 16, 16)),
         (
             "registration",
-            {"network": {"name": "voxelmorph", "channels": 4, "depth": 2, "diffeomorphic": True}, "label_weight": 0.5},
+            {"network": {"name": "voxelmorph", "channels": 4, "depth": 2}, "label_weight": 0.5},
             (2, 8, 8, 8),
         ),
     ],
@@ -142,7 +135,30 @@ def test_a_task_learns_scores_and_answers_where_its_network_is(
     kind: str, options: dict[str, Any], inputs: tuple[int, ...]
 ) -> None:
     found = same(TASKS.build(Entry(kind, options)), cases_of(kind, inputs))
-    assert found <= ONLY_BY_NAME | (BLENDED if kind == "registration" else set())
+    assert found <= ONLY_BY_NAME
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+@pytest.mark.parametrize("sizes", [(5, 7), (4, 5, 6)])
+def test_what_a_gpu_reads_by_gathering_is_what_grid_sample_reads(sizes: tuple[int, ...], padding: Any) -> None:
+    rng = torch.Generator().manual_seed(1)
+    images = torch.randn(2, 3, *sizes, generator=rng, dtype=torch.float64, requires_grad=True)
+    field = (3 * torch.randn(2, len(sizes), *sizes, generator=rng, dtype=torch.float64)).requires_grad_()
+    weights = torch.randn(2, 3, *sizes, generator=rng, dtype=torch.float64)
+    expected = warp(images, field, padding=padding)
+    lattice = torch.stack(torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij"))
+    found = gathered(images, lattice + field, padding)
+    torch.testing.assert_close(found, expected)
+    wanted = torch.autograd.grad((expected * weights).sum(), [images, field])
+    for one, other in zip(torch.autograd.grad((found * weights).sum(), [images, field]), wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_windows_of_volumes_on_a_gpu_have_the_cpus_means() -> None:
+    values = torch.randn(2, 5, 4, 5, 6, generator=torch.Generator().manual_seed(2))
+    with pretended_gpu():
+        found = _window_means(values.to(GPU), 3).cpu()
+    torch.testing.assert_close(found, _window_means(values, 3))
 
 
 def test_a_table_gives_the_cpus_own_bits() -> None:
@@ -198,7 +214,9 @@ SEARCHES: dict[str, Callable[[Problem, torch.Generator], Any]] = {
     "matching": lambda problem, draws: Matching(iterations=3, polish_iterations=5).search(problem, draws, _budget()),
     "dlg": lambda problem, draws: DeepLeakage(iterations=5, restarts=1).search(problem, draws, _budget()),
     "inverting_gradients": lambda problem, draws: InvertingGradients(iterations=3).search(problem, draws, _budget()),
-    "deep_image_prior": lambda problem, draws: DeepImagePrior(iterations=3, width=8).search(problem, draws, _budget()),
+    "deep_image_prior": lambda problem, draws: DeepImagePrior(iterations=3, width=8).search(
+        problem, draws, _budget()
+    ),
     "multi_step": _multi_step,
     "bottleneck": _told,
 }

@@ -115,7 +115,8 @@ class Registration:
         moving, fixed = pair.targets[:, :1], pair.targets[:, 1:]
         moved = warp(moving.float(), displacement, mode="nearest", padding="zeros").long()
         classes = int(pair.targets.max()) + 1
-        after, before = (dice(Overlap.of(fixed.cpu().numpy(), other.cpu().numpy(), classes))[1:] for other in (moved, moving))
+        truth, *others = (labels.cpu().numpy() for labels in (fixed, moved, moving))
+        after, before = (dice(Overlap.of(truth, other, classes))[1:] for other in others)
         folded = (jacobian_determinant(displacement) <= 0).cpu().double().mean()
         scores = {f"dice_{index}": mean_of_one(value) for index, value in enumerate(after, start=1)}
         scores["dice"], scores["dice_before"] = _mean_over_labels(after), _mean_over_labels(before)
