@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from client.evaluation import evaluate
 from client.private_training import PrivateTrainer
@@ -35,6 +36,7 @@ from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
 from experiments.audit.robustness import fgsm, pgd
+from experiments.benchmarks import device
 from experiments.membership.target import Target
 from tests.pretended_device import GPU, NOT_REPEATABLE, DevicesMetError, pretended_gpu
 
@@ -169,6 +171,22 @@ def test_a_table_gives_the_cpus_own_bits() -> None:
         found, on_gpu = learned(task, cases, on_gpu=True)
     assert all(np.array_equal(one, other) for one, other in zip(ours, found, strict=True))
     assert scores == on_gpu
+
+
+def test_without_a_gpu_the_benchmark_measures_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    task = TASKS.build(Entry("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}}))
+    works = {
+        "training": device._training(task, (1, 8, 8), 2),
+        "private": device._private(task, (1, 8, 8), 2),
+        "inversion": device._inversion(task, (1, 8, 8)),
+    }
+    monkeypatch.setattr(device, "WORKS", works)
+    measured = device.measure(Console(quiet=True))
+    assert [row["same bits on the CPU"] for row in measured.rows] == ["yes"] * 3
+    assert {row["GPU ms"] for row in measured.rows} == {None}
+    assert "no GPU that torch finds" in measured.notes[0]
+    assert [target.met for target in measured.targets] == [True, None]
 
 
 def test_the_pretended_gpu_refuses_what_a_gpu_refuses() -> None:
