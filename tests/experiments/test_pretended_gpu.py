@@ -61,9 +61,9 @@ def cases_of(kind: str, inputs: tuple[int, ...]) -> Cases:
     """Two patients of noise."""
     rng, names = np.random.default_rng(0), ["p0", "p1"]
     images = rng.random((2, *inputs)).astype(np.float32)
-    forms = {"segmentation": inputs[1:], "registration": inputs, "survival": (2,)}
+    forms = {"segmentation": inputs[1:], "registration": inputs, "survival": (2,), "cox": (2,)}
     targets: Any = rng.integers(0, 2, (2, *forms.get(kind, ())))
-    if kind in ("regression", "survival"):
+    if kind in ("regression", "survival", "cox"):
         return Cases.of(images, (targets + 0.5).astype(np.float32), names)
     spacing = (1.0,) * (len(inputs) - 1) if kind in forms else ()
     return Cases.of(images, targets, names, ("a", "b"), spacing_mm=spacing)
@@ -111,7 +111,8 @@ def test_a_network_learns_scores_and_answers_where_its_parameters_are(name: str)
     ("kind", "options", "inputs"),
     [
         ("regression", {"center": 1, "spread": 2}, (5,)),
-        ("survival", {"cuts": [0.7, 1.2], "scores": ["brier", "auc"]}, (5,)),
+        ("survival", {"cuts": [0.7, 1.2], "scores": ["brier", "auc", "c_index"]}, (5,)),
+        ("cox", {}, (5,)),
         ("classification", {"scores": ["recall", "f1", "auc"]}, (5,)),
         ("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}}, (1, 8, 8, 8)),
         ("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}, "patch": [8, 8]}, (1, 12, 20)),
