@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from experiments.benchmark import Benchmark, Cell, Measured, Target
 REPEATS = 3
 STEPS, ITERATIONS = 2, 10
 Result = NDArray[np.float32]
+Precision = Literal["float32", "bfloat16"]
 Work = Callable[[torch.device], Callable[[], Result]]
 """From a device to what is timed there, ready to run; it gives the same every time, if the device can."""
 
@@ -103,7 +104,7 @@ def _targets(rows: Sequence[dict[str, Cell]]) -> list[Target]:
     return found
 
 
-def _training(task: Any, inputs: tuple[int, ...], count: int, precision: str = "float32") -> Work:
+def _training(task: Any, inputs: tuple[int, ...], count: int, precision: Precision = "float32") -> Work:
     """Some steps of Adam on a batch of all cases."""
     training = Training(batch_size="full", steps=STEPS, optimiser="adam", precision=precision)
 
