@@ -27,6 +27,7 @@ from common.errors import (
     SourceError,
     WireError,
 )
+from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
 from common.sums.exchange import Payload
 from common.wire.orders import ACCEPTS_CHANGED_DATA, TOKEN, WITHDRAWN, run_of, study_json
@@ -119,7 +120,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     if answer is answers.hello:
         keep_left_out(log_folder_of(context), hospital.splits.values())
     try:
-        payload = answer(hospital, request, kept)
+        with repeatable(home(hospital.network)):
+            payload = answer(hospital, request, kept)
         if is_hello:
             payload = replace(payload, words={**payload.words, TOKEN: token})
         if hospital.withdrawn:
@@ -181,7 +183,19 @@ def _approved_hospital(study: str, context: Context, places: KeptSplit | None = 
         withdrawn(folder_of(context)),
         None if name is None else str(name).strip(),
         places,
+        _device(context),
     )
+
+
+def _device(context: Context) -> torch.device:
+    """This party's own: by its policy, else its node's configuration, else its environment.
+
+    Hospitals on one machine share its GPUs in turn, by their numbers.
+    """
+    policy = read_policy(folder_of(context)).device
+    word = policy if policy is not None else context.node_config.get("device")
+    share = context.node_config.get("partition-id", context.node_config.get("site-index"))
+    return chosen(None if word is None else str(word), share if isinstance(share, int) else 0)
 
 
 def _index(context: Context) -> int:

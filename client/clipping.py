@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch
+from common.learning.device import autocast
 from common.learning.layers import ChannelsLast
 from common.learning.parameters import trainable
 from common.learning.task import Task
@@ -45,7 +46,7 @@ class CaseLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """(N,) float32."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with autocast(self.network, self.precision):
             return self.task.loss(self.network, batch).float()
 
     def parameters_in_order(self) -> list[nn.Parameter]:
@@ -131,7 +132,7 @@ def _without(values: Tensor, factors: Tensor) -> Tensor:
 
 def as_vector(parts: list[Tensor]) -> Vector:
     """(P,) float32: all parts, flattened."""
-    return np.asarray(torch.cat([part.detach().reshape(-1) for part in parts]).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat([part.detach().reshape(-1) for part in parts]).cpu().numpy(), dtype=np.float32)
 
 
 def case_of(batch: Batch, index: int) -> Batch:

@@ -11,6 +11,7 @@ from torch import nn
 
 from common.data.cases import Cases
 from common.learning.abilities import scored_whole
+from common.learning.device import home
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
 
@@ -28,7 +29,8 @@ def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
     whole = scored_whole(task) and len(cases) > 0
     batches = [np.arange(len(cases))] if whole else _whole_patients(cases)
     with torch.no_grad():
-        return merge(task.score(network, cases.batch(indices)) for indices in batches)
+        device = home(network)
+        return merge(task.score(network, cases.batch(indices).to(device)) for indices in batches)
 
 
 def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:

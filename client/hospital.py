@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from client import pool
@@ -22,6 +23,7 @@ from client.splitting import Places, split
 from common.data.cases import Cases, SiteId
 from common.data.names import RULE, fault_of, refuse_alike
 from common.errors import SourceError, StudyError
+from common.learning.device import chosen, placed
 from common.learning.parameters import new_network
 from common.learning.task import Task
 from common.study.catalogue import PARTITIONS, SOURCES
@@ -107,19 +109,21 @@ def open_hospital(
     withdrawn: frozenset[str] = frozenset(),
     site: SiteId | None = None,
     places: Places | None = None,
+    device: torch.device | None = None,
 ) -> Hospital:
     """Hospital number `index` of the study's sorted names, or the one that its node's configuration calls `site`.
 
     data_folder: the hospital's own place for its data, which is then its own, whole: a study's partition divides a
     pool in simulation, and never a hospital's own folder. folder: its own folder, where large cases are kept
-    prepared. withdrawn: persons, in one form, whose cases are left out. places: see `split`. Raises SourceError where
+    prepared. withdrawn: persons, in one form, whose cases are left out. places: see `split`. device: of its
+    network; None: as the environment asks. Raises SourceError where
     the data is absent and StudyError where the study cannot be run here.
     """
     place = (study_json, index, data_folder, folder, site)
     if _withdrawn.setdefault(place, withdrawn) != withdrawn:
         _withdrawn[place] = withdrawn
         _let_go()
-    return _opened(study_json, index, data_folder, folder, withdrawn, site, places)
+    return _opened(study_json, index, data_folder, folder, withdrawn, site, places, device or chosen())
 
 
 def close_all() -> None:
@@ -144,6 +148,7 @@ def _opened(
     withdrawn: frozenset[str],
     site: SiteId | None,
     places: Places | None,
+    device: torch.device,
 ) -> Hospital:
     study, is_own = parse_json(study_json), data_folder is not None
     if is_own:
@@ -157,7 +162,7 @@ def _opened(
     called = Called.of(study, digest) if pool.says_consent(whose) else None
     splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
     task = study.build_task()
-    network = new_network(task, splits["train"].shape, study.seed)
+    network = placed(new_network(task, splits["train"].shape, study.seed), device)
     return Hospital(name, study, task, splits, network, digest)
 
 

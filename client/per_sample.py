@@ -12,6 +12,7 @@ from client.clipping_ways.layers import by_layers
 from client.clipping_ways.loop import by_loop
 from client.clipping_ways.vectorised import by_vectorising
 from common.data.cases import Batch, join
+from common.learning.device import home
 from common.sums.update import Vector
 
 WAYS: Mapping[str, ClippedSum] = {
@@ -36,7 +37,7 @@ def clipped_sum(loss: CaseLoss, units: Sequence[Batch], clip_norm: float) -> Vec
     total = np.zeros(parameters, np.float32)
     size = max(1, GRADIENTS_VALUES // max(parameters, 1))
     for start in range(0, len(units), size):
-        total += _of_batch(loss, join(units[start : start + size]), clip_norm)
+        total += _of_batch(loss, join(units[start : start + size]).to(home(loss)), clip_norm)
     return total
 
 

@@ -20,15 +20,22 @@ LARGEST_BYTES = 1 << 16
 class Policy:
     """`policy.toml`. least_in_sum: fewest hospitals of a sum that this one helps to open, whatever a study says.
 
+    device: on which it computes, as `common.learning.device.chosen` takes it; no study asks for one.
+
     plugins: modules that its engineers installed and that a study may name, each by its whole name; none but these
     are imported, and no file by its path.
     """
 
     least_in_sum: int = 1
+    device: str | None = None
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         positive(POLICY_FILE, least_in_sum=self.least_in_sum)
+        if self.device is not None:
+            from common.learning.device import checked
+
+            checked(self.device, f"{POLICY_FILE} device")
 
     @property
     def trust(self) -> Trust:

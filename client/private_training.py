@@ -127,4 +127,4 @@ def set_gradients(parameters: list[nn.Parameter], vector: Vector) -> None:
     """Every parameter's gradient from a (P,) float32 vector, in order."""
     parts = torch.split(torch.from_numpy(vector), [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
-        parameter.grad = part.reshape(parameter.shape).clone()
+        parameter.grad = part.reshape(parameter.shape).to(parameter.device, copy=True)

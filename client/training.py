@@ -13,6 +13,7 @@ from torch import nn
 from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
+from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task
@@ -92,8 +93,8 @@ class Trainer:
         """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
         losses: list[float] = []
         for piece in pieces(self.task, self.cases, indices, chunk_size(self.cases)):
-            batch = augmented(self.task, self.cases.batch(piece), self.rng)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            batch = augmented(self.task, self.cases.batch(piece), self.rng).to(home(self.network))
+            with autocast(self.network, self.training.precision):
                 loss = case_losses(self.task, self.network, batch, group)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
@@ -143,7 +144,7 @@ class Terms:
         if correction is None:
             return cls(anchors, proximal_mu, None)
         parts = torch.split(torch.from_numpy(np.array(correction)), [p.numel() for p in parameters])
-        shaped = [part.reshape(p.shape) for part, p in zip(parts, parameters, strict=True)]
+        shaped = [part.reshape(p.shape).to(p.device) for part, p in zip(parts, parameters, strict=True)]
         return cls(anchors, proximal_mu, shaped)
 
     def add(self, parameters: list[nn.Parameter], count: float) -> None:

@@ -16,6 +16,7 @@ WardroundError
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
 +-- EngineError            processes could not be started or reached
++-- DeviceError            a device to compute on that does not exist, or not here
 +-- BudgetSpentError       a hospital's own limit of privacy spending forbids a release
 |   +-- RoundsSpentError   a study was answered as often as it has rounds
 """
@@ -98,6 +99,10 @@ class TooFewHospitalsError(RoundError):
 
 class EngineError(WardroundError):
     """Processes could not be started or reached."""
+
+
+class DeviceError(WardroundError):
+    """A device to compute on that does not exist, or not on this machine."""
 
 
 class BudgetSpentError(WardroundError):

@@ -18,6 +18,7 @@ from common.data.cases import Cases
 from common.files.access import if_there
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import abilities, can
+from common.learning.device import home, repeatable
 from common.registration.learned.spatial_transformer import warp
 from common.study.study import Study
 from experiments.after_run import kept_as_problem, participants
@@ -63,7 +64,7 @@ def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[st
     own = cases.take(np.flatnonzero(cases.patients == patient))
     outlines = _slice if len(cases.shape.inputs) == 3 else _volume
     draw = {"outlines": outlines, "pair": _pair, "panels": _own_panels}[drawn]
-    with torch.no_grad():
+    with torch.no_grad(), repeatable(home(hospital.network)):
         return {"site": hospital.site, "patient": patient, "score": score, **draw(hospital, own)}
 
 
@@ -86,13 +87,13 @@ def _volume(hospital: Hospital, own: Cases) -> dict[str, Any]:
 def _predicted(hospital: Hospital, own: Cases, index: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """One case's channels, its truth and what the network says of it."""
     one = own.batch(np.array([index]))
-    prediction = hospital.task.predict(hospital.network, one.inputs)[0]
-    return one.inputs[0].numpy(), one.targets[0].numpy(), prediction.numpy()
+    prediction = hospital.task.predict(hospital.network, one.inputs.to(home(hospital.network)))[0]
+    return one.inputs[0].numpy(), one.targets[0].numpy(), prediction.cpu().numpy()
 
 
 def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:
-    inputs = own.batch(np.array([0])).inputs
-    moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].numpy()
+    inputs = own.batch(np.array([0])).inputs.to(home(hospital.network))
+    moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].cpu().numpy()
     return _panels(pair_panels(own.inputs[0, 0], own.inputs[0, 1], moved))
 
 

@@ -22,6 +22,7 @@ from common.data.cases import SiteId, concatenate
 from common.files.access import write
 from common.learning.abilities import presented
 from common.learning.baseline import baseline_training
+from common.learning.device import chosen, placed, repeatable
 from common.learning.parameters import new_network
 from common.learning.task import Task
 from common.metrics.roc import with_areas
@@ -48,12 +49,14 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     hospitals = [open_hospital(study.json, index) for index in own]
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
-    network = new_network(task, cases.shape, study.seed)
+    device = chosen(share=len(own))
+    network = placed(new_network(task, cases.shape, study.seed), device)
     training = baseline_training(study)
     if study.training.steps is not None:
         training = replace(training, steps=(training.steps or 0) * len(hospitals))
-    Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
-    scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
+    with repeatable(device):
+        Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
+        scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
     return {
         "pooled": {site: _values(task, means) for site, means in scores.items()},
         "pooled_all": _values(task, merge(scores.values())),

@@ -271,6 +271,7 @@ class Conductor:
             "title": study.title,
             "description": study.description,
             "engine": getattr(self.grid, "engine", "flower"),
+            "device": getattr(self.grid, "device", ""),
             "seed": study.seed,
             "versions": {"wardround": __version__, "python": platform.python_version()}
             | {package: version(package) for package in packages},

@@ -112,6 +112,15 @@ def test_a_file_says_what_it_is_for(path):
     assert ast.get_docstring(tree(path))
 
 
+@every_source
+def test_one_file_alone_knows_what_devices_there_are(path):
+    """Everything else follows a network: it asks neither for CUDA nor for MPS, and names no device of its own."""
+    if by_name(path) != "common/learning/device.py" and not by_name(path).startswith("experiments/benchmarks/"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"torch\.(cuda|mps|accelerator|autocast|amp)\b|backends\.(cuda|cudnn|mps)\b", text)
+        assert not re.search(r"\.cuda\(|autocast\([\"']|\.to\([\"'](cuda|mps)|torch\.manual_seed\(", text)
+
+
 def catalogues() -> Iterator[Catalogue]:
     """Every catalogue of the project, found wherever a module defines one by name."""
     yield from (value for value in vars(common_catalogue).values() if isinstance(value, Catalogue))

@@ -18,6 +18,8 @@ from common.errors import SourceError
 
 SiteId = names.SiteId
 Given = Column | Values | Sequence[Values]
+WITHOUT_FLOAT64 = ("mps",)
+"""Types of devices that cannot hold numbers of double precision."""
 TensorOrWords = Tensor | tuple[Tensor, ...] | tuple[str, ...]
 
 
@@ -236,7 +238,7 @@ class Batch:
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """The spacing of all inputs; () where it is not known, or differs."""
-        return _common_row(self.tensor("spacing_mm").numpy()) if "spacing_mm" in self.columns else ()
+        return _common_row(self.tensor("spacing_mm").cpu().numpy()) if "spacing_mm" in self.columns else ()
 
     @property
     def spacings_mm(self) -> tuple[tuple[float, ...], ...]:
@@ -244,6 +246,10 @@ class Batch:
         if "spacing_mm" not in self.columns:
             return ()
         return tuple(map(tuple, self.tensor("spacing_mm").tolist()))
+
+    def to(self, device: torch.device) -> Batch:
+        """The same cases on a device; real numbers of double precision stay where a device has none."""
+        return Batch({name: _moved(values, device) for name, values in self.columns.items()})
 
     def tensor(self, name: str) -> Tensor:
         """A column whose cases have one shape. Raises SourceError where they have not."""
@@ -276,6 +282,12 @@ class Batch:
         """The same cases with other or more columns; None leaves a column out."""
         columns = {**self.columns, **changed}
         return Batch({name: values for name, values in columns.items() if values is not None})
+
+
+def _moved(values: TensorOrWords, device: torch.device) -> TensorOrWords:
+    if isinstance(values, Tensor):
+        return values if device.type in WITHOUT_FLOAT64 and values.dtype == torch.float64 else values.to(device)
+    return cast(TensorOrWords, tuple(_moved(one, device) if isinstance(one, Tensor) else one for one in values))
 
 
 def join(batches: Sequence[Batch]) -> Batch:

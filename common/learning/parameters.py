@@ -25,7 +25,7 @@ _COMPANION = "_companion_names"
 def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
     """The task's network for `shape`, initialised from the seed alone; global generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(entropy(seed, "initial parameters") % 2**63)
+        torch.default_generator.manual_seed(entropy(seed, "initial parameters") % 2**63)
         network = task.build_network(shape)
     _mark_companion(network, companion(task))
     refuse_unsuitable(network)
@@ -92,7 +92,7 @@ def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def read(network: nn.Module) -> Vector:
     """(P,) float32: all that is exchanged."""
     parts = [tensor.detach().reshape(-1) for _, tensor in exchanged(network)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
 
 def write(network: nn.Module, vector: Vector) -> None:
@@ -112,7 +112,7 @@ def write(network: nn.Module, vector: Vector) -> None:
 def read_gradient(network: nn.Module) -> Vector:
     """(P,) float32: all gradients of what is learned; zeros where a parameter has none."""
     parts = [(torch.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for _, p in trainable(network)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True)

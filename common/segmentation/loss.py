@@ -12,7 +12,11 @@ SMOOTHING_PIXELS = 1.0
 
 def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets."""
-    return nll_loss(log_probabilities, targets, reduction="none").flatten(1).mean(1)
+    if log_probabilities.device.type == "cpu":
+        losses = nll_loss(log_probabilities, targets, reduction="none")
+    else:  # on a GPU nll_loss has no deterministic form, and this has
+        losses = -log_probabilities.gather(1, targets[:, None])[:, 0]
+    return losses.flatten(1).mean(1)
 
 
 def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -21,14 +25,15 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     probabilities: (N, classes, [D,] H, W); targets: (N, [D,] H, W) class indices. As Milletari et al. 2016 (V-Net),
     equation in section 3, without their squares.
     """
-    labels = torch.arange(1, probabilities.shape[1]).reshape(-1, *(1 for _ in targets.shape[1:]))
+    labels = torch.arange(1, probabilities.shape[1], device=targets.device)
+    labels = labels.reshape(-1, *(1 for _ in targets.shape[1:]))
     return _dice_loss(probabilities, (targets.unsqueeze(1) == labels).to(probabilities.dtype))
 
 
 def soft_losses(logits: Tensor, truth: Tensor, class_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Soft Dice loss and cross-entropy, (N,) each, for truth that is only believed, in the logits' shape."""
     log_probabilities = logits.log_softmax(1)
-    weight = 1.0 if class_weights is None else torch.einsum("nc...,c->n...", truth, class_weights.to(truth.dtype))
+    weight = 1.0 if class_weights is None else torch.einsum("nc...,c->n...", truth, class_weights.to(truth))
     cross_entropy = -(weight * (truth * log_probabilities).sum(1)).flatten(1).mean(1)
     return _dice_loss(log_probabilities.exp(), truth[:, 1:]), cross_entropy
 

@@ -32,14 +32,14 @@ def windowed_logits(network: nn.Module, image: Tensor, patch: tuple[int, ...], o
     if len(starts) == 1:
         alone: Tensor = network(whole[None])[0]
         return alone[(slice(None), *place)]
-    weights = gaussian(patch)
-    total = torch.zeros(1)
-    seen = torch.zeros(whole.shape[1:])
+    weights = gaussian(patch).to(whole.device)
+    total = torch.zeros(1, device=whole.device)
+    seen = torch.zeros(whole.shape[1:], device=whole.device)
     for start in starts:
         window = tuple(slice(a, a + side) for a, side in zip(start, patch, strict=True))
         logits = network(whole[(slice(None), *window)][None])[0].float()
         if total.ndim == 1:
-            total = torch.zeros(len(logits), *whole.shape[1:])
+            total = torch.zeros(len(logits), *whole.shape[1:], device=whole.device)
         total[(slice(None), *window)] += logits * weights
         seen[window] += weights
     return (total / seen)[(slice(None), *place)]

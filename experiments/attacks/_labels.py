@@ -24,9 +24,9 @@ def class_evidence(network: nn.Module, shape: Shape, gradient: Parts) -> NDArray
     parts = dict(zip((name for name, _ in trainable(network)), gradient, strict=True))
     last = layers_in_order(network, shape)[-1]
     if f"{last.name}.bias" in parts:
-        evidence = parts[f"{last.name}.bias"].double().numpy()
+        evidence = parts[f"{last.name}.bias"].cpu().double().numpy()
     elif f"{last.name}.weight" in parts:
-        evidence = parts[f"{last.name}.weight"].double().flatten(1).sum(1).numpy()
+        evidence = parts[f"{last.name}.weight"].cpu().double().flatten(1).sum(1).numpy()
     else:
         return None
     return evidence if evidence.shape == (shape.classes,) else None
@@ -57,10 +57,10 @@ def label_counts(evidence: NDArray[np.float64], probabilities: NDArray[np.float6
 
 def mean_answer(network: nn.Module, shape: Shape, generator: torch.Generator) -> NDArray[np.float64]:
     """(classes,) mean probability of each class that a classifier answers to random inputs."""
-    dtype = next(network.parameters()).dtype
+    first = next(network.parameters())
     with torch.no_grad():
-        logits = network(torch.randn(PROBES, *shape.inputs, generator=generator).to(dtype))
-    return np.asarray(logits.double().softmax(1).mean(0).numpy())
+        logits = network(torch.randn(PROBES, *shape.inputs, generator=generator).to(first))
+    return np.asarray(logits.cpu().double().softmax(1).mean(0).numpy())
 
 
 def recovered_labels(

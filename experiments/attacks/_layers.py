@@ -28,7 +28,7 @@ def layers_in_order(network: nn.Module, shape: Shape) -> list[Layer]:
             hooks.append(module.register_forward_pre_hook(_note(found, name)))
     try:
         with torch.no_grad():
-            network(torch.zeros(1, *shape.inputs, dtype=next(network.parameters()).dtype))
+            network(next(network.parameters()).new_zeros(1, *shape.inputs))
     finally:
         for hook in hooks:
             hook.remove()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from common.learning.device import has_float64
 from experiments.attacks._budget import Budget
 from experiments.attacks._victim import Parts, Victim
 
@@ -37,9 +38,13 @@ class Problem:
 
     def precise(self) -> Problem:
         """The same in float64, for L-BFGS to go on longer; large volumes as they are, for a step takes 8 times."""
-        if not self.in_float64 or prod(self.inputs) > MOST_PRECISE_VALUES:
+        if not self.in_float64 or not has_float64(self.victim.device) or prod(self.inputs) > MOST_PRECISE_VALUES:
             return self
         return replace(self, victim=self.victim.double(), captured=tuple(part.double() for part in self.captured))
+
+    def on(self, device: torch.device) -> Problem:
+        """The same on a device."""
+        return replace(self, victim=self.victim.on(device), captured=tuple(part.to(device) for part in self.captured))
 
     def random_guess(self, generator: torch.Generator, deviation: float = 1.0) -> Guess:
         """Inputs of normal noise; where labels are not known, logits near zero."""
@@ -48,14 +53,15 @@ class Problem:
 
     def guess(self, inputs: Tensor, generator: torch.Generator) -> Guess:
         """A guess that begins at these inputs."""
-        inputs = inputs.to(self.victim.dtype).requires_grad_(True)
+        device, dtype = self.victim.device, self.victim.dtype
+        inputs = inputs.to(device, dtype).requires_grad_(True)
         if self.labels is not None:
-            known = one_hot(torch.from_numpy(self.labels), self.truth[1]).to(self.victim.dtype)
+            known = one_hot(torch.from_numpy(self.labels), self.truth[1]).to(device, dtype)
             return Guess(inputs, known)
         if 0 in self.truth:
             return Guess(inputs, torch.zeros(self.truth, dtype=self.victim.dtype))
         logits = 0.1 * torch.randn(self.truth, generator=generator)
-        return Guess(inputs, None, logits.to(self.victim.dtype).requires_grad_(True))
+        return Guess(inputs, None, logits.to(device, dtype).requires_grad_(True))
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class Attempt:
-    """inputs: (N, ...). truth: probabilities of the classes. distance: of the gradients, by the attack's measure."""
+    """inputs: (N, ...). truth: probabilities of the classes. distance: of the gradients, by the attack's measure.
+
+    Both are on the CPU.
+    """
 
     inputs: Tensor
     truth: Tensor
@@ -98,7 +107,7 @@ class Attempt:
     @classmethod
     def of(cls, guess: Guess, distance: float) -> Attempt:
         """What a guess has come to."""
-        return cls(guess.inputs.detach().float(), guess.truth.detach().float(), distance)
+        return cls(guess.inputs.detach().float().cpu(), guess.truth.detach().float().cpu(), distance)
 
 
 Search = Callable[[Problem, torch.Generator, Budget], Attempt]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -33,6 +33,10 @@ class Told:
     doubt: float
     above: str = ""
     shortcut: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def on(self, device: torch.device) -> Told:
+        """The same on a device; it is worked out on the CPU, where closed forms are."""
+        return replace(self, narrow=self.narrow.to(device), shortcut=self.shortcut.to(device))
 
     def mismatch(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Squared difference of the features that the inputs have and those told, relative, summed over both."""

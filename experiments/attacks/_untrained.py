@@ -26,14 +26,14 @@ class Decoder:
     bias: Tensor
 
     @classmethod
-    def of(cls, images: tuple[int, ...], width: int, generator: torch.Generator) -> Decoder:
-        """For images of the shape (N, channels, [D,] H, W); weights as He et al. 2015 draw them."""
+    def of(cls, images: tuple[int, ...], width: int, generator: torch.Generator, device: torch.device) -> Decoder:
+        """For images of the shape (N, channels, [D,] H, W); weights as He et al. 2015 draw them, on the CPU."""
         cases, channels, *full = images
         sides = tuple(tuple(-(-side // factor) for side in full) for factor in (4, 2, 1))
         shapes = [(width, width, *(3 for _ in full))] * len(sides) + [(channels, width, *(1 for _ in full))]
-        code = torch.randn((cases, width, *sides[0]), generator=generator)
-        weights = tuple(_drawn(shape, generator) for shape in shapes)
-        return cls(code, sides, weights, torch.zeros(channels, requires_grad=True))
+        code = torch.randn((cases, width, *sides[0]), generator=generator).to(device)
+        weights = tuple(_drawn(shape, generator).to(device).requires_grad_(True) for shape in shapes)
+        return cls(code, sides, weights, torch.zeros(channels, device=device, requires_grad=True))
 
     @property
     def unknowns(self) -> list[Tensor]:
@@ -57,4 +57,4 @@ class Decoder:
 def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     deviation = (2 / prod(shape[1:])) ** 0.5
     weights: Tensor = deviation * torch.randn(shape, generator=generator)
-    return weights.requires_grad_(True)
+    return weights

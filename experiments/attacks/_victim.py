@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from common.learning.device import home, placed
 from common.learning.parameters import new_network, trainable, write
 from common.learning.work import Training
 from common.sums.update import Vector
@@ -47,7 +48,7 @@ class Victim:
     def of(cls, observed: Observation, parameters: Vector) -> Victim:
         """The public study's network with the parameters that were sent out."""
         task = observed.study.build_task()
-        network = new_network(task, observed.shape, observed.study.seed)
+        network = placed(new_network(task, observed.shape, observed.study.seed))
         write(network, parameters)
         return cls(network.train(), soft_losses(task))
 
@@ -61,15 +62,24 @@ class Victim:
         """float32, or float64 after `double`."""
         return self.parameters[0].dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and whatever is shown to it."""
+        return home(self.network)
+
     def double(self) -> Victim:
         """The same in float64."""
         return Victim(deepcopy(self.network).double(), self.losses)
+
+    def on(self, device: torch.device) -> Victim:
+        """The same on a device."""
+        return self if self.device == device else Victim(deepcopy(self.network).to(device), self.losses)
 
     def parts(self, vector: NDArray[np.floating]) -> Parts:
         """A flat vector cut into tensors of the parameters' shapes and dtype, without the companion behind them."""
         shapes = [parameter.shape for parameter in self.parameters]
         learned = np.asarray(vector[: sum(shape.numel() for shape in shapes)], dtype=np.float64)
-        flat = torch.from_numpy(learned).to(self.dtype)
+        flat = torch.from_numpy(learned).to(self.dtype).to(self.device)
         cut = torch.split(flat, [shape.numel() for shape in shapes])
         return tuple(part.reshape(shape) for part, shape in zip(cut, shapes, strict=True))
 

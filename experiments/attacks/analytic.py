@@ -101,7 +101,8 @@ def _gradients_of(problem: Problem, first: Layer) -> tuple[NDArray[np.float64], 
     names = [name for name, _ in trainable(problem.victim.network)]
     parts: Parts = problem.captured
     by_name = dict(zip(names, parts, strict=True))
-    return by_name[f"{first.name}.weight"].double().numpy(), by_name[f"{first.name}.bias"].double().numpy()
+    weight, bias = (by_name[f"{first.name}.{part}"].cpu().double().numpy() for part in ("weight", "bias"))
+    return weight, bias
 
 
 def _of_one(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:

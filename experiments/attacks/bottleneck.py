@@ -79,12 +79,14 @@ class Bottleneck:
             if one.cases > 1:
                 return self._impossible(observed, "an update rests on several cases; it takes one of a single case")
             problem = problem_of(observed, one, 1, generator)
-            told = told_by(problem, layers_in_order(problem.victim.network, observed.shape))
+            here = problem.on(torch.device("cpu"))
+            told = told_by(here, layers_in_order(here.victim.network, observed.shape))
             if told is None:
                 return self._impossible(observed, "no convolution has as many channels as its input has places")
             if told.doubt > LARGEST_DOUBT:
                 return self._impossible(observed, "the gradient of its narrow convolution does not tell one input")
-            attempts.append(self.invert(problem, told, generator, budget.part(1 / (len(captured) - index))))
+            told, share = told.on(problem.victim.device), budget.part(1 / (len(captured) - index))
+            attempts.append(self.invert(problem, told, generator, share))
         return finding("bottleneck", observed, captured, attempts, budget.spent, asdict(self))
 
     def invert(self, problem: Problem, told: Told, generator: torch.Generator, budget: Budget) -> Attempt:
@@ -103,10 +105,13 @@ class Bottleneck:
                 left -= 1
             mean = torch.stack(found).mean(0)
         uniform = torch.full(problem.truth, 1 / max(1, problem.truth[1]))
-        return Attempt(mean, uniform, told.mismatch(problem.victim.network, mean).item(), self.starts)
+        victim = problem.victim
+        distance = told.mismatch(victim.network, mean.to(victim.device)).item()
+        return Attempt(mean, uniform, distance, self.starts)
 
     def _descended(self, problem: Problem, told: Told, start: Tensor, turn: int, budget: Budget) -> Tensor:
-        inputs, softened = start.clone().requires_grad_(True), Softened(problem.victim.network)
+        inputs = start.to(problem.victim.device, copy=True).requires_grad_(True)
+        softened = Softened(problem.victim.network)
         leak = self.leak if turn == 0 else 0.0
         prior: float = self.prior * self.fades**turn
 
@@ -127,7 +132,7 @@ class Bottleneck:
             sign="none",
             box=(self.lowest, self.highest),
         )
-        return inputs.detach()
+        return inputs.detach().cpu()
 
     def _impossible(self, observed: Observation, reason: str) -> Finding:
         return Finding("bottleneck", observed.observer, False, reason, settings=asdict(self))

@@ -65,7 +65,7 @@ class DeepImagePrior:
         return best_of_restarts(problem, generator, budget, self.restarts, self._once)
 
     def _once(self, problem: Problem, generator: torch.Generator, budget: Budget) -> Attempt:
-        decoder = Decoder.of(problem.inputs, self.width, generator)
+        decoder = Decoder.of(problem.inputs, self.width, generator, problem.victim.device)
         believed = problem.guess(torch.zeros(problem.inputs), generator)
 
         def images() -> Tensor:
@@ -83,7 +83,7 @@ class DeepImagePrior:
             schedule=warm_then_cosine,
             sign="none",
         )
-        return Attempt(images().detach(), believed.truth.detach(), distance(1.0).item())
+        return Attempt(images().detach().cpu(), believed.truth.detach().cpu(), distance(1.0).item())
 
 
 attack: type[Attack] = DeepImagePrior

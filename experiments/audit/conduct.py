@@ -16,6 +16,7 @@ from common.errors import FileError, StudyError
 from common.files.access import if_there
 from common.files.json_files import read_table
 from common.learning.abilities import no_case_loss
+from common.learning.device import chosen, repeatable
 from common.study.audit_settings import Audit
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
@@ -92,7 +93,8 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     effort = replace(effort, seconds=observed.study.audit.seconds if effort.seconds is None else effort.seconds)
-    attacked = _attacked(observed, orders, claim, effort, advance)
+    with repeatable(chosen()):
+        attacked = _attacked(observed, orders, claim, effort, advance)
     report = _report(folder, about, observed, claim, attacked, effort, traffic)
     return replace(report, seconds=perf_counter() - begin)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, SiteId
 from common.learning.abilities import abilities, can, no_case_loss
+from common.learning.device import home, placed
 from common.learning.parameters import new_network, write
 from common.learning.task import Task
 from common.seeding import generator
@@ -36,7 +37,7 @@ def robustness_trials(observed: Observation, seconds: float, advance: Callable[[
     task = observed.study.build_task()
     if reason := no_case_loss(task) or _no_true_class(task, observed):
         return [_trial("pgd", observed, "", reason=reason)]
-    network = new_network(task, observed.shape, observed.study.seed)
+    network = placed(new_network(task, observed.shape, observed.study.seed))
     write(network, observed.final_model)
     begin, trials = perf_counter(), []
     for site in observed.sites:
@@ -63,7 +64,7 @@ def fgsm(network: nn.Module, task: Task, batch: Batch, size: float) -> Tensor:
 def pgd(network: nn.Module, task: Task, batch: Batch, size: float, rng: np.random.Generator) -> Tensor:
     """Inputs within `size` in L-infinity that ascent on the loss finds from a random start (Madry et al. 2018)."""
     start = rng.uniform(-size, size, tuple(batch.inputs.shape)).astype(np.float32)
-    moved = batch.inputs + torch.from_numpy(start)
+    moved = batch.inputs + torch.from_numpy(start).to(batch.inputs.device)
     for _ in range(PGD_STEPS):
         moved = moved + STEP_SHARE * size * _gradient(network, task, batch, moved).sign()
         moved = batch.inputs + (moved - batch.inputs).clamp(-size, size)
@@ -95,7 +96,7 @@ def _of_site(name: str, observed: Observation, site: SiteId, task: Task, network
         return _trial(name, observed, site, reason="this hospital has no test cases")
     rng = generator(observed.study.seed, "audit", name, site)
     most = min(MOST_CASES, max(1, MOST_VALUES // prod(cases.shape.inputs)))
-    batch = cases.batch(slice(most))
+    batch = cases.batch(slice(most)).to(home(network))
     network.eval()
     figures = {f"{task.headline} at 0": headline(network, task, batch), "cases": float(len(batch))}
     for size in SIZES:

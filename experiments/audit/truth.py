@@ -175,7 +175,7 @@ class _Recorder:
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         nothing = torch.stack([parameter.sum() for parameter in network.parameters()]).sum() * 0
-        return nothing + torch.zeros(len(batch))
+        return nothing + nothing.new_zeros(len(batch))
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         return self.task.score(network, batch)

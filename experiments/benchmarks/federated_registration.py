@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from client.hospital import Hospital, open_hospital, site_names
 from common.data.geometry import Geometry
 from common.data.image import Image
+from common.learning.device import home
 from common.metrics.overlap import Overlap, dice
 from common.registration.register import register
 from common.registration.sampling import resample
@@ -87,7 +88,7 @@ def _network_milliseconds(hospitals: Sequence[Hospital], run: Path) -> float:
         for pair in hospital.splits["test"].inputs:
             began = perf_counter()
             with torch.no_grad():
-                hospital.network(torch.from_numpy(pair[None]))
+                hospital.network(torch.from_numpy(pair[None]).to(home(hospital.network))).cpu()
             seconds.append(perf_counter() - began)
     return 1000 * float(np.median(seconds))
 

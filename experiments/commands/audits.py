@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from common.study.plugins import trusting
+from experiments.commands._device import Device, use
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder
 from experiments.commands._terminal import console, say, spoken_errors
 
@@ -25,6 +26,7 @@ def audit(
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
     trust_code: TrustCode = False,
+    device: Device = None,
 ) -> None:
     """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
     with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
@@ -32,6 +34,7 @@ def audit(
         from experiments.audit.conduct import Effort
         from server.app import new_default_folder
 
+        use(device)
         effort = Effort(seconds, pictures, poisoning)
         if matrix:
             asked = asked_study(run, set_)

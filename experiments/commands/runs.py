@@ -10,6 +10,7 @@ import typer
 from common.errors import StudyError, TooFewHospitalsError, WardroundError
 from common.files import access as files
 from common.study.plugins import ANYTHING, trusting
+from experiments.commands._device import Device, use
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, valid
 from experiments.commands._terminal import console, say, spoken_errors
 
@@ -27,6 +28,7 @@ def run(
         str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
+    device: Device = None,
 ) -> None:
     """Run a study: one process a hospital, a live table, and a report at the end.
 
@@ -36,6 +38,7 @@ def run(
     with spoken_errors(), trusting(ANYTHING):
         from server.app import new_default_folder
 
+        use(device)
         if folder is not None and folder.is_file():
             raise StudyError(f"{folder} is a file; a run needs a folder of its own.")
         asked = asked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
@@ -53,11 +56,13 @@ def resume(
             help="Go on though patients came or left: whoever trained stays in training, and the report says so.",
         ),
     ] = False,
+    device: Device = None,
 ) -> None:
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors(), trusting(code_of_folder(trust_code)):
         from common.study.study import parse
 
+        use(device)
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
         study = parse(valid(files.read_text(folder, "study.toml"), folder / "study.toml"))

@@ -46,6 +46,8 @@ class LocalGrid(Grid):
     """
 
     longest_poll_s = 0.02
+    device = ""
+    """Of the parties on this machine, in words."""
     makes_errors = True
     """Errors with the code ENGINE_ERROR are this engine's own words, and no hospital's."""
 

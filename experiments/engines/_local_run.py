@@ -12,6 +12,7 @@ from flwr.serverapp import ServerApp
 
 from client.node import Config
 from common.data.cases import SiteId
+from common.learning.device import asked, described
 from common.wire.message_bytes import identify
 from experiments.engine import RunConfig
 from experiments.engines._interrupt import remembered_interrupt
@@ -41,7 +42,8 @@ class LocalRun:
 
     def config(self, index: int) -> Config:
         """The node configuration of hospital `index`, as Flower's SuperNode would pass it on."""
-        return {"site-index": index, "partition-id": index, "num-partitions": len(self.sites), "simulated": True}
+        places: Config = {"site-index": index, "partition-id": index, "num-partitions": len(self.sites)}
+        return {**places, "simulated": True, "device": asked()}
 
     def folder_of(self, index: int) -> Path:
         """The hospital's own folder."""
@@ -56,4 +58,5 @@ class LocalRun:
         run = new_run(self.run_id)
         with remembered_interrupt() as check:
             grid = LocalGrid(self.engine, transport, len(self.sites), run, recorder, self.at_once, check, names)
+            grid.device = described()
             server_app(grid, context)

@@ -12,6 +12,7 @@ from flwr.serverapp import ServerApp
 from client.allocator import give_back_freed_memory
 from client.node import Node, load_app
 from common.data.cases import SiteId
+from common.learning.device import chosen
 from experiments.engine import Engine, RunConfig, quieten
 from experiments.engines._local_grid import Poll
 from experiments.engines._local_run import LocalRun
@@ -31,17 +32,17 @@ class Inline:
         folder: Path,
         record_traffic: bool = False,
     ) -> None:
-        """Run in this process, on one thread."""
+        """Run in this process, on one thread, and one device."""
         quieten()
         threads = torch.get_num_threads()
         local = LocalRun.new("inline", sites, folder, record_traffic, at_once=1)
-        app = load_app(client_app)
+        app, device = load_app(client_app), str(chosen())
         nodes = {
             local.node_id(index): Node(
                 app,
                 local.node_id(index),
                 local.run_id,
-                {**local.config(index), "folder": str(local.folder_of(index))},
+                {**local.config(index), "folder": str(local.folder_of(index)), "device": device},
             )
             for index in range(len(sites))
         }

@@ -22,6 +22,7 @@ from flwr.serverapp import ServerApp
 from client import process
 from common.data.cases import SiteId
 from common.errors import EngineError
+from common.learning.device import chosen
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._clean_start import without_main
 from experiments.engines._fork_server import fork_context
@@ -55,6 +56,7 @@ class Processes:
     ) -> None:
         """Start one process a hospital, run, and end them all."""
         quieten()
+        chosen()  # says, before processes start, where there is no such device
         at_once = self.at_once or usable_cores()
         local = LocalRun.new("processes", sites, folder, record_traffic, at_once)
         study, _ = read_study(str(run_config["study"]))

@@ -24,6 +24,7 @@ from client.local import SIMULATED_FOLDERS
 from client.node import load_app
 from common.data.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
+from common.learning.device import asked, chosen, described, gpus
 from experiments.engine import Engine, RunConfig, quieten, usable_cores
 from experiments.engines._interrupt import Remembered, remembered_for_a_thread
 from experiments.engines._local_grid import hospital_folder
@@ -71,7 +72,10 @@ class Simulation:
 
         logging.getLogger("flwr").setLevel(logging.ERROR)
         backend: BackendConfig = {
-            "client_resources": {"num_cpus": self.cores_a_hospital, "num_gpus": 0.0},
+            "client_resources": {
+                "num_cpus": self.cores_a_hospital,
+                "num_gpus": _gpus_a_hospital(self.cores_a_hospital),
+            },
             "init_args": {"log_to_driver": False, **self._cluster()},
         }
         try:
@@ -87,6 +91,22 @@ class Simulation:
         if self.address:
             return {"address": self.address}
         return {"num_cpus": usable_cores(), "include_dashboard": False}
+
+
+def _gpus_a_hospital(cores: float) -> float:
+    """The share of a GPU that Ray keeps for each hospital, so that as many fit as the cores allow.
+
+    Ray shows each process the GPU that is its own, alone, by the number 0; of the cores of other machines it knows
+    more than we do, and they are taken to have as many GPUs a core as this one.
+    """
+    if asked() not in ("auto", "cpu", "cuda"):
+        raise EngineError(
+            f"{asked()!r} is one device, and on engine 'simulation' Ray deals them out: ask for auto, cpu or cuda."
+        )
+    if chosen().type != "cuda":
+        return 0.0
+    at_once = max(1, int(usable_cores() / cores))
+    return min(1.0, int(1000 * gpus() / at_once) / 1000)
 
 
 @contextmanager
@@ -150,6 +170,7 @@ def _asking(grid: Grid, signals: Remembered) -> Grid:
         signals.check()
         return nodes()
 
+    grid.device = described()  # type: ignore[attr-defined]
     grid.pull_messages, grid.get_node_ids = pull_messages, get_node_ids  # type: ignore[method-assign]
     signals.is_heard = True
     return grid

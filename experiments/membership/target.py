@@ -11,6 +11,7 @@ from torch import nn
 
 from client.training import chunk_size
 from common.data.cases import Cases
+from common.learning.device import home, placed
 from common.learning.parameters import new_network, trainable, write
 from common.learning.task import Task
 from common.sums.update import Vector
@@ -30,7 +31,7 @@ class Target:
     def of(cls, observed: Observation) -> Target:
         """From public settings alone."""
         task = observed.study.build_task()
-        return cls(task, new_network(task, observed.shape, observed.study.seed))
+        return cls(task, placed(new_network(task, observed.shape, observed.study.seed)))
 
     def losses(self, parameters: Vector, cases: Cases) -> Floats:
         """(N,) the task's loss of every case, the network not in training."""
@@ -39,8 +40,8 @@ class Target:
         found = []
         with torch.inference_mode():
             for start in range(0, len(cases), chunk_size(cases)):
-                batch = cases.batch(slice(start, start + chunk_size(cases)))
-                found.append(self.task.loss(self.network, batch).double().numpy())
+                batch = cases.batch(slice(start, start + chunk_size(cases))).to(home(self.network))
+                found.append(self.task.loss(self.network, batch).cpu().double().numpy())
         return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e6, posinf=1e6, neginf=-1e6))
 
     def cosines(self, parameters: Vector, cases: Cases, direction: Floats) -> Floats:
@@ -52,12 +53,13 @@ class Target:
         self.network.eval()
         weights = [parameter for _, parameter in trainable(self.network)]
         length = sum(weight.numel() for weight in weights)
-        wanted = torch.from_numpy(direction[:length].astype(np.float32))
+        wanted = torch.from_numpy(direction[:length].astype(np.float32)).to(home(self.network))
         wanted = wanted / wanted.norm().clamp(min=1e-30)
         return np.array([self._cosine(weights, cases, index, wanted) for index in range(len(cases))])
 
     def _cosine(self, weights: list[nn.Parameter], cases: Cases, index: int, wanted: torch.Tensor) -> float:
-        loss = self.task.loss(self.network, cases.batch(slice(index, index + 1))).sum()
+        batch = cases.batch(slice(index, index + 1)).to(home(self.network))
+        loss = self.task.loss(self.network, batch).sum()
         parts = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([part.reshape(-1) for part in parts])
         return float(torch.nan_to_num(gradient @ wanted / gradient.norm().clamp(min=1e-30)))

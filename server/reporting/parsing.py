@@ -41,7 +41,9 @@ MOST_PANELS = 12
 def about_of(value: object, rounds_planned: int | None) -> About:
     """`about.json`."""
     raw = table(value)
-    words = {key: text(raw.get(key)) for key in ("study", "title", "description", "engine", "seed", "started")}
+    words = {
+        key: text(raw.get(key)) for key in ("study", "title", "description", "engine", "device", "seed", "started")
+    }
     names = {key: name_of(raw.get(key)) for key in ("task", "strategy", "aggregation", "source")}
     states = {
         key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals", "readers")

@@ -21,13 +21,15 @@ class About:
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
-    the study names them, which. changes: what was found changed when the run was resumed, in sentences.
+    the study names them, which. changes: what was found changed when the run was resumed, in sentences. device: of
+    the hospitals, where they are on the coordinator's own machine; a real one's is its own matter.
     """
 
     study: str = ""
     title: str = ""
     description: str = ""
     engine: str = ""
+    device: str = ""
     seed: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     started: str = ""

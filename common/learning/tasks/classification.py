@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
 from common.metrics.roc import ScoreHistogram
@@ -97,11 +97,11 @@ class Classification:
         Computed in float64 and rounded to float32: how a matrix product rounds depends on the other cases of the
         batch, and a case's score must not, or hospitals' scores would not merge exactly.
         """
-        exact = deepcopy(network).double()
+        exact = exact_copy(network)
         with no_grad():
-            logits = exact(batch.inputs.double())
-            losses = self._losses(logits, batch.targets).float()
-        targets, answers = batch.targets.numpy(), logits.argmax(1).numpy()
+            logits = exact(batch.inputs.to(home(exact)).double()).cpu()
+            losses = self._losses(logits, batch.targets.cpu()).float()
+        targets, answers = batch.targets.cpu().numpy(), logits.argmax(1).numpy()
         scores = {"accuracy": Mean.of(answers == targets), "loss": Mean.of(losses.tolist())}
         by_class = [name for name in BY_CLASS if name in self.scores]
         if logits.shape[1] * len(by_class) <= MOST_RECALLS:

@@ -9,7 +9,6 @@ hospital, in which no case is compared with one elsewhere, and smaller batches e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from torch import Tensor, nn, no_grad
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.metrics.concordance import Concordance
@@ -65,11 +65,11 @@ class Cox:
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """In float64 as in classification, for the same reason."""
-        exact = deepcopy(network).double()
+        exact, targets = exact_copy(network), batch.targets.cpu()
         with no_grad():
-            risks = exact(batch.inputs.double())[:, 0]
-            losses = _losses(risks, batch.targets).clamp(max=LARGEST_LOSS).float()
-        times, events = batch.targets[:, 0].numpy(), batch.targets[:, 1].numpy()
+            risks = exact(batch.inputs.to(home(exact)).double())[:, 0].cpu()
+            losses = _losses(risks, targets).clamp(max=LARGEST_LOSS).float()
+        times, events = targets[:, 0].numpy(), targets[:, 1].numpy()
         found = Concordance.of(risks.float().numpy(), times, events)
         return {"c_index": found.mean(), "loss": Mean.of(losses.tolist())}
 

@@ -108,7 +108,7 @@ class Registration:
         return answer
 
     def _unlabelled_loss(self, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
-        return self.loss(network, Batch.of(inputs, torch.zeros(inputs.shape), ("",) * len(inputs)))
+        return self.loss(network, Batch.of(inputs, torch.zeros_like(inputs), ("",) * len(inputs)))
 
     def _losses(self, batch: Batch, displacement: Tensor) -> Tensor:
         images = shrunk(batch.inputs, self.shrink)
@@ -129,8 +129,9 @@ class Registration:
         moving, fixed = pair.targets[:, :1], pair.targets[:, 1:]
         moved = warp(moving.float(), displacement, mode="nearest", padding="zeros").long()
         classes = int(pair.targets.max()) + 1
-        after, before = (dice(Overlap.of(fixed.numpy(), other.numpy(), classes))[1:] for other in (moved, moving))
-        folded = (jacobian_determinant(displacement) <= 0).double().mean()
+        truth, *others = (labels.cpu().numpy() for labels in (fixed, moved, moving))
+        after, before = (dice(Overlap.of(truth, other, classes))[1:] for other in others)
+        folded = (jacobian_determinant(displacement) <= 0).cpu().double().mean()
         scores = {f"dice_{index}": mean_of_one(value) for index, value in enumerate(after, start=1)}
         scores["dice"], scores["dice_before"] = _mean_over_labels(after), _mean_over_labels(before)
         scores |= _endpoint_errors(pair, displacement)
@@ -143,13 +144,13 @@ def _endpoint_errors(pair: Batch, displacement: Tensor) -> Statistics:
     if pair.displacement is None:
         return {}
     unit = "mm" if pair.spacing_mm else "voxels"
-    spacing = torch.tensor(pair.spacing_mm or (1.0,) * (displacement.ndim - 2))
+    spacing = displacement.new_tensor(pair.spacing_mm or (1.0,) * (displacement.ndim - 2))
     scale = spacing.reshape(1, -1, *(1 for _ in spacing))
     counted = pair.targets[:, 1] > 0
     errors = {"epe": displacement - pair.displacement, "epe_before": pair.displacement}
     return {
         f"{name}_{unit}": Mean.of([
-            float(distance[inside if inside.any() else ...].double().mean())
+            float(distance[inside if inside.any() else ...].cpu().double().mean())
             for distance, inside in zip((error * scale).norm(dim=1), counted, strict=True)
         ])
         for name, error in errors.items()

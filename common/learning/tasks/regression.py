@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import ClassVar, Literal
@@ -14,6 +13,7 @@ from torch.nn.functional import huber_loss
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.study.catalogue import NETWORKS
@@ -71,9 +71,10 @@ class Regression:
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Skill, loss, and the sums behind `scores`, in float64 as in classification, for the same reason."""
-        exact = deepcopy(network).double()
+        exact = exact_copy(network)
         with no_grad():
-            answers, truth = exact(batch.inputs.double())[:, 0], self._scaled(batch.targets)
+            answers = exact(batch.inputs.to(home(exact)).double())[:, 0].cpu()
+            truth = self._scaled(batch.targets.cpu())
             losses = self._losses(answers, truth).clamp(max=FARTHEST**2).float()
         errors, distances = (answers - truth).float(), truth.float()
         squares, of_center = (values.clamp(-FARTHEST, FARTHEST).double().square() for values in (errors, distances))

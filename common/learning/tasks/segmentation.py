@@ -169,7 +169,7 @@ class Segmentation:
 
     def _patient_scores(self, network: nn.Module, patient: Batch) -> Statistics:
         predicted, losses, classes = self._answers(network, patient)
-        truth, prediction = torch.stack(patient.each("targets")).numpy(), predicted.numpy()
+        truth, prediction = torch.stack(patient.each("targets")).cpu().numpy(), predicted.cpu().numpy()
         removed, labels = _removed(patient), range(1, classes)
         scores = dict(overlap_statistics(truth, prediction, labels, ("dice", *self.scores), removed))
         scores["loss"] = Mean.of(losses)
@@ -195,7 +195,7 @@ class Segmentation:
 
 def _removed(patient: Batch) -> NDArray[np.int64] | None:
     """(N, classes - 1) voxels of the truth of each class but the first that are no longer in the cases, if known."""
-    return patient.tensor("removed").numpy()[:, 1:] if "removed" in patient.columns else None
+    return patient.tensor("removed").cpu().numpy()[:, 1:] if "removed" in patient.columns else None
 
 
 task: type[Task] = Segmentation

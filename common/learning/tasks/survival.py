@@ -9,7 +9,6 @@ observation: it can be clipped by case, summed over hospitals, and trained in ba
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
@@ -21,6 +20,7 @@ from torch.nn.functional import logsigmoid
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.metrics.concordance import Concordance
@@ -89,13 +89,13 @@ class Survival:
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Likelihood, loss and what `scores` names, in float64 as in classification, for the same reason."""
-        exact = deepcopy(network).double()
+        exact, targets = exact_copy(network), batch.targets.cpu()
         with no_grad():
-            logits = exact(batch.inputs.double())
-            losses = self._losses(logits, batch.targets).clamp(max=LARGEST_LOSS).float()
+            logits = exact(batch.inputs.to(home(exact)).double()).cpu()
+            losses = self._losses(logits, targets).clamp(max=LARGEST_LOSS).float()
             log_survival = logsigmoid(-logits).cumsum(1)
         found = {"likelihood": Mean.of((-losses).exp().tolist()), "loss": Mean.of(losses.tolist())}
-        happened, known = self._status(batch.targets)
+        happened, known = self._status(targets)
         if "brier" in self.scores:
             squares = (1 - log_survival.exp() - happened.double()).square().float()
             found["brier"] = Mean.of(squares[known].tolist())
@@ -104,7 +104,7 @@ class Survival:
             log_odds = torch.log(-torch.expm1(alive.clamp(max=-1e-12))) - alive
             found |= ScoreHistogram.of(log_odds[last].float().numpy(), happened[last, -1].numpy()).statistics()
         if "c_index" in self.scores:
-            times, events = batch.targets[:, 0].numpy(), batch.targets[:, 1].numpy()
+            times, events = targets[:, 0].numpy(), targets[:, 1].numpy()
             found["c_index"] = Concordance.of(-log_survival[:, -1].float().numpy(), times, events).mean()
         return found
 
@@ -128,8 +128,8 @@ class Survival:
     def _intervals(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """(N, intervals) each: 1 where a case survived the interval, and 1 where the event came in it."""
         time, event = targets[:, :1], targets[:, 1:] > 0
-        ends = torch.tensor(self.cuts, dtype=time.dtype)
-        starts = torch.cat([torch.zeros(1, dtype=time.dtype), ends[:-1]])
+        ends = time.new_tensor(self.cuts)
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
         failed = event & (time > starts) & (time <= ends)
         failed[:, :1] |= event & (time <= 0)
         through = torch.where(event, ends, (starts + ends) / 2)
@@ -139,7 +139,7 @@ class Survival:
     def _status(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """(N, cuts) each: whether the event had come by a cut, and whether that is known."""
         time, event = targets[:, :1], targets[:, 1:] > 0
-        ends = torch.tensor(self.cuts, dtype=time.dtype)
+        ends = time.new_tensor(self.cuts)
         happened = event & (time <= ends)
         return happened, happened | (time >= ends)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, avg_pool3d
+from torch.nn.functional import avg_pool2d, avg_pool3d, conv3d
 
 from common.registration.learned.spatial_transformer import shrunk, warp
 
@@ -31,12 +31,26 @@ def local_correlation_loss(warped: Tensor, fixed: Tensor, window: int) -> Tensor
 
 def _window_means(values: Tensor, window: int) -> Tensor:
     """Means over windows cut at the border, axis by axis: 3 * window sums a voxel instead of window^3."""
+    if values.ndim == 5 and values.device.type != "cpu":  # where avg_pool3d's gradients are added in no fixed order
+        return _volume_means(values, window)
     pool = avg_pool2d if values.ndim == 4 else avg_pool3d
     axes = values.ndim - 2
     for axis in range(axes):
         sides = tuple(window if other == axis else 1 for other in range(axes))
         padding = tuple(side // 2 for side in sides)
         values = pool(values, sides, stride=1, padding=padding, count_include_pad=False)
+    return values
+
+
+def _volume_means(values: Tensor, window: int) -> Tensor:
+    """The same of volumes, by convolutions."""
+    for axis in range(3):
+        sides = [window if other == axis else 1 for other in range(3)]
+        ones = values.new_ones(1, 1, *sides)
+        padding = [side // 2 for side in sides]
+        sums = conv3d(values.flatten(0, 1)[:, None], ones, padding=padding)[:, 0].reshape(values.shape)
+        counts = conv3d(values.new_ones(1, 1, *values.shape[2:]), ones, padding=padding)
+        values = sums / counts
     return values
 
 

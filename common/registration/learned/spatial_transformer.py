@@ -7,6 +7,7 @@ It takes points of the fixed image to points of the moving one, so that warping 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 from typing import Literal
 
 import torch
@@ -23,10 +24,34 @@ def warp(
     """(N, C, *S) images read at i + u(i): (N, C, *S). Linear along each axis; differentiable in both arguments."""
     sizes = images.shape[2:]
     points = _identity(tuple(sizes)).to(displacement_voxels) + displacement_voxels
+    if mode == "bilinear" and images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
+        return gathered(images, points, padding)
     scale = points.new_tensor([2.0 / size for size in sizes])
     cube = (points.movedim(1, -1) + 0.5) * scale - 1
     warped: Tensor = grid_sample(images, cube.flip(-1), mode=mode, padding_mode=padding, align_corners=False)
     return warped
+
+
+def gathered(images: Tensor, points_voxels: Tensor, padding: Literal["zeros", "border"]) -> Tensor:
+    """(N, C, *S) read linearly at (N, D, *S) points: as grid_sample, by gathering the corners of each point's voxel.
+
+    Its gradients a GPU adds up in a fixed order; those of grid_sample it does not.
+    """
+    sizes = images.shape[2:]
+    if padding == "border":
+        axes = [points_voxels[:, axis].clamp(0, size - 1) for axis, size in enumerate(sizes)]
+    else:
+        axes = list(points_voxels.unbind(1))
+    lower, values, read = [axis.floor() for axis in axes], images.flatten(2), images.new_zeros(images.shape)
+    for corner in product((0, 1), repeat=len(sizes)):
+        index, weight = torch.zeros_like(lower[0], dtype=torch.int64), torch.ones_like(lower[0])
+        for step, size, place, low in zip(corner, sizes, axes, lower, strict=True):
+            there = low + step
+            weight = weight * (1 - (place - there).abs()) * ((there >= 0) & (there < size))
+            index = index * size + there.clamp(0, size - 1).long()
+        at = index.flatten(1)[:, None].expand(-1, images.shape[1], -1)
+        read = read + values.gather(2, at).reshape(images.shape) * weight[:, None]
+    return read
 
 
 def integrate(velocity_voxels: Tensor, squarings: int = 6) -> Tensor:

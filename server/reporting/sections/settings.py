@@ -44,6 +44,7 @@ def _pairs(run: Run) -> list[tuple[str, str | None]]:
         ("Source of the data", about.source),
         ("Partition", roster.partition),
         ("Engine", ENGINES.get(about.engine, about.engine)),
+        ("Device", about.device),
         ("Seed", about.seed),
         ("Started", about.started),
         ("Shape of one input", f" {TIMES} ".join(map(str, roster.shape))),
