@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from client.objective import batches, class_weights, one_batch
+from client.optimisers import new_optimiser
 from common.data.cases import Cases
 from common.errors import HospitalError
+from common.learning.class_weights import with_weights
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task
 from common.learning.work import Training
@@ -41,12 +44,10 @@ class Trainer:
     def gradient_update(self) -> Update:
         """FedSGD's hospital half: the sum of the cases' gradients at the network's parameters.
 
-        All training cases where `training.batch_size` is "full", else a batch drawn without replacement.
+        All training cases where `training.batch_size` is "full", else a batch.
         vectors: one (P,) float32; weight: the number of cases in the sum.
         """
-        indices = np.arange(len(self.cases))
-        if self.training.batch_size != "full":
-            indices = np.sort(self.rng.permutation(len(self.cases))[: self.training.batch_size])
+        indices = one_batch(self.cases, self.training, self.rng)
         self.network.train()
         self.network.zero_grad()
         losses = self._backward(indices)
@@ -72,7 +73,7 @@ class Trainer:
         losses: list[float] = []
         steps = 0
         self.network.train()
-        for indices in batches(len(self.cases), self.training, self.rng):
+        for indices in batches(self.cases, self.training, self.rng):
             optimiser.zero_grad()
             losses += self._backward(indices)
             terms.add(parameters, len(indices))
@@ -80,12 +81,18 @@ class Trainer:
             steps += 1
         return losses, steps
 
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """Of classes in the loss."""
+        return class_weights(self.cases, self.training)
+
     def _backward(self, indices: NDArray[np.int64]) -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss."""
         losses: list[float] = []
         size = chunk_size(self.cases)
         for start in range(0, len(indices), size):
-            batch = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
+            shown = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
+            batch = with_weights(shown, self.class_weights)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
                 loss = self.task.loss(self.network, batch).float()
             loss.sum().backward()  # type: ignore[no-untyped-call]
@@ -104,21 +111,6 @@ def _mean(losses: list[float]) -> Mean:
 def chunk_size(cases: Cases) -> int:
     """How many of these cases pass the network together, at least one."""
     return max(1, min(CASES_A_CHUNK, VALUES_A_CHUNK // max(1, cases.most_values)))
-
-
-def batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Indices of every step: epochs of shuffled batches (the last may be short), or as many as `steps` says."""
-    size = count if training.batch_size == "full" else min(training.batch_size, count)
-    per_epoch = -(-count // size)
-    wanted = training.epochs * per_epoch if training.steps is None else training.steps
-    done = 0
-    while done < wanted:
-        order = np.arange(count) if size == count else rng.permutation(count)
-        for start in range(0, count, size):
-            if done == wanted:
-                return
-            yield order[start : start + size]
-            done += 1
 
 
 @dataclass(frozen=True)
@@ -149,13 +141,3 @@ class Terms:
                 parameter.grad.add_(parameter.detach() - self.anchors[index], alpha=self.proximal_mu)
             if self.corrections is not None:
                 parameter.grad.add_(self.corrections[index])
-
-
-def new_optimiser(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """The optimiser that the study names, with its settings."""
-    rate, decay = training.learning_rate, training.weight_decay
-    if training.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay)
-    if training.optimiser == "adam":
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)

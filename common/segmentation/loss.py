@@ -10,9 +10,13 @@ SMOOTHING_PIXELS = 1.0
 """Added above and below the fraction: where neither mask has a class the loss is 0, and nothing divides by zero."""
 
 
-def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
-    """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets."""
-    return nll_loss(log_probabilities, targets, reduction="none").flatten(1).mean(1)
+def cross_entropy(log_probabilities: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets.
+
+    weights: (N, [D,] H, W), of every pixel's part.
+    """
+    parts = nll_loss(log_probabilities, targets, reduction="none")
+    return (parts if weights is None else parts * weights).flatten(1).mean(1)
 
 
 def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
