@@ -157,7 +157,7 @@ def _opened(
     called = Called.of(study, digest) if pool.says_consent(whose) else None
     splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
     task = study.build_task()
-    network = new_network(task, splits["train"].shape, study.seed)
+    network = new_network(task, splits["train"].shape, study.seed, study.training)
     return Hospital(name, study, task, splits, network, digest)
 
 

@@ -67,7 +67,7 @@ def _groups(parameters: list[nn.Parameter], training: Training) -> list[nn.Param
     if training.decayed == "all":
         return parameters
     others = [parameter for parameter in parameters if parameter.ndim < LEAST_AXES_OF_WEIGHTS]
-    groups = [{"params": weights_among(parameters)}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": weights_among(parameters)}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 

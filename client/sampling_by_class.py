@@ -42,7 +42,7 @@ def _rarest(cases: Cases) -> Indices:
     for row, target in zip(shown, cases.pieces("targets"), strict=True):
         row[np.flatnonzero(np.bincount(target.ravel(), minlength=len(row))[: len(row)])] = True
     rarity = np.where(shown, shown.sum(0), len(cases) + 1)
-    return rarity.argmin(1).astype(np.int64)
+    return np.asarray(rarity.argmin(1), np.int64)
 
 
 def _deck(items: Indices, rng: np.random.Generator) -> Iterator[int]:

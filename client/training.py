@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,13 +92,28 @@ class Trainer:
         losses: list[float] = []
         size = chunk_size(self.cases)
         for start in range(0, len(indices), size):
-            shown = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
-            batch = with_weights(shown, self.class_weights)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-                loss = self.task.loss(self.network, batch).float()
+            loss = self._losses(indices[start : start + size], self.rng)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
         return losses
+
+    def mean_loss(self) -> float:
+        """Of all training cases under the network as it is, shown as training would show them first.
+
+        Nothing is learned, and nothing drawn from `rng`.
+        """
+        rng, size, losses = deepcopy(self.rng), chunk_size(self.cases), []
+        self.network.eval()
+        with torch.no_grad():
+            for start in range(0, len(self.cases), size):
+                losses += self._losses(np.arange(len(self.cases))[start : start + size], rng).tolist()
+        return float(np.mean(losses))
+
+    def _losses(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        shown = self.task.augment(self.cases.batch(indices), rng)
+        batch = with_weights(shown, self.class_weights)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            return self.task.loss(self.network, batch).float()
 
 
 def _mean(losses: list[float]) -> Mean:

@@ -20,7 +20,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
 from common.data.cases import SiteId, concatenate
 from common.files.access import write
-from common.learning.baseline import baseline_training
+from common.learning.baseline import baseline_trainings
 from common.learning.parameters import new_network
 from common.learning.task import Task, presented
 from common.metrics.roc import with_areas
@@ -47,11 +47,11 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     hospitals = [open_hospital(study.json, index) for index in own]
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
-    network = new_network(task, cases.shape, study.seed)
-    training = baseline_training(study)
-    if study.training.steps is not None:
-        training = replace(training, steps=(training.steps or 0) * len(hospitals))
-    Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
+    network = new_network(task, cases.shape, study.seed, study.training)
+    rng = generator(study.seed, "pooled")
+    for training in baseline_trainings(study):
+        steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
+        Trainer(task, network, cases, replace(training, steps=steps), rng).train()
     scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
     return {
         "pooled": {site: _values(task, means) for site, means in scores.items()},

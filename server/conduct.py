@@ -134,7 +134,7 @@ class Conductor:
         self._write_roster(members)
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
-        network = new_network(task, shape, self.study.seed)
+        network = new_network(task, shape, self.study.seed, self.study.training)
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
@@ -244,7 +244,7 @@ class Conductor:
         begin = perf_counter()
         task, shape = self.study.build_task(), next(iter(rounds.members.values())).shape
         rounds.exchange.stage = "local models"
-        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed)))
+        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed, self.study.training)))
         self._note_dropped(rounds, "local models")
         spent = perf_counter() - begin
         table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}

@@ -34,8 +34,9 @@ def _fitting(pattern: str, names: list[str], place: str) -> list[str]:
         return found
     near = nearest(pattern.replace("*", ""), names) or nearest(pattern.partition("*")[0], _beginnings(names))
     guess = f"; the nearest is {near!r}" if near else ""
-    listed = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-    raise StudyError(f"{place}: no parameter fits {pattern!r}{guess}. The network has {listed}.")
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    there = ", ".join(names[:MOST_NAMED])
+    raise StudyError(f"{place}: no parameter fits {pattern!r}{guess}. The network has {there}{more}.")
 
 
 def _beginnings(names: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 
@@ -93,14 +93,17 @@ def read_gradient(network: nn.Module) -> Vector:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named parameter stands in the vector."""
+    """Where each named parameter stands in the vector. frozen: those that are not in it, by name, as they stay."""
 
     shapes: Mapping[str, tuple[int, ...]]
+    frozen: Mapping[str, Vector] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, network: nn.Module) -> Layout:
         """The layout of a network's trainable parameters."""
-        return cls({name: tuple(parameter.shape) for name, parameter in trainable(network)})
+        shapes = {name: tuple(parameter.shape) for name, parameter in trainable(network)}
+        others = sorted((name, one) for name, one in network.named_parameters() if name not in shapes)
+        return cls(shapes, {name: np.array(one.detach().numpy(), np.float32) for name, one in others})
 
     @property
     def length(self) -> int:

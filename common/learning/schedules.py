@@ -6,6 +6,7 @@ Server and hospitals work them out alike, and a run that is resumed goes on wher
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import cos, pi
 from typing import Literal
 
@@ -31,8 +32,8 @@ class Schedule:
         every: rounds between two steps.
         at: rounds from which the rate is a step lower, in rising order, in the place of `every`.
         lowest: share of the rate that is approached.
-        over: rounds that "linear" and "cosine" take, warm-up included; not given: the study's rounds, as they are when
-            the study is first read. In rounds beyond it the rate stays.
+        over: rounds that "linear" and "cosine" take, warm-up included; not given: the study's rounds, as they are
+            when the study is first read. In rounds beyond it the rate stays.
     """
 
     kind: Kind = "constant"
@@ -101,7 +102,7 @@ class Schedule:
 
 
 def _rises(numbers: tuple[int, ...]) -> bool:
-    return all(first < second for first, second in zip(numbers, numbers[1:], strict=False))
+    return all(first < second for first, second in pairwise(numbers))
 
 
 def rate_in_round(learning_rate: float, schedule: Schedule | None, number: int) -> float:

@@ -40,8 +40,8 @@ class Training:
         clip_gradient_norm: the most the L2 norm of a step's mean gradient may be, proximal terms included (Pascanu
             et al. 2013, algorithm 1); it promises no privacy, and where that is promised comes after the noise.
         class_weights: of each class in the loss, in order; "balanced", n / (K n_c) by `class_counts`; "own", the same
-            by each hospital's own counts, so that every hospital minimises an objective of its own, and the federation
-            their mean. See `common.learning.class_weights` for what is weighed.
+            by each hospital's own counts, so that every hospital minimises an objective of its own, and the
+            federation their mean. See `common.learning.class_weights` for what is weighed.
         class_counts: how many cases (voxels) of each class there are, as is public.
         sampling: "shuffled", every case once an epoch; "by_class", every batch holds the classes that a hospital has
             evenly, rare ones' cases over and again; see `client.sampling_by_class`.

@@ -19,12 +19,21 @@ Losses = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """(network, inputs, truth) -> (N,) losses. truth: (N, classes) or (N, classes, [D,] H, W) probabilities."""
 
 
-def soft_losses(task: Task) -> Losses:
-    """The task's loss; equal to it where the probabilities are 0 and 1. Tasks without labels ignore the truth."""
+def soft_losses(task: Task, class_weights: tuple[float, ...] | None = None) -> Losses:
+    """The task's loss; equal to it where the probabilities are 0 and 1. Tasks without labels ignore the truth.
+
+    class_weights: those of the study, of every class; None: all count alike.
+    """
+
+    def weights(truth: Tensor) -> Tensor | float:
+        return 1.0 if class_weights is None else torch.einsum("nc...,c->n...", truth, truth.new_tensor(class_weights))
+
     if isinstance(task, Classification):
-        return lambda network, inputs, truth: classification_losses(network(inputs), truth, task.label_smoothing)
+        return lambda network, inputs, truth: (
+            weights(truth) * classification_losses(network(inputs), truth, task.label_smoothing)
+        )
     if isinstance(task, Segmentation):
-        return lambda network, inputs, truth: _segmentation_losses(task, network, inputs, truth)
+        return lambda network, inputs, truth: _segmentation_losses(task, network, inputs, truth, weights(truth))
     return lambda network, inputs, truth: _without_labels(task, network, inputs)
 
 
@@ -50,10 +59,12 @@ def classification_losses(logits: Tensor, truth: Tensor, label_smoothing: float 
     return -(smoothed * logits.log_softmax(1)).sum(1)
 
 
-def _segmentation_losses(task: Segmentation, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
+def _segmentation_losses(
+    task: Segmentation, network: nn.Module, inputs: Tensor, truth: Tensor, weights: Tensor | float
+) -> Tensor:
     def of_logits(logits: Tensor) -> Tensor:
         log_probabilities = logits.log_softmax(1)
-        cross_entropy = -(truth * log_probabilities).sum(1).flatten(1).mean(1)
+        cross_entropy = -(weights * (truth * log_probabilities).sum(1)).flatten(1).mean(1)
         return task.cross_entropy_weight * cross_entropy + task.dice_weight * _dice(log_probabilities.exp(), truth)
 
     return deep_losses(of_logits, logits_of_levels(network, inputs))

@@ -86,7 +86,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
     Raises StudyError where there is none.
     """
     study = observed.study
-    if carries(new_network(study.build_task(), observed.shape, study.seed), observed.shape.inputs):
+    if carries(new_network(study.build_task(), observed.shape, study.seed, study.training), observed.shape.inputs):
         return study, False
     if not isinstance(study.build_task(), Classification):
         raise StudyError(NO_CARRIER)
@@ -102,7 +102,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
 def _cheat(
     observed: Observation, study: Study, own_study: bool, orders: Orders, sites: tuple[SiteId, ...], blurred: bool
 ) -> Cheat:
-    network = new_network(study.build_task(), observed.shape, study.seed)
+    network = new_network(study.build_task(), observed.shape, study.seed, study.training)
     cases = sum(_cases_of(study, observed.cases[site]) for site in sites)
     thresholds, order, seen = wide_thresholds(network, LOWEST, HIGHEST), None, None
     for number in _rounds(study):

@@ -38,7 +38,7 @@ def robustness_trials(observed: Observation, seconds: float, advance: Callable[[
     if not isinstance(task, Classification | Segmentation):
         reason = "tried on classification and segmentation alone; this task has no true class to be led away from"
         return [_trial("pgd", observed, "", reason=reason)]
-    network = new_network(task, observed.shape, observed.study.seed)
+    network = new_network(task, observed.shape, observed.study.seed, observed.study.training)
     write(network, observed.final_model)
     begin, trials = perf_counter(), []
     for site in observed.sites:

@@ -110,11 +110,13 @@ class Segmentation:
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32: dice_weight * soft Dice loss + cross_entropy_weight * cross-entropy.
 
-        Weights of classes are of the cross-entropy: Dice counts each class alike, however small it is. Of cases that are no patches, of what the windows over them say together.
+        Weights of classes are of the cross-entropy: Dice counts each class alike, however small it is. Of cases that
+        are no patches, of what the windows over them say together.
         """
         if self.patch and any(tuple(one.shape[1:]) != self.patch for one in batch.each("inputs")):
             cases = zip(batch.each("inputs"), batch.each("targets"), each_weights(batch), strict=True)
-            return torch.cat([self._losses(self._logits(network, one), *_alone(*own)) for one, *own in cases])
+            parts = ((self._logits(network, one), target[None], _alone(weights)) for one, target, weights in cases)
+            return torch.cat([self._losses(*part) for part in parts])
         levels, weights = logits_of_levels(network, batch.inputs), weights_of(batch)
         return deep_losses(lambda logits: self._losses(logits, batch.targets, weights), levels)
 
@@ -179,8 +181,8 @@ class Segmentation:
         return torch.cat(predicted), losses, logits.shape[1]
 
 
-def _alone(target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    return target[None], None if weights is None else weights[None]
+def _alone(weights: Tensor | None) -> Tensor | None:
+    return None if weights is None else weights[None]
 
 
 def _removed(patient: Batch) -> NDArray[np.int64] | None:
