@@ -19,6 +19,8 @@ from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
 from common.learning.parameters import Layout, digest, new_network, read
 from common.learning.score_names import statistic_names
+from common.learning.task import presented
+from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import FINAL_SPLITS
 from common.study.study import Study
@@ -26,9 +28,11 @@ from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected
+from common.sums.mean import Mean
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
+from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.gathering import gather
 from server.pins import Pins
@@ -108,16 +112,38 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
-        reached = False
+        watch = self._watch(rounds)
+        ended = watch.is_over
         try:
-            while checkpoint.round < self.study.rounds and not reached:
-                checkpoint, record = rounds.advance(checkpoint)
+            while checkpoint.round < self.study.rounds and not ended:
+                before = checkpoint
+                checkpoint, record = rounds.advance(before)
+                watch.look(before, record)
                 self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
-                reached = self._reached(record)
+                watch.tidy()
+                ended = self._reached(record) or watch.is_over
         finally:
             self._claim(rounds)
-        self._conclude(rounds, layout, checkpoint)
+        self._choose(watch, checkpoint)
+        number, parameters = watch.chosen(checkpoint)
+        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters))
+
+    def _watch(self, rounds: Rounds) -> Watch:
+        shown = presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names}))
+        return Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+
+    def _choose(self, watch: Watch, last: Checkpoint) -> None:
+        """Say how the run ended, which model it is that is kept, and what the last one is."""
+        self.about["model_of_round"], _ = watch.chosen(last)
+        self.about["last_model_sha256"] = digest(last.parameters)
+        self.about["ended_early"] = watch.words(last.round, self.study.rounds) or self._stopped_at_score(last)
+
+    def _stopped_at_score(self, last: Checkpoint) -> str:
+        wanted, rounds = self.study.federation.stop_at_score, self.study.rounds
+        if wanted is None or last.round >= rounds:
+            return ""
+        return f"It ended early, after round {last.round} of {rounds}: {self.about['headline']} reached {wanted:g}."
 
     def _prepare(self, pins: Pins, last: int) -> tuple[Rounds, Layout, Checkpoint]:
         forget_from(self.folder.path, last)
@@ -282,6 +308,9 @@ class Conductor:
             "hospitals_expected": max(self.hospitals, len(study.federation.names)),
             "sites_expected": list(study.federation.names or self.sites),
             "model_sha256": None,
+            "model_of_round": None,
+            "last_model_sha256": None,
+            "ended_early": "",
             "task": study.task.name,
             "strategy": study.strategy.name,
             "aggregation": study.aggregation.name,
@@ -319,7 +348,7 @@ class Conductor:
     def _finish(self, state: Any, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
         self.folder.write_json("about.json", self.about)
-        self.progress.publish(RunFinished(state, reason, self.folder.path))
+        self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
 
 
 def _why_nothing_was_opened(rounds: Rounds) -> str:
