@@ -58,9 +58,8 @@ def fair(update: Update, loss_before: float, q: float, learning_rate: float) -> 
 
 
 def _weighed(update: Update, factor: float, name: str, beside: float) -> Update:
-    vectors = ((update.vectors[0].astype(np.float64) * factor).astype(np.float32), *update.vectors[1:])
-    units = update.weight / WEIGHT_UNIT * UNITS_PER_ONE
-    if not beside * units <= LARGEST_UNITS:
+    vector, units = update.vectors[0].astype(np.float64) * factor, update.weight / WEIGHT_UNIT * UNITS_PER_ONE
+    if not (beside * units <= LARGEST_UNITS and np.abs(vector).max(initial=0.0) <= np.finfo(np.float32).max):
         raise HospitalError(DIVERGED)
     mean = Mean(round(beside * units), round(units))
-    return replace(update, vectors=vectors, statistics={**update.statistics, name: mean})
+    return replace(update, vectors=(vector.astype(np.float32),), statistics={**update.statistics, name: mean})

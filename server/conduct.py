@@ -24,6 +24,7 @@ from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import FINAL_SPLITS
 from common.study.study import Study
+from common.study.training_words import told_beside
 from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
@@ -316,7 +317,7 @@ class Conductor:
             "aggregation": study.aggregation.name,
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
-            "trusts": list(said(study, max(self.hospitals, len(study.federation.names)))),
+            "trusts": [*said(study, max(self.hospitals, len(study.federation.names))), *told_beside(study)],
             "changes": [],
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }

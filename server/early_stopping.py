@@ -86,7 +86,7 @@ class Watch:
         return best, parameters
 
     def words(self, rounds: int, planned: int) -> str:
-        """How the run ended early, in a sentence; "" where it did not. Which model is kept, where it is not the last."""
+        """How the run ended early, and which model is kept, in sentences; "" where there is nothing to say."""
         if self.stopping is None:
             return ""
         now, said = self.standing, []
@@ -96,9 +96,8 @@ class Watch:
                 f"{self.stopping.patience} evaluations."
             )
         if now.best_round is not None and self.stopping.keep == "best":
-            said.append(
-                f"The model kept is that after round {now.best_round}, the best ({self.score} {now.best:.4g})."
-            )
+            best = f"the best ({self.score} {now.best:.4g})"
+            said.append(f"The model kept is that after round {now.best_round}, {best}.")
         return " ".join(said)
 
     def scored(self, record: Mapping[str, Any]) -> list[tuple[int, float | None]]:

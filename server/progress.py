@@ -85,7 +85,7 @@ class RoundFinished:
 class RunFinished:
     """The last event. reason: why the run stopped or failed; empty where it completed. folder: of the run.
 
-    ended_early: why not all of its rounds were run, and which model is kept, as sentences; "" where nothing is to say.
+    ended_early: why not all of its rounds were run, and which model is kept, as sentences; "" for nothing.
     """
 
     state: RunState
