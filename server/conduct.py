@@ -343,6 +343,9 @@ class Conductor:
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
+            "class_counts": [sum(of_class) for of_class in zip(*(m.labels for m in members.values()), strict=True)]
+            if told
+            else [],
         }
         self.folder.write_json("roster.json", roster)
 

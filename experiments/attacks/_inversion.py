@@ -68,7 +68,8 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
     task = observed.study.build_task()
     labels = None
     if isinstance(task, Classification):
-        labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
+        weights = observed.study.training.public_class_weights
+        labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator, weights)
     inputs = (cases, *observed.shape.inputs)
     exact = isinstance(task, Classification | Segmentation)
     return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels, exact)

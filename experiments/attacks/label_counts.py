@@ -21,7 +21,7 @@ from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
-from experiments.attacks._labels import class_evidence, label_counts, mean_answer
+from experiments.attacks._labels import class_evidence, label_counts, mean_answer, unweighted
 from experiments.attacks._victim import Victim
 from experiments.observation import Observation
 
@@ -78,7 +78,12 @@ def counts_behind(observed: Observation, captured: Captured, generator: torch.Ge
     answers = mean_answer(victim.network.eval(), observed.shape, generator)
     task = observed.study.build_task()
     assert isinstance(task, Classification)
-    return label_counts(_unsmoothed(evidence, answers, task.label_smoothing), answers, captured.cases)
+    weights = observed.study.training.public_class_weights
+    if weights is None:
+        evidence = _unsmoothed(evidence, answers, task.label_smoothing)
+    else:
+        evidence = unweighted(evidence, answers, weights, task.label_smoothing)
+    return label_counts(evidence, answers, captured.cases)
 
 
 def _unsmoothed(
