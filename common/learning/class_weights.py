@@ -3,6 +3,9 @@
 A case's loss, or in segmentation a voxel's part of the cross-entropy, is multiplied by the weight of its true class,
 and the sum is divided by the number of cases (voxels), not by the sum of the weights: a case's gradient then does not
 depend on the other cases of its batch, which privacy needs, and hospitals' sums add up to the pooled one.
+
+A task that weighs its classes says `weighs_classes = True`, and its loss multiplies by `weights_of(batch)` where that
+is not None. Studies whose task does not say so may not ask for weights.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ def balanced(counts: Sequence[int]) -> tuple[float, ...]:
 
 def with_weights(batch: Batch, weights: Tensor | None) -> Batch:
     """The batch with the weight of every target's class. weights: (classes,) float32; None: as it is."""
-    return batch if weights is None else batch.with_columns(**{COLUMN: weights[batch.targets]})
+    if weights is None:
+        return batch
+    return batch.with_columns(**{COLUMN: weights.to(batch.targets.device)[batch.targets]})
 
 
 def weights_of(batch: Batch) -> Tensor | None:

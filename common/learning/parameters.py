@@ -103,7 +103,7 @@ class Layout:
         """The layout of a network's trainable parameters."""
         shapes = {name: tuple(parameter.shape) for name, parameter in trainable(network)}
         others = sorted((name, one) for name, one in network.named_parameters() if name not in shapes)
-        return cls(shapes, {name: np.array(one.detach().numpy(), np.float32) for name, one in others})
+        return cls(shapes, {name: np.array(one.detach().cpu().numpy(), np.float32) for name, one in others})
 
     @property
     def length(self) -> int:

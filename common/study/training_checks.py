@@ -30,6 +30,18 @@ def check_classes(training: Training, task: object, name: str) -> None:
         raise StudyError(f"training.class_weights has no effect on task {name!r}: {reason}. Remove the setting.")
 
 
+def check_frozen(training: Training, start: object | None) -> None:
+    """Raise StudyError where hospitals could not have what is frozen: it does not travel, and comes from the seed.
+
+    start: the model that the study begins from, which whoever coordinates reads alone; None: it begins from the seed.
+    """
+    if training.freeze and start is not None:
+        raise StudyError(
+            "training.freeze keeps parameters from travelling, and hospitals do not have the model that [start] "
+            "names: its frozen part would not reach them. Remove one of the two."
+        )
+
+
 def check_private_training(training: Training, unit: str, work: Work, strategy: str, privacy: str) -> None:
     """Raise StudyError where a promise of privacy would not cover what training does."""
     if work.beside:
