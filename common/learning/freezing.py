@@ -11,7 +11,7 @@ from common.study.spelling import nearest
 if TYPE_CHECKING:
     from torch import nn
 
-MOST_NAMED = 8
+MOST_NAMED, LEVELS_NAMED = 8, 2
 
 
 def freeze(network: nn.Module, patterns: tuple[str, ...], place: str = "training.freeze") -> None:
@@ -34,10 +34,17 @@ def _fitting(pattern: str, names: list[str], place: str) -> list[str]:
         return found
     near = nearest(pattern.replace("*", ""), names) or nearest(pattern.partition("*")[0], _beginnings(names))
     guess = f"; the nearest is {near!r}" if near else ""
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    there = ", ".join(names[:MOST_NAMED])
+    parts = list(dict.fromkeys(_part(name) for name in names))
+    more = f" and {len(parts) - MOST_NAMED} more" if len(parts) > MOST_NAMED else ""
+    there = ", ".join(parts[:MOST_NAMED])
     raise StudyError(f"{place}: no parameter fits {pattern!r}{guess}. The network has {there}{more}.")
 
 
 def _beginnings(names: list[str]) -> list[str]:
     return sorted({name[: index + 1] for name in names for index, letter in enumerate(name) if letter == "."})
+
+
+def _part(name: str) -> str:
+    """The pattern of the part of a network that a parameter is in; its own name where it lies in none."""
+    first = name.split(".")[:LEVELS_NAMED]
+    return ".".join([*first, "*"]) if len(first) < name.count(".") + 1 else name
