@@ -21,9 +21,9 @@ from client.training import Trainer
 from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
+from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_trainings
 from common.learning.parameters import new_network, read, write
-from common.learning.task import shown_shape
 from common.learning.work import Work
 from common.privacy.facts import mechanism_of
 from common.seeding import generator

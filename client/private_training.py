@@ -20,6 +20,7 @@ from client.per_sample import clipped_sum
 from client.training import Terms
 from common.data.cases import Cases
 from common.learning.class_weights import with_weights
+from common.learning.losses import augmented
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
 from common.learning.work import Training
@@ -107,7 +108,7 @@ class PrivateTrainer:
         self.network.train()
         loss = CaseLoss(self.task, self.network, self.training.precision)
         weights = class_weights(self.cases, self.training)
-        shown = (self.task.augment(self.cases.batch(np.array([index])), self.rng) for index in self.sample())
+        shown = (augmented(self.task, self.cases.batch(np.array([index])), self.rng) for index in self.sample())
         units = [with_weights(unit, weights) for unit in shown]
         return clipped_sum(loss, units, self.clip_norm)
 

@@ -17,9 +17,9 @@ from common import __version__
 from common.data.cases import SiteId
 from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
+from common.learning.abilities import presented
 from common.learning.parameters import Layout, digest, new_network, read
 from common.learning.score_names import statistic_names
-from common.learning.task import presented
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import FINAL_SPLITS

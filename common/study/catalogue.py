@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StudyError
+from common.learning.abilities import NAMES as ABILITIES
 from common.study.options import Entry, build
 from common.study.plugins import Reference
 from common.study.spelling import unknown
@@ -30,7 +31,8 @@ from common.study.spelling import unknown
 class Catalogue:
     """Entries of one kind. `kind` is the word for messages and the name each file binds.
 
-    role: `module:Protocol` that a plug-in must fit; "" for a kind that takes none. optional: members it may lack.
+    role: `module:Protocol` that a plug-in must fit; "" for a kind that takes none. optional: members that it
+    may have, of the role or beside it, and may lack.
     """
 
     kind: str
@@ -116,7 +118,7 @@ def _has(cls: type, member: str) -> bool:
     return hasattr(cls, member) or any(member in vars(base).get("__annotations__", {}) for base in cls.__mro__)
 
 
-TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task")
+TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task", ABILITIES)
 NETWORKS = Catalogue("network", "common.learning.networks", "common.learning.task:Network")
 AGGREGATIONS = Catalogue("aggregation", "common.sums.aggregations", "common.sums.aggregation:Aggregation")
 SOURCES = Catalogue("source", "client.sources", "client.source:Source", ("pooled_statistics", "persons"))
@@ -124,4 +126,4 @@ PARTITIONS = Catalogue("partition", "client.partitions", "client.partition:Parti
 MECHANISMS = Catalogue(
     "mechanism", "common.privacy.mechanisms", "common.privacy.mechanism:Mechanism", ("secret_rounding",)
 )
-STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy")
+STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy", ("averages_companion",))

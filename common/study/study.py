@@ -23,6 +23,7 @@ from common.study.options import EXAMPLE, Entry, build
 from common.study.plugins import Reference, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.study.stopping import Stopping, check_stopping
+from common.study.task_checks import check_task
 from common.study.training_checks import check_classes, check_frozen, check_private_training, check_training
 
 NO_PRIVACY = "none"
@@ -274,6 +275,7 @@ def _check_pairs(study: Study) -> None:
     if study.privacy is not None:
         unit = MECHANISMS.build(study.privacy).unit
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
+    check_task(task, study.task, study.strategy, study.privacy, study.training)
     _check_partition(study, source)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
