@@ -18,11 +18,13 @@ from client.hospital import Hospital
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.training import Trainer
+from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape
-from common.learning.baseline import baseline_training
+from common.learning.baseline import baseline_trainings
 from common.learning.parameters import new_network, read, write
+from common.learning.work import Work
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
@@ -190,11 +192,12 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         raise WireError("scores of a hospital's own model would break what this study promises.")
     order = from_payload(request)
     approve_alone(hospital, order)
-    write(hospital.network, read(new_network(hospital.task, hospital.train.shape, hospital.study.seed)))
+    study = hospital.study
+    write(hospital.network, read(new_network(hospital.task, hospital.train.shape, study.seed, study.training)))
     begin = perf_counter()
-    training = baseline_training(hospital.study)
-    rng = generator(hospital.study.seed, hospital.site, "local-only")
-    Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
+    rng = generator(study.seed, hospital.site, "local-only")
+    for training in baseline_trainings(study):
+        Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
     seconds = {"training": perf_counter() - begin}
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
@@ -216,10 +219,14 @@ def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
     """What the order asks this hospital to train, before any aggregation protects it."""
     write(hospital.network, order.parameters)
+    assert order.work is not None
+    if order.work.beside:
+        return _weighed_update(_trainer(hospital, order), order.work)
     training = _training(hospital, order, kept)
     if order.control is None:
         return training(None)[0]
-    return _controlled_update(training, hospital.study.training.learning_rate, order.control, kept.vectors)
+    rate = hospital.study.training.in_round(order.round).learning_rate
+    return _controlled_update(training, rate, order.control, kept.vectors)
 
 
 def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
@@ -227,12 +234,27 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
     mechanism = mechanism_of(hospital.study)
     if mechanism is not None:
         return Private(hospital, order, mechanism, kept.sources, kept.said).update
-    rng = generator(hospital.study.seed, order.round, hospital.site, "training")
-    trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
+    trainer = _trainer(hospital, order)
     assert order.work is not None
     if order.work.sends == "gradient":
         return lambda correction: (trainer.gradient_update(), 1)
     return partial(trainer.local_update, order.work.proximal_mu)
+
+
+def _trainer(hospital: Hospital, order: Order) -> Trainer:
+    rng = generator(hospital.study.seed, order.round, hospital.site, "training")
+    settings = hospital.study.training.in_round(order.round)
+    return Trainer(hospital.task, hospital.network, hospital.train, settings, rng)
+
+
+def _weighed_update(trainer: Trainer, work: Work) -> Update:
+    """FedNova's or q-FedAvg's hospital half: no privacy is promised with either."""
+    if work.fairness is None:
+        update, steps = trainer.local_update(work.proximal_mu)
+        return normalised(update, steps, trainer.training, work.proximal_mu)
+    loss_before = trainer.mean_loss()
+    update, _ = trainer.local_update(work.proximal_mu)
+    return fair(update, loss_before, work.fairness, trainer.training.learning_rate)
 
 
 def _controlled_update(training: Training, learning_rate: float, control: Vector, memory: Memory) -> Update:

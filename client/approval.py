@@ -94,7 +94,8 @@ def _refuse_other_splits(study: Study, order: Order) -> None:
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:
-    expected = read(new_network(hospital.task, hospital.train.shape, hospital.study.seed))
+    study = hospital.study
+    expected = read(new_network(hospital.task, hospital.train.shape, study.seed, study.training))
     if expected.shape != parameters.shape or not np.abs(expected - parameters).max() <= ROUNDING:
         raise WireError("round 1 must start from the parameters that the study's seed gives; others came.")
 

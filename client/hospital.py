@@ -162,7 +162,7 @@ def _opened(
     called = Called.of(study, digest) if pool.says_consent(whose) else None
     splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
     task = study.build_task()
-    network = placed(new_network(task, splits["train"].shape, study.seed), device)
+    network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
     return Hospital(name, study, task, splits, network, digest)
 
 

@@ -142,7 +142,8 @@ class Private:
         assert self.order.work is not None
         hospital = self.hospital
         rng = self.sources.draws("training")
-        trainer = Trainer(hospital.task, hospital.network, hospital.train, hospital.study.training, rng)
+        training = hospital.study.training.in_round(self.order.round)
+        trainer = Trainer(hospital.task, hospital.network, hospital.train, training, rng)
         if self.order.work.sends == "gradient":
             update, steps = trainer.gradient_update(), 1
         else:
@@ -160,7 +161,7 @@ class Private:
             hospital.task,
             hospital.network,
             hospital.train,
-            hospital.study.training,
+            hospital.study.training.in_round(self.order.round),
             clip_norm=clip_norm,
             noise_multiplier=noise_multiplier,
             unit=self.mechanism.unit,

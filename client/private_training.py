@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.clipping import CaseLoss
+from client.objective import class_weights
+from client.optimisers import new_optimiser
 from client.per_sample import clipped_sum
-from client.training import Terms, new_optimiser
+from client.training import Terms
 from common.data.cases import Cases
+from common.learning.class_weights import with_weights
 from common.learning.losses import augmented
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
@@ -104,7 +107,9 @@ class PrivateTrainer:
         """
         self.network.train()
         loss = CaseLoss(self.task, self.network, self.training.precision)
-        units = [augmented(self.task, self.cases.batch(np.array([index])), self.rng) for index in self.sample()]
+        weights = class_weights(self.cases, self.training)
+        shown = (augmented(self.task, self.cases.batch(np.array([index])), self.rng) for index in self.sample())
+        units = [with_weights(unit, weights) for unit in shown]
         return clipped_sum(loss, units, self.clip_norm)
 
     def sample(self) -> NDArray[np.int64]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from client.objective import batches, class_weights, one_batch
+from client.optimisers import new_optimiser
 from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
-from common.learning.device import autocast, home
+from common.learning.class_weights import with_weights
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task
@@ -44,12 +47,10 @@ class Trainer:
     def gradient_update(self) -> Update:
         """FedSGD's hospital half: the sum of the cases' gradients at the network's parameters.
 
-        All training cases where `training.batch_size` is "full", else a batch drawn without replacement.
+        All training cases where `training.batch_size` is "full", else a batch.
         vectors: one (P,) float32; weight: the number of cases in the sum.
         """
-        indices = np.arange(len(self.cases))
-        if self.training.batch_size != "full":
-            indices = np.sort(self.rng.permutation(len(self.cases))[: self.training.batch_size])
+        indices = one_batch(self.cases, self.training, self.rng)
         self.network.train()
         self.network.zero_grad()
         losses = self._backward(indices)
@@ -78,7 +79,7 @@ class Trainer:
         losses: list[float] = []
         steps = 0
         self.network.train()
-        for indices in batches(len(self.cases), self.training, self.rng):
+        for indices in batches(self.cases, self.training, self.rng):
             for group, optimiser in groups:
                 self.network.zero_grad()
                 losses += self._backward(indices, group.name)
@@ -89,16 +90,37 @@ class Trainer:
             steps += 1
         return losses, steps
 
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """Of classes in the loss."""
+        return class_weights(self.cases, self.training)
+
     def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
         """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
         losses: list[float] = []
         for piece in pieces(self.task, self.cases, indices, chunk_size(self.cases)):
-            batch = augmented(self.task, self.cases.batch(piece), self.rng).to(home(self.network))
-            with autocast(self.network, self.training.precision):
-                loss = case_losses(self.task, self.network, batch, group)
+            loss = self._losses(piece, self.rng, group)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
         return losses
+
+    def mean_loss(self) -> float:
+        """Of all training cases under the network as it is, shown as training would show them first.
+
+        Nothing is learned, and nothing drawn from `rng`.
+        """
+        rng, everybody, losses = deepcopy(self.rng), np.arange(len(self.cases)), []
+        self.network.eval()
+        with torch.no_grad():
+            for piece in pieces(self.task, self.cases, everybody, chunk_size(self.cases)):
+                losses += self._losses(piece, rng).tolist()
+        return float(np.mean(losses))
+
+    def _losses(self, indices: NDArray[np.int64], rng: np.random.Generator, group: str = "") -> Tensor:
+        shown = augmented(self.task, self.cases.batch(indices), rng).to(home(self.network))
+        batch = with_weights(shown, self.class_weights)
+        with autocast(self.network, self.training.precision):
+            return case_losses(self.task, self.network, batch, group)
 
 
 def _mean(losses: list[float]) -> Mean:
@@ -112,21 +134,6 @@ def _mean(losses: list[float]) -> Mean:
 def chunk_size(cases: Cases) -> int:
     """How many of these cases pass the network together, at least one."""
     return max(1, min(CASES_A_CHUNK, VALUES_A_CHUNK // max(1, cases.most_values)))
-
-
-def batches(count: int, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Indices of every step: epochs of shuffled batches (the last may be short), or as many as `steps` says."""
-    size = count if training.batch_size == "full" else min(training.batch_size, count)
-    per_epoch = -(-count // size)
-    wanted = training.epochs * per_epoch if training.steps is None else training.steps
-    done = 0
-    while done < wanted:
-        order = np.arange(count) if size == count else rng.permutation(count)
-        for start in range(0, count, size):
-            if done == wanted:
-                return
-            yield order[start : start + size]
-            done += 1
 
 
 @dataclass(frozen=True)
@@ -157,13 +164,3 @@ class Terms:
                 parameter.grad.add_(parameter.detach() - self.anchors[index], alpha=self.proximal_mu)
             if self.corrections is not None:
                 parameter.grad.add_(self.corrections[index])
-
-
-def new_optimiser(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """The optimiser that the study names, with its settings."""
-    rate, decay = training.learning_rate, training.weight_decay
-    if training.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay)
-    if training.optimiser == "adam":
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)

@@ -202,7 +202,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
     """Shapes of the parameters of a network for these cases, once it had a loss for the first."""
     batch = cases.batch(slice(0, 1))
     try:
-        network = new_network(task, shown_shape(task, cases.shape), study.seed)
+        network = new_network(task, shown_shape(task, cases.shape), study.seed, study.training)
         network.train()
         with torch.no_grad():
             shown = augmented(task, batch, generator(study.seed, "first look"))

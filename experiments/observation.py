@@ -168,7 +168,7 @@ def _less(one: Summed, own: Own, colluders: set[SiteId]) -> Summed | None:
 
 def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Observation:
     shape, classes, cases = _described(folder, messages)
-    layout = Layout.of(new_network(study.build_task(), shape, study.seed))
+    layout = Layout.of(new_network(study.build_task(), shape, study.seed, study.training))
     each = AGGREGATIONS.load(study.aggregation.name).reveals == "each"
     models: dict[int, Vector] = {}
     singles: list[Single] = []

@@ -21,7 +21,7 @@ from client.training import Trainer
 from common.data.cases import SiteId, concatenate
 from common.files.access import write
 from common.learning.abilities import presented
-from common.learning.baseline import baseline_training
+from common.learning.baseline import baseline_trainings
 from common.learning.device import chosen, placed, repeatable
 from common.learning.parameters import new_network
 from common.learning.task import Task
@@ -50,12 +50,12 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
     device = chosen(share=len(own))
-    network = placed(new_network(task, cases.shape, study.seed), device)
-    training = baseline_training(study)
-    if study.training.steps is not None:
-        training = replace(training, steps=(training.steps or 0) * len(hospitals))
+    network = placed(new_network(task, cases.shape, study.seed, study.training), device)
+    rng = generator(study.seed, "pooled")
     with repeatable(device):
-        Trainer(task, network, cases, training, generator(study.seed, "pooled")).train()
+        for training in baseline_trainings(study):
+            steps = training.steps if study.training.steps is None else (training.steps or 0) * len(hospitals)
+            Trainer(task, network, cases, replace(training, steps=steps), rng).train()
         scores = {hospital.site: _test_scores(hospital, network) for hospital in hospitals}
     return {
         "pooled": {site: _values(task, means) for site, means in scores.items()},

@@ -103,10 +103,10 @@ def final_model(folder: Path, layout: Layout) -> Vector:
     file = if_there(read_tensors, folder, MODEL)
     if file is None:
         raise StudyError(f"{folder.name} has no {MODEL}: it did not complete, and cannot be audited.")
-    tensors = file.tensors
-    if {name: tensor.shape for name, tensor in tensors.items()} != dict(layout.shapes):
+    tensors, frozen = file.tensors, {name: tensor.shape for name, tensor in layout.frozen.items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != {**layout.shapes, **frozen}:
         raise FileError(folder / MODEL, "is not the model of the study in study.toml")
-    vector = np.concatenate([tensors[name].reshape(-1) for name in sorted(tensors)]).astype(np.float32)
+    vector = np.concatenate([tensors[name].reshape(-1) for name in layout.shapes]).astype(np.float32)
     if not np.isfinite(vector).all():
         raise FileError(folder / MODEL, "holds numbers that are not finite")
     return vector

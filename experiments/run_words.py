@@ -55,6 +55,8 @@ def finish_line(event: RunFinished) -> str:
     """How the run ended and where it lies. One that completed still has its pictures and report to come; why another
     stopped is the error that follows.
     """
+    if event.state == "completed" and event.ended_early:
+        return f"{event.ended_early} Pictures and report follow (in {event.folder})"
     if event.state == "completed":
         return f"all rounds are done; pictures and report follow (in {event.folder})"
     return f"{event.state} (in {event.folder})"

@@ -14,6 +14,7 @@ from common.privacy.relation import in_words, relation_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.privacy_checks import remarks
 from common.study.study import Study
+from common.study.training_words import told_beside, training_remarks
 from common.study.trust import trusted
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
@@ -29,9 +30,10 @@ def study_facts(study: Study) -> tuple[str, ...]:
         sites = study.federation.names or site_names(study)
     except SourceError as error:
         unknown = f"Its hospitals are not known here, so that nothing is said of its rounds: {error}"
-        return (unknown, *_promises(study), *(one.sentence for one in trusted(study)), _consent(study))
+        trust = (one.sentence for one in trusted(study))
+        return (unknown, *_promises(study), *trust, *_training(study), _consent(study))
     trust = (one.sentence for one in trusted(study, len(sites)))
-    return (*_cohort_facts(study, sites), *_promises(study), *trust, _consent(study))
+    return (*_cohort_facts(study, sites), *_promises(study), *trust, *_training(study), _consent(study))
 
 
 def _consent(study: Study) -> str:
@@ -39,6 +41,10 @@ def _consent(study: Study) -> str:
     digest = digest_of(study.json)[:LEAST_DIGITS]
     words = ", ".join(repr(" ".join(word.split())) for word in (study.title, *study.purposes))
     return f"Where a hospital's table has a column consent, all, {words} and {digest} consent to this study."
+
+
+def _training(study: Study) -> Sequence[str]:
+    return (*told_beside(study), *training_remarks(study))
 
 
 def _promises(study: Study) -> Sequence[str]:

@@ -17,18 +17,23 @@ from common import __version__
 from common.data.cases import SiteId
 from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
+from common.learning.abilities import presented
 from common.learning.parameters import Layout, digest, new_network, read
 from common.learning.score_names import statistic_names
+from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import FINAL_SPLITS
 from common.study.study import Study
+from common.study.training_words import told_beside
 from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected
+from common.sums.mean import Mean
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
+from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.gathering import gather
 from server.pins import Pins
@@ -108,16 +113,38 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
-        reached = False
+        watch = self._watch(rounds)
+        ended = watch.is_over
         try:
-            while checkpoint.round < self.study.rounds and not reached:
-                checkpoint, record = rounds.advance(checkpoint)
+            while checkpoint.round < self.study.rounds and not ended:
+                before = checkpoint
+                checkpoint, record = rounds.advance(before)
+                watch.look(before, record)
                 self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
-                reached = self._reached(record)
+                watch.tidy()
+                ended = self._reached(record) or watch.is_over
         finally:
             self._claim(rounds)
-        self._conclude(rounds, layout, checkpoint)
+        self._choose(watch, checkpoint)
+        number, parameters = watch.chosen(checkpoint)
+        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters))
+
+    def _watch(self, rounds: Rounds) -> Watch:
+        shown = presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names}))
+        return Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+
+    def _choose(self, watch: Watch, last: Checkpoint) -> None:
+        """Say how the run ended, which model it is that is kept, and what the last one is."""
+        self.about["model_of_round"], _ = watch.chosen(last)
+        self.about["last_model_sha256"] = digest(last.parameters)
+        self.about["ended_early"] = watch.words(last.round, self.study.rounds) or self._stopped_at_score(last)
+
+    def _stopped_at_score(self, last: Checkpoint) -> str:
+        wanted, rounds = self.study.federation.stop_at_score, self.study.rounds
+        if wanted is None or last.round >= rounds:
+            return ""
+        return f"It ended early, after round {last.round} of {rounds}: {self.about['headline']} reached {wanted:g}."
 
     def _prepare(self, pins: Pins, last: int) -> tuple[Rounds, Layout, Checkpoint]:
         forget_from(self.folder.path, last)
@@ -134,7 +161,7 @@ class Conductor:
         self._write_roster(members)
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
-        network = new_network(task, shape, self.study.seed)
+        network = new_network(task, shape, self.study.seed, self.study.training)
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
@@ -244,7 +271,7 @@ class Conductor:
         begin = perf_counter()
         task, shape = self.study.build_task(), next(iter(rounds.members.values())).shape
         rounds.exchange.stage = "local models"
-        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed)))
+        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed, self.study.training)))
         self._note_dropped(rounds, "local models")
         spent = perf_counter() - begin
         table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}
@@ -283,12 +310,15 @@ class Conductor:
             "hospitals_expected": max(self.hospitals, len(study.federation.names)),
             "sites_expected": list(study.federation.names or self.sites),
             "model_sha256": None,
+            "model_of_round": None,
+            "last_model_sha256": None,
+            "ended_early": "",
             "task": study.task.name,
             "strategy": study.strategy.name,
             "aggregation": study.aggregation.name,
             "source": study.source.name,
             "privacy": study.privacy.name if study.privacy else None,
-            "trusts": list(said(study, max(self.hospitals, len(study.federation.names)))),
+            "trusts": [*said(study, max(self.hospitals, len(study.federation.names))), *told_beside(study)],
             "changes": [],
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
@@ -314,13 +344,16 @@ class Conductor:
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
+            "class_counts": [sum(of_class) for of_class in zip(*(m.labels for m in members.values()), strict=True)]
+            if told
+            else [],
         }
         self.folder.write_json("roster.json", roster)
 
     def _finish(self, state: Any, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
         self.folder.write_json("about.json", self.about)
-        self.progress.publish(RunFinished(state, reason, self.folder.path))
+        self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
 
 
 def _why_nothing_was_opened(rounds: Rounds) -> str:

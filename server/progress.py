@@ -83,11 +83,15 @@ class RoundFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The last event. reason: why the run stopped or failed; empty where it completed. folder: of the run."""
+    """The last event. reason: why the run stopped or failed; empty where it completed. folder: of the run.
+
+    ended_early: why not all of its rounds were run, and which model is kept, as sentences; "" for nothing.
+    """
 
     state: RunState
     reason: str
     folder: Path
+    ended_early: str = ""
 
 
 Event = (

@@ -21,7 +21,7 @@ from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected, Expected, Payload
 from common.sums.mean import Mean, Statistics, excessive, merge
-from common.sums.update import Vector
+from common.sums.update import Update, Vector
 from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
 from common.wire.orders import Order, to_payload
@@ -33,7 +33,7 @@ from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.public_numbers import training_sizes
 from server.roster import Member
-from server.strategy import Contributions, State, Strategy
+from server.strategy import Contributions, State, Strategy, in_round
 from server.traffic import TO_HOSPITAL, TO_SERVER
 from server.value_range import Ranged, collect_in_range, factor_of, kept_factor
 from server.waiting import Waiting
@@ -212,6 +212,7 @@ class Rounds:
             largest, step = dict(self.terms.weights), self.terms.step
         if vectors:
             names += ["training/loss"] if self.terms is None else self.terms.statistics
+            names += [f"training/{name}" for name in self.strategy.work().beside]
         if cohort.groups and self.study.federation.on_dropout != "other-groups":
             cohort = cohort.demanding(len(cohort.sites))
         return Expected(length, vectors, largest, tuple(sorted(names)), cohort, step)
@@ -249,8 +250,9 @@ class Rounds:
         total, kept = collected.total, cast(State, {})
         if self.terms is not None and self.terms.central is not None:
             total, kept = self.terms.central.release(before.round + 1, before.state, total)
-        contributions = Contributions(total, each, population)
-        state, parameters = self.strategy.step(own_state(before.state), before.parameters, contributions)
+        contributions = Contributions(_told_of_training(total), each, population)
+        strategy = in_round(self.strategy, self.study.server_schedule, before.round + 1)
+        state, parameters = strategy.step(own_state(before.state), before.parameters, contributions)
         if not np.isfinite(parameters).all():
             raise RoundError(
                 f"the model is no longer finite after round {before.round + 1}: training diverged. "
@@ -271,6 +273,12 @@ class Rounds:
                 self.busy_seconds[kind] += spent
                 seconds[site] = seconds.get(site, 0.0) + spent
         return seconds
+
+
+def _told_of_training(total: Update) -> Update:
+    """With the statistics of training alone, by the names that hospitals gave them."""
+    of_training = _under("training", total.statistics)
+    return replace(total, statistics=of_training) if of_training else total
 
 
 def _training(collected: Collected) -> dict[str, Any]:

@@ -69,8 +69,9 @@ class RunFolder:
         files.write(self.path, f"traffic/sums/{number:06d}.json", json.dumps(about))
 
     def write_model(self, parameters: Vector, layout: Layout) -> None:
-        """`model.safetensors`: every trainable parameter under its own name."""
+        """`model.safetensors`: every parameter under its own name, those that were frozen too."""
         tensors = {name: np.array(tensor) for name, tensor in layout.tensors(parameters).items()}
+        tensors |= {name: np.array(tensor) for name, tensor in layout.frozen.items()}
         write_tensors(self.path, "model.safetensors", tensors, durable=True)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.data.names import SiteId
+from common.learning.schedules import Schedule, rate_in_round
 from common.learning.work import Sends, Work
 from common.sums.exchange import Reveals
 from common.sums.update import Update, Vector
@@ -57,3 +58,11 @@ class Strategy(Protocol):
     def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
         """The next state and the next model, (P,) float32. Nothing else is read or written."""
         ...
+
+
+def in_round(strategy: Strategy, schedule: Schedule | None, number: int) -> Strategy:
+    """The strategy at its learning rate of round `number`."""
+    if schedule is None:
+        return strategy
+    own: Any = strategy
+    return cast(Strategy, replace(own, learning_rate=rate_in_round(own.learning_rate, schedule, number)))

@@ -147,7 +147,8 @@ class Run:
     def model(self) -> torch.nn.Module:
         """The trained network, in evaluation mode, on the CPU. Raises WardroundError where the run left none."""
         with self._trusting():
-            network = new_network(self.study.build_task(), self._shape, self.study.seed)
+            study = self.study
+            network = new_network(study.build_task(), self._shape, study.seed, study.training)
         held = {name: torch.from_numpy(array) for name, array in read_tensors(self.folder, MODEL).tensors.items()}
         try:
             network.load_state_dict(held, strict=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 
@@ -15,21 +15,40 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.abilities import companion
+from common.learning.freezing import freeze
 from common.learning.task import Task
+from common.learning.work import Training
 from common.seeding import entropy
 from common.sums.update import Vector
 
 _COMPANION = "_companion_names"
 
 
-def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
-    """The task's network for `shape`, initialised from the seed alone; global generators are left as they were."""
+def new_network(task: Task, shape: Shape, seed: int, training: Training | None = None) -> nn.Module:
+    """The task's network for `shape`, initialised from the seed alone; global generators are left as they were.
+
+    training: what of it is frozen, and whether the task can be trained so. Raises StudyError where it cannot.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(entropy(seed, "initial parameters") % 2**63)
         network = task.build_network(shape)
     _mark_companion(network, companion(task))
     refuse_unsuitable(network)
+    if training is not None:
+        refuse_other_classes(training, shape)
+        freeze(network, training.freeze)
     return network
+
+
+def refuse_other_classes(training: Training, shape: Shape) -> None:
+    """Raise StudyError where what the study says of classes does not fit those of the cases."""
+    named = "class_counts" if training.class_weights == "balanced" else "class_weights"
+    weights = training.public_class_weights
+    if weights is not None and len(weights) != shape.classes:
+        raise StudyError(f"training.{named} lists {len(weights)} classes; the cases are of {shape.classes}.")
+    if not shape.classes and (training.class_weights is not None or training.sampling == "by_class"):
+        setting = "sampling = 'by_class'" if training.class_weights is None else "class_weights"
+        raise StudyError(f"training.{setting} needs cases of classes; these have real numbers as targets.")
 
 
 def refuse_unsuitable(network: nn.Module) -> None:
@@ -117,14 +136,17 @@ def read_gradient(network: nn.Module) -> Vector:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named tensor stands in the vector."""
+    """Where each named tensor stands in the vector. frozen: parameters that are not in it, by name, as they stay."""
 
     shapes: Mapping[str, tuple[int, ...]]
+    frozen: Mapping[str, Vector] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, network: nn.Module) -> Layout:
         """The layout of all that is exchanged of a network."""
-        return cls({name: tuple(tensor.shape) for name, tensor in exchanged(network)})
+        shapes = {name: tuple(tensor.shape) for name, tensor in exchanged(network)}
+        others = sorted((name, one) for name, one in network.named_parameters() if name not in shapes)
+        return cls(shapes, {name: np.array(one.detach().cpu().numpy(), np.float32) for name, one in others})
 
     @property
     def length(self) -> int:

@@ -10,13 +10,16 @@ SMOOTHING_PIXELS = 1.0
 """Added above and below the fraction: where neither mask has a class the loss is 0, and nothing divides by zero."""
 
 
-def cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
-    """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets."""
+def cross_entropy(log_probabilities: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """(N,) mean over pixels, in nats, of (N, classes, [D,] H, W) log-probabilities at (N, [D,] H, W) targets.
+
+    weights: (N, [D,] H, W), of every pixel's part.
+    """
     if log_probabilities.device.type == "cpu":
-        losses = nll_loss(log_probabilities, targets, reduction="none")
+        parts = nll_loss(log_probabilities, targets, reduction="none")
     else:  # on a GPU nll_loss has no deterministic form, and this has
-        losses = -log_probabilities.gather(1, targets[:, None])[:, 0]
-    return losses.flatten(1).mean(1)
+        parts = -log_probabilities.gather(1, targets[:, None])[:, 0]
+    return (parts if weights is None else parts * weights).flatten(1).mean(1)
 
 
 def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ FREE = frozenset(
         "engine",
         "baselines",
         "audit",
+        "stopping",
         "source.folder",
         "federation.hospitals_at_start",
         "federation.dropout_wait_s",

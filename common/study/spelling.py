@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from common.errors import UnknownNameError
+from common.study.flower_names import flowers_word
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """An error such as: No strategy 'fedagv'; did you mean 'fedavg'? There are: fedavg, fedsgd."""
-    names = sorted(known)
-    near = nearest(name, names)
-    guess = f"; did you mean {near!r}?" if near else "."
+    names, of_flower = sorted(known), flowers_word(kind, name)
+    folded = name.lower().replace("-", "").replace("_", "")
+    near = next((one for one in names if one.replace("_", "") == folded), None) or nearest(name, names)
+    guess = f". {of_flower}" if of_flower else f"; did you mean {near!r}?" if near else "."
     there = f" There are: {', '.join(names)}." if names else " There are none."
     return UnknownNameError(f"No {kind} {name!r}{guess}{there}")
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import tomli_w
 
 from common.errors import StudyError
+from common.learning.schedules import Schedule
 from common.learning.task import Task
 from common.learning.work import Training
 from common.study.audit_settings import Audit
@@ -21,7 +22,9 @@ from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
 from common.study.plugins import Reference, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.stopping import Stopping, check_stopping
 from common.study.task_checks import check_task
+from common.study.training_checks import check_classes, check_frozen, check_private_training, check_training
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -67,10 +70,11 @@ class Study:
     title, source and task must be said; all else has a default.
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
-    privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
-    its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
-    plug-in's file, by its module or path: found when the study is first read, not written by anybody, and from then
-    on the same.
+    privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
+    training.learning_rate. stopping: not given, all rounds are run. purposes: words by which a person's consent may
+    name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
+    SHA-256 of every plug-in's file, by its module or path: found when the study is first read, not written by
+    anybody, and from then on the same.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -86,6 +90,8 @@ class Study:
     aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
     training: Training = field(default_factory=Training)
+    server_schedule: Schedule | None = None
+    stopping: Stopping | None = None
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
@@ -101,7 +107,16 @@ class Study:
             _check_pairs(self)
         _demand_same(self.plugins, used)
         object.__setattr__(self, "plugins", dict(sorted(used.items())))
+        self._resolve_schedules()
         object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
+
+    def _resolve_schedules(self) -> None:
+        training, server = self.training.schedule, self.server_schedule
+        if training is not None:
+            scheduled = replace(self.training, schedule=training.resolved(self.rounds))
+            object.__setattr__(self, "training", scheduled)
+        if server is not None:
+            object.__setattr__(self, "server_schedule", server.resolved(self.rounds))
 
     def build_task(self) -> Task:
         """The task with its options."""
@@ -255,15 +270,19 @@ def _check_pairs(study: Study) -> None:
             f"strategy {study.strategy.name!r} needs every hospital's single update, and aggregation "
             f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
         )
-    _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
+    work = strategy.work()
+    _check_privacy(study, strategy.needs, strategy.sends, work.controlled)
+    if study.privacy is not None:
+        unit = MECHANISMS.build(study.privacy).unit
+        check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
     check_task(task, study.task, study.strategy, study.privacy, study.training)
     _check_partition(study, source)
-    _check_training(study, strategy.sends)
-    if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):
-        raise StudyError(
-            f"strategy {study.strategy.name!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
-            f"without momentum; it is {study.training.optimiser!r} with momentum {study.training.momentum}."
-        )
+    check_training(study.training, study.strategy.name, work)
+    check_classes(study.training, task, study.task.name)
+    check_frozen(study.training, getattr(study, "start", None))
+    check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
+    if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
+        raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
 
 
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:
@@ -312,15 +331,3 @@ def _check_partition(study: Study, source: Any) -> None:
             f"one of {', '.join(PARTITIONS.names())}, to divide the persons{_sites_by(source)}; "
             "or name the hospitals, each with a folder of its own, in [federation] roster."
         )
-
-
-def _check_training(study: Study, sends: str) -> None:
-    default = Training()
-    if sends != "gradient":
-        return
-    for name in ("epochs", "steps", "optimiser", "momentum", "weight_decay", "learning_rate"):
-        if getattr(study.training, name) != getattr(default, name):
-            raise StudyError(
-                f"training.{name} has no effect with strategy {study.strategy.name!r}: hospitals send one gradient "
-                "and take no step of their own. The server's step is strategy.learning_rate; remove the setting."
-            )

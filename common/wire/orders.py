@@ -25,6 +25,9 @@ _RUN = re.compile(r"([0-9a-f]{32})?")
 REPEATED = "repeated"
 """The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
 
+NORMALISED, FAIRNESS, NOT_FAIR = "normalised", "fairness", -1.0
+"""Of an order, see Work; fairness is NOT_FAIR where none is asked for."""
+
 SPLITS = ("train", "validation", "test")
 
 TOKEN = "data"
@@ -64,6 +67,8 @@ def to_payload(order: Order, run: str = "") -> Payload:
             "proximal_mu": work.proximal_mu if work else 0.0,
             "vectors": len(vectors),
             "clip_norm": order.clip_norm,
+            NORMALISED: int(work is not None and work.normalised),
+            FAIRNESS: NOT_FAIR if work is None or work.fairness is None else work.fairness,
         },
         words={
             "study": order.study_json,
@@ -90,7 +95,7 @@ def from_payload(payload: Payload) -> Order:
         raise WireError("an order asks to evaluate a split that does not exist.")
     parts = np.split(payload.array, int(vectors))
     control = parts[1] if vectors == 2 else None
-    work = Work(_sends(sends), mu, control is not None) if sends else None
+    work = Work(_sends(sends), mu, control is not None, *_weighing(payload)) if sends else None
     return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
 
 
@@ -114,6 +119,14 @@ def run_of(payload: Payload) -> str:
     if not isinstance(run, str) or not _RUN.fullmatch(run):
         raise WireError("a request's run must be 32 hexadecimal digits.")
     return run
+
+
+def _weighing(payload: Payload) -> tuple[bool, float | None]:
+    """What FedNova and q-FedAvg ask for."""
+    normalised, fairness = payload.numbers.get(NORMALISED, 0), payload.numbers.get(FAIRNESS, NOT_FAIR)
+    if normalised not in (0, 1) or not isinstance(fairness, float) or not (fairness == NOT_FAIR or fairness >= 0):
+        raise WireError("an order's normalised must be 0 or 1, and its fairness 0 or more.")
+    return normalised == 1, None if fairness == NOT_FAIR else fairness
 
 
 def _sends(word: str) -> Sends:

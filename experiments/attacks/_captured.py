@@ -69,7 +69,7 @@ def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
     """
     if captured.sends == "gradient":
         return captured.sent
-    training = study.training
+    training = study.training.in_round(captured.round)
     steps = local_steps(study, captured.cases)
     momentum = training.momentum
     pushes = sum((1 - momentum**step) / (1 - momentum) for step in range(1, steps + 1))

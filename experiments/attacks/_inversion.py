@@ -67,7 +67,8 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
     task = observed.study.build_task()
     labels = None
     if can(task, "label_evidence"):
-        labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
+        weights = observed.study.training.public_class_weights
+        labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator, weights)
     inputs = (cases, *observed.shape.inputs)
     truth = truth_shape(task, observed.shape, cases)
     return Problem(

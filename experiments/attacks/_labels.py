@@ -55,6 +55,27 @@ def label_counts(evidence: NDArray[np.float64], probabilities: NDArray[np.float6
     return np.asarray(counts)
 
 
+def unweighted(
+    evidence: NDArray[np.float64],
+    answers: NDArray[np.float64],
+    class_weights: tuple[float, ...] | None,
+    label_smoothing: float = 0.0,
+) -> NDArray[np.float64]:
+    """The evidence as it would be if every class weighed 1 and labels were not smoothed.
+
+    With shares t of the classes, weights w, S = sum of w t, answers p and smoothing s over K classes the evidence is
+    e = S (p - s/K) - (1 - s) w t; that the shares add up to 1 gives S, and then t. A class of weight 0 is not seen.
+    """
+    if class_weights is None:
+        return evidence
+    weights = np.array(class_weights)
+    seen = weights > 0
+    inverse = np.where(seen, 1 / np.where(seen, weights, 1), 0.0)
+    spread, kept = answers - label_smoothing / len(answers), 1 - label_smoothing
+    total = (kept + (evidence * inverse).sum()) / (spread * inverse).sum()
+    return np.asarray(answers - (total * spread - evidence) * inverse / kept)
+
+
 def mean_answer(network: nn.Module, shape: Shape, generator: torch.Generator) -> NDArray[np.float64]:
     """(classes,) mean probability of each class that a classifier answers to random inputs."""
     first = next(network.parameters())
@@ -64,11 +85,17 @@ def mean_answer(network: nn.Module, shape: Shape, generator: torch.Generator) ->
 
 
 def recovered_labels(
-    network: nn.Module, shape: Shape, gradient: Parts, cases: int, generator: torch.Generator
+    network: nn.Module,
+    shape: Shape,
+    gradient: Parts,
+    cases: int,
+    generator: torch.Generator,
+    class_weights: tuple[float, ...] | None = None,
 ) -> NDArray[np.int64] | None:
     """(cases,) sorted labels of a classifier's batch; None where the last layer does not show them."""
     evidence = class_evidence(network, shape, gradient)
     if evidence is None:
         return None
-    counts = label_counts(evidence, mean_answer(network, shape, generator), cases)
+    answers = mean_answer(network, shape, generator)
+    counts = label_counts(unweighted(evidence, answers, class_weights), answers, cases)
     return np.repeat(np.arange(shape.classes), counts)

@@ -36,6 +36,18 @@ Step = Callable[[Moving, Tensor], Moving]
 """From a parameter and its gradient, proximal term included, to the parameter after one step."""
 
 
+def not_simulated(training: Training) -> str:
+    """Which part of local training no step here stands for; empty where they are the hospital's own."""
+    plain = Training()
+    if training.optimiser in ("rmsprop", "adagrad"):
+        return f"steps of optimiser {training.optimiser!r} are not simulated"
+    others = ("nesterov", "decayed", "l1", "clip_gradient_norm", "sampling")
+    changed = next((name for name in others if getattr(training, name) != getattr(plain, name)), None)
+    if changed is None and training.class_weights == "own":
+        changed = "class_weights"
+    return f"steps with training.{changed} are not simulated" if changed else ""
+
+
 def steps_of(training: Training, softness: float = 0.0) -> Step:
     """The step that client.training takes by `training.optimiser`.
 

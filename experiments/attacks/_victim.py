@@ -47,10 +47,10 @@ class Victim:
     @classmethod
     def of(cls, observed: Observation, parameters: Vector) -> Victim:
         """The public study's network with the parameters that were sent out."""
-        task = observed.study.build_task()
-        network = placed(new_network(task, observed.shape, observed.study.seed))
+        study, task = observed.study, observed.study.build_task()
+        network = placed(new_network(task, observed.shape, study.seed, study.training))
         write(network, parameters)
-        return cls(network.train(), soft_losses(task))
+        return cls(network.train(), soft_losses(task, study.training.public_class_weights))
 
     @property
     def parameters(self) -> list[nn.Parameter]:

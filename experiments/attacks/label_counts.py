@@ -21,7 +21,7 @@ from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
-from experiments.attacks._labels import class_evidence, label_counts, mean_answer
+from experiments.attacks._labels import class_evidence, label_counts, mean_answer, unweighted
 from experiments.attacks._victim import Victim
 from experiments.observation import Observation
 
@@ -79,8 +79,12 @@ def counts_behind(observed: Observation, captured: Captured, generator: torch.Ge
     if evidence is None:
         return None
     answers = mean_answer(victim.network.eval(), observed.shape, generator)
-    task = abilities(observed.study.build_task())
-    return label_counts(task.label_evidence(evidence, answers), answers, captured.cases)
+    task, weights = abilities(observed.study.build_task()), observed.study.training.public_class_weights
+    if weights is None:
+        evidence = task.label_evidence(evidence, answers)
+    else:
+        evidence = unweighted(evidence, answers, weights, getattr(task, "label_smoothing", 0.0))
+    return label_counts(evidence, answers, captured.cases)
 
 
 def _earliest(captured: list[Captured], rounds: int) -> list[Captured]:

@@ -28,6 +28,7 @@ from experiments.attacks._captured import Captured, captured_updates, local_step
 from experiments.attacks._descent import adam
 from experiments.attacks._distances import cosine_distance
 from experiments.attacks._inversion import finding, most_cases, problem_of
+from experiments.attacks._local_steps import not_simulated
 from experiments.attacks._priors import relative_total_variation
 from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts, closest
 from experiments.attacks._simulated import Steps
@@ -91,7 +92,12 @@ class MultiStep:
             mu = next(s.order.work.proximal_mu for s in observed.singles if s.order.work is not None)
             attempts.append(
                 self.search(
-                    problem, batches, observed.study.training, mu, generator, budget.part(1 / (len(captured) - index))
+                    problem,
+                    batches,
+                    observed.study.training.in_round(one.round),
+                    mu,
+                    generator,
+                    budget.part(1 / (len(captured) - index)),
                 )
             )
         return finding("multi_step", observed, captured, attempts, budget.spent, asdict(self))
@@ -106,6 +112,8 @@ class MultiStep:
             return what_is_seen_instead(observed)
         if captured[0].sends == "gradient":
             return "hospitals send one gradient and take no steps; the attacks on a gradient apply"
+        if reason := not_simulated(observed.study.training):
+            return reason
         steps, cases = local_steps(observed.study, captured[0].cases), captured[0].cases
         most = most_cases(observed.shape, self.largest_batch)
         if steps > self.most_steps or cases > most:

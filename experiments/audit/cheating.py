@@ -88,7 +88,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
     study, task = observed.study, observed.study.build_task()
     if reason := no_one_gradient(task):
         raise StudyError(reason)
-    if carries(new_network(task, observed.shape, study.seed), observed.shape.inputs):
+    if carries(new_network(task, observed.shape, study.seed, study.training), observed.shape.inputs):
         return study, False
     if not (can(task, "label_evidence") and "network" in TASKS.options(study.task.name)):
         raise StudyError(NO_CARRIER)
@@ -104,7 +104,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
 def _cheat(
     observed: Observation, study: Study, own_study: bool, orders: Orders, sites: tuple[SiteId, ...], blurred: bool
 ) -> Cheat:
-    network = new_network(study.build_task(), observed.shape, study.seed)
+    network = new_network(study.build_task(), observed.shape, study.seed, study.training)
     cases = sum(_cases_of(study, observed.cases[site]) for site in sites)
     thresholds, order, seen = wide_thresholds(network, LOWEST, HIGHEST), None, None
     for number in _rounds(study):

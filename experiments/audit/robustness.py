@@ -37,7 +37,7 @@ def robustness_trials(observed: Observation, seconds: float, advance: Callable[[
     task = observed.study.build_task()
     if reason := no_case_loss(task) or _no_true_class(task, observed):
         return [_trial("pgd", observed, "", reason=reason)]
-    network = placed(new_network(task, observed.shape, observed.study.seed))
+    network = placed(new_network(task, observed.shape, observed.study.seed, observed.study.training))
     write(network, observed.final_model)
     begin, trials = perf_counter(), []
     for site in observed.sites:

@@ -77,7 +77,8 @@ class Opener:
     def start(self) -> NDArray[np.float32]:
         """The model of round 1."""
         study, site = self.hospitals.study, self.hospitals.sites[0]
-        return read(new_network(study.build_task(), hospital_of(study, site).train.shape, study.seed))
+        shape = hospital_of(study, site).train.shape
+        return read(new_network(study.build_task(), shape, study.seed, study.training))
 
     def new_run(self) -> str:
         """32 hexadecimal digits."""

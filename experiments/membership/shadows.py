@@ -17,6 +17,7 @@ from client.training import Trainer
 from common.data.cases import Cases
 from common.learning.device import placed
 from common.learning.parameters import new_network, read
+from common.learning.schedules import rate_in_round
 from common.learning.work import Training
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
@@ -61,13 +62,13 @@ def train_shadows(
     """
     budget = Budget(seconds)
     halves = _halves(len(pool), most, rng)
-    fresh = _fresh(observed, rng)
+    fresh, study = _fresh(observed, rng), observed.study
     first = budget.part(SHARE_OF_FIRST)
-    trained, rounds = _pair(fresh, pool, halves[:2], observed.study.rounds, first)
+    trained, rounds = _pair(study, fresh, pool, halves[:2], study.rounds, first)
     each = first.spent
     while len(trained) + 2 <= len(halves) and budget.left > each:
         begun = budget.spent
-        more, _ = _pair(fresh, pool, halves[len(trained) : len(trained) + 2], rounds, None)
+        more, _ = _pair(study, fresh, pool, halves[len(trained) : len(trained) + 2], rounds, None)
         trained += more
         each = budget.spent - begun
     target = Target.of(observed)
@@ -76,14 +77,19 @@ def train_shadows(
 
 
 def _pair(
-    fresh: Callable[[Cases], Trainer], pool: Cases, halves: NDArray[np.bool_], rounds: int, budget: Budget | None
+    study: Study,
+    fresh: Callable[[Cases], Trainer],
+    pool: Cases,
+    halves: NDArray[np.bool_],
+    rounds: int,
+    budget: Budget | None,
 ) -> tuple[list[Vector], int]:
     """Parameters of two shadows, and for how many rounds they trained."""
     trainers = [fresh(pool.take(np.flatnonzero(half))) for half in halves]
     done = 0
     while done < rounds and not (done and budget and budget.left == 0):
         for trainer in trainers:
-            trainer.train()
+            replace(trainer, training=local_training(study, done + 1)).train()
         done += 1
     return [read(trainer.network) for trainer in trainers], done
 
@@ -92,16 +98,17 @@ def _fresh(observed: Observation, rng: np.random.Generator) -> Callable[[Cases],
     """What makes a trainer of some cases, with the network the study begins with."""
     study = observed.study
     task, training = study.build_task(), local_training(study)
-    network = placed(new_network(task, observed.shape, study.seed))
+    network = placed(new_network(task, observed.shape, study.seed, study.training))
     return lambda cases: Trainer(task, deepcopy(network), cases, training, rng)
 
 
-def local_training(study: Study) -> Training:
-    """What one round of the study makes a hospital do; where it sends gradients, one step as the server takes it."""
+def local_training(study: Study, number: int = 1) -> Training:
+    """What round `number` of the study makes a hospital do; where it sends gradients, the server's step."""
     strategy = STRATEGIES.build(study.strategy)
     if strategy.sends != "gradient":
-        return study.training
+        return study.training.in_round(number)
     rate = float(getattr(strategy, "learning_rate", study.training.learning_rate))
+    rate = rate_in_round(rate, study.server_schedule, number)
     return replace(study.training, epochs=1, steps=1, learning_rate=rate, optimiser="sgd")
 
 

@@ -30,8 +30,8 @@ class Target:
     @classmethod
     def of(cls, observed: Observation) -> Target:
         """From public settings alone."""
-        task = observed.study.build_task()
-        return cls(task, placed(new_network(task, observed.shape, observed.study.seed)))
+        study, task = observed.study, observed.study.build_task()
+        return cls(task, placed(new_network(task, observed.shape, study.seed, study.training)))
 
     def losses(self, parameters: Vector, cases: Cases) -> Floats:
         """(N,) the task's loss of every case, the network not in training."""

@@ -71,7 +71,7 @@ def scalars_of_end(run: Run) -> list[Scalar]:
     found = [
         scalar
         for split, scores in run.final.items()
-        for scalar in _of_evaluation(Evaluation(done, split, scores.sites, scores.pooled), prefix="final ")
+        for scalar in _of_evaluation(Evaluation(run.model_round, split, scores.sites, scores.pooled), prefix="final ")
     ]
     if run.privacy is not None:
         spent = [one.epsilon for one in run.privacy.sites.values() if one.epsilon is not None]

@@ -75,7 +75,7 @@ def compare(run: Run) -> Comparison:
         federated = known(run.final[split], score) if split in run.final else {}
         if federated:
             return Comparison(
-                score, split, run.rounds_done, federated, *_baselines(run, score, split, TOGETHER in federated)
+                score, split, run.model_round, federated, *_baselines(run, score, split, TOGETHER in federated)
             )
     for one in reversed(run.rounds):
         if one.evaluation is None:

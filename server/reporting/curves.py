@@ -37,8 +37,9 @@ def evaluation_curves(run: Run, score: str) -> Curves:
     split = evaluations[-1].split if evaluations else "validation"
     rows = [(one.of_round, one.sites, one.pooled) for one in evaluations if one.split == split]
     if split in run.final:
-        rows = [row for row in rows if row[0] != run.rounds_done]
-        rows.append((run.rounds_done, run.final[split].sites, run.final[split].pooled))
+        rows = [row for row in rows if row[0] != run.model_round]
+        rows.append((run.model_round, run.final[split].sites, run.final[split].pooled))
+        rows.sort(key=lambda row: row[0])
     sites = {site: _points((x, scores.get(site)) for x, scores, _ in rows) for site in run.sites}
     chosen = {site: _one_score(points, score) for site, points in sites.items()}
     return Curves(split, _without_empty(chosen), _one_score(_points((x, pooled) for x, _, pooled in rows), score))

@@ -46,7 +46,8 @@ def about_of(value: object, rounds_planned: int | None) -> About:
     }
     names = {key: name_of(raw.get(key)) for key in ("task", "strategy", "aggregation", "source")}
     states = {
-        key: text(raw.get(key)) for key in ("state", "reason", "model_sha256", "headline", "reveals", "readers")
+        key: text(raw.get(key))
+        for key in ("state", "reason", "model_sha256", "headline", "reveals", "readers", "ended_early")
     }
     return About(
         **words,
@@ -63,6 +64,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         hospitals_expected=count(raw.get("hospitals_expected")),
         sites_expected=texts(raw.get("sites_expected")),
         changes=texts(raw.get("changes")),
+        model_of_round=None if raw.get("model_of_round") is None else count(raw.get("model_of_round")),
     )
 
 

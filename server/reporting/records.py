@@ -22,7 +22,9 @@ class About:
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
     the study names them, which. changes: what was found changed when the run was resumed, in sentences. device: of
-    the hospitals, where they are on the coordinator's own machine; a real one's is its own matter.
+    the hospitals, where they are on the coordinator's own machine; a real one's is its own matter. model_of_round:
+    after which round the model was that is kept; None: after the last. ended_early: why not all rounds were run, and
+    which model is kept, in sentences.
     """
 
     study: str = ""
@@ -53,6 +55,8 @@ class About:
     hospitals_expected: int = 0
     sites_expected: tuple[SiteId, ...] = ()
     changes: tuple[str, ...] = ()
+    model_of_round: int | None = None
+    ended_early: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,11 @@ class Run:
         named |= {drop.site for one in self.rounds for drop in one.dropped} | set(self.traffic.sites)
         named |= {site for scores in self.final.values() for site in scores.sites}
         return tuple(dict.fromkeys([*known, *sorted(named)]))
+
+    @property
+    def model_round(self) -> int:
+        """After which round the run's model was."""
+        return self.rounds_done if self.about.model_of_round is None else self.about.model_of_round
 
     @property
     def rounds_done(self) -> int:

@@ -1,4 +1,4 @@
-"""The updates closest to their neighbours, Krum and multi-Krum (Blanchard et al. 2017)."""
+"""The updates closest to their neighbours, Krum and multi-Krum (Blanchard et al. 2017); Flower's Krum, MultiKrum."""
 
 from __future__ import annotations
 

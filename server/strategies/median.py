@@ -1,4 +1,4 @@
-"""The coordinate-wise median of the hospitals' updates (Yin et al. 2018)."""
+"""The coordinate-wise median of the hospitals' updates (Yin et al. 2018); Flower's FedMedian."""
 
 from __future__ import annotations
 

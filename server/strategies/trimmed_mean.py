@@ -1,4 +1,4 @@
-"""The coordinate-wise mean without the largest and smallest updates (Yin et al. 2018)."""
+"""The coordinate-wise mean without the largest and smallest updates (Yin et al. 2018); Flower's FedTrimmedAvg."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import client.training
-from client.training import Trainer, batches, chunk_size
+from client.objective import shuffled_batches as batches
+from client.training import Trainer, chunk_size
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError
 from common.learning.parameters import new_network, read, write

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.study.study import Study
+from experiments.attacks._labels import unweighted
 from experiments.attacks.label_counts import LabelCounts
 from experiments.audit.label_trials import guessed_share, label_trials
 from experiments.audit.truth import truth_of
@@ -22,8 +23,11 @@ def seen(study: Study, folder: Path) -> Observation:
     return observe(folder)
 
 
-def test_counts_of_each_hospital_come_back_nearly_exact(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    observed = seen(tiny(*GRADIENTS), tmp_path / "run")
+@pytest.mark.parametrize("more", [(), ("training.class_weights=[1.0, 9.0]",)], ids=["alike", "weighed"])
+def test_counts_of_each_hospital_come_back_nearly_exact(
+    tiny: Callable[..., Study], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    observed = seen(tiny(*GRADIENTS, *more), tmp_path / "run")
     said: list[str] = []
     trials = label_trials(observed, 5.0, said.append)
     assert [trial.site for trial in trials] == list(observed.sites)
@@ -67,3 +71,13 @@ def test_what_a_guess_is_worth_by_hand() -> None:
         [0.5, 0.5, 0.375, 12 / 81]
     )
     assert guessed_share(4000, 2) < 0.02
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_weights_and_smoothing_are_taken_off_exactly_where_all_cases_are_answered_alike(smoothing: float) -> None:
+    answers, shares, weights = np.array([0.5, 0.3, 0.2]), np.array([0.7, 0.2, 0.1]), np.array([1.0, 4.0, 9.0])
+    smoothed = (1 - smoothing) * np.eye(3) + smoothing / 3
+    evidence = sum(w * t * (answers - row) for w, t, row in zip(weights, shares, smoothed, strict=True))
+    found = unweighted(evidence, answers, tuple(weights), smoothing)
+    np.testing.assert_allclose(found, answers - shares, atol=1e-12)
+    assert unweighted(evidence, answers, None) is evidence

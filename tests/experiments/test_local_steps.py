@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from client.objective import shuffled_batches as of_hospital
 from client.training import Trainer
-from client.training import batches as of_hospital
 from common.data.cases import Batch, Cases
 from common.learning.parameters import trainable
 from common.learning.tasks.classification import Classification

@@ -6,12 +6,17 @@ the paper the test says how, and sets its state right by hand before comparing.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import strategy as flower
 from flwr.supercore.task_identity import TaskIdentity
 
+from client.weighed_updates import fair
+from common.sums.update import Update
+from server.strategies.bulyan import Bulyan
 from server.strategies.fedadagrad import FedAdagrad
 from server.strategies.fedadam import FedAdam
 from server.strategies.fedavg import FedAvg
@@ -19,7 +24,9 @@ from server.strategies.fedavgm import FedAvgM
 from server.strategies.fedyogi import FedYogi
 from server.strategies.krum import Krum
 from server.strategies.median import Median
+from server.strategies.qfedavg import QFedAvg
 from server.strategies.trimmed_mean import TrimmedMean
+from server.strategy import Contributions
 
 ROUNDS, HOSPITALS, LENGTH = 4, 7, 5
 DELTAS = np.random.default_rng(7).normal(size=(ROUNDS, HOSPITALS, LENGTH))
@@ -34,13 +41,12 @@ def task(monkeypatch):
         monkeypatch.setattr(TaskIdentity, f"_{name}", 1)
 
 
-def replies(models, sizes):
+def replies(models, sizes, losses=None):
     request = Message(RecordDict(), dst_node_id=1, message_type="train")
-    for model, size in zip(models, sizes, strict=True):
+    for model, size, loss in zip(models, sizes, losses or [0.0] * len(sizes), strict=True):
         arrays = ArrayRecord({"model": Array(np.asarray(model, dtype=np.float64))})
-        yield Message(
-            RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": size})}), reply_to=request
-        )
+        metrics = MetricRecord({"num-examples": size, "train_loss": loss})
+        yield Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=request)
 
 
 def flower_step(strategy, number, model, deltas, sizes):
@@ -115,3 +121,25 @@ def test_multi_krum_is_flowers_for_hospitals_of_equal_size(round_of):
     """Flower weights the selected by their number of cases; the paper, and this project, do not."""
     theirs = flower.MultiKrum(num_malicious_nodes=2, num_nodes_to_select=3)
     compare(Krum(byzantine=2, multi=3), theirs, round_of, sizes=[4.0] * HOSPITALS)
+
+
+@pytest.mark.parametrize("byzantine", [0, 1])
+def test_bulyan_is_flowers(round_of, byzantine):
+    compare(Bulyan(byzantine=byzantine), flower.Bulyan(num_malicious_nodes=byzantine), round_of)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.1, 1.0, 2.5])
+def test_qfedavg_is_flowers_for_hospitals_of_equal_size(q):
+    """Flower counts hospitals alike, this project by their cases."""
+    rate, losses = 0.2, [0.1, 2.0, 0.7, 1.1, 0.4, 3.0, 0.9]
+    ours, theirs = QFedAvg(q=q), flower.QFedAvg(client_learning_rate=rate, q=q)
+    model = START
+    for deltas in DELTAS:
+        sent = [
+            fair(Update(((4 * delta).astype(np.float32),), 4.0), loss, q, rate)
+            for delta, loss in zip(deltas, losses, strict=True)
+        ]
+        theirs.current_arrays = ArrayRecord({"model": Array(model.astype(np.float64))})
+        arrays, _ = theirs.aggregate_train(1, list(replies(model + deltas, [4.0] * HOSPITALS, losses)))
+        _, model = ours.step({}, model, Contributions(reduce(Update.__add__, sent), None, 28.0))
+        np.testing.assert_allclose(model, arrays["model"].numpy(), rtol=1e-5, atol=1e-5)

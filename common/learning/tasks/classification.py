@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.class_weights import weights_of
 from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
@@ -50,6 +51,7 @@ class Classification:
     """
 
     headline: ClassVar[str] = "accuracy"
+    weighs_classes: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     label_smoothing: float = 0.0
@@ -70,8 +72,9 @@ class Classification:
         return build_fitting(self.network, shape, (shape.classes,), "classification")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32 cross-entropy in nats."""
-        return self._losses(network(batch.inputs).float(), batch.targets)
+        """(N,) float32 cross-entropy in nats, times the weight of the case's class where it has one."""
+        losses, weights = self._losses(network(batch.inputs).float(), batch.targets), weights_of(batch)
+        return losses if weights is None else losses * weights
 
     def soft_loss(
         self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None

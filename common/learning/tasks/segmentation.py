@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.abilities import Drawn
+from common.learning.class_weights import each_weights, weights_of
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
 from common.learning.tasks._patients import patients
@@ -85,6 +86,11 @@ class Segmentation:
         if not self.dice_weight + self.cross_entropy_weight > 0:
             raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
 
+    @property
+    def weighs_classes(self) -> bool:
+        """Only the cross-entropy does."""
+        return self.cross_entropy_weight > 0
+
     def network_shape(self, shape: Shape) -> Shape:
         """The shape of what the network is shown of cases. Raises StudyError where that is not one shape."""
         channels, *sides = shape.inputs
@@ -106,13 +112,15 @@ class Segmentation:
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """(N,) float32: dice_weight * soft Dice loss + cross_entropy_weight * cross-entropy.
 
-        Of cases that are no patches, of what the windows over them say together.
+        Weights of classes are of the cross-entropy: Dice counts each class alike, however small it is. Of cases that
+        are no patches, of what the windows over them say together.
         """
         if self.patch and any(tuple(one.shape[1:]) != self.patch for one in batch.each("inputs")):
-            pairs = zip(batch.each("inputs"), batch.each("targets"), strict=True)
-            return torch.cat([self._losses(self._logits(network, one), target[None]) for one, target in pairs])
-        levels = logits_of_levels(network, batch.inputs)
-        return deep_losses(lambda logits: self._losses(logits, batch.targets), levels)
+            cases = zip(batch.each("inputs"), batch.each("targets"), each_weights(batch), strict=True)
+            parts = ((self._logits(network, one), target[None], _alone(weights)) for one, target, weights in cases)
+            return torch.cat([self._losses(*part) for part in parts])
+        levels, weights = logits_of_levels(network, batch.inputs), weights_of(batch)
+        return deep_losses(lambda logits: self._losses(logits, batch.targets, weights), levels)
 
     def soft_loss(
         self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
@@ -162,9 +170,9 @@ class Segmentation:
         """(1, classes, *S) of one case (channels, *S) under windows."""
         return windowed_logits(network, image, self.patch, self.window_overlap)[None]
 
-    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def _losses(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         log_probabilities = logits.float().log_softmax(1)
-        losses = self.cross_entropy_weight * cross_entropy(log_probabilities, targets)
+        losses = self.cross_entropy_weight * cross_entropy(log_probabilities, targets, weights)
         return losses + self.dice_weight * soft_dice_loss(log_probabilities.exp(), targets)
 
     def _patient_scores(self, network: nn.Module, patient: Batch) -> Statistics:
@@ -191,6 +199,10 @@ class Segmentation:
             predicted.append(logits.argmax(1))
             losses += self._losses(logits, target[None]).tolist()
         return torch.cat(predicted), losses, logits.shape[1]
+
+
+def _alone(weights: Tensor | None) -> Tensor | None:
+    return None if weights is None else weights[None]
 
 
 def _removed(patient: Batch) -> NDArray[np.int64] | None:

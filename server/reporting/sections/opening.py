@@ -62,7 +62,7 @@ def _state_note(run: Run) -> Child:
     state, reason = run.about.state, run.about.reason
     done = f"after round {run.rounds_done}" if run.rounds_done else "before the first round finished"
     if state == "completed":
-        return None
+        return tag("p", run.about.ended_early, class_="note") if run.about.ended_early else None
     if state in ("stopped", "failed"):
         cause = f": {reason}" if reason else "; no reason was recorded."
         return tag("p", f"The run {state} {done}{cause}", class_=f"banner {STATES[state][1]}")

@@ -1,0 +1,94 @@
+"""What a study's `[training]` may not be beside its strategy, its task and its promise."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from common.errors import StudyError
+from common.learning.work import Training, Work
+
+OF_GRADIENTS_TOO = ("batch_size", "precision", "class_weights", "class_counts", "sampling", "freeze")
+"""Options that also say what one gradient is of; all others are of local steps."""
+PERSONAL_UNITS = ("patient", "sample")
+
+
+def check_training(training: Training, strategy: str, work: Work) -> None:
+    """Raise StudyError where hospitals take no step of their own, or steps that the strategy cannot correct."""
+    if work.sends == "gradient":
+        _refuse_local_steps(training, strategy)
+    corrections = ("controlled", "normalised")
+    if any(getattr(work, name) for name in corrections):
+        _demand_plain_steps(training, strategy, work)
+
+
+def check_classes(training: Training, task: object, name: str) -> None:
+    """Raise StudyError where the task does not weigh its classes."""
+    if training.class_weights is not None and not getattr(task, "weighs_classes", False):
+        reason = "it learns no classes, or its loss does not weigh them"
+        if name == "segmentation":
+            reason = "task.cross_entropy_weight is 0, and the Dice loss counts each class alike already"
+        raise StudyError(f"training.class_weights has no effect on task {name!r}: {reason}. Remove the setting.")
+
+
+def check_frozen(training: Training, start: object | None) -> None:
+    """Raise StudyError where hospitals could not have what is frozen: it does not travel, and comes from the seed.
+
+    start: the model that the study begins from, which whoever coordinates reads alone; None: it begins from the seed.
+    """
+    if training.freeze and start is not None:
+        raise StudyError(
+            "training.freeze keeps parameters from travelling, and hospitals do not have the model that [start] "
+            "names: its frozen part would not reach them. Remove one of the two."
+        )
+
+
+def check_private_training(training: Training, unit: str, work: Work, strategy: str, privacy: str) -> None:
+    """Raise StudyError where a promise of privacy would not cover what training does."""
+    if work.beside:
+        raise StudyError(
+            f"strategy {strategy!r} needs a number of every hospital's training beside its update, which the noise "
+            f"of privacy {privacy!r} does not cover: choose strategy 'fedavg' or 'fedprox', or remove [privacy]."
+        )
+    if unit not in PERSONAL_UNITS:
+        return
+    if training.sampling == "by_class":
+        raise StudyError(
+            f"privacy {privacy!r} counts on every {unit} being drawn with the same chance, on its own, and "
+            "training.sampling = 'by_class' draws by what others there are: remove it; weights that are public "
+            "(training.class_weights) make rare classes count too."
+        )
+    if training.class_weights == "own":
+        raise StudyError(
+            f"privacy {privacy!r} promises to hide one {unit}, and training.class_weights = 'own' are made of all "
+            "of a hospital's labels: one changes the loss of others, which no noise covers. Give the weights, or "
+            "'balanced' with public training.class_counts."
+        )
+
+
+def _refuse_local_steps(training: Training, strategy: str) -> None:
+    default = Training()
+    for name in (field.name for field in fields(Training)):
+        if name not in OF_GRADIENTS_TOO and getattr(training, name) != getattr(default, name):
+            instead = "The server's step is strategy.learning_rate"
+            instead += ", its schedule server_schedule" if name == "schedule" else ""
+            raise StudyError(
+                f"training.{name} has no effect with strategy {strategy!r}: hospitals send one gradient and take no "
+                f"step of their own. {instead}; remove the setting."
+            )
+
+
+def _demand_plain_steps(training: Training, strategy: str, work: Work) -> None:
+    """SCAFFOLD corrects sums of gradients; FedNova counts how far steps of SGD reach, with momentum or without."""
+    allowed = "without momentum" if work.controlled else "with Nesterov's momentum off"
+    refused = training.momentum > 0 if work.controlled else training.nesterov
+    if training.optimiser != "sgd" or refused:
+        named = "Nesterov's momentum" if refused and work.normalised else f"momentum {training.momentum}"
+        raise StudyError(
+            f"strategy {strategy!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
+            f"{allowed}; it is {training.optimiser!r} with {named}."
+        )
+    for name in ("l1", "clip_gradient_norm"):
+        if getattr(training, name):
+            raise StudyError(
+                f"strategy {strategy!r} corrects plain gradient steps, which training.{name} changes: remove it."
+            )

@@ -1,0 +1,54 @@
+"""What a study's training means for those who approve it, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from common.learning.work import CURVATURE, REACH
+from common.study.catalogue import STRATEGIES
+from common.study.study import Study
+
+BESIDE = {
+    REACH: "how many gradients its change is the sum of, which follows from its steps",
+    CURVATURE: "a number made of its training loss before the round and of how far its model moved",
+}
+
+
+def told_beside(study: Study) -> tuple[str, ...]:
+    """What leaves a hospital beside its update and loss because the strategy asks for it."""
+    asked = STRATEGIES.build(study.strategy).work().beside
+    return tuple(
+        f"Beside its update each hospital tells {BESIDE[name]} ({name}), by the aggregation that its update travels "
+        f"by: strategy {study.strategy.name!r} needs it."
+        for name in asked
+    )
+
+
+def training_remarks(study: Study) -> tuple[str, ...]:
+    """What is learned otherwise than by every case counting alike, and how the run may end."""
+    return tuple(_remarks(study))
+
+
+def _remarks(study: Study) -> Iterator[str]:
+    training = study.training
+    if training.class_weights == "own":
+        yield (
+            "Each hospital weighs classes by its own counts (training.class_weights = 'own'): every hospital "
+            "minimises an objective of its own, and the federation their mean."
+        )
+    if training.sampling == "by_class":
+        yield (
+            "Each hospital draws its classes evenly, whatever its own mixture (training.sampling = 'by_class'): what "
+            "is minimised is the mean over hospitals of their classes' mean losses, and the mean training loss that "
+            "is told is of the cases as they were drawn."
+        )
+    if training.freeze:
+        yield f"Parameters that fit {', '.join(training.freeze)} are not trained and do not travel (training.freeze)."
+    if study.stopping is not None:
+        score = study.stopping.score or "the task's headline score"
+        kept = "the best by that score" if study.stopping.keep == "best" else "the last"
+        yield (
+            f"The run ends early where {score} has not improved for {study.stopping.patience} evaluations on "
+            f"{study.federation.evaluate_split} cases, and keeps the model that is {kept}: scores on these cases are "
+            "then better than on new ones."
+        )
