@@ -21,11 +21,14 @@ from client.training import Trainer
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
 from common.learning.baseline import baseline_training
-from common.learning.parameters import new_network, read, write
+from common.learning.parameters import write
+from common.learning.score_names import statistic_names
 from common.learning.task import shown_shape
+from common.metrics.intervals import with_intervals
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
+from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean
@@ -190,7 +193,7 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         raise WireError("scores of a hospital's own model would break what this study promises.")
     order = from_payload(request)
     approve_alone(hospital, order)
-    write(hospital.network, read(new_network(hospital.task, hospital.train.shape, hospital.study.seed)))
+    write(hospital.network, order.parameters)
     begin = perf_counter()
     training = baseline_training(hospital.study)
     rng = generator(hospital.study.seed, hospital.site, "local-only")
@@ -205,12 +208,16 @@ def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, fl
         return {}, {}
     write(hospital.network, order.parameters)
     begin = perf_counter()
-    scores = _scores(hospital, order.evaluate)
+    scores = _scores(hospital, order.evaluate, order.round == final_round(hospital.study))
     return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
-    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
+def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) -> Scores:
+    """final: of the last model, where the study may ask for sums over patients beside its scores."""
+    names: tuple[str, ...] = ()
+    if final and hospital.study.federation.final_intervals:
+        names = with_intervals(statistic_names(hospital.task, hospital.train.shape))
+    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:

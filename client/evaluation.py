@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from common.data.cases import Cases
 from common.learning.task import Task
+from common.metrics.intervals import patient_sums
 from common.sums.mean import Mean, merge
 
 CASES_A_BATCH = 64
@@ -18,21 +19,33 @@ VALUES_A_BATCH = 1 << 22
 """Batches are of about so many cases and inputs' values at most, so that volumes do not fill the memory."""
 
 
-def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
+def evaluate(task: Task, network: nn.Module, cases: Cases, of_patients: Sequence[str] = ()) -> dict[str, Mean]:
     """Scores of the network on `cases`; {} where there are none. A patient's cases are scored together.
 
-    A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch.
+    A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch, and no
+    patient has a sum. of_patients: scores for which sums over patients are wanted too, for an interval
+    (`common.metrics.intervals`).
     """
     network.eval()
     whole = bool(getattr(task, "scored_whole", False)) and len(cases) > 0
     batches = [np.arange(len(cases))] if whole else _whole_patients(cases)
     with torch.no_grad():
+        if of_patients and not whole:
+            return merge(_with_sums(task, network, cases, own, of_patients) for own in _whole_patients(cases, 0))
         return merge(task.score(network, cases.batch(indices)) for indices in batches)
 
 
-def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:
-    """Batches of about CASES_A_BATCH cases that part no patient, in the order of the patients' names."""
-    largest = min(CASES_A_BATCH, VALUES_A_BATCH // max(1, cases.most_values))
+def _with_sums(
+    task: Task, network: nn.Module, cases: Cases, own: NDArray[np.int64], names: Sequence[str]
+) -> dict[str, Mean]:
+    """Of one patient."""
+    scores = task.score(network, cases.batch(own))
+    return {**scores, **patient_sums(scores, names)}
+
+
+def _whole_patients(cases: Cases, most: int = CASES_A_BATCH) -> Iterator[NDArray[np.int64]]:
+    """Batches of about `most` cases that part no patient, in the order of the patients' names; 0: of one patient."""
+    largest = min(most, VALUES_A_BATCH // max(1, cases.most_values))
     order = np.argsort(cases.patients, kind="stable")
     names = cases.patients[order]
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.array([], dtype=np.int64)

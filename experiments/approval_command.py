@@ -56,6 +56,11 @@ def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> No
             f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "
             'hospitals says so. Add aggregation = "plain".'
         )
+    if study.start is not None and study.start.sha256 is None:
+        raise StudyError(
+            "the study begins from a model and does not say which: hospitals check it by its digest, sha256 in "
+            "[start]. `wardround check` of it, where the model is, shows the digest."
+        )
     if study.privacy is None and "privacy" not in said:
         raise StudyError(
             'this study adds no noise, and a study of real hospitals says so. Add privacy = "none", or a mechanism.'

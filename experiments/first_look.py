@@ -19,7 +19,8 @@ from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
 from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError
-from common.learning.parameters import new_network, trainable
+from common.learning.parameters import trainable
+from common.learning.start import first_network
 from common.learning.task import Task, shown_shape
 from common.seeding import generator
 from common.study.catalogue import SOURCES
@@ -195,7 +196,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
     """Shapes of the parameters of a network for these cases, once it had a loss for the first."""
     batch = cases.batch(slice(0, 1))
     try:
-        network = new_network(task, shown_shape(task, cases.shape), study.seed)
+        network = first_network(study, task, shown_shape(task, cases.shape))
         network.train()
         with torch.no_grad():
             shown = task.augment(batch, generator(study.seed, "first look"))

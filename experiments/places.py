@@ -29,6 +29,24 @@ def with_whole_folder(study: Study, file: Path | None = None) -> Study:
     return replace(study, source=Entry(study.source.name, {**study.source.options, "folder": str(found.absolute())}))
 
 
+def with_whole_start(study: Study, beside: Path | None = None) -> Study:
+    """The study with an absolute `start.model` and its digest: from the study's folder, or from here if it is here.
+
+    Raises StudyError where the model is absent, or another than the study names.
+    """
+    if study.start is None:
+        return study
+    from common.learning.start import read_start, with_digest
+
+    given = Path(study.start.model).expanduser()
+    place = given if beside is None else beside / given
+    found = given if given.exists() and not place.exists() else place
+    whole = replace(study, start=replace(study.start, model=str(found.absolute())))
+    if study.start.sha256 is not None:
+        read_start(replace(study.start, model=str(found.absolute())))
+    return with_digest(whole)
+
+
 @contextmanager
 def data_root_of(folder: Path, resume: bool) -> Iterator[None]:
     """Data sets whose folder the study does not say are those of where the run began, unless the environment says."""

@@ -21,7 +21,7 @@ from client.training import Trainer
 from common.data.cases import SiteId, concatenate
 from common.files.access import write
 from common.learning.baseline import baseline_training
-from common.learning.parameters import new_network
+from common.learning.start import first_network
 from common.learning.task import Task, presented
 from common.metrics.roc import with_areas
 from common.seeding import generator
@@ -47,7 +47,7 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     hospitals = [open_hospital(study.json, index) for index in own]
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
-    network = new_network(task, cases.shape, study.seed)
+    network = first_network(study, task, cases.shape)
     training = baseline_training(study)
     if study.training.steps is not None:
         training = replace(training, steps=(training.steps or 0) * len(hospitals))

@@ -49,7 +49,7 @@ def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def read(network: nn.Module) -> Vector:
     """(P,) float32: all trainable parameters."""
     parts = [parameter.detach().reshape(-1) for _, parameter in trainable(network)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32) if parts else np.zeros(0, np.float32)
 
 
 def write(network: nn.Module, vector: Vector) -> None:
@@ -90,6 +90,8 @@ class Layout:
 
     def tensors(self, vector: Vector) -> dict[str, Vector]:
         """The vector's parts by name, each in its shape."""
+        if not self.shapes:
+            return {}
         ends = np.cumsum([prod(shape) for shape in self.shapes.values()])
         parts = np.split(vector, ends[:-1])
         return {name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}

@@ -18,6 +18,7 @@ FREE = frozenset(
         "baselines",
         "audit",
         "source.folder",
+        "start.model",
         "federation.hospitals_at_start",
         "federation.dropout_wait_s",
         "federation.round_timeout_s",

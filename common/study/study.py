@@ -16,11 +16,13 @@ from common.learning.task import Task
 from common.learning.work import Training
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
-from common.study.checks import between, non_negative, positive
+from common.study.checks import between, non_negative
+from common.study.evaluation_alone import check_evaluation_alone
 from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
 from common.study.plugins import Reference, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.start import Start
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -43,9 +45,18 @@ class Split:
     assignment: Assignment | None = None
 
     def __post_init__(self) -> None:
+        between("split", 0, 1, validation=self.validation, test=self.test)
+        if self.validation + self.test > 1:
+            raise StudyError("split.validation + split.test must be at most 1.")
+
+    def demand_training(self) -> None:
+        """Raise StudyError where nobody, or next to nobody, would be left to train on."""
         between("split", 0, 0.9, validation=self.validation, test=self.test)
         if self.validation + self.test >= 1:
-            raise StudyError("split.validation + split.test leave no patient to train on; their sum must be below 1.")
+            raise StudyError(
+                "split.validation + split.test leave no patient to train on; their sum must be below 1, but where "
+                "rounds = 0 and nobody is trained on."
+            )
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Study:
     privacy: not given, or "none", no noise. purposes: words by which a person's consent may name the study, beside
     its title; like all of it they are what each hospital's own people approve. plugins: the SHA-256 of every
     plug-in's file, by its module or path: found when the study is first read, not written by anybody, and from then
-    on the same.
+    on the same. rounds: 0 trains nothing, and scores the model that `start` names, or that the network brings.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -84,6 +95,7 @@ class Study:
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
+    start: Start | None = None
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
@@ -92,8 +104,11 @@ class Study:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        positive("study", rounds=self.rounds)
-        non_negative("study", seed=self.seed)
+        non_negative("study", rounds=self.rounds, seed=self.seed)
+        if self.rounds:
+            self.split.demand_training()
+        else:
+            check_evaluation_alone(self)
         if any(not purpose.strip() for purpose in self.purposes):
             raise StudyError("study.purposes names a purpose without a word in it.")
         with noted() as used:
