@@ -39,7 +39,8 @@ class Beginning:
             return cls(study)
         if resume and is_there(folder.path, FILE):
             tensors = read_tensors(folder.path, FILE).tensors
-            return cls(study, checked(study.start, tensors, tensors))
+            kept = checked(study.start, tensors, tensors)
+            return cls(_with_digest(study, study.start, kept), kept)
         taken = read_start(study.start)
         if study.start.sha256 is None and not simulated:
             raise StudyError(

@@ -234,6 +234,8 @@ class Conductor:
         if layout.shapes:
             self.folder.write_model(checkpoint.parameters, layout)
             self.about["model_sha256"] = digest(checkpoint.parameters)
+        elif self.about["model"]:
+            self.about["model_sha256"] = self.about["model"]["sha256"]
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
         rounds.exchange.stage = "final evaluation"

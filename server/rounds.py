@@ -234,6 +234,8 @@ class Rounds:
         names = [f"{split}/{name}" for split in splits for name in (self.score_names if scores is None else scores)]
         names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
+        if not vectors:
+            largest = {site: max(size, 1.0) for site, size in largest.items()}  # nobody may be left to train on
         if vectors and self.terms is not None:
             largest, step = dict(self.terms.weights), self.terms.step
         if vectors:
