@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -76,7 +76,8 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers |= _counts(hospital) if told else {}
     numbers["quarantined"] = len(train.quarantined) if told else 0
     numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
-    numbers["labels"] = _label_counts(train) if not private else [0] * len(train.classes)
+    counted = [train] if hospital.study.rounds else list(hospital.splits.values())
+    numbers["labels"] = _label_counts(counted, len(train.classes)) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, {**words, COLUMNS: _columns_digest(hospital)})
 
@@ -94,14 +95,14 @@ def _counts(hospital: Hospital) -> dict[str, Number]:
     return numbers
 
 
-def _label_counts(cases: Cases) -> list[int]:
+def _label_counts(parts: Sequence[Cases], classes: int) -> list[int]:
     """Cases of each class, or pixels of each where a case has many; none where targets are no classes."""
-    if not cases.classes:
-        return []
     counts: Counter[int] = Counter()
-    for targets in cases.pieces("targets"):
+    if not classes:
+        return []
+    for targets in (piece for cases in parts for piece in cases.pieces("targets")):
         counts.update(dict(zip(*(part.tolist() for part in np.unique(targets, return_counts=True)), strict=True)))
-    return [counts[label] for label in range(len(cases.classes))]
+    return [counts[label] for label in range(classes)]
 
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from common.data.names import SiteId
 from server.problems import Problem
+from server.reporting.details import Details
 from server.reporting.kept_here import KeptHere
 
 Scores = Mapping[str, float]
@@ -21,7 +22,8 @@ class About:
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
-    the study names them, which. changes: what was found changed when the run was resumed, in sentences.
+    the study names them, which. changes: what was found changed when the run was resumed, in sentences. began_from: the model that the run
+    began from or scored, and its digest, in words.
     """
 
     study: str = ""
@@ -51,6 +53,7 @@ class About:
     hospitals_expected: int = 0
     sites_expected: tuple[SiteId, ...] = ()
     changes: tuple[str, ...] = ()
+    began_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class Picture:
 @dataclass(frozen=True)
 class Run:
     """A whole run folder. problems: files that could not be read, and what changed, in words. lost: what the run says
-    it lost. kept: what hospitals on this machine wrote down for themselves.
+    it lost. kept: what hospitals on this machine wrote down for themselves. details: of the final scores, by split.
     """
 
     name: str
@@ -246,6 +249,7 @@ class Run:
     problems: tuple[str, ...] = ()
     lost: tuple[Problem, ...] = ()
     kept: KeptHere = field(default_factory=KeptHere)
+    details: Mapping[str, Details] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[SiteId, ...]:
