@@ -15,6 +15,7 @@ from common.files.access import is_there, read_text
 from common.files.json_files import read_table
 from common.study.catalogue import NETWORKS
 from common.study.study import Study, keys_of, parse
+from experiments.places import with_whole_folder
 
 FOREIGN = {".onnx": "onnx", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
 SCORES: Mapping[str, Sequence[str]] = {
@@ -45,8 +46,12 @@ class Evaluation:
     remarks: tuple[str, ...]
 
 
-def evaluation_of(model: Path, text: str, given: Sequence[str], beside: Path | None) -> Evaluation:
-    """text: of the study. given: overrides of its user, which stand. Raises StudyError for what is no model."""
+def evaluation_of(model: Path, text: str, given: Sequence[str], file: Path | None) -> Evaluation:
+    """text: of the study, and the file it is from, if any. given: overrides of its user, which stand.
+
+    Raises StudyError for what is no model.
+    """
+    beside = None if file is None else file.parent
     own = [*ALONE, *_model(model)]
     said = keys_of(text, given)
     run = _run_table(model)
@@ -57,7 +62,7 @@ def evaluation_of(model: Path, text: str, given: Sequence[str], beside: Path | N
         own.append(f"task.scores={json.dumps(list(SCORES[first.task.name]))}")
     if "split" in said:
         return Evaluation((*own, *given), ())
-    whole = parse(text, [*own, *given], beside)
+    whole = with_whole_folder(parse(text, [*own, *given], beside), file)
     split, remarks = _split(run, model, whole, "seed" in said)
     return Evaluation((*own, *split, *given), tuple(remarks))
 

@@ -40,8 +40,7 @@ def evaluate(
             raise StudyError(f"{folder} is a file; a run needs a folder of its own.")
         given = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
         text, name = read_study(study)
-        beside = Path(study).parent if is_file_name(study) else None
-        evaluation = evaluation_of(model, text, given, beside)
+        evaluation = evaluation_of(model, text, given, Path(study) if is_file_name(study) else None)
         asked = asked_study(study, evaluation.overrides)
         say([*asked.remarks, *evaluation.remarks])
         run_asked(asked.study, f"{name}-evaluated", folder or new_default_folder(f"{name}-evaluated"), resume=False)
