@@ -12,8 +12,8 @@ from pathlib import Path
 from common.errors import FileError, StudyError
 from common.files.access import LARGEST_BYTES, read_all
 from common.files.json_files import read_table
-from common.study.evaluation_alone import brings_weights
-from common.study.options import Entry, convert
+from common.study.options import Entry
+from common.study.own_weights import brings_weights, network_of
 from common.study.study import Study
 
 ROOT = "WARDROUND_DATA"
@@ -53,16 +53,18 @@ def with_whole_start(study: Study, beside: Path | None = None) -> Study:
 
 def with_whole_network(study: Study, beside: Path | None = None) -> Study:
     """The study with an absolute path, and the digest, of a network that is a file with its own weights."""
-    if not brings_weights(study):
+    network = network_of(study.task)
+    if network is None or not brings_weights(study.task):
         return study
-    network = convert(study.task.options["network"], Entry, "task.network")
     given = Path(str(network.options.get("file", ""))).expanduser()
     place = given if beside is None else beside / given
     found = (given if given.exists() and not place.exists() else place).absolute()
     try:
         digest = network.options.get("sha256") or sha256(read_all(found, LARGEST_BYTES)).hexdigest()
     except FileError as error:
-        raise StudyError(f"network {network.name!r}: {error}. A relative path begins at the study's folder.") from error
+        raise StudyError(
+            f"network {network.name!r}: {error}. A relative path begins at the study's folder."
+        ) from error
     options = {**network.options, "name": network.name, "file": str(found), "sha256": digest}
     return replace(study, task=Entry(study.task.name, {**study.task.options, "network": options}))
 

@@ -45,7 +45,9 @@ def _calibration(task: Task, statistics: Statistics) -> dict[str, Any]:
         return {}
     unit: Callable[[float], float] | None = getattr(task, "in_own_unit", None)
     if unit is not None:
-        rows = [{"cases": one.cases, "predicted": unit(one.predicted), "observed": unit(one.observed)} for one in bins]
+        rows = [
+            {"cases": one.cases, "predicted": unit(one.predicted), "observed": unit(one.observed)} for one in bins
+        ]
         return {"calibration_of_numbers": rows}
     return {
         "calibration": [

@@ -228,7 +228,12 @@ class Rounds:
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
     def _expected(
-        self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort, scores: tuple[str, ...] | None = None
+        self,
+        length: int,
+        vectors: int,
+        splits: tuple[str, ...],
+        cohort: Cohort,
+        scores: tuple[str, ...] | None = None,
     ) -> Expected:
         largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
         names = [f"{split}/{name}" for split in splits for name in (self.score_names if scores is None else scores)]

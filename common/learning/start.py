@@ -45,7 +45,7 @@ def first_network(study: Study, task: Task, shape: Shape, taken: Taken | None = 
 
 
 def read_start(start: Start) -> Taken:
-    """What is taken of the model's file. Raises StudyError where it is absent, broken, or another than the study's."""
+    """What is taken of the model's file. Raises StudyError where it is absent, broken, or not the study's."""
     folder, name = _place(start.model)
     try:
         tensors = read_tensors(folder, name).tensors

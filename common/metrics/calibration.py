@@ -37,12 +37,13 @@ def calibration_statistics(predicted: Numbers, observed: Numbers, low: float = 0
     Bins are of equal width from `low` to `high`; the first and last hold all that lies beyond. Both are rounded to
     float32 before they are added, since how a product rounds depends on the processor.
     """
-    places = np.clip(np.floor((np.float32(predicted) - low) * BINS / (high - low)), 0, BINS - 1).astype(np.int64)
+    given, true = predicted.astype(np.float32), observed.astype(np.float32)
+    places = np.clip(np.floor((given - low) * BINS / (high - low)), 0, BINS - 1).astype(np.int64)
     found: dict[str, Mean] = {}
     for place in range(BINS):
         here = places == place
-        found[f"calibration_predicted_{place}"] = Mean.of(np.float32(predicted)[here].tolist())
-        found[f"calibration_observed_{place}"] = Mean.of(np.float32(observed)[here].tolist())
+        found[f"calibration_predicted_{place}"] = Mean.of(given[here].tolist())
+        found[f"calibration_observed_{place}"] = Mean.of(true[here].tolist())
     return found
 
 
@@ -65,9 +66,9 @@ def curve_of(statistics: Statistics) -> tuple[CalibrationBin, ...]:
 def expected_error(bins: Sequence[CalibrationBin]) -> float:
     """Expected calibration error: the mean distance of predicted from observed over bins, weighted by their cases.
 
-    Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning, equation 3; of several classes,
-    where what is predicted is the chance of the answer and what happened whether it was right, Guo et al. 2017, On
-    calibration of modern neural networks, equation 3. NaN of no bins.
+    Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning, equation 3; of several
+    classes, where what is predicted is the chance of the answer and what happened whether it was right, Guo et al.
+    2017, On calibration of modern neural networks, equation 3. NaN of no bins.
     """
     cases = sum(one.cases for one in bins)
     return sum(one.cases * abs(one.predicted - one.observed) for one in bins) / cases if cases else float("nan")

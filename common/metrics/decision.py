@@ -59,7 +59,7 @@ def decision_curve(histogram: ScoreHistogram) -> tuple[Benefit, ...]:
 
 
 def roc_points(histogram: ScoreHistogram) -> tuple[tuple[float, float], ...]:
-    """(false positive rate, sensitivity) from (0, 0) to (1, 1), by falling threshold; () where one class is absent."""
+    """(false positive rate, sensitivity) from (0, 0) to (1, 1), by falling threshold; () where a class is absent."""
     positives, negatives = int(histogram.positives.sum()), int(histogram.negatives.sum())
     if not positives or not negatives:
         return ()

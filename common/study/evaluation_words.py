@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.study.evaluation_alone import brings_weights
+from common.study.own_weights import brings_weights, digest_of_weights, network_of
 from common.study.study import Study
 
 CURVES = ("auc", "decision", "calibration", "confusion")
@@ -24,18 +24,18 @@ def _start(study: Study) -> Sequence[str]:
     rest = ", and all others from the seed" if study.start.only else ""
     return (
         f"It begins from a model of the coordinator's, {study.start.model!r}: {part}{rest}. SHA-256 of what is taken "
-        f"of it: {known}. Each hospital refuses any other. What that model learned of its own training data is in it.",
+        f"of it: {known}. Each hospital refuses any other. What it learned of those it was trained on is in it.",
     )
 
 
 def _network(study: Study) -> Sequence[str]:
-    if not brings_weights(study):
+    network = network_of(study.task)
+    if network is None or not brings_weights(study.task):
         return ()
-    options = study.task.options["network"]
-    digest = options.get("sha256") or "not said: a simulation takes the file as it is"
+    digest = digest_of_weights(study.task) or "not said: a simulation takes the file as it is"
     return (
-        f"Its network is a file, {options.get('file')!r}, which each hospital installs itself and which is run there "
-        f"with the hospital's cases. SHA-256 of it: {digest}. Each hospital refuses any other.",
+        f"Its network is a file, {network.options.get('file')!r}, which each hospital installs itself and runs on its "
+        f"cases. SHA-256 of it: {digest}. Each hospital refuses any other.",
     )
 
 

@@ -17,9 +17,9 @@ from common.learning.work import Training
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
-from common.study.evaluation_alone import check_evaluation_alone
 from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
+from common.study.own_weights import brings_weights
 from common.study.plugins import Reference, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.study.start import Start
@@ -46,11 +46,12 @@ class Split:
 
     def __post_init__(self) -> None:
         between("split", 0, 1, validation=self.validation, test=self.test)
-        if self.validation + self.test > 1:
-            raise StudyError("split.validation + split.test must be at most 1.")
 
-    def demand_training(self) -> None:
-        """Raise StudyError where nobody, or next to nobody, would be left to train on."""
+    def demand_room(self, trains: bool) -> None:
+        """Raise StudyError where the shares leave too few to train on, if anybody `trains`, or are more than all."""
+        if not trains:
+            between("split", 0, 1, **{"validation + split.test": self.validation + self.test})
+            return
         between("split", 0, 0.9, validation=self.validation, test=self.test)
         if self.validation + self.test >= 1:
             raise StudyError(
@@ -105,10 +106,9 @@ class Study:
 
     def __post_init__(self) -> None:
         non_negative("study", rounds=self.rounds, seed=self.seed)
-        if self.rounds:
-            self.split.demand_training()
-        else:
-            check_evaluation_alone(self)
+        self.split.demand_room(trains=self.rounds > 0)
+        if not self.rounds:
+            _check_evaluation_alone(self)
         if any(not purpose.strip() for purpose in self.purposes):
             raise StudyError("study.purposes names a purpose without a word in it.")
         with noted() as used:
@@ -277,6 +277,22 @@ def _check_pairs(study: Study) -> None:
             f"strategy {study.strategy.name!r} corrects plain gradient steps: training.optimiser must be 'sgd' "
             f"without momentum; it is {study.training.optimiser!r} with momentum {study.training.momentum}."
         )
+
+
+def _check_evaluation_alone(study: Study) -> None:
+    """Refuse what only training gives, and no model to score."""
+    if study.start is None and not brings_weights(study.task):
+        raise StudyError(
+            'rounds = 0 trains nothing and scores a model: name it. Add [start] model = "path/to/model.safetensors" '
+            "(or a run folder), or run: wardround evaluate MODEL STUDY."
+        )
+    if study.privacy is not None:
+        raise StudyError("rounds = 0 trains nothing, so that no noise is added and nothing promised: remove privacy.")
+    for name in ("local", "pooled"):
+        if getattr(study.baselines, name):
+            raise StudyError(f"rounds = 0 trains nothing, and baselines.{name} is trained: set it to false.")
+    if study.audit.after_run:
+        raise StudyError("rounds = 0 trains nothing, and an audit is of training: set audit.after_run = false.")
 
 
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:

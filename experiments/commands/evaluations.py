@@ -26,7 +26,9 @@ def evaluate(
     engine: Annotated[
         str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>-evaluated/<time> if not given.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Run folder; runs/<study>-evaluated/<time> if not given.")
+    ] = None,
 ) -> None:
     """Score a model at a study's hospitals by sums: intervals, calibration, decision curves. Nothing is trained.
 

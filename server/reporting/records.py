@@ -22,8 +22,8 @@ class About:
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
-    the study names them, which. changes: what was found changed when the run was resumed, in sentences. began_from: the model that the run
-    began from or scored, and its digest, in words.
+    the study names them, which. changes: what was found changed when the run was resumed, in sentences. began_from:
+    the model that the run began from or scored, and its digest, in words.
     """
 
     study: str = ""

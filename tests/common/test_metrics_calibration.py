@@ -156,7 +156,7 @@ def test_of_proportions_it_is_wilsons() -> None:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """Of 400 draws of 60 patients with one to five like cases each, near 95 %: cases counted singly cover far less."""
+    """Of 400 draws of 60 patients with one to five like cases each; cases counted singly cover far less."""
     rng, covered, singly = np.random.default_rng(3), 0, 0
     for _ in range(400):
         ill = rng.random(60) < 0.3

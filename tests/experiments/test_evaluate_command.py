@@ -84,7 +84,9 @@ def answers(place: Path, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     study = parse((place / "far.toml").read_text(), [f'source.folder="{place / "far"}"', "rounds=1"], place)
     hospitals = [open_hospital(study.json, index) for index in range(3)]
     cases = [(part.inputs, part.targets) for one in hospitals for part in one.splits.values() if len(part)]
-    given = {name: torch.from_numpy(value) for name, value in read_tensors(folder, "model.safetensors").tensors.items()}
+    given = {
+        name: torch.from_numpy(value) for name, value in read_tensors(folder, "model.safetensors").tensors.items()
+    }
     from common.learning.networks.mlp import Mlp
 
     network = Mlp((6,)).build(Shape((3,), 2)).double()
@@ -112,7 +114,9 @@ def test_every_figure_is_scikit_learns_of_the_pooled_cases(place: Path, wardroun
     assert low < scores["accuracy"] < high
 
 
-def test_the_page_says_what_was_scored_and_how_sure_that_is(place: Path, wardround: Wardround, tmp_path: Path) -> None:
+def test_the_page_says_what_was_scored_and_how_sure_that_is(
+    place: Path, wardround: Wardround, tmp_path: Path
+) -> None:
     wardround("evaluate", str(place / "run"), str(place / "far.toml"), "--folder", str(tmp_path / "far"))
     page = (tmp_path / "far" / "report.html").read_text()
     for words in (
@@ -157,9 +161,13 @@ def linear_onnx(path: Path) -> Path:
     pytest.importorskip("onnxruntime", reason="onnxruntime runs ONNX models")
     from onnx import TensorProto, helper, numpy_helper
 
-    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size]) for name, size in (("x", 3), ("y", 2))]
+    sides = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size]) for name, size in (("x", 3), ("y", 2))
+    ]
     weights = [numpy_helper.from_array(WEIGHTS, "w"), numpy_helper.from_array(BIAS, "b")]
-    graph = helper.make_graph([helper.make_node("Gemm", ["x", "w", "b"], ["y"])], "g", [sides[0]], [sides[1]], weights)
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w", "b"], ["y"])], "g", [sides[0]], [sides[1]], weights
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
     return path
 

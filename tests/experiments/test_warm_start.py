@@ -63,8 +63,12 @@ def test_baselines_begin_there_too(tiny: Tiny, tmp_path: Path) -> None:
 
     model_of(tiny, tmp_path / "before")
     study = tiny("rounds=1", f'start.model="{tmp_path / "before"}"', "training.learning_rate=1e-9")
-    local = run_quietly(tiny("rounds=1", f'start.model="{tmp_path / "before"}"', "training.learning_rate=1e-9",
-                             "baselines.local=true"), tmp_path / "after")
+    local = run_quietly(
+        tiny(
+            "rounds=1", f'start.model="{tmp_path / "before"}"', "training.learning_rate=1e-9", "baselines.local=true"
+        ),
+        tmp_path / "after",
+    )
     pooled = train_pooled(study)
     assert pooled["pooled_all"]["accuracy"] == local.baselines["local_all"]["accuracy"]
     assert pooled["pooled_all"]["loss"] == pytest.approx(local.final["test"]["pooled"]["loss"], abs=1e-6)
@@ -102,10 +106,14 @@ def test_a_hospital_refuses_every_other_model(tiny: Tiny, tmp_path: Path) -> Non
 def test_of_a_part_a_hospital_checks_both_halves(tiny: Tiny, tmp_path: Path) -> None:
     model_of(tiny, tmp_path / "before")
     part = sorted(first_model(tmp_path / "before"))[0]
-    outcome = run_quietly(tiny("rounds=1", f'start.model="{tmp_path / "before"}"', f'start.only=["{part}"]'),
-                          tmp_path / "after")
-    study = tiny(f'start.model="{tmp_path / "before"}"', f'start.only=["{part}"]',
-                 f'start.sha256="{outcome.about["start"]["sha256"]}"')
+    outcome = run_quietly(
+        tiny("rounds=1", f'start.model="{tmp_path / "before"}"', f'start.only=["{part}"]'), tmp_path / "after"
+    )
+    study = tiny(
+        f'start.model="{tmp_path / "before"}"',
+        f'start.only=["{part}"]',
+        f'start.sha256="{outcome.about["start"]["sha256"]}"',
+    )
     hospital = open_hospital(tiny().json, 0)
     right = read(first_network(study, hospital.task, hospital.train.shape))
     for place, moved in ((0, 1e-7), (-1, 1e-3)):
@@ -193,9 +201,14 @@ def test_no_rounds_under_masks_open_one_sum_of_all(tiny: Tiny, tmp_path: Path) -
 @pytest.mark.parametrize("aggregation", ["plain", "secagg"])
 def test_everybody_may_be_scored_where_nobody_is_trained_on(tiny: Tiny, tmp_path: Path, aggregation: str) -> None:
     model_of(tiny, tmp_path / "before")
-    every = ["split={ validation = 0.0, test = 1.0 }", "source.splits=[\"train\", \"val\", \"test\"]"]
-    study = tiny("rounds=0", f'start.model="{tmp_path / "before"}"', every[0], "federation.final_intervals=true",
-                 f"aggregation={aggregation}")
+    every = ["split={ validation = 0.0, test = 1.0 }", 'source.splits=["train", "val", "test"]']
+    study = tiny(
+        "rounds=0",
+        f'start.model="{tmp_path / "before"}"',
+        every[0],
+        "federation.final_intervals=true",
+        f"aggregation={aggregation}",
+    )
     outcome = run_quietly(study, tmp_path / "alone")
     assert outcome.final["test"]["patients"] > 0
 

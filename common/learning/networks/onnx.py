@@ -7,6 +7,7 @@ bytes whose SHA-256 the study names and that the hospital's own engineers instal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +50,9 @@ class Onnx:
         inputs, outputs = session.get_inputs(), [one.name for one in session.get_outputs()]
         if len(inputs) != 1 or inputs[0].type not in FLOATS:
             given = ", ".join(f"{one.name}: {one.type}" for one in inputs)
-            raise StudyError(f"network 'onnx': {about['file']} must take one array of real numbers; it takes {given}.")
+            raise StudyError(
+                f"network 'onnx': {about['file']} must take one array of real numbers; it takes {given}."
+            )
         if self.output and self.output not in outputs:
             raise unknown(f"output of {about['file']}", self.output, outputs)
         name, kind, wanted = inputs[0].name, FLOATS[inputs[0].type], self.output or outputs[0]
@@ -60,7 +63,9 @@ class Onnx:
             except Exception as error:
                 raise RuntimeError(_first_line(error)) from error
             if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
-                raise ValueError(f"its output {wanted!r} is no array of real numbers; outputs are {', '.join(outputs)}")
+                raise ValueError(
+                    f"its output {wanted!r} is no array of real numbers; outputs are {', '.join(outputs)}"
+                )
             return found
 
         return ForeignModel(answer, self.answers, self.layout, about)
@@ -69,7 +74,7 @@ class Onnx:
 def _session(data: bytes, file: str) -> Any:
     """On one thread of the processor, the same bits every time."""
     try:
-        import onnxruntime
+        onnxruntime = import_module("onnxruntime")
     except ImportError as error:
         raise StudyError("network 'onnx' needs onnxruntime: pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()

@@ -21,7 +21,9 @@ from common.learning.networks._foreign import Answers, ForeignModel, Layout, Val
 from common.learning.task import Network
 from common.study.plugins import current_trust
 
-TRACED_BEFORE = ".pt2 and state dictionaries are other formats: torch.jit.save(torch.jit.script(model), path) writes it"
+TRACED_BEFORE = (
+    ".pt2 and state dictionaries are other formats: torch.jit.save(torch.jit.script(model), path) writes it"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _loaded(data: bytes, file: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.jit.load(BytesIO(data), map_location="cpu").eval()
+            return torch.jit.load(BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except Exception as error:
         line = str(error).strip().partition("\n")[0][:200]
         raise StudyError(f"network 'torchscript': {file} cannot be used: {line}. {TRACED_BEFORE}.") from error

@@ -35,8 +35,8 @@ class Regression:
     """network: from `common/learning/networks`. center, spread: public constants of what is learned, in its own unit,
     such as the mean and deviation that the literature gives; the network learns (target - center) / spread. error:
     "squared", or "huber" (Huber 1964), squared up to huber_delta spreads and beyond as the distance, which outliers
-    move less. scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and calibration:
-    means of answers and of targets in ten bins of answers, within 2.5 spreads of the center.
+    move less. scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and
+    calibration: means of answers and of targets in ten bins of answers, within 2.5 spreads of the center.
 
     Scores, every case counting one: skill, 1 - sum of squared errors / sum of squared distances from `center`: 1 is
     perfect, 0 is what one does who always answers `center` (Murphy 1988, a skill score with a public reference, which
@@ -91,8 +91,8 @@ class Regression:
             found["target"] = Mean.of(distances.clamp(-FARTHEST, FARTHEST).tolist())
             found["target_squared"] = Mean.of(of_center.tolist())
         if "calibration" in self.scores:
-            pair = (values.clamp(-FARTHEST, FARTHEST).numpy() for values in (answers.float(), distances))
-            found |= calibration_statistics(*pair, -CALIBRATED, CALIBRATED)
+            given, true = (values.clamp(-FARTHEST, FARTHEST).numpy() for values in (answers.float(), distances))
+            found |= calibration_statistics(given, true, -CALIBRATED, CALIBRATED)
         return found
 
     def in_own_unit(self, value: float) -> float:

@@ -54,7 +54,12 @@ class Plane:
 
 
 def plane(
-    axes: Plane, *, describe: str, curves: Sequence[Curve] = (), spots: Sequence[Spot] = (), areas: Sequence[Area] = ()
+    axes: Plane,
+    *,
+    describe: str,
+    curves: Sequence[Curve] = (),
+    spots: Sequence[Spot] = (),
+    areas: Sequence[Area] = (),
 ) -> Markup:
     """One chart; what lies beyond the axes is cut off at them. describe: what it shows, for who cannot see it."""
     x, y = Scale(*axes.x, LEFT, WIDTH - RIGHT), Scale(*axes.y, HEIGHT - BOTTOM, TOP)

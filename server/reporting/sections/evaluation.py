@@ -67,7 +67,8 @@ def _scores(pooled: Scores, found: Details, classes: Sequence[str]) -> Child:
         return None
     names = [name for name in sorted(pooled) if name != "auc_error"]
     rows = [
-        [named(name, classes), _meaning(name, pooled, classes), score(pooled[name]), _ends(found, name)] for name in names
+        [named(name, classes), _meaning(name, pooled, classes), score(pooled[name]), _ends(found, name)]
+        for name in names
     ]
     return table(["Score", "Meaning", "Value", "95 % interval"], rows, words=2)
 
@@ -177,7 +178,9 @@ def _decision(run: Run, found: Details) -> Child:
     if not rows:
         return None
     highest = max([one.model for one in rows] + [one.treat_all for one in rows] + [0.01])
-    axes = Plane((0, 1), (-0.25 * highest, 1.15 * highest), f"threshold of the chance of {_class_one(run)}", "net benefit")
+    axes = Plane(
+        (0, 1), (-0.25 * highest, 1.15 * highest), f"threshold of the chance of {_class_one(run)}", "net benefit"
+    )
     chart = plane(
         axes,
         describe="decision curve",

@@ -96,12 +96,15 @@ def finding(run: Run, comparison: Comparison) -> str:
 
 def _scored(run: Run, comparison: Comparison, mean: float) -> str:
     """Where nothing was trained: the score of all patients together, with its interval if there is one."""
-    together = run.final[comparison.split].pooled.get(comparison.score, mean) if comparison.split in run.final else mean
+    together = (
+        run.final[comparison.split].pooled.get(comparison.score, mean) if comparison.split in run.final else mean
+    )
     details = run.details.get(comparison.split)
     ends = None if details is None else details.intervals.get(comparison.score)
     said = f" (95 % interval {score(ends[0])} to {score(ends[1])})" if ends else ""
     whose = f"the {SPLITS.get(comparison.split, 'patients')} of all hospitals together"
-    return f"Scored without any training here, the model reaches {_a(comparison.score)} of {score(together)}{said} on {whose}."
+    reached = f"{_a(comparison.score)} of {score(together)}{said}"
+    return f"Scored without any training here, the model reaches {reached} on {whose}."
 
 
 def _a(name: str) -> str:
