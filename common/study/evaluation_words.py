@@ -34,8 +34,8 @@ def _network(study: Study) -> Sequence[str]:
         return ()
     digest = digest_of_weights(study.task) or "not said: a simulation takes the file as it is"
     return (
-        f"Its network is a file, {network.options.get('file')!r}, which each hospital installs itself and runs on its "
-        f"cases. SHA-256 of it: {digest}. Each hospital refuses any other.",
+        f"Its network is a file, {network.options.get('file')!r}, which each hospital installs and runs itself. "
+        f"SHA-256 of it: {digest}. Each hospital refuses any other.",
     )
 
 
