@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 from common.data.cases import Cases
 from common.learning.task import Task
-from common.metrics.intervals import patient_sums
+from common.metrics.intervals import PATIENTS, SPREAD, patient_sums
 from common.sums.mean import Mean, merge
 
 CASES_A_BATCH = 64
@@ -22,25 +22,34 @@ VALUES_A_BATCH = 1 << 22
 def evaluate(task: Task, network: nn.Module, cases: Cases, of_patients: Sequence[str] = ()) -> dict[str, Mean]:
     """Scores of the network on `cases`; {} where there are none. A patient's cases are scored together.
 
-    A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch, and no
-    patient has a sum. of_patients: scores for which sums over patients are wanted too, for an interval
-    (`common.metrics.intervals`).
+    A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch.
+    of_patients: scores for which sums over patients are wanted too, for an interval (`common.metrics.intervals`).
     """
     network.eval()
     whole = bool(getattr(task, "scored_whole", False)) and len(cases) > 0
     batches = [np.arange(len(cases))] if whole else _whole_patients(cases)
     with torch.no_grad():
         if of_patients and not whole:
-            return merge(_with_sums(task, network, cases, own, of_patients) for own in _whole_patients(cases, 0))
-        return merge(task.score(network, cases.batch(indices)) for indices in batches)
+            return _with_sums(task, network, cases, of_patients)
+        scores = merge(task.score(network, cases.batch(indices)) for indices in batches)
+        return scores if not of_patients else {**_sums_beside(task, network, cases, of_patients, scores), **scores}
 
 
-def _with_sums(
-    task: Task, network: nn.Module, cases: Cases, own: NDArray[np.int64], names: Sequence[str]
+def _with_sums(task: Task, network: nn.Module, cases: Cases, names: Sequence[str]) -> dict[str, Mean]:
+    """Scores, patient by patient, and their sums."""
+    singly = (task.score(network, cases.batch(own)) for own in _whole_patients(cases, 0))
+    return merge({**scores, **patient_sums(scores, names)} for scores in singly)
+
+
+def _sums_beside(
+    task: Task, network: nn.Module, cases: Cases, names: Sequence[str], whole: Mapping[str, Mean]
 ) -> dict[str, Mean]:
-    """Of one patient."""
-    scores = task.score(network, cases.batch(own))
-    return {**scores, **patient_sums(scores, names)}
+    """Sums of those scores that are the same patient by patient: one that compares patients has no interval."""
+    if len(np.unique(cases.patients)) < 2:
+        return {}
+    found = _with_sums(task, network, cases, names)
+    kept = {prefix + name for name in names for prefix in (SPREAD, PATIENTS) if found.get(name) == whole.get(name)}
+    return {name: mean for name, mean in found.items() if name in kept}
 
 
 def _whole_patients(cases: Cases, most: int = CASES_A_BATCH) -> Iterator[NDArray[np.int64]]:

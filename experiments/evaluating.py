@@ -24,7 +24,7 @@ SCORES: Mapping[str, Sequence[str]] = {
         *("brier", "calibration", "decision", "confusion"),
     ),
     "regression": ("mae", "rmse", "r2", "calibration"),
-    "survival": ("brier", "auc"),
+    "survival": ("brier", "auc", "c_index"),
 }
 """What is scored of a task whose study does not say; of others what they score by themselves."""
 ALONE = (

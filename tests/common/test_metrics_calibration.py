@@ -6,11 +6,14 @@ from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
+from client.evaluation import evaluate
+from common.data.cases import Cases
 from common.metrics.calibration import calibration_statistics, curve_of, expected_error
 from common.metrics.decision import auc_interval, calibration_line, decision_curve, edges, roc_points
 from common.metrics.intervals import (
@@ -24,6 +27,8 @@ from common.metrics.intervals import (
     with_intervals,
 )
 from common.metrics.roc import FARTHEST, ScoreHistogram, with_areas
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 from common.sums.mean import Mean, merge
 
 
@@ -196,3 +201,24 @@ def test_what_is_shown_of_one_mean_keeps_its_interval_and_what_of_several_has_no
     intervals = {"squared": (4.0, 9.0), "other": (1.0, 2.0), "loss": (1.0, 1.0)}
     found = presented_intervals(intervals, {"squared": 6.0, "other": 1.5, "loss": 1.0}, show)  # type: ignore[arg-type]
     assert found == {"rmse": (2.0, 3.0), "loss": (1.0, 1.0)}
+
+
+def survivors(count: int) -> Cases:
+    rng = np.random.default_rng(5)
+    targets = np.column_stack([rng.uniform(0, 3, count), rng.random(count) < 0.6]).astype(np.float32)
+    people = np.array([f"p{k}" for k in range(count)])
+    return Cases.of(rng.normal(size=(count, 2)).astype(np.float32), targets, people)
+
+
+def test_a_score_that_compares_patients_has_no_interval_and_those_beside_it_keep_theirs() -> None:
+    """The c-index is of pairs; the sums of the Brier score beside it are what they are without it."""
+    torch.manual_seed(0)
+    network, cases = torch.nn.Linear(2, 2), survivors(12)
+    found = {}
+    for scores in (("brier",), ("brier", "c_index")):
+        task = TASKS.build(Entry("survival", {"cuts": [1, 2], "scores": list(scores)}))
+        found[scores] = evaluate(task, network, cases, ("brier", "likelihood", "c_index"))
+    alone, beside = found.values()
+    assert intervals_of(beside) == intervals_of(alone)
+    assert set(intervals_of(beside)) == {"brier", "likelihood"}
+    assert beside["c_index"].weight_units > 0

@@ -37,12 +37,10 @@ source = { name = "table", folder = "near", label = "state", person = "patient" 
 task = { name = "classification", network = { name = "mlp", hidden = [6] } }
 training = { batch_size = 16 }
 """
-ELSEWHERE = """
-title = "Sick or well, elsewhere"
-engine = "inline"
-source = { name = "table", folder = "far", label = "state", person = "patient" }
-task = "classification"
-"""
+DOCS = Path(__file__).parents[2] / "docs" / "after-the-run.md"
+ELSEWHERE = next(
+    block.partition("```")[0] for block in DOCS.read_text().split("```toml\n") if block.startswith("title = ")
+)
 WEIGHTS, BIAS = np.array([[0.4, -0.7], [-0.2, 0.5], [0.1, 0.3]], np.float32), np.array([0.2, -0.1], np.float32)
 
 
@@ -67,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, name in enumerate(names):
             write_table(folder / part / f"{name}.csv", number + len(part))
     (folder / "near.toml").write_text(TRAIN)
-    (folder / "far.toml").write_text(ELSEWHERE)
+    (folder / "far.toml").write_text(ELSEWHERE + 'engine = "inline"\n')
     from experiments.commands._study_text import asked_study
     from experiments.running import run_study
 
