@@ -228,3 +228,16 @@ def test_everybody_may_be_scored_where_nobody_is_trained_on(tiny: Tiny, tmp_path
 def test_what_cannot_go_together_is_refused(tiny: Tiny, overrides: list[str], reason: str) -> None:
     with pytest.raises(WardroundError, match=reason):
         tiny(*overrides)
+
+
+def test_a_hospital_approves_no_model_without_a_digest(tiny: Tiny, tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from experiments.approval_command import approve_study
+
+    top = 'privacy = "none"\n' + tiny('start.model="first"').text
+    console = Console(record=True, width=200)
+    with pytest.raises(StudyError, match="sha256 in"):
+        approve_study(top, (), tmp_path, console, None)
+    approve_study(top, (f'start.sha256="{"b" * 64}"',), tmp_path, console, None)
+    assert "b" * 64 in console.export_text()
