@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -23,11 +23,14 @@ from common.data.cases import Cases
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_trainings
-from common.learning.parameters import new_network, read, write
+from common.learning.parameters import write
+from common.learning.score_names import statistic_names
 from common.learning.work import Work
+from common.metrics.intervals import with_intervals
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
+from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean
@@ -75,7 +78,8 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers |= _counts(hospital) if told else {}
     numbers["quarantined"] = len(train.quarantined) if told else 0
     numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
-    numbers["labels"] = _label_counts(train) if not private else [0] * len(train.classes)
+    counted = [train] if hospital.study.rounds else list(hospital.splits.values())
+    numbers["labels"] = _label_counts(counted, len(train.classes)) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, {**words, COLUMNS: _columns_digest(hospital)})
 
@@ -93,14 +97,14 @@ def _counts(hospital: Hospital) -> dict[str, Number]:
     return numbers
 
 
-def _label_counts(cases: Cases) -> list[int]:
+def _label_counts(parts: Sequence[Cases], classes: int) -> list[int]:
     """Cases of each class, or pixels of each where a case has many; none where targets are no classes."""
-    if not cases.classes:
-        return []
     counts: Counter[int] = Counter()
-    for targets in cases.pieces("targets"):
+    if not classes:
+        return []
+    for targets in (piece for cases in parts for piece in cases.pieces("targets")):
         counts.update(dict(zip(*(part.tolist() for part in np.unique(targets, return_counts=True)), strict=True)))
-    return [counts[label] for label in range(len(cases.classes))]
+    return [counts[label] for label in range(classes)]
 
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -193,7 +197,7 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     order = from_payload(request)
     approve_alone(hospital, order)
     study = hospital.study
-    write(hospital.network, read(new_network(hospital.task, hospital.train.shape, study.seed, study.training)))
+    write(hospital.network, order.parameters)
     begin = perf_counter()
     rng = generator(study.seed, hospital.site, "local-only")
     for training in baseline_trainings(study):
@@ -208,12 +212,16 @@ def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, fl
         return {}, {}
     write(hospital.network, order.parameters)
     begin = perf_counter()
-    scores = _scores(hospital, order.evaluate)
+    scores = _scores(hospital, order.evaluate, order.round == final_round(hospital.study))
     return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...]) -> Scores:
-    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
+def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) -> Scores:
+    """final: of the last model, where the study may ask for sums over patients beside its scores."""
+    names: tuple[str, ...] = ()
+    if final and hospital.study.federation.final_intervals:
+        names = with_intervals(statistic_names(hospital.task, hospital.train.shape))
+    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:

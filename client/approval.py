@@ -5,7 +5,8 @@ Rounds, kind of work, splits to score and the hospitals of a round are those of 
 order comes.
 
 A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
-be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding; that no linear
+be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding, or from those of
+the model whose digest the study names; that no linear
 layer before the last is an imprint, rows of one direction that sort cases into bins so that each bin's gradient is
 an input (Fowl et al. 2022, Robbing the Fed, section 3). There is no bound on how far a later model may be from an
 earlier one: a server's learning rate is free, and a hospital that was not drawn for many rounds has seen none of
@@ -22,7 +23,8 @@ from torch import nn
 
 from client.hospital import Hospital
 from common.errors import WireError
-from common.learning.parameters import Layout, new_network, read, trainable
+from common.learning.parameters import Layout, trainable
+from common.learning.start import begins_with
 from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
 from common.study.schedule import evaluated_splits
@@ -31,8 +33,6 @@ from common.sums.cohorts import reveals
 from common.sums.update import Vector
 from common.wire.orders import Order
 
-ROUNDING = 1e-5
-"""By how much another processor's first parameters may differ."""
 PARALLEL = 0.9999
 """Cosine, of either sign, from which two rows have one direction; a server's imprint has 1 but for rounding."""
 MOST_PARALLEL = 3
@@ -94,10 +94,9 @@ def _refuse_other_splits(study: Study, order: Order) -> None:
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:
-    study = hospital.study
-    expected = read(new_network(hospital.task, hospital.train.shape, study.seed, study.training))
-    if expected.shape != parameters.shape or not np.abs(expected - parameters).max() <= ROUNDING:
-        raise WireError("round 1 must start from the parameters that the study's seed gives; others came.")
+    if not begins_with(hospital.study, hospital.task, hospital.train.shape, parameters):
+        given = "seed gives" if hospital.study.start is None else "start.sha256 stands for"
+        raise WireError(f"round 1 must start from the parameters that the study's {given}; others came.")
 
 
 def _refuse_early_control(control: Vector | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import FileError, HospitalError
@@ -23,12 +23,14 @@ class Policy:
     device: on which it computes, as `common.learning.device.chosen` takes it; no study asks for one.
 
     plugins: modules that its engineers installed and that a study may name, each by its whole name; none but these
-    are imported, and no file by its path.
+    are imported, and no file by its path. models: the folder of model files that they installed, from the hospital's
+    own folder on; a study names a file of it, and its digest.
     """
 
     least_in_sum: int = 1
     device: str | None = None
     plugins: tuple[str, ...] = ()
+    models: str = ""
 
     def __post_init__(self) -> None:
         positive(POLICY_FILE, least_in_sum=self.least_in_sum)
@@ -42,6 +44,7 @@ class Policy:
         """What a study may have this hospital import."""
         return Trust(
             modules=self.plugins,
+            models=Path(self.models) if self.models else None,
             remedy=f"A hospital runs what its engineers installed and its {POLICY_FILE} lists: a module under "
             '`plugins`, such as plugins = ["my_hospital.sources"]; never a file by its path.',
         )
@@ -59,4 +62,5 @@ def read_policy(folder: Path | None) -> Policy:
         table = tomllib.loads(text)
     except (FileError, ValueError, RecursionError) as error:
         raise HospitalError(f"{POLICY_FILE} in the hospital's folder cannot be read: {error}") from error
-    return build(Policy, table, POLICY_FILE)
+    policy = build(Policy, table, POLICY_FILE)
+    return replace(policy, models=str(folder / policy.models)) if folder and policy.models else policy

@@ -32,7 +32,7 @@ def split(cases: Cases, shares: Split, seed: int, places: Places | None = None) 
     Every patient has a number in [0, 1) by SHA-256 of (seed, patient). With `shares.assignment` "independent" that
     number is compared with the shares: whoever else is there changes nothing, a hospital may get no case of a part,
     and one person has the same place at every hospital. Otherwise patients are ranked by it and the ranking is cut
-    at the shares, rounded; at least one patient trains.
+    at the shares, rounded; at least one patient trains, unless the shares leave nobody.
 
     Where the data set prescribes a split it is kept, and only what it does not name (validation, most often) is cut
     from its training patients.
@@ -121,7 +121,8 @@ def _cut(ranked: list[str], shares: Split, prescribed: set[str]) -> dict[str, st
     count = len(ranked)
     test = 0 if "test" in prescribed else round(shares.test * count)
     validation = 0 if "validation" in prescribed else round(shares.validation * count)
-    test = min(test, max(count - 1, 0))
-    validation = min(validation, max(count - 1 - test, 0))
+    trained = 0 if shares.test + shares.validation == 1 else 1
+    test = min(test, max(count - trained, 0))
+    validation = min(validation, max(count - trained - test, 0))
     names = ["test"] * test + ["validation"] * validation + ["train"] * (count - test - validation)
     return dict(zip(ranked, names, strict=True))

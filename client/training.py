@@ -17,6 +17,7 @@ from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
 from common.learning.class_weights import with_weights
+from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task

@@ -11,6 +11,7 @@ from client.answered_rounds import rewind
 from client.approved_studies import APPROVED, list_study
 from client.policy import read_policy
 from common.errors import HospitalError, StudyError
+from common.study.own_weights import brings_weights, digest_of_weights
 from common.study.plugins import trusting
 from common.study.study import Study, keys_of, parse
 from common.sums.cohorts import reveals
@@ -56,6 +57,13 @@ def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> No
             f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "
             'hospitals says so. Add aggregation = "plain".'
         )
+    if study.start is not None and study.start.sha256 is None:
+        raise StudyError(
+            "the study begins from a model and does not say which: hospitals check it by its digest, sha256 in "
+            "[start]. `wardround check` of it, where the model is, shows the digest."
+        )
+    if brings_weights(study.task) and digest_of_weights(study.task) is None:
+        raise StudyError("the study scores a model's file and does not say which: write its sha256 beside the file.")
     if study.privacy is None and "privacy" not in said:
         raise StudyError(
             'this study adds no noise, and a study of real hospitals says so. Add privacy = "none", or a mechanism.'

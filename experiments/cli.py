@@ -8,7 +8,19 @@ from io import TextIOWrapper
 import typer
 
 from common.files import access as files
-from experiments.commands import audits, compare, consent, data, lists, measures, privacy, runs, studies, track
+from experiments.commands import (
+    audits,
+    compare,
+    consent,
+    data,
+    evaluations,
+    lists,
+    measures,
+    privacy,
+    runs,
+    studies,
+    track,
+)
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
@@ -37,6 +49,7 @@ def begin() -> None:
 
 cli.command()(runs.run)
 cli.command()(runs.resume)
+cli.command()(evaluations.evaluate)
 cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)

@@ -22,7 +22,8 @@ from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError
 from common.learning.abilities import can, couples, shown_shape
 from common.learning.losses import augmented, case_losses, follow, groups_of
-from common.learning.parameters import new_network, trainable
+from common.learning.parameters import trainable
+from common.learning.start import first_network
 from common.learning.task import Task
 from common.seeding import generator
 from common.study.catalogue import SOURCES, TASKS
@@ -202,7 +203,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
     """Shapes of the parameters of a network for these cases, once it had a loss for the first."""
     batch = cases.batch(slice(0, 1))
     try:
-        network = new_network(task, shown_shape(task, cases.shape), study.seed, study.training)
+        network = first_network(study, task, shown_shape(task, cases.shape))
         network.train()
         with torch.no_grad():
             shown = augmented(task, batch, generator(study.seed, "first look"))

@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
+from common.errors import FileError, StudyError
+from common.files.access import LARGEST_BYTES, read_all
 from common.files.json_files import read_table
 from common.study.options import Entry
+from common.study.own_weights import brings_weights, network_of
 from common.study.study import Study
 
 ROOT = "WARDROUND_DATA"
@@ -27,6 +31,42 @@ def with_whole_folder(study: Study, file: Path | None = None) -> Study:
     beside = file.parent / here if file is not None else here
     found = beside if beside.is_dir() and not here.is_dir() else here
     return replace(study, source=Entry(study.source.name, {**study.source.options, "folder": str(found.absolute())}))
+
+
+def with_whole_start(study: Study, beside: Path | None = None) -> Study:
+    """The study with an absolute `start.model` and its digest: from the study's folder, or from here if it is here.
+
+    Raises StudyError where the model is absent, or another than the study names.
+    """
+    if study.start is None:
+        return study
+    from common.learning.start import read_start, with_digest
+
+    given = Path(study.start.model).expanduser()
+    place = given if beside is None else beside / given
+    found = given if given.exists() and not place.exists() else place
+    whole = replace(study, start=replace(study.start, model=str(found.absolute())))
+    if study.start.sha256 is not None:
+        read_start(replace(study.start, model=str(found.absolute())))
+    return with_digest(whole)
+
+
+def with_whole_network(study: Study, beside: Path | None = None) -> Study:
+    """The study with an absolute path, and the digest, of a network that is a file with its own weights."""
+    network = network_of(study.task)
+    if network is None or not brings_weights(study.task):
+        return study
+    given = Path(str(network.options.get("file", ""))).expanduser()
+    place = given if beside is None else beside / given
+    found = (given if given.exists() and not place.exists() else place).absolute()
+    try:
+        digest = network.options.get("sha256") or sha256(read_all(found, LARGEST_BYTES)).hexdigest()
+    except FileError as error:
+        raise StudyError(
+            f"network {network.name!r}: {error}. A relative path begins at the study's folder."
+        ) from error
+    options = {**network.options, "name": network.name, "file": str(found), "sha256": digest}
+    return replace(study, task=Entry(study.task.name, {**study.task.options, "network": options}))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from common.files.access import write
 from common.learning.abilities import presented
 from common.learning.baseline import baseline_trainings
 from common.learning.device import chosen, placed, repeatable
-from common.learning.parameters import new_network
+from common.learning.start import first_network
 from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.seeding import generator
@@ -50,7 +50,7 @@ def train_pooled(study: Study, sites: Collection[SiteId] | None = None) -> dict[
     task = study.build_task()
     cases = concatenate([hospital.train for hospital in hospitals])
     device = chosen(share=len(own))
-    network = placed(new_network(task, cases.shape, study.seed, study.training), device)
+    network = placed(first_network(study, task, cases.shape), device)
     rng = generator(study.seed, "pooled")
     with repeatable(device):
         for training in baseline_trainings(study):

@@ -12,6 +12,7 @@ from common.privacy import cover
 from common.privacy.facts import mechanism_of
 from common.privacy.relation import in_words, relation_of
 from common.study.catalogue import AGGREGATIONS
+from common.study.evaluation_words import model_facts
 from common.study.privacy_checks import remarks
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
@@ -31,9 +32,10 @@ def study_facts(study: Study) -> tuple[str, ...]:
     except SourceError as error:
         unknown = f"Its hospitals are not known here, so that nothing is said of its rounds: {error}"
         trust = (one.sentence for one in trusted(study))
-        return (unknown, *_promises(study), *trust, *_training(study), _consent(study))
+        return (unknown, *model_facts(study), *_promises(study), *trust, *_training(study), _consent(study))
     trust = (one.sentence for one in trusted(study, len(sites)))
-    return (*_cohort_facts(study, sites), *_promises(study), *trust, *_training(study), _consent(study))
+    facts = (*_cohort_facts(study, sites), *model_facts(study))
+    return (*facts, *_promises(study), *trust, *_training(study), _consent(study))
 
 
 def _consent(study: Study) -> str:
@@ -57,7 +59,7 @@ def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:
     start = hospitals_at_start(study, len(sites))
     return (
         f"A run begins when {start} of {len(sites)} hospitals are there.",
-        _asked(study, cohorts),
+        *([_asked(study, cohorts)] if study.rounds else []),
         *_opened(study, cohorts),
     )
 

@@ -18,7 +18,7 @@ from common.data.cases import SiteId
 from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
 from common.learning.abilities import presented
-from common.learning.parameters import Layout, digest, new_network, read
+from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
@@ -30,6 +30,7 @@ from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected
 from common.sums.mean import Mean
+from server.beginning import Beginning
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
@@ -79,11 +80,13 @@ class Conductor:
         self.about = self._first_words()
         begin = perf_counter()
         try:
+            start = Beginning.of(self.study, self.folder, self.simulated, self.resume)
+            self.study, self.about["start"] = start.study, start.told
             last = load(self.folder.path).round if self.resume else 0
             self.about["rounds_done"] = last
             pins = self._pins(last)
             self._write_study()
-            self._conduct(begin, pins, last)
+            self._conduct(begin, pins, last, start)
             self._finish("completed", "", begin)
         except WardroundError as error:
             self._finish("stopped", str(error), begin)
@@ -107,9 +110,9 @@ class Conductor:
         self.about["changes"] = pins.changes
         return pins
 
-    def _conduct(self, begin: float, pins: Pins, last: int) -> None:
+    def _conduct(self, begin: float, pins: Pins, last: int, start: Beginning) -> None:
         torch.set_num_threads(1)
-        rounds, layout, checkpoint = self._prepare(pins, last)
+        rounds, layout, checkpoint = self._prepare(pins, last, start)
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
@@ -128,7 +131,7 @@ class Conductor:
             self._claim(rounds)
         self._choose(watch, checkpoint)
         number, parameters = watch.chosen(checkpoint)
-        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters))
+        self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters), start)
 
     def _watch(self, rounds: Rounds) -> Watch:
         shown = presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names}))
@@ -146,7 +149,7 @@ class Conductor:
             return ""
         return f"It ended early, after round {last.round} of {rounds}: {self.about['headline']} reached {wanted:g}."
 
-    def _prepare(self, pins: Pins, last: int) -> tuple[Rounds, Layout, Checkpoint]:
+    def _prepare(self, pins: Pins, last: int, start: Beginning) -> tuple[Rounds, Layout, Checkpoint]:
         forget_from(self.folder.path, last)
         conversation, accepts = Conversation(self.grid), self.resume and self.accepts_changed_data
         expected = self.study.federation.names or self.sites
@@ -161,7 +164,7 @@ class Conductor:
         self._write_roster(members)
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
-        network = new_network(task, shape, self.study.seed, self.study.training)
+        network = start.network(task, shape)
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
@@ -181,12 +184,15 @@ class Conductor:
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
         self.about["readers"] = getattr(aggregation, "readers", "")
         initial = read(network)
+        self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         first = Checkpoint(0, initial, strategy.init(initial))
         if not self.resume:
             save(self.folder.path, first)  # so that a run can be resumed whenever it ends
+            if not self.study.rounds:
+                self.folder.keep_rounds(0)  # a file without a line says that there were none
             return first
         checkpoint = load(self.folder.path)
         check_fits(checkpoint, first, self.study.rounds, self.folder.path)
@@ -251,9 +257,12 @@ class Conductor:
             charged = charged_rounds(Charges(self.folder.path).lines(), self.folder.read_rounds(), REFUSALS.values())
             self.folder.write_json("privacy.json", rounds.terms.claims.table(charged))
 
-    def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint) -> None:
-        self.folder.write_model(checkpoint.parameters, layout)
-        self.about["model_sha256"] = digest(checkpoint.parameters)
+    def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, start: Beginning) -> None:
+        if layout.shapes:
+            self.folder.write_model(checkpoint.parameters, layout)
+            self.about["model_sha256"] = digest(checkpoint.parameters)
+        elif self.about["model"]:
+            self.about["model_sha256"] = self.about["model"]["sha256"]
         rounds.exchange.timeout_s = self.study.federation.round_timeout_s
         begin = perf_counter()
         rounds.exchange.stage = "final evaluation"
@@ -264,14 +273,14 @@ class Conductor:
             self._note(Problem("final evaluation", _why_nothing_was_opened(rounds)))
         self.about["time"]["evaluation"] += perf_counter() - begin
         if self.study.baselines.local:
-            self._compare_with_local(rounds)
+            self._compare_with_local(rounds, start)
         self.folder.write_json("traffic.json", self.traffic.table())
 
-    def _compare_with_local(self, rounds: Rounds) -> None:
+    def _compare_with_local(self, rounds: Rounds, start: Beginning) -> None:
         begin = perf_counter()
         task, shape = self.study.build_task(), next(iter(rounds.members.values())).shape
         rounds.exchange.stage = "local models"
-        scores = rounds.train_alone(read(new_network(task, shape, self.study.seed, self.study.training)))
+        scores = rounds.train_alone(read(start.network(task, shape)))
         self._note_dropped(rounds, "local models")
         spent = perf_counter() - begin
         table = {"local": scores["sites"], "local_all": scores["pooled"], "seconds": {"local": spent}}

@@ -162,8 +162,10 @@ def _introduced(reply: Heard, study: Study) -> Member:
     known = member(reply.payload)
     if study.federation.roster and known.site not in study.federation.names:
         raise WireError(f"{known.site} is not in the study's roster (federation.roster).")
-    if counts_are_told(study) and known.cases["train"] == 0:
+    if counts_are_told(study) and study.rounds and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
+    if not study.rounds and not any(known.cases.values()):
+        raise WireError(f"{known.site} has no cases.")
     return known
 
 

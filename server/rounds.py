@@ -13,6 +13,7 @@ import numpy as np
 from common.data.names import SiteId
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.learning.abilities import presented
+from common.metrics.intervals import names_of_sums
 from common.metrics.roc import with_areas
 from common.study.schedule import evaluated_split, evaluated_splits, final_round
 from common.study.study import Study
@@ -27,6 +28,7 @@ from common.wire.decoding import statistics_from_numbers
 from common.wire.orders import Order, to_payload
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint
+from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
 from server.openings import Owed, hand_over, owed_after
 from server.private_terms import PrivateTerms
@@ -137,7 +139,7 @@ class Rounds:
         requests = {site: to_payload(order, self.exchange.run) for site in self.members}
         if self.aggregation.reveals == "sum":
             self.exchange.round, cohort = number, self.cohorts.of_round(number)
-            expected = self._expected(0, 0, splits, cohort)
+            expected = self._expected(0, 0, splits, cohort, self.final_names)
             collected = Waiting(self.study.federation, cohort, self.exchange).collect(
                 lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
@@ -146,7 +148,24 @@ class Rounds:
             replies = self.exchange.ask("evaluate", requests)
             collected = Collected(None, (), None, replies)
         self._seconds(collected)
-        return {split: self._split_scores(collected, split) for split in splits}
+        return {split: self._final_scores(collected, split) for split in splits}
+
+    @property
+    def final_names(self) -> tuple[str, ...]:
+        """Of the last model's statistics, those of intervals included, where the study wants them."""
+        wanted = self.study.federation.final_intervals
+        return (*self.score_names, *(names_of_sums(self.score_names) if wanted else ()))
+
+    def _final_scores(self, collected: Collected, split: str) -> dict[str, Any]:
+        """Scores, and of all patients together the intervals and curves that come of the same sums."""
+        if self.aggregation.reveals == "sum":
+            parts = [] if collected.total is None else [_in_their_unit(_under(split, collected.total.statistics))]
+            sites = {}
+        else:
+            sites = self._usable(collected.replies, split)
+            parts = [*sites.values()]
+        told = {site: self._shown(scores) for site, scores in sites.items()}
+        return {"sites": told, "pooled": self._shown(merge(parts)), **details(self.study.build_task(), merge(parts))}
 
     def train_alone(self, parameters: Vector) -> dict[str, Any]:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""
@@ -168,6 +187,14 @@ class Rounds:
 
     def scores(self, replies: Mapping[SiteId, Payload], split: str) -> dict[str, Any]:
         """Every hospital's scores in `replies`, and those of all their cases together."""
+        sites = self._usable(replies, split)
+        return {
+            "sites": {site: self._shown(scores) for site, scores in sites.items()},
+            "pooled": self._shown(merge(sites.values())),
+        }
+
+    def _usable(self, replies: Mapping[SiteId, Payload], split: str) -> dict[SiteId, dict[str, Mean]]:
+        """What hospitals sent, each checked; whoever sent something else is dropped."""
         sites: dict[SiteId, dict[str, Mean]] = {}
         for site, reply in replies.items():
             try:
@@ -177,10 +204,7 @@ class Rounds:
         for site in sorted(excessive(sites)):
             self.exchange.drop(site, "evaluate", "its scores are so large that no sum can hold them.")
             del sites[site]
-        return {
-            "sites": {site: self._shown(scores) for site, scores in sites.items()},
-            "pooled": self._shown(merge(sites.values())),
-        }
+        return sites
 
     def _collect(self, before: Checkpoint, number: int, cohort: Cohort, factor: int) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
@@ -203,11 +227,20 @@ class Rounds:
         expected = replace(expected, range_factor=factor)
         return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
 
-    def _expected(self, length: int, vectors: int, splits: tuple[str, ...], cohort: Cohort) -> Expected:
+    def _expected(
+        self,
+        length: int,
+        vectors: int,
+        splits: tuple[str, ...],
+        cohort: Cohort,
+        scores: tuple[str, ...] | None = None,
+    ) -> Expected:
         largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
-        names = [f"{split}/{name}" for split in splits for name in self.score_names]
+        names = [f"{split}/{name}" for split in splits for name in (self.score_names if scores is None else scores)]
         names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
+        if not vectors:
+            largest = {site: max(size, 1.0) for site, size in largest.items()}  # nobody may be left to train on
         if vectors and self.terms is not None:
             largest, step = dict(self.terms.weights), self.terms.step
         if vectors:

@@ -111,7 +111,7 @@ def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def read(network: nn.Module) -> Vector:
     """(P,) float32: all that is exchanged."""
     parts = [tensor.detach().reshape(-1) for _, tensor in exchanged(network)]
-    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32) if parts else np.zeros(0, np.float32)
 
 
 def write(network: nn.Module, vector: Vector) -> None:
@@ -155,6 +155,8 @@ class Layout:
 
     def tensors(self, vector: Vector) -> dict[str, Vector]:
         """The vector's parts by name, each in its shape."""
+        if not self.shapes:
+            return {}
         ends = np.cumsum([prod(shape) for shape in self.shapes.values()])
         parts = np.split(vector, ends[:-1])
         return {name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}

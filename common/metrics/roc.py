@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ImageError
+from common.metrics.calibration import curve_of, expected_error, is_of_calibration
 from common.metrics.maps import as_mask
 from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
@@ -23,6 +24,8 @@ BINS = 64
 FARTHEST = 8.0
 """Bins are of equal width in log-odds from -8 to 8; the first and last hold all that lie beyond."""
 
+PARTS = ("confusion_", "spread_", "patients_")
+"""First words of statistics that `common.metrics.intervals` and confusion matrices are made of."""
 _NAME = re.compile(r"roc_(positives|negatives)_(\d\d)")
 
 Numbers = NDArray[np.int64]
@@ -81,11 +84,22 @@ class ScoreHistogram:
         return pairs / every if every else float("nan")
 
 
+def is_structure(name: str) -> bool:
+    """Whether a statistic is a part of a curve, a matrix or an interval, and no score by itself."""
+    return bool(_NAME.fullmatch(name)) or name.startswith(PARTS) or is_of_calibration(name)
+
+
 def with_areas(statistics: Statistics) -> Mapping[str, float | None]:
-    """Means as numbers, None where nothing was counted, with auc and auc_error in the place of histograms."""
-    plain = {name: mean for name, mean in statistics.items() if not _NAME.fullmatch(name)}
+    """Means as numbers, None where nothing was counted. Of what is no score by itself, the figures that come of it.
+
+    auc and auc_error of histograms, calibration_error of a calibration curve.
+    """
+    plain = {name: mean for name, mean in statistics.items() if not is_structure(name)}
     found: dict[str, float | None] = {name: mean.value if mean.weight_units else None for name, mean in plain.items()}
-    if len(plain) < len(statistics):
+    if any(map(is_of_calibration, statistics)):
+        bins = curve_of(statistics)
+        found["calibration_error"] = expected_error(bins) if bins else None
+    if any(map(_NAME.fullmatch, statistics)):
         histogram = ScoreHistogram.from_statistics(statistics)
         values = {"auc": histogram.auc, "auc_error": histogram.error}
         found |= {name: None if np.isnan(value) else value for name, value in values.items()}

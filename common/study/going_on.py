@@ -19,6 +19,7 @@ FREE = frozenset(
         "audit",
         "stopping",
         "source.folder",
+        "start.model",
         "federation.hospitals_at_start",
         "federation.dropout_wait_s",
         "federation.round_timeout_s",

@@ -43,11 +43,15 @@ _MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[
 
 @dataclass(frozen=True)
 class Trust:
-    """What may be imported. files: by path. modules: exactly these; None: any. remedy: what to do where it is not."""
+    """What may be imported. files: by path. modules: exactly these; None: any. remedy: what to do where it is not.
+
+    models: the folder of model files that were installed here; None where there is none.
+    """
 
     files: bool = False
     modules: tuple[str, ...] | None = ()
     remedy: str = "Code is run only where whoever began the work has agreed to it."
+    models: Path | None = None
 
 
 ANYTHING = Trust(files=True, modules=None)
@@ -56,6 +60,11 @@ _trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=
 _used: ContextVar[dict[str, str] | None] = ContextVar("plug-ins that were used", default=None)
 _digests: dict[str, str] = {}
 """Of modules, as this process first saw them: Python imports each once, whatever becomes of its file."""
+
+
+def current_trust() -> Trust:
+    """What whoever began the work has agreed to."""
+    return _trust.get()
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from common.learning.task import Task
 from common.learning.work import Training
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
-from common.study.checks import between, non_negative, positive
+from common.study.checks import between, non_negative
 from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
+from common.study.own_weights import brings_weights
 from common.study.plugins import Reference, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.task_checks import check_task
 from common.study.training_checks import check_classes, check_frozen, check_private_training, check_training
@@ -47,9 +49,19 @@ class Split:
     assignment: Assignment | None = None
 
     def __post_init__(self) -> None:
+        between("split", 0, 1, validation=self.validation, test=self.test)
+
+    def demand_room(self, trains: bool) -> None:
+        """Raise StudyError where the shares leave too few to train on, if anybody `trains`, or are more than all."""
+        if not trains:
+            between("split", 0, 1, **{"validation + split.test": self.validation + self.test})
+            return
         between("split", 0, 0.9, validation=self.validation, test=self.test)
         if self.validation + self.test >= 1:
-            raise StudyError("split.validation + split.test leave no patient to train on; their sum must be below 1.")
+            raise StudyError(
+                "split.validation + split.test leave no patient to train on; their sum must be below 1, but where "
+                "rounds = 0 and nobody is trained on."
+            )
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,8 @@ class Study:
     training.learning_rate. stopping: not given, all rounds are run. purposes: words by which a person's consent may
     name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
     SHA-256 of every plug-in's file, by its module or path: found when the study is first read, not written by
-    anybody, and from then on the same.
+    anybody, and from then on the same. rounds: 0 trains nothing, and scores the model that `start` names, or that the
+    network brings.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -89,6 +102,7 @@ class Study:
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
+    start: Start | None = None
     training: Training = field(default_factory=Training)
     server_schedule: Schedule | None = None
     stopping: Stopping | None = None
@@ -99,8 +113,10 @@ class Study:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        positive("study", rounds=self.rounds)
-        non_negative("study", seed=self.seed)
+        non_negative("study", rounds=self.rounds, seed=self.seed)
+        self.split.demand_room(trains=self.rounds > 0)
+        if not self.rounds:
+            _check_evaluation_alone(self)
         if any(not purpose.strip() for purpose in self.purposes):
             raise StudyError("study.purposes names a purpose without a word in it.")
         with noted() as used:
@@ -283,6 +299,22 @@ def _check_pairs(study: Study) -> None:
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
+
+
+def _check_evaluation_alone(study: Study) -> None:
+    """Refuse what only training gives, and no model to score."""
+    if study.start is None and not brings_weights(study.task):
+        raise StudyError(
+            'rounds = 0 trains nothing and scores a model: name it. Add [start] model = "path/to/model.safetensors" '
+            "(or a run folder), or run: wardround evaluate MODEL STUDY."
+        )
+    if study.privacy is not None:
+        raise StudyError("rounds = 0 trains nothing, so that no noise is added and nothing promised: remove privacy.")
+    for name in ("local", "pooled"):
+        if getattr(study.baselines, name):
+            raise StudyError(f"rounds = 0 trains nothing, and baselines.{name} is trained: set it to false.")
+    if study.audit.after_run:
+        raise StudyError("rounds = 0 trains nothing, and an audit is of training: set audit.after_run = false.")
 
 
 def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> None:

@@ -68,6 +68,12 @@ def _rests_on_epsilon(study: Study) -> tuple[str, ...]:
 def _reader(study: Study, hospitals: int) -> Trusted | None:
     if reveals(study) == "sum":
         return None
+    if not study.rounds:
+        return Trusted(
+            "the coordinator",
+            "it reads every hospital's own scores.",
+            "aggregation = 'secagg' shows it their sum alone.",
+        )
     each = STRATEGIES.build(study.strategy).needs == "each"
     remedy = "aggregation = 'secagg' shows it their sum alone."
     if each:
@@ -111,6 +117,13 @@ def _groups(study: Study) -> Trusted | None:
 
 
 def _unbounded(study: Study) -> Trusted | None:
+    if not study.rounds:
+        whose = "each hospital's own" if reveals(study) == "each" else "of all hospitals together"
+        return Trusted(
+            "everyone who sees the scores",
+            "no noise bounds what they tell about a patient.",
+            f"They are means and counts, {whose}.",
+        )
     if study.privacy is not None and is_covered_by_noise(study):
         return None
     none = "no noise bounds" if study.privacy is None else "noise so small bounds nothing of"

@@ -77,7 +77,7 @@ class Cohorts:
     @property
     def effective_fraction(self) -> float:
         """The share of hospitals that rounds ask on average, over the study's rounds, at most 1,000 of them."""
-        numbers = range(1, min(self.rounds, 1000) + 1)
+        numbers = range(1, min(max(self.rounds, 1), 1000) + 1)
         return sum(len(self.of_round(number).sites) for number in numbers) / (len(numbers) * len(self.roster))
 
 

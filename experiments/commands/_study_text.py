@@ -49,10 +49,11 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
 
     from common.study.study import keys_of, parse
     from experiments.few_hospitals import with_readable_updates
-    from experiments.places import with_whole_folder
+    from experiments.places import with_whole_folder, with_whole_network, with_whole_start
 
     beside = Path(study).parent if is_file_name(study) else None
-    whole = with_whole_folder(parse(text, overrides or (), beside), Path(study))
+    parsed = with_whole_folder(parse(text, overrides or (), beside), Path(study))
+    whole = with_whole_network(with_whole_start(parsed, beside), beside)
     found, remark = with_readable_updates(whole, keys_of(text, overrides or ()))
     return Asked(found, name, (remark,) if remark else ())
 

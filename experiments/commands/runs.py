@@ -43,7 +43,7 @@ def run(
             raise StudyError(f"{folder} is a file; a run needs a folder of its own.")
         asked = asked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
         say(asked.remarks)
-        _run(asked.study, asked.name, folder or new_default_folder(asked.name), resume=False)
+        run_asked(asked.study, asked.name, folder or new_default_folder(asked.name), resume=False)
 
 
 def resume(
@@ -66,7 +66,7 @@ def resume(
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
         study = parse(valid(files.read_text(folder, "study.toml"), folder / "study.toml"))
-        _run(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
+        run_asked(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 
 
 def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
@@ -79,7 +79,8 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
         say([str(write_report(folder).resolve())])
 
 
-def _run(study: Study, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:
+def run_asked(study: Study, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:
+    """Run a study under a live table, and say what came of it. Exits with 3 where something was lost."""
     from experiments.live_table import LiveTable
     from experiments.running import run_study
     from experiments.spoken_losses import last_lines, lost_lines

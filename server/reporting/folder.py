@@ -13,6 +13,7 @@ from common.files.access import if_there, is_there, read_text
 from common.files.json_files import lines_of
 from server.privacy_recount import counted
 from server.problems import FILE, Problem
+from server.reporting.details import details_of
 from server.reporting.kept_here import read_kept
 from server.reporting.parsing import (
     about_of,
@@ -37,14 +38,14 @@ def read_run(folder: Path) -> Run:
         raise WardroundError(f"{folder} is no run folder: it holds none of {', '.join(EXPECTED)}.")
     reader = _Reader(folder)
     study = reader.text("study.toml")
-    baselines = reader.json("baselines.json")
+    baselines, final = reader.json("baselines.json"), reader.json("final.json")
     about = about_of(reader.json("about.json"), reader.planned_rounds(study))
     return Run(
         name=folder.name,
         about=about,
         roster=roster_of(reader.json("roster.json")),
         rounds=reader.rounds(),
-        final=final_of(reader.json("final.json")),
+        final=final_of(final),
         traffic=traffic_of(reader.json("traffic.json")),
         baselines=None if baselines is None else baselines_of(baselines),
         pictures=pictures_of(reader.json("pictures.json")),
@@ -53,6 +54,7 @@ def read_run(folder: Path) -> Run:
         problems=(*about.changes, *reader.problems),
         lost=(*(Problem("start", words) for words in about.absent), *reader.lost()),
         kept=read_kept(folder),
+        details=details_of(final),
     )
 
 

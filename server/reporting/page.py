@@ -11,6 +11,7 @@ from server.reporting.records import Run
 from server.reporting.script import SCRIPT
 from server.reporting.sections.departures import departures
 from server.reporting.sections.duration import time_spent
+from server.reporting.sections.evaluation import evaluation
 from server.reporting.sections.holdings import holdings
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
@@ -24,10 +25,11 @@ from server.reporting.style import STYLE
 
 def page_of(run: Run) -> str:
     """The HTML of a run's report."""
-    comparison = compare(run)
+    comparison, untrained = compare(run), run.about.rounds_planned == 0
     parts = {
-        "Result": result(run, comparison),
+        "Evaluation" if untrained else "Result": evaluation(run) if untrained else result(run, comparison),
         "Learning": learning(run),
+        **({} if untrained else {"Certainty": evaluation(run)}),
         "Pictures": pictures(run),
         "Data": holdings(run),
         "What left": departures(run),
@@ -71,6 +73,8 @@ def _hash(text: str) -> str:
 
 IDS = {
     "Result": "result",
+    "Evaluation": "evaluation",
+    "Certainty": "evaluation",
     "Learning": "learning",
     "Pictures": "pictures",
     "Data": "data",

@@ -65,7 +65,16 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         sites_expected=texts(raw.get("sites_expected")),
         changes=texts(raw.get("changes")),
         model_of_round=None if raw.get("model_of_round") is None else count(raw.get("model_of_round")),
+        began_from=_began_from(raw),
     )
+
+
+def _began_from(raw: Mapping[str, Any]) -> str:
+    start, file = table(raw.get("start")), table(raw.get("model"))
+    if start:
+        only = f", of it {', '.join(texts(start.get('only')))}" if texts(start.get("only")) else ""
+        return f"{text(start.get('model'))}{only}; SHA-256 of its parameters {text(start.get('sha256'))}"
+    return f"{text(file.get('file'))} ({text(file.get('format'))})" if file else ""
 
 
 def roster_of(value: object) -> Roster:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from common.data.names import SiteId
 from server.problems import Problem
+from server.reporting.details import Details
 from server.reporting.kept_here import KeptHere
 
 Scores = Mapping[str, float]
@@ -24,7 +25,8 @@ class About:
     the study names them, which. changes: what was found changed when the run was resumed, in sentences. device: of
     the hospitals, where they are on the coordinator's own machine; a real one's is its own matter. model_of_round:
     after which round the model was that is kept; None: after the last. ended_early: why not all rounds were run, and
-    which model is kept, in sentences.
+    which model is kept, in sentences. began_from: the model that the run began from or scored, and its digest, in
+    words.
     """
 
     study: str = ""
@@ -57,6 +59,7 @@ class About:
     changes: tuple[str, ...] = ()
     model_of_round: int | None = None
     ended_early: str = ""
+    began_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ class Picture:
 @dataclass(frozen=True)
 class Run:
     """A whole run folder. problems: files that could not be read, and what changed, in words. lost: what the run says
-    it lost. kept: what hospitals on this machine wrote down for themselves.
+    it lost. kept: what hospitals on this machine wrote down for themselves. details: of the final scores, by split.
     """
 
     name: str
@@ -252,6 +255,7 @@ class Run:
     problems: tuple[str, ...] = ()
     lost: tuple[Problem, ...] = ()
     kept: KeptHere = field(default_factory=KeptHere)
+    details: Mapping[str, Details] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[SiteId, ...]:

@@ -105,6 +105,7 @@ svg text { fill: var(--quiet); font-size: 12.5px; }
 svg .end { fill: var(--ink); }
 svg .end.everybody { font-weight: 700; }
 .line.everybody { stroke-width: 3; }
+.quiet-line { color: var(--local); stroke-width: 1; }
 .line.c4, .line.c5, .line.c6 { stroke-dasharray: 6 3; }
 .line.c7, .line.c8 { stroke-dasharray: 2 3; }
 .fill, .mark { fill: currentColor; }

@@ -30,6 +30,10 @@ def summary_of(run: Run) -> dict[str, Any]:
         "ended_early": about.ended_early,
         "reveals": about.reveals,
         "headline": _headline(comparison),
+        "intervals": {
+            split: {name: list(ends) for name, ends in one.intervals.items()} for split, one in run.details.items()
+        },
+        "began_from": about.began_from,
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
         "bytes": bytes_moved(run),
         "privacy": _privacy(run),

@@ -16,8 +16,8 @@ from common.errors import StudyError
 from common.learning.class_weights import weights_of
 from common.learning.device import exact_copy, home
 from common.learning.task import Task
+from common.learning.tasks._class_scores import OF_CHANCES, scores_of_chances
 from common.learning.tasks._network import build_fitting, refuse_numbers
-from common.metrics.roc import ScoreHistogram
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, listed, one_of
 from common.study.options import Entry
@@ -34,20 +34,24 @@ BY_CLASS: Mapping[str, Callable[[Answers, Answers, int], Mean]] = {
     "jaccard": lambda truth, answer, index: _overlap(truth == index, answer == index, 1),
     "f1": lambda truth, answer, index: _overlap(truth == index, answer == index, 2),
 }
-SCORES = ("accuracy", *BY_CLASS, "auc")
+SCORES = ("accuracy", *BY_CLASS, "auc", *OF_CHANCES)
 
 
 @dataclass(frozen=True)
 class Classification:
     """network: from `common/learning/networks`. label_smoothing: share of the truth spread evenly over all classes.
 
-    scores: what is measured beside accuracy and loss, from recall, precision, specificity, jaccard and f1, and of two
-    classes auc.
+    scores: what is measured beside accuracy and loss, from recall, precision, specificity, jaccard and f1, of two
+    classes auc, and of predicted chances brier, calibration, decision and confusion.
 
     Scores, every case counting one: accuracy; loss; recall_0, recall_1, ... of each class index, over the cases
     that truly are of the class (weight 0 where there are none, not defined); precision over those that were answered
     so; specificity over those that are of another class; jaccard TP / (TP + FP + FN) and f1 2 TP / (2 TP + FP + FN).
     auc: the area under the ROC curve of class 1, with auc_error, from histograms (see common/metrics/roc.py).
+    brier: the squared distance of the chance of class 1 from the truth; of several classes summed over all.
+    calibration: the calibration curve of class 1 (of several classes, of the answer) and its error. decision: of two
+    classes the histogram that auc needs, for the decision curve and the calibration line too; of more classes
+    nothing. confusion: of each class the share that was answered by each, of at most 8 classes.
     """
 
     headline: ClassVar[str] = "accuracy"
@@ -110,10 +114,7 @@ class Classification:
         if logits.shape[1] * len(by_class) <= MOST_RECALLS:
             for name in by_class:
                 scores |= {f"{name}_{i}": BY_CLASS[name](targets, answers, i) for i in range(logits.shape[1])}
-        if "auc" in self.scores:
-            log_odds = (logits[:, 1] - logits[:, 0]).float().numpy()
-            scores |= ScoreHistogram.of(log_odds, targets == 1).statistics()
-        return scores
+        return scores | scores_of_chances(self.scores, logits, targets)
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The same batch."""

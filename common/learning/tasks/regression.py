@@ -16,6 +16,7 @@ from common.errors import StudyError
 from common.learning.device import exact_copy, home
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
+from common.metrics.calibration import calibration_statistics
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, one_of, positive
 from common.study.options import Entry
@@ -23,7 +24,10 @@ from common.sums.mean import UNITS_PER_ONE, Mean
 
 FARTHEST = 16.0
 """In spreads. What lies farther counts as so far in scores, so that sums of them hold any model's errors."""
-SCORES = ("mae", "rmse", "r2")
+DEFAULT_SCORES = ("mae", "rmse", "r2")
+SCORES = (*DEFAULT_SCORES, "calibration")
+CALIBRATED = 2.5
+"""Spreads on either side of the center over which bins of predictions lie."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Regression:
     """network: from `common/learning/networks`. center, spread: public constants of what is learned, in its own unit,
     such as the mean and deviation that the literature gives; the network learns (target - center) / spread. error:
     "squared", or "huber" (Huber 1964), squared up to huber_delta spreads and beyond as the distance, which outliers
-    move less. scores: what is told beside skill and loss, from mae and rmse, in the target's unit, and r2.
+    move less. scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and
+    calibration: means of answers and of targets in ten bins of answers, within 2.5 spreads of the center.
 
     Scores, every case counting one: skill, 1 - sum of squared errors / sum of squared distances from `center`: 1 is
     perfect, 0 is what one does who always answers `center` (Murphy 1988, a skill score with a public reference, which
@@ -46,7 +51,7 @@ class Regression:
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     error: Literal["squared", "huber"] = "squared"
     huber_delta: float = 1.0
-    scores: tuple[str, ...] = SCORES
+    scores: tuple[str, ...] = DEFAULT_SCORES
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
@@ -86,13 +91,20 @@ class Regression:
         if "r2" in self.scores:
             found["target"] = Mean.of(distances.clamp(-FARTHEST, FARTHEST).tolist())
             found["target_squared"] = Mean.of(of_center.tolist())
+        if "calibration" in self.scores:
+            given, true = (values.clamp(-FARTHEST, FARTHEST).numpy() for values in (answers.float(), distances))
+            found |= calibration_statistics(given, true, -CALIBRATED, CALIBRATED)
         return found
+
+    def in_own_unit(self, value: float) -> float:
+        """What is learned, in the unit of the targets."""
+        return value * self.spread + self.center
 
     def presented(self, scores: Mapping[str, float | None]) -> Mapping[str, float | None]:
         """mae, rmse and r2 in the place of the means they come from, merged or of one hospital."""
         if not scores:
             return {}
-        found = {name: value for name, value in scores.items() if name in ("skill", "loss")}
+        found = {name: value for name, value in scores.items() if name in ("skill", "loss", "calibration_error")}
         absolute, squared = scores.get("absolute_error"), scores.get("squared_error")
         if "mae" in self.scores:
             found["mae"] = None if absolute is None else absolute * self.spread

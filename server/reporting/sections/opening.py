@@ -28,7 +28,7 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         "header",
         tag(
             "p",
-            tag("span", "Federated training report", class_="kind"),
+            tag("span", _kind(run), class_="kind"),
             _badge(outcome(run, losses)),
             class_="overline",
         ),
@@ -41,6 +41,10 @@ def opening(run: Run, comparison: Comparison) -> Markup:
         None if run.privacy is None else promise_in_short(run.privacy),
         _trusts(run),
     )
+
+
+def _kind(run: Run) -> str:
+    return "Evaluation report" if run.about.rounds_planned == 0 else "Federated training report"
 
 
 def _trusts(run: Run) -> Markup | None:
@@ -76,6 +80,8 @@ def finding(run: Run, comparison: Comparison) -> str:
         if not run.rounds_done:
             return "No round finished, so there is no model to judge."
         return f"{capital(count(run.rounds_done, 'round'))} finished, but no score was recorded."
+    if run.about.rounds_planned == 0:
+        return _scored(run, comparison, mean)
     name, split = score_name(comparison.score), SPLITS.get(comparison.split, "patients")
     hospitals = len(comparison.shared)
     where = f"the {split} of {hospitals} hospitals" if hospitals > 1 else f"the {split} of one hospital"
@@ -86,6 +92,24 @@ def finding(run: Run, comparison: Comparison) -> str:
     start = f"Learned together, the model reaches {kind} {name} of {score(mean)} on {where}{after}"
     against = _against(comparison, mean)
     return f"{start}: {against}." if against else f"{start}."
+
+
+def _scored(run: Run, comparison: Comparison, mean: float) -> str:
+    """Where nothing was trained: the score of all patients together, with its interval if there is one."""
+    together = (
+        run.final[comparison.split].pooled.get(comparison.score, mean) if comparison.split in run.final else mean
+    )
+    details = run.details.get(comparison.split)
+    ends = None if details is None else details.intervals.get(comparison.score)
+    said = f" (95 % interval {score(ends[0])} to {score(ends[1])})" if ends else ""
+    whose = f"the {SPLITS.get(comparison.split, 'patients')} of all hospitals together"
+    reached = f"{_a(comparison.score)} of {score(together)}{said}"
+    return f"Scored without any training here, the model reaches {reached} on {whose}."
+
+
+def _a(name: str) -> str:
+    word = score_name(name)
+    return f"{'an' if word[:1].lower() in 'aeio' else 'a'} {word}"
 
 
 def _against(comparison: Comparison, mean: float) -> str:
@@ -110,10 +134,12 @@ def _tiles(run: Run, hospitals: int) -> Markup:
     moved, planned = bytes_moved(run), run.about.rounds_planned
     rounds = f"{run.rounds_done} of {planned}" if planned else str(run.rounds_done)
     patients = sum(holding.patients.get("train", 0) for holding in run.roster.holdings)
+    scored = sum(holding.patients.get("test", 0) for holding in run.roster.holdings)
     tiles = [
         (str(hospitals), "hospital took part" if hospitals == 1 else "hospitals took part"),
-        (f"{patients:,}" if patients else "", "patients trained on"),
-        (rounds, "rounds"),
+        (f"{patients:,}" if patients and planned != 0 else "", "patients trained on"),
+        (f"{scored:,}" if scored and planned == 0 else "", "patients scored"),
+        (rounds if planned != 0 else "", "rounds"),
         (size(moved["received"]) if moved["received"] else "", "left the hospitals"),
         (duration(run.about.seconds) if run.about.seconds is not None else "", "in all"),
     ]

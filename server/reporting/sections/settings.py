@@ -50,6 +50,7 @@ def _pairs(run: Run) -> list[tuple[str, str | None]]:
         ("Shape of one input", f" {TIMES} ".join(map(str, roster.shape))),
         ("Parameters of the model", f"{about.parameters:,}" if about.parameters else ""),
         ("Versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())),
+        ("Model it began from" if run.about.rounds_planned else "Model that was scored", about.began_from),
         ("SHA-256 of the parameters", tag("code", about.model_sha256) if about.model_sha256 else None),
     ]
 

@@ -1,0 +1,59 @@
+"""Which model a study begins from or scores, and what leaves of its scores, in sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.study.own_weights import brings_weights, digest_of_weights, network_of
+from common.study.study import Study
+
+CURVES = ("auc", "decision", "calibration", "confusion")
+"""Scores that are counts of cases by bin or by class, and say more of single cases than a mean does."""
+
+
+def model_facts(study: Study) -> Sequence[str]:
+    """The same words stand in `wardround check` and in what a hospital is told before it approves."""
+    return (*_start(study), *_network(study), *_alone(study), *_scores(study))
+
+
+def _start(study: Study) -> Sequence[str]:
+    if study.start is None:
+        return ()
+    part = f"its parameters {', '.join(study.start.only)}" if study.start.only else "its parameters"
+    known = study.start.sha256 or "not said: a simulation fills it in"
+    rest = ", and all others from the seed" if study.start.only else ""
+    return (
+        f"It begins from a model of the coordinator's, {study.start.model!r}: {part}{rest}. SHA-256 of what is taken "
+        f"of it: {known}. Each hospital refuses any other. What it learned of those it was trained on is in it.",
+    )
+
+
+def _network(study: Study) -> Sequence[str]:
+    network = network_of(study.task)
+    if network is None or not brings_weights(study.task):
+        return ()
+    digest = digest_of_weights(study.task) or "not said: a simulation takes the file as it is"
+    return (
+        f"Its network is a file, {network.options.get('file')!r}, which each hospital installs and runs itself. "
+        f"SHA-256 of it: {digest}. Each hospital refuses any other.",
+    )
+
+
+def _alone(study: Study) -> Sequence[str]:
+    return () if study.rounds else ("Nothing is trained: the model is scored once, and scores alone leave.",)
+
+
+def _scores(study: Study) -> Sequence[str]:
+    named = [name for name in study.task.options.get("scores", ()) if name in CURVES]
+    said = []
+    if named:
+        said.append(
+            f"Beside means, scores leave as counts of cases by bin of the model's answer or by class "
+            f"({', '.join(named)}): of few cases a bin tells more than a mean does."
+        )
+    if study.federation.final_intervals:
+        said.append(
+            "With the final scores leave sums over patients of their squares, for confidence intervals, and how many "
+            "patients were scored."
+        )
+    return said

@@ -1,0 +1,38 @@
+"""`[start]`: the model that a federation begins from, in the place of one that the seed draws."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from common.errors import StudyError
+from common.study.checks import listed
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """model: a safetensors file, or a run folder of ours. Only whoever coordinates reads it, from any place.
+
+    sha256: of the parameters that are taken, by name, little-endian float32, hexadecimal: of a whole model of ours
+    what its summary.json calls model_sha256. A simulation fills it in. It is what hospitals approve, and what they
+    check the parameters of the first round against. only: patterns of names, such as "encoder.*": these are taken,
+    and all others are drawn from the seed. (): all.
+    """
+
+    model: str
+    sha256: str | None = None
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise StudyError("start.model names no file: write the path of a model.safetensors, or of a run folder.")
+        if self.sha256 is not None and not _DIGEST.fullmatch(self.sha256):
+            raise StudyError(f"start.sha256 must be 64 hexadecimal digits, a-f small; it is {self.sha256!r}.")
+        listed("start", least=0, only=self.only)
+
+    def takes(self, name: str) -> bool:
+        """Whether the parameter of that name comes from the model."""
+        return not self.only or any(fnmatchcase(name, pattern) for pattern in self.only)

@@ -1,0 +1,89 @@
+"""What stands beside the scores of the last model in `final.json`: intervals, curves and counts, of all patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isnan
+from typing import Any
+
+from common.learning.abilities import presented
+from common.learning.task import Task
+from common.metrics.calibration import curve_of
+from common.metrics.decision import auc_interval, calibration_line, decision_curve, roc_points
+from common.metrics.intervals import PATIENTS, intervals_of, presented_intervals, wilson
+from common.metrics.roc import ScoreHistogram, with_areas
+from common.sums.mean import Statistics
+
+ROC_NAME = "roc_positives_00"
+
+
+def details(task: Task, statistics: Statistics) -> dict[str, Any]:
+    """Plain JSON values: "intervals" by score, "patients" scored, and "curves"; each only where there is one."""
+    found = {
+        "intervals": _intervals(task, statistics),
+        "patients": _patients(task, statistics),
+        "curves": {**_calibration(task, statistics), **_of_histogram(statistics), **_confusion(statistics)},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _intervals(task: Task, statistics: Statistics) -> dict[str, list[float]]:
+    own, values = intervals_of(statistics), with_areas(statistics)
+    shown = presented_intervals(own, values, lambda scores: presented(task, scores))
+    if own and ROC_NAME in statistics:
+        shown["auc"] = auc_interval(ScoreHistogram.from_statistics(statistics))
+    return {name: list(ends) for name, ends in shown.items() if not any(map(isnan, ends))}
+
+
+def _patients(task: Task, statistics: Statistics) -> int:
+    """How many patients were scored; 0 where it is not known."""
+    return round(max((mean.weight for name, mean in statistics.items() if name.startswith(PATIENTS)), default=0.0))
+
+
+def _calibration(task: Task, statistics: Statistics) -> dict[str, Any]:
+    bins = curve_of(statistics)
+    if not bins:
+        return {}
+    unit: Callable[[float], float] | None = getattr(task, "in_own_unit", None)
+    if unit is not None:
+        rows = [
+            {"cases": one.cases, "predicted": unit(one.predicted), "observed": unit(one.observed)} for one in bins
+        ]
+        return {"calibration_of_numbers": rows}
+    return {
+        "calibration": [
+            {
+                "cases": one.cases,
+                "predicted": one.predicted,
+                "observed": one.observed,
+                "interval": list(wilson(one.observed, one.cases)),
+            }
+            for one in bins
+        ]
+    }
+
+
+def _of_histogram(statistics: Statistics) -> dict[str, Any]:
+    if ROC_NAME not in statistics:
+        return {}
+    histogram = ScoreHistogram.from_statistics(statistics)
+    intercept, slope = calibration_line(histogram)
+    line = None if isnan(slope) else {"intercept": intercept, "slope": slope}
+    decisions = [
+        {"threshold": one.threshold, "model": one.model, "interval": [one.low, one.high], "treat_all": one.treat_all}
+        for one in decision_curve(histogram)
+    ]
+    found = {"roc": [list(point) for point in roc_points(histogram)], "decision": decisions, "calibration_line": line}
+    return {name: value for name, value in found.items() if value}
+
+
+def _confusion(statistics: Statistics) -> dict[str, Any]:
+    """Cases by true class and answer."""
+    counts: Mapping[tuple[int, int], int] = {
+        (int(name.split("_")[1]), int(name.split("_")[2])): round(mean.total_units / (1 << 40))
+        for name, mean in statistics.items()
+        if name.startswith("confusion_")
+    }
+    classes = 1 + max((true for true, _ in counts), default=-1)
+    rows = [[counts.get((true, answer), 0) for answer in range(classes)] for true in range(classes)]
+    return {"confusion": rows} if rows else {}
