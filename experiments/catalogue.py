@@ -1,9 +1,8 @@
-"""What only experiments can name: engines and benchmarks."""
+"""What only experiments can name: attacks and benchmarks."""
 
 from __future__ import annotations
 
 from common.study.catalogue import Catalogue
 
-ENGINES = Catalogue("engine", "experiments.engines")
-BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks")
-ATTACKS = Catalogue("attack", "experiments.attacks")
+BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks", "experiments.benchmark:Benchmark")
+ATTACKS = Catalogue("attack", "experiments.attacks", "experiments.attack:Attack")

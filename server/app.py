@@ -42,7 +42,8 @@ def main(grid: Grid, context: Context) -> None:
 
 def _trust(simulated: bool) -> Trust:
     """Whoever may start a run here brings the whole program; hospitals elsewhere could not find a file of ours."""
-    return Trust(simulated, None, "A deployed study names plug-ins by module, installed here and in its hospitals.")
+    remedy = "A deployed study names plug-ins by module, installed here and in its hospitals."
+    return Trust(files=simulated, modules=None, remedy=remedy)
 
 
 def _run(grid: Grid, context: Context) -> None:

@@ -21,7 +21,7 @@ from common.study.catalogue import (
     Catalogue,
 )
 from common.study.spelling import unknown
-from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
+from experiments.catalogue import ATTACKS, BENCHMARKS
 from experiments.commands._study_text import STUDIES
 from experiments.commands._terminal import console, spoken_errors
 

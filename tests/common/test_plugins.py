@@ -78,9 +78,10 @@ def test_an_entry_point_is_found_by_its_name_and_ours_stay_ours(monkeypatch: pyt
     assert STRATEGIES.plural == "strategies"
 
 
-def test_the_digest_is_of_the_file(place: Path) -> None:
-    digest = sha256((place / "own.py").read_bytes()).hexdigest()
-    assert NETWORKS.digest(f"{place}/own.py:Linear") == digest
+def test_the_digest_is_of_the_file_and_of_those_beside_it_that_it_imports(place: Path) -> None:
+    own, helper = (sha256((place / name).read_bytes()).hexdigest() for name in ("own.py", "helper_beside.py"))
+    whole = sha256(f"{own}\n{helper} helper_beside.py\n".encode()).hexdigest()
+    assert NETWORKS.digest(f"{place}/own.py:Linear") == whole
     assert NETWORKS.digest("mlp") is None
     assert (
         NETWORKS.digest("wardround_tried.nets")
@@ -126,8 +127,32 @@ def test_paths_begin_at_the_studys_folder_and_else_where_we_are(place: Path, mon
             "name a class of it, '{place}/x.py:Linear', or end it with `network = Linear`",
         ),
         ("class Linear: pass", "x.py:Liner", "did you mean 'Linear'?"),
-        ("class Linear: pass", "x.py:Linear", "lacks build: see networks in CONTRIBUTING.md"),
-        ("class Linear:\n def build(self, shape): pass", "x.py:Linear", "must be a dataclass"),
+        (
+            "class Linear: pass",
+            "x.py:Linear",
+            "lacks build. Add `def build(self, shape: Shape) -> nn.Module`. `wardround new network NAME` writes",
+        ),
+        ("class Linear:\n def build(self, shape): pass", "x.py:Linear", "write @dataclass(frozen=True) above"),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Linear:\n def build(self, shape): pass",
+            "x.py:Linear",
+            "is a dataclass that can be changed: write @dataclass(frozen=True)",
+        ),
+        (
+            "from common.learning.networks.mlp import Mlp\nclass Linear(Mlp):\n wide: bool = True",
+            "x.py:Linear",
+            "names wide, which are no options of it yet",
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Linear:\n def build(self): pass",
+            "x.py:Linear",
+            "build takes (self): write `def build(self, shape: Shape) -> nn.Module`",
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Linear:\n build: int = 3",
+            "x.py:Linear",
+            "build is no method, but int",
+        ),
         ("network = 3", "x.py", "is no class, but int"),
     ],
 )
