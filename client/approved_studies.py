@@ -29,7 +29,12 @@ def list_study(study: Study, folder: Path) -> str:
 
     Raises HospitalError where the folder or its list cannot be read or written; the list is then as it was.
     """
-    digest, title = digest_of(study.json), _shown(study.title)
+    return list_json(study.json, study.title, folder)
+
+
+def list_json(study_json: str, title: str, folder: Path) -> str:
+    """`list_study` of a study as it travels, whose code may not be known here."""
+    digest, title = digest_of(study_json), _shown(title)
     try:
         known = if_there(_text, folder, APPROVED) or ""
         if digest not in _digests(known):

@@ -79,6 +79,7 @@ class OwnLoss:
             raise StudyError(f"{self._what} must give one loss a case, shape (N,): {self._remedy(losses, outputs)}")
         return losses.float()
 
+    @torch.enable_grad()
     def demand_usable(self, outputs: tuple[int, ...], targets: Tensor) -> None:
         """Try it on two random answers of this shape, which says nothing of anybody's data. Raises StudyError where
         it fails, cannot be learned from, or where a case's loss depends on the other case."""

@@ -2,6 +2,7 @@
 
     source = "my_hospital.sources"          what the module binds to the kind's word, `source`
     source = "my_hospital.sources:Ward"     a class of it
+    source = "ward:"                        the same where the module's name is one word, as an entry of ours has
     source = "ward.py:Ward"                 a class of a file beside the study
     source = "ward"                         an entry point of the group `wardround.sources`
 
@@ -39,7 +40,7 @@ from common.study.plugin_files import LARGEST_BYTES, Files, files_of_file, files
 from common.study.spelling import unknown
 
 _FILE = re.compile(r"(?P<place>[^\0\n*?\[\]]*\.py)(?::(?P<attribute>[^\W\d]\w*))?")
-_MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[^\W\d]\w*))?")
+_MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[^\W\d]\w*)?)?")
 
 
 @dataclass(frozen=True)
