@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,8 @@ from common.study.options import Entry
 from common.study.study import Study
 
 ROOT = "WARDROUND_DATA"
+PLUGINS = "plugins"
+"""In a run's folder: modules of files that a study named, where its nodes import modules only."""
 
 
 def with_whole_folder(study: Study, file: Path | None = None) -> Study:
@@ -27,6 +30,13 @@ def with_whole_folder(study: Study, file: Path | None = None) -> Study:
     beside = file.parent / here if file is not None else here
     found = beside if beside.is_dir() and not here.is_dir() else here
     return replace(study, source=Entry(study.source.name, {**study.source.options, "folder": str(found.absolute())}))
+
+
+def with_modules_of(folder: Path) -> None:
+    """Let the study in a run's folder find the plug-ins that the folder keeps, after everything else."""
+    place = (folder / PLUGINS).absolute()
+    if place.is_dir() and str(place) not in sys.path:
+        sys.path.append(str(place))
 
 
 @contextmanager

@@ -289,6 +289,7 @@ class Conductor:
             "privacy": study.privacy.name if study.privacy else None,
             "trusts": list(said(study, max(self.hospitals, len(study.federation.names)))),
             "changes": [],
+            "plugins": dict(study.plugins),
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 

@@ -28,6 +28,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module, invalidate_caches
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import extract_tb
@@ -171,6 +172,12 @@ def resolved(text: str, folder: Path) -> str:
     if not place.exists() and path.exists():
         place = path
     return os.path.abspath(place) + (f":{found.attribute}" if found.attribute else "")  # noqa: PTH100 - links stay
+
+
+def origin_of(module: str) -> str:
+    """Words for the installed package that a module comes from, with its version: " of my-hospital 1.2"; or ""."""
+    names = packages_distributions().get(module.partition(".")[0], [])
+    return f" of {' and '.join(f'{name} {version(name)}' for name in sorted(set(names)))}" if names else ""
 
 
 def _read(place: str, path: Path) -> bytes:

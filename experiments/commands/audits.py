@@ -30,9 +30,12 @@ def audit(
     with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
         from experiments import audit_command
         from experiments.audit.conduct import Effort
+        from experiments.places import with_modules_of
         from server.app import new_default_folder
 
         effort = Effort(seconds, pictures, poisoning)
+        if trust_code:
+            with_modules_of(Path(run))
         if matrix:
             asked = asked_study(run, set_)
             place = folder or new_default_folder(f"{asked.name}-matrix")

@@ -57,9 +57,12 @@ def resume(
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors(), trusting(code_of_folder(trust_code)):
         from common.study.study import parse
+        from experiments.places import with_modules_of
 
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
+        if trust_code:
+            with_modules_of(folder)
         study = parse(valid(files.read_text(folder, "study.toml"), folder / "study.toml"))
         _run(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 

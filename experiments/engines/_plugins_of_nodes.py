@@ -7,7 +7,6 @@ the place they came from.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,8 +21,7 @@ from common.files.access import is_there, private_folder, write
 from common.study.plugin_files import Files
 from common.study.plugins import Reference
 from common.study.study import NAMING, Study
-
-FOLDER = "plugins"
+from experiments.places import PLUGINS
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def travelling(study: Study, run_folder: Path) -> Travelling:
     named = {place: found for place in study.plugins if (found := Reference.of(place)) is not None and found.is_file}
     if not named:
         return _travelling(table, None)
-    place = private_folder(run_folder / FOLDER)
+    place = private_folder(run_folder / PLUGINS)
     modules: dict[str, str] = {}
     for path, reference in named.items():
         files = reference.files()
@@ -64,13 +62,6 @@ def allow(plugins: Mapping[str, str], hospital: Path) -> None:
     """
     if plugins and not is_there(hospital, POLICY_FILE):
         write(hospital, POLICY_FILE, tomli_w.dumps({"plugins": dict(plugins)}))
-
-
-def with_modules_of(run_folder: Path, search_path: list[str]) -> None:
-    """Let the study that a run's folder holds find the plug-ins that the folder holds, after everything else."""
-    place = str((run_folder / FOLDER).absolute())
-    if os.path.isdir(place) and place not in search_path:  # noqa: PTH112 - it becomes an entry of sys.path
-        search_path.append(place)
 
 
 def _travelling(table: Mapping[str, Any], folder: Path | None) -> Travelling:

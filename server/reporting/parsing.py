@@ -61,6 +61,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         hospitals_expected=count(raw.get("hospitals_expected")),
         sites_expected=texts(raw.get("sites_expected")),
         changes=texts(raw.get("changes")),
+        plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
     )
 
 

@@ -21,7 +21,8 @@ class About:
 
     trusts: whom the study's hospitals trust with what, and what its promise rests on, in sentences. absent: of older
     runs, hospitals that came up and take no part, in words. hospitals_expected, sites_expected: how many, and, where
-    the study names them, which. changes: what was found changed when the run was resumed, in sentences.
+    the study names them, which. changes: what was found changed when the run was resumed, in sentences. plugins: the
+    SHA-256 of code that is not ours, by its module or file.
     """
 
     study: str = ""
@@ -51,6 +52,7 @@ class About:
     hospitals_expected: int = 0
     sites_expected: tuple[SiteId, ...] = ()
     changes: tuple[str, ...] = ()
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "seed": about.seed,
         "seconds": about.seconds,
         "model_sha256": about.model_sha256,
+        "plugins": dict(about.plugins),
         "reveals": about.reveals,
         "headline": _headline(comparison),
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
