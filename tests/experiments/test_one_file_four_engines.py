@@ -110,9 +110,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(python: Path, folder: Path, *words: str) -> str:
-    """Of the command that the wheel installed, from a folder without any of our code."""
+    """What a program of the environment says, in a folder without any of our code."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "WARDROUND", "COV_"))}
-    command = [str(python), "-P", str(python.with_name("wardround")), *words]
+    command = [str(python), "-P", *words]
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
     return done.stdout
@@ -136,14 +136,14 @@ def test_one_file_gives_the_bit_identical_model_on_every_engine_from_the_wheel(p
     (tmp_path / "strangers_own.py").write_text(OWN)
     (tmp_path / "strangers_helper.py").write_text("PATIENTS = 24\n")
     (tmp_path / "study.toml").write_text(STUDY)
-    where = [str(python), "-c", "import common, wardround; print(common.__file__, wardround.__file__)"]
-    found = subprocess.run(
-        where, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=600
-    ).stdout.split()
+    found = run(
+        python, tmp_path, "-c", "import common, wardround; print(common.__file__, wardround.__file__)"
+    ).split()
     assert all(Path(one).is_relative_to(python.parents[1]) for one in found)
+    command = str(python.with_name("wardround"))
     tables = {}
     for engine in ENGINES:
-        run(python, tmp_path, "run", "study.toml", "--engine", engine, "--folder", engine)
+        run(python, tmp_path, command, "run", "study.toml", "--engine", engine, "--folder", engine)
         tables[engine] = json.loads((tmp_path / engine / "summary.json").read_text())
     assert len({table["model_sha256"] for table in tables.values()}) == 1
     digests = {digest for table in tables.values() for digest in table["plugins"].values()}
