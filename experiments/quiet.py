@@ -11,9 +11,9 @@ from typing import Any
 from client.hospital import close_all, site_names
 from common.files.access import kept_private
 from common.files.json_files import read_lines, read_table
-from common.study.catalogue import ENGINES
 from common.study.options import Entry
 from common.study.study import Study
+from experiments.catalogue import ENGINES
 from experiments.engines._fork_server import forget_pool
 from server.app import app as server_app
 

@@ -10,7 +10,7 @@ nn.Module is a loss too, with the options of its `__init__`.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from types import FunctionType
 from typing import Any, Protocol, cast
 
@@ -23,6 +23,7 @@ from common.study.catalogue import LOSSES
 from common.study.options import Entry
 
 TOLERANCE = 1e-4
+EXAMPLE = "{name} = 0.5, an option of the loss"
 
 
 class Loss(Protocol):
@@ -36,7 +37,7 @@ class Loss(Protocol):
 @cache
 def plain_loss(made: Any, name: str) -> type[Any] | None:
     """The entry's class of a function, or of an nn.Module's class; None where it is neither."""
-    what = f"loss {name!r}"
+    what, again = f"loss {name!r}", partial(plain_loss, made, name)
     if isinstance(made, type) and issubclass(made, nn.Module):
         parameters = parameters_of(made, what)
 
@@ -45,7 +46,7 @@ def plain_loss(made: Any, name: str) -> type[Any] | None:
             module = called(made, parameters, {one.name: getattr(self, one.name) for one in parameters})
             return cast(Tensor, module(outputs, targets))
 
-        return entry_class(made, parameters, (), {"of": of_module}, "{name} = 0.5, an option of the loss")
+        return entry_class(made, parameters, (), {"of": of_module}, EXAMPLE, again)
     if not isinstance(made, FunctionType):
         return None
     parameters = parameters_of(made, what)
@@ -60,7 +61,7 @@ def plain_loss(made: Any, name: str) -> type[Any] | None:
         values = {one.name: getattr(self, one.name) for one in options}
         return cast(Tensor, made(outputs, targets, **values))
 
-    return entry_class(made, options, (), {"of": of_function}, "{name} = 0.5, an option of the loss")
+    return entry_class(made, options, (), {"of": of_function}, EXAMPLE, again)
 
 
 class OwnLoss:

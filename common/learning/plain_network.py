@@ -10,7 +10,7 @@ cases, which an option of the study may still say otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from inspect import Parameter
 from math import prod
 from types import FunctionType
@@ -76,7 +76,7 @@ def plain_network(made: Any, name: str) -> type[Any] | None:
 
     known = ", ".join(words[0] for words, _ in GIVEN.values())
     example = f"{{name}} = 64, an option of the network (of the cases' own it may ask for {known})"
-    return entry_class(made, parameters, given, {"build": build}, example)
+    return entry_class(made, parameters, given, {"build": build}, example, partial(plain_network, made, name))
 
 
 def _given_by_cases(parameters: Sequence[Parameter]) -> dict[str, Callable[[Shape], Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, make_dataclass
+from dataclasses import fields as dataclass_fields
 from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -30,9 +31,11 @@ def entry_class(
     filled: Collection[str],
     methods: Mapping[str, Callable[..., Any]],
     example: str,
+    again: Callable[[], type[Any] | None],
 ) -> type[Any]:
     """A frozen dataclass with `methods` whose options are the parameters. filled: those that need not be given, and
-    are None where they are not. example: for the message where one is missing."""
+    are None where they are not. example: for the message where one is missing. again: makes the class once more,
+    where one of its objects is unpickled."""
     hints = _hints(made)
     fields: list[tuple[str, Any, Any]] = []
     for one in parameters:
@@ -44,7 +47,16 @@ def entry_class(
         else:
             fields.append((one.name, hint, field(default_factory=_giving(one.default))))
     name = getattr(made, "__name__", "Plain")
-    return make_dataclass(name, fields, namespace=dict(methods), frozen=True, kw_only=True)
+
+    def reduced(self: Any) -> tuple[Any, ...]:
+        return _remade, (again, {one.name: getattr(self, one.name) for one in dataclass_fields(self)})
+
+    namespace = {**methods, "__reduce__": reduced}
+    return make_dataclass(name, fields, namespace=namespace, frozen=True, kw_only=True)
+
+
+def _remade(again: Callable[[], type[Any]], values: Mapping[str, Any]) -> Any:
+    return again()(**values)
 
 
 def called(made: Callable[..., Any], parameters: Collection[Parameter], values: Mapping[str, Any]) -> Any:

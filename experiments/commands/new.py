@@ -30,6 +30,8 @@ USES = {
     "benchmark": "wardround bench {file}",
 }
 """How each kind is used: a line of a study, or a command."""
+TRIED = {"loss": "wardround check STUDY, which tries it on random answers before anything runs"}
+"""How what inherits no tests is tested."""
 NOT_WRITTEN = {
     "mechanism": "a privacy mechanism is a promise with its argument, and runs in the hospital and at the server: it "
     "cannot be begun from a file. The ones there are: wardround list mechanisms.",
@@ -52,7 +54,8 @@ def new(
         _write(file, entry(word, name))
         use = USES[word].format(file=file)
         where = "Run:    " if word in ("attack", "benchmark") else "Study:  "
-        say([f"Wrote {file}.", f"{where}{use}", f"Test:   wardround test {file}"])
+        test = TRIED.get(word, "wardround test {file}").format(file=file)
+        say([f"Wrote {file}.", f"{where}{use}", f"Test:   {test}"])
 
 
 def entry(kind: str, name: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from common.sums import Aggregation, Local, Payload, Update
 from common.sums.aggregations.plain import Plain
+from common.sums.exchange import Expected
 from common.wire.decoding import update_to_payload
 
 
@@ -23,6 +24,10 @@ class Mine(Plain):
         """The rounded update."""
         vectors = tuple(np.round(vector, self.decimals) for vector in update.vectors)
         return update_to_payload(replace(update, vectors=vectors))
+
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        """Of a sum of so many, in any coordinate: half of the last decimal, of each hospital."""
+        return hospitals * 0.5 * 10.0**-self.decimals
 
 
 aggregation: type[Aggregation] = Mine
