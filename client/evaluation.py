@@ -19,10 +19,15 @@ VALUES_A_BATCH = 1 << 22
 
 
 def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
-    """Scores of the network on `cases`; {} where there are none. A patient's cases are scored together."""
+    """Scores of the network on `cases`; {} where there are none. A patient's cases are scored together.
+
+    A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch.
+    """
     network.eval()
+    whole = bool(getattr(task, "scored_whole", False)) and len(cases) > 0
+    batches = [np.arange(len(cases))] if whole else _whole_patients(cases)
     with torch.no_grad():
-        return merge(task.score(network, cases.batch(indices)) for indices in _whole_patients(cases))
+        return merge(task.score(network, cases.batch(indices)) for indices in batches)
 
 
 def _whole_patients(cases: Cases) -> Iterator[NDArray[np.int64]]:

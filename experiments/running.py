@@ -19,6 +19,7 @@ from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures
 from experiments.places import data_root_of, with_whole_folder
 from experiments.quiet import run_quietly
+from experiments.tracking.live import tracked
 from server.report import write_report
 from server.run_folder import RunFolder
 
@@ -38,7 +39,7 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
         if not resume and is_there(folder, "rounds.jsonl"):
             raise StudyError(f"{folder} already holds a run; resume it with: wardround resume {folder}")
         with data_root_of(folder, resume):
-            with _pooled_beside(study, folder):
+            with tracked(study, name, folder), _pooled_beside(study, folder):
                 run_quietly(study, folder, name, resume, accepts)
             with kept_as_problem(folder, "pictures"):
                 write_pictures(study, folder)

@@ -57,6 +57,7 @@ _alike: set[tuple[Any, str]] = set()
 def plain_network(made: Any, name: str) -> type[Any] | None:
     """The entry's class of an nn.Module's class or of a function; None where it is neither. Raises StudyError for a
     module that is already built."""
+    what, again = f"network {name!r}", partial(plain_network, made, name)
     if isinstance(made, nn.Module):
         raise StudyError(
             f"network {name!r} is a module that is built already: name its class, or a function that builds it, so "
@@ -64,7 +65,6 @@ def plain_network(made: Any, name: str) -> type[Any] | None:
         )
     if not isinstance(made, FunctionType) and not (isinstance(made, type) and issubclass(made, nn.Module)):
         return None
-    what = f"network {name!r}"
     parameters = parameters_of(made, what)
     given = _given_by_cases(parameters)
 
@@ -76,7 +76,7 @@ def plain_network(made: Any, name: str) -> type[Any] | None:
 
     known = ", ".join(words[0] for words, _ in GIVEN.values())
     example = f"{{name}} = 64, an option of the network (of the cases' own it may ask for {known})"
-    return entry_class(made, parameters, given, {"build": build}, example, partial(plain_network, made, name))
+    return entry_class(made, parameters, given, {"build": build}, example, again)
 
 
 def _given_by_cases(parameters: Sequence[Parameter]) -> dict[str, Callable[[Shape], Any]]:

@@ -65,6 +65,8 @@ class Federation:
         evaluate_split: on which of their cases.
         stop_at_score: stop early once the pooled headline score, as evaluated between rounds, reaches this; choose it
             on validation cases unless a paper's protocol says test.
+        track: tell TensorBoard (in the run folder) or MLflow (where MLFLOW_TRACKING_URI says) of every round as it
+            happens: settings, and numbers that the coordinator knows.
         record_traffic: keep every message in the run folder, for the audit.
         expected_patients: public numbers in the place of the hospitals' own; see `common.study.expected_patients`.
     """
@@ -82,6 +84,7 @@ class Federation:
     evaluate_every: int = 1
     evaluate_split: Literal["validation", "test"] = "validation"
     stop_at_score: float | None = None
+    track: Literal["none", "tensorboard", "mlflow"] = "none"
     record_traffic: bool = False
     expected_patients: ExpectedPatients | None = None
 

@@ -24,6 +24,7 @@ FREE = frozenset(
         "federation.start_timeout_s",
         "federation.stop_at_score",
         "federation.record_traffic",
+        "federation.track",
     }
 )
 

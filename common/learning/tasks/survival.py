@@ -25,13 +25,14 @@ from common.errors import StudyError
 from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
+from common.metrics.concordance import Concordance
 from common.metrics.roc import ScoreHistogram
 from common.study.catalogue import NETWORKS
 from common.study.checks import one_of, positive
 from common.study.options import OPTION, Entry
 from common.sums.mean import Mean
 
-SCORES = ("brier", "auc")
+SCORES = ("brier", "auc", "c_index")
 MOST_INTERVALS = 256
 LARGEST_LOSS = 1e3
 """In scores alone: a model that is sure and wrong does not make a sum overflow."""
@@ -41,7 +42,7 @@ LARGEST_LOSS = 1e3
 class Survival:
     """cuts: ends of the intervals, rising, in the unit of the cases' times; the first begins at 0. network: from
     `common/learning/networks`. loss: a function of (N, intervals) logits and (N, 2) targets, to learn by in place of
-    the likelihood. scores: what is told beside likelihood and loss, from brier and auc.
+    the likelihood. scores: what is told beside likelihood and loss, from brier, auc and c_index.
 
     Targets are (N, 2): time under observation, and 1 where it ended in the event, else 0. Whoever left before the
     middle of an interval is not counted in it, whoever left later is, as a survivor; after the last cut all are
@@ -51,7 +52,8 @@ class Survival:
     perfect. loss: the mean of its negative logarithm. brier: over cases and cuts at which it is known whether
     the event had come, the squared distance between that and the predicted chance: 0 is perfect. auc: the chance that
     of a case with the event by the last cut and one without, the first was given the higher risk (Heagerty et al.
-    2000, cumulative cases and dynamic controls at one time; cases that left before are not counted).
+    2000, cumulative cases and dynamic controls at one time; cases that left before are not counted). c_index:
+    Harrell's index of the chance of the event by the last cut, over pairs of cases of one hospital.
     """
 
     headline: ClassVar[str] = "likelihood"
@@ -60,6 +62,11 @@ class Survival:
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     scores: tuple[str, ...] = ("brier",)
     own_loss: Entry | None = field(default=None, metadata={OPTION: "loss"})
+
+    @property
+    def scored_whole(self) -> bool:
+        """Whether a score compares cases: c_index does."""
+        return "c_index" in self.scores
 
     def __post_init__(self) -> None:
         _ = self._own_loss
@@ -103,6 +110,9 @@ class Survival:
             last, alive = known[:, -1], log_survival[:, -1]
             log_odds = torch.log(-torch.expm1(alive.clamp(max=-1e-12))) - alive
             found |= ScoreHistogram.of(log_odds[last].float().numpy(), happened[last, -1].numpy()).statistics()
+        if "c_index" in self.scores:
+            times, events = batch.targets[:, 0].numpy(), batch.targets[:, 1].numpy()
+            found["c_index"] = Concordance.of(-log_survival[:, -1].float().numpy(), times, events).mean()
         return found
 
     def target_form(self, shape: Shape) -> tuple[int, ...]:

@@ -1,0 +1,118 @@
+"""What a run's model scores on each single patient, in simulation: from real hospitals no patient's score leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.evaluation import evaluate
+from client.hospital import Hospital, open_hospital, site_names
+from common.data.cases import Cases
+from common.data.names import SiteId
+from common.errors import FileError
+from common.files.tensor_files import read_tensors
+from common.learning.task import Task, presented
+from common.metrics.roc import with_areas
+from common.study.study import Study
+from common.sums.mean import Mean, merge
+
+MODEL = "model.safetensors"
+Person = tuple[SiteId, str]
+Values = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class PatientScores:
+    """One model's scores on persons, in the order of hospitals and of their names.
+
+    means: of each person alone. hospitals: with the network as it scores, for tasks that compare persons.
+    """
+
+    task: Task
+    persons: tuple[Person, ...]
+    means: tuple[Mapping[str, Mean], ...]
+    hospitals: tuple[Hospital, ...]
+    split: str
+
+    def restricted(self, persons: Collection[Person]) -> PatientScores:
+        """Of these alone."""
+        kept = [place for place, person in enumerate(self.persons) if person in persons]
+        return PatientScores(
+            self.task,
+            tuple(self.persons[place] for place in kept),
+            tuple(self.means[place] for place in kept),
+            self.hospitals,
+            self.split,
+        )
+
+    def of_all(self) -> Values:
+        """The scores of all persons together, as a run tells them."""
+        return self.resampled(np.ones((1, len(self.persons)), np.int64))[0]
+
+    def resampled(self, times: NDArray[np.int64]) -> list[Values]:
+        """Scores of (B, persons) samples, in which each person is taken so many times."""
+        if getattr(self.task, "scored_whole", False):
+            return [self._whole(row) for row in times]
+        names = sorted({name for means in self.means for name in means})
+        empty = Mean()
+        totals, weights = (
+            np.array([[getattr(means.get(name, empty), kind) for name in names] for means in self.means], np.float64)
+            for kind in ("total_units", "weight_units")
+        )
+        summed = zip((times @ totals).tolist(), (times @ weights).tolist(), strict=True)
+        return [self._shown(names, total, weight) for total, weight in summed]
+
+    def _shown(self, names: Sequence[str], totals: Sequence[float], weights: Sequence[float]) -> Values:
+        means = {name: Mean(int(t), int(w)) for name, t, w in zip(names, totals, weights, strict=True)}
+        return presented(self.task, with_areas(means))
+
+    def _whole(self, times: NDArray[np.int64]) -> Values:
+        """A score that compares persons is that of the sample as a whole, hospital by hospital."""
+        taken = dict(zip(self.persons, times.tolist(), strict=True))
+        parts = []
+        for hospital in self.hospitals:
+            cases = hospital.splits[self.split]
+            counts = [taken.get((hospital.site, str(patient)), 0) for patient in cases.patients]
+            sample = cases.take(np.repeat(np.arange(len(cases)), counts))
+            parts.append(evaluate(self.task, hospital.network, sample))
+        return presented(self.task, with_areas(merge(parts)))
+
+
+def score_patients(
+    study: Study, folder: Path, sites: Collection[SiteId] | None = None, split: str = "test"
+) -> PatientScores:
+    """The scores of the model that the run in `folder` left. sites: the hospitals, if not all of the study.
+
+    Raises SourceError where the data are not on this machine, and FileError where the run has no model.
+    """
+    parameters = {name: torch.from_numpy(array) for name, array in read_tensors(folder, MODEL).tensors.items()}
+    hospitals = []
+    for index, site in enumerate(site_names(study)):
+        if sites is None or site in sites:
+            hospital = open_hospital(study.json, index)
+            _load(hospital, parameters, folder)
+            hospitals.append(hospital)
+    found = [(hospital, patient) for hospital in hospitals for patient in _patients(hospital.splits[split])]
+    means = tuple(_of_patient(hospital, hospital.splits[split], patient) for hospital, patient in found)
+    persons = tuple((hospital.site, patient) for hospital, patient in found)
+    return PatientScores(study.build_task(), persons, means, tuple(hospitals), split)
+
+
+def _load(hospital: Hospital, parameters: Mapping[str, torch.Tensor], folder: Path) -> None:
+    try:
+        hospital.network.load_state_dict(dict(parameters), strict=False)
+    except RuntimeError as error:
+        raise FileError(folder / MODEL, "is not of the network that the run's study names") from error
+
+
+def _patients(cases: Cases) -> list[str]:
+    return [str(patient) for patient in np.unique(cases.patients)]
+
+
+def _of_patient(hospital: Hospital, cases: Cases, patient: str) -> Mapping[str, Mean]:
+    return evaluate(hospital.task, hospital.network, cases.take(np.flatnonzero(cases.patients == patient)))

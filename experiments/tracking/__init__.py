@@ -1,0 +1,1 @@
+"""A run told to the trackers that researchers use: TensorBoard's event files and MLflow, live or afterwards."""
