@@ -33,6 +33,8 @@ def no_search(task: Task) -> str:
 
     What is searched beside the inputs is a probability of every class, or nothing where a task asks for no truth.
     """
+    if getattr(task, "own_loss", None) is not None:
+        return "this search guesses probabilities of classes, and the study's own loss takes classes"
     if isinstance(task, Classification | Segmentation | Registration):
         return ""
     return "this search guesses probabilities of classes, and the task learns numbers"
