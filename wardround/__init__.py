@@ -1,3 +1,37 @@
-"""The public door: what a person who writes Python needs of this project, and nothing else."""
+"""The public door: what a person who writes Python needs of this project, and nothing else.
+
+    import wardround
+
+    run = wardround.run("study.toml", rounds=20)      # a file, a shipped study's name, or a Study built in code
+    run.scores                                         # of all hospitals' test patients together
+    run.rounds                                         # a table: a row a round
+    network = run.model()                              # a torch.nn.Module
+    run.predict(inputs)
+    run.audit()
+
+`wardround.imaging` measures, registers and resamples arrays and images of NumPy, SimpleITK, PyTorch and MONAI.
+Nothing heavy is imported before it is asked for.
+"""
+
+from typing import TYPE_CHECKING
 
 from common import __version__ as __version__
+from common.handed_on import handed_on
+
+if TYPE_CHECKING:
+    from common.study.study import Study as Study
+    from wardround import imaging as imaging
+    from wardround.runs import Run as Run
+    from wardround.runs import load as load
+    from wardround.runs import run as run
+    from wardround.studies import study as study
+else:
+    _named = handed_on(__name__, {"runs": ("Run", "load", "run"), "studies": ("Study", "study")})
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        return import_module("wardround.imaging") if name == "imaging" else _named(name)
+
+
+__all__ = ["Run", "Study", "__version__", "imaging", "load", "run", "study"]

@@ -1,0 +1,111 @@
+"""How good a segmentation is: overlap, and distances between outlines in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from common.data.image import Image
+from common.errors import ImageError
+from experiments.measured_pairs import Row, outline_of
+from experiments.measured_pairs import measure as measured
+from wardround.imaging.images import as_image
+
+Surface = Literal["voxels", "elements"]
+
+
+def measure(
+    prediction: Any,
+    truth: Any,
+    *,
+    spacing_mm: ArrayLike | None = None,
+    labels: Sequence[int] | None = None,
+    tolerance_mm: float = 1.0,
+    surface: Surface = "voxels",
+) -> list[dict[str, Any]]:
+    """A row a label, for a person or for `pandas.DataFrame`.
+
+    label, dice, jaccard, precision, sensitivity, volume_similarity, hausdorff_mm, hausdorff_95_mm,
+    average_symmetric_mm, mean_average_mm, surface_dice. NaN: neither map has the label; infinite: only one has it.
+
+    Args:
+        prediction: label map, whole numbers; 0 is background. Any image that the package takes.
+        truth: the same, in the same place.
+        spacing_mm: of arrays.
+        labels: which; all but 0 that either map has, where not given.
+        tolerance_mm: of the surface Dice.
+        surface: "voxels", distances between border voxels; "elements", surface elements weighted by their area.
+
+    Raises:
+        ImageError: the maps do not lie in one place, or hold something else than whole numbers.
+    """
+    return [
+        {key: value for key, value in asdict(row).items() if key != "case"}
+        for row in _rows(prediction, truth, spacing_mm, labels, tolerance_mm, surface)
+    ]
+
+
+def dice(prediction: Any, truth: Any, labels: Sequence[int] | None = None) -> dict[int, float]:
+    """2 |A n B| / (|A| + |B|) of every label; see `measure`."""
+    return {row.label: row.dice for row in _rows(prediction, truth, None, labels, 1.0, "voxels")}
+
+
+def hausdorff(
+    prediction: Any,
+    truth: Any,
+    *,
+    spacing_mm: ArrayLike | None = None,
+    labels: Sequence[int] | None = None,
+    percent: Literal[95, 100] = 95,
+) -> dict[int, float]:
+    """Hausdorff distance in mm of every label: the largest, or its 95th percentile, the larger of both directions."""
+    rows = _rows(prediction, truth, spacing_mm, labels, 1.0, "voxels")
+    return {row.label: row.hausdorff_95_mm if percent == 95 else row.hausdorff_mm for row in rows}
+
+
+def surface_dice(
+    prediction: Any,
+    truth: Any,
+    tolerance_mm: float,
+    *,
+    spacing_mm: ArrayLike | None = None,
+    labels: Sequence[int] | None = None,
+) -> dict[int, float]:
+    """Share of both outlines, by area, that lies within the tolerance of the other (Nikolov et al. 2018)."""
+    rows = _rows(prediction, truth, spacing_mm, labels, tolerance_mm, "elements")
+    return {row.label: row.surface_dice for row in rows}
+
+
+def _rows(
+    prediction: Any,
+    truth: Any,
+    spacing_mm: ArrayLike | None,
+    labels: Sequence[int] | None,
+    tolerance_mm: float,
+    surface: Surface,
+) -> list[Row]:
+    predicted, true = _labels(prediction, spacing_mm, "prediction"), _labels(truth, spacing_mm, "truth")
+    if not predicted.geometry.same_place(true.geometry):
+        raise ImageError(
+            f"the prediction does not lie where the truth lies: shapes {predicted.geometry.shape} and "
+            f"{true.geometry.shape}, spacings {predicted.geometry.spacing_mm} and {true.geometry.spacing_mm} mm; "
+            "resample it first."
+        )
+    if true.geometry.is_sheared:
+        raise ImageError(
+            "the images' axes are not at right angles; resample both to a lattice of right angles first."
+        )
+    return list(measured("", predicted, true, tolerance_mm, labels, outline_of(surface)))
+
+
+def _labels(given: Any, spacing_mm: ArrayLike | None, name: str) -> Image:
+    knows_its_place = not (isinstance(given, np.ndarray) or hasattr(given, "__array__")) or hasattr(given, "affine")
+    image = as_image(given, None if knows_its_place else spacing_mm)
+    whole = np.asarray(image.values).astype(np.int64)
+    if not np.array_equal(whole, image.values):
+        raise ImageError(f"the {name} must hold labels, whole numbers; it holds others.")
+    return Image(whole, image.geometry)

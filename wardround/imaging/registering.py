@@ -1,0 +1,97 @@
+"""Images brought onto each other, and onto other lattices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from common.data.geometry import Geometry
+from common.errors import ImageError
+from common.registration import register as registration
+from common.registration.linear import Linear
+from common.registration.record import Registration
+from common.registration.sampling import least_value
+from common.registration.sampling import resample as resampled
+from common.registration.transform import Transform
+from wardround.imaging.images import as_given, as_image
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """A moving image on the fixed one's lattice. image: of the fixed image's kind. found: all of the search."""
+
+    image: Any
+    found: Registration
+    fixed: Geometry
+
+    @property
+    def transform(self) -> Transform:
+        """Fixed world to moving world, mm, RAS."""
+        return self.found.transform
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against the result, a sentence each; where there is one, the search has probably failed."""
+        return self.found.doubts
+
+    def apply(self, given: Any, *, labels: bool = False, spacing_mm: ArrayLike | None = None) -> Any:
+        """Another image that lies where the moving one lay, on the fixed lattice. labels: of whole numbers."""
+        image = as_image(given, spacing_mm)
+        outside = 0.0 if labels else least_value(image)
+        return as_given(resampled(image, self.fixed, self.transform, labels=labels, outside=outside), given)
+
+
+def register(
+    moving: Any,
+    fixed: Any,
+    transform: str = "affine",
+    *,
+    moving_spacing_mm: ArrayLike | None = None,
+    fixed_spacing_mm: ArrayLike | None = None,
+    **options: Any,
+) -> Aligned:
+    """Find the transform that makes the moving image like the fixed one.
+
+    transform: rigid, similarity, affine, bspline, displacement or velocity. options: those of
+    `common.registration.register.register`, such as similarity, starts, seed, fixed_mask. Raises ImageError.
+    """
+    one, other = as_image(moving, moving_spacing_mm), as_image(fixed, fixed_spacing_mm)
+    spacings: dict[str, Any] = {"moving_mask": moving_spacing_mm, "fixed_mask": fixed_spacing_mm}
+    masks: dict[str, Any] = {
+        name: as_image(options.pop(name), spacing) for name, spacing in spacings.items() if name in options
+    }
+    found = registration.register(one, other, transform, **masks, **options)
+    return Aligned(as_given(found.image, fixed), found, other.geometry)
+
+
+def resample(
+    given: Any,
+    *,
+    spacing_mm: ArrayLike | None = None,
+    like: Any = None,
+    labels: bool = False,
+    given_spacing_mm: ArrayLike | None = None,
+) -> Any:
+    """An image with voxels of another size, or on another image's lattice; of the same kind.
+
+    spacing_mm: wanted; the image covers the same space, and its sizes are rounded. like: an image whose lattice it
+    gets. labels: of whole numbers, nearest instead of linear. given_spacing_mm: of an array. Raises ImageError.
+    """
+    image = as_image(given, given_spacing_mm)
+    if (spacing_mm is None) == (like is None):
+        raise ImageError("resample needs spacing_mm or like, one of the two.")
+    lattice = as_image(like).geometry if like is not None else _spaced(image.geometry, spacing_mm)
+    outside = 0.0 if labels else least_value(image)
+    still = Linear.identity(image.geometry.dimensions)
+    return as_given(resampled(image, lattice, still, labels=labels, outside=outside), given)
+
+
+def _spaced(geometry: Geometry, spacing_mm: ArrayLike | None) -> Geometry:
+    wanted = np.broadcast_to(np.asarray(spacing_mm, np.float64), (geometry.dimensions,))
+    if not (np.isfinite(wanted) & (wanted > 0)).all():
+        raise ImageError(f"spacing_mm must be above 0; it is {wanted.tolist()}.")
+    sizes = np.rint(np.array(geometry.shape) * np.array(geometry.spacing_mm) / wanted).astype(int)
+    return geometry.resized(tuple(max(1, int(size)) for size in sizes))
