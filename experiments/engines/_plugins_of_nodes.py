@@ -36,14 +36,15 @@ class Travelling:
 
 
 def travelling(study: Study, run_folder: Path) -> Travelling:
-    """The study, with the files that it names copied into the run's folder.
+    """The study, with the files that it names copied into the run's folder; of a run that goes on they are there.
 
     Raises StudyError where the name of one is taken by another module, so that nodes would import that.
     """
     table = json.loads(study.json)
     named = {place: found for place in study.plugins if (found := Reference.of(place)) is not None and found.is_file}
     if not named:
-        return _travelling(table, None)
+        kept = run_folder / PLUGINS
+        return _travelling(table, kept if study.plugins and kept.is_dir() else None)
     place = private_folder(run_folder / PLUGINS)
     modules: dict[str, str] = {}
     for path, reference in named.items():

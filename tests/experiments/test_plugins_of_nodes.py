@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
@@ -59,6 +60,8 @@ def test_nodes_get_the_same_study_with_modules_that_the_runs_folder_keeps(
     (place / "wards_own.py").unlink()
     with_modules_of(place / "run")
     assert parse(sent.text).json == parse_json(sent.json).json == sent.json
+    resumed = travelling(parse(sent.text), place / "run")
+    assert (resumed.json, resumed.folder) == (sent.json, place / "run" / "plugins")
     hospital = place / "hospital"
     hospital.mkdir()
     allow(sent.plugins, hospital)
