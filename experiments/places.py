@@ -33,10 +33,13 @@ def with_whole_folder(study: Study, file: Path | None = None) -> Study:
 
 
 def with_modules_of(folder: Path) -> None:
-    """Let the study in a run's folder find the plug-ins that the folder keeps, after everything else."""
+    """Let the study in a run's folder, which is trusted, find the plug-ins that the folder keeps.
+
+    Before everything else: where the run began, the file that they were may have changed since.
+    """
     place = (folder / PLUGINS).absolute()
     if place.is_dir() and str(place) not in sys.path:
-        sys.path.append(str(place))
+        sys.path.insert(0, str(place))
 
 
 @contextmanager
