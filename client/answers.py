@@ -20,9 +20,9 @@ from client.steering import refuse_steering
 from client.training import Trainer
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
+from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_training
 from common.learning.parameters import new_network, read, write
-from common.learning.task import shown_shape
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES

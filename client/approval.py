@@ -22,7 +22,7 @@ from torch import nn
 
 from client.hospital import Hospital
 from common.errors import WireError
-from common.learning.parameters import Layout, new_network, read
+from common.learning.parameters import Layout, new_network, read, trainable
 from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
 from common.study.schedule import evaluated_splits
@@ -116,8 +116,13 @@ def _refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
 
 
 def _hidden_linear_layers(network: nn.Module) -> list[str]:
-    """All but the last: its rows of classes that no hospital has a case of are honestly parallel."""
-    return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][:-1]
+    """All that are learned but the last: its rows of classes that no hospital has a case of are honestly parallel.
+
+    A companion gives no gradient, into which cases could be copied.
+    """
+    learned = {name for name, _ in trainable(network)}
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    return [name for name in linear if f"{name}.weight" in learned or f"{name}.bias" in learned][:-1]
 
 
 def _parallel_rows(weights: NDArray[np.float32]) -> int:

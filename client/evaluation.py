@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.data.cases import Cases
+from common.learning.abilities import scored_whole
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
 
@@ -24,7 +25,7 @@ def evaluate(task: Task, network: nn.Module, cases: Cases) -> dict[str, Mean]:
     A task that says `scored_whole` compares patients with each other: all of `cases` are then one batch.
     """
     network.eval()
-    whole = bool(getattr(task, "scored_whole", False)) and len(cases) > 0
+    whole = scored_whole(task) and len(cases) > 0
     batches = [np.arange(len(cases))] if whole else _whole_patients(cases)
     with torch.no_grad():
         return merge(task.score(network, cases.batch(indices)) for indices in batches)

@@ -17,6 +17,7 @@ from client.clipping import CaseLoss
 from client.per_sample import clipped_sum
 from client.training import Terms, new_optimiser
 from common.data.cases import Cases
+from common.learning.losses import augmented
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
 from common.learning.work import Training
@@ -103,7 +104,7 @@ class PrivateTrainer:
         """
         self.network.train()
         loss = CaseLoss(self.task, self.network, self.training.precision)
-        units = [self.task.augment(self.cases.batch(np.array([index])), self.rng) for index in self.sample()]
+        units = [augmented(self.task, self.cases.batch(np.array([index])), self.rng) for index in self.sample()]
         return clipped_sum(loss, units, self.clip_norm)
 
     def sample(self) -> NDArray[np.int64]:

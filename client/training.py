@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
+from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import read, read_gradient, trainable
 from common.learning.task import Task
 from common.learning.work import Training
@@ -25,7 +27,7 @@ DIVERGED = (
 CASES_A_CHUNK = 256
 VALUES_A_CHUNK = 1 << 20
 """A full batch is worked off in chunks of at most so many cases and inputs' values: the sum is the same, the memory
-bounded, of volumes too."""
+bounded, of volumes too; but where the loss compares cases."""
 
 
 @dataclass(frozen=True)
@@ -65,29 +67,34 @@ class Trainer:
         return Update((change.astype(np.float32),), float(len(self.cases)), statistics), steps
 
     def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[list[float], int]:
-        """Local steps. Returns the loss of every case trained on, in order, and the number of steps."""
+        """Local steps. Returns the loss of every case trained on, in order, and the number of steps.
+
+        Where the task has several optimisers, each has a part in every step, in its turn and by its own loss.
+        """
         parameters = [parameter for _, parameter in trainable(self.network)]
         terms = Terms.of(parameters, proximal_mu, correction)
-        optimiser = new_optimiser(parameters, self.training)
+        groups = [(one, new_optimiser(one.parameters, self.training)) for one in groups_of(self.task, self.network)]
         losses: list[float] = []
         steps = 0
         self.network.train()
         for indices in batches(len(self.cases), self.training, self.rng):
-            optimiser.zero_grad()
-            losses += self._backward(indices)
-            terms.add(parameters, len(indices))
-            optimiser.step()
+            for group, optimiser in groups:
+                self.network.zero_grad()
+                losses += self._backward(indices, group.name)
+                group.forget_others(self.network)
+                terms.add(parameters, len(indices))
+                optimiser.step()
+            follow(self.task, self.network)
             steps += 1
         return losses, steps
 
-    def _backward(self, indices: NDArray[np.int64]) -> list[float]:
-        """Add the gradients of the cases' summed losses to the network; every case's loss."""
+    def _backward(self, indices: NDArray[np.int64], group: str = "") -> list[float]:
+        """Add the gradients of the cases' summed losses to the network; every case's loss. group: whose loss."""
         losses: list[float] = []
-        size = chunk_size(self.cases)
-        for start in range(0, len(indices), size):
-            batch = self.task.augment(self.cases.batch(indices[start : start + size]), self.rng)
+        for piece in pieces(self.task, self.cases, indices, chunk_size(self.cases)):
+            batch = augmented(self.task, self.cases.batch(piece), self.rng)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-                loss = self.task.loss(self.network, batch).float()
+                loss = case_losses(self.task, self.network, batch, group)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses += loss.detach().tolist()
         return losses

@@ -23,6 +23,15 @@ def generator(seed: int, *words: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy(seed, *words))))
 
 
+def case_generators(rng: np.random.Generator, count: int) -> list[np.random.Generator]:
+    """A generator for each of so many cases, in order, independent of each other and of what `rng` itself draws.
+
+    Asked for one by one they are the same as asked for together: a case that is augmented alone, as in private
+    training, is shown as it would be shown in a batch.
+    """
+    return rng.spawn(count)
+
+
 def torch_generator(seed: int, *words: object) -> torch.Generator:
     """A torch CPU generator for one purpose."""
     return torch.Generator().manual_seed(entropy(seed, *words) % 2**63)

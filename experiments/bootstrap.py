@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.learning.abilities import scored_whole
 from experiments.patient_scores import PatientScores, Person
 
 SAMPLES = 2000
@@ -59,7 +60,7 @@ def _minus(left: float | None, right: float | None) -> float | None:
 
 def _drawn(scores: PatientScores, rng: np.random.Generator) -> NDArray[np.int64]:
     """(samples, persons): how often each person is drawn."""
-    compared = getattr(scores.task, "scored_whole", False)
+    compared = scored_whole(scores.task)
     samples = SAMPLES_OF_RANKS if compared else SAMPLES
     times = np.zeros((samples, len(scores.persons)), np.int64)
     for places in _by_hospital(scores.persons):

@@ -13,16 +13,19 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from client.hospital import site_names
 from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
 from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError
+from common.learning.abilities import can, couples, shown_shape
+from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import new_network, trainable
-from common.learning.task import Task, shown_shape
+from common.learning.task import Task
 from common.seeding import generator
-from common.study.catalogue import SOURCES
+from common.study.catalogue import SOURCES, TASKS
 from common.study.study import Study
 
 WHOLE_VALUES = 1 << 18
@@ -180,9 +183,13 @@ def _demand_classes(site: SiteId, cases: Cases) -> None:
 
 
 def _filled(task: Task, site: SiteId, cases: Cases) -> Iterator[str]:
-    patch = tuple(getattr(task, "patch", ()))
+    if not can(task, "network_shape"):
+        return
     sides = tuple(cases.batch(slice(0, 1)).each("inputs")[0].shape[1:])
-    if len(patch) != len(sides) or all(side <= length for side, length in zip(patch, sides, strict=True)):
+    patch = shown_shape(task, cases.shape).inputs[1:]
+    if len(patch) != len(sides) or 0 in patch:
+        return
+    if all(side <= length for side, length in zip(patch, sides, strict=True)):
         return
     inside = prod(min(side, length) for side, length in zip(patch, sides, strict=True)) / prod(patch)
     said = f"task.patch is {list(patch)}, larger than the first case of hospital {site!r}, {list(sides)}"
@@ -198,8 +205,12 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
         network = new_network(task, shown_shape(task, cases.shape), study.seed)
         network.train()
         with torch.no_grad():
-            shown = task.augment(batch, generator(study.seed, "first look"))
+            shown = augmented(task, batch, generator(study.seed, "first look"))
             loss = task.loss(network, shown)
+            for group in groups_of(task, network):
+                case_losses(task, network, shown, group.name)
+            follow(task, network)
+        _demand_alone(study, task, network, cases)
     except WardroundError as error:
         raise StudyError(f"hospital {site!r} has {_in_words(cases)}. {error}") from error
     except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, MemoryError) as error:
@@ -210,6 +221,23 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
         ) from error
     _demand_loss(study, site, batch, loss)
     return {name: tuple(parameter.shape) for name, parameter in trainable(network)}
+
+
+def _demand_alone(study: Study, task: Task, network: nn.Module, cases: Cases) -> None:
+    """Privacy for one person, and the audit, rest on a case's loss being its own: a plug-in is tried on two."""
+    if couples(task) or TASKS.digest(study.task.name) is None or len(cases) < 2 or cases.most_values > WHOLE_VALUES:
+        return
+    network.eval()
+    with torch.no_grad():
+        two = augmented(task, cases.batch(slice(0, 2)), generator(study.seed, "first look at two"))
+        together = task.loss(network, two)
+        alone = torch.cat([task.loss(network, two.take([index])) for index in range(2)])
+    if together.shape == alone.shape and not torch.allclose(together, alone, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise StudyError(
+            f"task {study.task.name!r}: the loss of a case depends on what other cases are in its batch "
+            f"({together.tolist()} together, {alone.tolist()} alone). If that is meant, the task must say so, "
+            "`couples: ClassVar[bool] = True`."
+        )
 
 
 def _demand_loss(study: Study, site: SiteId, batch: Batch, loss: torch.Tensor) -> None:

@@ -17,10 +17,11 @@ from client.hospital import Hospital, open_hospital, site_names
 from common.data.cases import Cases
 from common.files.access import if_there
 from common.files.tensor_files import read_tensors
+from common.learning.abilities import abilities, can
 from common.registration.learned.spatial_transformer import warp
 from common.study.study import Study
 from experiments.after_run import kept_as_problem, participants
-from experiments.gallery_panels import Panels, outline_panels, pair_panels
+from experiments.gallery_panels import Panels, outline_panels, pair_panels, plain_panels
 from server.run_folder import RunFolder
 
 COLOURS = np.array(
@@ -37,10 +38,10 @@ OPACITY = 0.62
 def write_pictures(study: Study, folder: Path) -> None:
     """`pictures.json`: for each hospital that took part the test patient of median score.
 
-    Of slices the one with most to outline; of a volume three planes; of a pair of images both and the moved one.
-    Nothing is written for other tasks, or where the run has no model.
+    What is drawn the task says. Of slices the one with most to outline; of a volume three planes; of a pair of images
+    both and the moved one. Nothing is written for tasks that say nothing, or where the run has no model.
     """
-    model = if_there(read_tensors, folder, MODEL) if study.task.name in ("segmentation", "registration") else None
+    model = if_there(read_tensors, folder, MODEL) if can(study.build_task(), "drawn") else None
     if model is None:
         return
     parameters = {name: torch.from_numpy(t) for name, t in model.tensors.items()}
@@ -54,14 +55,14 @@ def write_pictures(study: Study, folder: Path) -> None:
 
 
 def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[str, Any]:
-    cases = hospital.splits["test"]
-    paired = hospital.study.task.name == "registration"
-    if len(cases) == 0 or not (paired or len(cases.shape.inputs) in (3, 4)):
+    cases, drawn = hospital.splits["test"], abilities(hospital.task).drawn
+    if len(cases) == 0 or (drawn == "outlines" and len(cases.shape.inputs) not in (3, 4)):
         return {}
     hospital.network.load_state_dict(parameters, strict=False)
     patient, score = _median_patient(hospital, cases)
     own = cases.take(np.flatnonzero(cases.patients == patient))
-    draw = _pair if paired else _slice if len(cases.shape.inputs) == 3 else _volume
+    outlines = _slice if len(cases.shape.inputs) == 3 else _volume
+    draw = {"outlines": outlines, "pair": _pair, "panels": _own_panels}[drawn]
     with torch.no_grad():
         return {"site": hospital.site, "patient": patient, "score": score, **draw(hospital, own)}
 
@@ -93,6 +94,11 @@ def _pair(hospital: Hospital, own: Cases) -> dict[str, Any]:
     inputs = own.batch(np.array([0])).inputs
     moved = warp(inputs[:, :1], hospital.network(inputs).float())[0, 0].numpy()
     return _panels(pair_panels(own.inputs[0, 0], own.inputs[0, 1], moved))
+
+
+def _own_panels(hospital: Hospital, own: Cases) -> dict[str, Any]:
+    shown = abilities(hospital.task).panels(hospital.network, own.batch(np.array([0])))
+    return _panels(plain_panels({name: values.detach().numpy() for name, values in shown.items()}))
 
 
 def _panels(panels: Panels) -> dict[str, Any]:

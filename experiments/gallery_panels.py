@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from common.errors import StudyError
 from common.registration.pictures import checkerboard, difference, scaled
 
 Panels = list[tuple[str, NDArray[np.uint8]]]
@@ -47,6 +49,18 @@ def outline_panels(
             picture = grey(scaled(upright(image.astype(np.float64), axis, middle[axis])))
             panels.append((f"{word}, {plane}", outlined(picture, upright(labels, axis, middle[axis]), colours)))
     return panels
+
+
+def plain_panels(pictures: Mapping[str, NDArray[np.floating[Any]]]) -> Panels:
+    """A panel each of (H, W) images and of the middle slices of (X, Y, Z) volumes, from black to white.
+
+    Raises StudyError for anything else.
+    """
+    for name, values in pictures.items():
+        if values.ndim not in (2, 3) or not values.size:
+            raise StudyError(f"the task's panel {name!r} must be (H, W) or (X, Y, Z); it is {values.shape}.")
+    known = {name: np.nan_to_num(values.astype(np.float64)) for name, values in pictures.items()}
+    return [(name, grey(scaled(upright(values)))) for name, values in known.items()]
 
 
 def upright(values: NDArray[Any], axis: int = 2, index: int | None = None) -> NDArray[Any]:

@@ -16,7 +16,8 @@ from common.data.cases import Cases
 from common.data.names import SiteId
 from common.errors import FileError
 from common.files.tensor_files import read_tensors
-from common.learning.task import Task, presented
+from common.learning.abilities import presented, scored_whole
+from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.study.study import Study
 from common.sums.mean import Mean, merge
@@ -56,7 +57,7 @@ class PatientScores:
 
     def resampled(self, times: NDArray[np.int64]) -> list[Values]:
         """Scores of (B, persons) samples, in which each person is taken so many times."""
-        if getattr(self.task, "scored_whole", False):
+        if scored_whole(self.task):
             return [self._whole(row) for row in times]
         names = sorted({name for means in self.means for name in means})
         empty = Mean()

@@ -20,9 +20,10 @@ from client.hospital import Hospital, open_hospital, site_names
 from client.training import Trainer
 from common.data.cases import SiteId, concatenate
 from common.files.access import write
+from common.learning.abilities import presented
 from common.learning.baseline import baseline_training
 from common.learning.parameters import new_network
-from common.learning.task import Task, presented
+from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.seeding import generator
 from common.study.plugins import ANYTHING, trusting

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.data.names import SiteId
 from common.errors import RoundError, TooFewHospitalsError, WireError
-from common.learning.task import presented
+from common.learning.abilities import presented
 from common.metrics.roc import with_areas
 from common.study.schedule import evaluated_split, evaluated_splits, final_round
 from common.study.study import Study

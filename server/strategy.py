@@ -31,7 +31,11 @@ class Contributions:
 
 
 class Strategy(Protocol):
-    """A frozen dataclass of options; pure, so that it can be replayed and checkpointed."""
+    """A frozen dataclass of options; pure, so that it can be replayed and checkpointed.
+
+    A task's companion, such as a teacher, stands behind the model in every vector of parameters. A strategy whose
+    step is right for both says so: `averages_companion: ClassVar[bool] = True`. With others such tasks are refused.
+    """
 
     needs: ClassVar[Reveals]
     """"each" where the step needs single updates (median, Krum), else "sum"."""

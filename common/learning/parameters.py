@@ -1,22 +1,25 @@
-"""A network's trainable parameters as one flat float32 vector, and back."""
+"""What is exchanged of a network as one flat float32 vector, and back: what is learned, then its companion."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.data.cases import Shape
 from common.errors import StudyError
+from common.learning.abilities import companion
 from common.learning.task import Task
 from common.seeding import entropy
 from common.sums.update import Vector
+
+_COMPANION = "_companion_names"
 
 
 def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
@@ -24,6 +27,7 @@ def new_network(task: Task, shape: Shape, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(entropy(seed, "initial parameters") % 2**63)
         network = task.build_network(shape)
+    _mark_companion(network, companion(task))
     refuse_unsuitable(network)
     return network
 
@@ -41,20 +45,59 @@ def refuse_unsuitable(network: nn.Module) -> None:
             raise StudyError(f"parameter {name} is {parameter.dtype}; only torch.float32 can be exchanged.")
 
 
+def _mark_companion(network: nn.Module, beginnings: Sequence[str]) -> None:
+    """What is called so, or lies under it, is exchanged and never learned; the network itself says so from here on.
+
+    Raises StudyError where nothing has such a name, or what has cannot be exchanged.
+    """
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    marked: dict[str, Tensor] = {}
+    for beginning in beginnings:
+        found = {name: one for name, one in tensors.items() if is_under(name, beginning)}
+        if not found:
+            top = sorted({name.partition(".")[0] for name in tensors})
+            raise StudyError(f"the network has no companion {beginning!r}; it holds {', '.join(top)}.")
+        marked |= found
+    for name, tensor in marked.items():
+        if tensor.dtype != torch.float32:
+            raise StudyError(f"companion {name} is {tensor.dtype}; only torch.float32 can be exchanged.")
+        tensor.requires_grad_(False)
+    setattr(network, _COMPANION, tuple(sorted(marked)))
+
+
+def is_under(name: str, beginning: str) -> bool:
+    """Whether a parameter is called so, or belongs to a part that is."""
+    return name == beginning or name.startswith(f"{beginning}.")
+
+
+def companion_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Names and tensors that are exchanged and not learned, in the order of their names; [] for most networks."""
+    names = getattr(network, _COMPANION, ())
+    if not names:
+        return []
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    return [(name, tensors[name]) for name in names]
+
+
+def exchanged(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Names and tensors in the order of vectors: all that is learned, then all of the companion."""
+    return [*trainable(network), *companion_tensors(network)]
+
+
 def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Names and parameters that are learned, in the order of their names."""
     return sorted((name, p) for name, p in network.named_parameters() if p.requires_grad)
 
 
 def read(network: nn.Module) -> Vector:
-    """(P,) float32: all trainable parameters."""
-    parts = [parameter.detach().reshape(-1) for _, parameter in trainable(network)]
+    """(P,) float32: all that is exchanged."""
+    parts = [tensor.detach().reshape(-1) for _, tensor in exchanged(network)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
 def write(network: nn.Module, vector: Vector) -> None:
-    """Set all trainable parameters from a (P,) float32 vector. Raises ValueError where P does not fit."""
-    parameters = [parameter for _, parameter in trainable(network)]
+    """Set all that is exchanged from a (P,) float32 vector. Raises ValueError where P does not fit."""
+    parameters = [tensor for _, tensor in exchanged(network)]
     wanted = sum(parameter.numel() for parameter in parameters)
     if vector.shape != (wanted,):
         raise ValueError(f"the network has {wanted} parameters; a vector of shape {vector.shape} came.")
@@ -67,25 +110,25 @@ def write(network: nn.Module, vector: Vector) -> None:
 
 
 def read_gradient(network: nn.Module) -> Vector:
-    """(P,) float32: all gradients; zeros where a parameter has none."""
+    """(P,) float32: all gradients of what is learned; zeros where a parameter has none."""
     parts = [(torch.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for _, p in trainable(network)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named parameter stands in the vector."""
+    """Where each named tensor stands in the vector."""
 
     shapes: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, network: nn.Module) -> Layout:
-        """The layout of a network's trainable parameters."""
-        return cls({name: tuple(parameter.shape) for name, parameter in trainable(network)})
+        """The layout of all that is exchanged of a network."""
+        return cls({name: tuple(tensor.shape) for name, tensor in exchanged(network)})
 
     @property
     def length(self) -> int:
-        """P, the number of parameters."""
+        """P, how many numbers are exchanged."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def tensors(self, vector: Vector) -> dict[str, Vector]:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from common.data.cases import Batch, Shape
-from common.learning.task import Task, shown_shape
+from common.learning.abilities import abilities, can, shown_shape
+from common.learning.task import Task
 
 PROBE_CASES = 4
 
@@ -32,5 +33,4 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
 
 def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of one target: of a prediction, but where the task says otherwise (registration: two label maps)."""
-    form = getattr(task, "target_form", None)
-    return predicted if form is None else tuple(form(shape))
+    return tuple(abilities(task).target_form(shape)) if can(task, "target_form") else predicted

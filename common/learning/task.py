@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from common.sums.mean import Mean
 
@@ -26,7 +26,10 @@ class Network(Protocol):
 
 
 class Task(Protocol):
-    """A frozen dataclass of options in `common/learning/tasks/`; all methods are pure but for the network's state."""
+    """A frozen dataclass of options in `common/learning/tasks/`; all methods are pure but for the network's state.
+
+    What a task may have beside these members is in `common/learning/abilities.py`.
+    """
 
     headline: ClassVar[str]
     """The score shown first; higher is better."""
@@ -36,7 +39,7 @@ class Task(Protocol):
         ...
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: one loss a case. A case's loss does not depend on the other cases of the batch."""
+        """(N,) float32: one loss a case, which depends on no other case of the batch unless the task `couples`."""
         ...
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
@@ -44,24 +47,13 @@ class Task(Protocol):
         ...
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        """The batch as it is trained on; the same batch where the task has no augmentation."""
+        """The batch as it is trained on; the same batch where the task has no augmentation.
+
+        Private training augments every case alone. Where a case's draws come from a generator of its own
+        (`common.seeding.case_generators`), a case is shown alone as it is shown among others.
+        """
         ...
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Class indices (N, ...) or displacement in voxels, int64; float32 where real numbers are learned."""
         ...
-
-
-def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Scores as they are shown: a task may have `presented`, which makes of merged means what is no mean itself."""
-    shown = getattr(task, "presented", None)
-    return dict(scores if shown is None else shown(scores))
-
-
-def shown_shape(task: Task, shape: Shape) -> Shape:
-    """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
-
-    Raises StudyError where cases differ in shape and the task does not bring them to one.
-    """
-    shown = getattr(task, "network_shape", None)
-    return shape if shown is None else cast("Shape", shown(shape))

@@ -22,8 +22,20 @@ def soft_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     equation in section 3, without their squares.
     """
     labels = torch.arange(1, probabilities.shape[1]).reshape(-1, *(1 for _ in targets.shape[1:]))
-    truth = (targets.unsqueeze(1) == labels).to(probabilities.dtype).flatten(2)
-    guess = probabilities[:, 1:].flatten(2)
+    return _dice_loss(probabilities, (targets.unsqueeze(1) == labels).to(probabilities.dtype))
+
+
+def soft_losses(logits: Tensor, truth: Tensor, class_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Soft Dice loss and cross-entropy, (N,) each, for truth that is only believed, in the logits' shape."""
+    log_probabilities = logits.log_softmax(1)
+    weight = 1.0 if class_weights is None else torch.einsum("nc...,c->n...", truth, class_weights.to(truth.dtype))
+    cross_entropy = -(weight * (truth * log_probabilities).sum(1)).flatten(1).mean(1)
+    return _dice_loss(log_probabilities.exp(), truth[:, 1:]), cross_entropy
+
+
+def _dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """truth: (N, classes - 1, [D,] H, W), without the background."""
+    guess, truth = probabilities[:, 1:].flatten(2), truth.flatten(2)
     both = (guess * truth).sum(2)
     sizes = guess.sum(2) + truth.sum(2)
     return 1 - ((2 * both + SMOOTHING_PIXELS) / (sizes + SMOOTHING_PIXELS)).mean(1)

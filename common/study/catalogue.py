@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StudyError
+from common.learning.abilities import NAMES as ABILITIES
 from common.study.fitting import Role, fitted
 from common.study.options import Entry, build, options_of
 from common.study.plugins import Reference
@@ -32,8 +33,9 @@ class Catalogue:
     """Entries of one kind. `kind` is the word for messages and the name each file binds.
 
     package: "" for a kind of which there are none of ours. role: `module:Protocol` that a plug-in must fit. optional:
-    members it may lack. plain: `module:function` that makes an entry's class of something plainer, such as an
-    nn.Module's class, or gives None. known: the names, where they must be known without the package.
+    members that it may have, of the role or beside it, and may lack. plain: `module:function` that makes an entry's
+    class of something plainer, such as an nn.Module's class, or gives None. known: the names, where they must be
+    known without the package.
     """
 
     kind: str
@@ -126,7 +128,7 @@ def _named(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task")
+TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task", ABILITIES)
 NETWORKS = Catalogue(
     "network",
     "common.learning.networks",
@@ -140,7 +142,7 @@ PARTITIONS = Catalogue("partition", "client.partitions", "client.partition:Parti
 MECHANISMS = Catalogue(
     "mechanism", "common.privacy.mechanisms", "common.privacy.mechanism:Mechanism", ("secret_rounding",)
 )
-STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy")
+STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy", ("averages_companion",))
 ENGINES = Catalogue(
     "engine",
     "experiments.engines",

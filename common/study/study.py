@@ -21,6 +21,7 @@ from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
 from common.study.plugins import noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.task_checks import check_task
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -246,7 +247,7 @@ def _demand_same(known: Mapping[str, str], used: Mapping[str, str]) -> None:
 def _check_pairs(study: Study) -> None:
     """Build every entry, so that unknown names and options show now, and refuse what cannot go together."""
     ENGINES.digest(study.engine)  # never imported here: where a study is checked, engines may not be installed
-    TASKS.build(study.task)
+    task = TASKS.build(study.task)
     strategy = STRATEGIES.build(study.strategy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     source = SOURCES.build(study.source)
@@ -256,6 +257,7 @@ def _check_pairs(study: Study) -> None:
             f"{study.aggregation.name!r} reveals only their sum. Choose another strategy or aggregation 'plain'."
         )
     _check_privacy(study, strategy.needs, strategy.sends, strategy.work().controlled)
+    check_task(task, study.task, study.strategy, study.privacy, study.training)
     _check_partition(study, source)
     _check_training(study, strategy.sends)
     if strategy.work().controlled and (study.training.optimiser != "sgd" or study.training.momentum):

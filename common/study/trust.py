@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.learning.abilities import companion
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
 from common.study.study import Study
 from common.sums.cohorts import LEAST_IN_SUM, is_covered_by_noise, reveals
@@ -37,12 +38,22 @@ def trusted(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[Trusted, ...]:
 
 def said(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[str, ...]:
     """Whom the hospitals trust, and on what a promise rests: sentences for the first page."""
-    return (*(one.sentence for one in trusted(study, hospitals)), *_rests_on_epsilon(study))
+    return (*(one.sentence for one in trusted(study, hospitals)), *_rests_on_epsilon(study), *_companion(study))
 
 
 def trusts_the_coordinator(study: Study) -> bool:
     """Whether a coordinator can learn what a single hospital sent without any hospital's help."""
     return any(one.who.startswith("the coordinator") for one in trusted(study))
+
+
+def _companion(study: Study) -> tuple[str, ...]:
+    parts = companion(study.build_task())
+    if not parts:
+        return ()
+    return (
+        f"Beside the model its companion is exchanged in every round ({', '.join(parts)}): it comes from the same "
+        "cases, leaves a hospital in the same vector, and is protected exactly as the model is.",
+    )
 
 
 def _rests_on_epsilon(study: Study) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
+from common.learning.abilities import no_one_gradient
 from common.learning.work import Sends
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
@@ -75,6 +76,11 @@ def as_gradient(captured: Captured, study: Study) -> NDArray[np.float64]:
     gradient = captured.sent / (-training.learning_rate * pushes)
     decay = 0.0 if training.optimiser == "adam" else training.weight_decay
     return np.asarray(gradient - decay * captured.parameters)
+
+
+def obstacle(observed: Observation, captured: list[Captured]) -> str:
+    """Why nothing can be read from a layer's gradient, which asks for no case's own loss; empty where it may be."""
+    return no_one_gradient(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
 
 
 def what_is_seen_instead(observed: Observation) -> str:

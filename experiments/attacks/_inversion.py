@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from common.data.cases import Shape
-from common.learning.tasks.classification import Classification
-from common.learning.tasks.segmentation import Segmentation
+from common.learning.abilities import can, no_soft_loss
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
 from experiments.attacks._labels import recovered_labels
-from experiments.attacks._losses import no_search, truth_shape
+from experiments.attacks._losses import truth_shape
 from experiments.attacks._problem import Attempt, Problem, Search
 from experiments.attacks._victim import Victim
 from experiments.observation import Observation
@@ -49,7 +48,7 @@ def invert(
     """Attack as many updates as `limits` says, each with an equal share of what is left of the seconds."""
     budget = Budget(budget_seconds)
     captured = captured_updates(observed)[: limits.updates]
-    reason = no_search(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
+    reason = no_soft_loss(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
     if reason:
         return Finding(name, observed.observer, False, reason, settings=settings)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -67,11 +66,23 @@ def problem_of(observed: Observation, captured: Captured, largest_batch: int, ge
     gradient = victim.parts(as_gradient(captured, observed.study))
     task = observed.study.build_task()
     labels = None
-    if isinstance(task, Classification):
+    if can(task, "label_evidence"):
         labels = recovered_labels(victim.network, observed.shape, gradient, cases, generator)
     inputs = (cases, *observed.shape.inputs)
-    exact = isinstance(task, Classification | Segmentation)
-    return Problem(victim, gradient, inputs, truth_shape(task, observed.shape, cases), labels, exact)
+    truth = truth_shape(task, observed.shape, cases)
+    return Problem(
+        victim, gradient, inputs, truth, labels, not no_soft_loss(task) and _in_float64(victim, inputs, truth)
+    )
+
+
+def _in_float64(victim: Victim, inputs: tuple[int, ...], truth: tuple[int, ...]) -> bool:
+    """Whether the network and the loss of one case can be computed so."""
+    double = victim.double()
+    one, believed = (torch.zeros((1, *shape[1:]), dtype=torch.float64) for shape in (inputs, truth))
+    try:
+        return double.losses(double.network, one, believed).dtype == torch.float64
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
+        return False
 
 
 def most_cases(shape: Shape, largest_batch: int) -> int:

@@ -12,7 +12,7 @@ from common.data.cases import Shape
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with parameters of its own. seen: (1, ...) what it was shown in the one run."""
+    """A layer with learned parameters of its own. seen: (1, ...) what it was shown in the one run."""
 
     name: str
     module: nn.Module
@@ -20,11 +20,11 @@ class Layer:
 
 
 def layers_in_order(network: nn.Module, shape: Shape) -> list[Layer]:
-    """All layers that hold parameters themselves, in the order in which they first run."""
+    """All layers that hold learned parameters themselves, in the order in which they first run."""
     found: dict[str, Layer] = {}
     hooks = []
     for name, module in network.named_modules():
-        if any(True for _ in module.parameters(recurse=False)):
+        if any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
             hooks.append(module.register_forward_pre_hook(_note(found, name)))
     try:
         with torch.no_grad():

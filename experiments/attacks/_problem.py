@@ -52,6 +52,8 @@ class Problem:
         if self.labels is not None:
             known = one_hot(torch.from_numpy(self.labels), self.truth[1]).to(self.victim.dtype)
             return Guess(inputs, known)
+        if 0 in self.truth:
+            return Guess(inputs, torch.zeros(self.truth, dtype=self.victim.dtype))
         logits = 0.1 * torch.randn(self.truth, generator=generator)
         return Guess(inputs, None, logits.to(self.victim.dtype).requires_grad_(True))
 

@@ -66,9 +66,10 @@ class Victim:
         return Victim(deepcopy(self.network).double(), self.losses)
 
     def parts(self, vector: NDArray[np.floating]) -> Parts:
-        """A flat vector cut into tensors of the parameters' shapes and dtype."""
-        flat = torch.from_numpy(np.asarray(vector, dtype=np.float64)).to(self.dtype)
+        """A flat vector cut into tensors of the parameters' shapes and dtype, without the companion behind them."""
         shapes = [parameter.shape for parameter in self.parameters]
+        learned = np.asarray(vector[: sum(shape.numel() for shape in shapes)], dtype=np.float64)
+        flat = torch.from_numpy(learned).to(self.dtype)
         cut = torch.split(flat, [shape.numel() for shape in shapes])
         return tuple(part.reshape(shape) for part, shape in zip(cut, shapes, strict=True))
 

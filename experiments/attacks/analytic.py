@@ -24,7 +24,7 @@ from common.learning.parameters import trainable
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
-from experiments.attacks._captured import captured_updates, what_is_seen_instead
+from experiments.attacks._captured import captured_updates, obstacle
 from experiments.attacks._inversion import finding, problem_of
 from experiments.attacks._layers import Layer, layers_in_order
 from experiments.attacks._problem import Attempt, Problem
@@ -55,8 +55,8 @@ class Analytic:
         """The inputs that the first layer's gradient holds."""
         budget = Budget(budget_seconds)
         captured = captured_updates(observed)[: self.updates]
-        if not captured:
-            return self._impossible(observed, what_is_seen_instead(observed))
+        if reason := obstacle(observed, captured):
+            return self._impossible(observed, reason)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         attempts = []
         for one in captured:

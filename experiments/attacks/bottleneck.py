@@ -20,7 +20,7 @@ from torch import Tensor
 from common.study.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks._budget import Budget
-from experiments.attacks._captured import captured_updates, what_is_seen_instead
+from experiments.attacks._captured import captured_updates, obstacle
 from experiments.attacks._descent import adam
 from experiments.attacks._inversion import finding, problem_of
 from experiments.attacks._layers import layers_in_order
@@ -72,8 +72,8 @@ class Bottleneck:
         """Inputs that have the features which the gradient tells."""
         budget, generator = Budget(budget_seconds), torch.Generator().manual_seed(int(rng.integers(2**62)))
         captured = captured_updates(observed)[: self.updates]
-        if not captured:
-            return self._impossible(observed, what_is_seen_instead(observed))
+        if reason := obstacle(observed, captured):
+            return self._impossible(observed, reason)
         attempts = []
         for index, one in enumerate(captured):
             if one.cases > 1:

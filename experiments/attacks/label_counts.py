@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
-from common.learning.tasks.classification import Classification
+from common.learning.abilities import abilities, can, no_case_loss
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks._budget import Budget
@@ -42,7 +42,10 @@ class LabelCounts:
         """For each update a reconstruction of labels alone: sorted, with no inputs."""
         budget = Budget(budget_seconds)
         captured = _earliest(captured_updates(observed), self.rounds)
-        if not isinstance(observed.study.build_task(), Classification):
+        task = observed.study.build_task()
+        if reason := no_case_loss(task):
+            return self._impossible(observed, reason)
+        if not can(task, "label_evidence"):
             return self._impossible(observed, "a case has no single class here, so there is nothing to count")
         if not captured:
             return self._impossible(observed, what_is_seen_instead(observed))
@@ -76,19 +79,8 @@ def counts_behind(observed: Observation, captured: Captured, generator: torch.Ge
     if evidence is None:
         return None
     answers = mean_answer(victim.network.eval(), observed.shape, generator)
-    task = observed.study.build_task()
-    assert isinstance(task, Classification)
-    return label_counts(_unsmoothed(evidence, answers, task.label_smoothing), answers, captured.cases)
-
-
-def _unsmoothed(
-    evidence: NDArray[np.float64], answers: NDArray[np.float64], label_smoothing: float
-) -> NDArray[np.float64]:
-    """The evidence as it would be without label smoothing, under which the truth is spread over all classes."""
-    if not 0 < label_smoothing < 1:
-        return evidence
-    truth = (answers - evidence - label_smoothing / len(evidence)) / (1 - label_smoothing)
-    return np.asarray(answers - truth)
+    task = abilities(observed.study.build_task())
+    return label_counts(task.label_evidence(evidence, answers), answers, captured.cases)
 
 
 def _earliest(captured: list[Captured], rounds: int) -> list[Captured]:

@@ -153,8 +153,13 @@ def tiled_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 def _last_linear(network: nn.Module) -> nn.Linear | None:
-    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    found = [module for module in network.modules() if isinstance(module, nn.Linear) and _is_learned(module)]
     return found[-1] if found else None
+
+
+def _is_learned(layer: nn.Linear) -> bool:
+    """Not so of a companion, whose gradient nobody sends."""
+    return layer.weight.requires_grad and (layer.bias is None or layer.bias.requires_grad)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.learning.abilities import no_soft_loss
 from common.learning.work import Training
 from common.seeding import generator as named_generator
 from common.study.checks import between, non_negative, positive
@@ -27,7 +28,6 @@ from experiments.attacks._captured import Captured, captured_updates, local_step
 from experiments.attacks._descent import adam
 from experiments.attacks._distances import cosine_distance
 from experiments.attacks._inversion import finding, most_cases, problem_of
-from experiments.attacks._losses import no_search
 from experiments.attacks._priors import relative_total_variation
 from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts, closest
 from experiments.attacks._simulated import Steps
@@ -98,7 +98,7 @@ class MultiStep:
 
     def _obstacle(self, observed: Observation, captured: list[Captured]) -> str:
         """Why this attack cannot be made; empty where it can."""
-        if reason := no_search(observed.study.build_task()):
+        if reason := no_soft_loss(observed.study.build_task()):
             return reason
         if not observed.singles and observed.sums:
             return f"sees only sums of {len(observed.sums[0].sites)} hospitals, each trained on its own path"

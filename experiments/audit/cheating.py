@@ -16,11 +16,11 @@ from torch import nn
 
 from common.data.cases import SiteId
 from common.errors import StudyError
+from common.learning.abilities import can, no_one_gradient
 from common.learning.parameters import new_network
-from common.learning.tasks.classification import Classification
 from common.learning.work import Training, Work
 from common.seeding import torch_generator
-from common.study.catalogue import STRATEGIES
+from common.study.catalogue import STRATEGIES, TASKS
 from common.study.options import Entry
 from common.study.study import Study
 from common.sums.exchange import Payload
@@ -85,17 +85,19 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
 
     Raises StudyError where there is none.
     """
-    study = observed.study
-    if carries(new_network(study.build_task(), observed.shape, study.seed), observed.shape.inputs):
+    study, task = observed.study, observed.study.build_task()
+    if reason := no_one_gradient(task):
+        raise StudyError(reason)
+    if carries(new_network(task, observed.shape, study.seed), observed.shape.inputs):
         return study, False
-    if not isinstance(study.build_task(), Classification):
+    if not (can(task, "label_evidence") and "network" in TASKS.options(study.task.name)):
         raise StudyError(NO_CARRIER)
     network = {"name": "mlp", "hidden": [BINS]}
-    task = Entry(study.task.name, {**study.task.options, "network": network})
+    own_task = Entry(study.task.name, {**study.task.options, "network": network})
     training = Training(batch_size=study.training.batch_size)
     plain, strategy = Entry("plain"), Entry("fedsgd")
     rounds = max(study.rounds, 1 + ORDERS)
-    own = replace(study, task=task, training=training, aggregation=plain, strategy=strategy, privacy=None)
+    own = replace(study, task=own_task, training=training, aggregation=plain, strategy=strategy, privacy=None)
     return replace(own, rounds=rounds), True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ from client.hospital import site_names
 from common.errors import FileError, StudyError
 from common.files.access import if_there
 from common.files.json_files import read_table
+from common.learning.abilities import no_case_loss
 from common.study.audit_settings import Audit
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.claims import claim_of
@@ -28,9 +29,10 @@ from experiments.audit.membership import membership_trials
 from experiments.audit.own_trials import own_trials
 from experiments.audit.parties import as_rows, parties_of
 from experiments.audit.poisoning_trials import poisoning_trials
-from experiments.audit.records import Claim, Opening, Report, Trial
+from experiments.audit.records import Claim, Kind, Opening, Report, Trial
 from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
+from experiments.audit.tried import tried
 from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, observe, sent_orders
 from server.reporting.folder import read_run
@@ -119,7 +121,7 @@ def _report(
         thresholds=_limits(study.audit),
         claim=claim,
         trials=trials,
-        verdicts=verdicts(observed.sites, claim, trials, study.audit),
+        verdicts=verdicts(observed.sites, claim, trials, study.audit, no_case_loss(study.build_task())),
         not_tried=(*NOT_TRIED, *_not_audited(folder)),
         traffic=traffic,
         parties=as_rows(parties_of(observed, claim, openings)),
@@ -139,9 +141,14 @@ def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effor
     found = own_trials(observed, effort.attacks, seconds * SHARES["reconstruction"], advance, effort.pictures)
     found += _trials(observed, seconds, effort.pictures, advance)
     found += difference_trials(observed, orders, claim, advance)
-    played = _colluding(observed, orders, claim, advance)
-    found += collusion_trials(played, seconds * SHARES["collusion"], advance, effort.pictures) if played else []
-    found += cheating_trials(observed, orders, advance, effort.pictures)
+    played, share = _colluding(observed, orders, claim, advance), seconds * SHARES["collusion"]
+    if played:
+        found += tried(
+            observed, "matching", "reconstruction", lambda: collusion_trials(played, share, advance, effort.pictures)
+        )
+    found += tried(
+        observed, "imprint", "reconstruction", lambda: cheating_trials(observed, orders, advance, effort.pictures)
+    )
     found += poisoning_trials(observed.study, advance) if effort.poisoning else []
     return tuple(found), tuple(one.opening for one in played)
 
@@ -152,12 +159,24 @@ def _trials(observed: Observation, seconds: float, pictures: bool, advance: Adva
     if observed.singles:
         share["reconstruction"] += share["collusion"]
     found = inversion_trials(observed, share["reconstruction"], advance, pictures)
-    found += membership_trials(observed, confidence, share["membership"], advance)
-    found += epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance)
-    found += label_trials(observed, share["labels"], advance)
+    attempts: tuple[tuple[str, Kind, Callable[[], Iterable[Trial]]], ...] = (
+        (
+            "loss_threshold",
+            "membership",
+            lambda: membership_trials(observed, confidence, share["membership"], advance),
+        ),
+        (
+            "gradient_canaries",
+            "epsilon",
+            lambda: epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance),
+        ),
+        ("label_counts", "labels", lambda: label_trials(observed, share["labels"], advance)),
+    )
+    for name, kind, attempt in attempts:
+        found += tried(observed, name, kind, attempt)
     left = seconds - share["collusion"] - (perf_counter() - begin)
-    found += robustness_trials(observed, max(left, share["robustness"]), advance)
-    return found
+    most = max(left, share["robustness"])
+    return found + tried(observed, "pgd", "robustness", lambda: robustness_trials(observed, most, advance))
 
 
 def _colluding(observed: Observation, orders: Orders, claim: Claim, advance: Advance) -> tuple[Collusion, ...]:

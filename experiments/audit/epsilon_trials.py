@@ -10,6 +10,7 @@ from time import perf_counter
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, SiteId
+from common.learning.abilities import no_case_loss
 from common.learning.parameters import Layout, read
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
@@ -64,7 +65,10 @@ def epsilon_trials(
         audit = EpsilonAudit(hospital_of(study, site), mechanism, alone)
         trials.append(audit.by_gradients(seconds * (1 - SHARE_FOR_CASES) / len(chosen)))
         if site == chosen[0]:
-            trials.append(audit.by_cases(seconds * SHARE_FOR_CASES))
+            reason = no_case_loss(study.build_task())
+            trials.append(
+                _trial("canary_cases", site, CASES, reason) if reason else audit.by_cases(seconds * SHARE_FOR_CASES)
+            )
     measured = [replace(one, settings={**one.settings, "confidence": confidence}) for one in trials]
     return (*measured, *(_trial("gradient_canaries", site, GRADIENTS, ENOUGH) for site in others))
 

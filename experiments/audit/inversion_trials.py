@@ -17,6 +17,7 @@ from experiments.audit.images import pair_of
 from experiments.audit.reconstruction import CaseScore, score
 from experiments.audit.records import Rebuilt, Trial
 from experiments.audit.similarity import fitted
+from experiments.audit.tried import FAILED, reason_of
 from experiments.audit.truth import Truth, all_cases, others_than, truth_of
 from experiments.catalogue import ATTACKS
 from experiments.observation import Observation
@@ -76,10 +77,20 @@ def inversion_trials(
         attack = cast(Attack, ATTACKS.build(Entry(plan.attack)))
         rng = generator(observed.study.seed, "audit", plan.attack, plan.site)
         part = plan.share / sum(other.share for other in plans[index:])
-        finding = attack.run(plan.observed, rng, left * part)
+        finding = _found(plan, attack, rng, left * part)
         left = max(left - finding.seconds, 0.0)
         trials.append(trial_of(plan, attack, finding, everybody, pictures, len(plans)))
     return trials
+
+
+def _found(plan: Plan, attack: Attack, rng: np.random.Generator, seconds: float) -> Finding:
+    """As the attack says; where a plug-in of the study fails under it, that it failed."""
+    try:
+        return attack.run(plan.observed, rng, seconds)
+    except Exception as error:
+        if not plan.observed.study.plugins:
+            raise
+        return Finding(plan.attack, plan.observed.observer, False, reason_of(error), settings={FAILED: True})
 
 
 def trial_of(plan: Plan, attack: Attack, finding: Finding, everybody: Truth, pictures: bool, tries: int) -> Trial:

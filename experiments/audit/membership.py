@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import Cases, SiteId, concatenate
+from common.learning.abilities import no_case_loss
 from common.seeding import generator
 from experiments.attacks._budget import Budget
 from experiments.audit.candidates import MOST_PATIENTS, Question, question_of
@@ -47,6 +48,8 @@ def membership_trials(
     intervals of an area hold at once (Bonferroni), half of what is left for all hospitals together; those of rates
     hold each alone.
     """
+    if reason := no_case_loss(observed.study.build_task()):
+        return tuple(_impossible(observed, site, reason) for site in observed.sites)
     questions = _questions(observed)
     found = attacks(observed, questions, seconds, progress, shadows) if questions else []
     trials = [
@@ -161,7 +164,7 @@ def _cut(scores: Floats, questions: Mapping[SiteId, Question]) -> dict[SiteId, F
     return found
 
 
-def _impossible(observed: Observation, site: SiteId) -> Trial:
+def _impossible(observed: Observation, site: SiteId, reason: str = NO_TEST_PATIENTS) -> Trial:
     return Trial(
         "loss_threshold",
         "membership",
@@ -171,5 +174,5 @@ def _impossible(observed: Observation, site: SiteId) -> Trial:
         FINAL,
         loss_threshold.SOURCE,
         possible=False,
-        reason=NO_TEST_PATIENTS,
+        reason=reason,
     )

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch, SiteId
+from common.learning.abilities import abilities, can, no_case_loss
 from common.learning.parameters import new_network, write
 from common.learning.task import Task
-from common.learning.tasks.classification import Classification
-from common.learning.tasks.segmentation import Segmentation
 from common.seeding import generator
 from common.sums.mean import merge
 from experiments.audit.records import Trial
@@ -35,8 +34,7 @@ KNOWLEDGE = "the final model, the cases it is asked about and their true answers
 def robustness_trials(observed: Observation, seconds: float, advance: Callable[[str], None]) -> list[Trial]:
     """FGSM and PGD on every hospital's test cases; hospitals that the seconds do not suffice for are said."""
     task = observed.study.build_task()
-    if not isinstance(task, Classification | Segmentation):
-        reason = "tried on classification and segmentation alone; this task has no true class to be led away from"
+    if reason := no_case_loss(task) or _no_true_class(task, observed):
         return [_trial("pgd", observed, "", reason=reason)]
     network = new_network(task, observed.shape, observed.study.seed)
     write(network, observed.final_model)
@@ -49,6 +47,12 @@ def robustness_trials(observed: Observation, seconds: float, advance: Callable[[
             advance(f"{name} {site}")
             trials.append(_of_site(name, observed, site, task, network))
     return trials
+
+
+def _no_true_class(task: Task, observed: Observation) -> str:
+    if can(task, "label_space") and abilities(task).label_space(observed.shape)[0]:
+        return ""
+    return "tried where truth is a class (label_space) alone; this task has no true class to be led away from"
 
 
 def fgsm(network: nn.Module, task: Task, batch: Batch, size: float) -> Tensor:

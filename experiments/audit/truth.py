@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Batch, Shape, SiteId
+from common.learning.abilities import NAMES
 from common.learning.task import Task
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts
@@ -153,6 +154,15 @@ class _Recorder:
 
     task: Task
     shown: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever the task declares beyond its role."""
+        if name not in NAMES:
+            raise AttributeError(name)
+        return getattr(self.task, name)
+
+    def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
+        return self.loss(network, batch)
 
     def build_network(self, shape: Shape) -> nn.Module:
         return self.task.build_network(shape)

@@ -8,6 +8,7 @@ from common.data.cases import SiteId
 from common.study.audit_settings import Audit
 from experiments.audit.difference_rules import Reason, differences
 from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
+from experiments.audit.tried import FAILED
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")
 OBSERVED: dict[str, Topic] = {"colluding": "colluding", "cheating": "cheating"}
@@ -25,15 +26,21 @@ AGAIN = "Measure again with more time; if it stays above, noise or clipping may 
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 
 
-def verdicts(sites: Sequence[SiteId], claim: Claim, trials: Sequence[Trial], audit: Audit) -> tuple[Verdict, ...]:
-    """One for every hospital, in the order given: the worst light of its rules."""
-    return tuple(_verdict(site, claim, trials, audit) for site in sites)
+def verdicts(
+    sites: Sequence[SiteId], claim: Claim, trials: Sequence[Trial], audit: Audit, no_case: str = ""
+) -> tuple[Verdict, ...]:
+    """One for every hospital, in the order given: the worst light of its rules.
+
+    no_case: why no attack that asks for a case's own loss was possible; "" where they were.
+    """
+    return tuple(_verdict(site, claim, trials, audit, no_case) for site in sites)
 
 
-def _verdict(site: SiteId, claim: Claim, trials: Sequence[Trial], audit: Audit) -> Verdict:
+def _verdict(site: SiteId, claim: Claim, trials: Sequence[Trial], audit: Audit, no_case: str) -> Verdict:
     own = [trial for trial in trials if trial.possible and trial.site in ("", site)]
     found: list[tuple[Topic, Reason]] = [("readers", _reading(claim)), ("epsilon", _promise(site, claim, audit))]
     found += [("epsilon", reason) for reason in _unmeasured(site, claim, trials)]
+    found += [("rebuilt", reason) for reason in _untried(site, trials, no_case)]
     for trial in own:
         found += [(_topic(trial), reason) for reason in _trial_reasons(site, trial, claim, audit)]
     reasons = sorted((reason for _, reason in found), key=lambda reason: -WORST.index(reason[0]))
@@ -80,6 +87,15 @@ def _unmeasured(site: SiteId, claim: Claim, trials: Sequence[Trial]) -> Iterator
         return
     reason = next((trial.reason for trial in own if trial.reason), "it was not tried")
     yield "green", f"The promised epsilon was not measured here: {reason}.", ""
+
+
+def _untried(site: SiteId, trials: Sequence[Trial], no_case: str) -> Iterator[Reason]:
+    """An attack that this program does not have, or that failed, is no proof that there is none."""
+    if no_case:
+        yield "amber", f"Attacks that ask for a case's own loss were not tried, and may succeed: {no_case}.", ""
+    for trial in trials:
+        if trial.settings.get(FAILED) and trial.site in ("", site):
+            yield "amber", f"{trial.attack} came to no end, and proves nothing: {trial.reason}.", ""
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:

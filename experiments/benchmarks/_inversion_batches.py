@@ -15,8 +15,8 @@ from client.sources.nifti import Nifti
 from common.data.cases import Cases, Shape, concatenate
 from common.learning.networks.groupnorm_cnn import GroupNormCNN
 from common.learning.networks.mlp import Mlp
+from common.learning.tasks.classification import soft_cross_entropy
 from common.seeding import entropy, generator
-from experiments.attacks._losses import classification_losses
 from experiments.attacks._victim import Victim
 from experiments.benchmarks._data import find
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
@@ -73,7 +73,7 @@ def volumes() -> Cases:
 
 
 def _losses(network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
-    return classification_losses(network(inputs), truth)
+    return soft_cross_entropy(network(inputs), truth)
 
 
 def _mlp(shape: Shape) -> nn.Module:

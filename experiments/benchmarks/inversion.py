@@ -19,11 +19,11 @@ from rich.console import Console
 from torch import Tensor
 
 from common.learning.parameters import trainable
+from common.learning.tasks.classification import soft_cross_entropy
 from common.learning.work import Training
 from common.seeding import entropy
 from experiments.attacks import _problem as searched
 from experiments.attacks._budget import Budget
-from experiments.attacks._losses import classification_losses
 from experiments.attacks._victim import Victim
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
@@ -101,7 +101,7 @@ def ours(problem: Problem, seconds: float) -> Found:
 
 
 def _losses(network: torch.nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
-    return classification_losses(network(inputs), truth)
+    return soft_cross_entropy(network(inputs), truth)
 
 
 def _by_name(victim: Victim, captured: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from common.data.cases import Shape
 from common.data.names import in_one_form
+from common.errors import StudyError
+from common.learning.abilities import shown_shape
 from common.study.study import Study
 from common.wire.orders import SPLITS
 from experiments.data_check.finding import Finding
@@ -75,10 +78,18 @@ def unlike_cases(holding: Holding, study: Study) -> Iterator[Finding]:
         )
         yield Finding("error", "unlike", holding.site, words, holding.unlike)
     shapes = holding.shapes
-    if len(shapes) > 1 and not getattr(study.build_task(), "patch", ()):
+    if len(shapes) > 1 and not _brings_to_one_shape(study, len(next(iter(shapes)).split(" x "))):
         told = listed([f"{shape} ({number:,})" for shape, number in shapes.items()], SHAPES_SHOWN)
         words = f"Cases differ in shape ({told}): bring them to one size (source.size), or draw patches (task.patch)."
         yield Finding("error", "shapes", holding.site, words)
+
+
+def _brings_to_one_shape(study: Study, axes: int) -> bool:
+    """Whether the network is shown one shape of cases that differ in all their axes but the channels."""
+    try:
+        return 0 not in shown_shape(study.build_task(), Shape((1, *(0,) * (axes - 1)), 2)).inputs
+    except StudyError:
+        return False
 
 
 def not_finite(holding: Holding, study: Study) -> Iterator[Finding]:

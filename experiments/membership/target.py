@@ -44,11 +44,15 @@ class Target:
         return np.asarray(np.nan_to_num(np.concatenate(found), nan=1e6, posinf=1e6, neginf=-1e6))
 
     def cosines(self, parameters: Vector, cases: Cases, direction: Floats) -> Floats:
-        """(N,) the cosine of every case's gradient with a direction in parameters, (P,); 0 where either is 0."""
+        """(N,) the cosine of every case's gradient with a direction in parameters; 0 where either is 0.
+
+        direction: (P,), or longer by a companion, which no gradient has a part in.
+        """
         write(self.network, parameters)
         self.network.eval()
         weights = [parameter for _, parameter in trainable(self.network)]
-        wanted = torch.from_numpy(direction.astype(np.float32))
+        length = sum(weight.numel() for weight in weights)
+        wanted = torch.from_numpy(direction[:length].astype(np.float32))
         wanted = wanted / wanted.norm().clamp(min=1e-30)
         return np.array([self._cosine(weights, cases, index, wanted) for index in range(len(cases))])
 

@@ -28,6 +28,7 @@ class Robust(ABC):
 
     needs: ClassVar[Reveals] = "each"
     sends: ClassVar[Sends] = "delta"
+    averages_companion: ClassVar[bool] = True
 
     learning_rate: float = 1.0
 

@@ -23,6 +23,7 @@ class FedAvg:
 
     needs: ClassVar[Reveals] = "sum"
     sends: ClassVar[Sends] = "delta"
+    averages_companion: ClassVar[bool] = True
 
     learning_rate: float = 1.0
 

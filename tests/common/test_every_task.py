@@ -9,11 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import one_hot
 
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.abilities import can, couples, scored_whole
 from common.learning.parameters import new_network, read, read_gradient, refuse_unsuitable
 from common.learning.work import Training
 from common.study.catalogue import NETWORKS, TASKS
@@ -92,7 +94,7 @@ def test_it_overfits_four_cases(made: tuple[Any, Cases]) -> None:
     training = Training(steps=150, batch_size="full", learning_rate=0.02, optimiser="adam")
     Trainer(task, network, four, training, np.random.default_rng(0)).train()
     after = evaluate(task, network, four)
-    least = 0.7 if getattr(task, "couples", False) else 0.2  # equal times leave a loss that no order removes
+    least = 0.7 if couples(task) else 0.2  # equal times leave a loss that no order removes
     assert after["loss"].value < least * before
     assert after[task.headline].value > 0.9
 
@@ -101,12 +103,28 @@ def test_the_loss_is_one_number_a_case_and_of_that_case_alone(made: tuple[Any, C
     task, cases = made
     network = new_network(task, cases.shape, 1)
     together = task.loss(network, cases.batch())
-    if getattr(task, "couples", False):
+    if couples(task):
         assert together.shape == (len(cases),)
         return
     alone = torch.cat([task.loss(network, cases.batch(np.array([index]))) for index in range(len(cases))])
     assert together.shape == (len(cases),)
     torch.testing.assert_close(together, alone)
+
+
+def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(made: tuple[Any, Cases]) -> None:
+    task, cases = made
+    if not can(task, "soft_loss"):
+        return
+    network, batch, space = new_network(task, cases.shape, 1), cases.batch(), task.label_space(cases.shape)
+    certain = torch.zeros(len(batch), 0)
+    if space[0]:
+        certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
+    assert certain.shape == (len(batch), *space)
+    torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
+    if can(task, "label_evidence"):
+        weights = torch.tensor([0.5, 2.0, 1.0])
+        weighed = task.soft_loss(network, batch.inputs, certain, weights)
+        torch.testing.assert_close(weighed, weights[batch.targets] * task.loss(network, batch))
 
 
 @settings(max_examples=8, deadline=None)
@@ -120,7 +138,7 @@ def test_scores_of_hospitals_merge_exactly_into_those_of_all_patients(data: st.D
     parts = [evaluate(task, network, cases.take(np.flatnonzero(of_case == index))) for index in range(3)]
     order = data.draw(st.permutations(range(3)))
     merged = merge(parts[index] for index in order)
-    assert merged == (merge(parts) if getattr(task, "scored_whole", False) else evaluate(task, network, cases))
+    assert merged == (merge(parts) if scored_whole(task) else evaluate(task, network, cases))
 
 
 def test_the_headline_is_among_the_scores(made: tuple[Any, Cases]) -> None:

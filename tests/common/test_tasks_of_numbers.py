@@ -15,8 +15,8 @@ from torch import nn
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.abilities import presented
 from common.learning.score_names import statistic_names
-from common.learning.task import presented
 from common.metrics.roc import with_areas
 from common.study.catalogue import TASKS
 from common.study.options import Entry

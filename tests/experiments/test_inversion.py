@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from common.data.cases import Batch
 from common.learning.parameters import new_network, read_gradient, write
+from common.learning.tasks.classification import soft_cross_entropy
 from common.study.study import Study, parse
 from experiments.attack import Attack, Finding
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import as_gradient, captured_updates
 from experiments.attacks._inversion import problem_of
-from experiments.attacks._losses import classification_losses
 from experiments.attacks._problem import Problem
 from experiments.attacks._victim import Victim
 from experiments.attacks.analytic import Analytic
@@ -244,7 +244,7 @@ def test_of_a_smooth_network_the_image_comes_back_nearly_exactly(attack: Matchin
     network = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(8 * SIDE**2, 3))
     for parameter in network.parameters():
         torch.nn.init.uniform_(parameter, -0.5, 0.5, generator=draws)
-    victim = Victim(network, lambda body, inputs, truth: classification_losses(body(inputs), truth))
+    victim = Victim(network, lambda body, inputs, truth: soft_cross_entropy(body(inputs), truth))
     image = torch.from_numpy(blobs(np.random.default_rng(2)) / 255).float()[None, None]
     captured = tuple(part.detach() for part in victim.gradient(image, torch.eye(3)[:1]))
     problem = Problem(victim, captured, tuple(image.shape), (1, 3), np.array([0]))

@@ -13,11 +13,11 @@ from client.hospital import Hospital, open_hospital
 from client.partitions._patients import patients_of
 from common.data.cases import Cases
 from common.errors import RoundError
+from common.learning.abilities import no_soft_loss
 from common.study.catalogue import TASKS
 from common.study.options import Entry
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
-from experiments.attacks._losses import no_search
 from experiments.audit.poisoned_app import _turned
 from server.roster import disagreeing, member
 
@@ -84,7 +84,7 @@ def test_deployed_hospitals_whose_columns_are_called_otherwise_do_not_pass_for_t
 def test_a_search_for_classes_says_that_numbers_have_none(
     name: str, options: dict[str, object], searchable: bool
 ) -> None:
-    assert (no_search(TASKS.build(Entry(name, options))) == "") is searchable
+    assert (no_soft_loss(TASKS.build(Entry(name, options))) == "") is searchable
 
 
 def test_a_poisoner_turns_numbers_to_the_other_side_of_their_mean() -> None:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from common.data.cases import Shape
+from common.learning.tasks.classification import soft_cross_entropy
 from common.study.study import Study, parse
 from experiments.attack import Attack
 from experiments.attacks._budget import Budget
 from experiments.attacks._descent import lbfgs
 from experiments.attacks._inversion import most_cases
-from experiments.attacks._losses import classification_losses
 from experiments.attacks._priors import total_variation
 from experiments.attacks._problem import Problem
 from experiments.attacks._victim import Victim
@@ -115,7 +115,7 @@ def test_of_a_smooth_network_a_volume_comes_back_nearly_exactly() -> None:
     network = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(6 * SIDE**3, 3))
     for parameter in network.parameters():
         torch.nn.init.uniform_(parameter, -0.5, 0.5, generator=draws)
-    victim = Victim(network, lambda body, inputs, truth: classification_losses(body(inputs), truth))
+    victim = Victim(network, lambda body, inputs, truth: soft_cross_entropy(body(inputs), truth))
     volume = torch.from_numpy(blobs(np.random.default_rng(2)) / 255).float()[None, None]
     captured = tuple(part.detach() for part in victim.gradient(volume, torch.eye(3)[:1]))
     problem = Problem(victim, captured, tuple(volume.shape), (1, 3), np.array([0]))

@@ -82,6 +82,24 @@ class Classification:
         """(N,) float32 cross-entropy in nats."""
         return self._losses(network(batch.inputs).float(), batch.targets)
 
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """(N,) cross-entropy in nats with (N, classes) probabilities."""
+        losses = soft_cross_entropy(network(inputs), truth, self.label_smoothing)
+        return losses if class_weights is None else losses * (truth @ class_weights.to(truth.dtype))
+
+    def label_space(self, shape: Shape) -> tuple[int, ...]:
+        """A probability a class."""
+        return (shape.classes,)
+
+    def label_evidence(self, gradient: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The gradient as it would be without label smoothing, under which the truth is spread over all classes."""
+        if not 0 < self.label_smoothing < 1:
+            return gradient
+        truth = (answers - gradient - self.label_smoothing / len(gradient)) / (1 - self.label_smoothing)
+        return np.asarray(answers - truth)
+
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Accuracy, loss and what `scores` names.
 
@@ -120,6 +138,12 @@ class Classification:
         if self._own_loss is not None:
             return self._own_loss.of(logits, targets)
         return cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
+
+
+def soft_cross_entropy(logits: Tensor, truth: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """(N,) cross-entropy in nats of (N, classes) logits; smoothing spreads that share of the truth evenly."""
+    smoothed = truth * (1 - label_smoothing) + label_smoothing / truth.shape[1]
+    return -(smoothed * logits.log_softmax(1)).sum(1)
 
 
 def _overlap(truth: NDArray[np.bool_], answer: NDArray[np.bool_], weight: float) -> Mean:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.abilities import Drawn
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.learning.tasks._patients import mean_of_one, patients
@@ -48,6 +49,7 @@ class Registration:
     """
 
     headline: ClassVar[str] = "dice"
+    drawn: ClassVar[Drawn] = "pair"
 
     network: Entry = field(default_factory=lambda: Entry("voxelmorph"))
     similarity: Literal["local_correlation", "difference"] = "local_correlation"
@@ -74,6 +76,15 @@ class Registration:
         """(N,) float32: unlikeness of moved and fixed image + smoothness * squared gradient of the displacement."""
         return self._losses(batch, network(batch.inputs).float())
 
+    @property
+    def soft_loss(self) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
+        """The loss asks for no truth; there is none to be guessed where labels teach as well."""
+        return None if self.label_weight else self._unlabelled_loss
+
+    def label_space(self, shape: Shape) -> tuple[int, ...]:
+        """None."""
+        return (0,)
+
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Dice before and after, folds, and loss. A pair passes the network alone."""
         with torch.no_grad():
@@ -95,6 +106,9 @@ class Registration:
         """(N, D, *S) int64: displacement in voxels, rounded."""
         answer: Tensor = network(inputs).round().long()
         return answer
+
+    def _unlabelled_loss(self, network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
+        return self.loss(network, Batch.of(inputs, torch.zeros(inputs.shape), ("",) * len(inputs)))
 
     def _losses(self, batch: Batch, displacement: Tensor) -> Tensor:
         images = shrunk(batch.inputs, self.shrink)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.abilities import Drawn
 from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
@@ -23,7 +24,7 @@ from common.metrics.merged import SCORES, overlap_statistics, surface_statistics
 from common.metrics.nearest import Outline
 from common.segmentation.augmentation import augmented, draw
 from common.segmentation.deep_supervision import deep_losses, logits_of_levels
-from common.segmentation.loss import cross_entropy, soft_dice_loss
+from common.segmentation.loss import cross_entropy, soft_dice_loss, soft_losses
 from common.segmentation.patches import cut_patches, draw_starts
 from common.segmentation.windows import windowed_logits
 from common.study.catalogue import NETWORKS
@@ -61,6 +62,7 @@ class Segmentation:
     """
 
     headline: ClassVar[str] = "dice"
+    drawn: ClassVar[Drawn] = "outlines"
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
     dice_weight: float = 1.0
@@ -123,6 +125,24 @@ class Segmentation:
             return torch.cat([self._losses(self._logits(network, one), target[None]) for one, target in pairs])
         levels = logits_of_levels(network, batch.inputs)
         return deep_losses(lambda logits: self._losses(logits, batch.targets), levels)
+
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """(N,): the loss of what the network is shown, with (N, classes, [D,] H, W) probabilities.
+
+        class_weights: of the cross-entropy; Dice counts each class alike.
+        """
+
+        def of_logits(logits: Tensor) -> Tensor:
+            dice, entropy = soft_losses(logits, truth, class_weights)
+            return self.cross_entropy_weight * entropy + self.dice_weight * dice
+
+        return deep_losses(of_logits, logits_of_levels(network, inputs))
+
+    def label_space(self, shape: Shape) -> tuple[int, ...]:
+        """A probability a class and pixel of what the network is shown."""
+        return (shape.classes, *shape.inputs[1:])
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Dice, loss and what `scores` names. A patient passes the network alone: no other changes the last bit."""

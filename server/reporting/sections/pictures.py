@@ -43,7 +43,9 @@ def _of_how_many(run: Run, chosen: list[Picture]) -> str:
 def _described(picture: Picture) -> str:
     if any(name == "moved" for name, _ in picture.panels):
         return "the middle slices of a pair of images, before and after the model has laid one on the other"
-    return "the image, the true labels, and what the model predicts"
+    if any("truth" in name or "true" in name for name, _ in picture.panels):
+        return "the image, the true labels, and what the model predicts"
+    return f"{', '.join(name for name, _ in picture.panels)}, as the study's task draws them"
 
 
 def _legend(roster: Roster) -> Markup | None:

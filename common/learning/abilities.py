@@ -1,0 +1,239 @@
+"""What a task can do beyond its role: members that are optional and declared. One that is absent is not possible.
+
+A task declares them as any class does, `couples: ClassVar[bool] = True` or a method; the program asks for them here,
+and never for the name or the class of a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
+
+from common.errors import StudyError
+
+if TYPE_CHECKING:  # a study is read, and a report written, without torch
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from common.data.cases import Batch, Shape
+    from common.learning.task import Task
+
+Drawn = Literal["outlines", "pair", "panels"]
+"""Truth and prediction drawn on the image; two images and the moved one; or whatever `panels` answers."""
+
+MISSPELT = 0.85
+"""Likeness of two words from which one is taken for a slip of the other."""
+
+
+class Abilities(Protocol):
+    """The optional members. No task has all of them."""
+
+    views: ClassVar[tuple[str, ...]]
+    """Columns that `augment` adds to a batch, with a row for every case: crops, masks, random starts. `loss` gets
+    them; `score` and `predict` are asked about cases as they are held, and must do without."""
+    couples: ClassVar[bool]
+    """Whether the loss compares cases of a batch with each other. It is still (N,), one term a case, finite for a
+    batch of one, and a step takes the mean of the terms; a batch is never cut into pieces. With FedSGD the terms of a
+    hospital compare its own cases alone."""
+    scored_whole: bool
+    """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
+    companion: ClassVar[tuple[str, ...]]
+    """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
+    averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    optimised: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
+    goes through them in order, and every one sees what those before it have changed."""
+    drawn: ClassVar[Drawn]
+    """What the report draws of a test case."""
+
+    def follow(self, network: nn.Module) -> None:
+        """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
+        ...
+
+    def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
+        """(N,) float32: what the parameters of one group of `optimised` are to make small."""
+        ...
+
+    def soft_loss(
+        self, network: nn.Module, inputs: Tensor, truth: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """(N,): `loss` for truth that is only believed, (N, *label_space) probabilities of classes.
+
+        It equals `loss` where they are 0 and 1, and is differentiable by inputs and truth, twice. class_weights:
+        (classes,) of each class in the loss; asked for only of a task that weighs classes.
+        """
+        ...
+
+    def label_space(self, shape: Shape) -> tuple[int, ...]:
+        """Shape of one case's truth as probabilities, (classes, ...); (0,) where the loss asks for no truth."""
+        ...
+
+    def label_evidence(self, gradient: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(classes,) mean over cases of probability minus truth, of cases of one class each.
+
+        gradient: (classes,) the mean gradient of the loss by the last layer's bias. answers: (classes,) mean
+        probabilities that the network answers.
+        """
+        ...
+
+    def panels(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Pictures of a batch of one case by name, (H, W) or (X, Y, Z) real numbers; of volumes the middle is shown.
+
+        Asked for where `drawn` is "panels".
+        """
+        ...
+
+    def presented(self, scores: Mapping[str, float | None]) -> Mapping[str, float | None]:
+        """Scores as they are shown, made of merged means, where what is shown is no mean itself."""
+        ...
+
+    def network_shape(self, shape: Shape) -> Shape:
+        """The shape of what the network is shown of cases, as of patches; one shape whatever shapes cases have."""
+        ...
+
+    def target_form(self, shape: Shape) -> tuple[int, ...]:
+        """Shape of one target, where it is not that of a prediction."""
+        ...
+
+
+NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
+TOGETHER = (
+    ("follow", "companion"),
+    ("loss_of", "optimised"),
+    ("optimised", "loss_of"),
+    ("soft_loss", "label_space"),
+    ("panels", "drawn"),
+)
+"""The first is of no use without the second."""
+COLUMNS = ("inputs", "targets", "patients")
+
+
+def can(task: Task, member: str) -> bool:
+    """Whether the task has an optional member."""
+    assert member in NAMES, member
+    return getattr(task, member, None) is not None
+
+
+def abilities(task: Task) -> Abilities:
+    """The task, whose optional members are asked for only after `can`."""
+    return cast(Abilities, task)
+
+
+def views(task: Task) -> tuple[str, ...]:
+    """Columns that its augmentation makes; () for most."""
+    return tuple(getattr(task, "views", ()))
+
+
+def couples(task: Task) -> bool:
+    """Whether its loss compares cases."""
+    return bool(getattr(task, "couples", False))
+
+
+def scored_whole(task: Task) -> bool:
+    """Whether all cases that a hospital scores are one batch."""
+    return bool(getattr(task, "scored_whole", False))
+
+
+def companion(task: Task) -> tuple[str, ...]:
+    """Beginnings of the names of what is exchanged beside the model; () for most."""
+    return tuple(getattr(task, "companion", ()))
+
+
+def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
+    """Groups of parameters by name; {} where one optimiser has them all."""
+    return dict(getattr(task, "optimised", {}))
+
+
+def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Scores as they are shown."""
+    return dict(abilities(task).presented(scores) if can(task, "presented") else scores)
+
+
+def shown_shape(task: Task, shape: Shape) -> Shape:
+    """The shape of what the network is shown: of a case, but where the task says otherwise (patches).
+
+    Raises StudyError where cases differ in shape and the task does not bring them to one.
+    """
+    return abilities(task).network_shape(shape) if can(task, "network_shape") else shape
+
+
+def no_case_loss(task: Task) -> str:
+    """Why the loss of one case as it is held tells nothing; empty where it does."""
+    if views(task):
+        return f"its loss is of what augmentation drew ({', '.join(views(task))}), and a case as it is held has none"
+    if couples(task):
+        return "its loss compares the cases of a batch, and a case alone has none"
+    return no_one_gradient(task)
+
+
+def no_one_gradient(task: Task) -> str:
+    """Why what a hospital sends is no gradient of one loss; empty where it is one, or made of such steps."""
+    if optimised(task):
+        return f"it is learned by several losses in turn ({', '.join(optimised(task))}), of which none is the model's"
+    return ""
+
+
+def no_soft_loss(task: Task) -> str:
+    """Why a guessed case has no loss that an attack can follow; empty where it has."""
+    if reason := no_case_loss(task):
+        return reason
+    if getattr(task, "own_loss", None) is not None:
+        return "this search guesses probabilities of classes, and the study's own loss takes classes"
+    if not can(task, "soft_loss"):
+        return "this search guesses probabilities of classes, and the task has no loss for them (soft_loss)"
+    return ""
+
+
+def check_declared(task: Task, name: str) -> None:
+    """Raise StudyError, naming the member, where a task declares one that is misspelt, of another kind or half."""
+    own = {member for base in type(task).__mro__ for member in vars(base) if not member.startswith("_")}
+    for member in sorted(own - {*NAMES, *ROLE, *getattr(type(task), "__dataclass_fields__", {})}):
+        if meant := get_close_matches(member, NAMES, 1, MISSPELT):
+            raise StudyError(
+                f"task {name!r} has {member!r}, which is no member of a task; did you mean {meant[0]!r}? "
+                f"If not, call it _{member}."
+            )
+    for member, needed in TOGETHER:
+        if can(task, member) and not can(task, needed):
+            raise StudyError(f"task {name!r} has {member} and no {needed}: one is of no use without the other.")
+    _check_kinds(task, name)
+
+
+def _check_kinds(task: Task, name: str) -> None:
+    for member in ("views", "companion"):
+        if can(task, member) and not _are_words(getattr(task, member)):
+            raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
+    if taken := set(views(task)) & set(COLUMNS):
+        raise StudyError(
+            f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
+        )
+    for member in ("couples", "scored_whole"):
+        if can(task, member) and not isinstance(getattr(task, member), bool):
+            raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
+    if can(task, "optimised") and not _are_groups(abilities(task).optimised):
+        raise StudyError(
+            f"task {name!r}: optimised must name two groups or more, each a tuple of beginnings of parameters' "
+            f"names; it is {abilities(task).optimised!r}."
+        )
+    _check_drawn(task, name)
+
+
+def _check_drawn(task: Task, name: str) -> None:
+    drawn = getattr(task, "drawn", None)
+    if drawn is not None and drawn not in get_args(Drawn):
+        raise StudyError(f"task {name!r}: drawn must be one of {', '.join(get_args(Drawn))}; it is {drawn!r}.")
+    if drawn == "panels" and not can(task, "panels"):
+        raise StudyError(f"task {name!r}: drawn is 'panels', and it has no method of that name.")
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(one, str) and one for one in value)
+
+
+def _are_groups(value: Any) -> bool:
+    return isinstance(value, Mapping) and len(value) > 1 and all(_are_words(one) for one in value.values())
+
+
+ROLE = ("headline", "build_network", "loss", "score", "augment", "predict")
