@@ -6,8 +6,10 @@ therefore serves no study that is not listed; a simulated one keeps to its list 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from client.durable import write_durably
 from common.errors import FileError, HospitalError, WireError
@@ -15,7 +17,9 @@ from common.files.access import if_there, read
 from common.study.study import Study
 
 APPROVED = "approved-studies.txt"
-"""One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which."""
+"""One line a study: the SHA-256 of its JSON as it travels, in hexadecimal, then anything that tells people which:
+its title, and the plug-ins that were agreed to with it."""
+PLUGINS = "  plug-ins: "
 LARGEST_LIST_BYTES = 1 << 26
 
 
@@ -29,7 +33,13 @@ def list_study(study: Study, folder: Path) -> str:
 
     Raises HospitalError where the folder or its list cannot be read or written; the list is then as it was.
     """
-    digest, title = digest_of(study.json), _shown(study.title)
+    return list_json(study.json, study.title, folder, study.plugins)
+
+
+def list_json(study_json: str, title: str, folder: Path, plugins: Mapping[str, str] = MappingProxyType({})) -> str:
+    """`list_study` of a study as it travels, whose code may not be known here."""
+    digest = digest_of(study_json)
+    title = _shown(title) + (PLUGINS + _shown(" ".join(_words(plugins))) if plugins else "")
     try:
         known = if_there(_text, folder, APPROVED) or ""
         if digest not in _digests(known):
@@ -38,6 +48,21 @@ def list_study(study: Study, folder: Path) -> str:
     except FileError as error:
         raise HospitalError(f"the study was not approved: {error}") from error
     return digest
+
+
+def plugins_before(title: str, folder: Path) -> Mapping[str, str]:
+    """The plug-ins that were last agreed to with a study of this title, and the SHA-256 of each."""
+    lines = (if_there(_text, folder, APPROVED) or "").splitlines()
+    start = f"{_shown(title)}{PLUGINS}"
+    for line in reversed(lines):
+        named = line.partition("  ")[2]
+        if named.startswith(start):
+            return dict(word.rsplit("=", 1) for word in named.removeprefix(start).split() if "=" in word)
+    return {}
+
+
+def _words(plugins: Mapping[str, str]) -> list[str]:
+    return [f"{module}={digest}" for module, digest in sorted(plugins.items())]
 
 
 def _shown(title: str) -> str:

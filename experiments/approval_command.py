@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from client.answered_rounds import rewind
-from client.approved_studies import APPROVED, list_study
+from client.approved_studies import APPROVED, list_study, plugins_before
 from client.policy import read_policy
 from common.errors import HospitalError, StudyError
 from common.study.own_weights import brings_weights, digest_of_weights
-from common.study.plugins import trusting
+from common.study.plugins import origin_of, trusting
 from common.study.study import Study, keys_of, parse
 from common.sums.cohorts import reveals
 from experiments.study_view import study_facts
@@ -29,7 +29,7 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
         raise HospitalError(f"there is no folder {folder}: it is the one that the hospital's node is set up with.")
     with trusting(read_policy(folder).trust):
         study = parse(text, overrides)
-        facts = (*study_facts(study), *_own_folder(study))
+        facts = (*study_facts(study), *_own_folder(study), *_plugins(study, folder))
     _demand_written_out(study, text, overrides)
     for fact in facts:
         console.print(f"- {in_a_line(fact)}", markup=False, highlight=False, soft_wrap=True)
@@ -38,6 +38,18 @@ def approve_study(text: str, overrides: Sequence[str], folder: Path, console: Co
     if rewind_to is not None:
         further = rewind(folder, digest, rewind_to)
         console.print(f"{further} runs of it may go on after round {rewind_to} once more.", highlight=False)
+
+
+def _plugins(study: Study, folder: Path) -> Sequence[str]:
+    """What code of others would run here, and whether it is what these people agreed to before."""
+    before = plugins_before(study.title, folder)
+    said = []
+    for module, digest in study.plugins.items():
+        here = f"Code of others runs here: module {module}{origin_of(module)}, SHA-256 of its files {digest}."
+        if before.get(module, digest) != digest:
+            here += f" It has CHANGED since a study of this title was approved, when it was {before[module]}."
+        said.append(here)
+    return said
 
 
 def _own_folder(study: Study) -> Sequence[str]:

@@ -1,9 +1,10 @@
-"""What only experiments can name: engines and benchmarks."""
+"""What only experiments can run: engines, which a study names, and attacks and benchmarks, which commands name."""
 
 from __future__ import annotations
 
+from common.study import catalogue
 from common.study.catalogue import Catalogue
 
-ENGINES = Catalogue("engine", "experiments.engines")
-BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks")
-ATTACKS = Catalogue("attack", "experiments.attacks")
+ENGINES = catalogue.ENGINES
+BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks", "experiments.benchmark:Benchmark")
+ATTACKS = Catalogue("attack", "experiments.attacks", "experiments.attack:Attack")

@@ -16,6 +16,7 @@ from experiments.commands import (
     evaluations,
     lists,
     measures,
+    new,
     privacy,
     runs,
     studies,
@@ -54,6 +55,7 @@ cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
+cli.command()(new.new)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)

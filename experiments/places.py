@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,8 @@ from common.study.own_weights import brings_weights, network_of
 from common.study.study import Study
 
 ROOT = "WARDROUND_DATA"
+PLUGINS = "plugins"
+"""In a run's folder: modules of files that a study named, where its nodes import modules only."""
 
 
 def with_whole_folder(study: Study, file: Path | None = None) -> Study:
@@ -67,6 +70,16 @@ def with_whole_network(study: Study, beside: Path | None = None) -> Study:
         ) from error
     options = {**network.options, "name": network.name, "file": str(found), "sha256": digest}
     return replace(study, task=Entry(study.task.name, {**study.task.options, "network": options}))
+
+
+def with_modules_of(folder: Path) -> None:
+    """Let the study in a run's folder, which is trusted, find the plug-ins that the folder keeps.
+
+    Before everything else: where the run began, the file that they were may have changed since.
+    """
+    place = (folder / PLUGINS).absolute()
+    if place.is_dir() and str(place) not in sys.path:
+        sys.path.insert(0, str(place))
 
 
 @contextmanager

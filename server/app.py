@@ -43,7 +43,8 @@ def main(grid: Grid, context: Context) -> None:
 def _trust(simulated: bool) -> Trust:
     """Whoever may start a run here brings the whole program; hospitals elsewhere could not find a file of ours."""
     remedy = "A deployed study names plug-ins by module, installed here and in its hospitals."
-    return Trust(simulated, None, remedy, Path(os.environ.get("WARDROUND_MODELS", "models")))
+    models = Path(os.environ.get("WARDROUND_MODELS", "models"))
+    return Trust(files=simulated, modules=None, remedy=remedy, models=models)
 
 
 def _run(grid: Grid, context: Context) -> None:

@@ -329,6 +329,7 @@ class Conductor:
             "privacy": study.privacy.name if study.privacy else None,
             "trusts": [*said(study, max(self.hospitals, len(study.federation.names))), *told_beside(study)],
             "changes": [],
+            "plugins": dict(study.plugins),
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 

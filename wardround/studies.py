@@ -14,7 +14,7 @@ import numpy as np
 import tomli_w
 
 from common.errors import StudyError
-from common.study.options import Entry
+from common.study.options import Entry, options_of
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study, keys_of, parse
 from experiments.commands._study_text import is_file_name, read_study
@@ -109,8 +109,8 @@ def _plain(value: Any, where: str) -> Any:
 def _entry(value: Any, where: str) -> Any:
     cls = value if isinstance(value, type) else type(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field.name for field in dataclasses.fields(value) if field.init]
-        options = {name: _plain(getattr(value, name), f"{where}.{name}") for name in fields}
+        fields = options_of(cls).items()
+        options = {name: _plain(getattr(value, field.name), f"{where}.{name}") for name, field in fields}
         if cls is Entry or where in TABLES:
             return _unwrapped(options)
         return {"name": _reference(cls, where), **{key: one for key, one in options.items() if one is not None}}

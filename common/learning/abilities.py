@@ -179,6 +179,8 @@ def no_soft_loss(task: Task) -> str:
     """Why a guessed case has no loss that an attack can follow; empty where it has."""
     if reason := no_case_loss(task):
         return reason
+    if getattr(task, "own_loss", None) is not None:
+        return "this search guesses probabilities of classes, and the study's own loss takes classes"
     if not can(task, "soft_loss"):
         return "this search guesses probabilities of classes, and the task has no loss for them (soft_loss)"
     return ""

@@ -13,16 +13,17 @@ from __future__ import annotations
 import ast
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from common.errors import StudyError
 from common.learning.abilities import NAMES as ABILITIES
-from common.study.options import Entry, build
+from common.study.fitting import Role, fitted
+from common.study.options import Entry, build, options_of
 from common.study.plugins import Reference
 from common.study.spelling import unknown
 
@@ -31,31 +32,49 @@ from common.study.spelling import unknown
 class Catalogue:
     """Entries of one kind. `kind` is the word for messages and the name each file binds.
 
-    role: `module:Protocol` that a plug-in must fit; "" for a kind that takes none. optional: members that it
-    may have, of the role or beside it, and may lack.
+    package: "" for a kind of which there are none of ours. role: `module:Protocol` that a plug-in must fit. optional:
+    members that it may have, of the role or beside it, and may lack. plain: `module:function` that makes an entry's
+    class of something plainer, such as an nn.Module's class, or gives None. known: the names, where they must be
+    known without the package.
     """
 
     kind: str
     package: str
-    role: str = ""
+    role: str
     optional: tuple[str, ...] = ()
+    plain: str = ""
+    known: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Names of all entries of ours, sorted; nothing is imported but the package itself."""
+        if self.known or not self.package:
+            return self.known
         paths = import_module(self.package).__path__
         return tuple(sorted(m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")))
 
     def plugged(self) -> Mapping[str, str]:
         """Entry points of installed packages, `module:Name` by name, none of them imported. Our names stay ours."""
-        if not self.role:
-            return {}
-        found = entry_points(group=f"wardround.{self.plural}")
-        return {one.name: one.value for one in sorted(found) if one.name not in self.names()}
+        return {one.name: one.value for one in self._points()}
+
+    def origins(self) -> Mapping[str, str]:
+        """The package and version that each of `plugged` comes from, such as "my-hospital 1.2"."""
+        return {one.name: f"{one.dist.name} {one.dist.version}" if one.dist else "" for one in self._points()}
+
+    def has(self, name: str) -> bool:
+        """Whether `name` is of an entry of ours, of an entry point, or refers to a module or file."""
+        return name in self.names() or Reference.of(name) is not None or name in self.plugged()
+
+    def _points(self) -> list[EntryPoint]:
+        ours = self.names()
+        return [one for one in sorted(entry_points(group=f"wardround.{self.plural}")) if one.name not in ours]
 
     @property
     def plural(self) -> str:
         """The kind's word for several."""
-        return f"{self.kind.removesuffix('y')}ies" if self.kind.endswith("y") else f"{self.kind}s"
+        word = self.kind
+        if word.endswith("y"):
+            return f"{word.removesuffix('y')}ies"
+        return f"{word}es" if word.endswith("s") else f"{word}s"
 
     def load(self, name: str) -> Any:
         """The class of entry `name`. Raises UnknownNameError with the nearest name, StudyError for a bad plug-in."""
@@ -67,7 +86,7 @@ class Catalogue:
         return getattr(module, self.kind)
 
     def digest(self, name: str) -> str | None:
-        """SHA-256 of a plug-in's file, hexadecimal; None of an entry of ours, which the program's version covers."""
+        """SHA-256 of a plug-in's files, hexadecimal; None of an entry of ours, which the program's version covers."""
         return None if name in self.names() else self._reference(name).digest()
 
     def build(self, entry: Entry) -> Any:
@@ -76,7 +95,7 @@ class Catalogue:
 
     def options(self, name: str) -> tuple[str, ...]:
         """Names of the options of entry `name`."""
-        return tuple(field.name for field in fields(self.load(name)) if field.init)
+        return tuple(options_of(self.load(name)))
 
     def summary(self, name: str) -> str:
         """First line of the entry's docstring, read without importing it."""
@@ -89,37 +108,34 @@ class Catalogue:
 
     def _reference(self, name: str) -> Reference:
         plugged = {} if Reference.of(name) else self.plugged()
-        found = Reference.of(plugged.get(name, name)) if self.role else None
+        found = Reference.of(plugged.get(name, name))
         if found is None:
             raise unknown(self.kind, name, (*self.names(), *plugged))
         return found
 
     def _plug_in(self, name: str) -> Any:
         loaded = self._reference(name).value(self.kind)
-        if not isinstance(loaded, type):
-            raise StudyError(f"{self.kind} {name!r} is no class, but {type(loaded).__name__}.")
-        missing = [each for each in self._members() if not _has(loaded, each)]
-        if missing:
-            lacking = ", ".join(missing)
-            raise StudyError(f"{self.kind} {name!r} lacks {lacking}: see {self.plural} in CONTRIBUTING.md.")
-        if not is_dataclass(loaded):
-            raise StudyError(f"{self.kind} {name!r} must be a dataclass, whose fields are its options: @dataclass.")
-        return loaded
+        made = _named(self.plain)(loaded, name) if self.plain else None
+        return fitted(loaded, name, self._role()) if made is None else made
 
-    def _members(self) -> tuple[str, ...]:
-        module, _, protocol = self.role.partition(":")
-        role = getattr(import_module(module), protocol)
-        names = {*vars(role), *role.__annotations__}
-        return tuple(sorted(each for each in names if not each.startswith("_") and each not in self.optional))
+    def _role(self) -> Role:
+        return Role(self.kind, self.plural, _named(self.role), self.optional)
 
 
-def _has(cls: type, member: str) -> bool:
-    """Also a field without a default, which is no attribute of the class."""
-    return hasattr(cls, member) or any(member in vars(base).get("__annotations__", {}) for base in cls.__mro__)
+def _named(place: str) -> Any:
+    """What `module:name` refers to."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task", ABILITIES)
-NETWORKS = Catalogue("network", "common.learning.networks", "common.learning.task:Network")
+NETWORKS = Catalogue(
+    "network",
+    "common.learning.networks",
+    "common.learning.task:Network",
+    plain="common.learning.plain_network:plain_network",
+)
+LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
 AGGREGATIONS = Catalogue("aggregation", "common.sums.aggregations", "common.sums.aggregation:Aggregation")
 SOURCES = Catalogue("source", "client.sources", "client.source:Source", ("pooled_statistics", "persons"))
 PARTITIONS = Catalogue("partition", "client.partitions", "client.partition:Partition", ("pooled_statistics",))
@@ -127,3 +143,9 @@ MECHANISMS = Catalogue(
     "mechanism", "common.privacy.mechanisms", "common.privacy.mechanism:Mechanism", ("secret_rounding",)
 )
 STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy", ("averages_companion",))
+ENGINES = Catalogue(
+    "engine",
+    "experiments.engines",
+    "experiments.engine:Engine",
+    known=("deployment", "inline", "processes", "simulation"),
+)

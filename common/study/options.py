@@ -13,6 +13,8 @@ from common.study.spelling import unknown
 T = TypeVar("T")
 EXAMPLE = "example"
 """In a field's metadata: a line for the message where it is missing."""
+OPTION = "option"
+"""In a field's metadata: the name of its option, where a class needs the word for something else."""
 LARGEST = 2**63 - 1
 """Whole numbers beyond it are none in TOML, JSON or on the wire elsewhere."""
 
@@ -28,13 +30,18 @@ class Entry:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def options_of(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of a dataclass that are options, by the names of those."""
+    return {field.metadata.get(OPTION, field.name): field for field in dataclasses.fields(cls) if field.init}
+
+
 def build(cls: type[T], given: Mapping[str, Any], where: str) -> T:
     """The dataclass `cls` from `given`. Unknown keys, missing keys and wrong types raise StudyError.
 
     `where` names the place in the study, for the message: "training", "strategy 'fedavg'".
     """
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    fields = options_of(cls)
+    hints = _hints(cls, fields)
     for key in given:
         if key not in fields:
             raise unknown(f"option of {where}", key, fields)
@@ -43,7 +50,20 @@ def build(cls: type[T], given: Mapping[str, Any], where: str) -> T:
         if required and name not in given:
             example = field.metadata.get(EXAMPLE) or f"{name} = {_example(hints[name])}"
             raise StudyError(f"{where}.{name} is missing: {_spell(hints[name])} is needed, such as {example}")
-    return cls(**{key: convert(value, hints[key], f"{where}.{key}") for key, value in given.items()})
+    converted = {key: convert(value, hints[key], f"{where}.{key}") for key, value in given.items()}
+    return cls(**{fields[key].name: value for key, value in converted.items()})
+
+
+def _hints(cls: type, fields: Mapping[str, dataclasses.Field[Any]]) -> dict[str, Any]:
+    """The type of every option. Raises StudyError where an annotation names what its module does not know."""
+    try:
+        hints = get_type_hints(cls)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        raise StudyError(
+            f"{cls.__qualname__}: an annotation of its fields cannot be read ({error}); import what it names at the "
+            "top of the file, outside of `if TYPE_CHECKING`."
+        ) from error
+    return {name: hints[field.name] for name, field in fields.items()}
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:

@@ -2,17 +2,19 @@
 
     source = "my_hospital.sources"          what the module binds to the kind's word, `source`
     source = "my_hospital.sources:Ward"     a class of it
+    source = "ward:"                        the same where the module's name is one word, as an entry of ours has
     source = "ward.py:Ward"                 a class of a file beside the study
     source = "ward"                         an entry point of the group `wardround.sources`
 
 To import is to run. So nothing is imported unless whoever began the work has said so, for as long as a block lasts:
 
     with trusting(ANYTHING):                a researcher's own study, on the researcher's own machine
-    with trusting(policy.trust):            a hospital: the modules that its own policy names, and no file
+    with trusting(policy.trust):            a hospital: the modules that its own policy lists, and no file
 
 Outside of such a block, as where a run folder of somebody else is read, every plug-in is refused by name. What was
-imported is known by the SHA-256 of its file, which the study then carries (`Study.plugins`): a file that has changed
-since is refused. Not covered by it: further files that a plug-in imports itself.
+imported is known by the SHA-256 of its file, and of those of its own folder or package that it imports
+(`common/study/plugin_files.py`), which the study then carries (`Study.plugins`): a plug-in that has changed since is
+refused.
 """
 
 from __future__ import annotations
@@ -20,36 +22,38 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib import import_module
+from importlib import import_module, invalidate_caches
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import extract_tb
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from common.errors import FileError, StudyError
 from common.files.access import read_all
+from common.study.plugin_files import LARGEST_BYTES, Files, files_of_file, files_of_module
 from common.study.spelling import unknown
 
-LARGEST_BYTES = 1 << 26
 _FILE = re.compile(r"(?P<place>[^\0\n*?\[\]]*\.py)(?::(?P<attribute>[^\W\d]\w*))?")
-_MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[^\W\d]\w*))?")
+_MODULE = re.compile(r"(?P<place>[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::(?P<attribute>[^\W\d]\w*)?)?")
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What may be imported. files: by path. modules: exactly these; None: any. remedy: what to do where it is not.
-
-    models: the folder of model files that were installed here; None where there is none.
+    """What may be imported. files: by path. modules: exactly these; None: any. digests: of those that may be imported
+    in one version only. remedy: what to do where it is not. models: the folder of model files that were installed
+    here; None where there is none.
     """
 
     files: bool = False
     modules: tuple[str, ...] | None = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
     remedy: str = "Code is run only where whoever began the work has agreed to it."
     models: Path | None = None
 
@@ -60,6 +64,10 @@ _trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=
 _used: ContextVar[dict[str, str] | None] = ContextVar("plug-ins that were used", default=None)
 _digests: dict[str, str] = {}
 """Of modules, as this process first saw them: Python imports each once, whatever becomes of its file."""
+_neighbours: dict[str, tuple[Path, bytes]] = {}
+"""Modules that files imported from beside them, with what was in them: two plug-ins may each have a `helper.py`."""
+_folders: set[str] = set()
+"""Folders of plug-ins, which stay on the path for what they import while they run."""
 
 
 def current_trust() -> Trust:
@@ -108,21 +116,21 @@ class Reference:
         return cls(module["place"], module["attribute"] or "", False)
 
     def digest(self) -> str:
-        """SHA-256 of the plug-in's file, hexadecimal. Imports no more than the packages that a module is in."""
-        return sha256(self._code()[1]).hexdigest()
+        """SHA-256 of the plug-in's files, hexadecimal. Imports no more than the packages that a module is in."""
+        return self.files().digest
 
     def module(self) -> ModuleType:
         """The module, imported. Raises StudyError where it is not allowed, not there, or fails, with its error."""
-        origin, code = self._code()
+        files = self.files()
         with _telling(self.place):
-            return _module_of_file(Path(origin), code) if self.is_file else import_module(self.place)
+            return _module_of_file(files) if self.is_file else import_module(self.place)
 
     def value(self, default: str) -> Any:
         """What the reference names, or what is bound to `default` where it names only a module or a file."""
         module, name = self.module(), self.attribute or default
         if hasattr(module, name):
             return getattr(module, name)
-        own = [key for key, value in vars(module).items() if isinstance(value, type) and _is_of(value, module)]
+        own = [key for key, value in vars(module).items() if _is_of(value, module) and not key.startswith("_")]
         if self.attribute:
             raise unknown(f"name in {self.place}", name, own)
         example = f"{self.place}:{own[0] if own else 'YourClass'}"
@@ -131,20 +139,26 @@ class Reference:
             f"`{default} = {own[0] if own else 'YourClass'}`."
         )
 
-    def _code(self) -> tuple[str, bytes]:
-        """Where the file is, and what is in it, once it may be used; noted."""
-        self._demand_trust()
-        origin = self.place if self.is_file else _origin(self.place)
-        code = _read(self.place, Path(origin))
-        digest = sha256(code).hexdigest()
+    def files(self) -> Files:
+        """Where the file is, what is in it and what it imports from beside it, once it may be used; noted."""
+        trust = self._demand_trust()
+        origin = Path(self.place if self.is_file else _origin(self.place))
+        code = _read(self.place, origin)
+        files = files_of_file(origin, code) if self.is_file else files_of_module(self.place, origin, code)
+        digest = files.digest
+        if trust.digests.get(self.place, digest) != digest:
+            raise StudyError(
+                f"module {self.place!r} was not run: here it is the version {digest}, and what may be run is "
+                f"{trust.digests[self.place]}. {trust.remedy}"
+            )
         if not self.is_file and _digests.setdefault(self.place, digest) != digest:
             raise StudyError(f"{self.place} has changed since this process imported it: start Python again.")
         used = _used.get()
         if used is not None:
             used[self.place] = digest
-        return origin, code
+        return files
 
-    def _demand_trust(self) -> None:
+    def _demand_trust(self) -> Trust:
         trust = _trust.get()
         allowed = trust.files if self.is_file else trust.modules is None or self.place in trust.modules
         if not allowed:
@@ -152,6 +166,7 @@ class Reference:
             raise StudyError(
                 f"the study names code of its own, {kind} {self.place!r}, which was not run. {trust.remedy}"
             )
+        return trust
 
 
 def resolved(text: str, folder: Path) -> str:
@@ -164,6 +179,12 @@ def resolved(text: str, folder: Path) -> str:
     if not place.exists() and path.exists():
         place = path
     return os.path.abspath(place) + (f":{found.attribute}" if found.attribute else "")  # noqa: PTH100 - links stay
+
+
+def origin_of(module: str) -> str:
+    """Words for the installed package that a module comes from, with its version: " of my-hospital 1.2"; or ""."""
+    names = packages_distributions().get(module.partition(".")[0], [])
+    return f" of {' and '.join(f'{name} {version(name)}' for name in sorted(set(names)))}" if names else ""
 
 
 def _read(place: str, path: Path) -> bytes:
@@ -193,22 +214,49 @@ def _origin(name: str) -> str:
     return spec.origin
 
 
-def _module_of_file(path: Path, code: bytes) -> ModuleType:
+def _module_of_file(files: Files) -> ModuleType:
     """The very bytes that were digested are run. Files beside it can be imported by it, after everything else."""
-    name = f"wardround_plugin_{path.stem}_{sha256(str(path).encode() + code).hexdigest()[:16]}"
+    path = files.path
+    name = f"wardround_plugin_{path.stem}_{sha256(str(path).encode() + files.digest.encode()).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(path)
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        exec(compile(code, str(path), "exec"), vars(module))
+        with _its_neighbours_found(files):
+            exec(compile(files.code, str(path), "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+@contextmanager
+def _its_neighbours_found(files: Files) -> Iterator[None]:
+    """While the block lasts, imports find the files beside this plug-in, as they are now, and not another's."""
+    for dotted, (path, code) in list(_neighbours.items()):
+        wanted = files.modules.get(dotted)
+        if wanted is not None and (path, code) != (wanted, files.beside[_place_of(wanted, files)]):
+            sys.modules.pop(dotted, None)
+            del _neighbours[dotted]
+    folder, before = str(files.path.parent), list(sys.path)
+    sys.path[:] = [*(one for one in before if one not in _folders), folder]
+    invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        if folder not in before:
+            _folders.add(folder)
+            sys.path.append(folder)
+        for dotted, path in files.modules.items():
+            if getattr(sys.modules.get(dotted), "__file__", None) == str(path):
+                _neighbours[dotted] = path, files.beside[_place_of(path, files)]
+
+
+def _place_of(path: Path, files: Files) -> str:
+    return path.relative_to(files.root).as_posix()
 
 
 @contextmanager
@@ -224,5 +272,5 @@ def _telling(place: str) -> Iterator[None]:
         raise StudyError(f"plug-in {place} cannot be imported: {type(error).__name__}: {error}{line}.") from error
 
 
-def _is_of(value: type, module: ModuleType) -> bool:
-    return value.__module__ == module.__name__
+def _is_of(value: object, module: ModuleType) -> bool:
+    return isinstance(value, type | FunctionType) and value.__module__ == module.__name__

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import tomli_w
 
@@ -16,12 +16,12 @@ from common.learning.schedules import Schedule
 from common.learning.task import Task
 from common.learning.work import Training
 from common.study.audit_settings import Audit
-from common.study.catalogue import AGGREGATIONS, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
+from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
 from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights
-from common.study.plugins import Reference, noted, resolved
+from common.study.plugins import noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
@@ -31,7 +31,7 @@ from common.study.training_checks import check_classes, check_frozen, check_priv
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
 
-NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy")
+NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy", "engine")
 """What of a study names entries, and so plug-ins, here or in its options."""
 
 
@@ -85,9 +85,9 @@ class Study:
     privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
     training.learning_rate. stopping: not given, all rounds are run. purposes: words by which a person's consent may
     name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
-    SHA-256 of every plug-in's file, by its module or path: found when the study is first read, not written by
-    anybody, and from then on the same. rounds: 0 trains nothing, and scores the model that `start` names, or that the
-    network brings.
+    SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
+    study is first read, not written by anybody, and from then on the same. rounds: 0 trains nothing, and scores the
+    model that `start` names, or that the network brings.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -98,7 +98,7 @@ class Study:
     seed: int = 0
     description: str = ""
     purposes: tuple[str, ...] = ()
-    engine: Literal["inline", "processes", "simulation", "deployment"] = "processes"
+    engine: str = "processes"
     partition: Entry | None = None
     aggregation: Entry = field(default_factory=lambda: Entry("secagg"))
     privacy: Entry | None = None
@@ -214,7 +214,7 @@ def _refuse_former(table: Mapping[str, Any]) -> None:
 def _default_aggregation(table: Mapping[str, Any]) -> str:
     named = table.get("strategy", "fedavg")
     name = named.get("name") if isinstance(named, Mapping) else named
-    known = isinstance(name, str) and (name in STRATEGIES.names() or Reference.of(name) is not None)
+    known = isinstance(name, str) and STRATEGIES.has(name)
     return "plain" if known and STRATEGIES.load(str(name)).needs == "each" else "secagg"
 
 
@@ -277,6 +277,7 @@ def _demand_same(known: Mapping[str, str], used: Mapping[str, str]) -> None:
 
 def _check_pairs(study: Study) -> None:
     """Build every entry, so that unknown names and options show now, and refuse what cannot go together."""
+    ENGINES.digest(study.engine)  # never imported here: where a study is checked, engines may not be installed
     task = TASKS.build(study.task)
     strategy = STRATEGIES.build(study.strategy)
     aggregation = AGGREGATIONS.build(study.aggregation)

@@ -27,6 +27,7 @@ from experiments.audit.epsilon_trials import epsilon_trials
 from experiments.audit.inversion_trials import inversion_trials
 from experiments.audit.label_trials import label_trials
 from experiments.audit.membership import membership_trials
+from experiments.audit.own_trials import own_trials
 from experiments.audit.parties import as_rows, parties_of
 from experiments.audit.poisoning_trials import poisoning_trials
 from experiments.audit.records import Claim, Kind, Opening, Report, Trial
@@ -76,12 +77,14 @@ NOT_TRIED = (
 class Effort:
     """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report.
 
-    poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more.
+    poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks:
+    by name, module or file, tried beside those of every audit, as long again as these try to rebuild data.
     """
 
     seconds: float | None = None
     pictures: bool = True
     poisoning: bool = False
+    attacks: tuple[str, ...] = ()
 
 
 def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -> Report:
@@ -137,7 +140,8 @@ def _not_audited(folder: Path) -> tuple[tuple[str, str], ...]:
 def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance) -> Attacked:
     """By those who keep to the protocol, by colluders, by a coordinator that cheats, and by poisoners."""
     seconds = effort.seconds or 0.0
-    found = _trials(observed, seconds, effort.pictures, advance)
+    found = own_trials(observed, effort.attacks, seconds * SHARES["reconstruction"], advance, effort.pictures)
+    found += _trials(observed, seconds, effort.pictures, advance)
     found += difference_trials(observed, orders, claim, advance)
     played, share = _colluding(observed, orders, claim, advance), seconds * SHARES["collusion"]
     if played:
@@ -193,6 +197,7 @@ def _limits(audit: Audit) -> dict[str, float]:
 def _command(folder: Path, effort: Effort) -> str:
     options = [] if effort.pictures else ["--no-pictures"]
     options += ["--poisoning"] if effort.poisoning else []
+    options += [word for name in effort.attacks for word in ("--attack", name)]
     return shlex.join(["wardround", "audit", str(folder), "--seconds", f"{effort.seconds:g}", *options])
 
 

@@ -15,11 +15,10 @@ from tempfile import TemporaryDirectory
 
 from client.hospital import site_names
 from common.errors import RoundError, StudyError
-from common.study.catalogue import STRATEGIES
+from common.study.catalogue import ENGINES, STRATEGIES
 from common.study.options import Entry
 from common.study.study import Study
 from experiments.audit.poisoned_app import KINDS, NOTE
-from experiments.catalogue import ENGINES
 from experiments.quiet import read_outcome
 from server.app import app as server_app
 

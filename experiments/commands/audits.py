@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from common.study.plugins import trusting
+from common.study.plugins import resolved, trusting
 from experiments.commands._device import Device, use
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder
 from experiments.commands._terminal import console, say, spoken_errors
@@ -23,6 +23,10 @@ def audit(
     poisoning: Annotated[
         bool, typer.Option("--poisoning", help="Also run small federations with a hospital that poisons.")
     ] = False,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option("--attack", help="Try this attack too, and run its code: a name, module or file. Repeatable."),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
     trust_code: TrustCode = False,
@@ -32,10 +36,14 @@ def audit(
     with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
         from experiments import audit_command
         from experiments.audit.conduct import Effort
+        from experiments.places import with_modules_of
         from server.app import new_default_folder
 
         use(device)
-        effort = Effort(seconds, pictures, poisoning)
+        names = tuple(resolved(name, Path.cwd()) for name in attack or ())
+        effort = Effort(seconds, pictures, poisoning, names)
+        if trust_code:
+            with_modules_of(Path(run))
         if matrix:
             asked = asked_study(run, set_)
             place = folder or new_default_folder(f"{asked.name}-matrix")

@@ -12,6 +12,8 @@ from rich.table import Table
 from common import __version__
 from common.study.catalogue import (
     AGGREGATIONS,
+    ENGINES,
+    LOSSES,
     MECHANISMS,
     NETWORKS,
     PARTITIONS,
@@ -21,13 +23,14 @@ from common.study.catalogue import (
     Catalogue,
 )
 from common.study.spelling import unknown
-from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
+from experiments.catalogue import ATTACKS, BENCHMARKS
 from experiments.commands._study_text import STUDIES
 from experiments.commands._terminal import console, spoken_errors
 
 KINDS: dict[str, Catalogue] = {
     "tasks": TASKS,
     "networks": NETWORKS,
+    "losses": LOSSES,
     "sources": SOURCES,
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,
@@ -60,7 +63,11 @@ def _entries(kind: str) -> Iterator[tuple[str, str]]:
         catalogue = KINDS[kind]
         spelled = {n: n.replace("_", "-") if kind == "benchmarks" else n for n in catalogue.names()}
         yield from ((shown, catalogue.summary(name)) for name, shown in spelled.items())
-        yield from ((name, f"Plug-in {value}.") for name, value in catalogue.plugged().items())
+        origins = catalogue.origins()
+        for name, value in catalogue.plugged().items():
+            yield name, f"Plug-in {value}" + (f", of {origins[name]}." if origins[name] else ".")
+        if not catalogue.package:
+            yield "own.py:NAME", f"A function of your own; `wardround new {catalogue.kind} NAME` writes one."
         return
     for path in sorted(STUDIES.glob("*.toml")):
         yield path.stem, str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", ""))

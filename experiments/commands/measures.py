@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.files import access as files
+from common.study.plugins import ANYTHING, resolved, trusting
 from experiments.catalogue import BENCHMARKS
 from experiments.commands._terminal import console, spoken_errors
 
@@ -20,7 +21,7 @@ PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="A benchmark's name (see `wardround list benchmarks`).")],
+    name: Annotated[str, typer.Argument(help="A name of `wardround list benchmarks`, a module or a file.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write rows and targets here too.")] = None,
     peers_python: Annotated[
         str | None,
@@ -28,13 +29,15 @@ def bench(
     ] = None,
 ) -> None:
     """Run a benchmark and print its table; exits 0 when it could measure, whatever came out."""
-    with spoken_errors():
+    with spoken_errors(), trusting(ANYTHING):
         if peers_python is not None:
             os.environ[PEERS_PYTHON] = peers_python
         from experiments.benchmark import show
 
         files.demand_writable(json_file)
-        measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
+        ours = name.replace("-", "_")
+        found = ours if ours in BENCHMARKS.names() else resolved(name, Path.cwd())
+        measure: Callable[[Console], object] = BENCHMARKS.load(found)
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
 

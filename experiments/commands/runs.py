@@ -61,10 +61,13 @@ def resume(
     """Go on with a run that stopped, from its last finished round."""
     with spoken_errors(), trusting(code_of_folder(trust_code)):
         from common.study.study import parse
+        from experiments.places import with_modules_of
 
         use(device)
         if not files.is_there(folder, "study.toml"):
             raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
+        if trust_code:
+            with_modules_of(folder)
         study = parse(valid(files.read_text(folder, "study.toml"), folder / "study.toml"))
         run_asked(study, folder.resolve().parent.name, folder, resume=True, accepts=accept_changed_data)
 

@@ -22,22 +22,21 @@ from typing import Any
 import psutil
 from flwr.serverapp import ServerApp
 
-from client.approved_studies import list_study
-from client.policy import POLICY_FILE
+from client.approved_studies import list_json
 from common.data.cases import SiteId
 from common.errors import EngineError, StudyError
-from common.files.access import UMASK, appending, is_there, private_folder, write
+from common.files.access import UMASK, appending, private_folder, write
 from common.files.json_files import read_table
 from common.study.federation import RosterEntry
 from common.study.study import Study, parse
 from common.sums import identity
 from experiments.engine import QUIET, Engine, RunConfig, without_proxy
 from experiments.engines import _flower_program
+from experiments.engines._bundle import bundle
 from experiments.engines._local_grid import hospital_folder
+from experiments.engines._plugins_of_nodes import allow, travelling
 from experiments.engines._run_secrets import LOOPBACK, RunSecrets
 
-BUNDLED = ("server", "client", "common", "pyproject.toml", "README.md", "LICENSE")
-ROOT = Path(__file__).parents[2]
 NO_REASON = "see the logs in its deployment folder"
 POLL_S = 0.5
 FEDERATION = "wardround"
@@ -77,11 +76,13 @@ class Deployment:
         whole = folder.resolve()
         own = {site: hospital_folder(whole, site) for site in sites}
         study = _with_roster(parse(str(run_config["study"])), _introduce_all(own))
+        sent = travelling(study, whole)
         for place in own.values():
-            _allow_plugins(study, place)
-            list_study(study, place)
-        with _Federation.started(whole, sites, self.start_timeout_s, self.run_timeout_s) as federation:
-            run_id = federation.submit({**run_config, "study": study.text, "run-folder": str(whole)})
+            allow(sent.plugins, place)
+            list_json(sent.json, study.title, place)
+        limits = (self.start_timeout_s, self.run_timeout_s)
+        with _Federation.started(whole, sites, *limits, sent.folder) as federation:
+            run_id = federation.submit({**run_config, "study": sent.text, "run-folder": str(whole)})
             federation.await_end(run_id, self.run_timeout_s, folder)
 
 
@@ -94,19 +95,25 @@ class _Federation:
     port: int
     secrets: RunSecrets
     programs: Path
+    plugins: Path | None = None
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
     @contextmanager
     def started(
-        cls, folder: Path, sites: Sequence[SiteId], start_timeout_s: float, run_timeout_s: float
+        cls,
+        folder: Path,
+        sites: Sequence[SiteId],
+        start_timeout_s: float,
+        run_timeout_s: float,
+        plugins: Path | None = None,
     ) -> Iterator[_Federation]:
         logs = folder / "deployment"
         private_folder(logs)
         with _private_folder() as home:
             secrets = RunSecrets.create(home / "secrets", len(sites), start_timeout_s + run_timeout_s + SLACK_S)
             programs = _flower_program.install(home / "programs")
-            federation = cls(home, logs, _free_port(), secrets, programs)
+            federation = cls(home, logs, _free_port(), secrets, programs, plugins)
             try:
                 federation._start_link(start_timeout_s)
                 for index, site in enumerate(sites):
@@ -118,7 +125,7 @@ class _Federation:
     def submit(self, run_config: RunConfig) -> str:
         """`flwr run` with the configuration in a file; the run's id, once the SuperLink has taken it."""
         app = self.home / "app" / "wardround"
-        _bundle(app)
+        bundle(app)
         lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in run_config.items())
         config = self.home / "run.toml"
         config.write_text(lines + "\n", encoding="utf-8")
@@ -239,11 +246,13 @@ class _Federation:
     def _environment(self, home: Path) -> Mapping[str, str]:
         """The person's own, but none of Flower's switches (some open ports) and no proxy between us and loopback."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLWR_")}
+        modules = [inherited.get("PYTHONPATH", ""), *([str(self.plugins)] if self.plugins else [])]
         found_first = (str(self.programs), str(Path(sys.executable).parent), os.environ.get("PATH", ""))
         return {
             **inherited,
             **QUIET,
             "FLWR_HOME": str(home),
+            "PYTHONPATH": os.pathsep.join(one for one in modules if one),
             "PATH": os.pathsep.join(found_first),
             "PYTHONWARNINGS": "default",
             **without_proxy(os.environ),
@@ -273,31 +282,6 @@ def _private_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _bundle(app: Path) -> None:
-    """What a hospital would be sent, and nothing else of the checkout."""
-    app.mkdir(parents=True)
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed")
-    for name in BUNDLED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, app / name, ignore=ignored)
-        elif source.exists():
-            shutil.copy(source, app / name)
-    shutil.copytree(ROOT / "experiments" / "studies", app / "experiments" / "studies")
-
-
-def _allow_plugins(study: Study, folder: Path) -> None:
-    """The hospitals of this run are the researcher's own; what their policy lists is what an administrator would."""
-    files = [place for place in study.plugins if place.endswith(".py")]
-    if files:
-        raise StudyError(
-            f"a deployed hospital imports no file by its path, and the study names {files[0]}: name a module that is "
-            "installed in every hospital."
-        )
-    if study.plugins and not is_there(folder, POLICY_FILE):
-        write(folder, POLICY_FILE, f"plugins = {json.dumps(list(study.plugins))}\n")
 
 
 def _introduce_all(folders: Mapping[SiteId, Path]) -> Mapping[SiteId, bytes]:

@@ -66,6 +66,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         changes=texts(raw.get("changes")),
         model_of_round=None if raw.get("model_of_round") is None else count(raw.get("model_of_round")),
         began_from=_began_from(raw),
+        plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
     )
 
 

@@ -26,7 +26,7 @@ class About:
     the hospitals, where they are on the coordinator's own machine; a real one's is its own matter. model_of_round:
     after which round the model was that is kept; None: after the last. ended_early: why not all rounds were run, and
     which model is kept, in sentences. began_from: the model that the run began from or scored, and its digest, in
-    words.
+    words. plugins: the SHA-256 of code that is not ours, by its module or file.
     """
 
     study: str = ""
@@ -60,6 +60,7 @@ class About:
     model_of_round: int | None = None
     ended_early: str = ""
     began_from: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

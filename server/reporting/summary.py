@@ -28,6 +28,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "model_sha256": about.model_sha256,
         "model_of_round": run.model_round,
         "ended_early": about.ended_early,
+        "plugins": dict(about.plugins),
         "reveals": about.reveals,
         "headline": _headline(comparison),
         "intervals": {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from common.errors import StudyError, UnknownNameError
-from common.study import catalogue
+from common.study import catalogue, plugins
 from common.study.catalogue import AGGREGATIONS, NETWORKS, SOURCES, STRATEGIES, TASKS
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, Reference, resolved, trusting
@@ -78,15 +78,61 @@ def test_an_entry_point_is_found_by_its_name_and_ours_stay_ours(monkeypatch: pyt
     assert STRATEGIES.plural == "strategies"
 
 
-def test_the_digest_is_of_the_file(place: Path) -> None:
-    digest = sha256((place / "own.py").read_bytes()).hexdigest()
-    assert NETWORKS.digest(f"{place}/own.py:Linear") == digest
+def test_the_digest_is_of_the_file_and_of_those_beside_it_that_it_imports(place: Path) -> None:
+    own, helper = (sha256((place / name).read_bytes()).hexdigest() for name in ("own.py", "helper_beside.py"))
+    whole = sha256(f"{own}\n{helper} helper_beside.py\n".encode()).hexdigest()
+    assert NETWORKS.digest(f"{place}/own.py:Linear") == whole
     assert NETWORKS.digest("mlp") is None
     assert (
         NETWORKS.digest("wardround_tried.nets")
         == sha256((place / "wardround_tried/nets.py").read_bytes()).hexdigest()
     )
     assert "wardround_tried.nets" not in sys.modules
+
+
+def test_a_change_of_a_file_beside_it_is_a_change_of_the_plug_in_and_is_run(place: Path) -> None:
+    name = f"{place}/own.py:Linear"
+    before = NETWORKS.digest(name)
+    assert NETWORKS.build(Entry(name)).build(None).out_features == 8
+    (place / "helper_beside.py").write_text("def depth(): return 3\n")
+    assert NETWORKS.digest(name) != before
+    assert NETWORKS.build(Entry(name)).build(None).out_features == 12
+
+
+def test_two_plug_ins_may_each_have_a_file_of_one_name_beside_them(place: Path) -> None:
+    for folder, depth in (("a", 5), ("b", 7)):
+        (place / folder).mkdir()
+        (place / folder / "own.py").write_text(NETWORK.replace("helper_beside", "helper_beside_each"))
+        (place / folder / "helper_beside_each.py").write_text(f"def depth(): return {depth}\n")
+    built = [NETWORKS.build(Entry(f"{place}/{folder}/own.py")).build(None).out_features for folder in "aba"]
+    assert built == [20, 28, 20]
+
+
+def test_the_digest_of_a_module_covers_its_own_package_and_nothing_else(place: Path) -> None:
+    """Also relative imports, from file to file, and packages that are imported before it; never torch."""
+    package = place / "wardround_tried_whole"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("from torch import nn\n")
+    (package / "inner" / "__init__.py").write_text("")
+    (package / "inner" / "nets.py").write_text("from ..deep import depth\nimport json, client.policy\n")
+    (package / "deep.py").write_text("import wardround_tried_whole.deeper as deeper\n")
+    (package / "deeper.py").write_text("depth = 1\n")
+    (package / "unused.py").write_text("")
+    found = Reference("wardround_tried_whole.inner.nets", "", False).files()
+    whole = {f"wardround_tried_whole/{name}.py" for name in ("__init__", "deep", "deeper")}
+    assert set(found.beside) == whole
+    before = found.digest
+    (package / "deeper.py").write_text("depth = 2\n")
+    with pytest.raises(StudyError, match="has changed since this process imported it"):
+        Reference("wardround_tried_whole.inner.nets", "", False).digest()
+    plugins._digests.clear()
+    assert Reference("wardround_tried_whole.inner.nets", "", False).digest() != before
+
+
+def test_a_module_of_one_word_ends_with_a_colon(place: Path) -> None:
+    assert Reference.of("own:") == Reference("own", "", False)
+    assert NETWORKS.load("own:").__name__ == "Linear"
+    sys.modules.pop("own")
 
 
 def test_a_study_carries_absolute_paths_and_digests(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +172,32 @@ def test_paths_begin_at_the_studys_folder_and_else_where_we_are(place: Path, mon
             "name a class of it, '{place}/x.py:Linear', or end it with `network = Linear`",
         ),
         ("class Linear: pass", "x.py:Liner", "did you mean 'Linear'?"),
-        ("class Linear: pass", "x.py:Linear", "lacks build: see networks in CONTRIBUTING.md"),
-        ("class Linear:\n def build(self, shape): pass", "x.py:Linear", "must be a dataclass"),
+        (
+            "class Linear: pass",
+            "x.py:Linear",
+            "lacks build. Add `def build(self, shape: Shape) -> nn.Module`. `wardround new network NAME` writes",
+        ),
+        ("class Linear:\n def build(self, shape): pass", "x.py:Linear", "write @dataclass(frozen=True) above"),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Linear:\n def build(self, shape): pass",
+            "x.py:Linear",
+            "is a dataclass that can be changed: write @dataclass(frozen=True)",
+        ),
+        (
+            "from common.learning.networks.mlp import Mlp\nclass Linear(Mlp):\n wide: bool = True",
+            "x.py:Linear",
+            "names wide, which are no options of it yet",
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Linear:\n def build(self): pass",
+            "x.py:Linear",
+            "build takes (self): write `def build(self, shape: Shape) -> nn.Module`",
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Linear:\n build: int = 3",
+            "x.py:Linear",
+            "build is no method, but int",
+        ),
         ("network = 3", "x.py", "is no class, but int"),
     ],
 )

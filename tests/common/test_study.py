@@ -36,7 +36,7 @@ def test_every_shipped_study_is_sound_and_survives_both_forms(path: Path) -> Non
         (["source=hart"], "No source 'hart'; did you mean 'heart'?"),
         (["task.network=mlpp"], "No network 'mlpp'; did you mean 'mlp'?"),
         (["aggregation=plian"], "No aggregation 'plian'; did you mean 'plain'?"),
-        (["engine=proceses"], "No study.engine 'proceses'; did you mean 'processes'?"),
+        (["engine=proceses"], "No engine 'proceses'; did you mean 'processes'?"),
         (["rounds=0"], "rounds = 0 trains nothing and scores a model: name it."),
         (["rounds=many"], "study.rounds must be a whole number; it is 'many'."),
         (["split.test=0.95"], "split.test must lie between 0 and 0.9; it is 0.95."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from client.approved_studies import APPROVED, digest_of
 from client.node import Config, Node, load_app
 from client.policy import POLICY_FILE, Policy, read_policy
 from common.errors import StudyError
+from common.study import plugins
+from common.study.catalogue import SOURCES
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import parse, parse_json
 from common.sums.exchange import Payload
@@ -114,7 +117,7 @@ def test_a_dataset_of_the_source_torch_is_a_plug_in_too(evil: Path, tmp_path: Pa
 def test_a_hospital_imports_a_module_of_its_policy_and_no_file(evil: Path, tmp_path: Path) -> None:
     (tmp_path / POLICY_FILE).write_text('plugins = ["wardround_good"]\n')
     policy = read_policy(tmp_path)
-    assert policy.plugins == ("wardround_good",) and Policy().plugins == ()
+    assert policy.plugins == {"wardround_good": ""} and Policy().plugins == {}
     with trusting(policy.trust):
         study = parse_json(json.dumps(table_of("wardround_good:Ward", "source.name")))
         assert list(study.plugins) == ["wardround_good"] and len(study.plugins["wardround_good"]) == 64
@@ -122,6 +125,37 @@ def test_a_hospital_imports_a_module_of_its_policy_and_no_file(evil: Path, tmp_p
             with pytest.raises(StudyError, match=r"not run.*policy\.toml"):
                 parse_json(json.dumps(table_of(other, "source.name")))
     assert not evil.exists()
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"), [(None, None), ("0" * 64, "here it is the version"), ("5c7f", "64 hexadecimal digits")]
+)
+def test_a_policy_that_lists_a_digest_has_that_very_version_imported_and_no_other(
+    evil: Path, tmp_path: Path, listed: str | None, reason: str | None
+) -> None:
+    with trusting(ANYTHING):
+        listed = listed or str(SOURCES.digest("wardround_good:Ward"))
+    (tmp_path / POLICY_FILE).write_text(f'plugins = {{ wardround_good = "{listed}" }}\n')
+    with pytest.raises(StudyError, match=reason) if reason else nullcontext(), ExitStack() as stack:
+        stack.enter_context(trusting(read_policy(tmp_path).trust))
+        SOURCES.load("wardround_good:Ward")
+
+
+def test_approve_says_the_plug_ins_and_which_have_changed_since(evil: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    (own / POLICY_FILE).write_text('plugins = ["wardround_good"]\n')
+    (tmp_path / "study.toml").write_text(TEXT)
+    words = ["approve", str(tmp_path / "study.toml"), str(own), "--set", 'source={name="wardround_good:Ward"}']
+    with trusting(ANYTHING):
+        first = SOURCES.digest("wardround_good:Ward")
+    said = CliRunner().invoke(cli, words).output
+    assert f"module wardround_good, SHA-256 of its files {first}." in said and "CHANGED" not in said
+    (tmp_path / "wardround_good.py").write_text(WARD + "\n# mended\nsource = Ward\n")
+    plugins._digests.clear()
+    said = CliRunner().invoke(cli, words).output
+    assert f"It has CHANGED since a study of this title was approved, when it was {first}." in said
+    assert len((own / APPROVED).read_text().splitlines()) == 2
 
 
 def test_another_version_than_the_one_the_study_was_read_with_is_refused(evil: Path, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn, no_grad
 from torch.nn.functional import cross_entropy
@@ -15,12 +17,13 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.class_weights import weights_of
 from common.learning.device import exact_copy, home
+from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._class_scores import OF_CHANCES, scores_of_chances
 from common.learning.tasks._network import build_fitting, refuse_numbers
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, listed, one_of
-from common.study.options import Entry
+from common.study.options import OPTION, Entry
 from common.sums.mean import Mean
 
 MOST_RECALLS = 64
@@ -40,6 +43,7 @@ SCORES = ("accuracy", *BY_CLASS, "auc", *OF_CHANCES)
 @dataclass(frozen=True)
 class Classification:
     """network: from `common/learning/networks`. label_smoothing: share of the truth spread evenly over all classes.
+    loss: a function of (N, classes) logits and (N,) classes, in place of cross-entropy.
 
     scores: what is measured beside accuracy and loss, from recall, precision, specificity, jaccard and f1, of two
     classes auc, and of predicted chances brier, calibration, decision and confusion.
@@ -60,8 +64,11 @@ class Classification:
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     label_smoothing: float = 0.0
     scores: tuple[str, ...] = ("accuracy", "recall")
+    own_loss: Entry | None = field(default=None, metadata={OPTION: "loss"})
 
     def __post_init__(self) -> None:
+        if self._own_loss is not None and self.label_smoothing:
+            raise StudyError("task.label_smoothing is of cross-entropy, and task.loss takes its place: remove one.")
         NETWORKS.build(self.network)
         between("task", 0, 1, label_smoothing=self.label_smoothing)
         listed("task", scores=self.scores)
@@ -73,6 +80,8 @@ class Classification:
         refuse_numbers("classification", shape)
         if "auc" in self.scores and shape.classes != 2:
             raise StudyError(f"task.scores: auc is of two classes; the cases have {shape.classes}.")
+        if self._own_loss is not None:
+            self._own_loss.demand_usable((shape.classes,), torch.tensor([0, shape.classes - 1]))
         return build_fitting(self.network, shape, (shape.classes,), "classification")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -125,7 +134,13 @@ class Classification:
         answer: Tensor = network(inputs).argmax(1)
         return answer
 
+    @cached_property
+    def _own_loss(self) -> OwnLoss | None:
+        return None if self.own_loss is None else OwnLoss(self.own_loss, "classification")
+
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self._own_loss is not None:
+            return self._own_loss.of(logits, targets)
         return cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import sqrt
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn, no_grad
 from torch.nn.functional import huber_loss
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.device import exact_copy, home
+from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.metrics.calibration import calibration_statistics
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, one_of, positive
-from common.study.options import Entry
+from common.study.options import OPTION, Entry
 from common.sums.mean import UNITS_PER_ONE, Mean
 
 FARTHEST = 16.0
@@ -35,8 +38,9 @@ class Regression:
     """network: from `common/learning/networks`. center, spread: public constants of what is learned, in its own unit,
     such as the mean and deviation that the literature gives; the network learns (target - center) / spread. error:
     "squared", or "huber" (Huber 1964), squared up to huber_delta spreads and beyond as the distance, which outliers
-    move less. scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and
-    calibration: means of answers and of targets in ten bins of answers, within 2.5 spreads of the center.
+    move less. loss: a function of (N,) answers and (N,) targets, both in spreads from the center, in place of it.
+    scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and calibration: means of
+    answers and of targets in ten bins of answers, within 2.5 spreads of the center.
 
     Scores, every case counting one: skill, 1 - sum of squared errors / sum of squared distances from `center`: 1 is
     perfect, 0 is what one does who always answers `center` (Murphy 1988, a skill score with a public reference, which
@@ -52,8 +56,11 @@ class Regression:
     error: Literal["squared", "huber"] = "squared"
     huber_delta: float = 1.0
     scores: tuple[str, ...] = DEFAULT_SCORES
+    own_loss: Entry | None = field(default=None, metadata={OPTION: "loss"})
 
     def __post_init__(self) -> None:
+        if self._own_loss is not None and (self.error, self.huber_delta) != ("squared", 1.0):
+            raise StudyError("task.error and task.huber_delta are of the loss that task.loss replaces: remove them.")
         NETWORKS.build(self.network)
         positive("task", spread=self.spread, huber_delta=self.huber_delta)
         between("task", -1e30, 1e30, center=self.center, spread=self.spread)
@@ -68,6 +75,8 @@ class Regression:
                 f"task 'regression' learns real numbers, and the cases are of {shape.classes} classes: choose task "
                 "'classification', or let the source read numbers (of tables, source.target = 'number')."
             )
+        if self._own_loss is not None:
+            self._own_loss.demand_usable((), torch.tensor([0.5, -1.0]))
         return build_fitting(self.network, Shape(shape.inputs, 1), (1,), "regression")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -130,7 +139,13 @@ class Regression:
     def _scaled(self, targets: Tensor) -> Tensor:
         return (targets.double() - self.center) / self.spread
 
+    @cached_property
+    def _own_loss(self) -> OwnLoss | None:
+        return None if self.own_loss is None else OwnLoss(self.own_loss, "regression")
+
     def _losses(self, answers: Tensor, truth: Tensor) -> Tensor:
+        if self._own_loss is not None:
+            return self._own_loss.of(answers, truth.float())
         if self.error == "huber":
             return 2 * huber_loss(answers, truth, reduction="none", delta=self.huber_delta)
         return (answers - truth).square()

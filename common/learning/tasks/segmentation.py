@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.abilities import Drawn
 from common.learning.class_weights import each_weights, weights_of
+from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting, refuse_numbers
 from common.learning.tasks._patients import patients
@@ -27,7 +30,7 @@ from common.segmentation.patches import cut_patches, draw_starts
 from common.segmentation.windows import windowed_logits
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, listed, non_negative, one_of, positive
-from common.study.options import Entry
+from common.study.options import OPTION, Entry
 from common.sums.mean import Mean, Statistics, merge
 
 LARGEST_OVERLAP = 0.9
@@ -36,6 +39,7 @@ LARGEST_OVERLAP = 0.9
 @dataclass(frozen=True)
 class Segmentation:
     """network: from `common/learning/networks`. dice_weight, cross_entropy_weight: of the two parts of a case's loss.
+    loss: a function of (N, classes, [D,] H, W) logits and (N, [D,] H, W) classes, in place of both parts.
     augmentation: "contrast" shows every training case flipped, and as some other scanner might have taken it.
 
     A case is an image (channels, H, W) or a volume (channels, D, H, W). Where the network has heads at coarser
@@ -71,8 +75,13 @@ class Segmentation:
     scores: tuple[str, ...] = ("dice", "hd95")
     surface: Literal["voxels", "elements"] = "voxels"
     tolerance_mm: float = 1.0
+    own_loss: Entry | None = field(default=None, metadata={OPTION: "loss"})
 
     def __post_init__(self) -> None:
+        if self._own_loss is not None and (self.dice_weight, self.cross_entropy_weight) != (1.0, 1.0):
+            raise StudyError(
+                "task.dice_weight and task.cross_entropy_weight are of the loss that task.loss replaces: remove them."
+            )
         NETWORKS.build(self.network)
         non_negative("task", dice_weight=self.dice_weight, cross_entropy_weight=self.cross_entropy_weight)
         non_negative("task", tolerance_mm=self.tolerance_mm)
@@ -88,8 +97,8 @@ class Segmentation:
 
     @property
     def weighs_classes(self) -> bool:
-        """Only the cross-entropy does."""
-        return self.cross_entropy_weight > 0
+        """Only the cross-entropy does, and no loss of the study's own."""
+        return self.own_loss is None and self.cross_entropy_weight > 0
 
     def network_shape(self, shape: Shape) -> Shape:
         """The shape of what the network is shown of cases. Raises StudyError where that is not one shape."""
@@ -107,6 +116,9 @@ class Segmentation:
         """Logits (N, classes, [D,] H, W). Raises StudyError where the network does not fit the shape or the task."""
         refuse_numbers("segmentation", shape)
         shown = self.network_shape(shape)
+        if self._own_loss is not None:
+            targets = torch.arange(2)[:, None].expand(2, prod(shown.inputs[1:])).reshape(2, *shown.inputs[1:])
+            self._own_loss.demand_usable((shape.classes, *shown.inputs[1:]), targets)
         return build_fitting(self.network, shown, (shape.classes, *shown.inputs[1:]), "segmentation")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -170,7 +182,13 @@ class Segmentation:
         """(1, classes, *S) of one case (channels, *S) under windows."""
         return windowed_logits(network, image, self.patch, self.window_overlap)[None]
 
+    @cached_property
+    def _own_loss(self) -> OwnLoss | None:
+        return None if self.own_loss is None else OwnLoss(self.own_loss, "segmentation")
+
     def _losses(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        if self._own_loss is not None:
+            return self._own_loss.of(logits, targets)
         log_probabilities = logits.float().log_softmax(1)
         losses = self.cross_entropy_weight * cross_entropy(log_probabilities, targets, weights)
         return losses + self.dice_weight * soft_dice_loss(log_probabilities.exp(), targets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
@@ -21,13 +22,14 @@ from torch.nn.functional import logsigmoid
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.device import exact_copy, home
+from common.learning.own_loss import OwnLoss
 from common.learning.task import Task
 from common.learning.tasks._network import build_fitting
 from common.metrics.concordance import Concordance
 from common.metrics.roc import ScoreHistogram
 from common.study.catalogue import NETWORKS
 from common.study.checks import one_of, positive
-from common.study.options import Entry
+from common.study.options import OPTION, Entry
 from common.sums.mean import Mean
 
 SCORES = ("brier", "auc", "c_index")
@@ -39,8 +41,8 @@ LARGEST_LOSS = 1e3
 @dataclass(frozen=True)
 class Survival:
     """cuts: ends of the intervals, rising, in the unit of the cases' times; the first begins at 0. network: from
-    `common/learning/networks`. scores: what is told beside likelihood and loss, from brier, auc and
-    c_index.
+    `common/learning/networks`. loss: a function of (N, intervals) logits and (N, 2) targets, to learn by in place of
+    the likelihood. scores: what is told beside likelihood and loss, from brier, auc and c_index.
 
     Targets are (N, 2): time under observation, and 1 where it ended in the event, else 0. Whoever left before the
     middle of an interval is not counted in it, whoever left later is, as a survivor; after the last cut all are
@@ -59,6 +61,7 @@ class Survival:
     cuts: tuple[float, ...]
     network: Entry = field(default_factory=lambda: Entry("mlp"))
     scores: tuple[str, ...] = ("brier",)
+    own_loss: Entry | None = field(default=None, metadata={OPTION: "loss"})
 
     @property
     def scored_whole(self) -> bool:
@@ -66,6 +69,7 @@ class Survival:
         return "c_index" in self.scores
 
     def __post_init__(self) -> None:
+        _ = self._own_loss
         NETWORKS.build(self.network)
         if not 1 <= len(self.cuts) <= MOST_INTERVALS or not all(a < b for a, b in pairwise(self.cuts)):
             raise StudyError(f"task.cuts must hold 1 to {MOST_INTERVALS} times that rise; it is {list(self.cuts)}.")
@@ -81,20 +85,23 @@ class Survival:
                 "source read times (of tables, source.target = 'survival')."
             )
         intervals = len(self.cuts)
+        if self._own_loss is not None:
+            self._own_loss.demand_usable((intervals,), torch.tensor([[self.cuts[0], 1.0], [self.cuts[-1], 0.0]]))
         return build_fitting(self.network, Shape(shape.inputs, intervals), (intervals,), "survival")
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32 negative log-likelihood in nats."""
-        return self._losses(network(batch.inputs).float(), batch.targets)
+        """(N,) float32 negative log-likelihood in nats, or the study's own loss."""
+        return self._learned(network(batch.inputs).float(), batch.targets)
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Likelihood, loss and what `scores` names, in float64 as in classification, for the same reason."""
         exact, targets = exact_copy(network), batch.targets.cpu()
         with no_grad():
             logits = exact(batch.inputs.to(home(exact)).double()).cpu()
-            losses = self._losses(logits, targets).clamp(max=LARGEST_LOSS).float()
+            surprises = self._losses(logits, targets).clamp(max=LARGEST_LOSS).float()
+            losses = self._learned(logits, targets).clamp(max=LARGEST_LOSS).float()
             log_survival = logsigmoid(-logits).cumsum(1)
-        found = {"likelihood": Mean.of((-losses).exp().tolist()), "loss": Mean.of(losses.tolist())}
+        found = {"likelihood": Mean.of((-surprises).exp().tolist()), "loss": Mean.of(losses.tolist())}
         happened, known = self._status(targets)
         if "brier" in self.scores:
             squares = (1 - log_survival.exp() - happened.double()).square().float()
@@ -120,6 +127,13 @@ class Survival:
         """(N, intervals) float32: the chance to be without the event at each cut."""
         answer: Tensor = logsigmoid(-network(inputs).float()).cumsum(1).exp()
         return answer
+
+    @cached_property
+    def _own_loss(self) -> OwnLoss | None:
+        return None if self.own_loss is None else OwnLoss(self.own_loss, "survival")
+
+    def _learned(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self._losses(logits, targets) if self._own_loss is None else self._own_loss.of(logits, targets)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         survived, failed = self._intervals(targets)

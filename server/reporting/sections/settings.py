@@ -34,6 +34,12 @@ def settings(run: Run) -> Markup:
     )
 
 
+def _plugins(run: Run) -> Markup | None:
+    """Code that is not Wardround's; none in most runs."""
+    lines = [tag("div", f"{name} ", tag("code", digest)) for name, digest in run.about.plugins.items()]
+    return tag("div", *lines) if lines else None
+
+
 def _pairs(run: Run) -> list[tuple[str, str | None]]:
     about, roster = run.about, run.roster
     return [
@@ -51,6 +57,7 @@ def _pairs(run: Run) -> list[tuple[str, str | None]]:
         ("Parameters of the model", f"{about.parameters:,}" if about.parameters else ""),
         ("Versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())),
         ("Model it began from" if run.about.rounds_planned else "Model that was scored", about.began_from),
+        ("Plug-ins, with the SHA-256 of their files", _plugins(run)),
         ("SHA-256 of the parameters", tag("code", about.model_sha256) if about.model_sha256 else None),
     ]
 

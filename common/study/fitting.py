@@ -1,0 +1,158 @@
+"""Whether a class that is not ours fits the role of an entry; where it does not, what to add, in the role's words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from inspect import Parameter, getattr_static, isfunction, signature
+from typing import Any, Literal, get_args, get_origin
+
+from common.errors import StudyError
+
+FROZEN = "@dataclass(frozen=True) above the class, whose annotated fields are its options"
+
+
+@dataclass(frozen=True)
+class Role:
+    """kind, plural: words for it. protocol: a Protocol, or, where an entry is a function, its alias of Callable.
+    optional: members that may be absent.
+    """
+
+    kind: str
+    plural: str
+    protocol: Any
+    optional: tuple[str, ...] = ()
+
+    @property
+    def is_function(self) -> bool:
+        """Whether an entry is a function and no class."""
+        return not isinstance(self.protocol, type)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """What an entry must have, sorted."""
+        names = {*vars(self.protocol), *self.protocol.__annotations__}
+        return tuple(sorted(one for one in names if not one.startswith("_") and one not in self.optional))
+
+
+def fitted(loaded: Any, name: str, role: Role) -> Any:
+    """`loaded`, which fits. Raises StudyError that says what to add."""
+    what = f"{role.kind} {name!r}"
+    if role.is_function:
+        return _function(loaded, what, role)
+    if not isinstance(loaded, type):
+        raise StudyError(f"{what} is no class, but {type(loaded).__name__}.")
+    lacking = [one for one in role.members if not _has(loaded, one)]
+    if lacking:
+        wanted = "; ".join(_spelled(role.protocol, one) for one in lacking)
+        raise StudyError(
+            f"{what} lacks {', '.join(lacking)}. Add {wanted}. `wardround new {role.kind} NAME` writes a whole one."
+        )
+    _demand_dataclass(loaded, what)
+    for fault in _faults(loaded, role):
+        raise StudyError(f"{what}: {fault}")
+    return loaded
+
+
+def _function(loaded: Any, what: str, role: Role) -> Any:
+    if not callable(loaded) or isinstance(loaded, type):
+        raise StudyError(f"{what} is no function, but {_kind_of(loaded)}.")
+    count = len(get_args(role.protocol)[0])
+    if not _takes(loaded, [None] * count, {}):
+        raise StudyError(
+            f"{what} takes {signature(loaded)}, and is called with {count} value{'s' * (count != 1)}. "
+            f"`wardround new {role.kind} NAME` writes a whole one."
+        )
+    return loaded
+
+
+def _demand_dataclass(loaded: type, what: str) -> None:
+    if not is_dataclass(loaded):
+        raise StudyError(f"{what} must be a dataclass: write {FROZEN}.")
+    if not loaded.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise StudyError(f"{what} is a dataclass that can be changed: write {FROZEN}.")
+    own = vars(loaded)
+    fresh = [name for name in own.get("__annotations__", {}) if not _is_of_the_class(own["__annotations__"][name])]
+    if "__dataclass_fields__" not in own and fresh:
+        raise StudyError(
+            f"{what} names {', '.join(fresh)}, which are no options of it yet, since only the class that it extends "
+            f"is a dataclass: write {FROZEN}."
+        )
+
+
+def _is_of_the_class(hint: Any) -> bool:
+    return "ClassVar" in str(hint)
+
+
+def _faults(loaded: type, role: Role) -> Iterator[str]:
+    """Members of the right name that cannot be used as the role's are."""
+    for name in role.members:
+        own, wanted = getattr_static(loaded, name, None), vars(role.protocol).get(name)
+        if isfunction(wanted):
+            yield from _fault_of_method(own, wanted, name, role)
+        choices = role.protocol.__annotations__.get(name)
+        yield from _fault_of_value(own, choices, name, role)
+
+
+def _fault_of_method(own: Any, wanted: Callable[..., Any], name: str, role: Role) -> Iterator[str]:
+    bound = isinstance(own, staticmethod | classmethod)
+    called = own.__func__ if bound else own
+    if not callable(called):
+        yield f"{name} is no method, but {_kind_of(own)}: write {_spelled(role.protocol, name)}"
+        return
+    given = [one for one in signature(wanted).parameters.values() if one.kind is not Parameter.KEYWORD_ONLY]
+    named = {one.name: None for one in signature(wanted).parameters.values() if one.kind is Parameter.KEYWORD_ONLY}
+    skipped = 1 if isinstance(own, staticmethod) else 0
+    if not _takes(called, [None] * (len(given) - skipped), named):
+        yield f"{name} takes {_written(signature(called))}: write {_spelled(role.protocol, name)}"
+
+
+def _takes(called: Callable[..., Any], values: list[None], named: dict[str, None]) -> bool:
+    try:
+        signature(called).bind(*values, **named)
+    except TypeError:
+        return False
+    except ValueError:  # it is written in C and does not say
+        return True
+    return True
+
+
+def _fault_of_value(own: Any, hint: Any, name: str, role: Role) -> Iterator[str]:
+    choices = _choices(hint, role.protocol)
+    if choices and isinstance(own, str) and own not in choices:
+        yield f"{name} must be {' or '.join(map(repr, choices))}; it is {own!r}."
+
+
+def _choices(hint: Any, protocol: type) -> tuple[Any, ...]:
+    """Of `ClassVar[Word]`, written as text in a module that knows `Word` as a Literal."""
+    inner = str(hint).removeprefix("ClassVar[").removesuffix("]")
+    found = vars(sys.modules[protocol.__module__]).get(inner)
+    return get_args(found) if get_origin(found) is Literal else ()
+
+
+def _spelled(protocol: type, name: str) -> str:
+    """A member as one writes it: `def step(self, state: State, ...) -> ...`, or `headline: ClassVar[str]`."""
+    member = vars(protocol).get(name)
+    if isfunction(member):
+        return f"`def {name}{_written(signature(member))}`"
+    if isinstance(member, property) and member.fget is not None:
+        return f"`{name}: {_unquoted(str(signature(member.fget).return_annotation))}`, a field or a property"
+    return f"`{name}: {_unquoted(str(protocol.__annotations__.get(name, 'Any')))}`"
+
+
+def _written(found: Any) -> str:
+    return _unquoted(str(found))
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("'", "")
+
+
+def _kind_of(value: Any) -> str:
+    return "a class" if isinstance(value, type) else type(value).__name__
+
+
+def _has(cls: type, member: str) -> bool:
+    """Also a field without a default, which is no attribute of the class."""
+    return hasattr(cls, member) or any(member in vars(base).get("__annotations__", {}) for base in cls.__mro__)

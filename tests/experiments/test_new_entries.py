@@ -1,0 +1,115 @@
+"""What `wardround new` writes is whole: every kind of entry is written, and used as the command says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Study
+from experiments.commands.new import USES
+from experiments.quiet import run_quietly
+
+Wardround = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(autouse=True)
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    with trusting(ANYTHING):
+        yield
+
+
+@pytest.fixture
+def written(wardround: Wardround, tmp_path: Path) -> Callable[[str], str]:
+    """The file of a kind, as the command writes it."""
+
+    def write(kind: str) -> str:
+        code, said = wardround("new", kind, f"ward_{kind}")
+        assert code == 0, said
+        file = f"ward_{kind}.py"
+        assert said.splitlines()[0] == f"Wrote {file}." and said.splitlines()[2].startswith("Test:   wardround ")
+        assert USES[kind].format(file=file) in said
+        return file
+
+    return write
+
+
+def test_a_source_and_a_task_that_were_written_learn(written: Callable[[str], str], wardround: Wardround) -> None:
+    source, task = written("source"), written("task")
+    lines = ('title = "New"', "rounds = 6", f"source = {source!r}", f"task = {task!r}", 'engine = "inline"')
+    Path("study.toml").write_text("\n".join(lines))
+    code, said = wardround("run", "study.toml", "--folder", "run")
+    assert code == 0, said
+    score = json.loads(Path("run/summary.json").read_text())["headline"]
+    assert score["score"] == "accuracy" and score["federated"] > 0.7
+
+
+def test_the_parts_of_learning_that_were_written_run_together(
+    written: Callable[[str], str], tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    kinds = ("network", "loss", "strategy", "aggregation", "partition", "engine")
+    files = {kind: written(kind) for kind in kinds}
+    task = f"task={{name='classification', network='{files['network']}', loss='{files['loss']}'}}"
+    own = [f"{kind}='{files[kind]}'" for kind in ("strategy", "aggregation", "partition", "engine")]
+    study = tiny("rounds=2", task, *own)
+    assert set(study.plugins) == {str(tmp_path / file) for file in files.values()}
+    outcome = run_quietly(study, tmp_path / "run")
+    assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
+    assert float((tmp_path / "run" / "seconds.txt").read_text()) > 0
+
+
+def test_an_attack_that_was_written_is_part_of_an_audit(
+    written: Callable[[str], str], tiny: Callable[..., Study], wardround: Wardround, tmp_path: Path
+) -> None:
+    attack = written("attack")
+    run_quietly(tiny("rounds=1", "aggregation=plain", "federation.record_traffic=true"), tmp_path / "run")
+    code, said = wardround("audit", "run", "--seconds", "0.5", "--attack", attack, "--no-pictures")
+    assert code == 0, said
+    trials = json.loads((tmp_path / "run" / "audit.json").read_text())["trials"]
+    own = [trial for trial in trials if trial["attack"].endswith(attack)]
+    assert own and all(trial["possible"] and trial["figures"] for trial in own)
+    assert all(len(trial["settings"]["plugin_sha256"]) == 64 for trial in own)
+    Path(attack).write_text(Path(attack).read_text().replace("if not read:", "raise ValueError('x')\n        if 0:"))
+    code, said = wardround("audit", "run", "--seconds", "0.5", "--attack", attack)
+    assert code == 1 and "failed: ValueError: x" in said
+
+
+def test_a_benchmark_that_was_written_is_measured(written: Callable[[str], str], wardround: Wardround) -> None:
+    code, said = wardround("bench", written("benchmark"))
+    assert code == 0 and "Averaging" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("task", "classification"), "there is already a task 'classification'"),
+        (("network", "3d"), "a name is a word of letters, digits and _"),
+        (("network", "class"), "a name is a word of letters, digits and _"),
+        (("strategy", "numpy"), "needs for something else"),
+        (("loss", "pickle"), "the name of a module"),
+        (("source", "common"), "needs for something else"),
+        (("source", "cases"), "needs for something else"),
+        (("analysis", "mine"), "there are no analyses yet"),
+        (("mechanism", "mine"), "a privacy mechanism is a promise"),
+        (("netwrk", "mine"), "did you mean 'network'"),
+        (("network", "ward", "--out", "held.py"), "is there already, and nothing is overwritten"),
+        (("network", "ward", "--out", "ward.txt"), "must be a Python file"),
+        (("network", "ward", "--out", "held.py/ward.py"), "is no folder"),
+    ],
+)
+def test_what_would_stand_in_the_way_of_something_else_is_not_written(
+    wardround: Wardround, words: tuple[str, ...], reason: str
+) -> None:
+    Path("held.py").write_text("mine")
+    code, said = wardround("new", *words)
+    assert code == 1 and reason in said
+    assert [path.name for path in Path().iterdir()] == ["held.py"] and Path("held.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["tasks", "strategies", "Networks", "losses"])
+def test_a_kind_may_be_named_as_the_list_names_it(wardround: Wardround, kind: str) -> None:
+    assert wardround("new", kind, "ward_one")[0] == 0
