@@ -8,7 +8,19 @@ from io import TextIOWrapper
 import typer
 
 from common.files import access as files
-from experiments.commands import audits, compare, consent, data, lists, measures, privacy, runs, studies, track
+from experiments.commands import (
+    audits,
+    compare,
+    consent,
+    data,
+    inherited,
+    lists,
+    measures,
+    privacy,
+    runs,
+    studies,
+    track,
+)
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
@@ -41,6 +53,7 @@ cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
+cli.command("test")(inherited.test_file)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)

@@ -19,6 +19,24 @@ except ModuleNotFoundError as error:
         "wardround.testing needs pytest: pip install 'wardround[testing]'.", name=error.name
     ) from error
 
+_FILES = (
+    "aggregations",
+    "attacks",
+    "benchmarks",
+    "engines",
+    "laws",
+    "makers",
+    "mechanisms",
+    "networks",
+    "partitions",
+    "sources",
+    "strategies",
+    "tasks",
+)
+MODULES = tuple(f"{__name__}.{file}" for file in _FILES)
+"""Those whose assertions pytest should show whole: it must hear of them before they are imported."""
+pytest.register_assert_rewrite(*MODULES)
+
 if TYPE_CHECKING:
     from wardround.testing.aggregations import AggregationTests as AggregationTests
     from wardround.testing.attacks import AttackTests as AttackTests
@@ -47,6 +65,4 @@ else:
         "strategies": ("StrategyTests",),
         "tasks": ("TaskTests",),
     }
-    # What an assertion compared is shown only of modules that pytest knows before they are imported.
-    pytest.register_assert_rewrite(*(f"{__name__}.{file}" for file in _HANDED_ON))
     __getattr__ = handed_on(__name__, _HANDED_ON)
