@@ -49,7 +49,7 @@ class AggregationTests:
         """Both halves build it from the study, each for itself. Mend: @dataclass(frozen=True)."""
         check_options(made)
 
-    @pytest.mark.parametrize("vectors", [1, 2])
+    @pytest.mark.parametrize("vectors", [1, 2], ids=["one vector", "two vectors"])
     def test_the_sum_is_the_true_one_within_the_declared_error(self, made: Any, vectors: int) -> None:
         """A strategy steps by it. Mend: where it rounds or is noisy, say by how much at most:
         largest_error(self, hospitals, expected) -> float."""
