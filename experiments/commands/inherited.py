@@ -14,7 +14,7 @@ from common.errors import StudyError
 from experiments.commands._terminal import spoken_errors
 
 
-def test_file(
+def try_file(
     file: Annotated[str, typer.Argument(help="A Python file, or FILE:NAME for a class of it.")],
     kind: Annotated[
         str | None, typer.Option(help="Test only this kind: task, network, source, strategy, ...")
@@ -33,6 +33,3 @@ def test_file(
         done = subprocess.run(command, env={"OMP_NUM_THREADS": "1", **os.environ}, check=False)
     if done.returncode:
         raise typer.Exit(1)
-
-
-test_file.__test__ = False  # type: ignore[attr-defined] - it is none of pytest's

@@ -20,5 +20,5 @@ OPTIONS: dict[str, dict[str, Any]] = {
 class TestEveryMechanism(MechanismTests):
     @pytest.fixture(params=MECHANISMS.names())
     def made(self, request: pytest.FixtureRequest) -> Any:
-        assert request.param in OPTIONS, f"mechanism {request.param!r} has no options to be tested with: add some here"
+        assert request.param in OPTIONS, f"mechanism {request.param!r} has no options here: add some"
         return MECHANISMS.build(Entry(request.param, OPTIONS[request.param]))

@@ -15,7 +15,8 @@ ROOMS = {
     "common.learning": ("Network", "Task", "Training", "Work"),
     "common.study": ("Entry", "Study", "parse"),
     "common.sums": (
-        *("Aggregation", "Collected", "Exchange", "Expected", "Local", "Lossy", "Mean", "Payload", "Update", "Vector"),
+        *("Aggregation", "Collected", "Exchange", "Expected", "Local", "Lossy"),
+        *("Mean", "Payload", "Update", "Vector"),
     ),
     "client": ("Partition", "Source"),
     "server": ("Contributions", "State", "Strategy"),

@@ -1,4 +1,4 @@
-"""Every attack and the engine of debuggers pass the tests that anybody's inherit; slower engines: test_engines_same."""
+"""Every attack, and the engine of debuggers, passes the tests that anybody's inherits; others: test_engines_same."""
 
 from __future__ import annotations
 

@@ -48,11 +48,13 @@ def tried(reference: str, kind: str | None = None) -> list[Verdict]:
     with TemporaryDirectory(prefix="wardround-test-") as place, trusting(ANYTHING), _own_settings():
         pytest.register_assert_rewrite(*MODULES)
         classes_of(reference, kind)  # its errors are for whoever wrote the file, not pytest's
-        collected = Path(place) / "test_of_file.py"
+        # A name of its own: pytest takes a module that this process has imported by that name, whatever its file.
+        collected = Path(place) / f"test_{Path(place).name.replace('-', '_')}.py"
         collected.write_text(COLLECTED.format(reference=str(Path(reference).absolute()), kind=kind), encoding="utf-8")
         options = ["-c", os.devnull, "--rootdir", place, "--import-mode=importlib", "-p", "no:terminal"]
         options += ["-p", "no:cacheprovider", f"--basetemp={Path(place) / 'temporary'}"]
         pytest.main([*options, str(collected)], plugins=[verdicts])
+        sys.modules.pop(collected.stem, None)
     if verdicts.failures or not verdicts.found:
         raise StudyError(f"no test could be made for {reference}: {' '.join(verdicts.failures)[-2000:]}")
     return verdicts.found

@@ -1,4 +1,4 @@
-"""What every aggregation must do: a true sum within its declared error, of whoever took part, and nothing beside it."""
+"""What every aggregation must do: a true sum within its declared error, and nothing beside it."""
 
 from __future__ import annotations
 
@@ -157,12 +157,12 @@ class AggregationTests:
 
 
 def check_members(made: Any, collected: Collected, updates: Updates) -> None:
-    """Where there is a sum, it is of its sites and nobody else: another's values would show far beyond any rounding."""
+    """Where there is a sum, it is of its sites and nobody else: another's values would show beyond any rounding."""
     check_sum(made, collected, updates, 0.02 * expected_of(updates).reach)
 
 
 def check_sum(made: Any, collected: Collected, updates: Updates, more: float = 0.0) -> None:
-    """Where there is a sum, it is that of the updates of its sites, within the declared error, float32's and `more`."""
+    """Where there is a sum, it is that of its sites' updates, within the declared error, float32's and `more`."""
     if collected.total is None:
         return
     added = [updates[site] for site in collected.sites]

@@ -27,7 +27,7 @@ _listening: list[bool] = []
 
 
 class AttackTests:
-    """Inherit, and bind `attack` to one. What it can do in an easy case, and where it must fail, is for its own tests.
+    """Inherit, and bind `attack` to one. What it finds in an easy case, and where it must fail, is for its own tests.
 
     budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them.
     """
@@ -55,7 +55,7 @@ class AttackTests:
         assert made.sees in get_args(Sees), f"sees {made.sees!r} is none of {get_args(Sees)}"
         assert len(made.source) > 5, "`source` does not say where it is from"
 
-    def test_it_ends_within_its_seconds_with_a_finding_that_can_be_written(self, made: Any, seen: Observation) -> None:
+    def test_it_ends_within_its_seconds_with_a_finding_that_can_be_kept(self, made: Any, seen: Observation) -> None:
         """An audit runs many. Mend: look at the clock in every iteration; finite figures; settings=asdict(self)."""
         start = process_time()
         with no_global_draw("run"):

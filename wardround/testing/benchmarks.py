@@ -26,7 +26,7 @@ class BenchmarkTests:
         return _measured(getattr(bound, "__func__", bound))
 
     def test_it_returns_a_table_whose_rows_share_their_columns(self, measured: Any) -> None:
-        """They are printed one below the other. Mend: return Measured(title, rows, targets); None for an empty cell."""
+        """They are printed one below the other. Mend: return Measured(title, rows, targets); None for no figure."""
         assert isinstance(measured, Measured), f"it returned {type(measured).__name__}"
         assert measured.title and measured.rows, "no title, or no row"
         columns = list(measured.rows[0])

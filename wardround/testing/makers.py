@@ -87,7 +87,7 @@ SORTS: tuple[Callable[[], Cases], ...] = (
 
 
 def tiny_cases(task: Any) -> Cases:
-    """The first of SORTS that the task can work with. Raises AssertionError, saying why each was refused, for none."""
+    """The first of SORTS that the task can work with. Raises AssertionError for none, saying why not."""
     refusals = []
     for sort in SORTS:
         cases = sort()

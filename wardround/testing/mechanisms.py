@@ -57,7 +57,7 @@ class MechanismTests:
         assert isfinite(bound.epsilon) and bound.epsilon > 0, f"one round costs epsilon {bound.epsilon}"
 
     def test_two_rounds_cost_more_than_one(self, made: Any) -> None:
-        """What was let out stays out. Mend: the releases of a round are all that it lets out, whatever came before."""
+        """What was let out stays out. Mend: a round's releases are all that it lets out, whatever came before."""
         once = made.round_releases(self.facts)
         one, two = (epsilon_of(list(once) * times, made.delta).epsilon for times in (1, 2))
         assert two > one, f"two rounds cost {two}, one costs {one}"
@@ -66,6 +66,6 @@ class MechanismTests:
         """Whoever publishes one unit in `units` whole keeps delta = 1 / units. Mend:
         common.privacy.accounting.check_delta(self.delta, units) in `check`."""
         crowd = int(2 / made.delta)
-        sizes = {"hospitals": crowd, "fewest": crowd} if made.unit == "hospital" else {"patients": crowd, "cases": crowd}
+        counted = ("hospitals", "fewest") if made.unit == "hospital" else ("patients", "cases")
         with pytest.raises(StudyError, match=r"delta"):
-            made.check(replace(self.facts, **sizes))  # type: ignore[arg-type]
+            made.check(replace(self.facts, **dict.fromkeys(counted, crowd)))  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
 """The tests of whatever a file binds: `task = Mine` gets those of tasks, with the makers that stand beside it.
 
-    def cases(): ...                of a task: tiny cases, where none of those that are made fit
-    shape = Shape((1, 8, 8), 2)     of a network
-    def make(folder): ...           of a source: fills the folder; returns the source, or its options
-    def spoil(folder): ...          of a source: breaks the file of one case
-    changes = (another_scan, ...)   of a source: each changes one person's data in the folder
-    facts = Facts(...)              of a privacy mechanism
-    test_options = {"task": {...}}  options of an entry that has no defaults for them, by kind
+def cases(): ...                of a task: tiny cases, where none of those that are made fit
+shape = Shape((1, 8, 8), 2)     of a network
+def make(folder): ...           of a source: fills the folder; returns the source, or its options
+def spoil(folder): ...          of a source: breaks the file of one case
+changes = (another_scan, ...)   of a source: each changes one person's data in the folder
+facts = Facts(...)              of a privacy mechanism
+test_options = {"task": {...}}  options of an entry that has no defaults for them, by kind
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def classes_of(reference: str, kind: str | None = None) -> dict[str, type]:
         raise StudyError(f"{reference!r} is no Python file: name one by its path, such as mine.py.")
     if found.attribute and kind is None:
         raise StudyError(f"{reference!r} names a class; say with --kind what it is: {', '.join(KINDS)}.")
+    if not Path(found.place).is_file():
+        raise StudyError(f"there is no file {found.place}.")
     module = found.module()
     bound = [word for word in KINDS if hasattr(module, word)]
     wanted = [kind] if kind is not None else bound

@@ -34,8 +34,8 @@ class PartitionTests:
         check_options(made)
 
     def test_every_hospital_gets_a_person_and_no_person_is_parted(self, made: Any) -> None:
-        """Of a person in two hospitals, one may train on what the other tests. Mend: divide np.unique(cases.patients),
-        and look each case's person up; raise StudyError where there are too few."""
+        """Of a person in two hospitals, one may train on what the other tests. Mend: divide
+        np.unique(cases.patients), and look each case's person up; raise StudyError where there are too few."""
         for hospitals, more, seed in _sizes():
             cases = some_cases(self.persons_a_hospital * hospitals + more)
             assigned = _assigned(made, hospitals, cases, seed)
@@ -69,11 +69,12 @@ class PartitionTests:
         make some of the targets."""
         rng = np.random.default_rng(0)
         names = np.repeat([f"p{index}" for index in range(12)], 2)
-        targets, classes = {
+        sorts: dict[str, tuple[NDArray[Any], tuple[str, ...]]] = {
             "classes": (np.repeat(np.arange(12) % 3, 2), ("a", "b", "c")),
             "outlines": (rng.integers(0, 2, (24, 4, 4)).astype(np.uint8), ("a", "b")),
             "numbers": (np.arange(24, dtype=np.float32), ()),
-        }[sort]
+        }
+        targets, classes = sorts[sort]
         inputs = np.zeros((24, 1, 4, 4) if sort == "outlines" else (24, 3), np.float32)
         assigned = _assigned(made, 3, Cases.of(inputs, targets, names, classes), 0)
         assert {int(index) for index in assigned} == {0, 1, 2}, "a hospital got nobody"

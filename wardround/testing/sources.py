@@ -46,7 +46,7 @@ class SourceTests:
     def make(self, folder: Path) -> Source:
         """Write tiny data of two hospitals or more into the empty `folder`; the source that reads them."""
         if _has(self.source, "folder"):
-            raise AssertionError("it reads a folder: write `make(folder)` that fills one, and returns the source of it")
+            raise AssertionError("it reads a folder: write `make(folder)` that fills one and returns the source")
         return self.source
 
     def spoil(self, folder: Path) -> object:
@@ -83,9 +83,7 @@ class SourceTests:
         """Engines hand it to other processes. Mend: @dataclass(frozen=True)."""
         check_options(make_in(tmp_path / "data").source)
 
-    def test_hospitals_are_sorted_and_share_no_patient(
-        self, make_in: Callable[[Path], Made], tmp_path: Path
-    ) -> None:
+    def test_hospitals_are_sorted_and_share_no_patient(self, make_in: Callable[[Path], Made], tmp_path: Path) -> None:
         """A person in two hospitals is trained on in one and tested in the other. Mend: sort `sites`; begin names
         with the hospital's where they are only unique there."""
         source = make_in(tmp_path / "data").source
@@ -147,9 +145,7 @@ class SourceTests:
         kept = sum(len(cases) for cases in after.values())
         assert 0 < kept <= before, f"{kept} cases are left of {before}"
 
-    def test_a_missing_folder_is_named_with_the_remedy(
-        self, make_in: Callable[[Path], Made], tmp_path: Path
-    ) -> None:
+    def test_a_missing_folder_is_named_with_the_remedy(self, make_in: Callable[[Path], Made], tmp_path: Path) -> None:
         """It is the first thing that goes wrong. Mend: SourceError(f"There is no folder {folder}; set source.folder
         ...")."""
         source = make_in(tmp_path / "data").source
@@ -232,7 +228,7 @@ def _values_of(one: Cases, column: str) -> bytes:
 def _check_targets(one: Cases) -> None:
     inputs, targets = one.inputs, one.targets
     if not one.classes:
-        assert targets.dtype == np.float32 and np.isfinite(targets).all(), "targets without classes are finite float32"
+        assert targets.dtype == np.float32 and np.isfinite(targets).all(), "targets of no class are finite float32"
         return
     assert targets.dtype.kind in "iu", f"targets of classes are {targets.dtype}, not integers"
     assert 0 <= targets.min() <= targets.max() < len(one.classes), f"a target is not among {len(one.classes)} classes"

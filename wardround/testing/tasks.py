@@ -57,8 +57,8 @@ class TaskTests:
         assert np.array_equal(read(copy.deepcopy(first)), read(first)), "a copy of the network has other parameters"
 
     def test_it_overfits_four_cases(self, made: Tried) -> None:
-        """What cannot learn four cases by heart learns nothing. Mend: the loss must fall where predictions get better;
-        see also that the network is large enough and the task's default options are sane."""
+        """What cannot learn four cases by heart learns nothing. Mend: the loss must fall where predictions get
+        better; see also that the network is large enough and the task's default options are sane."""
         task, cases = made
         four = cases.take(np.arange(4))
         network = new_network(task, cases.shape, 1)
@@ -83,8 +83,8 @@ class TaskTests:
         assert loss.requires_grad, "no gradient flows from the loss to the network"
 
     def test_a_case_has_the_same_loss_whoever_else_is_in_the_batch(self, made: Tried) -> None:
-        """Else one patient's loss tells of another, chunks do not add up, and DP-SGD bounds nothing. Mend: compute each
-        case by itself; a loss that compares cases declares `couples`."""
+        """Else one patient's loss tells of another, chunks do not add up, and DP-SGD bounds nothing. Mend: compute
+        each case by itself; a loss that compares cases declares `couples`."""
         task, cases = made
         _skip_where_cases_are_compared(task)
         network = _network(made)
