@@ -21,6 +21,8 @@ from wardround.testing.laws import check_options, check_same, no_global_draw
 from wardround.testing.makers import tiny_cases
 
 Tried = tuple[Any, Cases]
+LEFT_WHERE_COMPARED = 0.7
+"""Cases that are equal leave a loss that no order of them removes."""
 
 
 class TaskTests:
@@ -65,9 +67,10 @@ class TaskTests:
         before = _mean_loss(task, network, four)
         Trainer(task, network, four, self.training, np.random.default_rng(0)).train()
         after = _mean_loss(task, network, four)
-        assert after < self.loss_left * before, (
+        left = max(self.loss_left, LEFT_WHERE_COMPARED) if getattr(task, "couples", False) else self.loss_left
+        assert after < left * before, (
             f"after {self.training.steps} steps the loss is {after:.3g}, of {before:.3g} before: "
-            f"a share of {self.loss_left} or less was expected"
+            f"a share of {left} or less was expected"
         )
         reached = evaluate(task, network, four)[task.headline].value
         assert reached > self.headline_reached, f"{task.headline} is {reached:.3g} on the four cases it trained on"
@@ -121,7 +124,9 @@ class TaskTests:
             hospital = rng.integers(3, size=len(names))[of_case]
             parts = [evaluate(task, network, cases.take(np.flatnonzero(hospital == index))) for index in range(3)]
             merged = merge(parts[index] for index in rng.permutation(3))
-            assert merged == whole, f"three hospitals' scores add up to {_shown(merged)}, not to {_shown(whole)}"
+            # Where patients are compared with each other, those of two hospitals never are.
+            wanted = merge(parts) if getattr(task, "scored_whole", False) else whole
+            assert merged == wanted, f"three hospitals' scores add up to {_shown(merged)}, not to {_shown(wanted)}"
 
     def test_augmentation_depends_on_its_generator_alone(self, made: Tried) -> None:
         """The same study trains the same model on every engine. Mend: take every draw from `rng`, and return a new
