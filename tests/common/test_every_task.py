@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from client.evaluation import evaluate
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.abilities import can
 from common.learning.parameters import new_network, read
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
@@ -81,6 +83,21 @@ class TestEveryTask(TaskTests):
         if not hasattr(task, "augmentation"):
             pytest.skip("it has no augmentation")
         self.test_augmentation_depends_on_its_generator_alone((type(task)(augmentation="contrast"), cases))
+
+    def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(self, made: Made) -> None:
+        task, cases = made
+        if not can(task, "soft_loss"):
+            pytest.skip("it has no soft loss")
+        network, batch, space = new_network(task, cases.shape, 1), cases.batch(), task.label_space(cases.shape)
+        certain = torch.zeros(len(batch), 0)
+        if space[0]:
+            certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
+        assert certain.shape == (len(batch), *space)
+        torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
+        if can(task, "label_evidence"):
+            weights = torch.tensor([0.5, 2.0, 1.0])
+            weighed = task.soft_loss(network, batch.inputs, certain, weights)
+            torch.testing.assert_close(weighed, weights[batch.targets] * task.loss(network, batch))
 
     def test_predictions_have_the_shape_of_what_is_predicted(self, made: Made) -> None:
         task, cases = made

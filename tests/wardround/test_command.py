@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from experiments.cli import cli
 from experiments.commands import inherited
 from wardround.testing.__main__ import main, tried
+from wardround.testing.of_file import KINDS
 
 NETWORK = """
 from dataclasses import dataclass
@@ -165,6 +166,15 @@ def test_what_cannot_be_tested_is_refused_in_a_line(
     assert main([written(tmp_path, text), *arguments]) == 1
     said = capsys.readouterr().err
     assert words in said and said.startswith("Study: ") and said.count("\n") == 1
+
+
+@pytest.mark.skipif("loss" not in KINDS, reason="a loss is no kind of its own here")
+def test_a_plain_function_is_a_loss(tmp_path: Path) -> None:
+    text = "from torch.nn.functional import cross_entropy\n\n\ndef plain(logits, targets):\n"
+    text += "    return cross_entropy(logits, targets, reduction='none')\n\n\nloss = plain\n"
+    assert {one.outcome for one in tried(written(tmp_path, text))} == {"kept"}
+    verdicts = tried(written(tmp_path, text.replace("none", "mean")))
+    assert "It is one number a case" in [one.law for one in verdicts if one.outcome == "BROKEN"]
 
 
 def test_a_file_that_is_not_there_and_a_word_that_is_no_file_are_named(capsys: pytest.CaptureFixture[str]) -> None:

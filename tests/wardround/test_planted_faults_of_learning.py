@@ -20,7 +20,8 @@ from common.errors import SourceError
 from common.learning.task import Task
 from common.sums.mean import Mean
 from tests.wardround.planted import broken, laws, pairs
-from wardround.testing import Made, NetworkTests, SourceTests, TaskTests
+from wardround.testing import LossTests, Made, NetworkTests, SourceTests, TaskTests
+from wardround.testing.losses import fitting_answers
 from wardround.testing.makers import rows_with_classes
 
 
@@ -360,3 +361,48 @@ def test_a_source_without_fault_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("tests", "faults"), [(TaskTests, TASKS), (NetworkTests, NETWORKS), (SourceTests, SOURCES)])
 def test_no_law_is_without_a_planted_fault(tests: type, faults: dict[str, Any]) -> None:
     assert laws(tests) == faults.keys()
+
+
+def focal(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    right = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
+    return -((1 - right.exp()) ** 2) * right
+
+
+def mean_of_all(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits, targets)
+
+
+def of_the_batch(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits - logits.mean(0), targets, reduction="none")
+
+
+def of_choices(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return (logits.argmax(1) != targets).float()
+
+
+def of_logarithms(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return -logits.softmax(1).gather(1, targets[:, None])[:, 0].log()
+
+
+def in_place(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits.mul_(2), targets, reduction="none")
+
+
+LOSSES = {
+    "it_is_one_number_a_case": (mean_of_all,),
+    "a_case_has_the_same_loss_whoever_else_is_in_the_batch": (of_the_batch,),
+    "it_can_be_learned_from": (of_choices,),
+    "it_is_finite_for_answers_that_are_very_sure": (of_logarithms,),
+    "it_changes_nothing_and_draws_nothing": (in_place,),
+}
+
+
+@pytest.mark.parametrize(("law", "fault"), pairs(LOSSES))
+def test_a_faulty_loss_is_caught(law: str, fault: Callable[..., Any]) -> None:
+    broken(LossTests, law, (fault, *fitting_answers(focal)))
+
+
+def test_a_loss_without_fault_passes() -> None:
+    assert laws(LossTests) == LOSSES.keys()
+    for law in LOSSES:
+        getattr(LossTests(), f"test_{law}")((focal, *fitting_answers(focal)))

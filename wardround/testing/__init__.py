@@ -25,6 +25,7 @@ _FILES = (
     "benchmarks",
     "engines",
     "laws",
+    "losses",
     "makers",
     "mechanisms",
     "networks",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from wardround.testing.attacks import AttackTests as AttackTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
     from wardround.testing.engines import EngineTests as EngineTests
+    from wardround.testing.losses import LossTests as LossTests
     from wardround.testing.makers import contributions as contributions
     from wardround.testing.makers import tiny_cases as tiny_cases
     from wardround.testing.mechanisms import MechanismTests as MechanismTests
@@ -57,6 +59,7 @@ else:
         "attacks": ("AttackTests",),
         "benchmarks": ("BenchmarkTests",),
         "engines": ("EngineTests",),
+        "losses": ("LossTests",),
         "makers": ("contributions", "tiny_cases"),
         "mechanisms": ("MechanismTests",),
         "networks": ("NetworkTests",),

@@ -20,28 +20,18 @@ from types import ModuleType
 from typing import Any
 
 from common.errors import StudyError
-from common.study.catalogue import (
-    AGGREGATIONS,
-    MECHANISMS,
-    NETWORKS,
-    PARTITIONS,
-    SOURCES,
-    STRATEGIES,
-    TASKS,
-    Catalogue,
-)
+from common.study import catalogue as common_catalogue
+from common.study.catalogue import Catalogue
 from common.study.options import Entry, build
 from common.study.plugins import Reference
 from common.study.spelling import unknown
-from experiments.catalogue import ATTACKS, BENCHMARKS, ENGINES
+from experiments import catalogue as experiments_catalogue
 
 
 @dataclass(frozen=True)
 class Kind:
-    """catalogue: how an entry is built. tests: the class to inherit, in the file of wardround.testing that has it.
-    makers: names in a person's file that take the place of the class's own."""
+    """tests: the class to inherit. makers: names in a person's file that take the place of the class's own."""
 
-    catalogue: Catalogue
     tests: str
     makers: tuple[str, ...] = ()
 
@@ -51,18 +41,26 @@ class Kind:
         return tests
 
 
-KINDS = {
-    "task": Kind(TASKS, "TaskTests", ("cases", "loss_left", "headline_reached")),
-    "network": Kind(NETWORKS, "NetworkTests", ("shape",)),
-    "source": Kind(SOURCES, "SourceTests", ("make", "spoil", "changes")),
-    "partition": Kind(PARTITIONS, "PartitionTests", ("persons_a_hospital",)),
-    "strategy": Kind(STRATEGIES, "StrategyTests"),
-    "aggregation": Kind(AGGREGATIONS, "AggregationTests", ("largest",)),
-    "mechanism": Kind(MECHANISMS, "MechanismTests", ("facts",)),
-    "attack": Kind(ATTACKS, "AttackTests", ("budget_seconds",)),
-    "engine": Kind(ENGINES, "EngineTests", ("keeps_processes",)),
-    "benchmark": Kind(BENCHMARKS, "BenchmarkTests"),
+CATALOGUES = {
+    one.kind: one
+    for module in (common_catalogue, experiments_catalogue)
+    for one in vars(module).values()
+    if isinstance(one, Catalogue)
 }
+TESTED = {
+    "task": Kind("TaskTests", ("cases", "loss_left", "headline_reached")),
+    "network": Kind("NetworkTests", ("shape",)),
+    "loss": Kind("LossTests", ("answers",)),
+    "source": Kind("SourceTests", ("make", "spoil", "changes")),
+    "partition": Kind("PartitionTests", ("persons_a_hospital",)),
+    "strategy": Kind("StrategyTests"),
+    "aggregation": Kind("AggregationTests", ("largest",)),
+    "mechanism": Kind("MechanismTests", ("facts",)),
+    "attack": Kind("AttackTests", ("budget_seconds",)),
+    "engine": Kind("EngineTests", ("keeps_processes",)),
+    "benchmark": Kind("BenchmarkTests"),
+}
+KINDS = {word: kind for word, kind in TESTED.items() if word in CATALOGUES}
 
 
 def classes_of(reference: str, kind: str | None = None) -> dict[str, type]:
@@ -122,7 +120,7 @@ def _made(make: Callable[[Path], Any], built: Callable[..., Any], folder: Path) 
 
 def _built(word: str, text: str, module: ModuleType, more: Mapping[str, Any] | None = None) -> Any:
     options = {**getattr(module, "test_options", {}).get(word, {}), **(more or {})}
-    catalogue = KINDS[word].catalogue
+    catalogue = CATALOGUES[word]
     if catalogue.role and word != "benchmark":
         return catalogue.build(Entry(text, options))
     found = Reference.of(text)

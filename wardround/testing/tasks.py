@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases
+from common.learning.abilities import couples, scored_whole
 from common.learning.parameters import new_network, read, read_gradient
 from common.learning.task import Task
 from common.learning.work import Training
@@ -67,7 +68,7 @@ class TaskTests:
         before = _mean_loss(task, network, four)
         Trainer(task, network, four, self.training, np.random.default_rng(0)).train()
         after = _mean_loss(task, network, four)
-        left = max(self.loss_left, LEFT_WHERE_COMPARED) if getattr(task, "couples", False) else self.loss_left
+        left = max(self.loss_left, LEFT_WHERE_COMPARED) if couples(task) else self.loss_left
         assert after < left * before, (
             f"after {self.training.steps} steps the loss is {after:.3g}, of {before:.3g} before: "
             f"a share of {left} or less was expected"
@@ -125,7 +126,7 @@ class TaskTests:
             parts = [evaluate(task, network, cases.take(np.flatnonzero(hospital == index))) for index in range(3)]
             merged = merge(parts[index] for index in rng.permutation(3))
             # Where patients are compared with each other, those of two hospitals never are.
-            wanted = merge(parts) if getattr(task, "scored_whole", False) else whole
+            wanted = merge(parts) if scored_whole(task) else whole
             assert merged == wanted, f"three hospitals' scores add up to {_shown(merged)}, not to {_shown(wanted)}"
 
     def test_augmentation_depends_on_its_generator_alone(self, made: Tried) -> None:
@@ -184,7 +185,7 @@ def _gradient(task: Any, cases: Cases, chunks: list[slice]) -> Any:
 
 
 def _skip_where_cases_are_compared(task: Any) -> None:
-    if getattr(task, "couples", False):
+    if couples(task):
         pytest.skip("the task declares that its loss compares cases")
 
 
