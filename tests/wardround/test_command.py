@@ -153,7 +153,7 @@ def test_an_error_is_told_with_its_line_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ("", [], "binds none of task, network, source"),
+        ("", [], "binds none of task, network"),
         ("x = 1 +", [], "cannot be imported: SyntaxError"),
         ("network = 3", [], "network"),
         ("import os\n", ["--kind", "netwrok"], "did you mean 'network'"),
