@@ -9,8 +9,11 @@ import pytest
 
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
+from common.sums.aggregations.plain import Plain
 from common.sums.aggregations.secagg import SecureAggregation
+from common.sums.exchange import Expected
 from experiments.in_memory import InMemoryExchange, collect, random_updates
+from server.private_terms import _rounding
 from wardround.testing import AggregationTests
 
 
@@ -28,3 +31,15 @@ def test_masked_sums_are_not_opened_where_too_few_of_the_promised_are_left() -> 
     few = InMemoryExchange(aggregation, updates, lost=lost, fewest=6)
     assert collect(few).total is None
     assert {leg for _, leg, reason in few.refused if "this round needs 6" in reason} == {"survivors"}
+
+
+class Coarse(Plain):
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        return 0.25 * hospitals * expected.reach
+
+
+def test_noise_of_the_server_pays_for_what_a_strangers_aggregation_declares() -> None:
+    codec = SecureAggregation().codec
+    assert _rounding(Coarse(), 16) == 1.0
+    assert _rounding(SecureAggregation(), 16) == 4 * codec.step
+    assert _rounding(Plain(), 16) == 0.0
