@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 for _name in ("common", "client", "server"):
     _spec = find_spec(_name)
@@ -11,3 +12,29 @@ for _name in ("common", "client", "server"):
             f"Wardround's own package '{_name}' is hidden by {_found or 'a folder without __init__.py'}: start from "
             "another folder, give that file another name, or take its folder out of PYTHONPATH."
         )
+
+if TYPE_CHECKING:
+    from experiments.attack import Attack as Attack
+    from experiments.attack import Finding as Finding
+    from experiments.attack import Membership as Membership
+    from experiments.attack import Reconstruction as Reconstruction
+    from experiments.attack import Sees as Sees
+    from experiments.benchmark import Benchmark as Benchmark
+    from experiments.benchmark import Cell as Cell
+    from experiments.benchmark import Measured as Measured
+    from experiments.benchmark import Target as Target
+    from experiments.engine import Engine as Engine
+    from experiments.engine import RunConfig as RunConfig
+    from experiments.observation import Observation as Observation
+else:
+    from common.handed_on import handed_on
+
+    __getattr__ = handed_on(
+        __name__,
+        {
+            "attack": ("Attack", "Finding", "Membership", "Reconstruction", "Sees"),
+            "benchmark": ("Benchmark", "Cell", "Measured", "Target"),
+            "engine": ("Engine", "RunConfig"),
+            "observation": ("Observation",),
+        },
+    )

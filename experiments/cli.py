@@ -14,6 +14,7 @@ from experiments.commands import (
     consent,
     data,
     evaluations,
+    inherited,
     lists,
     measures,
     new,
@@ -56,6 +57,7 @@ cli.command()(studies.approve)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(new.new)
+cli.command("test")(inherited.try_file)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import cast
 
 from common.data.names import SiteId
 from common.privacy.facts import mechanism_of
@@ -16,8 +15,9 @@ from common.privacy.noise import SeededNoise, SystemNoise
 from common.privacy.noise_source import NoiseSource
 from common.seeding import generator
 from common.study.study import Study
-from common.sums.aggregation import Aggregation
-from common.sums.aggregations._fixed_point import FixedPoint, share_room
+from common.sums.aggregation import Aggregation, stated_error
+from common.sums.aggregations._fixed_point import share_room
+from common.sums.exchange import Expected
 from server.central_noise import CentralNoise
 from server.privacy_claims import Claims
 from server.public_numbers import training_sizes
@@ -72,15 +72,11 @@ class _Sources:
 
 
 def _rounding(aggregation: Aggregation, parameters: int) -> float:
-    """How much farther apart two sums may be in L2 once updates of weight 1 are rounded to whole numbers."""
-    codec = _codec(aggregation)
-    return 0.0 if codec is None else codec.step * sqrt(parameters)
+    """How much farther apart two sums may be in L2 once updates of weight 1 are added up with the stated error."""
+    one = Expected(parameters, 1, {"": 1.0})
+    return stated_error(aggregation, 1, one) * sqrt(parameters)
 
 
 def _demand_room(mechanism: Distributed, facts: Facts, aggregation: Aggregation, parameters: int) -> None:
     """Every hospital works out the same and refuses too; here it is said before any is asked to train."""
     mechanism.value_room(facts, parameters, share_room(aggregation))
-
-
-def _codec(aggregation: Aggregation) -> FixedPoint | None:
-    return cast(FixedPoint | None, getattr(aggregation, "codec", None))

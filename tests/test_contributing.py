@@ -25,6 +25,8 @@ from common.sums.update import Update
 from experiments.observation import observe
 from experiments.running import run_study
 from server.strategy import Contributions
+from wardround.testing.__main__ import tried
+from wardround.testing.of_file import KINDS
 
 ROOT = Path(__file__).parents[1]
 SMALL = """
@@ -72,6 +74,22 @@ def test_every_example_is_clean_where_it_says_it_stands(tmp_path):
         [sys.executable, "-m", "ruff", "check", *settings, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
+def test_an_example_in_a_file_of_a_strangers_keeps_every_law_that_it_inherits(path, tmp_path):
+    """Outside of the tree, by its path, as `wardround test mine.py` does."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(EXAMPLES[path], encoding="utf-8")
+    verdicts = tried(str(mine))
+    assert not [one for one in verdicts if one.outcome == "BROKEN"]
+    assert len([one for one in verdicts if one.outcome == "kept"]) >= 3
+    assert len([one for one in verdicts if one.outcome == "not tried"]) <= 2
+
+
+def test_every_kind_that_is_one_class_in_one_file_has_an_example():
+    kinds = {re.search(r"^(\w+): .* = \w+\n\Z", text, flags=re.MULTILINE)[1] for text in EXAMPLES.values()}
+    assert kinds == KINDS.keys() - {"mechanism", "loss"}
 
 
 def test_the_task_learns(example):

@@ -7,8 +7,10 @@ from common.handed_on import handed_on
 if TYPE_CHECKING:
     from common.sums.aggregation import Aggregation as Aggregation
     from common.sums.aggregation import Local as Local
+    from common.sums.aggregation import Lossy as Lossy
     from common.sums.exchange import Collected as Collected
     from common.sums.exchange import Exchange as Exchange
+    from common.sums.exchange import Expected as Expected
     from common.sums.exchange import Payload as Payload
     from common.sums.mean import Mean as Mean
     from common.sums.update import Update as Update
@@ -17,8 +19,8 @@ else:
     __getattr__ = handed_on(
         __name__,
         {
-            "aggregation": ("Aggregation", "Local"),
-            "exchange": ("Collected", "Exchange", "Payload"),
+            "aggregation": ("Aggregation", "Local", "Lossy"),
+            "exchange": ("Collected", "Exchange", "Expected", "Payload"),
             "mean": ("Mean",),
             "update": ("Update", "Vector"),
         },

@@ -63,6 +63,11 @@ class Expected:
     step: float | None = None
     range_factor: int = 1
 
+    @property
+    def reach(self) -> float:
+        """How large a value n_k u_k may be where those of u_k are 1 at most."""
+        return max(self.largest_weight.values(), default=1.0) * self.range_factor
+
 
 @dataclass(frozen=True)
 class OpenedSum:

@@ -22,7 +22,7 @@ from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
-from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregation import Aggregation, Local, stated_error
 from common.sums.aggregations._agreement import read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.exchange import Payload
@@ -80,8 +80,7 @@ def error_bound(study: Study, request: Payload, sites: int, left: int, largest: 
     if aggregation.reveals == "each":
         return sites * 2.0**-52 * largest
     agreement, codec = read_agreement(request), codec_of(aggregation)
-    whole = getattr(aggregation, "largest_error", codec.largest_error)(sites, agreement)
-    beyond_rounding = float(whole) - codec.largest_error(sites, agreement)
+    beyond_rounding = stated_error(aggregation, sites, agreement.expected) - codec.largest_error(sites, agreement)
     return codec.largest_error(left, agreement) + beyond_rounding + largest * STORED
 
 

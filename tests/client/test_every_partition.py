@@ -1,13 +1,12 @@
-"""What every partition must do, and what each one promises."""
+"""Every partition of ours passes the tests that anybody's inherits, and what each one promises."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from client.partitions.dirichlet import Dirichlet
 from client.partitions.feature_shift import FeatureShift
@@ -15,71 +14,21 @@ from client.partitions.quantity import Quantity
 from client.partitions.shards import Shards
 from common.data.cases import Cases
 from common.data.skew import label_divergence, size_gini
-from common.errors import StudyError
 from common.study.catalogue import PARTITIONS
 from common.study.options import Entry
+from wardround.testing import PartitionTests
+from wardround.testing.partitions import some_cases
 
 
-def some_cases(patients: int, classes: int = 4, each: int = 2) -> Cases:
-    names = np.repeat([f"p{index:05d}" for index in range(patients)], each)
-    targets = np.repeat(np.arange(patients) % classes, each)
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(len(names), 1, 4, 4)).astype(np.float32)
-    return Cases.of(inputs, targets, names, tuple(map(str, range(classes))))
+class TestEveryPartition(PartitionTests):
+    @pytest.fixture(params=PARTITIONS.names())
+    def made(self, request: pytest.FixtureRequest) -> Any:
+        return PARTITIONS.build(Entry(str(request.param), {"hospitals": 4}))
 
-
-def build(name: str, hospitals: int) -> Any:
-    return PARTITIONS.build(Entry(name, {"hospitals": hospitals}))
-
-
-@pytest.fixture(params=PARTITIONS.names())
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 6), st.integers(0, 30), st.integers(0, 2**32))
-def test_every_hospital_gets_a_patient_and_no_patient_is_parted(hospitals: int, more: int, seed: int) -> None:
-    for entry in PARTITIONS.names():
-        cases = some_cases(2 * hospitals + more)
-        assigned = build(entry, hospitals).assign(cases, np.random.default_rng(seed))
-        assert set(assigned) == set(range(hospitals))
-        owners = {(patient, hospital) for patient, hospital in zip(cases.patients, assigned, strict=True)}
-        assert len(owners) == 2 * hospitals + more
-
-
-def test_the_order_of_cases_does_not_matter(name: str) -> None:
-    cases = some_cases(40)
-    order = np.random.default_rng(1).permutation(len(cases))
-    straight = build(name, 4).assign(cases, np.random.default_rng(2))
-    shuffled = build(name, 4).assign(cases.take(order), np.random.default_rng(2))
-    np.testing.assert_array_equal(straight[order], shuffled)
-
-
-def test_another_seed_divides_otherwise(name: str) -> None:
-    cases = some_cases(60)
-    first, second = (build(name, 3).assign(cases, np.random.default_rng(seed)) for seed in (1, 2))
-    assert (first != second).any()
-
-
-def test_too_few_patients_are_refused(name: str) -> None:
-    with pytest.raises(StudyError, match="2 patients cannot be"):
-        build(name, 3).assign(some_cases(2), np.random.default_rng(0))
-
-
-def test_masks_are_divided_too(name: str) -> None:
-    rng = np.random.default_rng(0)
-    masks = rng.integers(0, 2, (24, 4, 4)).astype(np.uint8)
-    names = np.repeat([f"p{index}" for index in range(12)], 2)
-    cases = Cases.of(np.zeros((24, 1, 4, 4), np.float32), masks, names, ("a", "b"))
-    assert set(build(name, 3).assign(cases, rng)) == {0, 1, 2}
-
-
-def test_cases_whose_targets_are_numbers_are_divided_too(name: str) -> None:
-    rng = np.random.default_rng(0)
-    names = np.repeat([f"p{index}" for index in range(12)], 2)
-    features, numbers = rng.normal(size=(24, 3)).astype(np.float32), np.arange(24, dtype=np.float32)
-    assert set(build(name, 3).assign(Cases.of(features, numbers, names), rng)) == {0, 1, 2}
+    def test_another_seed_divides_otherwise(self, made: Any) -> None:
+        cases, partition = some_cases(60), replace(made, hospitals=3)
+        first, second = (partition.assign(cases, np.random.default_rng(seed)) for seed in (1, 2))
+        assert (first != second).any()
 
 
 def test_mcmahans_shards_are_two_a_client_of_at_most_two_digits_and_a_seam() -> None:
@@ -142,22 +91,3 @@ def test_feature_shift_changes_images_and_nothing_else() -> None:
 def test_no_strength_is_no_shift() -> None:
     cases = some_cases(5)
     assert FeatureShift(2, strength=0).adapt(cases, 0, np.random.default_rng(0)) is cases
-
-
-def test_what_a_hospital_sees_of_a_patient_follows_that_patient_alone(name: str) -> None:
-    """Unless the partition says what else it computes: one patient changed, every other bit for bit the same."""
-    partition = build(name, 3)
-    if partition.pooled_statistics:
-        pytest.skip(f"{name} says that it computes {partition.pooled_statistics[0].what}")
-    for inputs_shape in ((40, 1, 4, 4), (40, 5)):
-        cases = some_cases(20)
-        rng = np.random.default_rng(1)
-        cases = cases.with_columns(inputs=rng.normal(size=inputs_shape).astype(np.float32))
-        altered = cases.inputs.copy()
-        altered[cases.patients == "p00003"] = 1000 * altered[cases.patients == "p00003"] + 7
-        others = np.flatnonzero(cases.patients != "p00003")
-        before, after, without = (
-            partition.adapt(held, 1, np.random.default_rng(4)).inputs
-            for held in (cases, cases.with_columns(inputs=altered), cases.take(others))
-        )
-        assert before[others].tobytes() == after[others].tobytes() == without.tobytes()

@@ -17,7 +17,7 @@ from common.errors import StudyError, UnknownNameError, WireError
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
 from common.sums import identity
-from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregation import Aggregation, Local, stated_error
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._distributed_sum import NONCE, DistributedSum
 from common.sums.aggregations.bfv import Bfv
@@ -122,7 +122,7 @@ def check_sum(memory: Memory, collected: Collected, sites: tuple[SiteId, ...]) -
     clear = reduce(Update.__add__, [memory.updates[site] for site in sites])
     scale = max(update.weight for update in memory.updates.values())
     agreement = Agreement(tuple(memory.updates), clear.vectors[0].size, 1, NAMES, max(scale, 1.0))
-    bound = memory.aggregation.largest_error(len(sites), agreement)  # type: ignore[attr-defined]
+    bound = stated_error(memory.aggregation, len(sites), agreement.expected)
     assert np.abs(collected.total.vectors[0] - clear.vectors[0]).max() <= bound + 1e-12
     assert collected.total.weight == clear.weight
     for name in NAMES:

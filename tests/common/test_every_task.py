@@ -1,169 +1,109 @@
-"""What every task and every network must do. A new task needs tiny cases here, by its name."""
+"""Every task and every network of ours passes the tests that anybody's inherits. A new one needs tiny data here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn.functional import one_hot
 
 from client.evaluation import evaluate
-from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
-from common.learning.abilities import can, couples, scored_whole
-from common.learning.parameters import new_network, read, read_gradient, refuse_unsuitable
-from common.learning.work import Training
+from common.learning.abilities import can
+from common.learning.parameters import new_network, read
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
-from common.sums.mean import merge
+from wardround.testing import NetworkTests, TaskTests
+from wardround.testing.makers import (
+    images_with_outlines,
+    pairs_of_images,
+    rows_with_classes,
+    rows_with_numbers,
+    rows_with_times,
+)
+
+Made = tuple[Any, Cases]
 
 
-def classification_cases() -> tuple[Any, Cases]:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(12, 5)).astype(np.float32)
-    names = np.array([f"p{index % 6}" for index in range(12)])
-    task = TASKS.build(Entry("classification", {"network": {"name": "mlp", "hidden": [32]}}))
-    return task, Cases.of(inputs, (np.arange(12) % 3).astype(np.int64), names, ("a", "b", "c"))
+def classification_cases() -> Made:
+    return TASKS.build(Entry("classification", {"network": {"name": "mlp", "hidden": [32]}})), rows_with_classes()
 
 
-def segmentation_cases() -> tuple[Any, Cases]:
-    rng = np.random.default_rng(0)
-    masks = np.zeros((12, 16, 16), np.uint8)
-    for index, mask in enumerate(masks):
-        mask[index % 5 + 2 : index % 5 + 8, 3:9] = 1 + index % 2
-    inputs = (masks + 0.1 * rng.normal(size=masks.shape)).astype(np.float32)[:, None]
-    names = np.array([f"p{index % 6}" for index in range(12)])
-    task = TASKS.build(Entry("segmentation", {"network": {"name": "unet", "channels": 4, "depth": 2}}))
-    return task, Cases.of(inputs, masks, names, ("none", "one", "two"))
+def segmentation_cases() -> Made:
+    options = {"network": {"name": "unet", "channels": 4, "depth": 2}}
+    return TASKS.build(Entry("segmentation", options)), images_with_outlines()
 
 
-def registration_cases() -> tuple[Any, Cases]:
-    rng = np.random.default_rng(0)
-    labels = np.zeros((12, 2, 16, 16), np.uint8)
-    for index, (moving, fixed) in enumerate(labels):
-        moving[4:10, 4 + index % 2 : 10] = 1
-        fixed[5:12, 4:11] = 1
-    inputs = (labels + 0.01 * rng.normal(size=labels.shape)).astype(np.float32)
-    names = np.array([f"p{index % 6}" for index in range(12)])
+def registration_cases() -> Made:
     options = {"network": {"name": "voxelmorph", "channels": 8, "depth": 2}, "similarity": "difference"}
-    task = TASKS.build(Entry("registration", {**options, "smoothness": 0.001}))
-    return task, Cases.of(inputs, labels, names, ("none", "square"))
+    return TASKS.build(Entry("registration", {**options, "smoothness": 0.001})), pairs_of_images()
 
 
-def regression_cases() -> tuple[Any, Cases]:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(12, 5)).astype(np.float32)
-    targets = (50 + 10 * inputs[:, 0]).astype(np.float32)
-    names = np.array([f"p{index % 6}" for index in range(12)])
+def regression_cases() -> Made:
     options = {"network": {"name": "mlp", "hidden": [32]}, "center": 48, "spread": 9}
-    return TASKS.build(Entry("regression", options)), Cases.of(inputs, targets, names)
+    return TASKS.build(Entry("regression", options)), rows_with_numbers()
 
 
-def survival_cases() -> tuple[Any, Cases]:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(12, 5)).astype(np.float32)
-    targets = np.column_stack([1 + np.arange(12) % 4, np.arange(12) % 3 > 0]).astype(np.float32)
-    names = np.array([f"p{index % 6}" for index in range(12)])
+def survival_cases() -> Made:
     options = {"network": {"name": "mlp", "hidden": [32]}, "cuts": [1.5, 2.5, 3.5], "scores": ["brier", "auc"]}
-    return TASKS.build(Entry("survival", options)), Cases.of(inputs, targets, names)
+    return TASKS.build(Entry("survival", options)), rows_with_times()
 
 
-def cox_cases() -> tuple[Any, Cases]:
-    _, cases = survival_cases()
-    return TASKS.build(Entry("cox", {"network": {"name": "mlp", "hidden": [32]}})), cases
+def cox_cases() -> Made:
+    return TASKS.build(Entry("cox", {"network": {"name": "mlp", "hidden": [32]}})), rows_with_times()
 
 
-@pytest.fixture(params=TASKS.names())
-def made(request: pytest.FixtureRequest) -> tuple[Any, Cases]:
-    maker = globals().get(f"{request.param}_cases")
-    assert maker is not None, f"task {request.param!r} has no tiny cases: add {request.param}_cases to this file"
-    task, cases = maker()
-    return task, cases
+MAKERS = {
+    "classification": classification_cases,
+    "segmentation": segmentation_cases,
+    "registration": registration_cases,
+    "regression": regression_cases,
+    "survival": survival_cases,
+    "cox": cox_cases,
+}
 
 
-def test_it_overfits_four_cases(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    four = cases.take(np.arange(4))
-    network = new_network(task, cases.shape, 1)
-    before = evaluate(task, network, four)["loss"].value
-    training = Training(steps=150, batch_size="full", learning_rate=0.02, optimiser="adam")
-    Trainer(task, network, four, training, np.random.default_rng(0)).train()
-    after = evaluate(task, network, four)
-    least = 0.7 if couples(task) else 0.2  # equal times leave a loss that no order removes
-    assert after["loss"].value < least * before
-    assert after[task.headline].value > 0.9
+class TestEveryTask(TaskTests):
+    loss_left = 0.2
 
+    @pytest.fixture(params=TASKS.names())
+    def made(self, request: pytest.FixtureRequest) -> Made:
+        maker = MAKERS.get(request.param)
+        assert maker is not None, f"task {request.param!r} has no tiny cases: add them to MAKERS of this file"
+        return maker()
 
-def test_the_loss_is_one_number_a_case_and_of_that_case_alone(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    network = new_network(task, cases.shape, 1)
-    together = task.loss(network, cases.batch())
-    if couples(task):
-        assert together.shape == (len(cases),)
-        return
-    alone = torch.cat([task.loss(network, cases.batch(np.array([index]))) for index in range(len(cases))])
-    assert together.shape == (len(cases),)
-    torch.testing.assert_close(together, alone)
+    def test_every_loss_is_scored_too(self, made: Made) -> None:
+        task, cases = made
+        assert "loss" in evaluate(task, new_network(task, cases.shape, 1), cases)
 
+    def test_changes_of_contrast_follow_from_the_generator_alone(self, made: Made) -> None:
+        task, cases = made
+        if not hasattr(task, "augmentation"):
+            pytest.skip("it has no augmentation")
+        self.test_augmentation_depends_on_its_generator_alone((type(task)(augmentation="contrast"), cases))
 
-def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    if not can(task, "soft_loss"):
-        return
-    network, batch, space = new_network(task, cases.shape, 1), cases.batch(), task.label_space(cases.shape)
-    certain = torch.zeros(len(batch), 0)
-    if space[0]:
-        certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
-    assert certain.shape == (len(batch), *space)
-    torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
-    if can(task, "label_evidence"):
-        weights = torch.tensor([0.5, 2.0, 1.0])
-        weighed = task.soft_loss(network, batch.inputs, certain, weights)
-        torch.testing.assert_close(weighed, weights[batch.targets] * task.loss(network, batch))
+    def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(self, made: Made) -> None:
+        task, cases = made
+        if not can(task, "soft_loss"):
+            pytest.skip("it has no soft loss")
+        network, batch, space = new_network(task, cases.shape, 1), cases.batch(), task.label_space(cases.shape)
+        certain = torch.zeros(len(batch), 0)
+        if space[0]:
+            certain = one_hot(batch.targets, space[0]).movedim(-1, 1).float()
+        assert certain.shape == (len(batch), *space)
+        torch.testing.assert_close(task.soft_loss(network, batch.inputs, certain), task.loss(network, batch))
+        if can(task, "label_evidence"):
+            weights = torch.tensor([0.5, 2.0, 1.0])
+            weighed = task.soft_loss(network, batch.inputs, certain, weights)
+            torch.testing.assert_close(weighed, weights[batch.targets] * task.loss(network, batch))
 
-
-@settings(max_examples=8, deadline=None)
-@given(st.data())
-def test_scores_of_hospitals_merge_exactly_into_those_of_all_patients(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(TASKS.names()))
-    task, cases = globals()[f"{name}_cases"]()
-    network = new_network(task, cases.shape, data.draw(st.integers(0, 5)))
-    hospital = np.array(data.draw(st.lists(st.integers(0, 2), min_size=6, max_size=6)))
-    of_case = hospital[np.array([int(patient[1:]) for patient in cases.patients])]
-    parts = [evaluate(task, network, cases.take(np.flatnonzero(of_case == index))) for index in range(3)]
-    order = data.draw(st.permutations(range(3)))
-    merged = merge(parts[index] for index in order)
-    assert merged == (merge(parts) if scored_whole(task) else evaluate(task, network, cases))
-
-
-def test_the_headline_is_among_the_scores(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    scores = evaluate(task, new_network(task, cases.shape, 1), cases)
-    assert {task.headline, "loss"} <= scores.keys()
-
-
-def test_augmentation_depends_on_its_generator_alone(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    if hasattr(task, "augmentation"):
-        task = type(task)(augmentation="contrast")
-    batch = cases.batch()
-    first, second = (task.augment(batch, np.random.default_rng(4)) for _ in range(2))
-    assert torch.equal(first.inputs, second.inputs)
-    assert torch.equal(first.targets, second.targets)
-    assert first.inputs.shape == batch.inputs.shape
-
-
-def test_predictions_are_class_indices_or_numbers(made: tuple[Any, Cases]) -> None:
-    task, cases = made
-    predicted = task.predict(new_network(task, cases.shape, 1), cases.batch().inputs)
-    shapes = {"likelihood": (len(cases), 3), "c_index": (len(cases),)}
-    assert predicted.shape == shapes.get(task.headline, cases.targets.shape)
-    assert predicted.dtype == (torch.int64 if cases.classes else torch.float32)
+    def test_predictions_have_the_shape_of_what_is_predicted(self, made: Made) -> None:
+        task, cases = made
+        predicted = task.predict(new_network(task, cases.shape, 1), cases.batch().inputs)
+        shapes = {"likelihood": (len(cases), 3), "c_index": (len(cases),)}
+        assert predicted.shape == shapes.get(task.headline, cases.targets.shape)
 
 
 SHAPES = {
@@ -185,19 +125,17 @@ PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logis
 TRAINABLE = [name for name in NETWORKS.names() if not hasattr(NETWORKS.load(name), "has_weights")]
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
-def test_a_network_is_sound_and_learns_with_all_its_parameters(name: str) -> None:
-    assert name in SHAPES, f"network {name!r} has no shape to be tested with: add one to SHAPES"
-    shape = SHAPES[name]
-    torch.manual_seed(0)
-    network = NETWORKS.build(Entry(name)).build(shape)
-    refuse_unsuitable(network)
-    logits = network(torch.randn(2, *shape.inputs))
-    assert logits.shape[:2] == (2, shape.classes)
-    logits.square().sum().backward()
-    assert (read_gradient(network) != 0).mean() > 0.3
-    assert all(parameter.grad is not None for parameter in network.parameters())
-    assert read(network).size == PUBLISHED_PARAMETERS.get(name, read(network).size)
+class TestEveryNetwork(NetworkTests):
+    @pytest.fixture(params=TRAINABLE)
+    def made(self, request: pytest.FixtureRequest) -> tuple[Any, Shape]:
+        name = request.param
+        assert name in SHAPES, f"network {name!r} has no shape to be tested with: add one to SHAPES"
+        return NETWORKS.build(Entry(name)), SHAPES[name]
+
+
+@pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
+def test_a_published_network_has_as_many_parameters_as_were_published(name: str) -> None:
+    assert read(NETWORKS.build(Entry(name)).build(SHAPES[name])).size == PUBLISHED_PARAMETERS[name]
 
 
 @pytest.mark.parametrize(("name", "weights"), [("groupnorm_cnn", 278_000), ("mcmahan_cnn", 2_360_000)])

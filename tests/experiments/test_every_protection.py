@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import product
 from math import sqrt
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ from common.privacy.noise import SeededNoise, add_gaussian
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
-from common.sums.aggregations._agreement import Agreement
-from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.aggregation import stated_error as aggregation_error
+from common.sums.exchange import Expected
 from experiments.quiet import run_quietly
 
 NOISES = {
@@ -80,8 +80,8 @@ def servers_noise(study: Study, length: int, strategy: str) -> np.ndarray:
     """What the server's own noise changed in the model: it pays for an aggregation's rounding, and so differs."""
     mechanism = mechanism_of(study)
     assert isinstance(mechanism, Hospital)
-    codec = getattr(AGGREGATIONS.build(study.aggregation), "codec", None)
-    sensitivity = mechanism.clip_norm + (codec.step * sqrt(length) if codec else 0.0)
+    rounding = aggregation_error(AGGREGATIONS.build(study.aggregation), 1, Expected(length, 1, {"": 1.0}))
+    sensitivity = mechanism.clip_norm + rounding * sqrt(length)
     deviation = mechanism.sum_noise(facts_of(study, 1, 1, 4)) * sensitivity
     source = SeededNoise(generator(study.seed, 1, "server", "noise"))
     return (
@@ -96,9 +96,8 @@ def stated_error(study: Study, folder: Path, noise: str) -> float:
     length = len(model(folder))
     scale = 1.0 if noise.startswith("hospital") else float(max(cases))
     step = 2.0**-14 if noise == "distributed" else None
-    agreement = Agreement(tuple(f"hospital-{k}" for k in range(4)), length, 1, (), scale, step)
-    stated = cast(FixedPoint, getattr(aggregation, "codec", None))
-    bound = (aggregation if hasattr(aggregation, "largest_error") else stated).largest_error(4, agreement)
+    expected = Expected(length, 1, {f"hospital-{k}": scale for k in range(4)}, step=step)
+    bound = aggregation_error(aggregation, 4, expected)
     rounds = json.loads((folder / "rounds.jsonl").read_text().splitlines()[0])
     weight = float(rounds.get("weight_of_all", 0.0)) or 4.0
     assert weight > 0

@@ -41,6 +41,14 @@ class Agreement:
         return cls(tuple(sorted(sites)), *sums, max(known, default=1.0), expected.step, expected.range_factor)
 
     @property
+    def expected(self) -> Expected:
+        """What such an agreement was made from, as far as it is known of it."""
+        largest = dict.fromkeys(self.sites, self.scale)
+        return Expected(
+            self.length, self.vectors, largest, self.names, step=self.step, range_factor=self.range_factor
+        )
+
+    @property
     def values(self) -> int:
         """How many values of the model are in the sum."""
         return self.length * self.vectors

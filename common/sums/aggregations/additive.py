@@ -89,6 +89,10 @@ class AdditiveSharing:
         """How updates become words."""
         return FixedPoint(self.value_bits, self.largest_value)
 
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        """Rounding alone, where nothing was clipped."""
+        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or there are fewer than three hospitals."""
         Threshold().of(hospitals)

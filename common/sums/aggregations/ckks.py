@@ -101,9 +101,9 @@ class Ckks:
         """How updates become words."""
         return FixedPoint(self.value_bits, self.largest_value)
 
-    def largest_error(self, count: int, agreement: Agreement) -> float:
-        """Bound of the error of a sum of `count` updates in any coordinate, where nothing was clipped: rounding."""
-        return self.codec.largest_error(count, agreement)
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        """Rounding alone, where nothing was clipped."""
+        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
 
     def check(self, hospitals: int) -> None:
         """Raise StudyError where sums of so many hospitals would wrap, or what must be exact would not be."""

@@ -86,6 +86,10 @@ class SecureAggregation:
         """How words are added up."""
         return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
 
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        """Rounding alone, where nothing was clipped."""
+        return self.codec.largest_error(hospitals, Agreement.of(expected.largest_weight, expected))
+
     def check(self, hospitals: int) -> None:
         """Raise StudyError where the sum does not fit a word, or the threshold not the number of hospitals."""
         self.sums.threshold.of(hospitals)

@@ -1,0 +1,71 @@
+"""Tests that an entry of any kind inherits, one of ours and one of anybody's alike.
+
+    from wardround.testing import TaskTests
+
+    class TestMine(TaskTests):
+        task = Mine()
+
+or, where a file binds `task = Mine`, `wardround test mine.py`. pytest runs both.
+"""
+
+from typing import TYPE_CHECKING
+
+from common.handed_on import handed_on
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "wardround.testing needs pytest: pip install 'wardround[testing]'.", name=error.name
+    ) from error
+
+_FILES = (
+    "aggregations",
+    "attacks",
+    "benchmarks",
+    "engines",
+    "laws",
+    "losses",
+    "makers",
+    "mechanisms",
+    "networks",
+    "partitions",
+    "sources",
+    "strategies",
+    "tasks",
+)
+MODULES = tuple(f"{__name__}.{file}" for file in _FILES)
+"""Those whose assertions pytest should show whole: it must hear of them before they are imported."""
+pytest.register_assert_rewrite(*MODULES)
+
+if TYPE_CHECKING:
+    from wardround.testing.aggregations import AggregationTests as AggregationTests
+    from wardround.testing.attacks import AttackTests as AttackTests
+    from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
+    from wardround.testing.engines import EngineTests as EngineTests
+    from wardround.testing.losses import LossTests as LossTests
+    from wardround.testing.makers import contributions as contributions
+    from wardround.testing.makers import tiny_cases as tiny_cases
+    from wardround.testing.mechanisms import MechanismTests as MechanismTests
+    from wardround.testing.networks import NetworkTests as NetworkTests
+    from wardround.testing.partitions import PartitionTests as PartitionTests
+    from wardround.testing.sources import Made as Made
+    from wardround.testing.sources import SourceTests as SourceTests
+    from wardround.testing.strategies import StrategyTests as StrategyTests
+    from wardround.testing.tasks import TaskTests as TaskTests
+else:
+    _HANDED_ON = {
+        "aggregations": ("AggregationTests",),
+        "attacks": ("AttackTests",),
+        "benchmarks": ("BenchmarkTests",),
+        "engines": ("EngineTests",),
+        "losses": ("LossTests",),
+        "makers": ("contributions", "tiny_cases"),
+        "mechanisms": ("MechanismTests",),
+        "networks": ("NetworkTests",),
+        "partitions": ("PartitionTests",),
+        "sources": ("Made", "SourceTests"),
+        "strategies": ("StrategyTests",),
+        "tasks": ("TaskTests",),
+    }
+    __getattr__ = handed_on(__name__, _HANDED_ON)

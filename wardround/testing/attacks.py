@@ -1,0 +1,131 @@
+"""What every attack must do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from time import process_time
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import pytest
+
+from common.study.catalogue import SOURCES
+from experiments.attack import Attack, Finding, Sees
+from experiments.observation import Observation
+from wardround.testing.laws import check_options, no_global_draw
+from wardround.testing.runs import observed
+
+_opened: list[list[str]] = []
+"""Where files that are opened are noted, while somebody listens."""
+_listening: list[bool] = []
+
+
+class AttackTests:
+    """Inherit, and bind `attack` to one. What it finds in an easy case, and where it must fail, is for its own tests.
+
+    budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them.
+    """
+
+    attack: Attack
+    budget_seconds: ClassVar[float] = 0.2
+    patience_seconds: ClassVar[float] = 20.0
+
+    @pytest.fixture
+    def made(self) -> Any:
+        """The attack."""
+        return self.attack
+
+    @pytest.fixture
+    def seen(self) -> Observation:
+        """All that the coordinator saw of a tiny run in the clear."""
+        return observed("plain")[1]
+
+    def test_its_options_are_a_frozen_dataclass_that_survives_a_copy(self, made: Any) -> None:
+        """What it did must be possible to do again. Mend: @dataclass(frozen=True)."""
+        check_options(made)
+
+    def test_it_says_what_it_must_see_and_where_it_is_from(self, made: Any) -> None:
+        """An audit chooses by it. Mend: `sees` is "each", "sum" or "model"; `source` names the paper, or the idea."""
+        assert made.sees in get_args(Sees), f"sees {made.sees!r} is none of {get_args(Sees)}"
+        assert len(made.source) > 5, "`source` does not say where it is from"
+
+    def test_it_ends_within_its_seconds_with_a_finding_that_can_be_kept(self, made: Any, seen: Observation) -> None:
+        """An audit runs many. Mend: look at the clock in every iteration; finite figures; settings=asdict(self)."""
+        start = process_time()
+        with no_global_draw("run"):
+            finding = self._run(made, seen)
+        spent = process_time() - start
+        assert spent < self.budget_seconds + self.patience_seconds, f"it took {spent:.1f} s, of {self.budget_seconds}"
+        _check_finding(finding, seen)
+
+    def test_it_reads_no_truth(self, made: Any, seen: Observation) -> None:
+        """An attack that opens a hospital proves nothing of what left it. Mend: read `observed`, and nothing else."""
+        folder, _ = observed("plain")
+        with _watched(folder, seen) as read:
+            self._run(made, seen)
+        assert not read, f"it read {read[0]}"
+
+    def test_where_it_sees_too_little_it_says_so_in_words(self, made: Any, seen: Observation) -> None:
+        """A verdict counts on the difference between failing and having seen nothing. Mend:
+        Finding(name, observed.observer, False, "what it sees instead")."""
+        blind = replace(seen, singles=(), sums=(), opaque=())
+        summed = observed("secagg")[1]
+        needy: tuple[Observation, ...] = {"each": (summed, blind), "sum": (blind,), "model": ()}[made.sees]
+        if not needy:
+            pytest.skip("it needs a model alone, and everybody has that")
+        for without in needy:
+            finding = self._run(made, without)
+            assert not finding.possible, f"it sees {made.sees!r}, was shown less, and says that it was possible"
+            assert len(finding.reason) > 5, "it does not say what it sees instead"
+
+    def _run(self, made: Any, seen: Observation) -> Any:
+        return made.run(seen, np.random.default_rng(0), self.budget_seconds)
+
+
+def _check_finding(finding: Any, seen: Observation) -> None:
+    assert isinstance(finding, Finding), f"it returned {type(finding).__name__}"
+    assert finding.attack and finding.observer == seen.observer, "it does not say which attack, or who looked"
+    assert finding.possible or finding.reason, "it was not possible, and does not say why"
+    strange = [name for name, figure in finding.figures.items() if not isfinite(figure)]
+    assert not strange, f"figures {strange} are not finite"
+    json.dumps(dict(finding.settings), allow_nan=False)
+    for one in finding.reconstructions:
+        shapes = f"{one.inputs.shape[1:]}, the network sees {seen.shape.inputs}"
+        assert one.inputs.dtype == np.float32 and one.inputs.shape[1:] == seen.shape.inputs, f"inputs are {shapes}"
+        assert set(one.sites) <= set(seen.sites), f"{one.sites} are no hospitals of this run"
+
+
+@contextmanager
+def _watched(folder: Path, seen: Observation) -> Iterator[list[str]]:
+    """What is read of the run's folder, and of its source, while the block lasts."""
+    if not _listening:
+        sys.addaudithook(_note)  # it cannot be taken away again
+        _listening.append(True)
+    found: list[str] = []
+    source = SOURCES.load(seen.study.source.name)
+    own = source.cases
+
+    def told(self: Any, *given: Any) -> Any:
+        found.append("cases of a hospital's source")
+        return own(self, *given)
+
+    source.cases = told
+    _opened.append(found)
+    try:
+        yield found
+    finally:
+        _opened.remove(found)
+        source.cases = own
+        found[:] = [one for one in found if one.startswith((str(folder), "cases of"))]
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if _opened and event in ("open", "os.listdir", "os.scandir"):
+        for found in _opened:
+            found.append(str(arguments[0]))
