@@ -313,6 +313,7 @@ class Conductor:
             "partition": partition.name if partition else None,
             "shape": list(first.shape.inputs),
             "classes": list(first.classes),
+            "columns": first.columns,
         }
         self.folder.write_json("roster.json", roster)
 

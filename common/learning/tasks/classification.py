@@ -103,6 +103,11 @@ class Classification:
         answer: Tensor = network(inputs).argmax(1)
         return answer
 
+    def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, classes), of which a softmax makes probabilities."""
+        answer: Tensor = network(inputs)
+        return answer
+
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
 

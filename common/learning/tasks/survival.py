@@ -121,6 +121,11 @@ class Survival:
         answer: Tensor = logsigmoid(-network(inputs).float()).cumsum(1).exp()
         return answer
 
+    @property
+    def answer_names(self) -> tuple[str, ...]:
+        """Of the numbers of `predict`."""
+        return tuple(f"without event at {cut:g}" for cut in self.cuts)
+
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         survived, failed = self._intervals(targets)
         return -(survived * logsigmoid(-logits) + failed * logsigmoid(logits)).sum(1)
