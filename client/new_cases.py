@@ -42,8 +42,15 @@ class Learned:
 class Place(Protocol):
     """Where a case lies in the file that it came from, and how an answer voxel by voxel gets there."""
 
-    ending: str
-    """Of a file of labels there: ".nii.gz", ".png"."""
+    @property
+    def ending(self) -> str:
+        """Of a file of labels there: ".nii.gz", ".png"."""
+        ...
+
+    @property
+    def probabilities_ending(self) -> str:
+        """Of a file of probabilities."""
+        ...
 
     @property
     def is_exact(self) -> bool:
@@ -69,11 +76,6 @@ class Place(Protocol):
 
     def write_probabilities(self, values: Numbers, path: Path) -> None:
         """(*S, classes) float32 on the lattice of the file."""
-        ...
-
-    @property
-    def probabilities_ending(self) -> str:
-        """Of that file's name."""
         ...
 
 

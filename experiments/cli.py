@@ -8,7 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from common.files import access as files
-from experiments.commands import audits, compare, consent, data, lists, measures, predict, privacy, runs, studies, track
+from experiments.commands import audits, compare, consent, data, export, lists, measures, predict, privacy, runs, studies, track
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
@@ -46,6 +46,7 @@ cli.command()(compare.compare)
 cli.command()(track.track)
 cli.command()(audits.audit)
 cli.command()(predict.predict)
+cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import nibabel as nib
 import numpy as np
@@ -38,7 +38,9 @@ class WantedSeries:
 class ToCase(Protocol):
     """How a source makes a case of a volume."""
 
-    def __call__(self, name: str, volume: Volume, lying: Lying, remarks: tuple[str, ...]) -> NewCase: ...
+    def __call__(self, name: str, volume: Volume, lying: Lying, remarks: tuple[str, ...]) -> NewCase:
+        """Raises SourceError where it cannot be prepared."""
+        ...
 
 
 def new_series(folder: Path, wanted: WantedSeries, to_case: ToCase) -> Iterator[NewCase | Quarantined]:
@@ -84,15 +86,16 @@ def _volume(folder: Path, stack: Stack, wanted: WantedSeries) -> tuple[Volume, L
     """The stack as `Dicom` reads it, and its own lattice: columns, rows, slices."""
     if stack.tilted and wanted.tilt == "refuse":
         raise SourceError(tilt_in_words(stack))
-    image, affine, remarks = read_image(folder, stack), stack.affine, ()
+    image, affine = read_image(folder, stack), stack.affine
+    remarks: tuple[str, ...] = ()
     labels = np.zeros(image.shape, np.uint8)
     if stack.tilted:
         straight = straightened(image, labels, stack)
         image, labels, affine = straight.image, straight.labels, straight.affine
         remarks = ("its gantry was tilted: the outline lies in the straight box that its slices were moved into",)
     volume = turned(image, labels, affine, wanted.classes)
-    to_ras = np.asarray(nib.orientations.io_orientation(affine), np.float64)
-    return volume, Lying(Turn(image.shape, to_ras), affine), remarks
+    to_ras: Any = nib.io_orientation(affine)  # type: ignore[no-untyped-call]
+    return volume, Lying(Turn(image.shape, np.asarray(to_ras, np.float64)), affine), remarks
 
 
 def _name(series: Series, phase: str) -> str:

@@ -1,4 +1,4 @@
-"""New images without labels, prepared as in training, and outlines back on their own pixels, upright as they are shown."""
+"""New images without labels, prepared as in training, and outlines back on their own pixels, upright as shown."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class ImagePlace:
     def seen(self) -> NDArray[np.bool_]:
         """All but what a frame cropped."""
         sides = self.fitting.size or self.shape
-        return self.fitting.unfitted(np.ones((1, *sides), np.float32), self.shape, Image.Resampling.NEAREST)[0] > 0.5
+        ones = np.ones((1, *sides), np.float32)
+        shown: Numbers = self.fitting.unfitted(ones, self.shape, Image.Resampling.NEAREST)[0]
+        return shown > 0.5
 
     def back(self, values: Numbers) -> Numbers:
         """Linear where the image was scaled."""

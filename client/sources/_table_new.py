@@ -92,4 +92,6 @@ def demand_learned(features: Sequence[Feature], learned: Learned) -> None:
 
 
 def _of_other_length(row: Row, rows: Rows) -> Quarantined:
-    return Quarantined(f"{rows.name} line {row.line}", f"it has {len(row.cells)} cells, and the header {len(rows.columns)}")
+    return Quarantined(
+        f"{rows.name} line {row.line}", f"it has {len(row.cells)} cells, and the header {len(rows.columns)}"
+    )

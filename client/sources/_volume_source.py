@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from client.source import gathered
 from client.new_cases import Kind, Learned, NewCase, NewFile
+from client.source import gathered
 from client.sources._nifti_volume import NotFinite, Reading, Volume, read_scan, read_turned_scan
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation
 from client.sources._volume_new import Lying, new_case

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -119,7 +120,9 @@ class Heart:
         return {"given_split": np.where(of_test, "test", "train"), "prescribed": ("test",)}
 
 
-def _read(path: Path, site: str, diagnosed: bool = True) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
+def _read(
+    path: Path, site: str, diagnosed: bool = True
+) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
     rows: list[list[float]] = []
     names: list[str] = []
     quarantined: list[Quarantined] = []

@@ -203,9 +203,11 @@ class Table:
                 "(source.scaling = 'hospital'). Name each column's center and spread there, and train again"
             )
         path = new.paths[0]
-        rows = read_rows(path.parent, path.name, map(in_one_form, self.features), self.encoding, self.delimiter)
+        rows = read_rows(path.parent, path.name, list(map(in_one_form, self.features)), self.encoding, self.delimiter)
         named = (self.label, self.site, self.split, self.person, self.time, self.event, self.consent_column)
-        names = tuple(map(in_one_form, self.features)) or found_learned(rows, {*map(in_one_form, (*named, *self.ignore))}, learned)
+        names = tuple(map(in_one_form, self.features)) or found_learned(
+            rows, {*map(in_one_form, (*named, *self.ignore))}, learned
+        )
         marks = Convention(self.decimal, self.thousands)
         reading = self._reading(marks if self.decimal != AUTO and rows.delimiter else Convention())
         reader = NewRows(self._features(names), reading, self.decimal == AUTO, in_one_form(self.person))

@@ -22,7 +22,7 @@ MOST_VALUES_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table of answers. part: of the case, "" where it is one thing. answers: in the table's columns."""
+    """One line of a table of answers. part: of the case, "" where it is one thing. answers: by column."""
 
     case: str
     part: str
@@ -41,7 +41,7 @@ class Outline:
 
 
 def demand_fit(case: NewCase, trained: Trained) -> None:
-    """Raise SourceError unless the network can be shown the case: as many axes and channels, and the size it knows."""
+    """Raise SourceError unless the network can be shown the case: its axes, channels and size are known to it."""
     given, known = case.inputs.shape[1:], trained.learned.shape.inputs
     patched = bool(getattr(trained.task, "patch", ()))
     fits = given == known if not patched else (len(given) == len(known) and given[:1] == known[:1])

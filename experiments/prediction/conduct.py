@@ -85,9 +85,7 @@ def _cases(source: PreparesNew, new: NewFile, trained: Trained) -> Iterator[NewC
         yield Quarantined(name, "is too large for the memory of this machine")
 
 
-def _answer(
-    case: NewCase | Quarantined, new: NewFile, trained: Trained, wanted: Wanted, results: Results
-) -> None:
+def _answer(case: NewCase | Quarantined, new: NewFile, trained: Trained, wanted: Wanted, results: Results) -> None:
     if isinstance(case, Quarantined):
         results.left_out.append(case)
         return

@@ -33,13 +33,12 @@ DICM_AT, DICM = 128, b"DICM"
 LaidOut = Callable[[Path], tuple[tuple[str, tuple[Path, ...]], ...]]
 
 
-def new_files(
-    inputs: Sequence[Path], kinds: Sequence[Kind], laid_out: LaidOut | None = None
-) -> tuple[NewFile, ...]:
+def new_files(inputs: Sequence[Path], kinds: Sequence[Kind], laid_out: LaidOut | None = None) -> tuple[NewFile, ...]:
     """All files of the kinds that a study's source takes, in the order they are named, those of a folder by name.
 
     laid_out: names and files of the cases of a folder that is laid out as the study's own data are, where the source
-    knows such a layout. Raises StudyError where an input is absent, of another kind, or two would have results of one name.
+    knows such a layout. Raises StudyError where an input is absent, of another kind, or two would have results of
+    one name.
     """
     found = [one for given in inputs for one in _of_input(given, kinds, laid_out)]
     seen: dict[str, NewFile] = {}

@@ -80,7 +80,7 @@ class Results:
         return path
 
     def _new(self, name: str) -> Path:
-        """A path that may be written. Raises StudyError where something of this prediction, or of another, is there."""
+        """A path that may be written. Raises StudyError where something of this prediction or another is there."""
         path = self.folder / name
         if path in self.written or (is_there(self.folder, name) and not self.overwrite):
             raise StudyError(f"{path} is there already")

@@ -107,15 +107,15 @@ def _learned(folder: Path) -> Learned:
     """What the hospitals said of their cases when the run began."""
     roster, path = read_table(folder, ROSTER, required=True), folder / ROSTER
     shape, classes, columns = (roster.get(name) for name in ("shape", "classes", "columns"))
-    if not _is_shape(shape):
+    if not isinstance(shape, list) or not _is_shape(shape):
         raise FileError(path, "does not say what shape cases have")
     if not isinstance(classes, list) or len(classes) > MOST_CLASSES or not all(map(_is_name, classes)):
         raise FileError(path, "does not say of which classes cases are")
     return Learned(Shape(tuple(shape), len(classes)), tuple(classes), columns if isinstance(columns, str) else "")
 
 
-def _is_shape(value: Any) -> bool:
-    if not isinstance(value, list) or not value or not all(type(side) is int for side in value):
+def _is_shape(value: list[Any]) -> bool:
+    if not value or not all(type(side) is int for side in value):
         return False
     return all(0 < side <= MOST_NUMBERS for side in value) and prod(value) <= MOST_NUMBERS
 
