@@ -84,7 +84,8 @@ def _network(trained: Trained) -> dict[str, Any]:
 
 def meaning_of(trained: Trained) -> str:
     """What the numbers are that the network answers, and what makes of them what a person wants to know."""
-    task, options = trained.entries["task"].name, trained.task
+    task: str = trained.entries["task"].name
+    options: Any = trained.task
     if task == "survival" and hasattr(options, "cuts"):
         return (
             f"one logit an interval that ends at {list(options.cuts)}; the product of 1 - sigmoid up to a time is "

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -30,20 +31,19 @@ INSTALL = "pip install 'wardround[onnx]'"
 
 
 def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
-    """An ONNX model of the network, checked, its facts in `metadata_props`.
+    """An ONNX model of the network, its facts in `metadata_props`, run once in onnxruntime to see that it is the same.
 
     The first axis, of cases, has any length; so have those of space where the network is fully convolutional. Raises
     StudyError where the packages are not installed, or the network holds something that ONNX has no word for.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401 - what torch's exporter writes with
+        onnx: Any = import_module("onnx")
+        onnxruntime: Any = import_module("onnxruntime")
+        import_module("onnxscript")  # what torch's exporter writes with
     except ImportError as error:
         raise StudyError(f"{error.name or 'onnx'} is not installed here: {INSTALL}") from error
     example = _example(trained)
-    auto = dict.fromkeys(
-        (axis for axis in range(example.ndim) if axis != 1 or example.ndim < 3), torch.export.Dim.AUTO
-    )
+    free = dict.fromkeys((0, *free_axes(trained.network, example[:1])), torch.export.Dim.AUTO)
     with _quiet():
         try:
             program = torch.onnx.export(
@@ -52,7 +52,7 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_shapes=(auto,),
+                dynamic_shapes=(free,),
                 verbose=False,
             )
             assert program is not None
@@ -64,14 +64,33 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     packed: bytes = model.SerializeToString()
     if len(packed) > LARGEST_ONNX_BYTES:
         raise StudyError("the network is too large for one ONNX file (2 GiB): export it with --torchscript.")
-    onnx.checker.check_model(packed)
+    session = onnxruntime.InferenceSession(packed, providers=["CPUExecutionProvider"])
+    for one in (example[:1], *(_longer(example[:1], axis) for axis in free if axis)):
+        demand_same(trained, one, session.run(None, {INPUT: one.numpy()})[0], "ONNX")
     return packed
+
+
+def free_axes(network: nn.Module, example: Tensor) -> tuple[int, ...]:
+    """Axes of space along which a network takes other lengths than those it was built for, as convolutions do."""
+    found = []
+    for axis in range(2, example.ndim):
+        try:
+            with torch.no_grad():
+                network(_longer(example, axis))
+        except RuntimeError:
+            continue
+        found.append(axis)
+    return tuple(found)
+
+
+def _longer(example: Tensor, axis: int) -> Tensor:
+    """Twice as long, so that whatever a network divides by divides it still."""
+    return torch.cat([example, example.flip(axis)], axis)
 
 
 def axes_of(packed: bytes) -> tuple[int | str, ...]:
     """Of an ONNX model's input: its length, or a name where it may be any."""
-    import onnx
-
+    onnx: Any = import_module("onnx")
     dims = onnx.load_from_string(packed).graph.input[0].type.tensor_type.shape.dim
     return tuple(dim.dim_param or dim.dim_value for dim in dims)
 
@@ -85,7 +104,9 @@ def torchscript_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     packed = io.BytesIO()
     with _quiet(), torch.no_grad():
         try:
-            traced = torch.jit.trace(trained.network, example, check_trace=False)
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                trained.network, example, check_trace=False
+            )
             extra = {METADATA: json.dumps(facts, allow_nan=False).encode()}
             torch.jit.save(traced, packed, _extra_files=extra)
         except Exception as error:
@@ -113,10 +134,13 @@ def _example(trained: Trained) -> Tensor:
 
 
 def _not_exported(trained: Trained, form: str, error: Exception) -> StudyError:
-    line = str(error).strip().partition("\n")[0][:200]
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    line = str(cause).strip().partition("\n")[0][:200]
     network = trained.entries["task"].options.get("network", trained.entries["task"].name)
     name = network.get("name", "") if isinstance(network, Mapping) else network
-    return StudyError(f"network {name!r} cannot be written as {form}: {type(error).__name__}: {line}")
+    return StudyError(f"network {name!r} cannot be written as {form}: {type(cause).__name__}: {line}")
 
 
 @contextmanager
