@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +27,7 @@ CASES = 2
 """In what a network is traced with: of one, an axis of 1 would be taken for fixed."""
 LARGEST_ONNX_BYTES = (1 << 31) - (1 << 20)
 """What protobuf holds in one file."""
+ANY = torch.export.Dim.AUTO
 INSTALL = "pip install 'wardround[onnx]'"
 
 
@@ -43,21 +44,20 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     except ImportError as error:
         raise StudyError(f"{error.name or 'onnx'} is not installed here: {INSTALL}") from error
     example = _example(trained)
-    free = dict.fromkeys((0, *free_axes(trained.network, example[:1])), torch.export.Dim.AUTO)
     with _quiet():
         try:
-            program = torch.onnx.export(
-                trained.network,
-                (example,),
+            program, free = _captured(trained.network, example)
+            written = torch.onnx.export(
+                program,
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_shapes=(free,),
+                dynamic_shapes=(dict.fromkeys(free, ANY),),
                 verbose=False,
             )
-            assert program is not None
-            model: Any = program.model_proto
-        except Exception as error:
+            assert written is not None
+            model: Any = written.model_proto
+        except Exception as error:  # noqa: BLE001 - whatever the exporter raises
             raise _not_exported(trained, "ONNX", error) from error
     onnx.helper.set_model_props(model, {METADATA.removesuffix(".json"): json.dumps(facts, allow_nan=False)})
     model.producer_name = "wardround"
@@ -68,6 +68,20 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     for one in (example[:1], *(_longer(example[:1], axis) for axis in free if axis)):
         demand_same(trained, one, session.run(None, {INPUT: one.numpy()})[0], "ONNX")
     return packed
+
+
+def _captured(network: nn.Module, example: Tensor) -> tuple[torch.export.ExportedProgram, tuple[int, ...]]:
+    """What a network does, and the axes that may have another length; where that is too hard to follow, of cases."""
+    longer = free_axes(network, example[:1])
+    ways = ((0, *longer), (0,)) if longer else ((0,),)
+    for free in ways[:-1]:
+        with suppress(Exception):
+            return _exported(network, example, free), free
+    return _exported(network, example, ways[-1]), ways[-1]
+
+
+def _exported(network: nn.Module, example: Tensor, free: tuple[int, ...]) -> torch.export.ExportedProgram:
+    return torch.export.export(network, (example,), dynamic_shapes=(dict.fromkeys(free, ANY),), strict=False)
 
 
 def free_axes(network: nn.Module, example: Tensor) -> tuple[int, ...]:

@@ -167,7 +167,7 @@ def _demand_own_model(folder: Path, model_sha256: str) -> None:
 
 def _demand_same_code(known: Any, used: Mapping[str, str]) -> None:
     for place, found in used.items():
-        if not isinstance(known, Mapping) or known.get(place, found) != found:
+        if not isinstance(known, Mapping) or known.get(place) != found:
             raise StudyError(
                 f"plug-in {place} is not the one that the network was trained with: its file has changed, or another "
                 "version is installed here. Put that back."

@@ -22,7 +22,8 @@ def warp(
 ) -> Tensor:
     """(N, C, *S) images read at i + u(i): (N, C, *S). Linear along each axis; differentiable in both arguments."""
     sizes = images.shape[2:]
-    points = _identity(tuple(sizes)).to(displacement_voxels) + displacement_voxels
+    lattice = _new_identity if torch.compiler.is_exporting() else _identity
+    points = lattice(tuple(sizes)).to(displacement_voxels) + displacement_voxels
     scale = points.new_tensor([2.0 / size for size in sizes])
     cube = (points.movedim(1, -1) + 0.5) * scale - 1
     warped: Tensor = grid_sample(images, cube.flip(-1), mode=mode, padding_mode=padding, align_corners=False)
@@ -86,5 +87,10 @@ def _difference(displacement: Tensor, axis: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _identity(sizes: tuple[int, ...]) -> Tensor:
+    """The same, kept. An exporter's would be a tensor without values, and is not to be met again."""
+    return _new_identity(sizes)
+
+
+def _new_identity(sizes: tuple[int, ...]) -> Tensor:
     """(1, D, *S) voxel indices."""
     return torch.stack(torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij"))[None]
