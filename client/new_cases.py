@@ -67,7 +67,7 @@ class Place(Protocol):
         ...
 
     def back(self, values: Numbers) -> Numbers:
-        """(n, *S) numbers of one class, as the network answered, on the lattice of the file; 0 where it saw nothing."""
+        """(n, *S) numbers of one class, as the network gave them, on the file's lattice; 0 where it saw nothing."""
         ...
 
     def write_labels(self, classes: NDArray[np.integer], path: Path) -> tuple[int | str, ...]:

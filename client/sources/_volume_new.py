@@ -1,4 +1,4 @@
-"""New volumes without labels: every slice of them, prepared as in training, and answers back on the scan's lattice."""
+"""New volumes without labels: every slice of them, prepared as in training, and answers back on their lattice."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Lying:
 class VolumePlace:
     """The way back of `Preparation.prepared`: out of the frame, to the old spacing, to the file's own axes.
 
-    shape: of the volume before it was cut and fitted, to `fitted_sides` (() where it was not). lattice: of its new spacing, None where that was its own. values: of
-    each class in a file of labels.
+    shape: of the volume before it was cut and fitted, to `fitted_sides` (() where it was not). lattice: of its new
+    spacing, None where that was its own. values: of each class in a file of labels.
     """
 
     lying: Lying

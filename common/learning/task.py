@@ -57,7 +57,7 @@ class GivesLogits(Protocol):
     """What a task of classes has beside `predict` where its network's answer says how sure it is."""
 
     def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """(N, classes, ...) float32; a softmax over classes makes probabilities, whose largest is what it predicts."""
+        """(N, classes, ...) float32; a softmax over classes makes probabilities, the largest is what it predicts."""
         ...
 
 

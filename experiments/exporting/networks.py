@@ -32,7 +32,7 @@ INSTALL = "pip install 'wardround[onnx]'"
 
 
 def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
-    """An ONNX model of the network, its facts in `metadata_props`, run once in onnxruntime to see that it is the same.
+    """An ONNX model of the network, its facts in `metadata_props`, run in onnxruntime to see that it is the same.
 
     The first axis, of cases, has any length; so have those of space where the network is fully convolutional. Raises
     StudyError where the packages are not installed, or the network holds something that ONNX has no word for.
@@ -57,7 +57,7 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
             )
             assert written is not None
             model: Any = written.model_proto
-        except Exception as error:  # noqa: BLE001 - whatever the exporter raises
+        except Exception as error:
             raise _not_exported(trained, "ONNX", error) from error
     onnx.helper.set_model_props(model, {METADATA.removesuffix(".json"): json.dumps(facts, allow_nan=False)})
     model.producer_name = "wardround"

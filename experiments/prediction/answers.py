@@ -1,4 +1,4 @@
-"""What a trained network says of a case: classes with their probabilities, numbers, or an outline in its own place."""
+"""What a trained network says of a case: classes and probabilities, numbers, or an outline in its place."""
 
 from __future__ import annotations
 
