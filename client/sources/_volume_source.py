@@ -148,8 +148,8 @@ class VolumeSource(ABC):
         if len(new.paths) != self.files_a_case:
             raise SourceError(
                 f"is {len(new.paths)} file{'s' * (len(new.paths) > 1)}, and a case of this study is "
-                f"{self.files_a_case}, one a channel: name them together, first.nii.gz,second.nii.gz, in the order of "
-                "source.images"
+                f"{self.files_a_case}, one a channel: name them together, first.nii.gz,second.nii.gz, in the order "
+                "of source.images"
             )
         volume, turn = read_turned_scan(new.paths, (), self._reading())
         affine = volume.affine

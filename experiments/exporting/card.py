@@ -103,8 +103,8 @@ def _privacy(facts: Mapping[str, Any]) -> Iterator[str]:
 def _caveats() -> Iterator[str]:
     yield (
         "A score at the hospitals that trained says little about others: measure it on your own patients first, with "
-        "`wardround metrics`. Answers are as sure as the network is, not as sure as they are right: probabilities are "
-        "not calibrated unless the report says so."
+        "`wardround metrics`. Answers are as sure as the network is, not as sure as they are right: probabilities "
+        "are not calibrated unless the report says so."
     )
 
 

@@ -1,7 +1,7 @@
 """What a trained network is, and what it is worth: the facts that travel with it, for machines.
 
-They are the run's own, as its report has them. Names of hospitals, of persons and of folders stay behind: whoever gets
-a model is told how many hospitals there were, and not which.
+They are the run's own, as its report has them. Names of hospitals, of persons and of folders stay behind: whoever
+gets a model is told how many hospitals there were, and not which.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_what_onnx_has_no_word_for_is_said_with_the_networks_name():
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     trained = SimpleNamespace(network=Values(), learned=SimpleNamespace(shape=Shape((3, 3), 3)))
     trained.entries = {"task": Entry("x", {"network": "values"})}
-    with pytest.raises(StudyError, match="network 'values' cannot be written as ONNX: .*linalg"):
+    with pytest.raises(StudyError, match=r"network 'values' cannot be written as ONNX: .*linalg"):
         onnx_of(trained, {})
 
 
