@@ -8,7 +8,20 @@ from io import TextIOWrapper
 import typer
 
 from common.files import access as files
-from experiments.commands import audits, compare, consent, data, export, lists, measures, predict, privacy, runs, studies, track
+from experiments.commands import (
+    audits,
+    compare,
+    consent,
+    data,
+    export,
+    lists,
+    measures,
+    predict,
+    privacy,
+    runs,
+    studies,
+    track,
+)
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "

@@ -93,6 +93,8 @@ def meaning_of(trained: Trained) -> str:
         )
     if task == "regression" and hasattr(options, "center"):
         return f"one number a case; times {options.spread:g} plus {options.center:g} it is {value_name(trained)!r}"
+    if task == "cox":
+        return "one number a case: the logarithm of its hazard over that of a case at 0"
     if task == "registration":
         return "a displacement in voxels along each axis: where each voxel of the fixed image lies in the moving one"
     if trained.classes:
