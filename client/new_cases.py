@@ -79,19 +79,32 @@ class Place(Protocol):
         ...
 
 
+class Laid(Protocol):
+    """A pair of images of which one is laid on the other, and what a displacement makes of it."""
+
+    def write_moved(self, displacement_voxels: Numbers, path: Path) -> None:
+        """The moving image on the lattice of the fixed file. displacement_voxels: (D, *S), as the network answers."""
+        ...
+
+    def write_field(self, displacement_voxels: Numbers, path: Path) -> None:
+        """Vectors in mm from points of the fixed image to points of the moving one."""
+        ...
+
+
 @dataclass(frozen=True)
 class NewCase:
     """What the network is shown of one person's file.
 
     inputs: (n, ...) float32; several of a volume in slices, of a table's rows, of an array. parts: their n names, ()
-    where they are one thing. place: None where an answer has no place: of a table, and of arrays. left_out: parts of
-    the file that cannot be used. remarks: what somebody should know of it, in sentences.
+    where they are one thing. place: None where an answer has no place: of a table, and of arrays. pair: of two
+    images. left_out: parts of the file that cannot be used. remarks: what somebody should know of it, in sentences.
     """
 
     name: str
     inputs: Numbers
     parts: tuple[str, ...] = ()
     place: Place | None = None
+    pair: Laid | None = None
     left_out: tuple[Quarantined, ...] = ()
     remarks: tuple[str, ...] = ()
 

@@ -101,6 +101,15 @@ def outline_of(case: NewCase, trained: Trained) -> Outline:
     return _placed(case.place, whole, trained, gives_logits)
 
 
+def displacement_of(case: NewCase, trained: Trained) -> Numbers:
+    """(D, *S) float32 voxels: where each voxel of a pair's fixed image lies in the moving one, not rounded."""
+    with torch.no_grad():
+        answer = trained.network(torch.from_numpy(np.ascontiguousarray(case.inputs[:1])))[0].float()
+    if not torch.isfinite(answer).all():
+        raise SourceError("is answered by the network with numbers that are not finite")
+    return np.asarray(answer.numpy(), np.float32)
+
+
 def _placed(place: Place, answers: Tensor, trained: Trained, gives_logits: bool) -> Outline:
     """Class by class, so that in memory are the network's answers and two maps of the file's size."""
     exact = place.is_exact or not gives_logits

@@ -10,7 +10,7 @@ from client.new_cases import NewCase, NewFile, PreparesNew
 from common.data.cases import Quarantined
 from common.errors import FileError, ImageError, SourceError, StudyError, WardroundError
 from common.files.access import private_folder
-from experiments.prediction.answers import demand_fit, is_outlining, outline_of, rows_of
+from experiments.prediction.answers import demand_fit, displacement_of, is_outlining, outline_of, rows_of
 from experiments.prediction.inputs import new_files
 from experiments.prediction.results import Results
 from experiments.prediction.trained import Trained
@@ -91,7 +91,9 @@ def _answer(case: NewCase | Quarantined, new: NewFile, trained: Trained, wanted:
         return
     try:
         demand_fit(case, trained)
-        if is_outlining(trained):
+        if case.pair is not None:
+            results.add_pair(case, new.paths, displacement_of(case, trained))
+        elif is_outlining(trained):
             results.add_outline(case, new.paths, outline_of(case, trained), wanted.probabilities)
         else:
             results.add_rows(case, new.paths, list(rows_of(case, trained)))

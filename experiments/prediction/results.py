@@ -21,6 +21,7 @@ from experiments.prediction.trained import Trained
 
 TABLE, DETAILS = "predictions.csv", "predictions.json"
 OUTLINE, PROBABILITIES = "_seg", "_probabilities"
+MOVED, DISPLACEMENT = "_moved", "_displacement"
 MM3_A_ML = 1000.0
 
 
@@ -41,6 +42,7 @@ class Results:
         if outlines:
             endings = (".nii.gz", ".png", ".npz")
             names += [f"{one.name}{OUTLINE}{ending}" for one in files for ending in endings]
+        names += [f"{one.name}{MOVED}.nii.gz" for one in files if len(one.paths) == 2]
         there = [name for name in names if is_there(self.folder, name)]
         if there and not self.overwrite:
             raise StudyError(
@@ -69,6 +71,18 @@ class Results:
             about["probabilities"] = self._write_probabilities(case, outline.probabilities()).name
         self.cases.append(about)
         self.left_out += case.left_out
+
+    def add_pair(self, case: NewCase, files: Sequence[Path], displacement_voxels: Any) -> None:
+        """Write the moved image and the displacement of a pair, and how far voxels were moved."""
+        assert case.pair is not None
+        moved, field = self._new(f"{case.name}{MOVED}.nii.gz"), self._new(f"{case.name}{DISPLACEMENT}.nii.gz")
+        case.pair.write_moved(displacement_voxels, moved)
+        case.pair.write_field(displacement_voxels, field)
+        lengths = np.sqrt((displacement_voxels**2).sum(axis=0))
+        answers = {"mean displacement in voxels": float(lengths.mean()), "largest": float(lengths.max())}
+        self.cases.append(
+            {**_about(case, files), "answers": answers, "moved": moved.name, "displacement": field.name}
+        )
 
     def _write_probabilities(self, case: NewCase, values: Any) -> Path:
         ending = ".npz" if case.place is None else case.place.probabilities_ending

@@ -2,19 +2,26 @@
 
 import csv
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from scipy.ndimage import map_coordinates
 from typer.testing import CliRunner
 
 from client.sources.dicom import Dicom
 from client.sources.images import Images
 from client.sources.nifti import Nifti
+from client.sources.nifti_pairs import NiftiPairs
 from client.sources.table import Table
 from common.data.cases import Cases
+from common.data.geometry import Geometry
 from common.errors import FileError, StudyError
+from common.registration.itk_files import read_transform
 from common.study.plugins import ANYTHING, trusting
 from experiments.cli import cli
 from experiments.prediction.conduct import Wanted, predict
@@ -184,6 +191,51 @@ partition = {{ name = "iid", hospitals = 3 }}
     assert set(np.unique(one)) == {0, 255}
     assert dice(one > 0, other > 0) > 0.85
     assert (tmp_path / "out" / "i3_probabilities.tiff").is_file()
+
+
+PAIRS = """
+title = "Pairs"
+source = { name = "nifti_pairs", folder = "%s", classes = ["background", "ball"], size = [8, 8, 8] }
+partition = { name = "iid", hospitals = 3 }
+task = { name = "registration", network = { name = "voxelmorph", channels = 2, depth = 2 }, window = 3 }
+"""
+
+
+def test_a_pair_gets_a_moved_image_and_a_field_that_say_the_same(tmp_path):
+    """The field is read back and applied by our own registration: inside of the frame it gives the moved image."""
+    write_balls(tmp_path / "data", range(2))
+    source = NiftiPairs(str(tmp_path / "data"), classes=("background", "ball"), size=(8, 8, 8))
+    network = trained_run(tmp_path / "run", PAIRS % (tmp_path / "data"), source.cases(None, 0), steps=3)
+    with torch.no_grad():
+        list(network.parameters())[-1].add_(1.5)
+    moving, fixed = (tmp_path / "data" / "images" / f"p0{index}.nii.gz" for index in range(2))
+    trained = replace(load_trained(tmp_path / "run"), network=network)
+    results = predict(trained, [Path(f"{moving},{fixed}")], tmp_path / "out")
+    assert results.cases[0]["answers"]["largest"] > 0.5
+    found, before = nib.load(tmp_path / "out" / "p00_moved.nii.gz"), nib.load(fixed)
+    assert found.shape == before.shape
+    assert np.abs(found.affine - before.affine).max() <= 1e-6
+    field = read_transform(tmp_path / "out" / "p00_displacement.nii.gz")
+    geometry = Geometry(before.shape, before.affine)
+    inside = np.stack(np.meshgrid(*map(np.arange, before.shape), indexing="ij"), -1).reshape(-1, 3)
+    at = field.geometry.world_to_voxel(geometry.voxel_to_world(inside))
+    inside = inside[((at >= 0) & (at <= 7)).all(1)]
+    to = field.map_points(torch.from_numpy(geometry.voxel_to_world(inside))).numpy()
+    image = nib.load(moving)
+    voxels = Geometry(image.shape, image.affine).world_to_voxel(to)
+    values = np.asarray(image.dataobj, np.float64)
+    moved = map_coordinates(values, voxels.T, order=1, mode="constant", cval=values.min())
+    assert len(inside) > 300
+    assert np.abs(np.asarray(found.dataobj)[tuple(inside.T)] - moved).max() < 0.01
+
+
+def test_one_image_is_no_pair(tmp_path):
+    write_balls(tmp_path / "data", range(2))
+    source = NiftiPairs(str(tmp_path / "data"), classes=("background", "ball"), size=(8, 8, 8))
+    trained_run(tmp_path / "run", PAIRS % (tmp_path / "data"), source.cases(None, 0))
+    one = tmp_path / "data" / "images" / "p00.nii.gz"
+    results = predict(load_trained(tmp_path / "run"), [one], tmp_path / "out")
+    assert "name both, moving.nii.gz,fixed.nii.gz" in results.left_out[0].reason
 
 
 TABLE = "age,bp,label\n63,140,ill\n37,120,well\n41,130,ill\n50,110,well\n"
