@@ -90,8 +90,8 @@ def read_turned_scan(images: Sequence[Path], labels: Sequence[Path], reading: Re
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """From a file's three axes to right, front and top. shape: of those axes, as stored. to_ras: nibabel's
-    orientation, (3, 2): of each stored axis which one it becomes, and whether it is flipped.
+    """From a file's three axes to right, front and top. shape: of those axes, as stored; two of an image that is one
+    slice. to_ras: nibabel's orientation, (3, 2): of each stored axis which one it becomes, and whether it is flipped.
     """
 
     shape: tuple[int, ...]
@@ -136,7 +136,8 @@ def _canonical(path: Path) -> _File:
         raise SourceError(f"there is no {_named(path)}")
     try:
         image = read_nifti(path, MOST_VOXELS)
-        shape = _shape(tuple(map(int, image.shape)), path)
+        stored = tuple(map(int, image.shape))
+        shape = _shape(stored, path)
         is_placeless = not image.header["qform_code"] and not image.header["sform_code"]
         affine = _with_thickness(np.array(image.affine, np.float64), shape)
         _demand_affine(affine, path)
@@ -144,7 +145,7 @@ def _canonical(path: Path) -> _File:
             image = type(image)(np.asanyarray(image.dataobj).reshape(shape), affine, image.header)
         turned: Any = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
         to_ras: Any = nib.io_orientation(affine)  # type: ignore[no-untyped-call]
-        return _File(path, turned, is_placeless, Turn(shape[:3], np.asarray(to_ras, np.float64)))
+        return _File(path, turned, is_placeless, Turn(stored[:3], np.asarray(to_ras, np.float64)))
     except FileError as error:
         raise SourceError(f"{_named(path)} {error.reason}") from error
     except (*UNREADABLE, OrientationError) as error:

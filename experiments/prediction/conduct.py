@@ -11,7 +11,7 @@ from common.data.cases import Quarantined
 from common.errors import FileError, ImageError, SourceError, StudyError, WardroundError
 from common.files.access import private_folder
 from experiments.prediction.answers import demand_fit, displacement_of, is_outlining, outline_of, rows_of
-from experiments.prediction.inputs import new_files
+from experiments.prediction.inputs import new_files, passed_over
 from experiments.prediction.results import Results
 from experiments.prediction.trained import Trained
 
@@ -44,6 +44,7 @@ def predict(
     if wanted.probabilities and outlines and not hasattr(trained.task, "logits"):
         raise StudyError(f"task {trained.entries['task'].name!r} gives classes and no probabilities.")
     results.demand_free(files, outlines)
+    results.left_out += passed_over(inputs, source.new_kinds)
     for number, new in enumerate(files, start=1):
         if heard is not None:
             heard(new.name, number, len(files))

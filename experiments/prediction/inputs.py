@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from client.new_cases import Kind, NewFile
+from common.data.cases import Quarantined
 from common.data.names import in_one_form
 from common.errors import FileError, SourceError, StudyError
 from common.files.access import opened
@@ -52,10 +53,21 @@ def new_files(inputs: Sequence[Path], kinds: Sequence[Kind], laid_out: LaidOut |
     return tuple(found)
 
 
+def passed_over(inputs: Sequence[Path], kinds: Sequence[Kind]) -> Iterator[Quarantined]:
+    """Links in folders, which could lead anywhere and are not followed; a file that is named itself may be one."""
+    for given in inputs:
+        for place, folders, names in os.walk(given) if given.is_dir() else ():
+            for name in sorted((*folders, *names)):
+                path = Path(place, name)
+                if path.is_symlink() and (path.is_dir() or _kind_of(path) in kinds):
+                    yield Quarantined(str(path), "is a link, which is not followed: name what it leads to")
+
+
 def _of_input(given: Path, kinds: Sequence[Kind], laid_out: LaidOut | None) -> Iterator[NewFile]:
     if given.is_dir():
         scans = laid_out(given) if laid_out is not None else ()
-        yield from (NewFile("nifti", paths, name) for name, paths in scans)
+        own = [(name, paths) for name, paths in scans if not any(path.is_symlink() for path in paths)]
+        yield from (NewFile("nifti", paths, name) for name, paths in own)
         if not scans:
             yield from _of_folder(given, kinds)
         return

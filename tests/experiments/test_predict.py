@@ -129,9 +129,11 @@ def test_windows_pass_over_a_volume_of_any_size(tmp_path):
     text = BALLS % (tmp_path / "data", "size = 0", ENTRY % ", patch = [8, 8, 8]")
     trained_run(tmp_path / "run", text, source.cases(None, 0), steps=2)
     image, _, affine = ball(5, (6, 31, 11))
+    nib.save(nib.Nifti1Image(image[:, :, 4], affine), tmp_path / "flat.nii.gz")
     nib.save(nib.Nifti1Image(image[..., None], affine), tmp_path / "odd.nii")
-    predict(load_trained(tmp_path / "run"), [tmp_path / "odd.nii"], tmp_path / "out")
+    predict(load_trained(tmp_path / "run"), [tmp_path / "odd.nii", tmp_path / "flat.nii.gz"], tmp_path / "out")
     assert nib.load(tmp_path / "out" / "odd_seg.nii.gz").shape == (6, 31, 11)
+    assert nib.load(tmp_path / "out" / "flat_seg.nii.gz").shape == (6, 31)
 
 
 def test_a_dicom_series_gets_its_outline_in_patient_coordinates(learned, tmp_path):
@@ -284,11 +286,14 @@ def test_a_number_comes_in_its_own_unit_under_its_columns_name(tmp_path):
 def test_a_broken_file_is_named_and_stops_no_other(learned, tmp_path):
     write_balls(tmp_path / "new", range(21, 22))
     (tmp_path / "new" / "images" / "broken.nii.gz").write_bytes(b"no volume")
+    (tmp_path / "new" / "images" / "link.nii.gz").symlink_to(tmp_path / "new" / "labels" / "p21.nii.gz")
     given = [str(learned), str(tmp_path / "new" / "images"), "--out", str(tmp_path / "out")]
     ended = CliRunner().invoke(cli, ["predict", *given])
     assert ended.exit_code == 3
     assert "broken.nii.gz is not a readable NIfTI file" in ended.output
+    assert "link.nii.gz: is a link, which is not followed" in ended.output
     assert (tmp_path / "out" / "p21_seg.nii.gz").is_file()
+    assert not (tmp_path / "out" / "link_seg.nii.gz").exists()
     again = CliRunner().invoke(cli, ["predict", *given])
     assert again.exit_code == 1
     assert "add --overwrite" in again.output
