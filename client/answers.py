@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import sha256
 from time import perf_counter
 from typing import cast
 
@@ -15,6 +14,7 @@ import numpy as np
 from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
+from client.new_cases import columns_digest
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.training import Trainer
@@ -87,7 +87,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 def _columns_digest(hospital: Hospital) -> str:
     """Of the names of the inputs' columns, in order, where the source knows any: as many others are not the same."""
     named = getattr(SOURCES.build(hospital.study.source), "input_names", None)
-    return "" if named is None else sha256("\x1f".join(named()).encode()).hexdigest()
+    return "" if named is None else columns_digest(named())
 
 
 def _counts(hospital: Hospital) -> dict[str, Number]:

@@ -14,10 +14,12 @@ from experiments.commands import (
     consent,
     data,
     evaluations,
+    export,
     inherited,
     lists,
     measures,
     new,
+    predict,
     privacy,
     runs,
     studies,
@@ -62,6 +64,8 @@ cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)
 cli.command()(audits.audit)
+cli.command()(predict.predict)
+cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)

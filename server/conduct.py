@@ -357,6 +357,7 @@ class Conductor:
             "class_counts": [sum(of_class) for of_class in zip(*(m.labels for m in members.values()), strict=True)]
             if told
             else [],
+            "columns": first.columns,
         }
         self.folder.write_json("roster.json", roster)
 

@@ -62,6 +62,18 @@ class Fitting:
         scaled = np.stack([_resized(channel, placed.scaled, Image.Resampling.BILINEAR) for channel in values])
         return self._framed(scaled, placed)
 
+    def unfitted(self, values: NDArray[Any], shape: tuple[int, int], by: Image.Resampling) -> NDArray[Any]:
+        """(N, *shape), of which `image` made (N, *size): what was cropped is 0, what was filled is gone."""
+        placed = self.place(shape)
+        whole = np.zeros((len(values), *placed.scaled), values.dtype)
+        into = [slice(max(0, off), min(length, off + side)) for off, side, length in self._axes(placed)]
+        own = [
+            slice(max(0, -off), max(0, -off) + part.stop - part.start)
+            for (off, _, _), part in zip(self._axes(placed), into, strict=True)
+        ]
+        whole[(slice(None), *into)] = values[(slice(None), *own)]
+        return np.stack([_resized(channel, shape, by) for channel in whole])
+
     def mask(self, labels: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(H, W) to size, filled with class 0; and (classes,) pixels of each class that the outcome lacks.
 

@@ -41,6 +41,13 @@ class MaskValues:
             if isinstance(value, str) and not _COLOUR.fullmatch(value):
                 raise StudyError(f"source.mask_values holds colours such as '#ff0000'; one is {value!r}.")
 
+    @property
+    def values(self) -> tuple[int | str, ...]:
+        """Of each class in a mask that is written: as given; else 0 and 255, or 0, 1, 2, ... of more classes."""
+        if self.given:
+            return self.given
+        return (0, 255) if len(self.classes) == 2 else tuple(range(len(self.classes)))
+
     def labels(self, mask: Pixels) -> NDArray[np.uint8]:
         """(H, W) class indices. Raises SourceError where a pixel has a value of no class."""
         by_colour = bool(self.given) and isinstance(self.given[0], str)

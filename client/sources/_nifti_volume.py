@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -24,6 +24,7 @@ LARGEST_SHEAR = 1e-3
 SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-4, 1e4
 MOST_VOXELS = 1 << 28
 NotFinite = Literal["refuse", "least"]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ def read_scan(images: Sequence[Path], labels: Sequence[Path], reading: Reading) 
 
     Raises SourceError that names the file and the failed check, never a value of an image.
     """
+    return read_turned_scan(images, labels, reading)[0]
+
+
+def read_turned_scan(images: Sequence[Path], labels: Sequence[Path], reading: Reading) -> tuple[Volume, Turn]:
+    """The same, and how the first file's axes were turned for it."""
     first = _canonical(images[0])
     channels = _channels(first, reading)
     for path in images[1:]:
@@ -79,7 +85,23 @@ def read_scan(images: Sequence[Path], labels: Sequence[Path], reading: Reading) 
         channels += _channels(file, reading)
     maps = [_labels_on(path, first) for path in labels]
     outlined, hidden = _combined(maps, labels, channels[0].shape, reading)
-    return Volume(tuple(channels), outlined, first.affine, hidden)
+    return Volume(tuple(channels), outlined, first.affine, hidden), first.turn
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """From a file's three axes to right, front and top. shape: of those axes, as stored; two of an image that is one
+    slice. to_ras: nibabel's orientation, (3, 2): of each stored axis which one it becomes, and whether it is flipped.
+    """
+
+    shape: tuple[int, ...]
+    to_ras: NDArray[np.float64]
+
+    def back(self, values: NDArray[T]) -> NDArray[T]:
+        """Values on the axes of the file, of those towards right, front and top. None is interpolated."""
+        orientations: Any = nib.orientations
+        turn = orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], self.to_ras)
+        return np.ascontiguousarray(orientations.apply_orientation(values, turn)).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,7 @@ class _File:
     path: Path
     image: Any
     is_placeless: bool
+    turn: Turn
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,14 +136,16 @@ def _canonical(path: Path) -> _File:
         raise SourceError(f"there is no {_named(path)}")
     try:
         image = read_nifti(path, MOST_VOXELS)
-        shape = _shape(tuple(map(int, image.shape)), path)
+        stored = tuple(map(int, image.shape))
+        shape = _shape(stored, path)
         is_placeless = not image.header["qform_code"] and not image.header["sform_code"]
         affine = _with_thickness(np.array(image.affine, np.float64), shape)
         _demand_affine(affine, path)
         if shape != image.shape or not np.array_equal(affine, image.affine):
             image = type(image)(np.asanyarray(image.dataobj).reshape(shape), affine, image.header)
         turned: Any = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
-        return _File(path, turned, is_placeless)
+        to_ras: Any = nib.io_orientation(affine)  # type: ignore[no-untyped-call]
+        return _File(path, turned, is_placeless, Turn(stored[:3], np.asarray(to_ras, np.float64)))
     except FileError as error:
         raise SourceError(f"{_named(path)} {error.reason}") from error
     except (*UNREADABLE, OrientationError) as error:

@@ -163,10 +163,15 @@ def _capital(text: str) -> str:
 
 
 def _one(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, alike: Counter[str]) -> One:
-    inputs = tuple(value for one in plan.features for value in one.values(cells[one.column], reading))
+    inputs = inputs_of(cells, plan.features, reading)
     target = plan.target.value(cells, reading)
     split = _split(cells[plan.split], plan.split) if plan.split else ""
     return One(inputs, target, _person(cells, plan, reading, site, alike), split)
+
+
+def inputs_of(cells: Mapping[str, Cell], features: Sequence[Feature], reading: Reading) -> tuple[float, ...]:
+    """What a network is shown of a row. Raises UnusableError."""
+    return tuple(value for one in features for value in one.values(cells[one.column], reading))
 
 
 def _person(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, alike: Counter[str]) -> str:

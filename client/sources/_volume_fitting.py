@@ -20,6 +20,16 @@ def fitted(values: NDArray[T], sides: tuple[int, ...], fill: T) -> NDArray[T]:
     return whole
 
 
+def unfitted(values: NDArray[T], shape: tuple[int, ...], fill: T) -> NDArray[T]:
+    """(N, *shape), of which `fitted` made (N, *sides): what it cut off is `fill`, what it added is gone."""
+    if values.shape[1:] == shape:
+        return values
+    into, out_of = _places(shape, values.shape[1:])
+    whole = np.full((len(values), *shape), fill, dtype=values.dtype)
+    whole[(slice(None), *out_of)] = values[(slice(None), *into)]
+    return whole
+
+
 def first_voxel(shape: tuple[int, ...], sides: tuple[int, ...]) -> tuple[int, ...]:
     """Where voxel (0, 0, 0) of what `fitted` gives lies in what it was given; below 0 where it was filled."""
     into, out_of = _places(shape, sides)

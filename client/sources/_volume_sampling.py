@@ -34,6 +34,7 @@ class Lattice:
         sizes = np.maximum(1, np.floor(np.array(shape) / self.scale + 0.5))
         if prod(map(float, sizes)) > MOST_VOXELS:
             raise SourceError(f"a spacing of {new_mm} mm makes {prod(map(float, sizes)):.0f} voxels of {shape}")
+        self.old_shape = shape
         self.shape = tuple(map(int, sizes))
         self.start = (np.array(shape) - 1) / 2 - self.scale * (sizes - 1) / 2
 
@@ -50,6 +51,26 @@ class Lattice:
         )
         return sampled
 
+    def sampled_back(self, values: NDArray[np.float32], order: Order) -> NDArray[np.float32]:
+        """Values of this lattice on the old one."""
+        sampled: NDArray[np.float32] = ndimage.affine_transform(
+            values,
+            1 / self.scale,
+            -self.start / self.scale,
+            self.old_shape,
+            output=np.float32,
+            order=order,
+            mode="nearest",
+        )
+        return sampled
+
+
+def lattice_of(volume: Volume, spacing_mm: tuple[float, ...]) -> Lattice | None:
+    """To which a volume is brought; None where it has that spacing, or none is wanted."""
+    if not spacing_mm or np.allclose(volume.spacing_mm, spacing_mm, rtol=SAME, atol=0):
+        return None
+    return Lattice(volume.labels.shape, volume.spacing_mm, spacing_mm)
+
 
 def resampled(
     volume: Volume, spacing_mm: tuple[float, ...], images: Interpolation, labels: LabelInterpolation
@@ -60,9 +81,9 @@ def resampled(
     share (the first of equals). "nearest": the class of the nearest voxel.
     """
     none = np.zeros(len(volume.hidden), np.int64)
-    if np.allclose(volume.spacing_mm, spacing_mm, rtol=SAME, atol=0):
+    lattice = lattice_of(volume, spacing_mm)
+    if lattice is None:
         return volume, none
-    lattice = Lattice(volume.labels.shape, volume.spacing_mm, spacing_mm)
     channels = tuple(lattice.sampled(channel, ORDER[images]) for channel in volume.channels)
     outlined = _labels(volume.labels, lattice, labels)
     vanished = vanished_voxels(volume.labels, outlined, lattice, len(none))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import gathered
-from client.sources._nifti_volume import NotFinite, Reading, read_scan
+from client.sources._nifti_volume import NotFinite, Reading, Volume, read_scan, read_turned_scan
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation
+from client.sources._volume_new import Lying, new_case
 from client.sources._volume_preparation import Preparation
 from client.sources._volume_sampling import Interpolation, LabelInterpolation
 from client.sources._volume_scans import Scan, Sorted, Unusable
@@ -54,6 +57,7 @@ class VolumeSource(ABC):
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
     name: ClassVar[str]
     remedy: ClassVar[str]
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("nifti", "dicom")
 
     folder: str = ""
     table: str = ""
@@ -127,6 +131,43 @@ class VolumeSource(ABC):
         """The cases of one scan after the other."""
         for scan in self.of_site(site):
             yield self._part(scan) if isinstance(scan, Scan) else scan.quarantined
+
+    @property
+    def files_a_case(self) -> int:
+        """How many NIfTI files of images a case is made of."""
+        return 1
+
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase | Quarantined]:
+        """A NIfTI file, or every series of a folder of DICOM files, whatever of the two the study learned from."""
+        if new.kind == "dicom":
+            from client.sources._dicom_new import WantedSeries, new_series
+
+            wanted = WantedSeries(**self.series_wanted, classes=len(self.classes))
+            yield from new_series(new.paths[0], wanted, partial(self._new_case, learned))
+            return
+        if len(new.paths) != self.files_a_case:
+            raise SourceError(
+                f"is {len(new.paths)} file{'s' * (len(new.paths) > 1)}, and a case of this study is "
+                f"{self.files_a_case}, one a channel: name them together, first.nii.gz,second.nii.gz, in the order "
+                "of source.images"
+            )
+        volume, turn = read_turned_scan(new.paths, (), self._reading())
+        affine = volume.affine
+        yield self._new_case(learned, new.name, volume, Lying(turn, affine, new.paths[0]), ())
+
+    @property
+    def series_wanted(self) -> Mapping[str, Any]:
+        """Which series of DICOM files a network of this study is for, as options of source "dicom"."""
+        return {}
+
+    def _new_case(
+        self, learned: Learned, name: str, volume: Volume, lying: Lying, remarks: tuple[str, ...]
+    ) -> NewCase:
+        if len(volume.channels) != learned.shape.inputs[0]:
+            raise SourceError(
+                f"has {len(volume.channels)} channels, and the network learned on {learned.shape.inputs[0]}"
+            )
+        return new_case(name, volume, lying, self._preparation(), self.label_values, remarks)
 
     def of_site(self, site: SiteId | None) -> tuple[Scan | Unusable, ...]:
         """Scans of one hospital, or all. Raises UnknownNameError for no hospital."""

@@ -87,6 +87,11 @@ class Bids(VolumeSource):
         """Whether labels are a list."""
         return isinstance(self.labels, tuple)
 
+    @property
+    def files_a_case(self) -> int:
+        """One for each entry of `images`."""
+        return len(self._wanted("images"))
+
     def scans(self) -> Sorted:
         """Scans of every hospital. Raises SourceError where folder or table are absent or make no sense."""
         if self.hospitals == "column":

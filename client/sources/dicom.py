@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,11 @@ class Dicom(VolumeSource):
     def one_a_class(self) -> bool:
         """No: a file of labels has all classes."""
         return False
+
+    @property
+    def series_wanted(self) -> Mapping[str, Any]:
+        """By its own options."""
+        return {"modality": self.modality, "series": self.series, "tilt": self.tilt}
 
     def sites(self) -> tuple[SiteId, ...]:
         """Hospitals, sorted. Reads no pixel, and of folders not even a header."""

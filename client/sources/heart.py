@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source, gathered
 from client.sources._flamby_heart import TEST_ROWS
 from client.sources._folders import LARGEST_TABLE_BYTES, existing, needed
@@ -65,6 +67,7 @@ class Heart:
     scaling: Literal["reference", "hospital", "none"] = "reference"
     given_split: Literal["none", "flamby"] = "none"
     has_sites: ClassVar[bool] = True
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("table",)
 
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
@@ -81,17 +84,27 @@ class Heart:
             raise unknown("hospital", str(site), HOSPITALS)
         path = needed(existing(self.folder, "heart", REMEDY) / f"processed.{site}.data", REMEDY)
         rows, names, quarantined = _read(path, site)
-        features, labels = _features(rows), (rows[:, DIAGNOSIS] > 0).astype(np.int64)
-        if self.scaling == "reference":
-            features[:, : len(NUMERIC)] = (features[:, : len(NUMERIC)] - REFERENCE) / REFERENCE_SPREAD
         return Cases.of(
-            features.astype(np.float32),
-            labels,
+            self._inputs(rows),
+            (rows[:, DIAGNOSIS] > 0).astype(np.int64),
             np.array(names),
             ("healthy", "heart disease"),
             quarantined=quarantined,
             **self._given(site, names),
         )
+
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
+        """Rows in the columns of the four files, without a header; the diagnosis may be left out, or be a ?."""
+        if self.scaling == "hospital":
+            raise SourceError("cannot be brought to the scale that was learned: each hospital scaled by its own rows")
+        rows, names, quarantined = _read(new.paths[0], new.name, diagnosed=False)
+        yield NewCase(new.name, self._inputs(rows), tuple(names), left_out=quarantined)
+
+    def _inputs(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
+        features = _features(rows)
+        if self.scaling == "reference":
+            features[:, : len(NUMERIC)] = (features[:, : len(NUMERIC)] - REFERENCE) / REFERENCE_SPREAD
+        return features.astype(np.float32)
 
     def scaled(self, cases: Cases) -> Cases:
         """By means and deviations of these patients, where `scaling` says so."""
@@ -107,7 +120,9 @@ class Heart:
         return {"given_split": np.where(of_test, "test", "train"), "prescribed": ("test",)}
 
 
-def _read(path: Path, site: SiteId) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
+def _read(
+    path: Path, site: str, diagnosed: bool = True
+) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
     rows: list[list[float]] = []
     names: list[str] = []
     quarantined: list[Quarantined] = []
@@ -116,6 +131,8 @@ def _read(path: Path, site: SiteId) -> tuple[NDArray[np.float64], list[str], tup
         if not line.strip():
             continue
         row = [text.strip() for text in line.strip().split(",")]
+        if not diagnosed:
+            row = [*row[:DIAGNOSIS], *["0"] * (len(row) >= DIAGNOSIS), *row[DIAGNOSIS + 1 :]]
         try:
             rows.append(_numbers(row))
         except ValueError as error:

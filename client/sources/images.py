@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source, gathered
 from client.sources._folders import existing, inside
 from client.sources._image_files import Pattern
 from client.sources._image_fitting import Aspect, Colour, Fitting, MaskRescaling, intensities
 from client.sources._image_lists import ByPattern, ByTable, Item, check_sites
 from client.sources._image_masks import MaskValues, check_classes
+from client.sources._image_new import ImagePlace, new_case
 from client.sources._image_pixels import Pixels, read_pages
 from common.data.cases import Cases, Quarantined, SiteId
 from common.data.names import in_one_form, refuse_alike
@@ -64,6 +66,7 @@ class Images:
     pixel spacing.
     """
 
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("image",)
     sites_by: ClassVar[str] = "{site} in source.images, or source.site, a column of source.table"
 
     folder: str = ""
@@ -219,6 +222,25 @@ class Images:
             except SourceError as error:
                 yield Quarantined(item.name, str(error))
 
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
+        """A file, page by page."""
+        path = new.paths[0]
+        pages = self._pages(path.parent, path.name)
+        for number, page in enumerate(pages, start=1):
+            shape = (page.values.shape[0], page.values.shape[1])
+            values = MaskValues(learned.classes, self.mask_values).values if self.has_masks else ()
+            place = ImagePlace(self._fitting, shape, values, page.spacing_mm) if self.has_masks else None
+            name = new.name if len(pages) == 1 else f"{new.name}_page{number}"
+            yield new_case(name, page, self._fitting, self.colour, self.intensities, place)
+
+    def _pages(self, folder: Path, name: str) -> list[Pixels]:
+        pages = read_pages(folder, name)
+        if len(pages) > 1 and self.pages == "refuse":
+            raise SourceError(
+                f"holds {len(pages)} pages: set source.pages = 'each' where each is an image of its own"
+            )
+        return pages
+
     def _folder(self) -> Path:
         return existing(self.folder, "images", REMEDY)
 
@@ -250,11 +272,7 @@ class Images:
     def _case(self, item: Item, classes: tuple[str, ...]) -> Cases:
         target = 0 if self.has_masks else _index(item.label, classes)
         folder = self._folder()
-        pages = read_pages(folder, item.name)
-        if len(pages) > 1 and self.pages == "refuse":
-            raise SourceError(
-                f"holds {len(pages)} pages: set source.pages = 'each' where each is an image of its own"
-            )
+        pages = self._pages(folder, item.name)
         fitting = self._fitting
         images = [fitting.image(intensities(page, self.colour, self.intensities)) for page in pages]
         columns: dict[str, Any] = {"targets": np.full(len(pages), target, np.int64)}

@@ -73,6 +73,17 @@ class Nifti(VolumeSource):
         """Whether labels are a list."""
         return isinstance(self.labels, tuple)
 
+    @property
+    def files_a_case(self) -> int:
+        """One for each entry of `images`."""
+        return len(self._layout().images)
+
+    def new_scans(self, folder: Path) -> tuple[tuple[str, tuple[Path, ...]], ...]:
+        """Names and images of a folder of new data that is laid out as the study's own; () where it is not."""
+        count = self.files_a_case
+        found = [one for one in self._layout().found(folder) if len(one.images) == count]
+        return tuple((one.name.replace("/", "_"), one.images) for one in found)
+
     def scans(self) -> Sorted:
         """Scans of every hospital. Raises SourceError where folder or table are absent or make no sense."""
         folder = existing(self.folder, "hippocampus", REMEDY)

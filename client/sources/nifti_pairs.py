@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source
 from client.sources._folders import existing
-from client.sources._nifti_volume import Reading, Volume, read_scan
+from client.sources._nifti_volume import Reading, Volume, read_scan, read_turned_scan
+from client.sources._pairs_new import Pair
+from client.sources._volume_new import Lying
 from client.sources._volume_scans import Scan, Unusable
 from client.sources.nifti import PERSONS, REMEDY, Nifti
 from common.data.cases import Cases, Quarantined, SiteId
@@ -41,6 +44,7 @@ class NiftiPairs:
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = (PAIRING,)
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("nifti",)
     persons: ClassVar[str] = f"{PERSONS} Two persons who are laid on each other are one patient here."
 
     folder: str = ""
@@ -87,6 +91,15 @@ class NiftiPairs:
             persons=np.array(["\n".join(volumes[name][0] for name in pair) for pair, _ in pairs]),
             consent=_consent_of([pair for pair, _ in pairs], consents),
         )
+
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
+        """Two files: the moving image, then the fixed one."""
+        if len(new.paths) != 2:
+            raise SourceError("is one image, and two are laid on each other: name both, moving.nii.gz,fixed.nii.gz")
+        (moving, _), (fixed, turn) = (read_turned_scan((path,), (), Reading(len(self.classes))) for path in new.paths)
+        images = np.stack([_fitted(_scaled(volume.image), self.size) for volume in (moving, fixed)])
+        pair = Pair(moving, fixed, self.size, Lying(turn, fixed.affine, new.paths[1]))
+        yield NewCase(new.name, images[None], pair=pair)
 
     def _read(self, site: SiteId | None) -> tuple[dict[str, tuple[str, Volume]], tuple[Quarantined, ...]]:
         """Person and volume of every usable file, and the others."""

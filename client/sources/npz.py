@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source
 from client.sources._folders import existing, inside
 from client.sources._npz import npz_contents, read_npz
@@ -72,6 +73,7 @@ class Npz:
     that is not finite is quarantined, by its place in the file.
     """
 
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("npz",)
     sites_by: ClassVar[str] = "source.site, an array of the file; or without source.file each file is a hospital's"
     persons: ClassVar[str] = (
         "A person is who the array of persons names; in a file without one each case is taken for a person."
@@ -139,11 +141,41 @@ class Npz:
             own = np.flatnonzero(np.array(words(held["site"], self.site, path.name)) == site)
         return self._cases(held, own, chosen, path.name, site or "")
 
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
+        """A file's inputs, and what its persons are called where it says; the targets are not looked for."""
+        path = new.paths[0]
+        contents = npz_contents(path)
+        roles = {"inputs": self.inputs, "person": self.person if self.person in contents else ""}
+        chosen = {role: found for role, name in roles.items() if (found := _array_of(role, name, tuple(contents)))}
+        if "inputs" not in chosen:
+            held = ", ".join(f"{name} {shape}" for name, (shape, _) in contents.items())
+            raise SourceError(f"has no array by a usual name for inputs: it holds {held}")
+        arrays = read_npz(path, chosen.values())
+        inputs = self._inputs(arrays[chosen["inputs"]], chosen["inputs"], path.name)
+        finite = finite_rows(inputs)
+        names = words(arrays[chosen["person"]], chosen["person"], path.name) if "person" in chosen else []
+        parts = [" ".join((f"case {at + 1}", *names[at : at + 1])) for at in range(len(inputs))]
+        if not finite.any():
+            raise SourceError("holds no usable case: every one has values that are not finite")
+        yield NewCase(
+            new.name,
+            inputs[finite].astype(np.float32),
+            tuple(part for part, fine in zip(parts, finite, strict=True) if fine),
+            left_out=tuple(
+                Quarantined(f"{path.name} {part}", "it holds values that are not finite")
+                for part, fine in zip(parts, finite, strict=True)
+                if not fine
+            ),
+        )
+
+    def _inputs(self, values: NDArray[Any], name: str, file: str) -> NDArray[np.float32]:
+        return channels_first(numbers(values, name, file), self.channels, name, file) / self.divide_by
+
     def _cases(
         self, held: Mapping[str, NDArray[Any]], own: NDArray[np.intp], chosen: Mapping[str, str], file: str, site: str
     ) -> Cases:
         name = chosen["inputs"]
-        inputs = channels_first(numbers(held["inputs"][own], name, file), self.channels, name, file) / self.divide_by
+        inputs = self._inputs(held["inputs"][own], name, file)
         targets, classes = self._targets(held, own, chosen, file, inputs.shape)
         persons = self._persons(held, own, chosen, file, site, inputs, targets)
         finite = finite_rows(inputs) & finite_rows(targets)

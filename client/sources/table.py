@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from client.consent import consent_column
+from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source
 from client.sources._folders import existing
 from client.sources._persons import PERSON_COLUMNS
@@ -22,6 +23,7 @@ from client.sources._table_layout import (
     refuse_absent,
     refuse_nameless_persons,
 )
+from client.sources._table_new import NewRows, found_learned
 from client.sources._table_numbers import THOUSANDS, Convention
 from client.sources._table_options import constants_of, numbers_of, scales_of, units_of, words_of
 from client.sources._table_targets import Class, Quantity, Survival, Target
@@ -83,6 +85,7 @@ class Table:
     with the mark between thousands, and refuses what is doubtful. thousands: beside a decimal mark that is named.
     """
 
+    new_kinds: ClassVar[tuple[Kind, ...]] = ("table",)
     sites_by: ClassVar[str] = "source.site, a column; or without source.file each table is a hospital's"
 
     folder: str = ""
@@ -191,6 +194,24 @@ class Table:
     def input_names(self) -> tuple[str, ...]:
         """Names of the columns of `inputs`."""
         return tuple(name for one in self._plan(list(self._files().values())).features for name in one.names)
+
+    def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
+        """The rows of a table; columns that are not learned from may be there or not, the target's too."""
+        if self.scaling == "hospital":
+            raise SourceError(
+                "cannot be brought to the scale that was learned: each hospital scaled by its own rows "
+                "(source.scaling = 'hospital'). Name each column's center and spread there, and train again"
+            )
+        path = new.paths[0]
+        rows = read_rows(path.parent, path.name, list(map(in_one_form, self.features)), self.encoding, self.delimiter)
+        named = (self.label, self.site, self.split, self.person, self.time, self.event, self.consent_column)
+        names = tuple(map(in_one_form, self.features)) or found_learned(
+            rows, {*map(in_one_form, (*named, *self.ignore))}, learned
+        )
+        marks = Convention(self.decimal, self.thousands)
+        reading = self._reading(marks if self.decimal != AUTO and rows.delimiter else Convention())
+        reader = NewRows(self._features(names), reading, self.decimal == AUTO, in_one_form(self.person))
+        yield reader.case(new.name, rows, learned)
 
     @property
     def _is_strict(self) -> bool:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import nibabel as nib
+import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 
-from common.data.nifti_place import check_lengths, in_mm, mm_a_unit
+from common.data.nifti_place import SPATIAL_BITS, check_lengths, in_mm, mm_a_unit
 from common.errors import FileError
 from common.files.access import opened, writing_to
 
@@ -32,6 +33,11 @@ LARGEST_OFFSET_BYTES = 1 << 24
 MOST_UNPACKED = 1032
 """Bytes of which gzip makes one, at the most."""
 GZIP = b"\x1f\x8b"
+LONGEST_DESCRIPTION = 79
+PLACE_FIELDS = (
+    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
 UNREADABLE = (
     ImageFileError,
     HeaderDataError,
@@ -71,6 +77,46 @@ def write_nifti(image: Any, path: Path) -> None:
                 image.to_stream(packed)
         else:
             image.to_stream(file)
+
+
+def write_beside(values: Any, original: Path, path: Path, description: str = "") -> None:
+    """Write values whose first axes are those of the NIfTI file `original`, in exactly its place.
+
+    Everything that says where voxels lie is taken over as it is stored (sform, qform, their codes, lengths, unit), so
+    that whatever reads the two files finds one on the other. Nothing else is: a header's words may name a person.
+    Raises FileError.
+    """
+    header = _new_header(stored_header(original), tuple(values.shape), values.dtype)
+    header["descrip"] = description.encode("ascii", "replace")[:LONGEST_DESCRIPTION]
+    kind = dict(HEADER_BYTES.values())[type(header)]
+    write_nifti(kind(values, None, header), path)
+
+
+def stored_header(path: Path) -> Any:
+    """The header of a NIfTI file as it is stored, its unit too. Raises FileError where there is none."""
+    with opened(path) as file:
+        try:
+            packed = file.read(len(GZIP)) == GZIP
+            file.seek(0)
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+            head = stream.read(max(HEADER_BYTES))
+            header_type, _ = HEADER_BYTES[_header_bytes(head)]
+            return header_type(head[: _header_bytes(head)], check=False)
+        except UNREADABLE as error:
+            raise FileError(path, "is not a readable NIfTI file") from error
+
+
+def _new_header(stored: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    header = type(stored)()
+    header.set_data_shape(shape)
+    header.set_data_dtype(dtype)
+    for name in PLACE_FIELDS:
+        header[name] = stored[name]
+    lengths = np.array(header["pixdim"])
+    lengths[:4] = np.asarray(stored["pixdim"])[:4]
+    header["pixdim"] = lengths
+    header["xyzt_units"] = int(stored["xyzt_units"]) & SPATIAL_BITS
+    return header
 
 
 def _image(file: BinaryIO, path: Path, most_numbers: int, of_lengths: bool) -> Any:

@@ -82,9 +82,9 @@ class StrategyTests:
     def test_hospitals_that_agree_are_one_hospital(self, made: Any) -> None:
         """The plain formula on one set of cases, however many hospitals they are spread over. Mend: weight by cases,
         with `contributions.total.mean()`, not by hospitals."""
-        agreed = np.tile(MEANS[0], (7, 1))
+        agreed = np.tile(MEANS[0], (9, 1))
         total = sum(SIZES)
-        sizes: list[tuple[float, ...]] = [SIZES, (total - 96, 16.0, 16.0, 16.0, 16.0, 16.0, 16.0)]
+        sizes: list[tuple[float, ...]] = [SIZES, (total - 112, *(16.0,) * 7)]
         if made.needs == "sum":
             sizes.append((total,))
         rounds = [contributions(hospitals(made, agreed, some), total) for some in sizes]

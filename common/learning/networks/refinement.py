@@ -54,7 +54,7 @@ class Refining(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits of the last pass."""
-        logits = images.new_zeros(len(images), self.classes, *images.shape[2:])
+        logits = images.new_zeros(images.shape[0], self.classes, *images.shape[2:])
         for _ in range(self.passes):
             logits = self.base(torch.cat([images, logits.softmax(1)], 1))
         return logits

@@ -134,6 +134,11 @@ class Classification:
         answer: Tensor = network(inputs).argmax(1)
         return answer
 
+    def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, classes), of which a softmax makes probabilities."""
+        answer: Tensor = network(inputs)
+        return answer
+
     @cached_property
     def _own_loss(self) -> OwnLoss | None:
         return None if self.own_loss is None else OwnLoss(self.own_loss, "classification")

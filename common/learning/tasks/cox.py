@@ -44,6 +44,7 @@ class Cox:
     headline: ClassVar[str] = "c_index"
     couples: ClassVar[bool] = True
     scored_whole: ClassVar[bool] = True
+    answer_names: ClassVar[tuple[str, ...]] = ("log hazard ratio",)
 
     network: Entry = field(default_factory=lambda: Entry("logistic"))
 

@@ -172,6 +172,13 @@ class Segmentation:
         answer: Tensor = network(inputs).argmax(1)
         return answer
 
+    def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, classes, [D,] H, W), of which a softmax over classes makes probabilities."""
+        if self.patch:
+            return torch.cat([self._logits(network, one) for one in inputs])
+        answer: Tensor = network(inputs)
+        return answer
+
     def _patches(self, batch: Batch, rng: np.random.Generator) -> Batch:
         images, targets = batch.each("inputs"), batch.each("targets")
         starts = draw_starts(targets, self.patch, self.foreground_share, rng)

@@ -128,6 +128,11 @@ class Survival:
         answer: Tensor = logsigmoid(-network(inputs).float()).cumsum(1).exp()
         return answer
 
+    @property
+    def answer_names(self) -> tuple[str, ...]:
+        """Of the numbers of `predict`."""
+        return tuple(f"without event at {cut:g}" for cut in self.cuts)
+
     @cached_property
     def _own_loss(self) -> OwnLoss | None:
         return None if self.own_loss is None else OwnLoss(self.own_loss, "survival")

@@ -23,7 +23,8 @@ def warp(
 ) -> Tensor:
     """(N, C, *S) images read at i + u(i): (N, C, *S). Linear along each axis; differentiable in both arguments."""
     sizes = images.shape[2:]
-    points = _identity(tuple(sizes)).to(displacement_voxels) + displacement_voxels
+    lattice = _new_identity if torch.compiler.is_exporting() else _identity
+    points = lattice(tuple(sizes)).to(displacement_voxels) + displacement_voxels
     if mode == "bilinear" and images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
         return gathered(images, points, padding)
     scale = points.new_tensor([2.0 / size for size in sizes])
@@ -111,5 +112,10 @@ def _difference(displacement: Tensor, axis: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _identity(sizes: tuple[int, ...]) -> Tensor:
+    """The same, kept. An exporter's would be a tensor without values, and is not to be met again."""
+    return _new_identity(sizes)
+
+
+def _new_identity(sizes: tuple[int, ...]) -> Tensor:
     """(1, D, *S) voxel indices."""
     return torch.stack(torch.meshgrid(*(torch.arange(size) for size in sizes), indexing="ij"))[None]

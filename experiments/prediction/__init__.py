@@ -1,0 +1,1 @@
+"""A trained network on new data: read from its run folder, applied file by file, answers where they belong."""

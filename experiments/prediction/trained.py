@@ -1,0 +1,174 @@
+"""A trained network out of a run folder, or a bundle, that may come from anybody.
+
+Nothing of it is believed: files are read through `common.files`, the study's entries are built with plug-ins refused
+unless `common.study.plugins.trusting` says otherwise, and no room is made for a network before its parameters are
+found to be those of the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from client.new_cases import Learned
+from client.source import Source
+from common.data.cases import Shape
+from common.errors import FileError, StudyError
+from common.files import access as files
+from common.files.json_files import read_table
+from common.files.tensor_files import Tensors, read_tensors
+from common.learning.parameters import Layout, digest, new_network, read, refuse_unsuitable
+from common.learning.task import Task
+from common.study.catalogue import SOURCES, TASKS
+from common.study.options import Entry, convert
+from common.study.plugins import noted
+
+STUDY, MODEL, ROSTER, ABOUT = "study.toml", "model.safetensors", "roster.json", "about.json"
+BUNDLED = "wardround"
+"""The folder of a bundle in which the files of its run folder are."""
+MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024, 100
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """folder: where study, model and roster are. entries: the study's `task` and `source` as it names them.
+
+    network: in evaluation mode, on the CPU. model_sha256: of its trainable parameters, as the run's report has it.
+    table: the study, as TOML has it.
+    """
+
+    folder: Path
+    title: str
+    table: Mapping[str, Any]
+    entries: Mapping[str, Entry]
+    task: Task
+    source: Source
+    network: nn.Module
+    learned: Learned
+    model_sha256: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the network's answers; () where numbers are learned."""
+        return self.learned.classes
+
+
+def load_trained(folder: Path) -> Trained:
+    """The network of a run folder, or of a bundle that was exported from one.
+
+    Raises StudyError or FileError that says what is missing, or what does not belong together.
+    """
+    folder = _place(folder)
+    table = _study(folder)
+    entries = {name: convert(table.get(name), Entry, name) for name in ("task", "source")}
+    with noted() as used:
+        task, source = cast(Task, TASKS.build(entries["task"])), cast(Source, SOURCES.build(entries["source"]))
+        learned = _learned(folder)
+        tensors = read_tensors(folder, MODEL).tensors
+        network = _network(task, learned.shape, table.get("seed", 0), tensors, folder / MODEL)
+    _demand_same_code(table.get("plugins", {}), used)
+    model_sha256 = digest(read(network))
+    _demand_own_model(folder, model_sha256)
+    title = str(table.get("title", ""))[:LONGEST_NAME]
+    return Trained(folder, title, table, entries, task, source, network.eval(), learned, model_sha256)
+
+
+def _place(folder: Path) -> Path:
+    if folder.is_dir() and not files.is_there(folder, STUDY) and files.is_there(folder / BUNDLED, STUDY):
+        return folder / BUNDLED
+    if folder.suffix.lower() == ".zip":
+        raise StudyError(f"{folder} is packed: unpack it, and name the folder.")
+    for name, what in ((STUDY, "it is not a run folder, nor a bundle"), (MODEL, "its run has no model yet")):
+        if not folder.is_dir() or not files.is_there(folder, name):
+            raise StudyError(f"{folder} holds no {name}: {what}.")
+    return folder
+
+
+def _study(folder: Path) -> dict[str, Any]:
+    text = files.read_text(folder, STUDY)
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{folder / STUDY} is not valid TOML: {str(error)[:200]}") from error
+    for name in ("task", "source"):
+        if name not in table:
+            raise StudyError(f"{folder / STUDY} names no {name}: it is not the study of a run.")
+    return table
+
+
+def _learned(folder: Path) -> Learned:
+    """What the hospitals said of their cases when the run began."""
+    roster, path = read_table(folder, ROSTER, required=True), folder / ROSTER
+    shape, classes, columns = (roster.get(name) for name in ("shape", "classes", "columns"))
+    if not isinstance(shape, list) or not _is_shape(shape):
+        raise FileError(path, "does not say what shape cases have")
+    if not isinstance(classes, list) or len(classes) > MOST_CLASSES or not all(map(_is_name, classes)):
+        raise FileError(path, "does not say of which classes cases are")
+    return Learned(Shape(tuple(shape), len(classes)), tuple(classes), columns if isinstance(columns, str) else "")
+
+
+def _is_shape(value: list[Any]) -> bool:
+    if not value or not all(type(side) is int for side in value):
+        return False
+    return all(0 < side <= MOST_NUMBERS for side in value) and prod(value) <= MOST_NUMBERS
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable()
+
+
+def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
+    """Built without room for its parameters first: a study may ask for more of them than any memory holds."""
+    with torch.device("meta"):
+        sketch = task.build_network(shape)
+    refuse_unsuitable(sketch)
+    _demand_fit(Layout.of(sketch), tensors, path)
+    network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
+    held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
+    network.load_state_dict(held, strict=False)
+    return network
+
+
+def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:
+    """Raise FileError unless the file holds every parameter of the network, and nothing else."""
+    lacking = [name for name in layout.shapes if name not in tensors]
+    strange = [name for name in tensors if name not in layout.shapes]
+    other = [name for name, shape in layout.shapes.items() if name in tensors and tensors[name].shape != shape]
+    for names, words in (
+        (lacking, "lacks parameters of the study's network"),
+        (strange, "holds parameters that the study's network has not"),
+        (other, "holds parameters of other shapes than the study's network"),
+    ):
+        if names:
+            shown = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+            raise FileError(path, f"{words} ({shown}): model and study are not of one run")
+    if any(tensor.dtype != "float32" for tensor in tensors.values()):
+        raise FileError(path, "holds numbers that are not float32")
+
+
+def _demand_own_model(folder: Path, model_sha256: str) -> None:
+    """Raise FileError where a finished run says that its model is another one."""
+    about = read_table(folder, ABOUT)
+    said = about.get("model_sha256")
+    if about.get("state") == "completed" and isinstance(said, str) and said and said != model_sha256:
+        raise FileError(
+            folder / MODEL,
+            f"is not the model that the run ended with: its SHA-256 is {model_sha256[:12]}..., and {ABOUT} says "
+            f"{said[:12]}...",
+        )
+
+
+def _demand_same_code(known: Any, used: Mapping[str, str]) -> None:
+    for place, found in used.items():
+        if not isinstance(known, Mapping) or known.get(place) != found:
+            raise StudyError(
+                f"plug-in {place} is not the one that the network was trained with: its file has changed, or another "
+                "version is installed here. Put that back."
+            )
