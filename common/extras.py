@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from common.errors import StudyError
 
+EXTRAS: Mapping[str, tuple[str, str]] = {
+    "gdcm": ("GDCM", "dicom"),
+    "numba": ("Numba", "fast"),
+    "onnx": ("ONNX", "onnx"),
+    "onnxruntime": ("ONNX Runtime", "onnx"),
+    "onnxscript": ("ONNX Script", "onnx"),
+    "opacus": ("Opacus", "opacus"),
+    "pyarrow": ("PyArrow", "parquet"),
+    "pydicom": ("pydicom", "dicom"),
+    "ray": ("Ray", "simulation"),
+    "sklearn": ("scikit-learn", "registration"),
+    "tenseal": ("TenSEAL", "encrypted"),
+}
+"""By the name that is imported: the package's own name, and our extra."""
 
-def demand(who: str, package: str, module: str, extra: str) -> None:
+
+@contextmanager
+def needed_by(who: str) -> Iterator[None]:
+    """Where the block imports what is not installed, raise a StudyError that says how to install it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS or is_installed(module):
+            raise
+        raise _lacks(who, module) from error
+
+
+def demand(who: str, module: str) -> None:
     """Raise StudyError where `module` is not installed; it is not imported."""
-    if find_spec(module) is None:
-        raise lacks(who, package, extra)
+    if not is_installed(module):
+        raise _lacks(who, module)
 
 
-def lacks(who: str, package: str, extra: str) -> StudyError:
-    """The error of something that needs a package of an extra."""
+def is_installed(module: str) -> bool:
+    """Whether `module` could be imported."""
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # it is barred
+        return False
+
+
+def _lacks(who: str, module: str) -> StudyError:
+    package, extra = EXTRAS[module]
     return StudyError(f"{who} needs {package}: pip install 'wardround[{extra}]'.")

@@ -6,7 +6,7 @@ import warnings
 
 from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
 from common.data.cases import Batch
-from common.extras import lacks
+from common.extras import needed_by
 from common.sums.update import Vector
 
 
@@ -18,10 +18,8 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
 
     Raises StudyError without Opacus.
     """
-    try:
+    with needed_by("clipping by hooks"):
         from opacus.grad_sample.grad_sample_module import GradSampleHooks
-    except ModuleNotFoundError as error:
-        raise lacks("clipping by hooks", "Opacus", "opacus") from error
     copied = CaseLoss(loss.task, plainly_laid_out(loss.network), loss.precision)
     GradSampleHooks(copied.network, loss_reduction="sum")
     with warnings.catch_warnings():
