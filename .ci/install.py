@@ -61,7 +61,7 @@ def locked(text: str) -> dict[str, tuple[str, set[str]]]:
             continue
         lines = [line for line in block.splitlines() if not line.lstrip().startswith("#")]
         via = re.search(r"# via(.*)", block, re.DOTALL)
-        reasons = {name_of(one.strip(" #")) for one in via[1].splitlines()} if via else set()
+        reasons = {name_of(one.strip(" #")) for one in via[1].split("\n") if one.strip(" #")} if via else set()
         before, more = packages.get(name_of(block), ("", set()))
         packages[name_of(block)] = (before + "\n".join(lines) + "\n", more | reasons)
     return packages

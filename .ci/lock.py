@@ -40,7 +40,7 @@ def main() -> None:
 
 def _with_other_builds(lock: str) -> str:
     pin = f"torch=={TORCH} \\\n"
-    hashes = "".join(f"    --hash=sha256:{digest} \\\n" for digest in TORCH_OTHER_BUILDS)
+    hashes = "".join(f"    --hash=sha256:{one} \\\n" for one in TORCH_OTHER_BUILDS if one not in lock)
     return lock.replace(f"\n{pin}", f"\n{pin}{hashes}", 1)
 
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
 from common.files import access as files
-from experiments.commands import audits, compare, consent, data, lists, measures, privacy, runs, studies, track
+from experiments.commands import (
+    audits,
+    compare,
+    consent,
+    data,
+    describe,
+    lists,
+    measures,
+    privacy,
+    runs,
+    studies,
+    track,
+)
 
 EXIT_CODES = (
     "Exit codes:  0 all went well; 1 it failed, or was refused; 2 the command was not understood; 3 the run came to "
@@ -26,8 +39,18 @@ cli = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        lists.version()
+        raise typer.Exit
+
+
 @cli.callback()
-def begin() -> None:
+def begin(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Hospitals learn one model together; their data stays where it is."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -41,6 +64,7 @@ cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
+cli.command()(describe.describe)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.files import access as files
+from common.study.spelling import unknown
 from experiments.catalogue import BENCHMARKS
 from experiments.commands._terminal import console, spoken_errors
 
@@ -34,7 +35,10 @@ def bench(
         from experiments.benchmark import show
 
         files.demand_writable(json_file)
-        measure: Callable[[Console], object] = BENCHMARKS.load(name.replace("-", "_"))
+        names = {one.replace("_", "-"): one for one in BENCHMARKS.names()}
+        if (spelled := name.replace("_", "-")) not in names:
+            raise unknown("benchmark", name, names)
+        measure: Callable[[Console], object] = BENCHMARKS.load(names[spelled])
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 
 
