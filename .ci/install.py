@@ -24,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 BUILD = ("hatchling", "editables")
 OF_A_GPU = re.compile(r"(nvidia|cuda)-|triton\b")
 
+
 def main(extras: list[str]) -> None:
     """Install the locked packages, then this checkout, then look whether all fit."""
     packages = locked(LOCK.read_text(encoding="utf-8"))

@@ -26,7 +26,7 @@ class Option:
 
 def options_of(cls: type) -> Sequence[Option]:
     """The options of a dataclass, in the order of its fields."""
-    fields = [field for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    fields = [field for field in dataclasses.fields(cls) if field.init]
     hints, meanings = get_type_hints(cls), meanings_of(texts_of(cls), [field.name for field in fields])
     return [Option(one.name, spelled(hints[one.name]), _default(one), meanings.get(one.name, "")) for one in fields]
 
@@ -62,7 +62,9 @@ def _behind_colons(line: str, names: Sequence[str]) -> Iterator[tuple[str, str]]
 def _in_sentences(line: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for sentence in re.split(r"(?<=\.) (?=\S)", line):
         for name in names:
-            if not any(f"{other}: " in sentence for other in names) and re.search(rf"(?<![\w.{{]){re.escape(name)}(?![\w}}])", sentence):
+            if not any(f"{other}: " in sentence for other in names) and re.search(
+                rf"(?<![\w.{{]){re.escape(name)}(?![\w}}])", sentence
+            ):
                 yield name, sentence
 
 

@@ -157,7 +157,6 @@ EXTRAS = PROJECT["optional-dependencies"].values()
 REQUIREMENTS = [*PROJECT["dependencies"], *(requirement for extra in EXTRAS for requirement in extra)]
 
 
-
 INSTALLED = packages_distributions()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 REQUIREMENTS = [
-    Requirement(one) for one in [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])] if "wardround" not in one
+    Requirement(one) for one in [*PROJECT["dependencies"], *chain(*EXTRAS.values())] if "wardround" not in one
 ]
 PEERS = ("monai", "torchio", "nvflare", "pfl")
 
@@ -98,14 +99,17 @@ def test_an_unknown_extra_and_a_lock_behind_its_project_are_said() -> None:
 
 
 def test_a_package_comes_with_all_it_is_there_for() -> None:
-    lock = "a==1 \\\n    --hash=sha256:0\n    # via\n    #   b\n    #   c\nb==1 \\\n    --hash=sha256:1\n    # via -r -\n"
+    lock = "a==1 \\\n    --hash=sha256:0\n    # via\n    #   b\n    #   c\n"
+    lock += "b==1 \\\n    --hash=sha256:1\n    # via -r -\n"
     packages = install.locked(lock)
     assert packages["a"][1] == {"b", "c"}
     assert install.closure(packages, {"b"}) == ["a", "b"]
     assert install.closure(packages, {"a"}) == ["a"]
 
 
-def test_a_build_of_torch_that_the_lock_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_build_of_torch_that_the_lock_does_not_know_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def pip(*arguments: str) -> None:
         assert arguments[0] == "download"
         (Path(arguments[-2]) / "torch-2.13.0+rocm-cp311-linux.whl").write_bytes(b"another")

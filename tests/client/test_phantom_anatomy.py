@@ -126,7 +126,11 @@ def test_a_map_that_was_changed_damaged_or_lost_is_noticed(tmp_path: Path) -> No
     other = atlas().labels.copy()
     other[100, 100, 40] ^= 1
     changed = json.dumps({**json.loads(content), "labels": base64.b85encode(lzma.compress(other.tobytes())).decode()})
-    for text, words in ((changed, "not the head"), (content.replace("shape", "form"), "damaged"), (content[:9], "damaged")):
+    for text, words in (
+        (changed, "not the head"),
+        (content.replace("shape", "form"), "damaged"),
+        (content[:9], "damaged"),
+    ):
         (tmp_path / "head.json").write_text(text, encoding="utf-8")
         with pytest.raises(SourceError, match=rf"head\.json is .*{words}.*install Wardround again"):
             _phantom_atlas._read(tmp_path / "head.json")
