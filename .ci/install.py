@@ -94,7 +94,7 @@ def install(packages: dict[str, tuple[str, set[str]]], names: list[str]) -> None
 
 def install_torch(lines: str) -> None:
     """Install the build that pip chooses, if the lock knows it."""
-    pin = lines.split()[0]
+    pin = lines.split(maxsplit=1)[0]
     try:
         if version("torch").partition("+")[0] == pin.removeprefix("torch=="):
             return

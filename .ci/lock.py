@@ -1,4 +1,4 @@
-"""Write requirements.lock: one version of every package that any extra needs, for every Python and platform we run on.
+"""Write requirements.lock: a version of every package that any extra needs, for every Python and platform of ours.
 
     .venv/bin/python .ci/lock.py [--upgrade]
 

@@ -16,7 +16,7 @@ _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or fals
 
 @dataclass(frozen=True)
 class Option:
-    """One line of the table. default: as TOML has it; "needed" where there is none. meaning: "" where text says it."""
+    """One line of the table. default: as TOML has it, or "needed". meaning: "" where no text says it."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ def texts_of(cls: type) -> list[str]:
 
 
 def meanings_of(texts: Sequence[str], names: Sequence[str]) -> Mapping[str, str]:
-    """By option: what a docstring says behind `name:`, else the sentence that speaks of it. Earlier texts come first."""
+    """By option: what a docstring says behind `name:`, else the sentence that speaks of it. Earlier texts win."""
     lines = [" ".join(paragraph.split()) for text in texts for paragraph in re.split(r"\n\s*\n", text)]
     found: dict[str, str] = {}
     for way in (_behind_colons, _in_sentences):

@@ -1,4 +1,4 @@
-"""What an installation costs: megabytes on the disk, imports in CPU seconds and memory, seconds to the first round."""
+"""What an installation costs: megabytes on the disk, imports in CPU seconds and memory, time to the first round."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CLIENT_CPU_S, FIRST_ROUND_S = 2.0, 7.0
 LONGEST_S = 600.0
 MIB = 1 << 20
 NOTES = (
-    "CPU s: of the process and all it started, whatever else the machine does. s: by the clock; the targets are of "
+    "CPU s: of the process and all it started, whatever else the machine does. s: by the clock; targets are of "
     "an idle machine with two cores.",
-    "First round: from `wardround run demo` to the line of round 1, hospitals' data made and their processes started.",
+    "First round: from `wardround run demo` to the line of round 1, data made and processes started.",
 )
 
 

@@ -35,7 +35,7 @@ USERS: dict[str, tuple[str, Callable[[], object]]] = {
     ),
     "optimiser 'bayesian' needs scikit-learn: pip install 'wardround[registration]'": (
         "sklearn",
-        lambda: OPTIMISERS["bayesian"](),
+        OPTIMISERS["bayesian"],
     ),
 }
 OURS = ("common.sums.aggregations.", "client.sources.", "common.registration.bayesian")
