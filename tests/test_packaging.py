@@ -88,7 +88,7 @@ def test_the_demo_needs_no_package_of_an_extra() -> None:
 
 
 def test_the_tests_need_every_extra() -> None:
-    assert chosen("dev") == PACKAGES.keys() >= {"ray", "tenseal", "llvmlite", "pytest"}
+    assert chosen("dev", "tracking") == PACKAGES.keys() >= {"ray", "tenseal", "llvmlite", "pytest"}
 
 
 def test_an_unknown_extra_and_a_lock_behind_its_project_are_said() -> None:
