@@ -1,22 +1,28 @@
-# `make demo` and `make test` need make and Python 3.11 or 3.12, nothing else: all the rest goes into .venv.
-# Where packages come from is pip's own setting: pip.conf and every PIP_* variable are honoured.
+# `make demo` and `make test` need make and Python 3.11, 3.12 or 3.13, nothing else: all the rest goes into .venv.
+# What is installed are the files in requirements.lock, by their hashes; where they come from is pip's own setting:
+# pip.conf and every PIP_* variable are honoured.
 
 VENV := .venv
 BIN := $(VENV)/bin
-SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,$(shell $(name) -c '$(SUITABLE)' >/dev/null 2>&1 && echo $(name))))
+SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3 python,$(shell $(name) -c '$(SUITABLE)' >/dev/null 2>&1 && echo $(name))))
 
+# Extras that `make install` adds: make install EXTRAS='dicom encrypted'
+EXTRAS ?=
 # Tests run in so many processes at once; each needs a core and about 1 GB of memory.
 WORKERS ?= 2
 
-.PHONY: help demo test clean
+.PHONY: help demo test install sbom lock clean
 
 help:
-	@echo 'make demo    install into .venv, run the main study, say where its report lies'
-	@echo 'make test    install into .venv, run every check and test'
-	@echo 'make clean   remove .venv'
+	@echo 'make demo     install into .venv, run the main study, say where its report lies'
+	@echo 'make test     install into .venv with every extra, run every check and test'
+	@echo 'make install  install into .venv, with the extras named: EXTRAS="dicom encrypted"'
+	@echo 'make sbom     write sbom.json: every package that is installed in .venv (CycloneDX)'
+	@echo 'make lock     write requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions'
+	@echo 'make clean    remove .venv'
 
-demo: $(VENV)/installed-demo
+demo: $(VENV)/installed
 	$(BIN)/wardround run demo
 
 test: $(VENV)/installed-test
@@ -25,23 +31,33 @@ test: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
+install: $(VENV)/installed
+	@[ -z '$(EXTRAS)' ] || $(BIN)/python .ci/install.py $(EXTRAS)
+
+sbom: $(VENV)/installed-test
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
+	@echo 'sbom.json'
+
+lock: $(VENV)/installed
+	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
+
 clean:
 	rm -rf $(VENV)
 
-# Each stamp is older than pyproject.toml when what is installed may no longer be what is asked for.
-$(VENV)/installed-demo: pyproject.toml $(VENV)/pyvenv.cfg
+# Each stamp is older than pyproject.toml or the lock when what is installed may no longer be what is asked for.
+$(VENV)/installed: pyproject.toml requirements.lock $(VENV)/pyvenv.cfg
 	@echo 'Installing into $(VENV); the first time this takes some minutes.'
-	$(BIN)/python -m pip install --quiet --editable '.[simulation]'
+	$(BIN)/python .ci/install.py
 	@touch $@
 
-$(VENV)/installed-test: pyproject.toml $(VENV)/pyvenv.cfg
+$(VENV)/installed-test: pyproject.toml requirements.lock $(VENV)/pyvenv.cfg
 	@echo 'Installing into $(VENV); the first time this takes some minutes.'
-	$(BIN)/python -m pip install --quiet --editable '.[simulation,dev]'
-	@touch $(VENV)/installed-demo $@
+	$(BIN)/python .ci/install.py dev
+	@touch $(VENV)/installed $@
 
 $(VENV)/pyvenv.cfg:
 	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || { \
-	  echo 'Wardround needs Python 3.11 or 3.12 with its venv module; $(or $(PYTHON),what is installed here) is not that.'; \
+	  echo 'Wardround needs Python 3.11, 3.12 or 3.13 with its venv module; $(or $(PYTHON),what is installed here) is not that.'; \
 	  echo 'Install one (Debian, Ubuntu: apt install python3.11-venv), or name it: make demo PYTHON=/path/to/python3.11'; \
 	  exit 1; } >&2
 	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from experiments.commands import (
     compare,
     consent,
     data,
+    describe,
     evaluations,
     export,
     inherited,
@@ -42,8 +44,18 @@ cli = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        lists.version()
+        raise typer.Exit
+
+
 @cli.callback()
-def begin() -> None:
+def begin(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Hospitals learn one model together; their data stays where it is."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -58,6 +70,7 @@ cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
+cli.command()(describe.describe)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
 cli.command()(runs.report)

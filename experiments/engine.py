@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from flwr.serverapp import ServerApp
+if TYPE_CHECKING:
+    from flwr.serverapp import ServerApp
 
-from common.data.cases import SiteId
+    from common.data.cases import SiteId
 
 RunConfig = Mapping[str, str | int | float | bool]
 

@@ -32,6 +32,7 @@ from common.study.study import Study, parse_json
 from common.sums.mean import Mean, merge
 from experiments.engine import quieten
 from experiments.engines._clean_start import without_main
+from experiments.engines._fork_server import fork_context
 
 NICENESS = 5
 """The bar is trained beside the federation and must not slow it down."""
@@ -77,7 +78,8 @@ def start(study: Study, answer: Path, sites: Collection[SiteId] | None = None) -
     quieten()
     answer.unlink(missing_ok=True)
     own = None if sites is None else tuple(sites)
-    process = get_context("spawn").Process(target=_work, args=(study.json, str(answer), own), daemon=True)
+    context = fork_context(study, answer.parent) if study.engine == "processes" else get_context("spawn")
+    process: BaseProcess = context.Process(target=_work, args=(study.json, str(answer), own), daemon=True)
     with without_main():
         process.start()
     return process

@@ -17,6 +17,7 @@ from common.study.study import Study
 from experiments import pooled
 from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures
+from experiments.later import Later
 from experiments.places import data_root_of, with_whole_folder
 from experiments.quiet import run_quietly
 from experiments.tracking.live import tracked
@@ -58,14 +59,19 @@ def _audit(folder: Path) -> None:
 
 @contextmanager
 def _pooled_beside(study: Study, folder: Path) -> Iterator[None]:
-    """Train the pooled bar at the same time, where the study wants it; end it with the run, whatever happens."""
+    """Train the pooled bar at the same time, where the study wants it; end it with the run, whatever happens.
+
+    It begins after the first round: whoever watches waits for that one, and the cores are the hospitals'.
+    """
     if not study.baselines.pooled:
         yield
         return
     answer = private_folder(folder) / ".pooled.json"
-    process = pooled.start(study, answer)
+    waiting = Later(lambda: pooled.start(study, answer), lambda: is_there(folder, "rounds.jsonl"))
+    process = None
     try:
         yield
+        process = waiting.begun()
         took_part = participants(folder)
         if set(took_part) != set(site_names(study)):
             _end(process)
@@ -74,12 +80,12 @@ def _pooled_beside(study: Study, folder: Path) -> Iterator[None]:
         with kept_as_problem(folder, "pooled model"):
             _add_baselines(folder, answer)
     finally:
-        _end(process)
+        _end(process or waiting.stopped())
         answer.unlink(missing_ok=True)
 
 
-def _end(process: BaseProcess) -> None:
-    if process.is_alive():
+def _end(process: BaseProcess | None) -> None:
+    if process is not None and process.is_alive():
         process.terminate()
         process.join(5)
 

@@ -157,11 +157,6 @@ EXTRAS = PROJECT["optional-dependencies"].values()
 REQUIREMENTS = [*PROJECT["dependencies"], *(requirement for extra in EXTRAS for requirement in extra)]
 
 
-@pytest.mark.parametrize("requirement", [*SETTINGS["build-system"]["requires"], *REQUIREMENTS])
-def test_every_package_is_pinned_exactly(requirement):
-    assert re.fullmatch(r"[a-zA-Z0-9_.-]+(\[[a-z,]+\])?==[0-9][0-9a-z.]*", requirement)
-
-
 INSTALLED = packages_distributions()
 
 
@@ -177,6 +172,6 @@ def test_every_package_that_is_imported_is_asked_for_by_name(path):
     """
     if path.name.endswith("_peers.py"):
         return
-    asked = {distribution(re.split(r"[=\[]", one)[0]) for one in REQUIREMENTS}
+    asked = {distribution(re.split(r"[^A-Za-z0-9._-]", one)[0]) for one in REQUIREMENTS}
     for name in {name.split(".")[0] for name in imports(path)} - MAY_IMPORT.keys() - set(sys.stdlib_module_names):
         assert asked & {distribution(one) for one in INSTALLED.get(name, [name])}, f"{name} is not in pyproject.toml"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from opacus.grad_sample.grad_sample_module import GradSampleHooks
-
 from client.clipping import CaseLoss, Whole, clip_and_add, plainly_laid_out
 from common.data.cases import Batch
+from common.extras import needed_by
 from common.sums.update import Vector
 
 
@@ -16,7 +15,11 @@ def by_hooks(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
 
     Opacus 1.6.0 unfolds images by strides that it works out for channels outermost; where they are innermost its
     gradients are wrong without a word. So it gets a copy of the network that has them outermost.
+
+    Raises StudyError without Opacus.
     """
+    with needed_by("clipping by hooks"):
+        from opacus.grad_sample.grad_sample_module import GradSampleHooks
     copied = CaseLoss(loss.task, plainly_laid_out(loss.network), loss.precision)
     GradSampleHooks(copied.network, loss_reduction="sum")
     with warnings.catch_warnings():

@@ -31,7 +31,7 @@ from common.errors import SourceError
 MOST_VOXELS = 1 << 28
 MEASURED = ("CT", "PT")
 """Modalities whose numbers are a physical quantity."""
-REMEDY = "Run `pip install wardround[dicom]`"
+REMEDY = "Run `pip install 'wardround[dicom]'`"
 
 
 @dataclass(frozen=True)

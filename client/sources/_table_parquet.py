@@ -10,6 +10,7 @@ import math
 from typing import Any, BinaryIO
 
 from common.errors import SourceError
+from common.extras import needed_by
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 MOST_CELLS = 20_000_000
@@ -23,8 +24,9 @@ Cell = str | float
 
 def read_parquet(file: BinaryIO, name: str) -> tuple[list[str], list[tuple[Cell, ...]]]:
     """Raises SourceError where it is no Parquet, unpacks to too much, or a column holds no plain values."""
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
+    with needed_by("a Parquet table"):
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetFile
 
     try:
         found = ParquetFile(file)

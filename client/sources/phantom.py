@@ -71,7 +71,7 @@ class Phantom:
         return site_names(self.hospitals)
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """All slices of one hospital. Raises UnknownNameError for another name and SourceError without nilearn."""
+        """All slices of one hospital. Raises UnknownNameError for another name and SourceError without its map."""
         sites = self.sites()
         if site not in sites:
             raise unknown("hospital", str(site), sites)

@@ -70,7 +70,7 @@ class PhantomPairs:
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """One pair a patient. inputs, targets: (N, 2, size, size), moving and fixed; displacement: in pixels.
 
-        Raises UnknownNameError for another name and SourceError without nilearn.
+        Raises UnknownNameError for another name and SourceError without the head's map.
         """
         sites = self.sites()
         if site not in sites:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from common.data.cases import Batch, Shape
 from common.learning.abilities import abilities, can, shown_shape
@@ -22,13 +25,22 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
     inputs = torch.from_numpy(rng.normal(size=(count, *shown_shape(task, shape).inputs)).astype(np.float32))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = task.build_network(shape).eval()
-        form = _target_form(task, shape, tuple(task.predict(network, inputs).shape[1:]))
-        targets = torch.from_numpy(np.resize(np.arange(shape.classes), (count, *form)).astype(np.int64))
+        form = _target_form(task, shape, tuple(task.predict(network, inputs[:1]).shape[1:]))
+        if prod(form) > PROBE_CASES * shape.classes:
+            count, inputs = 1, inputs[:1]  # every class is in one of them
+        targets = torch.from_numpy(_in_blocks(shape.classes, count, form))
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
         in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
         in_voxels = task.score(network, Batch.of(inputs, targets, patients))
         return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def _in_blocks(classes: int, count: int, form: tuple[int, ...]) -> NDArray[np.int64]:
+    """(count, *form) targets; where there is room for it, every class is one block: outlines stay short."""
+    size = prod(form)
+    one = np.arange(size) * classes // size if size > classes else None
+    return np.resize(np.arange(classes) if one is None else one, (count, *form)).astype(np.int64)
 
 
 def _target_form(task: Task, shape: Shape, predicted: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from common.extras import needed_by
 from common.registration.discrete import Discrete
 from common.registration.optimisers import (
     Adam,
@@ -17,7 +18,8 @@ from common.study.spelling import unknown
 
 
 def _bayesian() -> Optimiser:
-    from common.registration.bayesian import Bayesian  # with scikit-learn, which nobody else needs
+    with needed_by("optimiser 'bayesian'"):
+        from common.registration.bayesian import Bayesian
 
     return Bayesian()
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StudyError
+from common.extras import needed_by
 from common.learning.abilities import NAMES as ABILITIES
 from common.study.fitting import Role, fitted
 from common.study.options import Entry, build, options_of
@@ -80,7 +81,8 @@ class Catalogue:
         """The class of entry `name`. Raises UnknownNameError with the nearest name, StudyError for a bad plug-in."""
         if name not in self.names():
             return self._plug_in(name)
-        module = import_module(f"{self.package}.{name}")
+        with needed_by(f"{self.kind} {name!r}"):
+            module = import_module(f"{self.package}.{name}")
         if not hasattr(module, self.kind):
             raise StudyError(f"{module.__name__} binds no '{self.kind}': end it with `{self.kind} = YourClass`.")
         return getattr(module, self.kind)

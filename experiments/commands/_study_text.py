@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import StudyError
+from common.extras import demand
 from common.files import access as files
 from common.study.plugins import ANYTHING, Trust
 from common.study.spelling import nearest, unknown
@@ -54,6 +55,8 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     beside = Path(study).parent if is_file_name(study) else None
     parsed = with_whole_folder(parse(text, overrides or (), beside), Path(study))
     whole = with_whole_network(with_whole_start(parsed, beside), beside)
+    if whole.engine == "simulation":
+        demand("engine 'simulation'", "ray")
     found, remark = with_readable_updates(whole, keys_of(text, overrides or ()))
     return Asked(found, name, (remark,) if remark else ())
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from common.errors import WardroundError
+from common.extras import needed_by
 from server.reporting.markup import visible
 
 SIGNALLED = 128
@@ -25,7 +26,7 @@ def spoken_errors() -> Iterator[None]:
     from experiments.engines._interrupt import interrupting_signals
 
     try:
-        with interrupting_signals():
+        with interrupting_signals(), needed_by("this command"):
             yield
     except WardroundError as error:
         complaints.print(f"[bold red]{type(error).__name__.removesuffix('Error')}:[/] ", end="")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.files import access as files
-from common.study.plugins import ANYTHING, resolved, trusting
+from common.study.plugins import ANYTHING, Reference, resolved, trusting
+from common.study.spelling import unknown
 from experiments.catalogue import BENCHMARKS
 from experiments.commands._terminal import console, spoken_errors
 
@@ -35,8 +36,11 @@ def bench(
         from experiments.benchmark import show
 
         files.demand_writable(json_file)
-        ours = name.replace("-", "_")
-        found = ours if ours in BENCHMARKS.names() else resolved(name, Path.cwd())
+        names = {one.replace("_", "-"): one for one in BENCHMARKS.names()}
+        spelled, other = name.replace("_", "-"), Reference.of(name) or name in BENCHMARKS.plugged()
+        if spelled not in names and not other:
+            raise unknown("benchmark", name, names)
+        found = names.get(spelled) or resolved(name, Path.cwd())
         measure: Callable[[Console], object] = BENCHMARKS.load(found)
         show(measure(console), console, json_file)  # type: ignore[arg-type]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from common.errors import StudyError, TooFewHospitalsError, WardroundError
 from common.files import access as files
 from common.study.plugins import ANYTHING, trusting
 from experiments.commands._device import Device, use
-from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, valid
+from experiments.commands._study_text import TrustCode, asked_study, code_of_folder, read_study, valid
 from experiments.commands._terminal import console, say, spoken_errors
 
 if TYPE_CHECKING:
@@ -36,13 +38,16 @@ def run(
     lines, summary.json and the report say which and why. Cases that could not be used are said too, and exit with 0.
     """
     with spoken_errors(), trusting(ANYTHING):
-        from server.app import new_default_folder
-
         use(device)
         if folder is not None and folder.is_file():
             raise StudyError(f"{folder} is a file; a run needs a folder of its own.")
-        asked = asked_study(study, [*(set_ or []), *([f"engine={engine}"] if engine else [])])
+        overrides = [*(set_ or []), *([f"engine={engine}"] if engine else [])]
+        with _starting_early(study, overrides):
+            asked = asked_study(study, overrides)
         say(asked.remarks)
+
+        from server.app import new_default_folder
+
         run_asked(asked.study, asked.name, folder or new_default_folder(asked.name), resume=False)
 
 
@@ -80,6 +85,22 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
         if not files.is_there(folder, "about.json"):
             raise StudyError(f"{folder} holds no about.json: it is not a run folder.")
         say([str(write_report(folder).resolve())])
+
+
+@contextmanager
+def _starting_early(study: str, overrides: list[str]) -> Iterator[None]:
+    """Let the process that hospitals are forked from import while this one does, where the study plainly wants it."""
+    if "partition" in "".join([read_study(study)[0], *overrides]) or any("engine" in one for one in overrides):
+        yield
+        return
+    from experiments.engines import _fork_server
+
+    _fork_server.begin_early()
+    try:
+        yield
+    except BaseException:
+        _fork_server.end()
+        raise
 
 
 def run_asked(study: Study, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 from multiprocessing import forkserver, util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from client.pool import POOL_FILE, key_of
 from common.files.access import write
-from common.study.study import Study
+from experiments.engine import quieten
+
+if TYPE_CHECKING:
+    from common.study.study import Study
 
 PRELOADED = ["torch", "grpc", "client.warm"]
 """Imported once, so that many hospitals cost one import; none of it starts a thread."""
@@ -23,6 +26,8 @@ def fork_context(study: Study, folder: Path) -> Any:
 
     A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for.
     """
+    from client.pool import POOL_FILE, key_of
+
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     pool = "" if study.partition is None else key_of(json.loads(study.json))
@@ -32,6 +37,26 @@ def fork_context(study: Study, folder: Path) -> Any:
     os.environ.pop(POOL_FILE, None)
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
+    return _context()
+
+
+def begin_early() -> None:
+    """Start the server of a study that has no pool while this process still imports what takes as long."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        quieten()
+        _context()
+        forkserver.ensure_running()
+
+
+def end() -> None:
+    """End the server at once, whatever it is importing: no run will need it."""
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+def _context() -> Any:
     # Python 3.11.0 lets any user of the machine connect to an abstract socket, and run code by it.
     util.abstract_sockets_supported = False  # type: ignore[misc]
     context = multiprocessing.get_context("forkserver")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from client.sources._phantom_anatomy import (
     draw_anatomy,
     draw_lesions,
 )
-from client.sources._phantom_atlas import AIR, CSF, DEEP_GREY, GREY, LESION, WHITE, Atlas, atlas, brain_labels
+from client.sources._phantom_atlas import AIR, CSF, DEEP_GREY, GREY, LESION, WHITE, Atlas, atlas
 from common.errors import SourceError
 
 STILL = np.zeros((3, CONTROL_POINTS, CONTROL_POINTS, CONTROL_POINTS))
@@ -94,13 +97,6 @@ def test_the_atlas_has_known_anatomy_where_it_belongs(place: tuple[int, int, int
     assert tissue_at(*place) == tissue
 
 
-def test_the_likeliest_tissue_wins() -> None:
-    t1 = np.array([0, 200, 200, 200, 149], np.uint8)
-    grey = np.array([0, 150, 90, 40, 250], np.uint8)
-    white = np.array([0, 100, 160, 10, 0], np.uint8)
-    assert brain_labels(t1, grey, white).tolist() == [AIR, GREY, WHITE, CSF, CSF]
-
-
 def test_outside_the_atlas_is_air() -> None:
     small = Atlas(np.full((2, 2, 2), WHITE, np.uint8), np.zeros(3, np.float32))
     x = np.float32([-0.6, -0.4, 1.4, 1.6])
@@ -125,16 +121,24 @@ def test_the_number_of_lesions_is_poisson_about_what_is_asked() -> None:
     assert 2 < np.mean(counts) < 4
 
 
-def test_a_damaged_atlas_is_noticed(tmp_path: Path) -> None:
-    content = bytearray(_phantom_atlas._atlas_file("gm").read_bytes())
-    content[100_000] ^= 1
-    damaged = tmp_path / "gm.nii.gz"
-    damaged.write_bytes(content)
-    with pytest.raises(SourceError, match=r"gm\.nii\.gz is not the MNI152 atlas.*force-reinstall"):
-        _phantom_atlas._atlas_bytes(damaged, "gm")
+def test_a_map_that_was_changed_damaged_or_lost_is_noticed(tmp_path: Path) -> None:
+    content = _phantom_atlas.FILE.read_text(encoding="utf-8")
+    other = atlas().labels.copy()
+    other[100, 100, 40] ^= 1
+    changed = json.dumps({**json.loads(content), "labels": base64.b85encode(lzma.compress(other.tobytes())).decode()})
+    for text, words in (
+        (changed, "not the head"),
+        (content.replace("shape", "form"), "damaged"),
+        (content[:9], "damaged"),
+    ):
+        (tmp_path / "head.json").write_text(text, encoding="utf-8")
+        with pytest.raises(SourceError, match=rf"head\.json is .*{words}.*install Wardround again"):
+            _phantom_atlas._read(tmp_path / "head.json")
+    with pytest.raises(SourceError, match="absent"):
+        _phantom_atlas._read(tmp_path / "none.json")
 
 
-def test_a_machine_without_nilearn_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_phantom_atlas, "find_spec", lambda name: None)
-    with pytest.raises(SourceError, match="pip install nilearn"):
-        _phantom_atlas._atlas_file("t1")
+def test_the_map_carries_its_notice() -> None:
+    notice = json.loads(_phantom_atlas.FILE.read_text(encoding="utf-8"))["notice"]
+    said = " ".join((Path(__file__).parents[2] / "NOTICE").read_text(encoding="utf-8").split())
+    assert notice.partition(". ")[2] in said

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -190,14 +186,6 @@ def test_a_hospital_that_does_not_exist_is_answered_with_the_nearest() -> None:
 def test_impossible_options_are_refused_by_name(options: dict[str, object], words: str) -> None:
     with pytest.raises(StudyError, match=words):
         Phantom(**options)  # type: ignore[arg-type]
-
-
-def test_nilearn_is_found_but_never_imported() -> None:
-    code = (
-        "import sys; from client.sources.phantom import Phantom; "
-        "Phantom(patients=(1,), size=16).cases('ashford-general', 0); sys.exit('nilearn' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=500)
 
 
 def test_the_protocol_changes_the_pictures_and_never_the_anatomy() -> None:

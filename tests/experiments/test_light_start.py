@@ -33,6 +33,8 @@ MAY_IMPORT: dict[tuple[str, ...], set[str]] = {
     ("--help",): set(),
     ("list",): set(),
     ("version",): set(),
+    ("--version",): set(),
+    ("describe", "study", "training"): {"numpy", "torch"},
     ("data", "list"): set(),
     ("check", "absent.toml"): {"numpy"},
     ("report", "."): {"numpy"},
@@ -62,3 +64,13 @@ def test_a_call_imports_no_more_than_it_needs(
     call: tuple[str, ...], imported: dict[tuple[str, ...], set[str]]
 ) -> None:
     assert imported[call] <= MAY_IMPORT[call]
+
+
+OF_EXTRAS = {"opacus", "tenseal", "sklearn", "numba", "pydicom", "pyarrow", "ray", "onnx", "onnxruntime"}
+NOT_BEFORE_A_STEP = {"scipy", "matplotlib", "pandas", "nibabel", "PIL", "tifffile", "torch._dynamo", "sympy"}
+
+
+def test_a_hospital_imports_only_what_every_study_needs() -> None:
+    code = "import client.app, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {*json.loads(done.stdout)} & (OF_EXTRAS | NOT_BEFORE_A_STEP)
