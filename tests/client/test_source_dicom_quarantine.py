@@ -238,7 +238,7 @@ def test_a_plug_in_that_lacks_is_named_with_how_to_get_it(tmp_path: Path) -> Non
         (one,) = put_aside(tmp_path)
     finally:
         decoder._available.update(before)
-    assert "JPEG Lossless" in one.reason and "pip install wardround[dicom]" in one.reason
+    assert "JPEG Lossless" in one.reason and "pip install 'wardround[dicom]'" in one.reason
 
 
 def test_a_compressed_image_of_another_size_than_its_header_is_not_decoded(tmp_path: Path) -> None:

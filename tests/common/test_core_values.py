@@ -119,7 +119,7 @@ def test_a_catalogue_lists_without_importing(tmp_path: Path, monkeypatch: pytest
     (package / "_helper.py").write_text("")
     (package / "nothing.py").write_text('"""Binds nothing."""\n')
     monkeypatch.syspath_prepend(tmp_path)
-    toys = Catalogue("strategy", "toy_strategies")
+    toys = Catalogue("strategy", "toy_strategies", "server.strategy:Strategy")
     assert toys.names() == ("nothing", "plain")
     assert toys.summary("plain") == "One line."
     assert "toy_strategies.plain" not in sys.modules

@@ -90,7 +90,7 @@ class NetworkTests:
 def built(made: Tried, seed: int = 0) -> nn.Module:
     """A fresh network, initialised from the seed; torch's generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network: nn.Module = made[0].build(made[1])
     return network
 
