@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from common.study.study import parse
-from experiments.bootstrap import Interval, differences, intervals
+from experiments.bootstrap import differences, intervals
 from experiments.cli import cli
 from experiments.comparing.measured import Compared, compare_runs, short_names
 from experiments.comparing.page import page_of
