@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,29 @@ import pytest
 
 from client.clipping import CaseLoss
 from client.per_sample import clipped_sum
+from client.weighed_updates import fair, normalised
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
 from common.learning.parameters import new_network
 from common.learning.tasks.classification import Classification
+from common.learning.work import Training
 from common.metrics.intervals import intervals_of, patient_sums
 from common.metrics.roc import ScoreHistogram
+from common.study.audit_settings import Audit
+from common.study.catalogue import STRATEGIES
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import parse
 from common.sums.mean import Mean, merge
+from common.sums.update import Update
+from common.wire.orders import Order
+from experiments.attack import UNTRIED
+from experiments.attacks._captured import captured_updates
+from experiments.attacks._imprint import carries
+from experiments.audit.records import Claim, Trial
+from experiments.audit.verdicts import verdicts
 from experiments.bootstrap import differences, intervals
+from experiments.observation import Observation, Single
 from experiments.patient_scores import PatientScores
 from experiments.study_view import study_facts
 from server.evaluation_details import details
@@ -197,3 +210,39 @@ def test_few_patients_with_several_cases_each_have_the_interval_of_few() -> None
         low, high = intervals_of(merge(parts))["accuracy"]
         held += low <= 0.5 <= high
     assert held >= 0.9 * repetitions
+
+
+@pytest.mark.parametrize(
+    "strategy", ["fednova", 'strategy={name="qfedavg",q=0.5}', 'strategy={name="qfedavg",q=2.0}']
+)
+def test_an_auditor_takes_off_what_a_strategy_weighs_a_change_by(strategy: str) -> None:
+    """Before: attacks compared a change of another size, and found less than an adversary would."""
+    study = parse(PHANTOM, ["aggregation=plain", strategy if "=" in strategy else f"strategy={strategy}"])
+    change, loss = np.random.default_rng(0).normal(0, 0.005, 50), 0.6
+    plain = Update(((change * 8).astype(np.float32),), 8.0, {"loss": Mean.of([0.55])})
+    work = STRATEGIES.build(study.strategy).work()
+    rate = study.training.learning_rate
+    sent = normalised(plain, 4, study.training, 0.0) if work.normalised else fair(plain, loss, work.fairness, rate)
+    single = Single(1, "a", Order(study.json, 1, change.astype(np.float32), work), sent)
+    (found,) = captured_updates(
+        Observation("server", study, Shape((5,), 2), ("a", "b"), {"a": 8}, {}, singles=(single,))
+    )
+    np.testing.assert_allclose(found.sent, change, rtol=1e-3)
+
+
+def test_what_an_attack_does_not_know_of_training_is_an_objection_and_not_silence() -> None:
+    """Before: training.nesterov or a loss of one's own made the light of an audit greener."""
+    claim = Claim("plain", "each", "")
+    told = Trial("multi_step", "reconstruction", "server", "a", "", "", "", possible=False, reason="not simulated")
+    (green,) = verdicts(("a",), claim, [told], Audit())
+    assert "rebuilt" not in green.lights
+    (amber,) = verdicts(("a",), claim, [replace(told, settings={UNTRIED: True})], Audit())
+    assert amber.lights["rebuilt"] == "amber" and any("not tried" in words for _, words in amber.reasons)
+
+
+@pytest.mark.parametrize("frozen", ["1.*", "1.weight", "1.bias", "3.weight"])
+def test_an_imprint_is_played_on_another_network_where_its_layers_are_frozen(frozen: str) -> None:
+    """Before: the audit of such a run ended in a traceback."""
+    task, shape = Classification(Entry("mlp", {"hidden": (6,)})), Shape((5,), 2)
+    assert carries(new_network(task, shape, 0), shape.inputs)
+    assert not carries(new_network(task, shape, 0, Training(freeze=(frozen,))), shape.inputs)
