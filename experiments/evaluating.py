@@ -37,7 +37,10 @@ ALONE = (
     "privacy=none",
 )
 MOST_NAMED = 4
-UNKNOWN = "Nothing here says whom this model learned from: scores of patients who were among them are better than on new ones."
+UNKNOWN = (
+    "Nothing here says whom this model learned from: scores of patients who were among them are better than on new "
+    "ones."
+)
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def _started(started: bool) -> Iterator[Uncovered]:
         yield Uncovered(
             "what the model that the run begins from has learned",
             EVERYONE,
-            "epsilon is of this run's rounds alone: where that model was trained on the same patients, what it tells of "
-            "them comes on top, and without noise is bounded by nothing",
+            "epsilon is of this run's rounds alone: where that model was trained on the same patients, what it tells "
+            "of them comes on top, and without noise is bounded by nothing",
         )
 
 

@@ -46,6 +46,6 @@ def _copy(network: nn.Module) -> nn.Module:
         return deepcopy(network, shared)
     except Exception as error:
         raise StudyError(
-            f"{type(network).__name__} cannot be copied: {type(error).__name__}. Where privacy is promised every case "
-            "has a network of its own, so that a network keeps nothing of one for another."
+            f"{type(network).__name__} cannot be copied: {type(error).__name__}. Where privacy is promised every "
+            "case has a network of its own, so that a network keeps nothing of one for another."
         ) from error
