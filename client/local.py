@@ -22,6 +22,7 @@ from flwr.app import Context
 
 from client.hospital import Hospital
 from client.kept_groups import keep_group
+from client.memory import key_of
 from client.policy import read_policy
 from client.privacy import Sources
 from common.errors import HospitalError
@@ -67,9 +68,36 @@ def open_local(
                 keep_group(folder, data, group)
     rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
     most_clipped = MOST_CLIPPED if hospital.study.privacy is None else 1.0
+    selection = ("", "") if cohort.is_covered else (_study_of(hospital.study), _persons_of(hospital))
     return Local(
-        hospital.site, number, hospital.digest, own, secrets, rng, cohort, run, data, folder, keeping, most_clipped
+        hospital.site,
+        number,
+        hospital.digest,
+        own,
+        secrets,
+        rng,
+        cohort,
+        run,
+        data,
+        folder,
+        keeping,
+        most_clipped,
+        selection,
     )
+
+
+def _study_of(study: Study) -> str:
+    """SHA-256 of all by which a study may choose persons: a longer run of it is the same."""
+    return sha256(json.dumps([key_of(study.json, ""), study.title, study.purposes]).encode()).hexdigest()
+
+
+def _persons_of(hospital: Hospital) -> str:
+    """SHA-256 of who is in which part, and with how many cases."""
+    parts = {}
+    for name, cases in sorted(hospital.splits.items()):
+        persons, counts = np.unique(cases.patients, return_counts=True)
+        parts[name] = [persons.tolist(), counts.tolist()]
+    return sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:

@@ -36,6 +36,11 @@ class Membership:
     scores: NDArray[np.float64]
 
 
+UNTRIED = "untried"
+"""Setting of a finding that was not possible because this attack does not know the study's way of training, although
+its observer sees what an attack would need: another may succeed."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What came of one attack.

@@ -1,14 +1,19 @@
 """How far a score, or a difference of two, could be another with other patients: the bootstrap over persons.
 
 Persons are drawn with replacement within their hospital, so that hospitals keep their sizes and all cases of a person
-go together. Two models are compared on the same samples: what makes a patient hard for both is not counted as chance
-(Efron and Tibshirani 1993, chapters 8 and 13: percentile intervals).
+go together; hospitals of few are drawn from as one, since a person who is alone in a hospital is in every sample. Two
+models are compared on the same samples: what makes a patient hard for both is not counted as chance.
+
+Percentile intervals of few persons are too short. Tails are therefore those of Student's t, and wider by the root of
+n / (n - strata), by which samples vary too little: Hesterberg 2015, "What teachers should know about the bootstrap",
+section 4.3, the expanded percentile interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +25,16 @@ SAMPLES = 2000
 SAMPLES_OF_RANKS = 200
 """Of scores that compare persons, which are worked out anew for every sample."""
 LEVEL = 0.95
+FEWEST_PERSONS = 5
+"""Of fewer no interval is told."""
+FEWEST_IN_STRATUM = 10
 FEWEST_DEFINED = 0.9
 """An interval is told where at least so many of the samples have the score."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the middle 95 % of what it is in samples."""
+    """A value and its 95 % interval."""
 
     value: float
     low: float
@@ -35,20 +43,26 @@ class Interval:
 
 def intervals(scores: PatientScores, rng: np.random.Generator) -> dict[str, Interval]:
     """Of every score of one model."""
-    samples = scores.resampled(_drawn(scores, rng))
-    found = {name: _interval(value, [one.get(name) for one in samples]) for name, value in scores.of_all().items()}
+    if len(scores.persons) < FEWEST_PERSONS:
+        return {}
+    samples, tail = scores.resampled(_drawn(scores, rng)), _tail(scores.persons)
+    found = {
+        name: _interval(value, [one.get(name) for one in samples], tail) for name, value in scores.of_all().items()
+    }
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def differences(first: PatientScores, second: PatientScores, rng: np.random.Generator) -> dict[str, Interval]:
     """Of every score that both models have, second minus first, on the persons that both have."""
     shared = set(first.persons) & set(second.persons)
+    if len(shared) < FEWEST_PERSONS:
+        return {}
     one, other = first.restricted(shared), second.restricted(shared)
     times = _drawn(one, rng)
     pairs = list(zip(one.resampled(times), other.resampled(times), strict=True))
-    before, after = one.of_all(), other.of_all()
+    before, after, tail = one.of_all(), other.of_all(), _tail(one.persons)
     found = {
-        name: _interval(_minus(after[name], before[name]), [_minus(b.get(name), a.get(name)) for a, b in pairs])
+        name: _interval(_minus(after[name], before[name]), [_minus(b.get(name), a.get(name)) for a, b in pairs], tail)
         for name in before.keys() & after.keys()
     }
     return {name: interval for name, interval in sorted(found.items()) if interval is not None}
@@ -63,21 +77,33 @@ def _drawn(scores: PatientScores, rng: np.random.Generator) -> NDArray[np.int64]
     compared = scored_whole(scores.task)
     samples = SAMPLES_OF_RANKS if compared else SAMPLES
     times = np.zeros((samples, len(scores.persons)), np.int64)
-    for places in _by_hospital(scores.persons):
+    for places in _strata(scores.persons):
         times[:, places] = rng.multinomial(len(places), np.full(len(places), 1 / len(places)), size=samples)
     return times
 
 
-def _by_hospital(persons: Sequence[Person]) -> list[list[int]]:
+def _strata(persons: Sequence[Person]) -> list[list[int]]:
+    """Places of the persons of each hospital, and of all hospitals of few together."""
     places: dict[str, list[int]] = {}
     for place, (site, _) in enumerate(persons):
         places.setdefault(site, []).append(place)
-    return list(places.values())
+    small = [one for one in places.values() if len(one) < FEWEST_IN_STRATUM]
+    large = [one for one in places.values() if len(one) >= FEWEST_IN_STRATUM]
+    return [*large, *([sorted(place for one in small for place in one)] if small else [])]
 
 
-def _interval(value: float | None, samples: Sequence[float | None]) -> Interval | None:
+def _tail(persons: Sequence[Person]) -> float:
+    """The share of samples beyond either end."""
+    from scipy.stats import norm, t
+
+    strata, count = len(_strata(persons)), len(persons)
+    free = max(count - strata, 1)
+    return float(norm.cdf(t.ppf((1 - LEVEL) / 2, free) * sqrt(count / free)))
+
+
+def _interval(value: float | None, samples: Sequence[float | None], tail: float) -> Interval | None:
+    """None where it is not defined often enough, or no sample differs: of what never varied nothing is known."""
     defined = [one for one in samples if one is not None]
-    if value is None or len(defined) < FEWEST_DEFINED * len(samples):
+    if value is None or len(defined) < FEWEST_DEFINED * len(samples) or min(defined) == max(defined):
         return None
-    tail = (1 - LEVEL) / 2
     return Interval(value, *(float(edge) for edge in np.quantile(defined, [tail, 1 - tail])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from client.hospital import site_names
 from common.errors import SourceError, StudyError
 from common.files.access import is_there, read_text
 from common.files.json_files import read_table
+from common.learning.start import MODEL_FILE
 from common.study.catalogue import NETWORKS
 from common.study.study import Study, keys_of, parse
 from experiments.places import with_whole_folder
@@ -36,6 +37,10 @@ ALONE = (
     "privacy=none",
 )
 MOST_NAMED = 4
+UNKNOWN = (
+    "Nothing here says whom this model learned from: scores of patients who were among them are better than on new "
+    "ones."
+)
 
 
 @dataclass(frozen=True)
@@ -54,16 +59,16 @@ def evaluation_of(model: Path, text: str, given: Sequence[str], file: Path | Non
     beside = None if file is None else file.parent
     own = [*ALONE, *_model(model)]
     said = keys_of(text, given)
-    run = _run_table(model)
+    trained = _trained_in(model)
+    run = _run_table(trained)
     first = parse(text, [*own, *given], beside)
     if run is not None and "network" not in first.task.options:
         own += _network(run, first)
     if "scores" not in first.task.options and first.task.name in SCORES:
         own.append(f"task.scores={json.dumps(list(SCORES[first.task.name]))}")
-    if "split" in said:
-        return Evaluation((*own, *given), ())
     whole = with_whole_folder(parse(text, [*own, *given], beside), file)
-    split, remarks = _split(run, model, whole, "seed" in said)
+    split, remarks = _split(run, trained, whole, said)
+    own += [f"description={json.dumps(' '.join([whole.description, *remarks]).strip())}"] if remarks else []
     return Evaluation((*own, *split, *given), tuple(remarks))
 
 
@@ -80,6 +85,11 @@ def _model(model: Path) -> Iterator[str]:
     if not model.exists():
         raise StudyError(f"there is no file {model}.")
     yield f'task.network={{ name = "{FOREIGN[model.suffix.lower()]}", file = {json.dumps(path)} }}'
+
+
+def _trained_in(model: Path) -> Path:
+    """The run folder that the model lies in, which may be named by its model's file; else the model."""
+    return model.parent if model.name == MODEL_FILE and is_there(model.parent, "study.toml") else model
 
 
 def _run_table(model: Path) -> dict[str, Any] | None:
@@ -101,25 +111,53 @@ def _network(run: Mapping[str, Any], study: Study) -> Iterator[str]:
         yield f"task.network={_inline(network)}"
 
 
-def _split(run: Mapping[str, Any] | None, model: Path, study: Study, has_seed: bool) -> tuple[list[str], list[str]]:
-    """Everybody is scored, but at hospitals that trained the model, where those are whom it never learned from."""
+def _split(
+    run: Mapping[str, Any] | None, model: Path, study: Study, said: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Everybody is scored, but at hospitals that trained the model, where those are whom it never learned from.
+
+    said: what the study, or whoever evaluates, decided. Where somebody may be scored who was trained on, or nobody
+    can know, a remark says so.
+    """
+    own = [] if "split" in said else ["split.validation=0.0", "split.test=1.0"]
+    if run is None:
+        return own, [UNKNOWN]
     try:
         sites = study.federation.names or site_names(study)
     except SourceError:
         sites = ()
     there = set(_sites_of(model)) & set(sites)
-    if run is None or not there:
-        return ["split.validation=0.0", "split.test=1.0"], []
+    if not there:
+        return own, []
     named = ", ".join(sorted(there)[:MOST_NAMED]) + ", ..." * (len(there) > MOST_NAMED)
+    begin = f"This model was trained at hospitals of the names {named}"
     kept = run.get("split")
-    own = [f"split.{key}={json.dumps(value)}" for key, value in kept.items()] if isinstance(kept, Mapping) else []
-    own += [] if has_seed else [f"seed={int(run.get('seed', 0))}"]
+    if "split" not in said:
+        own = [f"split.{key}={json.dumps(value)}" for key, value in kept.items()] if isinstance(kept, Mapping) else []
+    own += [] if "seed" in said else [f"seed={int(run.get('seed', 0))}"]
+    if unlike := _placed_otherwise(run, study, said):
+        return own, [
+            f"{begin}, and {unlike}: patients whom it learned from are among those scored, and scores are "
+            "better than on new ones."
+        ]
     remark = (
-        f"This model was trained at hospitals of the names {named}: everywhere only the patients are scored that its "
-        "run kept for validation and test. Where these are others, score all with --set split.validation=0.0 --set "
-        "split.test=1.0."
+        f"{begin}: everywhere only the patients are scored that its run kept for validation and test. Where these "
+        "are others, score all with --set split.validation=0.0 --set split.test=1.0."
     )
     return own, [remark]
+
+
+def _placed_otherwise(run: Mapping[str, Any], study: Study, said: Collection[str]) -> str:
+    """What places patients otherwise than the run did; "" where nothing does."""
+    now = json.loads(study.json)
+    placing = [key for key in ("split", "seed") if key in said] + ["source", "partition"]
+    unlike = [key for key in placing if _without_folder(now.get(key)) != _without_folder(run.get(key))]
+    verb = "is" if len(unlike) == 1 else "are"
+    return f"{' and '.join(unlike)} {verb} not what its run had" if unlike else ""
+
+
+def _without_folder(value: Any) -> Any:
+    return {key: held for key, held in value.items() if key != "folder"} if isinstance(value, Mapping) else value
 
 
 def _sites_of(model: Path) -> Iterable[str]:

@@ -16,7 +16,7 @@ from common.study.evaluation_words import model_facts
 from common.study.privacy_checks import remarks
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
-from common.study.trust import trusted
+from common.study.trust import companion_words, trusted
 from common.sums.cohort import Groups
 from common.sums.cohorts import Cohorts, hospitals_at_start, is_covered_by_noise, reveals
 from server.reporting.sections.promise import neighbours
@@ -32,9 +32,17 @@ def study_facts(study: Study) -> tuple[str, ...]:
     except SourceError as error:
         unknown = f"Its hospitals are not known here, so that nothing is said of its rounds: {error}"
         trust = (one.sentence for one in trusted(study))
-        return (unknown, *model_facts(study), *_promises(study), *trust, *_training(study), _consent(study))
+        return (
+            unknown,
+            *model_facts(study),
+            _told_first(study),
+            *_promises(study),
+            *trust,
+            *_training(study),
+            _consent(study),
+        )
     trust = (one.sentence for one in trusted(study, len(sites)))
-    facts = (*_cohort_facts(study, sites), *model_facts(study))
+    facts = (*_cohort_facts(study, sites), *model_facts(study), _told_first(study))
     return (*facts, *_promises(study), *trust, *_training(study), _consent(study))
 
 
@@ -45,8 +53,22 @@ def _consent(study: Study) -> str:
     return f"Where a hospital's table has a column consent, all, {words} and {digest} consent to this study."
 
 
+def _told_first(study: Study) -> str:
+    """What each hospital says of itself before the first round, whatever the aggregation is."""
+    private = study.privacy is not None
+    told = ["its name", "the shape of a case", "the names of classes", "a digest of the names of a table's columns"]
+    if not private or study.federation.expected_patients is None:
+        told[1:1] = [
+            "how many cases and patients it has for training, validation and test, and how many it cannot use"
+        ]
+    if not private:
+        whose = "training cases" if study.rounds else "cases"
+        told.append(f"how many of its {whose} (of outlines, voxels) are of each class")
+    return f"Before the first round each hospital tells the coordinator {', '.join(told[:-1])}, and {told[-1]}."
+
+
 def _training(study: Study) -> Sequence[str]:
-    return (*told_beside(study), *training_remarks(study))
+    return (*companion_words(study), *told_beside(study), *training_remarks(study))
 
 
 def _promises(study: Study) -> Sequence[str]:

@@ -17,20 +17,30 @@ from common.sums.mean import Statistics
 ROC_NAME = "roc_positives_00"
 
 
-def details(task: Task, statistics: Statistics) -> dict[str, Any]:
-    """Plain JSON values: "intervals" by score, "patients" scored, and "curves"; each only where there is one."""
+def details(task: Task, statistics: Statistics, single: bool = False) -> dict[str, Any]:
+    """Plain JSON values: "intervals" by score, "patients" scored, and "curves"; each only where there is one.
+
+    single: whether every patient is known to have one case. Counts of cases by bin tell no patients apart: without
+    sums over patients, or where a patient has several cases, nothing that is made of them has an interval.
+    """
+    patients = _patients(task, statistics)
+    single = _cases(statistics) <= patients if patients else single
     found = {
-        "intervals": _intervals(task, statistics),
-        "patients": _patients(task, statistics),
-        "curves": {**_calibration(task, statistics), **_of_histogram(statistics), **_confusion(statistics)},
+        "intervals": _intervals(task, statistics, single),
+        "patients": patients,
+        "curves": {
+            **_calibration(task, statistics, single),
+            **_of_histogram(statistics, single),
+            **_confusion(statistics),
+        },
     }
     return {name: value for name, value in found.items() if value}
 
 
-def _intervals(task: Task, statistics: Statistics) -> dict[str, list[float]]:
+def _intervals(task: Task, statistics: Statistics, single: bool) -> dict[str, list[float]]:
     own, values = intervals_of(statistics), with_areas(statistics)
     shown = presented_intervals(own, values, lambda scores: presented(task, scores))
-    if own and ROC_NAME in statistics:
+    if own and single and ROC_NAME in statistics:
         shown["auc"] = auc_interval(ScoreHistogram.from_statistics(statistics))
     return {name: list(ends) for name, ends in shown.items() if not any(map(isnan, ends))}
 
@@ -40,7 +50,14 @@ def _patients(task: Task, statistics: Statistics) -> int:
     return round(max((mean.weight for name, mean in statistics.items() if name.startswith(PATIENTS)), default=0.0))
 
 
-def _calibration(task: Task, statistics: Statistics) -> dict[str, Any]:
+def _cases(statistics: Statistics) -> int:
+    """The most cases that any score is of."""
+    return round(
+        max(statistics[name.removeprefix(PATIENTS)].weight for name in statistics if name.startswith(PATIENTS))
+    )
+
+
+def _calibration(task: Task, statistics: Statistics, single: bool) -> dict[str, Any]:
     bins = curve_of(statistics)
     if not bins:
         return {}
@@ -56,21 +73,26 @@ def _calibration(task: Task, statistics: Statistics) -> dict[str, Any]:
                 "cases": one.cases,
                 "predicted": one.predicted,
                 "observed": one.observed,
-                "interval": list(wilson(one.observed, one.cases)),
+                **({"interval": list(wilson(one.observed, one.cases))} if single else {}),
             }
             for one in bins
         ]
     }
 
 
-def _of_histogram(statistics: Statistics) -> dict[str, Any]:
+def _of_histogram(statistics: Statistics, single: bool) -> dict[str, Any]:
     if ROC_NAME not in statistics:
         return {}
     histogram = ScoreHistogram.from_statistics(statistics)
     intercept, slope = calibration_line(histogram)
     line = None if isnan(slope) else {"intercept": intercept, "slope": slope}
     decisions = [
-        {"threshold": one.threshold, "model": one.model, "interval": [one.low, one.high], "treat_all": one.treat_all}
+        {
+            "threshold": one.threshold,
+            "model": one.model,
+            **({"interval": [one.low, one.high]} if single else {}),
+            "treat_all": one.treat_all,
+        }
         for one in decision_curve(histogram)
     ]
     found = {"roc": [list(point) for point in roc_points(histogram)], "decision": decisions, "calibration_line": line}

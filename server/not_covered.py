@@ -31,16 +31,20 @@ def not_covered(
     expected: ExpectedPatients | None,
     simulated: bool,
     compared: bool = False,
+    started: bool = False,
+    squares: bool = False,
 ) -> list[dict[str, str]]:
     """The table, as in `privacy.json`; rows that matter most first.
 
-    compared: whether the study trains other models to compare with, which only simulation does.
+    compared: whether the study trains other models to compare with, which only simulation does. started: whether it
+    begins from a model that was trained before. squares: whether final scores leave with sums for intervals.
     """
     rows = [
         *_noise(place, simulated),
         *_compared(compared),
+        *_started(started),
         *_numbers(expected),
-        *_scores(reveals),
+        *_scores(reveals, squares),
         Uncovered(
             "how long a hospital takes to answer, and whether it answers",
             NETWORK,
@@ -53,7 +57,7 @@ def not_covered(
             "it tells that some of its patients took part in other studies",
         ),
         Uncovered(
-            "the shape of cases and the names of classes",
+            "the shape of cases, the names of classes, and a digest of the names of a table's columns",
             EVERYONE,
             "they are agreed for a study, and taken to be public",
         ),
@@ -83,6 +87,16 @@ def _compared(compared: bool) -> Iterator[Uncovered]:
         )
 
 
+def _started(started: bool) -> Iterator[Uncovered]:
+    if started:
+        yield Uncovered(
+            "what the model that the run begins from has learned",
+            EVERYONE,
+            "epsilon is of this run's rounds alone: where that model was trained on the same patients, what it tells "
+            "of them comes on top, and without noise is bounded by nothing",
+        )
+
+
 def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
     if expected is not None:
         return
@@ -93,14 +107,15 @@ def _numbers(expected: ExpectedPatients | None) -> Iterator[Uncovered]:
     )
 
 
-def _scores(reveals: Reveals) -> Iterator[Uncovered]:
+def _scores(reveals: Reveals, squares: bool) -> Iterator[Uncovered]:
     whose = (
         "of every hospital"
         if reveals == "each"
         else "of all hospitals together, and by the difference of two sums of one"
     )
+    sums = " sums over patients of their squares (final_intervals)," * squares
     yield Uncovered(
-        f"scores of validation and test patients {whose}, the numbers scored, and seconds of evaluation",
+        f"scores of validation and test patients {whose},{sums} the numbers scored, and seconds of evaluation",
         EVERYONE,
         "the promise is about those who were trained on; scores of others are exact, and carry no noise",
     )

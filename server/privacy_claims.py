@@ -54,7 +54,14 @@ class Claims:
             "relation": {"name": relation, "words": in_words(relation, mechanism.unit)},
             "noise_source": "seed (simulation)" if self.simulated else "operating system",
             "not_covered": not_covered(
-                mechanism.unit, mechanism.place, reveals, expected, self.simulated, self._compared
+                mechanism.unit,
+                mechanism.place,
+                reveals,
+                expected,
+                self.simulated,
+                self._compared,
+                started=study.start is not None,
+                squares=bool(study.federation.final_intervals),
             ),
             "beside": beside(sites, mechanism.delta, mechanism.place == "hospital"),
             "sites": sites,

@@ -165,7 +165,15 @@ class Rounds:
             sites = self._usable(collected.replies, split)
             parts = [*sites.values()]
         told = {site: self._shown(scores) for site, scores in sites.items()}
-        return {"sites": told, "pooled": self._shown(merge(parts)), **details(self.study.build_task(), merge(parts))}
+        beside = details(self.study.build_task(), merge(parts), self._is_single(split))
+        return {"sites": told, "pooled": self._shown(merge(parts)), **beside}
+
+    def _is_single(self, split: str) -> bool:
+        """Whether every patient of a split is known to have one case: numbers may not be told."""
+        known = self.members.values()
+        return all(one.cases[split] == one.patients[split] for one in known) and any(
+            one.cases[split] for one in known
+        )
 
     def train_alone(self, parameters: Vector) -> dict[str, Any]:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""

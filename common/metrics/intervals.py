@@ -67,8 +67,9 @@ def patient_sums(scores: Statistics, names: Iterable[str]) -> dict[str, Mean]:
 def intervals_of(statistics: Statistics) -> dict[str, Interval]:
     """95 % intervals by score, of merged statistics; none of a score of fewer than two patients.
 
-    Of proportions Wilson's, with as many independent patients as would vary as much (Korn and Graubard 1998), which
-    does not collapse where every answer is right; of others Student's with n - 1, within 0 and 1 where the score is.
+    Of proportions Wilson's, with as many independent patients as would vary as much, fewer where the variance is that
+    of a few patients with several cases each (Korn and Graubard 1998), which does not collapse where every answer is
+    right; of others Student's with n - 1, within 0 and 1 where the score is.
     """
     found: dict[str, Interval] = {}
     for name, mean in statistics.items():
@@ -80,7 +81,7 @@ def intervals_of(statistics: Statistics) -> dict[str, Interval]:
             continue
         variance = _variance(mean, squares, products, patients)
         if name.partition("_")[0] in PROPORTIONS:
-            found[name] = wilson(mean.value, _independent(mean.value, variance, patients))
+            found[name] = wilson(mean.value, _independent(mean, variance, patients))
         else:
             found[name] = _student(name, mean.value, sqrt(variance), patients)
     return found
@@ -129,10 +130,15 @@ def _variance(mean: Mean, squares: Mean, products: Mean, patients: float) -> flo
     return max(sums / SQUARE_UNITS, 0.0) / mean.weight**2 * patients / (patients - 1)
 
 
-def _independent(share: float, variance: float, patients: float) -> float:
+def _independent(mean: Mean, variance: float, patients: float) -> float:
     """How many independent cases give a share this variance; where nothing varied, one a patient."""
-    spread = share * (1 - share)
-    return spread / variance if variance > 0 and spread > 0 else patients
+    from scipy.stats import t
+
+    spread = mean.value * (1 - mean.value)
+    if variance <= 0 or spread <= 0:
+        return patients
+    of_few = (NORMAL_95 / float(t.ppf(0.975, patients - 1))) ** 2 if mean.weight > patients else 1.0
+    return spread / variance * of_few
 
 
 def _student(name: str, value: float, error: float, patients: float) -> Interval:

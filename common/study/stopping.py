@@ -68,8 +68,17 @@ def standing(stopping: Stopping, score: str, values: Iterable[tuple[int, float |
     return now
 
 
-def check_stopping(stopping: Stopping | None, evaluate_every: int, is_private: bool) -> None:
-    """Raise StudyError where there are no scores to stop by, or reading them would cost privacy."""
+def check_stopping(stopping: Stopping | None, evaluate_every: int, is_private: bool, by_score: bool = False) -> None:
+    """Raise StudyError where there are no scores to stop by, or reading them would cost privacy.
+
+    by_score: whether `federation.stop_at_score` ends the run.
+    """
+    if by_score and is_private:
+        raise StudyError(
+            "federation.stop_at_score chooses how many rounds a model is trained by exact scores of patients, which "
+            "no noise covers, and the study promises privacy: remove it and choose rounds beforehand, or remove "
+            "[privacy]."
+        )
     if stopping is None:
         return
     if evaluate_every == 0:

@@ -297,7 +297,8 @@ def _check_pairs(study: Study) -> None:
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
     check_frozen(study.training, getattr(study, "start", None))
-    check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
+    by_score = study.federation.stop_at_score is not None
+    check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
 

@@ -38,7 +38,7 @@ def trusted(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[Trusted, ...]:
 
 def said(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[str, ...]:
     """Whom the hospitals trust, and on what a promise rests: sentences for the first page."""
-    return (*(one.sentence for one in trusted(study, hospitals)), *_rests_on_epsilon(study), *_companion(study))
+    return (*(one.sentence for one in trusted(study, hospitals)), *_rests_on_epsilon(study), *companion_words(study))
 
 
 def trusts_the_coordinator(study: Study) -> bool:
@@ -46,7 +46,8 @@ def trusts_the_coordinator(study: Study) -> bool:
     return any(one.who.startswith("the coordinator") for one in trusted(study))
 
 
-def _companion(study: Study) -> tuple[str, ...]:
+def companion_words(study: Study) -> tuple[str, ...]:
+    """That more than the model is exchanged, where it is."""
     parts = companion(study.build_task())
     if not parts:
         return ()

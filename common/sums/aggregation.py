@@ -29,6 +29,7 @@ class Local:
     in any words that another study on them has too. folder: the hospital's own, for what must survive a crash; None
     where it has none. keeping: whatever keeps this hospital's state between rounds; a protocol that opens sums tells
     it which rounds were opened. most_clipped: share of this hospital's values that may be cut to the range of a sum.
+    selection: what the study says, and digest of whose cases it takes here; "" where noise covers differences.
     """
 
     site: SiteId
@@ -43,6 +44,7 @@ class Local:
     folder: Path | None = None
     keeping: Keeping = field(default_factory=KeepsNothing)
     most_clipped: float = 1.0
+    selection: tuple[str, str] = ("", "")
 
 
 class Aggregation(Protocol):

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.learning.abilities import no_one_gradient
-from common.learning.work import Sends
+from common.learning.work import CURVATURE, REACH, Sends
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 from common.sums.update import Update, Vector
 from experiments.observation import Observation
+
+SMALLEST_GUESS, LARGEST_GUESS, GUESSES = 1e-6, 1e4, 200_000
+"""Of a hospital's mean loss."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +37,47 @@ class Captured:
 
 def captured_updates(observed: Observation) -> list[Captured]:
     """Single updates, those of the fewest cases first and then the earliest; sums only where there is no single."""
-    sends = STRATEGIES.load(observed.study.strategy.name).sends
+    study = observed.study
+    sends = STRATEGIES.load(study.strategy.name).sends
     if observed.singles:
         found = [
-            _captured(one.round, (one.site,), one.order.parameters, sends, one.update) for one in observed.singles
+            _captured(one.round, (one.site,), one.order.parameters, sends, one.update, study)
+            for one in observed.singles
         ]
     else:
-        found = [_captured(one.round, one.sites, one.parameters, sends, one.update) for one in observed.sums]
+        found = [_captured(one.round, one.sites, one.parameters, sends, one.update, study) for one in observed.sums]
     usable = [one for one in found if np.isfinite(one.sent).all() and np.any(one.sent)]
     return sorted(usable, key=lambda one: (one.cases, one.round, one.sites))
 
 
-def _captured(number: int, sites: tuple[SiteId, ...], parameters: Vector, sends: Sends, update: Update) -> Captured:
+def _captured(
+    number: int, sites: tuple[SiteId, ...], parameters: Vector, sends: Sends, update: Update, study: Study
+) -> Captured:
     weight = max(update.weight, 1.0)
     sent = update.vectors[0].astype(np.float64) / weight
+    if len(sites) == 1:
+        sent = sent / _factor(update, sent, study, number)
     return Captured(number, sites, max(1, round(weight)), parameters, sends, sent)
+
+
+def _factor(update: Update, sent: NDArray[np.float64], study: Study, number: int) -> float:
+    """By what FedNova or q-FedAvg weighed a hospital's change: what it tells beside it says it, and so anybody knows.
+
+    Of q-FedAvg F^q, from h_k = q F^(-q-1) |sent|^2 / rate + F^q: of its two roots the one nearer to the loss told.
+    """
+    work = STRATEGIES.build(study.strategy).work()
+    told = {name: update.statistics[name].value for name in (*work.beside, "loss") if name in update.statistics}
+    if work.normalised and told.get(REACH):
+        return 1 / told[REACH]
+    if not work.fairness or CURVATURE not in told:
+        return 1.0
+    q, square = work.fairness, float(sent @ sent) / study.training.in_round(number).learning_rate
+    losses = np.geomspace(SMALLEST_GUESS, LARGEST_GUESS, GUESSES)
+    beyond = q * losses ** (-q - 1) * square + losses**q >= told[CURVATURE]
+    roots = losses[np.flatnonzero(beyond[1:] != beyond[:-1])]
+    if not len(roots):
+        return 1.0
+    return float(roots[np.abs(np.log(roots / max(told.get("loss", 1.0), SMALLEST_GUESS))).argmin()] ** q)
 
 
 def local_steps(study: Study, cases: int) -> int:

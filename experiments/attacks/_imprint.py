@@ -97,11 +97,12 @@ def closer(thresholds: NDArray[np.float64], seen: Held, cases: int) -> NDArray[n
 
 
 def carries(network: nn.Module, inputs: tuple[int, ...]) -> bool:
-    """Whether it begins with two linear layers, the first of which sees the whole input."""
+    """Whether it begins with two linear layers that learn weights and bias, the first seeing the whole input."""
     own = [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
     if len(own) < 2 or not isinstance(own[0], nn.Linear) or not isinstance(own[1], nn.Linear):
         return False
-    return own[0].in_features == prod(inputs)
+    learned = [own[0].weight, own[0].bias, own[1].weight]
+    return own[0].in_features == prod(inputs) and all(one is not None and one.requires_grad for one in learned)
 
 
 def linear_layers(network: nn.Module) -> list[nn.Linear]:

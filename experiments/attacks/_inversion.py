@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.data.cases import Shape
 from common.learning.abilities import can, no_soft_loss
-from experiments.attack import Finding, Reconstruction
+from experiments.attack import UNTRIED, Finding, Reconstruction
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
 from experiments.attacks._labels import recovered_labels
@@ -48,9 +48,11 @@ def invert(
     """Attack as many updates as `limits` says, each with an equal share of what is left of the seconds."""
     budget = Budget(budget_seconds)
     captured = captured_updates(observed)[: limits.updates]
-    reason = no_soft_loss(observed.study.build_task()) or ("" if captured else what_is_seen_instead(observed))
-    if reason:
-        return Finding(name, observed.observer, False, reason, settings=settings)
+    unknown = no_soft_loss(observed.study.build_task())
+    if unknown or not captured:
+        seen = {UNTRIED: True} if captured else {}
+        reason = unknown or what_is_seen_instead(observed)
+        return Finding(name, observed.observer, False, reason, settings={**settings, **seen})
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     attempts = []
     for index, one in enumerate(captured):

@@ -63,9 +63,10 @@ class Analytic:
             problem = problem_of(observed, one, self.largest_batch, generator)
             first = layers_in_order(problem.victim.network, observed.shape)[0]
             if not _takes_whole_input(first, prod(observed.shape.inputs)):
-                return self._impossible(
-                    observed, f"the network's first layer is {_described(first)}, not a linear one"
-                )
+                return self._impossible(observed, f"the network's first layer is {_described(first)}")
+            if frozen := _frozen(first):
+                parts = " and ".join(frozen)
+                return self._impossible(observed, f"the network's first layer has its {parts} frozen, not sent")
             attempts.append(invert_first_layer(problem, first))
         return finding("analytic", observed, captured, attempts, budget.spent, asdict(self))
 
@@ -78,8 +79,14 @@ def _takes_whole_input(layer: Layer, size: int) -> bool:
     return isinstance(module, nn.Linear) and module.bias is not None and module.in_features == size
 
 
+def _frozen(layer: Layer) -> list[str]:
+    return [part for part in ("weight", "bias") if not getattr(layer.module, part).requires_grad]
+
+
 def _described(layer: Layer) -> str:
-    return f"a {type(layer.module).__name__}"
+    if isinstance(layer.module, nn.Linear) and layer.module.bias is not None:
+        return "not shown the inputs (those before it are frozen, or have nothing to learn)"
+    return f"a {type(layer.module).__name__}, not a linear one"
 
 
 def invert_first_layer(problem: Problem, first: Layer) -> Attempt:

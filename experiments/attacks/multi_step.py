@@ -22,7 +22,8 @@ from common.learning.abilities import no_soft_loss
 from common.learning.work import Training
 from common.seeding import generator as named_generator
 from common.study.checks import between, non_negative, positive
-from experiments.attack import Attack, Finding, Sees
+from common.study.study import Study
+from experiments.attack import UNTRIED, Attack, Finding, Sees
 from experiments.attacks._budget import Budget
 from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead
 from experiments.attacks._descent import adam
@@ -81,7 +82,8 @@ class MultiStep:
         captured = [one for one in captured_updates(observed) if len(one.sites) == 1][: self.updates]
         reason = self._obstacle(observed, captured)
         if reason:
-            return Finding("multi_step", observed.observer, False, reason, settings=asdict(self))
+            settings = {**asdict(self), **({UNTRIED: True} if captured and self._unknown(observed.study) else {})}
+            return Finding("multi_step", observed.observer, False, reason, settings=settings)
         budget = Budget(budget_seconds)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         attempts = []
@@ -101,6 +103,11 @@ class MultiStep:
                 )
             )
         return finding("multi_step", observed, captured, attempts, budget.spent, asdict(self))
+
+    @staticmethod
+    def _unknown(study: Study) -> str:
+        """What of the study's training this attack does not know; empty where it knows all."""
+        return no_soft_loss(study.build_task()) or not_simulated(study.training)
 
     def _obstacle(self, observed: Observation, captured: list[Captured]) -> str:
         """Why this attack cannot be made; empty where it can."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from common.data.cases import SiteId
 from common.study.audit_settings import Audit
+from experiments.attack import UNTRIED
 from experiments.audit.difference_rules import Reason, differences
 from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
 from experiments.audit.tried import FAILED
@@ -96,6 +97,8 @@ def _untried(site: SiteId, trials: Sequence[Trial], no_case: str) -> Iterator[Re
     for trial in trials:
         if trial.settings.get(FAILED) and trial.site in ("", site):
             yield "amber", f"{trial.attack} came to no end, and proves nothing: {trial.reason}.", ""
+        if trial.settings.get(UNTRIED) and not no_case and trial.site in ("", site):
+            yield "amber", f"{trial.attack} was not tried, and a like attack may succeed: {trial.reason}.", ""
 
 
 def _trial_reasons(site: SiteId, trial: Trial, claim: Claim, audit: Audit) -> Iterator[Reason]:

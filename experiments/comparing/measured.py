@@ -10,14 +10,13 @@ from common.errors import WardroundError
 from common.files.access import read_text
 from common.seeding import generator
 from common.study.study import parse
-from experiments.bootstrap import Interval, differences, intervals
+from experiments.bootstrap import FEWEST_PERSONS, Interval, differences, intervals
 from experiments.patient_scores import PatientScores, score_patients
 from server.reporting.folder import read_run
 from server.reporting.losses import Losses
 from server.reporting.records import Run
 
 SEED = 0
-FEWEST_PATIENTS = 5
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,15 @@ def compare_runs(folders: Sequence[Path]) -> Compared:
         except WardroundError as error:
             unknown[place] = str(error)
     own = {place: intervals(scores, generator(SEED, "bootstrap")) for place, scores in scored.items()}
+    for place, scores in scored.items():
+        if len(scores.persons) < FEWEST_PERSONS:
+            unknown[place] = f"it has {len(scores.persons)} test patients, fewer than {FEWEST_PERSONS}."
     found: dict[int, Mapping[str, Interval]] = {}
     shared: dict[int, int] = {}
     for place in scored.keys() - {0} if 0 in scored else ():
         shared[place] = len(set(scored[0].persons) & set(scored[place].persons))
-        if shared[place] < FEWEST_PATIENTS:
-            unknown[place] = f"it has {shared[place]} test patients in common with the first run."
+        if shared[place] < FEWEST_PERSONS:
+            unknown.setdefault(place, f"it has {shared[place]} test patients in common with the first run.")
             continue
         found[place] = differences(scored[0], scored[place], generator(SEED, "bootstrap"))
     return Compared(runs, short_names(folders), own, found, shared, unknown)

@@ -145,6 +145,43 @@ def test_where_it_was_trained_only_patients_are_scored_that_it_never_saw(
     assert final(tmp_path / "n")["pooled"].items() >= before.items()
 
 
+def test_a_runs_model_named_by_its_file_is_scored_on_nobody_it_learned_from(
+    place: Path, wardround: Wardround, tmp_path: Path
+) -> None:
+    """Before: on everybody, those it was trained on included, without a word."""
+    model = place / "run" / "model.safetensors"
+    assert wardround("evaluate", str(model), str(place / "near.toml"), "--folder", str(tmp_path / "n"))[0] == 0
+    before = json.loads((place / "run" / "final.json").read_text())["test"]["pooled"]
+    assert final(tmp_path / "n")["pooled"].items() >= before.items()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "split.test=0.5",
+        "split={validation=0.0,test=1.0}",
+        "seed=9",
+        'source.person="a"',
+    ],
+)
+def test_where_patients_it_learned_from_are_scored_the_page_says_so(setting: str, place: Path) -> None:
+    """Before: another split, seed or reading of persons put them into the test cases, and nothing was said."""
+    found = evaluation_of(place / "run", (place / "near.toml").read_text(), [setting], place / "near.toml")
+    (remark,) = found.remarks
+    assert "patients whom it learned from are among those scored" in remark
+    study = parse((place / "near.toml").read_text(), found.overrides, place)
+    assert remark in study.description
+
+
+def test_of_a_model_without_a_run_it_is_said_that_nobody_knows_whom_it_learned_from(
+    place: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "some.safetensors"
+    bare.write_bytes((place / "run" / "model.safetensors").read_bytes())
+    found = evaluation_of(bare, (place / "near.toml").read_text(), [], place / "near.toml")
+    assert "Nothing here says whom this model learned from" in found.remarks[0]
+
+
 def linear_script(path: Path) -> Path:
     layer = nn.Linear(3, 2)
     layer.load_state_dict({"weight": torch.from_numpy(WEIGHTS.T.copy()), "bias": torch.from_numpy(BIAS)})

@@ -30,6 +30,14 @@ SHARES = 'privacy={name="distributed",epsilon=5.0,delta=1e-3,sampling_rate=0.5,g
 WAYS: Mapping[str, tuple[str, ...]] = {
     "a gradient": (BY_EPSILON, "strategy=fedsgd", "training={batch_size=4}"),
     "local epochs": (BY_EPSILON, "training={batch_size=4,epochs=2,learning_rate=0.1}"),
+    "every option of local steps": (
+        BY_EPSILON,
+        "strategy=fedprox",
+        "training={batch_size=4,epochs=2,momentum=0.9,nesterov=true,weight_decay=0.01,decayed='weights',l1=0.001,"
+        "clip_gradient_norm=0.5,class_weights=[1.0,3.0],freeze=['*bias'],schedule={kind='cosine'}}",
+        "federation.final_intervals=true",
+    ),
+    "adaptive steps": (BY_EPSILON, "training={batch_size=4,steps=3,optimiser='rmsprop',learning_rate=0.01}"),
     "steps corrected by control variates": (BY_EPSILON, "strategy=scaffold", "training={batch_size=4,steps=3}"),
     "a share of the noise": (SHARES, "strategy=fedsgd", "training={batch_size=4}"),
 }
@@ -73,7 +81,7 @@ def beside_the_sum(payload: Payload) -> tuple[object, ...]:
 
 def order_of(study: Study, hospital: Hospital) -> Order:
     work = STRATEGIES.build(study.strategy).work()
-    start = read(new_network(hospital.task, hospital.train.shape, study.seed))
+    start = read(new_network(hospital.task, hospital.train.shape, study.seed, study.training))
     return Order(study.json, 1, start, work, np.zeros_like(start) if work.controlled else None, ())
 
 

@@ -33,6 +33,7 @@ from common.study.federation import RosterEntry
 from common.study.options import Entry
 from common.study.study import Split, Study, parse
 from common.sums import identity
+from common.sums.aggregation import Local
 from common.sums.aggregations._answered import open_once
 from common.sums.exchange import Payload
 from common.wire.orders import ACCEPTS_CHANGED_DATA
@@ -112,6 +113,48 @@ def test_one_model_is_opened_with_one_set_whatever_source_or_plug_in_reads_the_f
     open_once(first, first.data.encode().hex().encode(), hospital.roster)
     with pytest.raises(WireError, match="the sum of other hospitals was opened before"):
         open_once(second, second.data.encode().hex().encode(), hospital.roster[:-1])
+
+
+def test_one_model_is_opened_with_one_choice_of_persons_whatever_study_makes_it(tmp_path: Path) -> None:
+    """Two approved studies, one of which calls one row's age a code for "missing": the difference of their sums was
+    that one person's gradient, or score. The same study may go on with a hospital's data as they change."""
+    a_table(tmp_path)
+    text = f"""
+title = "T"
+rounds = 1
+engine = "inline"
+strategy = "fedsgd"
+task = "classification"
+partition = {{ name = "iid", hospitals = 3 }}
+split = {{ validation = 0.0, test = 0.0 }}
+[source]
+name = "table"
+folder = "{tmp_path}"
+file = "t.csv"
+person = "person"
+label = "y"
+classes = ["0", "1"]
+decimal = "."
+features = ["age"]
+ignore = ["ward"]
+"""
+
+    def of_victim(*settings: str) -> Local:
+        study = parse(text, settings)
+        hospital = open_hospital(study.json, victim)
+        place = {"folder": str(tmp_path / hospital.site), "simulated": True, "data-folder": "/data"}
+        return open_local(hospital, Context(1, 1, place, RecordDict(), {}), 1, "", {})
+
+    held = [open_hospital(parse(text).json, index).train.patients.tolist() for index in range(3)]
+    victim = next(index for index, persons in enumerate(held) if "p3" in persons)
+    first, roster = of_victim(), ("a", "b", "c")
+    open_once(first, b"what", roster)
+    for same in (first, of_victim("title=Another"), of_victim("rounds=5")):
+        open_once(same, b"what", roster)
+    open_once(replace(first, selection=(first.selection[0], "data that changed")), b"what", roster)
+    with pytest.raises(WireError, match="takes other persons here"):
+        open_once(of_victim("source.missing_in.age=['23']"), b"what", roster)
+    open_once(of_victim("source.missing_in.age=['23']"), b"another model", roster)
 
 
 def a_table(folder: Path, *lines: bytes) -> Table:

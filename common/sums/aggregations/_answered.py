@@ -2,14 +2,15 @@
 
 Two sums at one model, of sets that differ by a few hospitals, differ by the updates of those. The model of the first
 round follows from the seed and is the same in every run and in every study that differs in its title alone, so what
-was opened is remembered for ever, by model, across studies and runs. Where noise covers the difference of two sums
-the memory is of one round of one run.
+was opened is remembered for ever, by model, across studies and runs. So is whose cases a hospital had in it: of two
+studies that choose other persons of one hospital (another split, a code that makes one row unusable, another consent)
+the sums differ by those persons. Where noise covers the difference of two sums the memory is of one round of one run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,20 +42,33 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
 
 
 def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
-    """Write down that the sum of `sites` is opened, before it is. Raises WireError where it was another set before.
+    """Write down that the sum of `sites` is opened, before it is. Raises WireError where it was another set before,
+    or where another study took other persons of this hospital into it.
 
     The file is on the disk when this returns, in the hospital's folder where it has one and in memory else. A
     file that a crash cut short matches no set: it is refused from then on.
     """
-    digest = sha256(json.dumps(list(sites)).encode()).hexdigest().encode()
+    digest = sha256(json.dumps(list(sites)).encode()).hexdigest()
+    now = " ".join([digest, *local.selection] if all(local.selection) else [digest]).encode()
     if local.folder is None:
-        before = _remembered(local.secrets, f"opened/{what.decode()}", digest)
+        before = _remembered(local.secrets, f"opened/{what.decode()}", now)
     else:
-        before = _written(local.folder / FOLDER, what.decode(), digest)
-    if before != digest:
+        before = _written(local.folder / FOLDER, what.decode(), now)
+    if before.split(b" ")[0] != digest.encode():
         raise WireError(
             "at this model the sum of other hospitals was opened before; it is opened once. The same hospitals may "
             "open it again; for others the study needs another seed."
+        )
+    if before.count(b" ") == now.count(b" ") == len(local.selection):
+        _refuse_other_persons(before.decode().split()[1:], local.selection)
+
+
+def _refuse_other_persons(before: Sequence[str], now: Sequence[str]) -> None:
+    """A hospital's data may change under one study; what a study makes of them is the coordinator's choice."""
+    if before[0] != now[0] and before[1] != now[1]:
+        raise WireError(
+            "at this model a sum was opened before by a study that takes other persons here: the difference would be "
+            "theirs. Train from another seed, or score with the source, split, seed and consent of that study."
         )
 
 

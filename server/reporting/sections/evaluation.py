@@ -54,8 +54,8 @@ def _lede(run: Run, split: str, found: Details, pooled: Scores) -> str:
     whose = f", over {count(found.patients, f'{split} patient')} of all hospitals" if found.patients else ""
     untrained = " Nothing was trained: the model came as it is." if run.about.rounds_planned == 0 else ""
     sure = (
-        " An interval is where the score of other patients like these would be expected, from sums over patients: it "
-        "knows nothing of hospitals that are unlike."
+        " Of such intervals, each from another draw of as many patients like these, 95 in 100 hold the score of all "
+        "patients like them; of very few patients fewer do. It knows nothing of hospitals that are unlike."
         if found.intervals
         else ""
     )

@@ -1,0 +1,51 @@
+"""One case after the other, each with a network of its own: for networks, losses and tasks that are not ours.
+
+Whatever the code of others does with a batch, or keeps from one case to the next, it is given one case and an
+untouched copy, so that no unit has a part in another's gradient. Parameters are shared, not copied.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+from torch import nn
+
+from client.clipping import CaseLoss, case_of
+from client.clipping_ways.loop import by_loop
+from common.data.cases import Batch
+from common.errors import StudyError
+from common.learning.task import Task
+from common.study.catalogue import NETWORKS
+from common.study.options import Entry
+from common.sums.update import Vector
+
+OUR_TASKS = "common.learning.tasks."
+
+
+def is_ours(task: Task) -> bool:
+    """Whether task, network and loss are all of this program, and so known to take every case by itself."""
+    held: list[object] = [getattr(task, one.name) for one in fields(task)] if is_dataclass(task) else []
+    entries = [one.name for one in held if isinstance(one, Entry)]
+    return type(task).__module__.startswith(OUR_TASKS) and set(entries) <= set(NETWORKS.names())
+
+
+def by_copies(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
+    """See ClippedSum. Raises StudyError for a network that cannot be copied."""
+    total = np.zeros(sum(parameter.numel() for parameter in loss.parameters_in_order()), np.float32)
+    for index in range(len(batch)):
+        untouched = CaseLoss(loss.task, _copy(loss.network), loss.precision)
+        total += by_loop(untouched, case_of(batch, index), clip_norm)
+    return total
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    shared = {id(parameter): parameter for parameter in network.parameters()}
+    try:
+        return deepcopy(network, shared)
+    except Exception as error:
+        raise StudyError(
+            f"{type(network).__name__} cannot be copied: {type(error).__name__}. Where privacy is promised every "
+            "case has a network of its own, so that a network keeps nothing of one for another."
+        ) from error
