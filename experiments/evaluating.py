@@ -14,6 +14,8 @@ from common.errors import SourceError, StudyError
 from common.files.access import is_there, read_text
 from common.files.json_files import read_table
 from common.study.catalogue import NETWORKS
+from common.study.options import Entry
+from common.study.own_weights import networks_of
 from common.study.study import Study, keys_of, parse
 from experiments.places import with_whole_folder
 
@@ -93,12 +95,19 @@ def _run_table(model: Path) -> dict[str, Any] | None:
 
 
 def _network(run: Mapping[str, Any], study: Study) -> Iterator[str]:
-    """The network that the model was trained with, where it is one of ours: a folder's own code is not run."""
+    """The network that the model was trained with, where it is one of ours.
+
+    A folder's own code is not run, nor is a file opened that it names: TorchScript is a program.
+    """
     task = run.get("task")
     network = task.get("network") if isinstance(task, Mapping) and task.get("name") == study.task.name else None
     name = network.get("name") if isinstance(network, Mapping) else network
-    if name in NETWORKS.names():
+    if isinstance(name, str) and all(map(_is_ours, networks_of(Entry("", {"network": network})))):
         yield f"task.network={_inline(network)}"
+
+
+def _is_ours(network: Entry) -> bool:
+    return network.name in NETWORKS.names() and not getattr(NETWORKS.load(network.name), "has_weights", False)
 
 
 def _split(run: Mapping[str, Any] | None, model: Path, study: Study, has_seed: bool) -> tuple[list[str], list[str]]:
@@ -113,7 +122,10 @@ def _split(run: Mapping[str, Any] | None, model: Path, study: Study, has_seed: b
     named = ", ".join(sorted(there)[:MOST_NAMED]) + ", ..." * (len(there) > MOST_NAMED)
     kept = run.get("split")
     own = [f"split.{key}={json.dumps(value)}" for key, value in kept.items()] if isinstance(kept, Mapping) else []
-    own += [] if has_seed else [f"seed={int(run.get('seed', 0))}"]
+    seed = run.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise StudyError(f"{model / 'study.toml'} is not the study of a run: its seed is no whole number.")
+    own += [] if has_seed else [f"seed={seed}"]
     remark = (
         f"This model was trained at hospitals of the names {named}: everywhere only the patients are scored that its "
         "run kept for validation and test. Where these are others, score all with --set split.validation=0.0 --set "

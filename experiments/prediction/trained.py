@@ -28,7 +28,7 @@ from common.learning.parameters import Layout, digest, new_network, read, refuse
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
-from common.study.plugins import noted
+from common.study.plugins import expecting, noted
 
 STUDY, MODEL, ROSTER, ABOUT = "study.toml", "model.safetensors", "roster.json", "about.json"
 BUNDLED = "wardround"
@@ -68,7 +68,7 @@ def load_trained(folder: Path) -> Trained:
     folder = _place(folder)
     table = _study(folder)
     entries = {name: convert(table.get(name), Entry, name) for name in ("task", "source")}
-    with noted() as used:
+    with noted() as used, expecting(table.get("plugins", {}), "the network was trained with"):
         task, source = cast(Task, TASKS.build(entries["task"])), cast(Source, SOURCES.build(entries["source"]))
         learned = _learned(folder)
         tensors = read_tensors(folder, MODEL).tensors

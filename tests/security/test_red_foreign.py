@@ -1,0 +1,215 @@
+"""Code and files that are not ours: what is run or opened only where whoever began the work agreed, and only as is."""
+
+from __future__ import annotations
+
+import json
+import py_compile
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import pytest
+
+from client.policy import POLICY_FILE, read_policy
+from common.errors import StudyError, WardroundError
+from common.study import plugins
+from common.study.catalogue import LOSSES, NETWORKS
+from common.study.plugins import ANYTHING, Reference, noted, trusting
+from common.study.study import parse
+from experiments.commands._study_text import NOT_OURS
+from experiments.evaluating import evaluation_of
+
+STUDY = """
+title = "A run of somebody"
+rounds = 1
+seed = 0
+source = {{ name = "phantom", hospitals = 2, patients = [4], slices_per_patient = 1, size = 16 }}
+task = {{ name = "segmentation", network = {network} }}
+aggregation = "plain"
+engine = "inline"
+"""
+UNET = '{ name = "unet", channels = 2, depth = 1 }'
+GOOD = "def mark():\n    return 'read'\n"
+
+
+@pytest.fixture(autouse=True)
+def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test imports, it alone has imported."""
+    before, path = set(sys.modules), list(sys.path)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("red_", "wardround_plugin_")):
+            del sys.modules[name]
+    sys.path[:] = path
+    plugins._digests.clear()
+
+
+def leaving(mark: Path) -> str:
+    return f"from pathlib import Path\nPath({str(mark)!r}).write_text('run')\n"
+
+
+def compiled_over(source: Path, code: str) -> None:
+    """A compiled file that Python takes for the source's without comparing them."""
+    kept = source.read_bytes()
+    source.write_text(code)
+    Path(source.parent / "__pycache__").mkdir(exist_ok=True)
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), cache_from_source(str(source)), doraise=True, invalidation_mode=unchecked)
+    source.write_bytes(kept)
+
+
+def test_a_compiled_file_beside_the_source_is_not_run_in_its_place(tmp_path: Path) -> None:
+    """The digest is of the source, and so is what people read before they approve it."""
+    (tmp_path / "red_helper.py").write_text(GOOD)
+    (tmp_path / "red_pack").mkdir()
+    (tmp_path / "red_pack" / "__init__.py").write_text("")
+    compiled_over(tmp_path / "red_helper.py", leaving(tmp_path / "was-run"))
+    compiled_over(tmp_path / "red_pack" / "__init__.py", leaving(tmp_path / "was-run"))
+    (tmp_path / "red_own.py").write_text("import red_pack\nimport red_helper\nloss = red_helper.mark\n")
+    with trusting(ANYTHING):
+        assert Reference.of(str(tmp_path / "red_own.py")).module().loss() == "read"  # type: ignore[union-attr]
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_nor_is_one_of_a_module_that_a_policy_lists_by_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "red_package").mkdir()
+    for name in ("__init__.py", "part.py", "loss.py"):
+        (tmp_path / "red_package" / name).write_text("")
+    (tmp_path / "red_package" / "part.py").write_text(GOOD)
+    (tmp_path / "red_package" / "loss.py").write_text("from red_package import part\nfrom .part import mark\n")
+    for name in ("__init__.py", "part.py", "loss.py"):
+        compiled_over(tmp_path / "red_package" / name, leaving(tmp_path / "was-run") + GOOD)
+    with trusting(ANYTHING):
+        digest = LOSSES.digest("red_package.loss:mark")
+    (tmp_path / POLICY_FILE).write_text(f'plugins = {{ "red_package.loss" = "{digest}" }}\n')
+    with trusting(read_policy(tmp_path).trust):
+        assert Reference.of("red_package.loss:mark").value("loss")() == "read"  # type: ignore[union-attr]
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_what_an_import_finds_beside_a_plug_in_is_what_was_digested(tmp_path: Path) -> None:
+    """Written anew between the digest and the import."""
+    (tmp_path / "red_later.py").write_text(GOOD)
+    own = tmp_path / "red_first.py"
+    own.write_text(
+        f"from pathlib import Path\nPath({str(tmp_path / 'red_later.py')!r}).write_text("
+        f"{leaving(tmp_path / 'was-run')!r})\n"
+        "import red_later\nloss = red_later.mark\n"
+    )
+    with trusting(ANYTHING):
+        assert Reference.of(str(own)).module().loss() == "read"  # type: ignore[union-attr]
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_file_that_only_has_a_large_packages_name_is_in_the_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their versions stand for torch and the like; a file beside a plug-in has none."""
+    (tmp_path / "torchvision.py").write_text(GOOD)
+    (tmp_path / "red_seeing.py").write_text("import torchvision\n")
+    with trusting(ANYTHING):
+        first = LOSSES.digest(str(tmp_path / "red_seeing.py"))
+        (tmp_path / "torchvision.py").write_text("# another\n")
+        assert LOSSES.digest(str(tmp_path / "red_seeing.py")) != first
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_package_is_not_run_before_its_digest_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """To look for a module in a package, Python imports the package."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "red_outer").mkdir()
+    (tmp_path / "red_outer" / "__init__.py").write_text(leaving(tmp_path / "was-run"))
+    (tmp_path / "red_outer" / "loss.py").write_text(GOOD)
+    lines = f'plugins = {{ "red_outer.loss" = "{"0" * 64}" }}\n' if listed else "plugins = []\n"
+    (tmp_path / POLICY_FILE).write_text(lines)
+    with trusting(read_policy(tmp_path).trust), pytest.raises(StudyError, match="not run"):
+        LOSSES.load("red_outer.loss:mark")
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_another_version_than_a_studys_is_refused_before_it_is_run(tmp_path: Path) -> None:
+    own = tmp_path / "red_net.py"
+    own.write_text("from torch import nn\nclass Net(nn.Module):\n    pass\n")
+    place = f"{own}:Net"
+    with trusting(ANYTHING), noted() as used:
+        NETWORKS.digest(place)
+        own.write_text(leaving(tmp_path / "was-run") + own.read_text())
+        text = STUDY.format(network=json.dumps(place)) + f"\n[plugins]\n{json.dumps(str(own))} = '{used[str(own)]}'\n"
+        with pytest.raises(StudyError, match="is not the one that this study was read with"):
+            parse(text)
+    assert not (tmp_path / "was-run").exists()
+
+
+def folder_of_somebody(folder: Path, network: str, seed: str = "0") -> Path:
+    folder.mkdir()
+    (folder / "study.toml").write_text(STUDY.format(network=network).replace("seed = 0", f"seed = {seed}"))
+    sites = [{"site": "ashford-general", "holdings": {}}]
+    (folder / "roster.json").write_text(json.dumps({"shape": [1, 16, 16], "classes": ["a", "b"], "sites": sites}))
+    (folder / "about.json").write_text('{"state": "stopped", "study": "x", "engine": "inline"}')
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def hidden(tmp_path: Path) -> tuple[str, ...]:
+    """Networks that are code or files of somebody, as a study's text has them."""
+    evil = tmp_path / "red_evil.py"
+    evil.write_text(leaving(tmp_path / "was-run") + "from torch import nn\nclass Net(nn.Module):\n    pass\n")
+    script = '{ name = "torchscript", file = "/tmp/anything.pt" }'
+    inner = json.dumps(f"{evil}:Net")
+    return (
+        script,
+        '{ name = "onnx", file = "/tmp/anything.onnx" }',
+        f'{{ name = "refinement", base = {inner} }}',
+        f'{{ name = "refinement", base = {{ name = {inner} }} }}',
+        f'{{ name = "refinement", base = {{ name = "refinement", base = {inner} }} }}',
+        f'{{ name = "refinement", base = {script} }}',
+    )
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_strangers_study_with_a_program_for_a_network_is_not_read(tmp_path: Path, number: int) -> None:
+    """`resume` hands it to processes of the run's own, which run whatever it names; so it is refused when read."""
+    network = hidden(tmp_path)[number]
+    for trust in (plugins.NOTHING, NOT_OURS):
+        with trusting(trust), pytest.raises(StudyError, match=r"not run|not opened"):
+            parse(STUDY.format(network=network))
+    assert not (tmp_path / "was-run").exists()
+
+
+@pytest.mark.parametrize("command", [["resume"], ["audit"], ["export", "--onnx", "x.onnx"]])
+def test_no_command_on_a_folder_runs_it(
+    tmp_path: Path, command: list[str], wardround: Callable[..., tuple[int, str]]
+) -> None:
+    for number, network in enumerate(hidden(tmp_path)):
+        folder = folder_of_somebody(tmp_path / f"run-{number}", network)
+        (folder / "traffic").mkdir()
+        (folder / "traffic" / "index.jsonl").write_text("")
+        if command[0] == "audit":
+            (folder / "about.json").write_text('{"state": "completed", "study": "x", "engine": "inline"}')
+        code, said = wardround(command[0], str(folder), *command[1:])
+        assert code == 1 and ("not run" in said or "not opened" in said or "model" in said), said
+    assert not (tmp_path / "was-run").exists()
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_evaluate_takes_no_program_from_a_strangers_run(tmp_path: Path, number: int) -> None:
+    """The study is one's own, and the model another's: of its folder the network of ours is taken, or none."""
+    run = folder_of_somebody(tmp_path / "run", hidden(tmp_path)[number])
+    text = STUDY.format(network=UNET).replace(f", network = {UNET}", "").replace("rounds = 1\n", "")
+    with trusting(ANYTHING):
+        found = evaluation_of(run, text, (), None)
+    assert not any("network" in one for one in found.overrides)
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_seed_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
+    run = folder_of_somebody(tmp_path / "run", UNET, seed='"x"')
+    text = STUDY.format(network=UNET).replace("rounds = 1\nseed = 0\n", "")
+    with trusting(ANYTHING), pytest.raises(WardroundError, match="seed"):
+        evaluation_of(run, text, (), None)
