@@ -61,7 +61,7 @@ class Files:
 
     @property
     def modules(self) -> Mapping[str, Path]:
-        """The other files by the names that they are imported by; a package hides a file of its name, as in Python."""
+        """The other files by the names that they are imported by; a package hides a file of its name, as ever."""
         files_first = sorted(self.others, key=lambda name: name.endswith("/__init__.py"))
         return {_dotted(name): self.root / name for name in files_first}
 

@@ -1,24 +1,43 @@
-"""Code and files that are not ours: what is run or opened only where whoever began the work agreed, and only as is."""
+"""Code and files that are not ours: run or opened only where whoever began the work agreed, and only as they were."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import py_compile
+import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import cache_from_source
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client.policy import POLICY_FILE, read_policy
+from common.data.cases import Shape
 from common.errors import StudyError, WardroundError
+from common.files.tensor_files import write_tensors
+from common.learning.networks.onnx import Onnx
 from common.study import plugins
 from common.study.catalogue import LOSSES, NETWORKS
 from common.study.plugins import ANYTHING, Reference, noted, trusting
 from common.study.study import parse
 from experiments.commands._study_text import NOT_OURS
 from experiments.evaluating import evaluation_of
+from experiments.exporting.card import card_of
+from experiments.patient_scores import score_patients
+from experiments.prediction.results import _csv
+from experiments.prediction.trained import load_trained
+from experiments.tracking.finished import tell
+from experiments.tracking.tensorboard import TensorBoard
+from experiments.tracking.told import settings_of
+from experiments.without_folders import without_folders
+from wardround import load
+from wardround.testing.__main__ import tried
 
 STUDY = """
 title = "A run of somebody"
@@ -213,3 +232,166 @@ def test_a_seed_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
     text = STUDY.format(network=UNET).replace("rounds = 1\nseed = 0\n", "")
     with trusting(ANYTHING), pytest.raises(WardroundError, match="seed"):
         evaluation_of(run, text, (), None)
+
+
+def test_a_conftest_above_the_temporary_folder_has_no_say_in_wardround_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may write one into /tmp."""
+    (tmp_path / "conftest.py").write_text(leaving(tmp_path / "was-run"))
+    (tmp_path / "own.py").write_text("def loss(answers, targets):\n    return (answers - targets) ** 2\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("wardround.testing.__main__.COLLECTED", "def test_law(): pass\n")
+    assert tried(str(tmp_path / "own.py"))
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_what_lies_where_one_works_is_not_taken_for_pythons_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's numbers.py beside one's own file, which alone is to be tested."""
+    (tmp_path / "numbers.py").write_text(leaving(tmp_path / "was-run"))
+    (tmp_path / "own.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "experiments.cli", "test", "own.py"], capture_output=True, text=True, check=False
+    )
+    assert "binds none of" in done.stderr and not (tmp_path / "was-run").exists(), done.stderr
+
+
+def test_weights_outside_of_an_onnx_file_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in no digest: whoever writes into the folder that a node works in would choose the model."""
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    from onnx import TensorProto, helper
+
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 2], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", "weights.bin"), ("length", "16")):
+        weights.external_data.add(key=key, value=value)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    np.arange(4, dtype=np.float32).tofile(tmp_path / "weights.bin")
+    assert onnx.load(str(tmp_path / "model.onnx")).graph.initializer[0].raw_data
+    monkeypatch.chdir(tmp_path)
+    with trusting(ANYTHING), pytest.raises(StudyError, match="cannot be used"):
+        Onnx(str(tmp_path / "model.onnx")).build(Shape((2,), 2))
+
+
+def test_trackers_write_where_they_are_told_to_whatever_a_run_folder_says(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the extra tracking is not installed")
+    run = folder_of_somebody(tmp_path / "run", UNET)
+    for number, name in enumerate(
+        (f"{tmp_path / 'elsewhere'}", "../../elsewhere", "a/../../../elsewhere", "x" * 400)
+    ):
+        (run / "about.json").write_text(json.dumps({"state": "stopped", "study": name, "engine": "inline"}))
+        tell(run, TensorBoard(tmp_path / f"board-{number}" / "in"))
+        assert list((tmp_path / f"board-{number}" / "in").rglob("events.*"))
+    assert not list(tmp_path.rglob("elsewhere*"))
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "x run").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside").mkdir()
+    (run / "about.json").write_text('{"state": "stopped", "study": "x", "engine": "inline"}')
+    with pytest.raises(WardroundError, match="link"):
+        tell(run, TensorBoard(tmp_path / "linked"))
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_trackers_and_models_tell_no_folder_of_this_machine() -> None:
+    text = """
+title = "x"
+task = { name = "/home/ada/secret-project/own.py:Task", network = { name = "onnx", file = "/home/ada/m.onnx" } }
+source = { name = "torch", dataset = "/home/ada/ward.py:Data", folder = "/home/ada/patients" }
+start = { model = "/home/ada/runs/first" }
+[plugins]
+"/home/ada/secret-project/own.py" = "5c"
+"""
+    told = json.dumps(settings_of(text))
+    assert "ada" not in told and "own.py:Task" in told and "m.onnx" in told
+    assert "ada" not in json.dumps(without_folders({"a": ["C:\\\\Users\\\\ada\\\\own.py:Net", {"/home/ada/x": 1}]}))
+    assert without_folders({"a": "n/a", "b": "table/x.csv", "c": 1}) == {"a": "n/a", "b": "table/x.csv", "c": 1}
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize(
+    "text", [HOSTILE, f"\\{HOSTILE}", f"\\\\{HOSTILE}", f"`{HOSTILE}", f"a\n\n{HOSTILE}", "[a](javascript:b)"]
+)
+def test_nothing_of_a_study_is_markup_in_a_model_card(text: str) -> None:
+    facts = {
+        "wardround": "1",
+        "title": text,
+        "description": text,
+        "task": {"name": "segmentation", text: text, "scores": [text]},
+        "classes": [text],
+        "network": {
+            "parameters": 1,
+            "sha256": "0",
+            "input": {"name": "inputs", "shape": ["n", 1]},
+            "output": {"name": "answers", "meaning": text},
+        },
+        "preprocessing": {"name": text, text: {text: text}},
+        "training": {
+            "hospitals": 1,
+            "patients": None,
+            "cases": None,
+            "rounds": 1,
+            "state": text,
+            "strategy": {"name": text, text: 1},
+            "aggregation": text,
+            "settings": {text: text},
+            "seed": text,
+            "engine": text,
+            "started": text,
+        },
+        "privacy": {
+            "mechanism": text,
+            "unit": text,
+            "epsilon": 1.0,
+            "delta": text,
+            "relation": text,
+            "noise_source": text,
+            "not_covered": [{"what": text, "why": text}],
+        },
+        "trusts": [text],
+        "scores": {"split": text, "values": {text: 0.5}},
+    }
+    card = card_of(facts)
+    outside = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", card))
+    assert not re.search(r"<\w|\[a\]", outside), outside
+    assert not any(line.startswith("<") for line in card.splitlines())
+
+
+def test_no_cell_of_the_answers_is_a_spreadsheets_formula() -> None:
+    names = ("=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "-12", "p01")
+    text = _csv([{"case": name, "part": name, "answers": {"class": name, "=x": -0.5}} for name in names])
+    rows = list(csv.reader(io.StringIO(text)))
+    for cell in (cell for row in rows for cell in row):
+        assert not cell.lstrip().startswith(("=", "+", "-", "@")) or float(cell) < 0
+    assert [rows[-1][0], rows[-2][0], rows[1][-1]] == ["p01", "-12", "-0.5"]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        '{ name = "unet", channels = 4194304, depth = 1 }',
+        '{ name = "dilated", channels = 1048576 }',
+        '{ name = "mlp", hidden = [1000000000] }',
+        f'{{ name = "mlp", hidden = {[1] * 5000} }}',
+    ],
+)
+def test_a_strangers_study_gets_no_more_room_than_its_model_takes(tmp_path: Path, network: str) -> None:
+    """`wardround.load(folder).model()` and `compare` built whatever the study said, and then looked at the file."""
+    run = folder_of_somebody(tmp_path / "run", network)
+    if "mlp" in network:
+        (run / "study.toml").write_text((run / "study.toml").read_text().replace("segmentation", "classification"))
+    write_tensors(run, "model.safetensors", {"a": np.zeros(3, np.float32)})
+    with pytest.raises(WardroundError, match="not of one run"):
+        load(run).model()
+    with trusting(NOT_OURS), pytest.raises(WardroundError, match="not of one run"):
+        score_patients(parse((run / "study.toml").read_text()), run)
+    with pytest.raises(WardroundError, match="not of one run"):
+        load_trained(run)
