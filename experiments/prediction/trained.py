@@ -153,7 +153,11 @@ def _sketch(task: Task, shape: Shape, tensors: Tensors, path: Path) -> nn.Module
     """The network without room for its parameters: a study may ask for more than any memory holds, or without end."""
     held = sum(tensor.size for tensor in tensors.values())
     with torch.device("meta"), _at_most(MOST_OF_FILE * held + MOST_NUMBERS, MOST_OF_FILE * len(tensors) + 1000, path):
-        return task.build_network(shape)
+        try:
+            return task.build_network(shape)
+        except (RuntimeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+            line = str(error).strip().partition("\n")[0][:200]
+            raise StudyError(f"the study's network cannot be built: {type(error).__name__}: {line}") from error
 
 
 @contextmanager

@@ -377,9 +377,9 @@ def test_no_cell_of_the_answers_is_a_spreadsheets_formula() -> None:
 @pytest.mark.parametrize(
     "network",
     [
-        '{ name = "unet", channels = 4194304, depth = 1 }',
+        '{ name = "unet", channels = 1000000, depth = 1 }',
         '{ name = "dilated", channels = 1048576 }',
-        '{ name = "mlp", hidden = [1000000000] }',
+        '{ name = "mlp", hidden = [1000000, 1000000] }',
         f'{{ name = "mlp", hidden = {[1] * 5000} }}',
     ],
 )
@@ -394,4 +394,25 @@ def test_a_strangers_study_gets_no_more_room_than_its_model_takes(tmp_path: Path
     with trusting(NOT_OURS), pytest.raises(WardroundError, match="not of one run"):
         score_patients(parse((run / "study.toml").read_text()), run)
     with pytest.raises(WardroundError, match="not of one run"):
+        load_trained(run)
+
+
+@pytest.mark.parametrize(
+    ("task", "network"),
+    [
+        ("segmentation", '{ name = "unet", channels = 2, depth = 1000000000 }'),
+        ("segmentation", '{ name = "unet", channels = 9223372036854775807, depth = 1 }'),
+        ("segmentation", '{ name = "refinement", passes = 1000000000 }'),
+        ("segmentation", '{ name = "refinement", base = { name = "unet", depth = 1000000000 } }'),
+        ("registration", '{ name = "voxelmorph", depth = 1000000000 }'),
+        ("registration", '{ name = "affine_pair", depth = 1000000000 }'),
+    ],
+)
+def test_a_network_without_end_is_not_begun(tmp_path: Path, task: str, network: str) -> None:
+    """A study of one line kept `predict`, and whoever approved it, at work for ever."""
+    run = folder_of_somebody(tmp_path / "run", network)
+    (run / "study.toml").write_text((run / "study.toml").read_text().replace("segmentation", task))
+    (run / "roster.json").write_text('{"shape": [2, 16, 16], "classes": ["a", "b"], "sites": []}')
+    write_tensors(run, "model.safetensors", {"a": np.zeros(3, np.float32)})
+    with pytest.raises(WardroundError, match="must be at most"):
         load_trained(run)
