@@ -18,6 +18,7 @@ from common.files.access import is_there, write, write_to
 from common.files.json_files import write_json
 from experiments.prediction.answers import Outline, Row
 from experiments.prediction.trained import Trained
+from server.reporting.markup import visible
 
 TABLE, DETAILS = "predictions.csv", "predictions.json"
 OUTLINE, PROBABILITIES = "_seg", "_probabilities"
@@ -152,13 +153,16 @@ def _csv(cases: Sequence[Mapping[str, Any]]) -> str:
 
 def _cell(value: str | float) -> str | float:
     """Names of files and classes are anybody's: no spreadsheet takes one for a formula. The JSON has it as it is."""
-    if not isinstance(value, str) or not value.lstrip().startswith(FORMULA):
+    if not isinstance(value, str):
         return value
+    shown = visible(value)
+    if not shown.lstrip().startswith(FORMULA):
+        return shown
     try:
-        float(value)
+        float(shown)
     except ValueError:
-        return f"'{value}"
-    return value
+        return f"'{shown}"
+    return shown
 
 
 def _packed(**arrays: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import py_compile
 import re
 import subprocess
@@ -30,6 +31,7 @@ from experiments.commands._study_text import NOT_OURS
 from experiments.evaluating import evaluation_of
 from experiments.exporting.card import card_of
 from experiments.patient_scores import score_patients
+from experiments.prediction.inputs import new_files
 from experiments.prediction.results import _csv
 from experiments.prediction.trained import load_trained
 from experiments.tracking.finished import tell
@@ -372,6 +374,20 @@ def test_no_cell_of_the_answers_is_a_spreadsheets_formula() -> None:
     for cell in (cell for row in rows for cell in row):
         assert not cell.lstrip().startswith(("=", "+", "-", "@")) or float(cell) < 0
     assert [rows[-1][0], rows[-2][0], rows[1][-1]] == ["p01", "-12", "-0.5"]
+
+
+def test_names_of_results_are_names_whatever_new_files_are_called(tmp_path: Path) -> None:
+    """A terminal obeys what stands in predictions.csv, and one name that is too long stopped all other files."""
+    new = tmp_path / "new"
+    deep = new / ("y" * 200) / ("z" * 200)
+    deep.mkdir(parents=True)
+    for name in ("\x1b[31mred", "a\nb", "x" * 250, "back\\slash", os.fsdecode(b"n\xe9")):
+        (new / f"{name}.csv").write_text("")
+    (deep / "q.csv").write_text("")
+    (deep / "r.csv").write_text("")
+    names = [one.name for one in new_files([new], ("table",))]
+    assert len(set(names)) == 7 and all(name.isprintable() and len(name.encode()) < 220 for name in names)
+    assert not any(set("/\\") & set(name) for name in names)
 
 
 @pytest.mark.parametrize(
