@@ -170,7 +170,9 @@ def _at_most(numbers: int, parameters: int, path: Path) -> Iterator[None]:
             found[0] += parameter.numel()
             found[1] += 1
         if found[0] > numbers or found[1] > parameters:
-            raise FileError(path, "lacks parameters of the study's network: model and study are not of one run")
+            raise FileError(
+                path, "holds parameters of other shapes than the study's network: model and study are not of one run"
+            )
 
     handle = register_module_parameter_registration_hook(count)
     try:
