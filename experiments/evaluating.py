@@ -15,6 +15,8 @@ from common.files.access import is_there, read_text
 from common.files.json_files import read_table
 from common.learning.start import MODEL_FILE
 from common.study.catalogue import NETWORKS
+from common.study.options import Entry
+from common.study.own_weights import networks_of
 from common.study.study import Study, keys_of, parse
 from experiments.places import with_whole_folder
 
@@ -103,12 +105,19 @@ def _run_table(model: Path) -> dict[str, Any] | None:
 
 
 def _network(run: Mapping[str, Any], study: Study) -> Iterator[str]:
-    """The network that the model was trained with, where it is one of ours: a folder's own code is not run."""
+    """The network that the model was trained with, where it is one of ours.
+
+    A folder's own code is not run, nor is a file opened that it names: TorchScript is a program.
+    """
     task = run.get("task")
     network = task.get("network") if isinstance(task, Mapping) and task.get("name") == study.task.name else None
     name = network.get("name") if isinstance(network, Mapping) else network
-    if name in NETWORKS.names():
+    if isinstance(name, str) and all(map(_is_ours, networks_of(Entry("", {"network": network})))):
         yield f"task.network={_inline(network)}"
+
+
+def _is_ours(network: Entry) -> bool:
+    return network.name in NETWORKS.names() and not getattr(NETWORKS.load(network.name), "has_weights", False)
 
 
 def _split(
@@ -134,7 +143,10 @@ def _split(
     kept = run.get("split")
     if "split" not in said:
         own = [f"split.{key}={json.dumps(value)}" for key, value in kept.items()] if isinstance(kept, Mapping) else []
-    own += [] if "seed" in said else [f"seed={int(run.get('seed', 0))}"]
+    seed = run.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise StudyError(f"{model / 'study.toml'} is not the study of a run: its seed is no whole number.")
+    own += [] if "seed" in said else [f"seed={seed}"]
     if unlike := _placed_otherwise(run, study, said):
         return own, [
             f"{begin}, and {unlike}: patients whom it learned from are among those scored, and scores are "

@@ -21,6 +21,7 @@ from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.study.study import Study
 from common.sums.mean import Mean, merge
+from experiments.prediction.trained import demand_room, shape_of
 
 MODEL = "model.safetensors"
 Person = tuple[SiteId, str]
@@ -91,7 +92,9 @@ def score_patients(
 
     Raises SourceError where the data are not on this machine, and FileError where the run has no model.
     """
-    parameters = {name: torch.from_numpy(array) for name, array in read_tensors(folder, MODEL).tensors.items()}
+    tensors = read_tensors(folder, MODEL).tensors
+    demand_room(study.build_task(), shape_of(folder), tensors, folder / MODEL)
+    parameters = {name: torch.from_numpy(array) for name, array in tensors.items()}
     hospitals = []
     for index, site in enumerate(site_names(study)):
         if sites is None or site in sites:

@@ -22,6 +22,7 @@ from common.files.tensor_files import read_tensors
 from common.learning.parameters import new_network
 from common.study.plugins import ANYTHING, NOTHING, trusting
 from common.study.study import Study, parse
+from experiments.prediction.trained import demand_room
 from experiments.running import run_study
 from server.app import new_default_folder, progress
 from server.reporting.folder import read_run
@@ -147,9 +148,10 @@ class Run:
     def model(self) -> torch.nn.Module:
         """The trained network, in evaluation mode, on the CPU. Raises WardroundError where the run left none."""
         with self._trusting():
-            study = self.study
+            study, found = self.study, read_tensors(self.folder, MODEL).tensors
+            demand_room(study.build_task(), self._shape, found, self.folder / MODEL)
             network = new_network(study.build_task(), self._shape, study.seed, study.training)
-        held = {name: torch.from_numpy(array) for name, array in read_tensors(self.folder, MODEL).tensors.items()}
+        held = {name: torch.from_numpy(array) for name, array in found.items()}
         try:
             network.load_state_dict(held, strict=False)
         except RuntimeError as error:
@@ -162,7 +164,9 @@ class Run:
         inputs: (N, channels, ...) or (N, features), float32. Returns class indices (N, ...), int64, or real numbers,
         float32, as the study's task predicts. For files use `wardround predict`.
         """
-        task, network = self.study.build_task(), self.model()
+        network = self.model()
+        with self._trusting():
+            task = self.study.build_task()
         given = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
         with torch.no_grad():
             parts = [task.predict(network, part).numpy() for part in torch.split(given, CASES_AT_ONCE)]

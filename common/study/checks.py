@@ -8,12 +8,23 @@ from collections.abc import Iterable, Sequence
 from common.errors import StudyError
 from common.study.spelling import unknown
 
+WIDEST, DEEPEST = 1 << 20, 24
+"""Channels of one layer of a network; levels, each of which halves its image."""
+
 
 def positive(where: str, **values: float | None) -> None:
     """Raise StudyError unless every value is None or a finite number above zero."""
     for name, value in values.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise StudyError(f"{where}.{name} must be above zero; it is {value!r}.")
+
+
+def sized(where: str, most: int, **values: int) -> None:
+    """Raise StudyError unless every value is above zero and at most `most`: more is never built."""
+    positive(where, **values)
+    for name, value in values.items():
+        if value > most:
+            raise StudyError(f"{where}.{name} must be at most {most}; it is {value!r}.")
 
 
 def non_negative(where: str, **values: float | None) -> None:

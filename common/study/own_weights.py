@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterator
+from typing import cast, get_type_hints
 
+from common.errors import StudyError
 from common.study.catalogue import NETWORKS
 from common.study.options import Entry, convert
+from common.study.plugins import current_trust
 
 
 def network_of(task: Entry) -> Entry | None:
     """The network that a task's options name; None where they name none."""
     named = task.options.get("network")
     return None if named is None else cast(Entry, convert(named, Entry, "task.network"))
+
+
+def networks_of(task: Entry) -> Iterator[Entry]:
+    """The task's network, and those that networks of ours are made around; what is in a plug-in is the plug-in's."""
+    waiting = [network_of(task)]
+    while waiting:
+        network = waiting.pop()
+        if network is None:
+            continue
+        yield network
+        if network.name in NETWORKS.names():
+            hints = get_type_hints(NETWORKS.load(network.name))
+            inner = [name for name, kind in hints.items() if kind is Entry and name in network.options]
+            waiting += [cast(Entry, convert(network.options[name], Entry, f"task.network.{name}")) for name in inner]
 
 
 def brings_weights(task: Entry) -> bool:
@@ -25,3 +42,19 @@ def digest_of_weights(task: Entry) -> str | None:
     network = network_of(task)
     digest = None if network is None else network.options.get("sha256")
     return str(digest) if digest else None
+
+
+def check_networks(task: Entry) -> None:
+    """Note the plug-ins among a task's networks, and raise StudyError for what nobody agreed to run or open.
+
+    Asked when a study is read: what reads a stranger's run folder may hand its study on to processes that trust it.
+    """
+    trust = current_trust()
+    agreed = trust.files or trust.models is not None or trust.modules is None or bool(trust.modules)
+    for network in networks_of(task):
+        ours = NETWORKS.digest(network.name) is None
+        if ours and not agreed and getattr(NETWORKS.load(network.name), "has_weights", False):
+            raise StudyError(
+                f"network {network.name!r} is a file that the study names, which was not opened. {trust.remedy} A "
+                'hospital names the folder of its model files in policy.toml, models = "models".'
+            )

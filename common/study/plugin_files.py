@@ -24,6 +24,8 @@ MOST_FILES = 4000
 OURS = frozenset({"common", "client", "server", "experiments", "wardround"})
 VERSIONED = frozenset({"torch", "numpy", "scipy", "sklearn", "torchvision", "pandas"})
 """Packages so large that their version, which a run writes down, stands for their files."""
+DISTRIBUTED = {"sklearn": "scikit_learn"}
+"""Packages whose distribution has another name."""
 NOT_FOLLOWED = OURS | VERSIONED | sys.stdlib_module_names
 INSTALLED = frozenset(
     Path(place).resolve() for key, place in sysconfig.get_paths().items() if key in ("purelib", "platlib", "stdlib")
@@ -33,12 +35,15 @@ INSTALLED = frozenset(
 
 @dataclass(frozen=True)
 class Files:
-    """code: of the file that is named. beside: the bytes of the others, by their paths from `root`."""
+    """code: of the file that is named. beside: the bytes of the others, by their paths from `root`. blank: of those
+    that say nothing, as an `__init__.py` often does, and are in no digest.
+    """
 
     path: Path
     code: bytes
     root: Path
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    blank: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -50,9 +55,15 @@ class Files:
         return sha256("".join(lines).encode()).hexdigest()
 
     @property
+    def others(self) -> Mapping[str, bytes]:
+        """All files but the one that is named."""
+        return {**self.blank, **self.beside}
+
+    @property
     def modules(self) -> Mapping[str, Path]:
-        """The other files by the names that they are imported by."""
-        return {_dotted(name): self.root / name for name in self.beside}
+        """The other files by the names that they are imported by; a package hides a file of its name, as ever."""
+        files_first = sorted(self.others, key=lambda name: name.endswith("/__init__.py"))
+        return {_dotted(name): self.root / name for name in files_first}
 
 
 def files_of_file(path: Path, code: bytes) -> Files:
@@ -79,7 +90,7 @@ def _followed(path: Path, code: bytes, root: Path, package: str | None) -> Files
     while waiting:
         dotted = waiting.pop()
         top = dotted.partition(".")[0]
-        if top in NOT_FOLLOWED or package not in (None, top):
+        if _stands_for_itself(top, root) or package not in (None, top):
             continue
         for name in _files_that_may_be(dotted):
             if name == own or name in found or not (root / name).is_file():
@@ -88,7 +99,17 @@ def _followed(path: Path, code: bytes, root: Path, package: str | None) -> Files
             waiting += _imported(name, found[name])
             if len(found) > MOST_FILES:
                 raise StudyError(f"plug-in {path} imports more than {MOST_FILES} files of its own package.")
-    return Files(path, code, root, {name: held for name, held in found.items() if held.strip()})
+    blank = {name: held for name, held in found.items() if not held.strip()}
+    return Files(path, code, root, {name: held for name, held in found.items() if name not in blank}, blank)
+
+
+def _stands_for_itself(top: str, root: Path) -> bool:
+    """Whether a version says what would be imported: a file that only has the name of a package that is not installed
+    there is the plug-in's own."""
+    if top not in VERSIONED:
+        return top in NOT_FOLLOWED
+    lies_here = (root / top).is_dir() or (root / f"{top}.py").is_file()
+    return not lies_here or any(root.glob(f"{DISTRIBUTED.get(top, top)}-*.dist-info"))
 
 
 def _initial(own: str) -> Iterator[str]:

@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module, invalidate_caches
 from importlib.metadata import packages_distributions, version
-from importlib.util import find_spec
 from pathlib import Path
 from traceback import extract_tb
 from types import FunctionType, ModuleType
@@ -38,6 +37,7 @@ from typing import Any
 from common.errors import FileError, StudyError
 from common.files.access import read_all
 from common.study.plugin_files import LARGEST_BYTES, Files, files_of_file, files_of_module
+from common.study.plugin_import import import_from, spec_of
 from common.study.spelling import unknown
 
 _FILE = re.compile(r"(?P<place>[^\0\n*?\[\]]*\.py)(?::(?P<attribute>[^\W\d]\w*))?")
@@ -62,6 +62,7 @@ ANYTHING = Trust(files=True, modules=None)
 NOTHING = Trust()
 _trust: ContextVar[Trust] = ContextVar("plug-ins that may be imported", default=NOTHING)
 _used: ContextVar[dict[str, str] | None] = ContextVar("plug-ins that were used", default=None)
+_expected: ContextVar[tuple[Mapping[str, str], str]] = ContextVar("digests of plug-ins", default=({}, ""))
 _digests: dict[str, str] = {}
 """Of modules, as this process first saw them: Python imports each once, whatever becomes of its file."""
 _neighbours: dict[str, tuple[Path, bytes]] = {}
@@ -96,6 +97,19 @@ def noted() -> Iterator[dict[str, str]]:
         _used.reset(token)
 
 
+@contextmanager
+def expecting(known: object, since: str) -> Iterator[None]:
+    """A plug-in with another digest than it has in `known`, by module or path, is not run while the block lasts.
+
+    since: what it was known from, for whoever is told. `known` may come from a file: what is no table says nothing.
+    """
+    token = _expected.set((known if isinstance(known, Mapping) else {}, since))
+    try:
+        yield
+    finally:
+        _expected.reset(token)
+
+
 @dataclass(frozen=True)
 class Reference:
     """place: a module's dotted name, or a file's path. attribute: a name in it; "" for what a kind's word binds."""
@@ -116,14 +130,17 @@ class Reference:
         return cls(module["place"], module["attribute"] or "", False)
 
     def digest(self) -> str:
-        """SHA-256 of the plug-in's files, hexadecimal. Imports no more than the packages that a module is in."""
+        """SHA-256 of the plug-in's files, hexadecimal. Imports nothing."""
         return self.files().digest
 
     def module(self) -> ModuleType:
         """The module, imported. Raises StudyError where it is not allowed, not there, or fails, with its error."""
         files = self.files()
         with _telling(self.place):
-            return _module_of_file(files) if self.is_file else import_module(self.place)
+            if self.is_file:
+                return _module_of_file(files)
+            import_from(files, self.place)
+            return import_module(self.place)
 
     def value(self, default: str) -> Any:
         """What the reference names, or what is bound to `default` where it names only a module or a file."""
@@ -153,6 +170,12 @@ class Reference:
             )
         if not self.is_file and _digests.setdefault(self.place, digest) != digest:
             raise StudyError(f"{self.place} has changed since this process imported it: start Python again.")
+        known, since = _expected.get()
+        if known.get(self.place, digest) != digest:
+            raise StudyError(
+                f"plug-in {self.place} is not the one that {since}: its file has changed, or another version is "
+                "installed here. Put that back, or begin a new run."
+            )
         used = _used.get()
         if used is not None:
             used[self.place] = digest
@@ -199,7 +222,7 @@ def _origin(name: str) -> str:
     """The file of a module. Raises StudyError where there is none."""
     with _telling(name):
         try:
-            spec = find_spec(name)
+            spec = spec_of(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
@@ -225,6 +248,7 @@ def _module_of_file(files: Files) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         with _its_neighbours_found(files):
+            import_from(files)
             exec(compile(files.code, str(path), "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
@@ -237,7 +261,7 @@ def _its_neighbours_found(files: Files) -> Iterator[None]:
     """While the block lasts, imports find the files beside this plug-in, as they are now, and not another's."""
     for dotted, (path, code) in list(_neighbours.items()):
         wanted = files.modules.get(dotted)
-        if wanted is not None and (path, code) != (wanted, files.beside[_place_of(wanted, files)]):
+        if wanted is not None and (path, code) != (wanted, files.others[_place_of(wanted, files)]):
             sys.modules.pop(dotted, None)
             del _neighbours[dotted]
     folder, before = str(files.path.parent), list(sys.path)
@@ -252,7 +276,7 @@ def _its_neighbours_found(files: Files) -> Iterator[None]:
             sys.path.append(folder)
         for dotted, path in files.modules.items():
             if getattr(sys.modules.get(dotted), "__file__", None) == str(path):
-                _neighbours[dotted] = path, files.beside[_place_of(path, files)]
+                _neighbours[dotted] = path, files.others[_place_of(path, files)]
 
 
 def _place_of(path: Path, files: Files) -> str:

@@ -20,8 +20,8 @@ from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS
 from common.study.checks import between, non_negative
 from common.study.federation import Federation
 from common.study.options import EXAMPLE, Entry, build
-from common.study.own_weights import brings_weights
-from common.study.plugins import noted, resolved
+from common.study.own_weights import brings_weights, check_networks
+from common.study.plugins import expecting, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
@@ -119,7 +119,7 @@ class Study:
             _check_evaluation_alone(self)
         if any(not purpose.strip() for purpose in self.purposes):
             raise StudyError("study.purposes names a purpose without a word in it.")
-        with noted() as used:
+        with noted() as used, expecting(self.plugins, "this study was read with"):
             _check_pairs(self)
         _demand_same(self.plugins, used)
         object.__setattr__(self, "plugins", dict(sorted(used.items())))
@@ -197,7 +197,8 @@ def _built(table: Mapping[str, Any]) -> Study:
     """The study of a table, safe where it does not say otherwise: sums alone are read where those are enough."""
     said = {key: value for key, value in table.items() if (key, value) != ("privacy", NO_PRIVACY)}
     _refuse_former(said)
-    return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
+    with expecting(said.get("plugins"), "this study was read with"):
+        return build(Study, {"aggregation": _default_aggregation(said), **said}, "study")
 
 
 def _refuse_former(table: Mapping[str, Any]) -> None:
@@ -279,6 +280,7 @@ def _check_pairs(study: Study) -> None:
     """Build every entry, so that unknown names and options show now, and refuse what cannot go together."""
     ENGINES.digest(study.engine)  # never imported here: where a study is checked, engines may not be installed
     task = TASKS.build(study.task)
+    check_networks(study.task)
     strategy = STRATEGIES.build(study.strategy)
     aggregation = AGGREGATIONS.build(study.aggregation)
     source = SOURCES.build(study.source)

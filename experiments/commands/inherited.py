@@ -6,12 +6,19 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.errors import StudyError
 from experiments.commands._terminal import spoken_errors
+
+ROOT = Path(__file__).parents[2]
+TRIED = (
+    "import sys; root = sys.argv.pop(1); sys.path += [root] * (root not in sys.path); "
+    "from wardround.testing.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 def try_file(
@@ -28,8 +35,9 @@ def try_file(
     with spoken_errors():
         if find_spec("pytest") is None:
             raise StudyError("`wardround test` needs pytest: pip install 'wardround[testing]'.")
-        command = [sys.executable, "-m", "wardround.testing", file, *(["--kind", kind] if kind else [])]
-        # In a process of its own: whatever the file does, it does not do here.
+        command = [sys.executable, "-P", "-c", TRIED, str(ROOT), file, *(["--kind", kind] if kind else [])]
+        # In a process of its own: whatever the file does, it does not do here. -P: what else lies in the folder that
+        # one works in, a numbers.py, is not taken for Python's own.
         done = subprocess.run(command, env={"OMP_NUM_THREADS": "1", **os.environ}, check=False)
     if done.returncode:
         raise typer.Exit(1)

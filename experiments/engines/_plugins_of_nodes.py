@@ -17,7 +17,7 @@ import tomli_w
 
 from client.policy import POLICY_FILE
 from common.errors import StudyError
-from common.files.access import is_there, private_folder, write
+from common.files.access import create, is_there, private_folder, read, write
 from common.study.plugin_files import Files
 from common.study.plugins import Reference
 from common.study.study import NAMING, Study
@@ -95,13 +95,9 @@ def _taken_by(top: str, folder: Path) -> str:
 
 
 def _copy(files: Files, place: Path) -> None:
-    held = {files.path.name: files.code, **files.beside}
-    for name, code in held.items():
-        target = place / name
-        if target.exists() and target.read_bytes() != code:
+    for name, code in {files.path.name: files.code, **files.others}.items():
+        if not create(place, name, code) and read(place, name) != code:
             raise StudyError(f"two plug-ins of the study each have a file {name}: rename one.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(code)
 
 
 def _renamed(value: Any, modules: Mapping[str, str]) -> Any:

@@ -9,6 +9,8 @@ from server.reporting.markup import in_a_line, visible
 from server.reporting.wording import score, score_name
 
 UNKNOWN = "not known"
+MARKS = frozenset("\\`<>|[]*&")
+"""The backslash above all: before one of ours it would take its meaning away."""
 INTENDED = (
     "Research on data like those it was trained on, prepared in the same way; `wardround predict` prepares them so. "
     "It is no medical device, and was examined by no authority: no decision on a patient may rest on it."
@@ -25,7 +27,7 @@ def card_of(facts: Mapping[str, Any]) -> str:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    task = facts["task"]["name"]
+    task = _plain(facts["task"]["name"])
     yield from ("---", "library_name: wardround", "tags:", "- medical", "- federated-learning", "---", "")
     yield from (f"# {_plain(facts['title']) or 'A model'}", "", _plain(facts["description"]) or f"Task: {task}.", "")
     yield from ("## Model details", "")
@@ -65,7 +67,8 @@ def _training(facts: Mapping[str, Any]) -> Iterator[str]:
         counts = training[what]
         told = UNKNOWN if counts is None else ", ".join(f"{count} {name}" for name, count in counts.items())
         yield f"- {what}: {told}"
-    yield f"- rounds: {training['rounds']} ({_plain(training['state']) or UNKNOWN}), seed {training['seed']}"
+    state = _plain(training["state"]) or UNKNOWN
+    yield f"- rounds: {training['rounds']} ({state}), seed {_options(training['seed'])}"
     yield f"- strategy: {_options(training['strategy'])}; aggregation: {_options(training['aggregation'])}"
     yield f"- settings: {_options(training['settings'])}"
     yield f"- engine: {_plain(training['engine']) or UNKNOWN}, begun {_plain(training['started']) or UNKNOWN}"
@@ -82,7 +85,7 @@ def _scores(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("", "| score | value |", "|---|---|")
     for name, value in found["values"].items():
-        yield f"| {_plain(score_name(name))} (`{_plain(name)}`) | {score(value)} |"
+        yield f"| {_plain(score_name(name))} (`{_code(name)}`) | {score(value)} |"
 
 
 def _privacy(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -93,8 +96,8 @@ def _privacy(facts: Mapping[str, Any]) -> Iterator[str]:
         epsilon = "without bound" if privacy["epsilon"] is None else f"{privacy['epsilon']:.3g}"
         yield (
             f"Differential privacy of one {_plain(privacy['unit'])} by {_plain(privacy['mechanism'])}: epsilon "
-            f"{epsilon} at delta {privacy['delta']}, of the hospital that spent most. {_plain(privacy['relation'])} "
-            f"Noise came from: {_plain(privacy['noise_source'])}."
+            f"{epsilon} at delta {_options(privacy['delta'])}, of the hospital that spent most. "
+            f"{_plain(privacy['relation'])} Noise came from: {_plain(privacy['noise_source'])}."
         )
         yield from (f"- not covered: {_plain(one['what'])}: {_plain(one['why'])}" for one in privacy["not_covered"])
     yield from (f"- {_plain(one)}" for one in facts["trusts"])
@@ -121,14 +124,19 @@ def _options(value: Any) -> str:
     if isinstance(value, Mapping):
         name = _plain(str(value.get("name", "")))
         told = {key: one for key, one in value.items() if key != "name" and one not in ("", [], {})}
-        options = ", ".join(f"{key} = {_options(one)}" for key, one in told.items())
+        options = ", ".join(f"{_plain(key)} = {_options(one)}" for key, one in told.items())
         return f"{name} ({options})" if name and options else name or options
     if isinstance(value, list):
         return ", ".join(map(_options, value))
     return UNKNOWN if value is None else _plain(str(value))
 
 
+def _code(text: str) -> str:
+    """Between two marks of code, where a backslash is one and only another such mark, or a cell's, ends it."""
+    return "".join("_" if one in "`|" else one for one in visible(in_a_line(text)))
+
+
 def _plain(text: str) -> str:
     """In one line, without what Markdown would read as a mark of its own."""
     line = visible(in_a_line(str(text)))
-    return "".join(f"\\{one}" if one in "`<>|[]*" else one for one in line)
+    return "".join(f"\\{one}" if one in MARKS else one for one in line)

@@ -17,6 +17,7 @@ from common.study.catalogue import NETWORKS
 from common.study.options import Entry
 from experiments.prediction.answers import value_name
 from experiments.prediction.trained import Trained
+from experiments.without_folders import without_folders
 from server.reporting.folder import read_run
 from server.reporting.records import Run
 
@@ -30,7 +31,7 @@ SPLITS = ("train", "validation", "test")
 def facts_of(trained: Trained) -> dict[str, Any]:
     """Plain JSON values. Raises WardroundError where the folder is no run folder any more."""
     run = read_run(trained.folder)
-    return {
+    found = {
         "format": FORMAT,
         "wardround": common.__version__,
         "title": trained.title,
@@ -44,6 +45,8 @@ def facts_of(trained: Trained) -> dict[str, Any]:
         "trusts": list(run.about.trusts),
         "scores": _scores(run),
     }
+    told: dict[str, Any] = without_folders(found)
+    return told
 
 
 def preprocessing_of(trained: Trained) -> dict[str, Any]:

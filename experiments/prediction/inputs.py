@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from client.new_cases import Kind, NewFile
@@ -28,6 +28,8 @@ CALLED: dict[Kind, str] = {
     "dicom": "folders of DICOM series",
 }
 MOST_FILES = 1_000_000
+LONGEST_NAME_BYTES = 200
+"""Of results' names: a file's name holds 255 bytes, and some are for its ending."""
 DICM_AT, DICM = 128, b"DICM"
 
 
@@ -97,7 +99,7 @@ def _of_folder(folder: Path, kinds: Sequence[Kind]) -> Iterator[NewFile]:
     for kind, path in found:
         assert kind is not None
         name = "_".join((*path.relative_to(folder).parts[:-1], _stem(path.name)))
-        yield NewFile(kind, (path,), in_one_form(name))
+        yield NewFile(kind, (path,), _name(name))
     has_dicom = "dicom" in kinds and any(_is_dicom(path) for path in files if _kind_of(path) in (None, "dicom"))
     if has_dicom:
         yield NewFile("dicom", (folder,), _stem(folder.resolve().name))
@@ -137,7 +139,16 @@ def _is_dicom(path: Path) -> bool:
 def _stem(name: str) -> str:
     every = (ending for endings in ENDINGS.values() for ending in endings)
     ending = next((one for one in every if name.lower().endswith(one)), "")
-    return in_one_form(re.sub(r"[\0/\\]", "_", name[: len(name) - len(ending)] or "case"))
+    return _name(name[: len(name) - len(ending)] or "case")
+
+
+def _name(text: str) -> str:
+    """Of results: one line that a terminal shows as it is, a file's name on any system, and not too long for one."""
+    seen = "".join(one if one.isprintable() and one not in "/\\" else "_" for one in in_one_form(text))
+    if len(seen.encode()) <= LONGEST_NAME_BYTES:
+        return seen
+    kept = seen.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore")
+    return f"{kept}_{sha256(seen.encode()).hexdigest()[:8]}"
 
 
 def _listed(kinds: Iterable[Kind]) -> str:

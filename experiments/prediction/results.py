@@ -18,11 +18,14 @@ from common.files.access import is_there, write, write_to
 from common.files.json_files import write_json
 from experiments.prediction.answers import Outline, Row
 from experiments.prediction.trained import Trained
+from server.reporting.markup import visible
 
 TABLE, DETAILS = "predictions.csv", "predictions.json"
 OUTLINE, PROBABILITIES = "_seg", "_probabilities"
 MOVED, DISPLACEMENT = "_moved", "_displacement"
 MM3_A_ML = 1000.0
+FORMULA = ("=", "+", "-", "@")
+"""With these a spreadsheet's formula begins."""
 
 
 @dataclass
@@ -141,11 +144,25 @@ def _csv(cases: Sequence[Mapping[str, Any]]) -> str:
     header = ["case", *["part"] * has_parts, *["outline"] * outlines, *columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(_cell, header))
     for one in cases:
         told = [one["case"], *[one.get("part", "")] * has_parts, *[one.get("outline", "")] * outlines]
-        writer.writerow([*told, *(one["answers"].get(name, "") for name in columns)])
+        writer.writerow(map(_cell, [*told, *(one["answers"].get(name, "") for name in columns)]))
     return text.getvalue()
+
+
+def _cell(value: str | float) -> str | float:
+    """Names of files and classes are anybody's: no spreadsheet takes one for a formula. The JSON has it as it is."""
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    if not shown.lstrip().startswith(FORMULA):
+        return shown
+    try:
+        float(shown)
+    except ValueError:
+        return f"'{shown}"
+    return shown
 
 
 def _packed(**arrays: Any) -> bytes:

@@ -8,7 +8,8 @@ found to be those of the file.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from client.new_cases import Learned
 from client.source import Source
@@ -28,11 +30,13 @@ from common.learning.parameters import Layout, digest, new_network, read, refuse
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
-from common.study.plugins import noted
+from common.study.plugins import current_trust, expecting, noted
 
 STUDY, MODEL, ROSTER, ABOUT = "study.toml", "model.safetensors", "roster.json", "about.json"
 BUNDLED = "wardround"
 """The folder of a bundle in which the files of its run folder are."""
+MOST_OF_FILE = 16
+"""How many times the file's parameters, beside MOST_NUMBERS, a network may have: frozen ones are not in the file."""
 MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024, 100
 
 
@@ -68,7 +72,7 @@ def load_trained(folder: Path) -> Trained:
     folder = _place(folder)
     table = _study(folder)
     entries = {name: convert(table.get(name), Entry, name) for name in ("task", "source")}
-    with noted() as used:
+    with noted() as used, expecting(table.get("plugins", {}), "the network was trained with"):
         task, source = cast(Task, TASKS.build(entries["task"])), cast(Source, SOURCES.build(entries["source"]))
         learned = _learned(folder)
         tensors = read_tensors(folder, MODEL).tensors
@@ -114,6 +118,11 @@ def _learned(folder: Path) -> Learned:
     return Learned(Shape(tuple(shape), len(classes)), tuple(classes), columns if isinstance(columns, str) else "")
 
 
+def shape_of(folder: Path) -> Shape:
+    """Of the cases of the run in `folder`, as its roster says."""
+    return _learned(folder).shape
+
+
 def _is_shape(value: list[Any]) -> bool:
     if not value or not all(type(side) is int for side in value):
         return False
@@ -125,15 +134,51 @@ def _is_name(value: Any) -> bool:
 
 
 def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
-    """Built without room for its parameters first: a study may ask for more of them than any memory holds."""
-    with torch.device("meta"):
-        sketch = task.build_network(shape)
+    sketch = _sketch(task, shape, tensors, path)
     refuse_unsuitable(sketch)
     _demand_fit(Layout.of(sketch), tensors, path)
     network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
     held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
     network.load_state_dict(held, strict=False)
     return network
+
+
+def demand_room(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
+    """Raise FileError where the study of somebody's run would build far more than the model at `path` holds."""
+    if not current_trust().files:
+        _sketch(task, shape, tensors, path)
+
+
+def _sketch(task: Task, shape: Shape, tensors: Tensors, path: Path) -> nn.Module:
+    """The network without room for its parameters: a study may ask for more than any memory holds, or without end."""
+    held = sum(tensor.size for tensor in tensors.values())
+    with torch.device("meta"), _at_most(MOST_OF_FILE * held + MOST_NUMBERS, MOST_OF_FILE * len(tensors) + 1000, path):
+        try:
+            return task.build_network(shape)
+        except (RuntimeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+            line = str(error).strip().partition("\n")[0][:200]
+            raise StudyError(f"the study's network cannot be built: {type(error).__name__}: {line}") from error
+
+
+@contextmanager
+def _at_most(numbers: int, parameters: int, path: Path) -> Iterator[None]:
+    """Stop the building of a network that has far more of them, frozen ones too, than its file could say."""
+    found = [0, 0]
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None:
+            found[0] += parameter.numel()
+            found[1] += 1
+        if found[0] > numbers or found[1] > parameters:
+            raise FileError(
+                path, "holds parameters of other shapes than the study's network: model and study are not of one run"
+            )
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:

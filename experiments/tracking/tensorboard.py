@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StudyError
+from common.files.access import private_folder
 from experiments.tracking.told import Scalar
 
+LONGEST_NAME = 200
 ABSENT = "TensorBoard is not installed: pip install 'wardround[tracking]'."
 
 
@@ -31,7 +33,7 @@ class TensorBoard:
         """Open the run's files; its settings are shown as text."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(self.folder / name))
+        self._writer = SummaryWriter(str(private_folder(self.folder, _folder_name(name))))
         rows = "\n".join(f"| {key} | {value} |" for key, value in settings.items())
         self._writer.add_text("study", f"{title}\n\n| setting | value |\n|---|---|\n{rows}")
 
@@ -45,3 +47,9 @@ class TensorBoard:
         """Close the files."""
         self._writer.add_text("run", "\n".join(f"- {key}: {value}" for key, value in facts.items()))
         self._writer.close()
+
+
+def _folder_name(name: str) -> str:
+    """A run folder's files, which may be a stranger's, say the name: of a folder in ours, and no way out of it."""
+    plain = "".join(one if one.isalnum() or one in " -_." else "_" for one in name)
+    return plain.encode()[:LONGEST_NAME].decode(errors="ignore").strip(" .") or "run"

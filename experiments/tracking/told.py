@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from common.data.names import SiteId
+from experiments.without_folders import without_folder, without_folders
 from server.reporting.records import Evaluation, Round, Run, Scores
 
 
@@ -42,7 +43,10 @@ class Tracker(Protocol):
 
 
 def settings_of(study_text: str) -> dict[str, str]:
-    """Every setting of a study by its dotted name, but for keys and where data lie; {} of a text that is no TOML."""
+    """Every setting of a study by its dotted name, but for keys and where data lie; {} of a text that is no TOML.
+
+    Of a plug-in's or model's path the last part: folders are called after persons and projects.
+    """
     try:
         table = tomllib.loads(study_text)
     except (ValueError, RecursionError):
@@ -104,7 +108,9 @@ def _of_site(word: str, site: SiteId, number: int, scores: Scores) -> list[Scala
 
 def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for key, inner in value.items():
+        name = f"{prefix}{without_folder(key)}"
         if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{prefix}{key}.")
+            yield from _flat(inner, f"{name}.")
         else:
-            yield f"{prefix}{key}", inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+            told = without_folders(inner)
+            yield name, told if isinstance(told, str) else json.dumps(told, ensure_ascii=False, default=str)

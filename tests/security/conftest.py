@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.experiments.conftest import tiny, tiny_images
+from tests.experiments.conftest import tiny, tiny_images, wardround
 
-__all__ = ["tiny", "tiny_images"]
+__all__ = ["tiny", "tiny_images", "wardround"]

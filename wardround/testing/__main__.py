@@ -53,6 +53,7 @@ def tried(reference: str, kind: str | None = None) -> list[Verdict]:
         collected.write_text(COLLECTED.format(reference=str(Path(reference).absolute()), kind=kind), encoding="utf-8")
         options = ["-c", os.devnull, "--rootdir", place, "--import-mode=importlib", "-p", "no:terminal"]
         options += ["-p", "no:unraisableexception"]  # which collects garbage five times at the end: 0.5 s with torch
+        options += ["--noconftest"]  # one above the temporary folder, in /tmp, is anybody's
         options += ["-p", "no:cacheprovider", f"--basetemp={Path(place) / 'temporary'}"]
         pytest.main([*options, str(collected)], plugins=[verdicts])
         sys.modules.pop(collected.stem, None)

@@ -10,7 +10,7 @@ from common.data.cases import Shape
 from common.learning.networks._pairs import dimensions_of_pair
 from common.learning.task import Network
 from common.registration.learned.networks import AffineNetwork
-from common.study.checks import positive
+from common.study.checks import DEEPEST, WIDEST, sized
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class AffinePair:
     depth: int = 4
 
     def __post_init__(self) -> None:
-        positive("network", channels=self.channels, depth=self.depth)
+        sized("network", WIDEST, channels=self.channels)
+        sized("network", DEEPEST, depth=self.depth)
 
     def build(self, shape: Shape) -> nn.Module:
         """(N, 2, *S) float32 -> (N, D, *S) displacement in voxels. Raises StudyError for other shapes."""

@@ -12,7 +12,7 @@ from common.learning.layers import ChannelsLast, Normalisation
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Network
 from common.segmentation.dilated import Dilated, dilated_receptive_field
-from common.study.checks import positive
+from common.study.checks import WIDEST, sized
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,12 @@ class DilatedNetwork:
     normalisation: Normalisation = "group"
 
     def __post_init__(self) -> None:
-        positive("network 'dilated'", channels=self.channels)
-        positive("network 'dilated'", **{f"dilations[{layer}]": value for layer, value in enumerate(self.dilations)})
+        sized("network 'dilated'", WIDEST, channels=self.channels)
+        sized(
+            "network 'dilated'",
+            WIDEST,
+            **{f"dilations[{layer}]": value for layer, value in enumerate(self.dilations)},
+        )
         if not self.dilations:
             raise StudyError("network 'dilated'.dilations is empty; it needs at least one dilation.")
 

@@ -10,7 +10,7 @@ from common.data.cases import Shape
 from common.learning.layers import ChannelsLast, ConvolutionBlock, max_pooling
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Network
-from common.study.checks import positive
+from common.study.checks import WIDEST, sized
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GroupNormCNN:
     channels: int = 32
 
     def __post_init__(self) -> None:
-        positive("network", channels=self.channels)
+        sized("network", WIDEST, channels=self.channels)
 
     def build(self, shape: Shape) -> nn.Module:
         """(N, channels, [D,] H, W) float32 -> (N, classes) logits. Raises StudyError below 4 pixels a side."""

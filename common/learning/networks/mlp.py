@@ -10,7 +10,7 @@ from common.data.cases import Shape
 from common.learning.networks._flat import fully_connected
 from common.learning.networks._shapes import refuse_unusable
 from common.learning.task import Network
-from common.study.checks import positive
+from common.study.checks import WIDEST, sized
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Mlp:
 
     def __post_init__(self) -> None:
         for index, units in enumerate(self.hidden):
-            positive("network", **{f"hidden[{index}]": units})
+            sized("network", WIDEST, **{f"hidden[{index}]": units})
 
     def build(self, shape: Shape) -> nn.Module:
         """(N, ...) float32 -> (N, classes) logits. Raises StudyError below two classes."""

@@ -13,8 +13,10 @@ from common.errors import StudyError
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Network
 from common.study.catalogue import NETWORKS
-from common.study.checks import positive
+from common.study.checks import sized
 from common.study.options import Entry
+
+MOST_PASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Refinement:
     passes: int = 2
 
     def __post_init__(self) -> None:
-        positive("network 'refinement'", passes=self.passes)
+        sized("network 'refinement'", MOST_PASSES, passes=self.passes)
 
     def build(self, shape: Shape) -> nn.Module:
         """(N, channels, [D,] H, W) float32 -> (N, classes, [D,] H, W) logits of the last pass.

@@ -13,7 +13,7 @@ from common.learning.layers import ChannelsLast, Normalisation
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Network
 from common.segmentation.two_pathway import TwoPathway, pathway_receptive_fields
-from common.study.checks import between, positive
+from common.study.checks import WIDEST, between, sized
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class TwoPathwayNetwork:
     normalisation: Normalisation = "group"
 
     def __post_init__(self) -> None:
-        positive("network 'two_pathway'", hidden=self.hidden)
-        positive("network 'two_pathway'", **{f"widths[{layer}]": width for layer, width in enumerate(self.widths)})
+        sized("network 'two_pathway'", WIDEST, hidden=self.hidden)
+        sized(
+            "network 'two_pathway'", WIDEST, **{f"widths[{layer}]": width for layer, width in enumerate(self.widths)}
+        )
         between("network 'two_pathway'", 2, 16, reduction=self.reduction)
         if not self.widths:
             raise StudyError("network 'two_pathway'.widths is empty; it needs at least one width.")

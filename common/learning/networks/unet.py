@@ -14,7 +14,7 @@ from common.learning.task import Network
 from common.segmentation.unet import UNet as Body
 from common.segmentation.unet import unet_receptive_field
 from common.segmentation.upsampling import Upsampling
-from common.study.checks import positive
+from common.study.checks import DEEPEST, WIDEST, sized
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class UNet:
     deep_supervision: bool = False
 
     def __post_init__(self) -> None:
-        positive("network 'unet'", channels=self.channels, depth=self.depth, dilation=self.dilation)
-        positive("network 'unet'", **{f"widths[{level}]": width for level, width in enumerate(self.widths)})
+        sized("network 'unet'", WIDEST, channels=self.channels, dilation=self.dilation)
+        sized("network 'unet'", DEEPEST, depth=self.depth)
+        sized("network 'unet'", WIDEST, **{f"widths[{level}]": width for level, width in enumerate(self.widths)})
         if self.widths and self.depth not in (type(self).depth, len(self.widths)):
             raise StudyError(
                 f"network 'unet'.widths lists {len(self.widths)} levels, and network 'unet'.depth is {self.depth}."
