@@ -105,7 +105,7 @@ def _built(
     key = (made, repr(sorted(values.items())))
     before = torch.get_rng_state()
     network = _made(made, parameters, values, what)
-    if key in _alike:
+    if key in _alike or any(one.is_meta for one in network.parameters()):
         return network
     torch.set_rng_state(before)
     again = _made(made, parameters, values, what)

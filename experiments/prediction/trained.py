@@ -24,7 +24,8 @@ from common.errors import FileError, StudyError
 from common.files import access as files
 from common.files.json_files import read_table
 from common.files.tensor_files import Tensors, read_tensors
-from common.learning.parameters import Layout, digest, new_network, read, refuse_unsuitable
+from common.learning.freezing import freeze
+from common.learning.parameters import digest, kept, new_network, read
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
@@ -40,7 +41,7 @@ MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024,
 class Trained:
     """folder: where study, model and roster are. entries: the study's `task` and `source` as it names them.
 
-    network: in evaluation mode, on the CPU. model_sha256: of its trainable parameters, as the run's report has it.
+    network: in evaluation mode, on the CPU. model_sha256: of all that was exchanged of it, as the run's report has it.
     table: the study, as TOML has it.
     """
 
@@ -53,6 +54,11 @@ class Trained:
     network: nn.Module
     learned: Learned
     model_sha256: str
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Patterns of parameters that did not travel."""
+        return _frozen(self.table)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,7 +78,10 @@ def load_trained(folder: Path) -> Trained:
         task, source = cast(Task, TASKS.build(entries["task"])), cast(Source, SOURCES.build(entries["source"]))
         learned = _learned(folder)
         tensors = read_tensors(folder, MODEL).tensors
+        if not used:
+            _demand_room(task, learned.shape, tensors, folder / MODEL)
         network = _network(task, learned.shape, table.get("seed", 0), tensors, folder / MODEL)
+        freeze(network, _frozen(table))
     _demand_same_code(table.get("plugins", {}), used)
     model_sha256 = digest(read(network))
     _demand_own_model(folder, model_sha256)
@@ -124,23 +133,35 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable()
 
 
-def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
-    """Built without room for its parameters first: a study may ask for more of them than any memory holds."""
+def _demand_room(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
+    """Raise FileError before any room is made, where a network of ours is not that of the file: a study may ask for
+    more parameters than any memory holds. Code of others, which somebody trusted, need not run without tensors."""
     with torch.device("meta"):
-        sketch = task.build_network(shape)
-    refuse_unsuitable(sketch)
-    _demand_fit(Layout.of(sketch), tensors, path)
+        sketch = new_network(task, shape, 0)
+    _demand_fit(sketch, tensors, path)
+
+
+def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
     network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
+    _demand_fit(network, tensors, path)
     held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
     network.load_state_dict(held, strict=False)
     return network
 
 
-def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:
+def _frozen(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Patterns of parameters that did not travel, and so are not in the digest of the run's model."""
+    training = table.get("training", {})
+    patterns = training.get("freeze", ()) if isinstance(training, Mapping) else ()
+    return convert(patterns, tuple[str, ...], "training.freeze")  # type: ignore[no-any-return]
+
+
+def _demand_fit(network: nn.Module, tensors: Tensors, path: Path) -> None:
     """Raise FileError unless the file holds every parameter of the network, and nothing else."""
-    lacking = [name for name in layout.shapes if name not in tensors]
-    strange = [name for name in tensors if name not in layout.shapes]
-    other = [name for name, shape in layout.shapes.items() if name in tensors and tensors[name].shape != shape]
+    shapes = {name: tuple(one.shape) for name, one in kept(network)}
+    lacking = [name for name in shapes if name not in tensors]
+    strange = [name for name in tensors if name not in shapes]
+    other = [name for name, shape in shapes.items() if name in tensors and tensors[name].shape != shape]
     for names, words in (
         (lacking, "lacks parameters of the study's network"),
         (strange, "holds parameters that the study's network has not"),
