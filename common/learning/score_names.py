@@ -18,7 +18,8 @@ PROBE_CASES = 4
 def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
     """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class.
 
-    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there.
+    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there. So are
+    scores against a true displacement, which some hospital's pairs may have.
     """
     rng = np.random.default_rng(0)
     count = max(PROBE_CASES, shape.classes)
@@ -31,9 +32,14 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         targets = torch.from_numpy(_in_blocks(shape.classes, count, form))
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
-        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
-        in_voxels = task.score(network, Batch.of(inputs, targets, patients))
+        known = {"displacement": torch.zeros(count, len(spacing_mm), *shape.inputs[1:])} if _is_of_pairs(task) else {}
+        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm).with_columns(**known))
+        in_voxels = task.score(network, Batch.of(inputs, targets, patients).with_columns(**known))
         return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def _is_of_pairs(task: Task) -> bool:
+    return getattr(task, "drawn", "") == "pair"
 
 
 def _in_blocks(classes: int, count: int, form: tuple[int, ...]) -> NDArray[np.int64]:

@@ -41,7 +41,7 @@ MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024,
 class Trained:
     """folder: where study, model and roster are. entries: the study's `task` and `source` as it names them.
 
-    network: in evaluation mode, on the CPU. model_sha256: of all that was exchanged of it, as the run's report has it.
+    network: in evaluation mode, on the CPU. model_sha256: of all of it that was exchanged, as in the report.
     table: the study, as TOML has it.
     """
 
