@@ -140,8 +140,8 @@ def _refuse_lazy(network: nn.Module, what: str) -> None:
     unknown = [name for name, one in held if nn.parameter.is_lazy(one)]
     if unknown:
         raise StudyError(
-            f"{what} has parameters whose shapes only a first batch tells ({unknown[0]}): write the sizes out, by what "
-            "__init__ may ask for, such as features or input_shape, in the place of layers such as nn.LazyLinear."
+            f"{what} has parameters whose shapes only a first batch tells ({unknown[0]}): write the sizes out, by "
+            "what __init__ may ask for, such as features or input_shape, and use no nn.LazyLinear or its like."
         )
 
 

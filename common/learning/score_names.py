@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from common.data.cases import Batch, Shape
+from common.errors import StudyError, WardroundError
 from common.learning.abilities import abilities, can, shown_shape
 from common.learning.task import Task
+from common.sums.mean import Mean
 
 PROBE_CASES = 4
 
@@ -33,9 +37,25 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
         known = {"displacement": torch.zeros(count, len(spacing_mm), *shape.inputs[1:])} if _is_of_pairs(task) else {}
-        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm).with_columns(**known))
-        in_voxels = task.score(network, Batch.of(inputs, targets, patients).with_columns(**known))
+        in_mm = _scored(
+            task, network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm).with_columns(**known)
+        )
+        in_voxels = _scored(task, network, Batch.of(inputs, targets, patients).with_columns(**known))
         return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    """Raises StudyError where it cannot score them, as an own network that answers no numbers."""
+    try:
+        return task.score(network, batch)
+    except WardroundError:
+        raise
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0][:200]
+        raise StudyError(
+            f"the task {type(task).__name__!r} cannot score made-up cases of shape {tuple(batch.inputs.shape[1:])} "
+            f"with its untrained network: {type(error).__name__}: {line}"
+        ) from error
 
 
 def _is_of_pairs(task: Task) -> bool:
