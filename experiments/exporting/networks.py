@@ -36,7 +36,7 @@ INSTALL = "pip install 'wardround[onnx]'"
 def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     """An ONNX model of the network, its facts in `metadata_props`, run in onnxruntime to see that it is the same.
 
-    The first axis, of cases, has any length; so have those of space where the network answers alike at other lengths. Raises
+    The first axis, of cases, has any length; so have those of space where it answers alike at others. Raises
     StudyError where the packages are not installed, or the network holds something that ONNX has no word for.
     """
     try:

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from client.sources.table import Table
-from common.errors import FileError
+from common.data.cases import Shape
+from common.errors import FileError, StudyError
 from common.learning import plain_network
 from common.learning.parameters import Layout, digest, read
+from common.learning.score_names import statistic_names
+from common.learning.tasks.classification import Classification
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import parse
 from experiments.evaluating import evaluation_of
@@ -143,3 +146,12 @@ def test_a_run_that_failed_before_its_start_is_told_whole(tmp_path):
 
     assert _Telling(parse(text), "any", Notes()).finish(tmp_path) == ""
     assert told == ["Any", "failed"]
+
+
+def test_a_task_that_cannot_score_ends_in_a_sentence():
+    class Odd(Classification):
+        def score(self, network, batch):
+            return {"odd": network(batch.inputs).tolist()[7]}
+
+    with pytest.raises(StudyError, match="'Odd' cannot score made-up cases of shape .3,. .* IndexError"):
+        statistic_names(Odd(), Shape((3,), 2))
