@@ -153,5 +153,5 @@ def test_a_task_that_cannot_score_ends_in_a_sentence():
         def score(self, network, batch):
             return {"odd": network(batch.inputs).tolist()[7]}
 
-    with pytest.raises(StudyError, match="'Odd' cannot score made-up cases of shape .3,. .* IndexError"):
+    with pytest.raises(StudyError, match=r"'Odd' cannot score made-up cases of shape .3,. .* IndexError"):
         statistic_names(Odd(), Shape((3,), 2))
