@@ -37,6 +37,7 @@ ALONE = (
     "audit.after_run=false",
     "federation.final_intervals=true",
     "privacy=none",
+    "training.freeze=[]",
 )
 MOST_NAMED = 4
 UNKNOWN = (
@@ -77,7 +78,7 @@ def evaluation_of(model: Path, text: str, given: Sequence[str], file: Path | Non
 def _model(model: Path) -> Iterator[str]:
     path = str(model.expanduser().absolute())
     if model.is_dir() or model.suffix == ".safetensors":
-        yield f"start.model={json.dumps(path)}"
+        yield f"start={{ model = {json.dumps(path)} }}"  # nothing of the model that the study begins from
         return
     if model.suffix.lower() not in FOREIGN:
         raise StudyError(

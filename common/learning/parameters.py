@@ -103,6 +103,11 @@ def exchanged(network: nn.Module) -> list[tuple[str, Tensor]]:
     return [*trainable(network), *companion_tensors(network)]
 
 
+def kept(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Names and tensors of a run's model: all that is exchanged, and what is frozen."""
+    return sorted({**dict(network.named_parameters()), **dict(companion_tensors(network))}.items())
+
+
 def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Names and parameters that are learned, in the order of their names."""
     return sorted((name, p) for name, p in network.named_parameters() if p.requires_grad)

@@ -105,7 +105,7 @@ def _built(
     key = (made, repr(sorted(values.items())))
     before = torch.get_rng_state()
     network = _made(made, parameters, values, what)
-    if key in _alike:
+    if key in _alike or any(one.is_meta for one in network.parameters()):
         return network
     torch.set_rng_state(before)
     again = _made(made, parameters, values, what)
@@ -131,7 +131,18 @@ def _made(
         raise StudyError(f"{what} cannot be built with ({shown}): {type(error).__name__}: {line}") from error
     if not isinstance(network, nn.Module):
         raise StudyError(f"{what} is a function, and gives {type(network).__name__}: it must give an nn.Module.")
+    _refuse_lazy(network, what)
     return network
+
+
+def _refuse_lazy(network: nn.Module, what: str) -> None:
+    held = (*network.named_parameters(), *network.named_buffers())
+    unknown = [name for name, one in held if nn.parameter.is_lazy(one)]
+    if unknown:
+        raise StudyError(
+            f"{what} has parameters whose shapes only a first batch tells ({unknown[0]}): write the sizes out, by "
+            "what __init__ may ask for, such as features or input_shape, and use no nn.LazyLinear or its like."
+        )
 
 
 def _equal(one: nn.Module, other: nn.Module) -> bool:

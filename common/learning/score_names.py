@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from common.data.cases import Batch, Shape
+from common.errors import StudyError, WardroundError
 from common.learning.abilities import abilities, can, shown_shape
 from common.learning.task import Task
+from common.sums.mean import Mean
 
 PROBE_CASES = 4
 
@@ -18,7 +22,8 @@ PROBE_CASES = 4
 def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
     """Sorted names of the scores of `task` for cases of `shape`, from scoring made-up cases of every class.
 
-    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there.
+    Distances are named by their unit, and whether spacing is known is each hospital's own: both are there. So are
+    scores against a true displacement, which some hospital's pairs may have.
     """
     rng = np.random.default_rng(0)
     count = max(PROBE_CASES, shape.classes)
@@ -31,9 +36,30 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         targets = torch.from_numpy(_in_blocks(shape.classes, count, form))
         patients = tuple(f"p{index}" for index in range(count))
         spacing_mm = (1.0,) * (len(shape.inputs) - 1)
-        in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
-        in_voxels = task.score(network, Batch.of(inputs, targets, patients))
+        known = {"displacement": torch.zeros(count, len(spacing_mm), *shape.inputs[1:])} if _is_of_pairs(task) else {}
+        in_mm = _scored(
+            task, network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm).with_columns(**known)
+        )
+        in_voxels = _scored(task, network, Batch.of(inputs, targets, patients).with_columns(**known))
         return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    """Raises StudyError where it cannot score them, as an own network that answers no numbers."""
+    try:
+        return task.score(network, batch)
+    except WardroundError:
+        raise
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0][:200]
+        raise StudyError(
+            f"the task {type(task).__name__!r} cannot score made-up cases of shape {tuple(batch.inputs.shape[1:])} "
+            f"with its untrained network: {type(error).__name__}: {line}"
+        ) from error
+
+
+def _is_of_pairs(task: Task) -> bool:
+    return getattr(task, "drawn", "") == "pair"
 
 
 def _in_blocks(classes: int, count: int, form: tuple[int, ...]) -> NDArray[np.int64]:

@@ -127,6 +127,8 @@ class Study:
         object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
 
     def _resolve_schedules(self) -> None:
+        if not self.rounds:
+            return
         training, server = self.training.schedule, self.server_schedule
         if training is not None:
             scheduled = replace(self.training, schedule=training.resolved(self.rounds))

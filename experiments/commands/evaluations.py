@@ -32,7 +32,7 @@ def evaluate(
 ) -> None:
     """Score a model at a study's hospitals by sums: intervals, calibration, decision curves. Nothing is trained.
 
-    All patients are scored, unless the study has a [split] or hospitals of these names trained the model.
+    All patients are scored, unless the study says `split`, or hospitals of these names trained the model.
     """
     with spoken_errors(), trusting(ANYTHING):
         from experiments.evaluating import evaluation_of

@@ -116,7 +116,8 @@ def _output(trained: Trained) -> dict[str, Any]:
 def _write_own(trained: Trained, out: Path) -> None:
     """What `wardround predict` needs of the run: no name of a hospital, no folder."""
     kept = {name: trained.table[name] for name in ("title", "seed", "plugins") if name in trained.table}
-    study = {**kept, "task": task_of(trained), "source": preprocessing_of(trained)}
+    frozen = {"training": {"freeze": list(trained.frozen)}} if trained.frozen else {}
+    study = {**kept, **frozen, "task": task_of(trained), "source": preprocessing_of(trained)}
     learned = trained.learned
     roster = {
         "shape": list(learned.shape.inputs),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import common
 from common.learning.parameters import trainable
-from common.study.catalogue import NETWORKS
-from common.study.options import Entry
+from common.study.catalogue import LOSSES, NETWORKS
+from common.study.options import Entry, options_of
 from experiments.prediction.answers import value_name
 from experiments.prediction.trained import Trained
 from experiments.without_folders import without_folders
@@ -23,6 +23,8 @@ from server.reporting.records import Run
 
 FORMAT = "wardround model 1"
 INPUT, OUTPUT = "inputs", "answers"
+LOSS = "loss"
+"""The one option of a task that names an entry of another kind than a network."""
 STAYS_BEHIND = ("folder",)
 """Options of a source that say where somebody's data are."""
 SPLITS = ("train", "validation", "test")
@@ -61,15 +63,15 @@ def task_of(trained: Trained) -> dict[str, Any]:
 
 
 def _spelled_out(entry: Entry, built: object) -> dict[str, Any]:
-    given = [field.name for field in fields(built) if field.init] if is_dataclass(built) else []
-    options = {name: _plain(getattr(built, name)) for name in given}
+    given = options_of(type(built)) if is_dataclass(built) else {}
+    options = {option: _plain(getattr(built, field.name), option) for option, field in given.items()}
     return {"name": entry.name, **{name: value for name, value in options.items() if value is not None}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, option: str = "") -> Any:
     """As TOML and JSON have it."""
     if isinstance(value, Entry):
-        return _spelled_out(value, NETWORKS.build(value))
+        return _spelled_out(value, (LOSSES if option == LOSS else NETWORKS).build(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -23,6 +23,8 @@ METADATA = "wardround.json"
 """The extra file of a TorchScript archive, and, without its ending, the key in ONNX' metadata."""
 SAME = 1e-3
 """Of the largest answer, by which a traced network may differ from ours: more is another network."""
+LEAST_ANSWER = 1e-3
+"""Answers are no smaller than this where they are compared: a network that has hardly begun to learn rounds too."""
 CASES = 2
 """In what a network is traced with: of one, an axis of 1 would be taken for fixed."""
 LARGEST_ONNX_BYTES = (1 << 31) - (1 << 20)
@@ -34,21 +36,35 @@ INSTALL = "pip install 'wardround[onnx]'"
 def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     """An ONNX model of the network, its facts in `metadata_props`, run in onnxruntime to see that it is the same.
 
-    The first axis, of cases, has any length; so have those of space where the network is fully convolutional. Raises
+    The first axis, of cases, has any length; so have those of space where it answers alike at others. Raises
     StudyError where the packages are not installed, or the network holds something that ONNX has no word for.
     """
     try:
-        onnx: Any = import_module("onnx")
-        onnxruntime: Any = import_module("onnxruntime")
-        import_module("onnxscript")  # what torch's exporter writes with
+        for name in ("onnx", "onnxruntime", "onnxscript"):  # the last is what torch's exporter writes with
+            import_module(name)
     except ImportError as error:
         raise StudyError(f"{error.name or 'onnx'} is not installed here: {INSTALL}") from error
     example = _example(trained)
+    *ways, alone = _ways(trained.network, example)
+    for free in ways:
+        with suppress(StudyError):  # too hard to follow, or lengths are written into it: then of this size alone
+            return _written(trained, facts, example, free)
+    return _written(trained, facts, example, alone)
+
+
+def _ways(network: nn.Module, example: Tensor) -> list[tuple[int, ...]]:
+    """Axes that may have another length: of cases and space, if a network takes that, and of cases."""
+    longer = free_axes(network, example[:1])
+    return [(0, *longer), (0,)] if longer else [(0,)]
+
+
+def _written(trained: Trained, facts: Mapping[str, Any], example: Tensor, free: tuple[int, ...]) -> bytes:
+    """Raises StudyError where it cannot be written, or answers otherwise, at twice a free length too."""
+    onnx, onnxruntime = import_module("onnx"), import_module("onnxruntime")
     with _quiet():
         try:
-            program, free = _captured(trained.network, example)
             written = torch.onnx.export(
-                program,
+                _exported(trained.network, example, free),
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
@@ -68,16 +84,6 @@ def onnx_of(trained: Trained, facts: Mapping[str, Any]) -> bytes:
     for one in (example[:1], *(_longer(example[:1], axis) for axis in free if axis)):
         demand_same(trained, one, session.run(None, {INPUT: one.numpy()})[0], "ONNX")
     return packed
-
-
-def _captured(network: nn.Module, example: Tensor) -> tuple[torch.export.ExportedProgram, tuple[int, ...]]:
-    """What a network does, and the axes that may have another length; where that is too hard to follow, of cases."""
-    longer = free_axes(network, example[:1])
-    ways = ((0, *longer), (0,)) if longer else ((0,),)
-    for free in ways[:-1]:
-        with suppress(Exception):
-            return _exported(network, example, free), free
-    return _exported(network, example, ways[-1]), ways[-1]
 
 
 def _exported(network: nn.Module, example: Tensor, free: tuple[int, ...]) -> torch.export.ExportedProgram:
@@ -134,7 +140,7 @@ def demand_same(trained: Trained, inputs: Tensor, answers: np.ndarray[Any, Any],
     """Raise StudyError unless these are the network's answers: one that branches on its input is traced wrongly."""
     with torch.no_grad():
         ours = trained.network(inputs).numpy()
-    largest = max(1.0, float(np.abs(ours).max()))
+    largest = max(LEAST_ANSWER, float(np.abs(ours).max()))
     if answers.shape != ours.shape or not np.abs(answers - ours).max() <= SAME * largest:
         raise StudyError(
             f"the network as {form} answers otherwise than itself: what it does depends on its input, and only one "

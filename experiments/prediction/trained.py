@@ -26,7 +26,8 @@ from common.errors import FileError, StudyError
 from common.files import access as files
 from common.files.json_files import read_table
 from common.files.tensor_files import Tensors, read_tensors
-from common.learning.parameters import Layout, digest, new_network, read, refuse_unsuitable
+from common.learning.freezing import freeze
+from common.learning.parameters import digest, kept, new_network, read
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
@@ -44,7 +45,7 @@ MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024,
 class Trained:
     """folder: where study, model and roster are. entries: the study's `task` and `source` as it names them.
 
-    network: in evaluation mode, on the CPU. model_sha256: of its trainable parameters, as the run's report has it.
+    network: in evaluation mode, on the CPU. model_sha256: of all of it that was exchanged, as in the report.
     table: the study, as TOML has it.
     """
 
@@ -57,6 +58,11 @@ class Trained:
     network: nn.Module
     learned: Learned
     model_sha256: str
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Patterns of parameters that did not travel."""
+        return _frozen(self.table)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -76,7 +82,10 @@ def load_trained(folder: Path) -> Trained:
         task, source = cast(Task, TASKS.build(entries["task"])), cast(Source, SOURCES.build(entries["source"]))
         learned = _learned(folder)
         tensors = read_tensors(folder, MODEL).tensors
+        if not used:
+            _sketch(task, learned.shape, tensors, folder / MODEL)
         network = _network(task, learned.shape, table.get("seed", 0), tensors, folder / MODEL)
+        freeze(network, _frozen(table))
     _demand_same_code(table.get("plugins", {}), used)
     model_sha256 = digest(read(network))
     _demand_own_model(folder, model_sha256)
@@ -134,10 +143,8 @@ def _is_name(value: Any) -> bool:
 
 
 def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
-    sketch = _sketch(task, shape, tensors, path)
-    refuse_unsuitable(sketch)
-    _demand_fit(Layout.of(sketch), tensors, path)
     network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
+    _demand_fit(network, tensors, path)
     held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
     network.load_state_dict(held, strict=False)
     return network
@@ -149,12 +156,14 @@ def demand_room(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
         _sketch(task, shape, tensors, path)
 
 
-def _sketch(task: Task, shape: Shape, tensors: Tensors, path: Path) -> nn.Module:
-    """The network without room for its parameters: a study may ask for more than any memory holds, or without end."""
+def _sketch(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
+    """Build the network without room for its parameters: a study may ask for more than any memory holds, or without
+    end. Code of others, which somebody trusted, need not run without tensors, and is not tried so.
+    """
     held = sum(tensor.size for tensor in tensors.values())
     with torch.device("meta"), _at_most(MOST_OF_FILE * held + MOST_NUMBERS, MOST_OF_FILE * len(tensors) + 1000, path):
         try:
-            return task.build_network(shape)
+            task.build_network(shape)
         except (RuntimeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
             line = str(error).strip().partition("\n")[0][:200]
             raise StudyError(f"the study's network cannot be built: {type(error).__name__}: {line}") from error
@@ -181,11 +190,19 @@ def _at_most(numbers: int, parameters: int, path: Path) -> Iterator[None]:
         handle.remove()
 
 
-def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:
+def _frozen(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Patterns of parameters that did not travel, and so are not in the digest of the run's model."""
+    training = table.get("training", {})
+    patterns = training.get("freeze", ()) if isinstance(training, Mapping) else ()
+    return convert(patterns, tuple[str, ...], "training.freeze")  # type: ignore[no-any-return]
+
+
+def _demand_fit(network: nn.Module, tensors: Tensors, path: Path) -> None:
     """Raise FileError unless the file holds every parameter of the network, and nothing else."""
-    lacking = [name for name in layout.shapes if name not in tensors]
-    strange = [name for name in tensors if name not in layout.shapes]
-    other = [name for name, shape in layout.shapes.items() if name in tensors and tensors[name].shape != shape]
+    shapes = {name: tuple(one.shape) for name, one in kept(network)}
+    lacking = [name for name in shapes if name not in tensors]
+    strange = [name for name in tensors if name not in shapes]
+    other = [name for name, shape in shapes.items() if name in tensors and tensors[name].shape != shape]
     for names, words in (
         (lacking, "lacks parameters of the study's network"),
         (strange, "holds parameters that the study's network has not"),

@@ -51,7 +51,7 @@ class _Telling:
     def __init__(self, study: Study, name: str, tracker: Tracker) -> None:
         self._study, self._name, self._tracker = study, name, tracker
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._fault = ""
+        self._fault, self._begun = "", False
         self._thread = Thread(target=self._tell, name="tracking", daemon=True)
         self._thread.start()
 
@@ -71,10 +71,14 @@ class _Telling:
         return self._fault
 
     def _begin(self) -> None:
+        self._begun = True
         self._tracker.begin(self._study.title, self._name, settings_of(self._study.text))
 
     def _end(self, folder: Path) -> None:
+        """Of a run that failed before its start too."""
         run = read_run(folder)
+        if not self._begun:
+            self._begin()
         self._tracker.log(scalars_of_end(run))
         self._tracker.end(run.about.state, facts_of(run))
 

@@ -67,6 +67,9 @@ def made(features, classes, hidden=3):
 def number(features):
     return 3
 
+def lazy(classes):
+    return nn.LazyLinear(classes)
+
 already = Nothing()
 
 def plain(logits, targets):
@@ -126,6 +129,7 @@ def test_it_is_trained_as_one_of_ours_and_begins_from_the_seed() -> None:
     [
         ("Whole", {}, "depth is missing: a table of options is needed, such as depth = 64, an option of the network"),
         ("Words", {"width": "x"}, "width must be a whole number"),
+        ("lazy", {}, "shapes only a first batch tells (weight): write the sizes out"),
         ("Words", {"num_classes": 0, "in_channels": -1}, "cannot be built with (in_channels=-1, num_classes=0"),
         ("Random", {}, "begins with other parameters each time it is built"),
         ("number", {}, "is a function, and gives int"),

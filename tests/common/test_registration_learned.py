@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates, uniform_filter
 
 from common.data.cases import Batch, Shape
 from common.errors import StudyError
+from common.learning.score_names import statistic_names
 from common.learning.tasks.registration import Registration
 from common.registration.learned.networks import Coarser, DeformableNetwork
 from common.registration.learned.similarity import label_loss, local_correlation_loss, mean_squared_difference
@@ -211,3 +212,12 @@ def test_errors_against_a_known_displacement_were_worked_out_by_hand(
     across, down = spacing_mm or (1.0, 1.0)
     assert scores[f"epe_{unit}"].value == pytest.approx(np.hypot(3 * across, 4 * down))
     assert scores[f"epe_before_{unit}"].value == pytest.approx(np.hypot(4 * across, 4 * down))
+
+
+@pytest.mark.parametrize("spacing_mm", [(), (1.0, 2.0)])
+@pytest.mark.parametrize("known", [True, False])
+def test_every_score_of_a_pair_has_a_place_in_sums(spacing_mm: tuple[float, ...], known: bool) -> None:
+    task, shape = Registration(network=Entry("affine_pair")), Shape((2, 8, 8), 2)
+    pair = Batch.of(torch.rand(1, 2, 8, 8), torch.ones(1, 2, 8, 8).long(), ("p",), spacing_mm=spacing_mm)
+    pair = pair.with_columns(displacement=torch.zeros(1, 2, 8, 8)) if known else pair
+    assert set(task.score(task.build_network(shape), pair)) <= set(statistic_names(task, shape))

@@ -61,14 +61,15 @@ def test_onnxruntime_answers_as_every_network_does(name, options, shape):
     sizes = [(1, *shape), (3, *shape)]
     if name in CONVOLUTIONAL:
         assert [type(axis) for axis in axes_of(packed)[2:]] == [str] * (len(shape) - 1)
-        sizes.append((2, 1, *(2 * side for side in shape[1:])))
+    if len(shape) > 1 and all(isinstance(axis, str) for axis in axes_of(packed)[2:]):
+        sizes.append((2, shape[0], *(2 * side for side in shape[1:])))
     for size in sizes:
         inputs = torch.randn(*size, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
             exact = trained.network.double()(inputs.double()).numpy()
             trained.network.float()
         (answers,) = session.run(None, {"inputs": inputs.numpy()})
-        assert np.abs(answers - exact).max() <= 1e-5 * max(1, np.abs(exact).max())
+        assert np.abs(answers - exact).max() <= 1e-4 * max(1e-4, np.abs(exact).max())
 
 
 @pytest.mark.parametrize(("name", "options", "shape"), EVERY, ids=str)

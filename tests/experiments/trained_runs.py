@@ -13,16 +13,18 @@ import torch
 from client.new_cases import columns_digest
 from common.data.cases import Cases
 from common.learning.parameters import Layout, digest, new_network, read
+from common.study.plugins import ANYTHING, trusting
 from common.study.study import parse
 from server.run_folder import RunFolder
 
 
 def trained_run(folder: Path, study_text: str, cases: Cases, steps: int = 0, columns: tuple[str, ...] = ()) -> Any:
     """The folder of a run of the study, its network shown all cases `steps` times; the network."""
-    study = parse(study_text)
+    with trusting(ANYTHING):
+        study = parse(study_text, beside=folder.parent)
     task = study.build_task()
     shown = getattr(task, "network_shape", lambda shape: shape)(cases.shape)
-    network = new_network(task, shown, study.seed)
+    network = new_network(task, shown, study.seed, study.training)
     optimiser, rng = torch.optim.Adam(network.parameters(), 0.02), np.random.default_rng(0)
     for _ in range(steps):
         optimiser.zero_grad()
