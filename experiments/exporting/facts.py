@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any
+from dataclasses import asdict, is_dataclass
+from pathlib import PurePath
+from typing import Any, cast
 
 import common
 from common.learning.parameters import trainable
-from common.study.catalogue import NETWORKS
-from common.study.options import Entry
+from common.study.catalogue import LOSSES, NETWORKS
+from common.study.options import Entry, options_of
 from experiments.prediction.answers import value_name
 from experiments.prediction.trained import Trained
 from server.reporting.folder import read_run
@@ -30,7 +31,7 @@ SPLITS = ("train", "validation", "test")
 def facts_of(trained: Trained) -> dict[str, Any]:
     """Plain JSON values. Raises WardroundError where the folder is no run folder any more."""
     run = read_run(trained.folder)
-    return {
+    facts = {
         "format": FORMAT,
         "wardround": common.__version__,
         "title": trained.title,
@@ -44,6 +45,7 @@ def facts_of(trained: Trained) -> dict[str, Any]:
         "trusts": list(run.about.trusts),
         "scores": _scores(run),
     }
+    return cast(dict[str, Any], _without_folders(facts))
 
 
 def preprocessing_of(trained: Trained) -> dict[str, Any]:
@@ -58,18 +60,28 @@ def task_of(trained: Trained) -> dict[str, Any]:
 
 
 def _spelled_out(entry: Entry, built: object) -> dict[str, Any]:
-    given = [field.name for field in fields(built) if field.init] if is_dataclass(built) else []
-    options = {name: _plain(getattr(built, name)) for name in given}
+    given = options_of(type(built)) if is_dataclass(built) else {}
+    options = {option: _plain(getattr(built, field.name), option) for option, field in given.items()}
     return {"name": entry.name, **{name: value for name, value in options.items() if value is not None}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, option: str) -> Any:
     """As TOML and JSON have it."""
     if isinstance(value, Entry):
-        return _spelled_out(value, NETWORKS.build(value))
+        return _spelled_out(value, (LOSSES if option == "loss" else NETWORKS).build(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): _plain(one, str(key)) for key, one in value.items()}
+    return [_plain(one, option) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _without_folders(value: Any) -> Any:
+    """Of entries in files of their own, the file's name alone: where it lies is nobody else's matter."""
+    if isinstance(value, Mapping):
+        return {
+            key: _without_folders(PurePath(one).name if key == "name" and isinstance(one, str) else one)
+            for key, one in value.items()
+        }
+    return [_without_folders(one) for one in value] if isinstance(value, list) else value
 
 
 def _network(trained: Trained) -> dict[str, Any]:

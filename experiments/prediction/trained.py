@@ -126,14 +126,25 @@ def _is_name(value: Any) -> bool:
 
 def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
     """Built without room for its parameters first: a study may ask for more of them than any memory holds."""
-    with torch.device("meta"):
-        sketch = task.build_network(shape)
+    sketch = _sketched(task, shape)
     refuse_unsuitable(sketch)
     _demand_fit(Layout.of(sketch), tensors, path)
     network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
     held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
     network.load_state_dict(held, strict=False)
     return network
+
+
+def _sketched(task: Task, shape: Shape) -> nn.Module:
+    """Of a network of one's own that reads numbers while it is built, as `torch.linspace(0, 0.1, 4)[2].item()`, there
+    is no sketch: it is built whole, which its owner agreed to."""
+    try:
+        with torch.device("meta"):
+            return task.build_network(shape)
+    except (RuntimeError, NotImplementedError) as error:
+        if "meta tensor" not in str(error):
+            raise
+        return task.build_network(shape)
 
 
 def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:
