@@ -141,8 +141,8 @@ def _sketched(task: Task, shape: Shape) -> nn.Module:
     try:
         with torch.device("meta"):
             return task.build_network(shape)
-    except (RuntimeError, NotImplementedError) as error:
-        if "meta tensor" not in str(error):
+    except (RuntimeError, TypeError, StudyError) as error:
+        if " meta " not in str(error):
             raise
         return task.build_network(shape)
 
