@@ -12,12 +12,13 @@ EXTRAS ?=
 # Tests run in so many processes at once; each needs a core and about 1 GB of memory.
 WORKERS ?= 2
 
-.PHONY: help demo test install sbom lock clean
+.PHONY: help demo test install reference sbom lock clean
 
 help:
 	@echo 'make demo     install into .venv, run the main study, say where its report lies'
 	@echo 'make test     install into .venv with every extra, run every check and test'
 	@echo 'make install  install into .venv, with the extras named: EXTRAS="dicom encrypted"'
+	@echo 'make reference  write build/reference/: the Python reference, a page a module'
 	@echo 'make sbom     write sbom.json: every package that is installed in .venv (CycloneDX)'
 	@echo 'make lock     write requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions'
 	@echo 'make clean    remove .venv'
@@ -33,6 +34,13 @@ test: $(VENV)/installed-test
 
 install: $(VENV)/installed
 	@[ -z '$(EXTRAS)' ] || $(BIN)/python .ci/install.py $(EXTRAS)
+
+# Of what a person who writes Python needs; see docs/python.md.
+REFERENCE := wardround.runs wardround.studies wardround.imaging.images wardround.imaging.measures wardround.imaging.registering wardround.testing
+
+reference: $(VENV)/installed-test
+	$(BIN)/pdoc --docformat google --no-include-undocumented --output-directory build/reference $(REFERENCE)
+	@echo 'build/reference/index.html'
 
 sbom: $(VENV)/installed-test
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -85,6 +86,19 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.command()(lists.version)
+
+
+def _reflow_help(app: typer.Typer) -> None:
+    """Typer keeps line breaks of all paragraphs but the first, and takes `[split]` for markup: neither is meant."""
+    for command in app.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").replace("[", "\\[").split("\n\n")
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _reflow_help(group.typer_instance)
+
+
+_reflow_help(cli)
 
 
 def main() -> None:

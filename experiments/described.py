@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from common.study.options import Entry
+from common.study.options import options_of as named_options
 
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "nothing"}
 
@@ -25,10 +26,12 @@ class Option:
 
 
 def options_of(cls: type) -> Sequence[Option]:
-    """The options of a dataclass, in the order of its fields."""
-    fields = [field for field in dataclasses.fields(cls) if field.init]
-    hints, meanings = get_type_hints(cls), meanings_of(texts_of(cls), [field.name for field in fields])
-    return [Option(one.name, spelled(hints[one.name]), _default(one), meanings.get(one.name, "")) for one in fields]
+    """The options of a dataclass as a study names them, in the order of its fields."""
+    fields, hints = named_options(cls), get_type_hints(cls)
+    meanings = meanings_of(texts_of(cls), list(fields))
+    return [
+        Option(name, spelled(hints[one.name]), _default(one), meanings.get(name, "")) for name, one in fields.items()
+    ]
 
 
 def texts_of(cls: type) -> list[str]:

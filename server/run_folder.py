@@ -24,7 +24,7 @@ DROP = ("site", "reason")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs/<study>/<time>/`; see the README for what each file holds. Its files are for their owner's eyes only."""
+    """`runs/<study>/<time>/`; docs/studies.md says what each file holds. They are for their owner's eyes only."""
 
     path: Path
 

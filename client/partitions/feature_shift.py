@@ -26,6 +26,8 @@ class FeatureShift:
     Images: contrast (gamma), gain, offset, blur and strength of noise are drawn once a hospital, in units of each
     image's own range and spread. Tables: a gain and an offset a feature, drawn once a hospital; the offset is of
     order 1, so features should be scaled beforehand.
+
+    hospitals: how many.
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()

@@ -17,7 +17,10 @@ from common.study.checks import positive
 
 @dataclass(frozen=True)
 class Iid:
-    """Sizes differ by one patient at most."""
+    """Sizes differ by one patient at most.
+
+    hospitals: how many.
+    """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 

@@ -17,7 +17,10 @@ from common.study.checks import non_negative, positive
 
 @dataclass(frozen=True)
 class Quantity:
-    """The k-th hospital, counted from 1, holds a share in proportion to k ** -exponent; 0 gives equal sizes."""
+    """The k-th hospital, counted from 1, holds a share in proportion to k ** -exponent; 0 gives equal sizes.
+
+    hospitals: how many.
+    """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()
 

@@ -22,6 +22,8 @@ class Shards:
 
     Where the data prescribes a test set, its patients are cut in the same way, and each hospital gets the
     shards of the same numbers: it is tested on the labels that it holds.
+
+    hospitals: how many. shards_per_hospital: how many of the sorted shards each is given; fewer are more unlike.
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()

@@ -52,6 +52,9 @@ class VolumeSource(ABC):
 
     Spacing is kept to 0.1 um. What resampling and `size` take from the truth is counted in the column `removed`, what
     is in slices that were not drawn in `unsampled`: (N, classes) voxels.
+
+    folder: where the data are. axis: across which slices are cut: 0, 1 or 2, from the left, the back or the
+    feet.
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()

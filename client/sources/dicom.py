@@ -42,7 +42,7 @@ SEGMENTATIONS, TABLE = "seg", "table"
 class Dicom(VolumeSource):
     """Files of any names in any folders, put together by SeriesInstanceUID and by the positions of their slices.
 
-    modality: as "CT"; series: a pattern for SeriesDescription, as "*t1*"; "" takes all. Every series is a case, and
+    series: a pattern for SeriesDescription, as "*t1*"; "" takes all. Every series is a case, and
     every echo or phase in it; what has no true place in a box is put aside, by name and reason.
     labels: "seg", DICOM segmentations that refer to a series; "table", one class a series from the table's column
     `label`; or a pattern for NIfTI files in the series' own place, as "labels/{patient}/{series}.nii.gz", of
@@ -55,6 +55,9 @@ class Dicom(VolumeSource):
     site: "folder", "InstitutionName", or a column of the table ("" for `site`, where it has one).
     MONOCHROME1 is inverted, except in CT and PET, whose numbers are measured. Padding gets the least value.
     The other options are those of source "nifti".
+
+    modality: which series are taken by it, as "CT" or "MR"; "" takes all. label: the column of `table` with a
+    class a series.
     """
 
     sites_by: ClassVar[str] = "source.site = 'folder', 'InstitutionName' or a column of source.table"

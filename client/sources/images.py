@@ -64,6 +64,10 @@ class Images:
     intensities: what becomes 0 and 1, else 0 and 255 or 65535 by the file's type; floats stay as they are. pages:
     "each" page of a TIFF is a case, or files of several are left out. dpi: whether the files' resolution is the
     pixel spacing.
+
+    folder: where the data are. path, label, mask, person, site, split: columns of `table`. spacing: columns of
+    it that hold the size of a pixel, in mm: one, or rows' and columns'. consent_column: the column that says
+    which studies a person consents to, as `client.consent` has it; "" for `consent`, where it has one.
     """
 
     new_kinds: ClassVar[tuple[Kind, ...]] = ("image",)

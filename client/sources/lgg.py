@@ -37,6 +37,8 @@ class Lgg:
     slices: "tumour" keeps those with abnormality and as many evenly spaced others, "all" keeps every one.
     size: 128 or a divisor of it; smaller by mean of pixels, masks by majority. Institution EZ is left out: it has one
     patient. A column person of the table says whose several patients' files are.
+
+    folder: of the data set's patients.
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = ()

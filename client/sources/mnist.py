@@ -36,6 +36,8 @@ class Mnist:
     """Digits as (1, 28, 28) images in [0, 1].
 
     Every image is a patient of its own, named by its place in the published files.
+
+    folder: of the four idx files.
     """
 
     folder: str = ""

@@ -40,6 +40,9 @@ class Nifti(VolumeSource):
     without the other are put aside and said.
 
     The other options: see VolumeSource.
+
+    patient_column: the column of `table` with files' names; "" for patient. site_column: that of hospitals.
+    person_column: that of persons; "" for person, where it has one.
     """
 
     name: ClassVar[str] = "nifti"

@@ -41,6 +41,8 @@ class NiftiPairs:
     each is laid on the next. Who has several scans is paired with each of them in turn.
 
     Who is paired with whom is drawn among all persons of the hospital, so that no promise to one of them can be kept.
+
+    folder: where the data are. classes: names of the labels, background first.
     """
 
     pooled_statistics: ClassVar[tuple[Pooled, ...]] = (PAIRING,)

@@ -71,6 +71,9 @@ class Npz:
 
     Nothing is unpickled; arrays of Python objects (of images of several sizes, say) are refused. A case with a value
     that is not finite is quarantined, by its place in the file.
+
+    site: the array that names hospitals. classes: names of the class indices 0, 1, 2, ..., or the words of the
+    targets. time: the array of times under observation. event: that of whether they ended in the event.
     """
 
     new_kinds: ClassVar[tuple[Kind, ...]] = ("npz",)

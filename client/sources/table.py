@@ -83,6 +83,10 @@ class Table:
 
     encoding, delimiter: found out ("auto") or named. decimal: "." or ","; "auto" finds it in each file's numbers,
     with the mark between thousands, and refuses what is doubtful. thousands: beside a decimal mark that is named.
+
+    label: the column of what is to be predicted. classes: its words, in order. time: the column of times under
+    observation. event: that of whether they ended in the event. events: the two words of that column, no event
+    first; () where it holds 0 and 1.
     """
 
     new_kinds: ClassVar[tuple[Kind, ...]] = ("table",)

@@ -85,6 +85,8 @@ class OwnLoss:
         """Try it on two random answers of this shape, which says nothing of anybody's data. Raises StudyError where
         it fails, cannot be learned from, or where a case's loss depends on the other case."""
         drawn = torch.randn(2, *outputs, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        if drawn.is_meta:
+            return  # a network is only sketched, and there are no numbers to try the loss on
         try:
             together = self.of(drawn, targets)
             apart = torch.cat([self.of(drawn[i : i + 1], targets[i : i + 1]) for i in range(2)])

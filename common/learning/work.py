@@ -28,7 +28,7 @@ class Training:
         schedule: how it changes from round to round; see `common.learning.schedules`. That of strategy.learning_rate
             is the study's `server_schedule`.
         optimiser: torch's, begun anew every round, with torch's other defaults.
-        momentum: of "sgd". nesterov: Nesterov's, as torch has it.
+        momentum: of "sgd": share of the last step that the next one keeps. nesterov: Nesterov's, as torch has it.
         weight_decay: as torch's optimisers take it: lambda / 2 times the squared norm is added to the loss, or, in
             "adamw", every step shrinks the parameters.
         decayed: what weight_decay is of: "all" parameters, or "weights", those of two axes or more, and so no bias

@@ -88,6 +88,13 @@ class Study:
     SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
     study is first read, not written by anybody, and from then on the same. rounds: 0 trains nothing, and scores the
     model that `start` names, or that the network brings.
+
+    strategy: what the coordinator makes of the hospitals' sum. seed: of all chance: the same seed gives the same
+    model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
+    divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
+    own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
+    round, and who is waited for. baselines: models trained without a federation, to compare. audit: how long
+    attacks take, and when a light is amber or red.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})

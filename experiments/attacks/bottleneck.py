@@ -43,6 +43,8 @@ class Bottleneck:
     what is left of it at the end of a descent. leak: of ReLUs in the first turn. noise: deviation of the starts
     about the mean. beyond: weight of values further than so many `deviations` from the image's mean. lowest,
     highest: range the inputs are kept in. updates: how many are attacked, of one case each.
+
+    deviations: how far from the image's mean values cost nothing, in standard deviations; see beyond.
     """
 
     sees: ClassVar[Sees] = "each"

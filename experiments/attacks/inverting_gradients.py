@@ -28,10 +28,12 @@ from experiments.observation import Observation
 
 @dataclass(frozen=True)
 class InvertingGradients:
-    """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs. total_variation: alpha.
+    """iterations: of Adam in each restart. learning_rate: its step, in units of the inputs.
 
     restarts: from other noise; the one of the smallest cosine distance counts. lowest, highest: range the inputs are
     kept in. updates: how many are attacked. largest_batch: most inputs searched at once.
+
+    total_variation: its weight (alpha of the paper) beside the cosine distance.
     """
 
     sees: ClassVar[Sees] = "sum"

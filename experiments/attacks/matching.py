@@ -45,6 +45,8 @@ class Matching:
     is smooth (after a ReLU the gradient jumps, and L-BFGS stands still); polish_prior: weight of total variation in
     it. restarts: the best match counts. lowest, highest: range the inputs are kept in. updates: how many are
     attacked. largest_batch: most inputs at once.
+
+    polish_iterations: the most that L-BFGS takes.
     """
 
     sees: ClassVar[Sees] = "sum"

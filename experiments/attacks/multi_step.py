@@ -46,11 +46,14 @@ SOFTNESS, SOFTNESS_REFINED, POLISHED = (1.0, 0.03), (0.1, 0.03), 0.1
 @dataclass(frozen=True)
 class MultiStep:
     """iterations: of Adam in each restart, before and while steps are simulated. learning_rate: its step, in units of
-    the inputs. prior: weight of total variation; polish_prior: in L-BFGS. start: share of the seconds in which the
+    the inputs. prior: weight of total variation. start: share of the seconds in which the
     change is taken for that of one step, which costs a step each time instead of all; where every layer is smooth,
     L-BFGS simulates the steps in the share `polish` instead. restarts: the best match counts. most_steps: an update
     of more local steps is not attacked. lowest, highest: range the inputs are kept in. updates: how many are
     attacked. largest_batch: most inputs at once.
+
+    polish: share of the seconds for L-BFGS, where every layer is smooth. polish_prior: weight of total variation
+    in it.
     """
 
     sees: ClassVar[Sees] = "each"

@@ -25,8 +25,8 @@ LOCAL_STEPS = (
 )
 OWN_PROGRAM = (
     "A check binds as far as the hospital itself chose the program that makes it. Flower as it stands runs whatever "
-    "program the coordinator sends, so that one who replaces it has got round every check; the README says what that "
-    "asks of a deployment."
+    "program the coordinator sends, so that one who replaces it has got round every check; docs/limits.md says what "
+    "that asks of a deployment."
 )
 
 

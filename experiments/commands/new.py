@@ -30,8 +30,6 @@ USES = {
     "benchmark": "wardround bench {file}",
 }
 """How each kind is used: a line of a study, or a command."""
-TRIED = {"loss": "wardround check STUDY, which tries it on random answers before anything runs"}
-"""How what inherits no tests is tested."""
 NOT_WRITTEN = {
     "mechanism": "a privacy mechanism is a promise with its argument, and runs in the hospital and at the server: it "
     "cannot be begun from a file. The ones there are: wardround list mechanisms.",
@@ -54,7 +52,7 @@ def new(
         _write(file, entry(word, name))
         use = USES[word].format(file=file)
         where = "Run:    " if word in ("attack", "benchmark") else "Study:  "
-        test = TRIED.get(word, "wardround test {file}").format(file=file)
+        test = f"wardround test {file}"
         say([f"Wrote {file}.", f"{where}{use}", f"Test:   {test}"])
 
 

@@ -43,7 +43,7 @@ def approve(
     """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other.
 
     This binds the hospital's own program. Flower as it stands runs whatever program the coordinator sends; see the
-    README's section on what Wardround does not do.
+    docs/limits.md.
     """
     with spoken_errors():
         from experiments.approval_command import approve_study

@@ -53,6 +53,8 @@ class Deployment:
     Every port demands a certificate that only this run's programs have, and every node a key of its own, so that
     other users of the machine can neither start runs nor take part. The apps are those of the bundle's
     pyproject.toml. start_timeout_s: for the SuperLink to listen.
+
+    run_timeout_s: longest wait for the whole run.
     """
 
     start_timeout_s: float = 600.0

@@ -114,7 +114,7 @@ def _output(trained: Trained) -> dict[str, Any]:
 
 
 def _write_own(trained: Trained, out: Path) -> None:
-    """What `wardround predict` needs of the run: no name of a hospital, no folder."""
+    """What `wardround predict` needs of the run: no name of a hospital, and no folder but of plug-ins in files."""
     kept = {name: trained.table[name] for name in ("title", "seed", "plugins") if name in trained.table}
     frozen = {"training": {"freeze": list(trained.frozen)}} if trained.frozen else {}
     study = {**kept, **frozen, "task": task_of(trained), "source": preprocessing_of(trained)}

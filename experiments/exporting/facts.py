@@ -73,8 +73,8 @@ def _plain(value: Any, option: str = "") -> Any:
     if isinstance(value, Entry):
         return _spelled_out(value, (LOSSES if option == LOSS else NETWORKS).build(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): _plain(one, str(key)) for key, one in value.items()}
+    return [_plain(one, option) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _network(trained: Trained) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A source of your own: where cases come from. Here they are drawn; yours reads files of a hospital."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -46,4 +47,11 @@ class Mine:
         return inputs, np.full(2, target), np.full(2, person)
 
 
+def one_patient_less(folder: Path) -> dict[str, int]:
+    """For `wardround test`: a person goes, and nothing else may change. Yours changes files in `folder`."""
+    return {"patients": 29}
+
+
+changes = (one_patient_less,)
+test_options = {"source": {"hospitals": 1}}
 source: type[Source] = Mine

@@ -23,7 +23,8 @@ class Robust(ABC):
     """theta <- theta + eta centre(D_1, ..., D_K), D_k = hospital k's own mean delta.
 
     Hospitals count alike whatever their n_k, as in the papers: a liar would claim many cases.
-    learning_rate: eta.
+
+    learning_rate: share of the hospitals' change that the model takes (eta); 1 takes all of it.
     """
 
     needs: ClassVar[Reveals] = "each"

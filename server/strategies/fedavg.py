@@ -19,6 +19,8 @@ class FedAvg:
 
     At learning_rate (eta) 1 this is McMahan et al. 2017, Algorithm 1, with its erratum's m_t; other values
     are the server step of Reddi et al. 2021, Algorithm 1.
+
+    learning_rate: share of the hospitals' change that the model takes (eta); 1 takes all of it.
     """
 
     needs: ClassVar[Reveals] = "sum"

@@ -22,7 +22,8 @@ class FedNova(FedAvg):
     D_k is hospital k's change and |a_k|_1 how many gradients it is the sum of: its steps, more of them with momentum,
     fewer with a proximal term. Averaging changes as they are favours whoever takes more steps. Hospitals send
     n_k D_k / |a_k|_1 and, as a mean weighed n_k, |a_k|_1: two sums. With equal steps it is FedAvg, or FedProx.
-    Local training must be 'sgd'. proximal_mu: of FedProx' term, 0 for none. learning_rate: eta.
+    Local training must be 'sgd'. proximal_mu: of FedProx' term, 0 for none. learning_rate: eta, share of the change
+    that the model takes.
     """
 
     proximal_mu: float = 0.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from typing import Literal
 
 import pytest
@@ -11,7 +12,14 @@ import typer
 from typer.testing import CliRunner
 
 from common import __version__
+from common.learning.schedules import Schedule
+from common.learning.work import Training
+from common.study.audit_settings import Audit
+from common.study.federation import Federation
 from common.study.options import Entry
+from common.study.start import Start
+from common.study.stopping import Stopping
+from common.study.study import Baselines, Split, Study
 from experiments.cli import cli
 from experiments.commands.lists import KINDS
 from experiments.described import Option, options_of
@@ -69,8 +77,21 @@ def test_every_entry_is_described_with_all_its_options(kind: str, name: str) -> 
     code, text = said("describe", kind, name)
     assert code == 0, text
     entry = KINDS[kind].load(name)
-    for option in fields(entry) if isinstance(entry, type) and is_dataclass(entry) else ():
-        assert not option.init or f"  {option.name}  (" in text
+    if isinstance(entry, type) and is_dataclass(entry):
+        for option in options_of(entry):
+            assert f"  {option.name}  (" in text
+            assert len(option.meaning) >= len("how many."), f"{kind} {name}: no text says what {option.name} means"
+
+
+def test_every_setting_of_a_study_has_a_meaning() -> None:
+    for part in (Study, Training, Federation, Split, Baselines, Audit, Stopping, Start, Schedule):
+        for option in options_of(part):
+            assert option.meaning, f"{part.__name__}.{option.name}"
+
+
+def test_a_loss_of_ones_own_is_described_by_the_word_that_a_study_has_for_it() -> None:
+    names = [option.name for option in options_of(KINDS["tasks"].load("classification"))]
+    assert "loss" in names and "own_loss" not in names
 
 
 def test_a_kind_may_be_said_in_the_singular_and_alone() -> None:
@@ -119,6 +140,7 @@ def test_help_shows_what_every_argument_and_option_means(path: tuple[str, ...]) 
     code, text = said(*path, "--help")
     shown = " ".join(text.replace("│", " ").split())
     assert code == 0
+    assert " ".join((inspect.getdoc(COMMANDS[path].callback) or "").split()) in shown  # type: ignore[attr-defined]
     for parameter in COMMANDS[path].params:  # type: ignore[attr-defined]
         if not getattr(parameter, "hidden", False) and parameter.name != "help":
             assert parameter.help, f"{path} {parameter.name} has no help"

@@ -31,7 +31,9 @@ PLANE, TABLE, PAIR = (1, 8, 12), (5,), (2, 8, 8)
 SHAPES = dict.fromkeys(("logistic", "mlp"), TABLE) | dict.fromkeys(("affine_pair", "voxelmorph"), PAIR)
 CLASSES = '["background", "ball"]'
 CONVOLUTIONAL = {"dilated", "refinement", "two_pathway", "unet"}
-EVERY = [(name, SMALL.get(name, {}), SHAPES.get(name, PLANE)) for name in NETWORKS.names()]
+READ = {"onnx", "torchscript"}
+"""Models of other libraries, which are scored and never trained, and so never exported."""
+EVERY = [(name, SMALL.get(name, {}), SHAPES.get(name, PLANE)) for name in NETWORKS.names() if name not in READ]
 EVERY += [("unet", {"channels": 2, "depth": 2}, (1, 8, 4, 8)), ("voxelmorph", SMALL["voxelmorph"], (2, 4, 4, 4))]
 
 

@@ -24,6 +24,7 @@ from common.errors import FileError, StudyError
 from common.registration.itk_files import read_transform
 from common.study.plugins import ANYTHING, trusting
 from experiments.cli import cli
+from experiments.exporting.facts import task_of
 from experiments.prediction.conduct import Wanted, predict
 from experiments.prediction.trained import load_trained
 from tests.client.dicom_files import save_all, slices
@@ -372,3 +373,38 @@ def test_code_that_a_run_folder_names_is_run_only_where_its_user_says_so(tmp_pat
 
 def test_the_balls_lie_as_no_viewer_would_show_them():
     assert nib.aff2axcodes(oblique(0)) == ("P", "L", "I")
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, features, classes):
+        super().__init__()
+        self.rates = [one.item() for one in torch.linspace(0, 0.1, 3)]
+        self.last = nn.Linear(features, classes)
+
+    def forward(self, rows):
+        return self.last(rows) * (1 - self.rates[0])
+
+def doubled(logits, targets):
+    return 2 * nn.functional.cross_entropy(logits, targets, reduction="none")
+"""
+
+
+def test_an_own_network_that_reads_numbers_while_it_is_built_and_an_own_loss_of_the_same_file(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    cases = Cases.of(np.eye(4, 2, dtype=np.float32), np.array([0, 1, 0, 1]), list("abcd"), classes=("no", "yes"))
+    text = f"""
+title = "Own"
+source = {{ name = "npz", folder = "x", classes = ["no", "yes"] }}
+task = {{ name = "classification", network = "{tmp_path}/own.py:Net", loss = "{tmp_path}/own.py:doubled" }}
+"""
+    with trusting(ANYTHING):
+        network = trained_run(tmp_path / "run", text, cases, steps=2)
+        learned = load_trained(tmp_path / "run")
+        assert torch.equal(learned.network.last.weight, network.last.weight)
+        assert task_of(learned)["loss"] == {"name": f"{tmp_path}/own.py:doubled"}
+    with pytest.raises(StudyError, match="code of its own"):
+        load_trained(tmp_path / "run")

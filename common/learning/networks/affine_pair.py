@@ -15,7 +15,10 @@ from common.study.checks import DEEPEST, WIDEST, sized
 
 @dataclass(frozen=True)
 class AffinePair:
-    """channels: of the first layer, doubled at each of `depth` layers, each of which halves the image."""
+    """channels: of the first layer, doubled at each of `depth` layers, each of which halves the image.
+
+    depth: how many layers.
+    """
 
     channels: int = 8
     depth: int = 4

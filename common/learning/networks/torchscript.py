@@ -28,7 +28,11 @@ TRACED_BEFORE = (
 
 @dataclass(frozen=True)
 class TorchScript:
-    """file: the TorchScript file. sha256: of its bytes; a simulation does without. answers, layout: as of onnx."""
+    """file: the TorchScript file. sha256: of its bytes; a simulation does without.
+
+    answers: what it answers with, "logits" or "probabilities" of each class, or of two classes a single "logit"
+    or "probability" of class 1. layout: of images, as the file wants them.
+    """
 
     has_weights: ClassVar[bool] = True
 

@@ -34,12 +34,12 @@ from common.sums.mean import Mean, Statistics, merge
 @dataclass(frozen=True)
 class Registration:
     """network: from `common/learning/networks`, "voxelmorph" or "affine_pair". similarity: "local_correlation" (1 -
-    squared correlation within `window` voxels) or "difference" (mean squared). smoothness: weight of the mean squared
-    gradient of the displacement in voxels (Balakrishnan et al. 2019, equation 2). shrink: all is taken on images
-    averaged over so many voxels along each axis, of which `window` then counts. shuffle_pairs: every moving image of
-    a training batch is laid on the fixed image of a random pair of the batch, so that n pairs teach as n^2 do.
-    label_weight: of 1 - soft Dice of the moved labels with the fixed ones (Balakrishnan et al. 2019, equation 9); at
-    0 training never looks at labels.
+    squared correlation) or "difference" (mean squared). window: sides of the boxes of local correlation, in voxels.
+    smoothness: weight of the mean squared gradient of the displacement in voxels (Balakrishnan et al. 2019,
+    equation 2). shrink: all is taken on images averaged over so many voxels along each axis, of which `window` then
+    counts. shuffle_pairs: every moving image of a training batch is laid on the fixed image of a random pair of the
+    batch, so that n pairs teach as n^2 do. label_weight: of 1 - soft Dice of the moved labels with the fixed ones
+    (Balakrishnan et al. 2019, equation 9); at 0 training never looks at labels.
 
     Cases are pairs: inputs (N, 2, *S), moving and fixed image; targets (N, 2, *S), their labels. Scores, over pairs,
     both directions of a pair counted together: dice and dice_1, dice_2, ... of the moved labels with the fixed ones;

@@ -35,12 +35,13 @@ CALIBRATED = 2.5
 
 @dataclass(frozen=True)
 class Regression:
-    """network: from `common/learning/networks`. center, spread: public constants of what is learned, in its own unit,
-    such as the mean and deviation that the literature gives; the network learns (target - center) / spread. error:
-    "squared", or "huber" (Huber 1964), squared up to huber_delta spreads and beyond as the distance, which outliers
-    move less. loss: a function of (N,) answers and (N,) targets, both in spreads from the center, in place of it.
-    scores: what is told beside skill and loss, from mae and rmse, in the target's unit, r2, and calibration: means of
-    answers and of targets in ten bins of answers, within 2.5 spreads of the center.
+    """network: from `common/learning/networks`. center, spread: public constants of what is learned, in its own
+    unit, such as the mean and deviation that the literature gives; the network learns (target - center) / spread.
+    error: "squared", or "huber" (Huber 1964), squared up to a distance and beyond as the distance, which outliers
+    move less. huber_delta: that distance, in spreads. loss: a function of (N,) answers and (N,) targets, both in
+    spreads from the center, in place of it. scores: what is told beside skill and loss, from mae and rmse, in the
+    target's unit, r2, and calibration: means of answers and of targets in ten bins of answers, within 2.5 spreads
+    of the center.
 
     Scores, every case counting one: skill, 1 - sum of squared errors / sum of squared distances from `center`: 1 is
     perfect, 0 is what one does who always answers `center` (Murphy 1988, a skill score with a public reference, which

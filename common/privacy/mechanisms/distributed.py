@@ -54,6 +54,9 @@ class Distributed:
     """clip_norm: of one patient's gradient. Either noise_multiplier (of the whole sum, over the sensitivity) or
     epsilon, for all rounds, with delta. colluding: hospitals whose share of noise may be known to the coordinator.
     spare_rounds: how many may be asked for again, as after a hospital's crash; each is paid for as a round more.
+
+    sampling_rate: the chance of each patient to be in a round. grid_bits: binary digits behind the point of the
+    grid that values and noise are rounded to, in units of clip_norm.
     """
 
     place: ClassVar[Place] = "shares"

@@ -30,6 +30,10 @@ from common.study.checks import between, positive, probability
 class Hospital:
     """clip_norm: the most an update's L2 norm may be, at first where `adaptive`. Either noise_multiplier (of the sum,
     over the clip norm) or epsilon, for all rounds, with delta. clip_learning_rate: of the adaptive clip norm.
+
+    adaptive: whether the clip norm follows the updates' norms (Andrew et al. 2021). target_quantile: share of
+    the hospitals whose update should not be clipped. count_share: share of the privacy that is spent on counting
+    them.
     """
 
     place: ClassVar[Place] = "server"

@@ -46,6 +46,9 @@ class Bfv:
 
     values_a_coefficient: how many values share 8 bytes or fewer. threshold, colluding: how many hospitals open the
     sum of keys, and how many may help a cheating server, as in `secagg`; both are of distributed keys only.
+
+    keys: "distributed", a key of each hospital's own, and only their sum is ever opened; "shared", one that all
+    hospitals hold, which trusts each of them with every update.
     """
 
     reveals: ClassVar[Reveals] = "sum"

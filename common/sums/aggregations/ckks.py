@@ -53,6 +53,9 @@ class Ckks:
 
     poly_modulus_degree, coefficient_bits: N and the primes' bits, the mode's own where not given; the economical mode
     has one prime. scale_bits: of the tutorial's scale; the economical one is the largest that the sum has room for.
+
+    mode: "tutorial", as TenSEAL's tutorials do it, or "economical", of a tenth of the bytes. keys: "shared", one
+    key that all hospitals hold; there is no other way.
     """
 
     reveals: ClassVar[Reveals] = "sum"
