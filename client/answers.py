@@ -15,6 +15,7 @@ from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.new_cases import columns_digest
+from client.own_parts import keep_own, put_own
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.training import Trainer
@@ -114,7 +115,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """
     order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
-    scores, seconds = _evaluations(hospital, order)
+    scores, seconds = _evaluations(hospital, order, kept)
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     if order.work is not None:
@@ -184,7 +185,7 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept), kept)))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -197,7 +198,7 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     order = from_payload(request)
     approve_alone(hospital, order)
     study = hospital.study
-    write(hospital.network, order.parameters)
+    _load(hospital, order, {})
     begin = perf_counter()
     rng = generator(study.seed, hospital.site, "local-only")
     for training in baseline_trainings(study):
@@ -206,11 +207,11 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
-def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, float]]:
+def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, dict[str, float]]:
     """Scores of the received model by split, and the seconds it took."""
     if not order.evaluate:
         return {}, {}
-    write(hospital.network, order.parameters)
+    _load(hospital, order, kept.vectors)
     begin = perf_counter()
     scores = _scores(hospital, order.evaluate, order.round == final_round(hospital.study))
     return scores, {"evaluation": perf_counter() - begin}
@@ -225,8 +226,20 @@ def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) ->
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
-    """What the order asks this hospital to train, before any aggregation protects it."""
+    """What the order asks this hospital to train, before any aggregation protects it. Its own parts are kept."""
+    _load(hospital, order, kept.vectors)
+    update = _update(hospital, order, kept)
+    keep_own(hospital.network, kept.vectors)
+    return update
+
+
+def _load(hospital: Hospital, order: Order, memory: Mapping[str, Vector]) -> None:
+    """The order's model, with the parts that the hospital kept to itself; the first ones where it kept none."""
     write(hospital.network, order.parameters)
+    put_own(hospital.network, memory)
+
+
+def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
     assert order.work is not None
     if order.work.beside:
         return _weighed_update(_trainer(hospital, order), order.work)

@@ -28,8 +28,10 @@ from common.study.training_words import told_beside
 from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
-from common.sums.exchange import Collected
+from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
+from common.sums.update import Vector
+from common.wire.orders import RUN
 from server.beginning import Beginning
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
@@ -168,6 +170,7 @@ class Conductor:
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
+        model = start.to_send(network)
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
@@ -176,6 +179,8 @@ class Conductor:
         exchange = GridExchange(
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )
+        if model is not None:
+            self._give(model, members, exchange)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
@@ -186,6 +191,15 @@ class Conductor:
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)
+
+    def _give(self, model: Vector, members: Mapping[SiteId, Member], exchange: GridExchange) -> None:
+        """The model that the study begins from, to hospitals that lack it: a part of it never travels again."""
+        start = self.study.start
+        lacking = [site for site, one in members.items() if start is None or one.has_model != start.sha256]
+        request = Payload(model, {}, {"study": self.study.json, RUN: exchange.run})
+        exchange.ask("start", dict.fromkeys(lacking, request))
+        for drop in exchange.take_dropped():
+            self._note(Problem("start", drop.reason, drop.site, exchange.nodes.get(drop.site)))
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         first = Checkpoint(0, initial, strategy.init(initial))

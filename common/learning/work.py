@@ -46,6 +46,9 @@ class Training:
         sampling: "shuffled", every case once an epoch; "by_class", every batch holds the classes that a hospital has
             evenly, rare ones' cases over and again; see `client.sampling_by_class`.
         freeze: patterns of parameters' names, such as "encoder.*", that are not trained and do not travel.
+        personal: patterns of parameters' names that each hospital trains and keeps to itself from round to round: a
+            head (Arivazhagan et al. 2019, FedPer), normalisation (Li et al. 2021, FedBN; here of layers without
+            running statistics). They never travel, and a hospital's scores are of its own.
         precision: of the network's arithmetic.
     """
 
@@ -66,12 +69,13 @@ class Training:
     class_counts: tuple[int, ...] = ()
     sampling: Literal["shuffled", "by_class"] = "shuffled"
     freeze: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         positive("training", epochs=self.epochs, steps=self.steps, learning_rate=self.learning_rate)
         positive("training", clip_gradient_norm=self.clip_gradient_norm)
         non_negative("training", momentum=self.momentum, weight_decay=self.weight_decay, l1=self.l1)
-        listed("training", least=0, freeze=self.freeze)
+        listed("training", least=0, freeze=self.freeze, personal=self.personal)
         if self.batch_size != "full":
             positive("training", batch_size=self.batch_size)
         elif self.sampling == "by_class":

@@ -26,7 +26,7 @@ from common.study.privacy_checks import Assignment, Preprocessing, check_preproc
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.task_checks import check_task
-from common.study.training_checks import check_classes, check_frozen, check_private_training, check_training
+from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -296,7 +296,8 @@ def _check_pairs(study: Study) -> None:
     _check_partition(study, source)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
-    check_frozen(study.training, getattr(study, "start", None))
+    stopping = None if study.stopping is None else study.stopping.keep
+    check_personal(study.training, study.strategy.name, work, task, stopping)
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")

@@ -44,6 +44,17 @@ def _remarks(study: Study) -> Iterator[str]:
         )
     if training.freeze:
         yield f"Parameters that fit {', '.join(training.freeze)} are not trained and do not travel (training.freeze)."
+    if study.start is not None and (training.freeze or training.personal):
+        yield (
+            "The model that the study begins from comes to each hospital once, whole, since a part of it does not "
+            "travel later; it is checked by its digest (start.sha256)."
+        )
+    if training.personal:
+        yield (
+            f"Parameters that fit {', '.join(training.personal)} learn and stay in the hospital (training.personal): "
+            "each has its own, its scores are of the shared model with these, and the model that the run leaves "
+            "has them as they were at first."
+        )
     if study.stopping is not None:
         score = study.stopping.score or "the task's headline score"
         kept = "the best by that score" if study.stopping.keep == "best" else "the last"

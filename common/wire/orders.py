@@ -13,7 +13,13 @@ from common.learning.work import Sends, Work
 from common.sums.exchange import Payload
 from common.sums.update import Vector
 
-LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
+LEGS = {
+    "hello": "query.hello",
+    "start": "query.start",
+    "round": "train.round",
+    "evaluate": "evaluate.model",
+    "local": "train.local",
+}
 """A leg's name and the type of Flower message that carries it."""
 
 PROTOCOL_LEG = "query.protocol"
@@ -36,6 +42,8 @@ WITHDRAWN = "withdrawn"
 """Of an answer in a study that promises no privacy: how many persons withdrew since the run began."""
 COLUMNS = "columns"
 """Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
+HAS_MODEL = "start_model"
+"""Of a hospital's description: the digest of the model that the study begins from, where it was given it."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 

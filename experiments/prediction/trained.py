@@ -24,7 +24,8 @@ from common.errors import FileError, StudyError
 from common.files import access as files
 from common.files.json_files import read_table
 from common.files.tensor_files import Tensors, read_tensors
-from common.learning.parameters import Layout, digest, new_network, read, refuse_unsuitable
+from common.learning.freezing import freeze
+from common.learning.parameters import Layout, digest, keep_apart, new_network, read, refuse_unsuitable
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
@@ -74,6 +75,7 @@ def load_trained(folder: Path) -> Trained:
         tensors = read_tensors(folder, MODEL).tensors
         network = _network(task, learned.shape, table.get("seed", 0), tensors, folder / MODEL)
     _demand_same_code(table.get("plugins", {}), used)
+    _stay(network, table)
     model_sha256 = digest(read(network))
     _demand_own_model(folder, model_sha256)
     title = str(table.get("title", ""))[:LONGEST_NAME]
@@ -134,6 +136,17 @@ def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) 
     held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
     network.load_state_dict(held, strict=False)
     return network
+
+
+def _stay(network: nn.Module, table: Mapping[str, Any]) -> None:
+    """Set apart what did not travel: a run's digest is of what did."""
+    training = table.get("training", {})
+    if not isinstance(training, Mapping):
+        raise StudyError("the study's training is no table: it is not the study of a run.")
+    frozen = convert(training.get("freeze", []), tuple[str, ...], "training.freeze")
+    own = convert(training.get("personal", []), tuple[str, ...], "training.personal")
+    freeze(network, frozen)
+    keep_apart(network, own)
 
 
 def _demand_fit(layout: Layout, tensors: Tensors, path: Path) -> None:
