@@ -10,9 +10,11 @@ from time import perf_counter
 from typing import cast
 
 import numpy as np
+from torch import nn
 
 from client.approval import approve, approve_alone
 from client.evaluation import evaluate
+from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
 from client.new_cases import columns_digest
 from client.own_parts import keep_own, put_own
@@ -26,11 +28,13 @@ from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_trainings
 from common.learning.parameters import write
 from common.learning.score_names import statistic_names
+from common.learning.task import Task
 from common.learning.work import Work
 from common.metrics.intervals import with_intervals
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
+from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Number, Payload, Word
@@ -55,7 +59,8 @@ class Kept:
 
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
     writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
-    answer says beside its update, filled while it is made.
+    answer says beside its update, filled while it is made. keep_tuned: the hospital's fine-tuned model, with its
+    scores before and after.
     """
 
     vectors: Memory
@@ -64,6 +69,7 @@ class Kept:
     simulated: bool = False
     go_forward: Callable[[Order], None] = lambda order: None
     said: MutableMapping[str, Number] = field(default_factory=dict)
+    keep_tuned: Callable[[Task, nn.Module, Mapping[str, Mean], Mapping[str, Mean]], None] = lambda *_: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -213,15 +219,24 @@ def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, 
         return {}, {}
     _load(hospital, order, kept.vectors)
     begin = perf_counter()
-    scores = _scores(hospital, order.evaluate, order.round == final_round(hospital.study))
+    names = _statistics(hospital) if order.round == final_round(hospital.study) else ()
+    splits = [name for name in order.evaluate if name != FINE_TUNED]
+    scores = _scores(hospital, splits, names)
+    if FINE_TUNED in order.evaluate and hospital.study.fine_tuning is not None:
+        network = fine_tuned(hospital, hospital.study.fine_tuning)
+        scores[FINE_TUNED] = evaluate(hospital.task, network, hospital.splits["test"], names)
+        kept.keep_tuned(hospital.task, network, scores.get("test", {}), scores[FINE_TUNED])
     return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) -> Scores:
-    """final: of the last model, where the study may ask for sums over patients beside its scores."""
-    names: tuple[str, ...] = ()
-    if final and hospital.study.federation.final_intervals:
-        names = with_intervals(statistic_names(hospital.task, hospital.train.shape))
+def _statistics(hospital: Hospital) -> tuple[str, ...]:
+    """Of the last model, where the study may ask for sums over patients beside its scores."""
+    if not hospital.study.federation.final_intervals:
+        return ()
+    return with_intervals(statistic_names(hospital.task, hospital.train.shape))
+
+
+def _scores(hospital: Hospital, splits: Sequence[str], names: Sequence[str] = ()) -> dict[str, Mapping[str, Mean]]:
     return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
 
 

@@ -43,6 +43,18 @@ def personal_names(network: nn.Module, patterns: tuple[str, ...]) -> tuple[str, 
     return tuple(sorted(own))
 
 
+def only(network: nn.Module, patterns: tuple[str, ...], place: str) -> None:
+    """Let no other parameter learn than those whose names fit a pattern; (): all go on.
+
+    Raises StudyError where a pattern fits no name.
+    """
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    chosen = {name for pattern in patterns for name in _fitting(pattern, names, place)}
+    for name, parameter in network.named_parameters():
+        if patterns and name not in chosen:
+            parameter.requires_grad_(False)
+
+
 def _fitting(pattern: str, names: list[str], place: str) -> list[str]:
     found = [name for name in names if fnmatchcase(name, pattern)]
     if found:

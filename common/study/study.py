@@ -19,6 +19,7 @@ from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
 from common.study.federation import Federation
+from common.study.fine_tuning import FineTuning, check_fine_tuning
 from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights
 from common.study.plugins import noted, resolved
@@ -83,7 +84,8 @@ class Study:
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
-    training.learning_rate. stopping: not given, all rounds are run. purposes: words by which a person's consent may
+    training.learning_rate. stopping: not given, all rounds are run.
+    fine_tuning: not given, none. purposes: words by which a person's consent may
     name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
     SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
     study is first read, not written by anybody, and from then on the same. rounds: 0 trains nothing, and scores the
@@ -106,6 +108,7 @@ class Study:
     training: Training = field(default_factory=Training)
     server_schedule: Schedule | None = None
     stopping: Stopping | None = None
+    fine_tuning: FineTuning | None = None
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
@@ -299,6 +302,7 @@ def _check_pairs(study: Study) -> None:
     stopping = None if study.stopping is None else study.stopping.keep
     check_personal(study.training, study.strategy.name, work, task, stopping)
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
+    check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
 

@@ -15,8 +15,30 @@ BESIDE = {
 
 
 def told_beside(study: Study) -> tuple[str, ...]:
-    """What leaves a hospital beside its update and loss because the strategy asks for it."""
+    """What leaves a hospital beside its update, loss and usual scores, because the study asks for it."""
     asked = STRATEGIES.build(study.strategy).work().beside
+    return (*_of_strategy(study, asked), *_fine_tuned(study))
+
+
+def _fine_tuned(study: Study) -> Iterator[str]:
+    wanted = study.fine_tuning
+    if wanted is None:
+        return
+    how_long = _count(wanted.epochs, "epoch") if wanted.steps is None else _count(wanted.steps, "step")
+    what = f" of the parameters that fit {', '.join(wanted.parameters)}" if wanted.parameters else ""
+    yield (
+        f"After the last round each hospital trains the model for {how_long} more on its own training cases{what}; "
+        "that model stays in the hospital's folder. Its scores on the hospital's test patients leave beside those of "
+        "the federation's model, by the same aggregation."
+    )
+
+
+def _count(number: int, word: str) -> str:
+    """ "1 epoch", "2 epochs"."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def _of_strategy(study: Study, asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"Beside its update each hospital tells {BESIDE[name]} ({name}), by the aggregation that its update travels "
         f"by: strategy {study.strategy.name!r} needs it."

@@ -10,6 +10,7 @@ import numpy as np
 
 from common.errors import WireError
 from common.learning.work import Sends, Work
+from common.study.fine_tuning import FINE_TUNED
 from common.sums.exchange import Payload
 from common.sums.update import Vector
 
@@ -99,7 +100,7 @@ def from_payload(payload: Payload) -> Order:
     clip_norm = payload.numbers.get("clip_norm", 0.0)
     if not isinstance(clip_norm, float) or not 0 <= clip_norm < float("inf"):
         raise WireError("an order's clip_norm must be 0 or more.")
-    if not isinstance(evaluate, list) or not set(evaluate) <= set(SPLITS):
+    if not isinstance(evaluate, list) or not set(evaluate) <= {*SPLITS, FINE_TUNED}:
         raise WireError("an order asks to evaluate a split that does not exist.")
     parts = np.split(payload.array, int(vectors))
     control = parts[1] if vectors == 2 else None
