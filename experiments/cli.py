@@ -26,6 +26,7 @@ from experiments.commands import (
     runs,
     studies,
     track,
+    tune,
 )
 
 EXIT_CODES = (
@@ -66,6 +67,7 @@ def begin(
 cli.command()(runs.run)
 cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
+cli.command()(tune.tune)
 cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)

@@ -11,6 +11,8 @@ FINAL_SPLITS = ("validation", "test")
 
 def final_splits(study: Study) -> tuple[str, ...]:
     """What is scored of the last model, and of what hospitals make of it."""
+    if study.federation.withhold_test:
+        return FINAL_SPLITS[:1]
     return FINAL_SPLITS if study.fine_tuning is None else (*FINAL_SPLITS, FINE_TUNED)
 
 

@@ -302,9 +302,26 @@ def _check_pairs(study: Study) -> None:
     stopping = None if study.stopping is None else study.stopping.keep
     check_personal(study.training, study.strategy.name, work, task, stopping)
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None)
+    _check_withheld(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
+
+
+def _check_withheld(study: Study) -> None:
+    """Refuse whatever would score test cases in a run that withholds them."""
+    if not study.federation.withhold_test:
+        return
+    scores = {
+        "baselines.local": study.baselines.local,
+        "baselines.pooled": study.baselines.pooled,
+        "federation.evaluate_split = 'test'": study.federation.evaluate_split == "test",
+        "[fine_tuning]": study.fine_tuning is not None,
+        "audit.after_run": study.audit.after_run,
+    }
+    for name, wanted in scores.items():
+        if wanted:
+            raise StudyError(f"federation.withhold_test keeps test cases unscored, and {name} scores them: drop one.")
 
 
 def _check_evaluation_alone(study: Study) -> None:

@@ -7,7 +7,16 @@ from dataclasses import fields
 from common.errors import StudyError
 from common.learning.work import Training, Work
 
-OF_GRADIENTS_TOO = ("batch_size", "precision", "class_weights", "class_counts", "sampling", "freeze", "personal")
+OF_GRADIENTS_TOO = (
+    "batch_size",
+    "precision",
+    "class_weights",
+    "class_counts",
+    "sampling",
+    "freeze",
+    "personal",
+    "bootstrap",
+)
 """Options that also say what one gradient is of; all others are of local steps."""
 PERSONAL_UNITS = ("patient", "sample")
 
@@ -70,6 +79,10 @@ def check_private_training(training: Training, unit: str, work: Work, strategy: 
         raise StudyError(
             f"privacy {privacy!r} adds its noise to what is sent, and scores would then be of parts trained without "
             "noise (training.personal): remove one of the two."
+        )
+    if training.bootstrap is not None:
+        raise StudyError(
+            f"privacy {privacy!r} counts each patient once, and training.bootstrap draws some twice: remove it."
         )
     if unit not in PERSONAL_UNITS:
         return

@@ -66,6 +66,11 @@ def _remarks(study: Study) -> Iterator[str]:
         )
     if training.freeze:
         yield f"Parameters that fit {', '.join(training.freeze)} are not trained and do not travel (training.freeze)."
+    if training.bootstrap is not None:
+        yield (
+            f"Hospitals train on draw {training.bootstrap} of their patients, with replacement (training.bootstrap): "
+            "the model is to show how much depends on who was there."
+        )
     if study.start is not None and (training.freeze or training.personal):
         yield (
             "The model that the study begins from comes to each hospital once, whole, since a part of it does not "
