@@ -17,11 +17,12 @@ from experiments.tuning.choice import Score, choose
 from experiments.tuning.conduct import tune
 from experiments.tuning.grid import Candidate, candidates
 
-LAMBDAS = ("0.0", "0.02", "0.5", "5.0")
+LAMBDAS = ("0.0", "0.5", "2.0")
 RIDGE = """
 title = "Ridge"
-rounds = 300
+rounds = 40
 engine = "inline"
+aggregation = "plain"
 split = { validation = 0.3, test = 0.2 }
 federation = { evaluate_every = 0 }
 [source]
@@ -37,7 +38,7 @@ spread = 1
 [training]
 steps = 1
 batch_size = "full"
-learning_rate = 0.2
+learning_rate = 0.3
 """
 
 
@@ -47,11 +48,11 @@ def tables(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("a", "b", "c"):
-        rows = rng.normal(size=(30, 12))
+        rows = rng.normal(size=(30, 6))
         target = rows[:, 0] - 0.5 * rows[:, 1] + rng.normal(0, 1.5, 30)
         with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*(f"x{index}" for index in range(12)), "y"])
+            writer.writerow([*(f"x{index}" for index in range(6)), "y"])
             writer.writerows(np.column_stack([rows, target]).round(6).tolist())
     return folder
 
