@@ -93,7 +93,8 @@ def tune(
         tried.append(_tried(candidate, outcome, headline, parts))
     best = choose([one.validation for one in tried], is_lower_better(headline), one_standard_error)
     advance(f"chosen: {', '.join(tried[best].candidate.settings)}")
-    run_study(studies[best][1], name, folder / CHOSEN)
+    whole = studies[best][1]
+    run_study(replace(whole, federation=replace(whole.federation, final_intervals=True)), name, folder / CHOSEN)
     test = _score(read_table(folder / CHOSEN, "final.json"), "test", headline)
     keys = tuple(one.partition("=")[0] for one in tried[0].candidate.settings)
     title = studies[best][1].title
