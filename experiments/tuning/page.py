@@ -75,17 +75,17 @@ def _scores(tuned: Tuned) -> Markup:
     bands = [
         Band(
             "95 % interval",
-            [(x, one.validation.low) for x, one in known],
-            [(x, one.validation.high) for x, one in known],
+            tuple((x, one.validation.low) for x, one in known),
+            tuple((x, one.validation.high) for x, one in known),
             "outer",
         )
     ]
-    line = Line("validation", [(x, one.validation.value) for x, one in enumerate(tuned.tried, 1)], "everybody")
+    line = Line("validation", tuple((x, one.validation.value) for x, one in enumerate(tuned.tried, 1)), "everybody")
     chosen = tuned.tried[tuned.chosen].validation.value
-    point = Line("chosen", [(tuned.chosen + 1, chosen), (tuned.chosen + 1, chosen)], "c1")
+    point = Line("chosen", ((tuned.chosen + 1, chosen), (tuned.chosen + 1, chosen)), "c1")
     losses = [
-        Line("training", [(x, one.training_loss) for x, one in enumerate(tuned.tried, 1)], "c2"),
-        Line("validation", [(x, one.validation_loss) for x, one in enumerate(tuned.tried, 1)], "everybody"),
+        Line("training", tuple((x, one.training_loss) for x, one in enumerate(tuned.tried, 1)), "c2"),
+        Line("validation", tuple((x, one.validation_loss) for x, one in enumerate(tuned.tried, 1)), "everybody"),
     ]
     return section(
         "choice",
@@ -108,7 +108,7 @@ def _errors(tuned: Tuned) -> Markup | None:
     if tuned.tried[0].parts is None:
         return None
     lines = [
-        Line(words, [(x, _part(one, name)) for x, one in enumerate(tuned.tried, 1)], look)
+        Line(words, tuple((x, _part(one, name)) for x, one in enumerate(tuned.tried, 1)), look)
         for (name, words), look in zip(PARTS.items(), ("c1", "c2", "c3", "everybody"), strict=True)
     ]
     repeated = tuned.tried[0].parts.repeated
