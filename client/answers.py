@@ -10,11 +10,14 @@ from time import perf_counter
 from typing import cast
 
 import numpy as np
+from torch import nn
 
 from client.approval import approve, approve_alone
 from client.evaluation import evaluate
+from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
 from client.new_cases import columns_digest
+from client.own_parts import keep_own, put_own
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.training import Trainer
@@ -25,11 +28,13 @@ from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_trainings
 from common.learning.parameters import write
 from common.learning.score_names import statistic_names
+from common.learning.task import Task
 from common.learning.work import Work
 from common.metrics.intervals import with_intervals
 from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
+from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Number, Payload, Word
@@ -54,7 +59,8 @@ class Kept:
 
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
     writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
-    answer says beside its update, filled while it is made.
+    answer says beside its update, filled while it is made. keep_tuned: the hospital's fine-tuned model, with its
+    scores before and after.
     """
 
     vectors: Memory
@@ -63,6 +69,7 @@ class Kept:
     simulated: bool = False
     go_forward: Callable[[Order], None] = lambda order: None
     said: MutableMapping[str, Number] = field(default_factory=dict)
+    keep_tuned: Callable[[Task, nn.Module, Mapping[str, Mean], Mapping[str, Mean]], None] = lambda *_: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -114,7 +121,7 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """
     order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
-    scores, seconds = _evaluations(hospital, order)
+    scores, seconds = _evaluations(hospital, order, kept)
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     if order.work is not None:
@@ -184,7 +191,7 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept))))
+    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept), kept)))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -197,7 +204,7 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     order = from_payload(request)
     approve_alone(hospital, order)
     study = hospital.study
-    write(hospital.network, order.parameters)
+    _load(hospital, order, {})
     begin = perf_counter()
     rng = generator(study.seed, hospital.site, "local-only")
     for training in baseline_trainings(study):
@@ -206,27 +213,48 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
-def _evaluations(hospital: Hospital, order: Order) -> tuple[Scores, dict[str, float]]:
+def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, dict[str, float]]:
     """Scores of the received model by split, and the seconds it took."""
     if not order.evaluate:
         return {}, {}
-    write(hospital.network, order.parameters)
+    _load(hospital, order, kept.vectors)
     begin = perf_counter()
-    scores = _scores(hospital, order.evaluate, order.round == final_round(hospital.study))
+    names = _statistics(hospital) if order.round == final_round(hospital.study) else ()
+    splits = [name for name in order.evaluate if name != FINE_TUNED]
+    scores = _scores(hospital, splits, names)
+    if FINE_TUNED in order.evaluate and hospital.study.fine_tuning is not None:
+        network = fine_tuned(hospital, hospital.study.fine_tuning)
+        scores[FINE_TUNED] = evaluate(hospital.task, network, hospital.splits["test"], names)
+        kept.keep_tuned(hospital.task, network, scores.get("test", {}), scores[FINE_TUNED])
     return scores, {"evaluation": perf_counter() - begin}
 
 
-def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) -> Scores:
-    """final: of the last model, where the study may ask for sums over patients beside its scores."""
-    names: tuple[str, ...] = ()
-    if final and hospital.study.federation.final_intervals:
-        names = with_intervals(statistic_names(hospital.task, hospital.train.shape))
+def _statistics(hospital: Hospital) -> tuple[str, ...]:
+    """Of the last model, where the study may ask for sums over patients beside its scores."""
+    if not hospital.study.federation.final_intervals:
+        return ()
+    return with_intervals(statistic_names(hospital.task, hospital.train.shape))
+
+
+def _scores(hospital: Hospital, splits: Sequence[str], names: Sequence[str] = ()) -> dict[str, Mapping[str, Mean]]:
     return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
-    """What the order asks this hospital to train, before any aggregation protects it."""
+    """What the order asks this hospital to train, before any aggregation protects it. Its own parts are kept."""
+    _load(hospital, order, kept.vectors)
+    update = _update(hospital, order, kept)
+    keep_own(hospital.network, kept.vectors)
+    return update
+
+
+def _load(hospital: Hospital, order: Order, memory: Mapping[str, Vector]) -> None:
+    """The order's model, with the parts that the hospital kept to itself; the first ones where it kept none."""
     write(hospital.network, order.parameters)
+    put_own(hospital.network, memory)
+
+
+def _update(hospital: Hospital, order: Order, kept: Kept) -> Update:
     assert order.work is not None
     if order.work.beside:
         return _weighed_update(_trainer(hospital, order), order.work)

@@ -10,7 +10,7 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client import answers, incidents, memory
+from client import answers, fine_tuning, incidents, memory, own_parts
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
@@ -30,7 +30,7 @@ from common.errors import (
 from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
 from common.sums.exchange import Payload
-from common.wire.orders import ACCEPTS_CHANGED_DATA, TOKEN, WITHDRAWN, run_of, study_json
+from common.wire.orders import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json
 from common.wire.records import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
@@ -47,6 +47,12 @@ app = ClientApp()
 def hello(message: Message, context: Context) -> Message:
     """Describe this hospital."""
     return _reply(message, context, answers.hello)
+
+
+@app.query("start")
+def start_model(message: Message, context: Context) -> Message:
+    """Keep the model that the study begins from."""
+    return _reply(message, context, partial(own_parts.take, context))
 
 
 @app.train("round")
@@ -116,14 +122,17 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         sources(hospital, context, number),
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
+        keep_tuned=partial(fine_tuning.keep, log_folder_of(context), run),
     )
     if answer is answers.hello:
         keep_left_out(log_folder_of(context), hospital.splits.values())
+    elif LEGS["start"] != message.metadata.message_type:
+        own_parts.put_start(hospital, context)
     try:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            payload = replace(payload, words={**payload.words, TOKEN: token})
+            payload = replace(payload, words={**payload.words, TOKEN: token, **own_parts.told(hospital, context)})
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

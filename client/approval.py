@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from client.hospital import Hospital
+from client.own_parts import model_in
 from common.errors import WireError
 from common.learning.parameters import Layout, trainable
 from common.learning.start import begins_with
@@ -94,7 +95,8 @@ def _refuse_other_splits(study: Study, order: Order) -> None:
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:
-    if not begins_with(hospital.study, hospital.task, hospital.train.shape, parameters):
+    shape, model = hospital.train.shape, model_in(hospital.network)
+    if not begins_with(hospital.study, hospital.task, shape, parameters, model):
         given = "seed gives" if hospital.study.start is None else "start.sha256 stands for"
         raise WireError(f"round 1 must start from the parameters that the study's {given}; others came.")
 

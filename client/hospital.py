@@ -26,6 +26,7 @@ from common.errors import SourceError, StudyError
 from common.learning.device import chosen, placed
 from common.learning.parameters import new_network
 from common.learning.task import Task
+from common.seeding import generator
 from common.study.catalogue import PARTITIONS, SOURCES
 from common.study.options import Entry
 from common.study.study import Split, Study, parse_json
@@ -161,9 +162,21 @@ def _opened(
     digest, whose = sha256(study_json.encode()).hexdigest(), Whose(key_of(table), name, is_own, folder, withdrawn)
     called = Called.of(study, digest) if pool.says_consent(whose) else None
     splits = _splits(whose, json.dumps(table["split"], sort_keys=True), called, places)
+    if study.training.bootstrap is not None:
+        rng = generator(study.seed, name, "bootstrap", study.training.bootstrap)
+        splits = {**splits, "train": _drawn(splits["train"], rng)}
     task = study.build_task()
     network = placed(new_network(task, splits["train"].shape, study.seed, study.training), device)
     return Hospital(name, study, task, splits, network, digest)
+
+
+def _drawn(cases: Cases, rng: np.random.Generator) -> Cases:
+    """All cases of as many patients, drawn with replacement."""
+    patients = np.unique(cases.patients)
+    if not len(patients):
+        return cases
+    rows = [np.flatnonzero(cases.patients == patient) for patient in rng.choice(patients, len(patients))]
+    return cases.take(np.concatenate(rows))
 
 
 def _numbered(study: Study, index: int | None, is_own: bool) -> SiteId:

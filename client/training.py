@@ -19,7 +19,7 @@ from common.errors import HospitalError
 from common.learning.class_weights import with_weights
 from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
-from common.learning.parameters import read, read_gradient, trainable
+from common.learning.parameters import personal, read, read_gradient, shared
 from common.learning.task import Task
 from common.learning.work import Training
 from common.sums.mean import Mean
@@ -74,8 +74,9 @@ class Trainer:
 
         Where the task has several optimisers, each has a part in every step, in its turn and by its own loss.
         """
-        parameters = [parameter for _, parameter in trainable(self.network)]
-        terms = Terms.of(parameters, proximal_mu, correction)
+        together = [parameter for _, parameter in shared(self.network)]
+        terms = Terms.of(together, proximal_mu, correction)
+        parameters = [*together, *(parameter for _, parameter in personal(self.network))]
         groups = [(one, new_optimiser(one.parameters, self.training)) for one in groups_of(self.task, self.network)]
         losses: list[float] = []
         steps = 0
@@ -139,7 +140,7 @@ def chunk_size(cases: Cases) -> int:
 
 @dataclass(frozen=True)
 class Terms:
-    """What is added to the mean gradient of a step."""
+    """What is added to the mean gradient of a step, of the parameters that are learned together."""
 
     anchors: list[torch.Tensor]
     proximal_mu: float
@@ -161,7 +162,7 @@ class Terms:
             if parameter.grad is None:
                 continue
             parameter.grad.div_(count)
-            if self.proximal_mu:
+            if index < len(self.anchors):
                 parameter.grad.add_(parameter.detach() - self.anchors[index], alpha=self.proximal_mu)
             if self.corrections is not None:
                 parameter.grad.add_(self.corrections[index])

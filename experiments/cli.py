@@ -27,6 +27,7 @@ from experiments.commands import (
     runs,
     studies,
     track,
+    tune,
 )
 
 EXIT_CODES = (
@@ -67,6 +68,7 @@ def begin(
 cli.command()(runs.run)
 cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
+cli.command()(tune.tune)
 cli.command()(studies.check)
 cli.command()(studies.approve)
 cli.command()(consent.withdraw)

@@ -12,20 +12,24 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from common.data.cases import Shape, SiteId
 from common.errors import FileError, StudyError, WireError
-from common.files.access import read_text
+from common.files.access import is_there, read_text
 from common.files.json_files import read_table
+from common.files.tensor_files import read_tensors
 from common.learning.parameters import Layout, new_network
+from common.learning.start import Taken, checked, put, shapes_taken
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study, parse
 from common.sums.exchange import Expected, Payload
 from common.sums.update import Update, Vector
 from common.wire.decoding import update_from_payload
-from common.wire.orders import Order, from_payload
+from common.wire.orders import LEGS, Order, from_payload
 from experiments import recorded
 from experiments.recorded import Recorded, check_is_same, reject, sums
+from server.beginning import FILE as START
 from server.roster import Member, disagreeing, member
 
 Observer = Literal["server", "hospital", "outsider", "network", "colluding", "cheating"]
@@ -74,6 +78,7 @@ class Opaque:
 class Observation:
     """All an attack may use.
 
+    begun: the parameters that the study begins from, where it names a model.
     study: every setting of the run, public to all who take part. shape, classes, cases: as hospitals described
     themselves (cases: of training, by hospital). models: by round, the parameters sent out at its start; the final
     model under `rounds + 1`. singles, sums, opaque: what came back, by what the observer could read of it.
@@ -89,6 +94,13 @@ class Observation:
     sums: tuple[Summed, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     orders: Mapping[int, Order] = field(default_factory=dict)
+    begun: Taken | None = field(default=None, repr=False)
+
+    def network(self) -> nn.Module:
+        """The study's network as the federation begins with it, what is frozen included."""
+        network = new_network(self.study.build_task(), self.shape, self.study.seed, self.study.training)
+        put(network, self.begun or {})
+        return network
 
     @property
     def final_model(self) -> Vector:
@@ -113,6 +125,11 @@ def observe(folder: Path, observer: Observer = "server", site: SiteId | None = N
     if observer == "cheating":
         raise StudyError("what hospitals answer to a server that cheats is in no recorded run; the audit plays it.")
     study = parse(read_text(folder, "study.toml"))
+    if study.training.personal:
+        raise StudyError(
+            "there is no audit of parts that hospitals keep to themselves (training.personal): our attacks need all "
+            "parameters that a gradient went through, and would seem to fail for want of them."
+        )
     messages = tuple(recorded.messages(folder))
     return _narrowed(_server(folder, study, messages), observer, site)
 
@@ -176,7 +193,7 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
     asked: dict[SiteId, Order] = {}
     orders: dict[int, Order] = {}
     for message in messages:
-        if message.kind == HELLO:
+        if message.kind in (HELLO, LEGS["start"]):
             continue
         if message.site not in cases:
             raise FileError(message.path, "is a message of a hospital that took no part")
@@ -195,7 +212,30 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
             singles += [] if single is None else [single]
     models[study.rounds + 1] = recorded.final_model(folder, layout)
     added = _sums_of_singles(singles, models) if each else tuple(_recorded_sums(folder, models, cases))
-    return Observation("server", study, shape, classes, cases, models, tuple(singles), added, tuple(opaque), orders)
+    return Observation(
+        "server",
+        study,
+        shape,
+        classes,
+        cases,
+        models,
+        tuple(singles),
+        added,
+        tuple(opaque),
+        orders,
+        _begun(folder, study, shape),
+    )
+
+
+def _begun(folder: Path, study: Study, shape: Shape) -> Taken | None:
+    """The model that the study begins from, where the run's folder holds it."""
+    if study.start is None or not is_there(folder, START):
+        return None
+    tensors = read_tensors(folder, START).tensors
+    network = new_network(study.build_task(), shape, study.seed, study.training)
+    if {name: one.shape for name, one in tensors.items()} != shapes_taken(network, study.start):
+        raise FileError(folder / START, "is not of the network that the run's study names")
+    return checked(study.start, tensors, tensors)
 
 
 def _roster(folder: Path) -> set[str]:

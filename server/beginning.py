@@ -13,10 +13,11 @@ from common.data.cases import Shape
 from common.errors import StudyError
 from common.files.access import is_there
 from common.files.tensor_files import read_tensors, write_tensors
-from common.learning.start import Taken, checked, digest_of, first_network, read_start
+from common.learning.start import Taken, checked, digest_of, first_network, needs_model, read_start
 from common.learning.task import Task
 from common.study.start import Start
 from common.study.study import Study
+from common.sums.update import Vector
 from server.run_folder import RunFolder
 
 FILE = "start.safetensors"
@@ -59,6 +60,12 @@ class Beginning:
                 "its own weights is scored, with rounds = 0 (wardround evaluate MODEL STUDY)."
             )
         return network
+
+    def to_send(self, network: nn.Module) -> Vector | None:
+        """(Q,) the model by the names of its parameters, where a part of it does not travel in rounds."""
+        if self.taken is None or not needs_model(network, self.study.start):
+            return None
+        return np.concatenate([self.taken[name].reshape(-1) for name in sorted(self.taken)])
 
     @property
     def told(self) -> Mapping[str, Any] | None:

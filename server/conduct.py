@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,18 +19,21 @@ from common.data.cases import SiteId
 from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
 from common.learning.abilities import presented
+from common.learning.freezing import only
 from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
-from common.study.schedule import FINAL_SPLITS
+from common.study.schedule import final_splits
 from common.study.study import Study
 from common.study.training_words import told_beside
 from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
-from common.sums.exchange import Collected
+from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
+from common.sums.update import Vector
+from common.wire.orders import RUN
 from server.beginning import Beginning
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
@@ -165,9 +169,12 @@ class Conductor:
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
         network = start.network(task, shape)
+        if self.study.fine_tuning is not None:
+            only(deepcopy(network), self.study.fine_tuning.parameters, "fine_tuning.parameters")
         layout = Layout.of(network)
         conversation.largest_array = 4 * layout.length
         conversation.largest_data = BYTES_A_PARAMETER * layout.length + BYTES_BESIDE
+        model = start.to_send(network)
         strategy = cast(Strategy, STRATEGIES.build(self.study.strategy))
         aggregation = cast(Aggregation, AGGREGATIONS.build(self.study.aggregation))
         timeout_s = self.study.federation.round_timeout_s
@@ -176,6 +183,8 @@ class Conductor:
         exchange = GridExchange(
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )
+        if model is not None:
+            self._give(model, members, exchange)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
@@ -186,6 +195,15 @@ class Conductor:
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)
+
+    def _give(self, model: Vector, members: Mapping[SiteId, Member], exchange: GridExchange) -> None:
+        """The model that the study begins from, to hospitals that lack it: a part of it never travels again."""
+        start = self.study.start
+        lacking = [site for site, one in members.items() if start is None or one.has_model != start.sha256]
+        request = Payload(model, {}, {"study": self.study.json, RUN: exchange.run})
+        exchange.ask("start", dict.fromkeys(lacking, request))
+        for drop in exchange.take_dropped():
+            self._note(Problem("start", drop.reason, drop.site, exchange.nodes.get(drop.site)))
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         first = Checkpoint(0, initial, strategy.init(initial))
@@ -263,10 +281,10 @@ class Conductor:
             self.about["model_sha256"] = digest(checkpoint.parameters)
         elif self.about["model"]:
             self.about["model_sha256"] = self.about["model"]["sha256"]
-        rounds.exchange.timeout_s = self.study.federation.round_timeout_s
+        rounds.exchange.timeout_s = self.study.federation.round_timeout_s * (1 + _rounds_of_fine_tuning(self.study))
         begin = perf_counter()
         rounds.exchange.stage = "final evaluation"
-        scores = rounds.evaluate(checkpoint.parameters, FINAL_SPLITS)
+        scores = rounds.evaluate(checkpoint.parameters, final_splits(self.study))
         self.folder.write_json("final.json", scores)
         self._note_dropped(rounds, "final evaluation")
         if not any(of_split["pooled"] for of_split in scores.values()):
@@ -365,6 +383,16 @@ class Conductor:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
         self.folder.write_json("about.json", self.about)
         self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
+
+
+def _rounds_of_fine_tuning(study: Study) -> int:
+    """How many rounds' time it may take at most."""
+    wanted, training = study.fine_tuning, study.training
+    if wanted is None:
+        return 0
+    if wanted.steps is not None:
+        return wanted.steps if training.steps is None else -(-wanted.steps // training.steps)
+    return wanted.epochs if training.steps is not None else -(-wanted.epochs // training.epochs)
 
 
 def _why_nothing_was_opened(rounds: Rounds) -> str:

@@ -14,7 +14,7 @@ from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
-_CONTENTS = {"hello": ("study", "description")}
+_CONTENTS = {"hello": ("study", "description"), "start": ("model", "receipt")}
 
 
 @dataclass(frozen=True)

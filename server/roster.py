@@ -12,7 +12,7 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from common.wire.orders import COLUMNS, SPLITS, TOKEN, WITHDRAWN
+from common.wire.orders import COLUMNS, HAS_MODEL, SPLITS, TOKEN, WITHDRAWN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
@@ -27,6 +27,7 @@ class Member:
 
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
     withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
+    has_model: digest of the model that the study begins from, where it needs it and was given it before.
     """
 
     site: SiteId
@@ -39,6 +40,7 @@ class Member:
     data: str = ""
     withdrawn: int = 0
     columns: str = ""
+    has_model: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -63,6 +65,7 @@ def member(payload: Payload) -> Member:
         _digest(payload, TOKEN),
         withdrawn_of(payload),
         _digest(payload, COLUMNS),
+        _digest(payload, HAS_MODEL),
     )
 
 

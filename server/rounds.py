@@ -106,7 +106,7 @@ class Rounds:
         """The strategy's step, and beside it what the next rounds need to know of this one."""
         after = self._step(before, ranged.collected)
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
-        if self.strategy.work().controlled:
+        if self.strategy.work().controlled or self.study.training.personal:
             after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
         return after
 

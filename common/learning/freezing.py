@@ -1,4 +1,4 @@
-"""Parameters that are not trained and do not travel, chosen by patterns of their names."""
+"""Parameters that do not travel, chosen by patterns of their names: frozen ones, and a hospital's own."""
 
 from __future__ import annotations
 
@@ -25,6 +25,33 @@ def freeze(network: nn.Module, patterns: tuple[str, ...], place: str = "training
         raise StudyError(f"{place} freezes all {len(names)} parameters: nothing would be learned.")
     for name, parameter in network.named_parameters():
         if name in frozen:
+            parameter.requires_grad_(False)
+
+
+def personal_names(network: nn.Module, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the parameters that learn in the hospital and stay there, sorted. As `freeze` in all else.
+
+    Raises StudyError where a pattern fits no name that learns, or nothing would be left to learn together.
+    """
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    own = {name for pattern in patterns for name in _fitting(pattern, names, "training.personal")}
+    if patterns and own == set(names):
+        raise StudyError(
+            f"training.personal keeps all {len(names)} parameters in the hospitals: nothing would be learned "
+            "together. baselines.local = true trains every hospital's own model."
+        )
+    return tuple(sorted(own))
+
+
+def only(network: nn.Module, patterns: tuple[str, ...], place: str) -> None:
+    """Let no other parameter learn than those whose names fit a pattern; (): all go on.
+
+    Raises StudyError where a pattern fits no name.
+    """
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    chosen = {name for pattern in patterns for name in _fitting(pattern, names, place)}
+    for name, parameter in network.named_parameters():
+        if patterns and name not in chosen:
             parameter.requires_grad_(False)
 
 

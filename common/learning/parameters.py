@@ -15,13 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.abilities import companion
-from common.learning.freezing import freeze
+from common.learning.freezing import freeze, personal_names
 from common.learning.task import Task
 from common.learning.work import Training
 from common.seeding import entropy
 from common.sums.update import Vector
 
-_COMPANION = "_companion_names"
+_COMPANION, _PERSONAL, _FIRST_PERSONAL = "_companion_names", "_personal_names", "_first_personal"
 
 
 def new_network(task: Task, shape: Shape, seed: int, training: Training | None = None) -> nn.Module:
@@ -37,6 +37,7 @@ def new_network(task: Task, shape: Shape, seed: int, training: Training | None =
     if training is not None:
         refuse_other_classes(training, shape)
         freeze(network, training.freeze)
+        keep_apart(network, training.personal)
     return network
 
 
@@ -99,8 +100,8 @@ def companion_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def exchanged(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """Names and tensors in the order of vectors: all that is learned, then all of the companion."""
-    return [*trainable(network), *companion_tensors(network)]
+    """Names and tensors in the order of vectors: all that is learned together, then all of the companion."""
+    return [*shared(network), *companion_tensors(network)]
 
 
 def kept(network: nn.Module) -> list[tuple[str, Tensor]]:
@@ -113,15 +114,62 @@ def trainable(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return sorted((name, p) for name, p in network.named_parameters() if p.requires_grad)
 
 
+def shared(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Names and parameters that are learned together, in the order of their names."""
+    own = getattr(network, _PERSONAL, ())
+    return [(name, parameter) for name, parameter in trainable(network) if name not in own]
+
+
+def personal(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Names and parameters that are learned in one hospital and stay there; [] for most networks."""
+    own = getattr(network, _PERSONAL, ())
+    return [(name, parameter) for name, parameter in trainable(network) if name in own]
+
+
+def read_personal(network: nn.Module) -> Vector:
+    """(Q,) float32: all that stays in the hospital."""
+    return _flat([parameter for _, parameter in personal(network)])
+
+
+def keep_apart(network: nn.Module, patterns: tuple[str, ...]) -> None:
+    """Let parameters whose names fit stay in the hospital; at first they are what they are now."""
+    if patterns:
+        setattr(network, _PERSONAL, personal_names(network, patterns))
+        remember_first_personal(network)
+
+
+def remember_first_personal(network: nn.Module) -> None:
+    """What stays in a hospital is at first what it is now."""
+    setattr(network, _FIRST_PERSONAL, read_personal(network))
+
+
+def first_personal(network: nn.Module) -> Vector:
+    """(Q,) float32: what stays in a hospital before it trained."""
+    first: Vector = getattr(network, _FIRST_PERSONAL, np.zeros(0, np.float32))
+    return first
+
+
+def write_personal(network: nn.Module, vector: Vector) -> None:
+    """Set all that stays in the hospital from a (Q,) float32 vector. Raises ValueError where Q does not fit."""
+    _fill([parameter for _, parameter in personal(network)], vector)
+
+
 def read(network: nn.Module) -> Vector:
     """(P,) float32: all that is exchanged."""
-    parts = [tensor.detach().reshape(-1) for _, tensor in exchanged(network)]
-    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32) if parts else np.zeros(0, np.float32)
+    return _flat([tensor for _, tensor in exchanged(network)])
 
 
 def write(network: nn.Module, vector: Vector) -> None:
     """Set all that is exchanged from a (P,) float32 vector. Raises ValueError where P does not fit."""
-    parameters = [tensor for _, tensor in exchanged(network)]
+    _fill([tensor for _, tensor in exchanged(network)], vector)
+
+
+def _flat(tensors: Sequence[Tensor]) -> Vector:
+    parts = [tensor.detach().reshape(-1) for tensor in tensors]
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32) if parts else np.zeros(0, np.float32)
+
+
+def _fill(parameters: Sequence[Tensor], vector: Vector) -> None:
     wanted = sum(parameter.numel() for parameter in parameters)
     if vector.shape != (wanted,):
         raise ValueError(f"the network has {wanted} parameters; a vector of shape {vector.shape} came.")
@@ -141,7 +189,11 @@ def read_gradient(network: nn.Module) -> Vector:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named tensor stands in the vector. frozen: parameters that are not in it, by name, as they stay."""
+    """Where each named tensor stands in the vector.
+
+    frozen: parameters that are not in it, by name: as they stay, or, of what hospitals keep to themselves, as they
+    were at first.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     frozen: Mapping[str, Vector] = field(default_factory=dict, compare=False, repr=False)

@@ -12,13 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from common.data.cases import Shape
 from common.errors import FileError, StudyError
 from common.files.tensor_files import read_tensors
-from common.learning.parameters import Layout, new_network, read, write
+from common.learning.parameters import Layout, new_network, read
 from common.learning.task import Task
 from common.study.spelling import nearest
 from common.study.start import Start
@@ -81,6 +82,26 @@ def digest_of(taken: Taken) -> str:
     return found.hexdigest()
 
 
+def put(network: nn.Module, taken: Taken) -> None:
+    """Set every parameter that is `taken`, whether or not it travels."""
+    parameters = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    with torch.no_grad():
+        for name, tensor in taken.items():
+            parameters[name].copy_(torch.from_numpy(np.array(tensor)))
+
+
+def shapes_taken(network: nn.Module, start: Start) -> dict[str, tuple[int, ...]]:
+    """Of all that the model gives, by name, sorted: what travels in every round, and what does not."""
+    layout = Layout.of(network)
+    shapes = {**layout.shapes, **{name: tensor.shape for name, tensor in layout.frozen.items()}}
+    return {name: shapes[name] for name in sorted(shapes) if start.takes(name)}
+
+
+def needs_model(network: nn.Module, start: Start | None) -> bool:
+    """Whether parameters that do not travel in rounds come from the model, so that hospitals must be given it."""
+    return start is not None and any(start.takes(name) for name in Layout.of(network).frozen)
+
+
 def with_digest(study: Study) -> Study:
     """The study with its model's digest filled in."""
     if study.start is None or study.start.sha256 is not None:
@@ -88,10 +109,11 @@ def with_digest(study: Study) -> Study:
     return replace(study, start=replace(study.start, sha256=digest_of(read_start(study.start))))
 
 
-def begins_with(study: Study, task: Task, shape: Shape, vector: Vector) -> bool:
+def begins_with(study: Study, task: Task, shape: Shape, vector: Vector, given: Taken | None = None) -> bool:
     """Whether a federation of the study may begin with these parameters: a hospital's own check.
 
     Parts that the study's model gives have its digest, bit for bit; the others are the seed's, to rounding.
+    given: the model, where the hospital was given it since a part of it does not travel.
     """
     network = new_network(task, shape, study.seed, study.training)
     layout, drawn = Layout.of(network), read(network)
@@ -101,8 +123,9 @@ def begins_with(study: Study, task: Task, shape: Shape, vector: Vector) -> bool:
         return not len(drawn) or bool(np.abs(drawn - vector).max() <= ROUNDING)
     came, own = layout.tensors(vector), layout.tensors(drawn)
     taken = {name: tensor for name, tensor in came.items() if study.start.takes(name)}
+    stays = {name: tensor for name, tensor in (given or {}).items() if name not in came}
     others = [np.abs(came[name] - own[name]).max(initial=0) for name in came if name not in taken]
-    return digest_of(taken) == study.start.sha256 and bool(max(others, default=0.0) <= ROUNDING)
+    return digest_of({**stays, **taken}) == study.start.sha256 and bool(max(others, default=0.0) <= ROUNDING)
 
 
 def _place(model: str) -> tuple[Path, str]:
@@ -111,8 +134,7 @@ def _place(model: str) -> tuple[Path, str]:
 
 
 def _put(network: nn.Module, start: Start, taken: Taken) -> None:
-    layout = Layout.of(network)
-    wanted = {name: shape for name, shape in layout.shapes.items() if start.takes(name)}
+    wanted = shapes_taken(network, start)
     faults = [*_shapes(wanted, taken), *_names(wanted, taken)]
     if faults:
         more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
@@ -121,8 +143,7 @@ def _put(network: nn.Module, start: Start, taken: Taken) -> None:
             "Let the network and its options be those that the model was trained with, or take parts of it with "
             'start.only, such as ["encoder.*"].'
         )
-    tensors = {**layout.tensors(read(network)), **taken}
-    write(network, np.concatenate([tensors[name].reshape(-1) for name in layout.shapes]).astype(np.float32))
+    put(network, taken)
 
 
 def _shapes(wanted: Mapping[str, tuple[int, ...]], taken: Taken) -> list[str]:

@@ -46,6 +46,12 @@ class Training:
         sampling: "shuffled", every case once an epoch; "by_class", every batch holds the classes that a hospital has
             evenly, rare ones' cases over and again; see `client.sampling_by_class`.
         freeze: patterns of parameters' names, such as "encoder.*", that are not trained and do not travel.
+        personal: patterns of parameters' names that each hospital trains and keeps to itself from round to round: a
+            head (Arivazhagan et al. 2019, FedPer), normalisation (Li et al. 2021, FedBN; here of layers without
+            running statistics). They never travel, and a hospital's scores are of its own.
+        bootstrap: the number of a draw: each hospital trains on as many of its training patients as it has, drawn
+            with replacement, so that models of several draws show how much the patients who happened to be there
+            matter (Efron 1979). Not given: on all of them.
         precision: of the network's arithmetic.
     """
 
@@ -66,12 +72,15 @@ class Training:
     class_counts: tuple[int, ...] = ()
     sampling: Literal["shuffled", "by_class"] = "shuffled"
     freeze: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    bootstrap: int | None = None
 
     def __post_init__(self) -> None:
         positive("training", epochs=self.epochs, steps=self.steps, learning_rate=self.learning_rate)
         positive("training", clip_gradient_norm=self.clip_gradient_norm)
         non_negative("training", momentum=self.momentum, weight_decay=self.weight_decay, l1=self.l1)
-        listed("training", least=0, freeze=self.freeze)
+        non_negative("training", bootstrap=self.bootstrap or 0)
+        listed("training", least=0, freeze=self.freeze, personal=self.personal)
         if self.batch_size != "full":
             positive("training", batch_size=self.batch_size)
         elif self.sampling == "by_class":

@@ -64,6 +64,8 @@ class Federation:
         evaluate_every: rounds between evaluations of the model by all hospitals; 0: only at the end.
         evaluate_split: on which of their cases.
         final_intervals: of the last model's scores, confidence intervals over patients too.
+        withhold_test: score the last model on validation cases alone; hospitals refuse to score test cases. For runs
+            among which one is chosen (`wardround tune`).
         stop_at_score: stop early once the pooled headline score, as evaluated between rounds, reaches this; choose it
             on validation cases unless a paper's protocol says test.
         track: tell TensorBoard (in the run folder) or MLflow (where MLFLOW_TRACKING_URI says) of every round as it
@@ -85,6 +87,7 @@ class Federation:
     evaluate_every: int = 1
     evaluate_split: Literal["validation", "test"] = "validation"
     final_intervals: bool | None = None
+    withhold_test: bool = False
     stop_at_score: float | None = None
     track: Literal["none", "tensorboard", "mlflow"] = "none"
     record_traffic: bool = False

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from common.study.fine_tuning import FINE_TUNED
 from common.study.study import Study
 
 FINAL_SPLITS = ("validation", "test")
 """Of the last model, after the last round."""
+
+
+def final_splits(study: Study) -> tuple[str, ...]:
+    """What is scored of the last model, and of what hospitals make of it."""
+    if study.federation.withhold_test:
+        return FINAL_SPLITS[:1]
+    return FINAL_SPLITS if study.fine_tuning is None else (*FINAL_SPLITS, FINE_TUNED)
 
 
 def final_round(study: Study) -> int:
@@ -27,6 +35,6 @@ def evaluated_split(study: Study, number: int) -> str | None:
 def evaluated_splits(study: Study, number: int) -> tuple[str, ...]:
     """All splits that may be asked for in round `number`, the final evaluation included."""
     if number == final_round(study):
-        return FINAL_SPLITS
+        return final_splits(study)
     split = evaluated_split(study, number)
     return () if split is None else (split,)

@@ -19,6 +19,7 @@ from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
 from common.study.federation import Federation
+from common.study.fine_tuning import FineTuning, check_fine_tuning
 from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights, check_networks
 from common.study.plugins import expecting, noted, resolved
@@ -26,7 +27,7 @@ from common.study.privacy_checks import Assignment, Preprocessing, check_preproc
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.task_checks import check_task
-from common.study.training_checks import check_classes, check_frozen, check_private_training, check_training
+from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -83,7 +84,8 @@ class Study:
 
     aggregation: not given in a study's text, "secagg" where the strategy needs only sums, else "plain".
     privacy: not given, or "none", no noise. server_schedule: of strategy.learning_rate, as training.schedule is of
-    training.learning_rate. stopping: not given, all rounds are run. purposes: words by which a person's consent may
+    training.learning_rate. stopping: not given, all rounds are run.
+    fine_tuning: not given, none. purposes: words by which a person's consent may
     name the study, beside its title; like all of it they are what each hospital's own people approve. plugins: the
     SHA-256 of every plug-in, its file and those of its own that it imports, by its module or path: found when the
     study is first read, not written by anybody, and from then on the same. rounds: 0 trains nothing, and scores the
@@ -113,6 +115,7 @@ class Study:
     training: Training = field(default_factory=Training)
     server_schedule: Schedule | None = None
     stopping: Stopping | None = None
+    fine_tuning: FineTuning | None = None
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
@@ -307,11 +310,30 @@ def _check_pairs(study: Study) -> None:
     _check_partition(study, source)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
-    check_frozen(study.training, getattr(study, "start", None))
+    stopping = None if study.stopping is None else study.stopping.keep
+    check_personal(study.training, study.strategy.name, work, task, stopping)
     by_score = study.federation.stop_at_score is not None
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
+    _check_withheld(study)
+    check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
+
+
+def _check_withheld(study: Study) -> None:
+    """Refuse whatever would score test cases in a run that withholds them."""
+    if not study.federation.withhold_test:
+        return
+    scores = {
+        "baselines.local": study.baselines.local,
+        "baselines.pooled": study.baselines.pooled,
+        "federation.evaluate_split = 'test'": study.federation.evaluate_split == "test",
+        "[fine_tuning]": study.fine_tuning is not None,
+        "audit.after_run": study.audit.after_run,
+    }
+    for name, wanted in scores.items():
+        if wanted:
+            raise StudyError(f"federation.withhold_test keeps test cases unscored, and {name} scores them: drop one.")
 
 
 def _check_evaluation_alone(study: Study) -> None:

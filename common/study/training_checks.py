@@ -7,7 +7,16 @@ from dataclasses import fields
 from common.errors import StudyError
 from common.learning.work import Training, Work
 
-OF_GRADIENTS_TOO = ("batch_size", "precision", "class_weights", "class_counts", "sampling", "freeze")
+OF_GRADIENTS_TOO = (
+    "batch_size",
+    "precision",
+    "class_weights",
+    "class_counts",
+    "sampling",
+    "freeze",
+    "personal",
+    "bootstrap",
+)
 """Options that also say what one gradient is of; all others are of local steps."""
 PERSONAL_UNITS = ("patient", "sample")
 
@@ -30,15 +39,32 @@ def check_classes(training: Training, task: object, name: str) -> None:
         raise StudyError(f"training.class_weights has no effect on task {name!r}: {reason}. Remove the setting.")
 
 
-def check_frozen(training: Training, start: object | None) -> None:
-    """Raise StudyError where hospitals could not have what is frozen: it does not travel, and comes from the seed.
+def check_personal(training: Training, strategy: str, work: Work, task: object, keep: str | None) -> None:
+    """Raise StudyError where parts that stay in the hospitals would be wrong, or would never be trained.
 
-    start: the model that the study begins from, which whoever coordinates reads alone; None: it begins from the seed.
+    keep: which model of a run that may end early is kept; None: none does.
     """
-    if training.freeze and start is not None:
+    if not training.personal:
+        return
+    if work.sends == "gradient":
         raise StudyError(
-            "training.freeze keeps parameters from travelling, and hospitals do not have the model that [start] "
-            "names: its frozen part would not reach them. Remove one of the two."
+            f"training.personal learns by steps of the hospital's own, and strategy {strategy!r} takes none there: "
+            "choose strategy 'fedavg'."
+        )
+    if work.controlled:
+        raise StudyError(
+            f"strategy {strategy!r} corrects every gradient by what all hospitals send, and no gradient of "
+            "training.personal is sent: choose strategy 'fedavg' or 'fedprox'."
+        )
+    if getattr(task, "companion", ()):
+        raise StudyError(
+            "training.personal keeps parameters in the hospitals, and the task averages a companion of them "
+            "(abilities.companion): remove training.personal."
+        )
+    if keep == "best":
+        raise StudyError(
+            "stopping.keep = 'best' goes back to an earlier model, and hospitals' own parts (training.personal) are "
+            "of the last round: set stopping.keep = 'last'."
         )
 
 
@@ -48,6 +74,15 @@ def check_private_training(training: Training, unit: str, work: Work, strategy: 
         raise StudyError(
             f"strategy {strategy!r} needs a number of every hospital's training beside its update, which the noise "
             f"of privacy {privacy!r} does not cover: choose strategy 'fedavg' or 'fedprox', or remove [privacy]."
+        )
+    if training.personal:
+        raise StudyError(
+            f"privacy {privacy!r} adds its noise to what is sent, and scores would then be of parts trained without "
+            "noise (training.personal): remove one of the two."
+        )
+    if training.bootstrap is not None:
+        raise StudyError(
+            f"privacy {privacy!r} counts each patient once, and training.bootstrap draws some twice: remove it."
         )
     if unit not in PERSONAL_UNITS:
         return

@@ -15,8 +15,30 @@ BESIDE = {
 
 
 def told_beside(study: Study) -> tuple[str, ...]:
-    """What leaves a hospital beside its update and loss because the strategy asks for it."""
+    """What leaves a hospital beside its update, loss and usual scores, because the study asks for it."""
     asked = STRATEGIES.build(study.strategy).work().beside
+    return (*_of_strategy(study, asked), *_fine_tuned(study))
+
+
+def _fine_tuned(study: Study) -> Iterator[str]:
+    wanted = study.fine_tuning
+    if wanted is None:
+        return
+    how_long = _count(wanted.epochs, "epoch") if wanted.steps is None else _count(wanted.steps, "step")
+    what = f" of the parameters that fit {', '.join(wanted.parameters)}" if wanted.parameters else ""
+    yield (
+        f"After the last round each hospital trains the model for {how_long} more on its own training cases{what}; "
+        "that model stays in the hospital's folder. Its scores on the hospital's test patients leave beside those of "
+        "the federation's model, by the same aggregation."
+    )
+
+
+def _count(number: int, word: str) -> str:
+    """ "1 epoch", "2 epochs"."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def _of_strategy(study: Study, asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"Beside its update each hospital tells {BESIDE[name]} ({name}), by the aggregation that its update travels "
         f"by: strategy {study.strategy.name!r} needs it."
@@ -44,6 +66,22 @@ def _remarks(study: Study) -> Iterator[str]:
         )
     if training.freeze:
         yield f"Parameters that fit {', '.join(training.freeze)} are not trained and do not travel (training.freeze)."
+    if training.bootstrap is not None:
+        yield (
+            f"Hospitals train on draw {training.bootstrap} of their patients, with replacement (training.bootstrap): "
+            "the model is to show how much depends on who was there."
+        )
+    if study.start is not None and (training.freeze or training.personal):
+        yield (
+            "The model that the study begins from comes to each hospital once, whole, since a part of it does not "
+            "travel later; it is checked by its digest (start.sha256)."
+        )
+    if training.personal:
+        yield (
+            f"Parameters that fit {', '.join(training.personal)} learn and stay in the hospital (training.personal): "
+            "each has its own, its scores are of the shared model with these, and the model that the run leaves "
+            "has them as they were at first."
+        )
     if study.stopping is not None:
         score = study.stopping.score or "the task's headline score"
         kept = "the best by that score" if study.stopping.keep == "best" else "the last"

@@ -10,10 +10,17 @@ import numpy as np
 
 from common.errors import WireError
 from common.learning.work import Sends, Work
+from common.study.fine_tuning import FINE_TUNED
 from common.sums.exchange import Payload
 from common.sums.update import Vector
 
-LEGS = {"hello": "query.hello", "round": "train.round", "evaluate": "evaluate.model", "local": "train.local"}
+LEGS = {
+    "hello": "query.hello",
+    "start": "query.start",
+    "round": "train.round",
+    "evaluate": "evaluate.model",
+    "local": "train.local",
+}
 """A leg's name and the type of Flower message that carries it."""
 
 PROTOCOL_LEG = "query.protocol"
@@ -36,6 +43,8 @@ WITHDRAWN = "withdrawn"
 """Of an answer in a study that promises no privacy: how many persons withdrew since the run began."""
 COLUMNS = "columns"
 """Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
+HAS_MODEL = "start_model"
+"""Of a hospital's description: the digest of the model that the study begins from, where it was given it."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 
@@ -91,7 +100,7 @@ def from_payload(payload: Payload) -> Order:
     clip_norm = payload.numbers.get("clip_norm", 0.0)
     if not isinstance(clip_norm, float) or not 0 <= clip_norm < float("inf"):
         raise WireError("an order's clip_norm must be 0 or more.")
-    if not isinstance(evaluate, list) or not set(evaluate) <= set(SPLITS):
+    if not isinstance(evaluate, list) or not set(evaluate) <= {*SPLITS, FINE_TUNED}:
         raise WireError("an order asks to evaluate a split that does not exist.")
     parts = np.split(payload.array, int(vectors))
     control = parts[1] if vectors == 2 else None

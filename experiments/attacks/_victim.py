@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from common.learning.device import home, placed
-from common.learning.parameters import new_network, trainable, write
+from common.learning.parameters import trainable, write
 from common.learning.work import Training
 from common.sums.update import Vector
 from experiments.attacks._local_steps import Moving, steps_of
@@ -48,7 +48,7 @@ class Victim:
     def of(cls, observed: Observation, parameters: Vector) -> Victim:
         """The public study's network with the parameters that were sent out."""
         study, task = observed.study, observed.study.build_task()
-        network = placed(new_network(task, observed.shape, study.seed, study.training))
+        network = placed(observed.network())
         write(network, parameters)
         return cls(network.train(), soft_losses(task, study.training.public_class_weights))
 

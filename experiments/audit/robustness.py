@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from common.data.cases import Batch, SiteId
 from common.learning.abilities import abilities, can, no_case_loss
 from common.learning.device import home, placed
-from common.learning.parameters import new_network, write
+from common.learning.parameters import write
 from common.learning.task import Task
 from common.seeding import generator
 from common.sums.mean import merge
@@ -37,7 +37,7 @@ def robustness_trials(observed: Observation, seconds: float, advance: Callable[[
     task = observed.study.build_task()
     if reason := no_case_loss(task) or _no_true_class(task, observed):
         return [_trial("pgd", observed, "", reason=reason)]
-    network = placed(new_network(task, observed.shape, observed.study.seed, observed.study.training))
+    network = placed(observed.network())
     write(network, observed.final_model)
     begin, trials = perf_counter(), []
     for site in observed.sites:

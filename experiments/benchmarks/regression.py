@@ -56,6 +56,9 @@ spread = 25
 steps = 1
 batch_size = "full"
 learning_rate = 0.3
+
+[fine_tuning]
+steps = 20
 """
 
 
@@ -64,7 +67,10 @@ class Errors:
     """Mean absolute errors on all hospitals' test patients, in beats a minute, of one seed."""
 
     federated: float
+    tuned: float
+    own_intercepts: float
     pooled: float
+    pooled_intercepts: float
     alone: float
     mean: float
 
@@ -79,7 +85,10 @@ def measure(console: Console) -> Measured:
             errors.append(_errors(folder, seed))
     rows: list[dict[str, Cell]] = [
         _row("federated, sums alone", [one.federated for one in errors]),
+        _row("... then fine-tuned in each hospital", [one.tuned for one in errors]),
+        _row("federated, each hospital's intercept its own", [one.own_intercepts for one in errors]),
         _row("least squares on pooled data (numpy.linalg.lstsq)", [one.pooled for one in errors]),
+        _row("least squares on pooled data, an intercept a hospital", [one.pooled_intercepts for one in errors]),
         _row("each hospital's own model", [one.alone for one in errors]),
         _row("mean of the pooled training patients", [one.mean for one in errors]),
     ]
@@ -102,12 +111,17 @@ def write_tables(given: Path, folder: Path) -> None:
 
 
 def _errors(folder: Path, seed: int) -> Errors:
-    study = parse(STUDY, [f'source.folder="{folder / "data"}"', f"seed={seed}"])
+    given = [f'source.folder="{folder / "data"}"', f"seed={seed}"]
+    study = parse(STUDY, given)
     outcome = run_quietly(study, folder / str(seed))
+    own = parse(STUDY, [*given, "baselines.local=false", "training.personal=['*bias']"])
     hospitals = [open_hospital(study.json, index) for index in range(len(site_names(study)))]
     return Errors(
         _mae(outcome.final["test"]["pooled"]),
+        _mae(outcome.final["fine_tuned"]["pooled"]),
+        _mae(run_quietly(own, folder / f"{seed}-own").final["test"]["pooled"]),
         _least_squares(hospitals),
+        _least_squares(hospitals, of_each=True),
         _own(study, outcome.baselines, hospitals),
         _constant(hospitals),
     )
@@ -122,11 +136,18 @@ def _own(study: Study, baselines: dict[str, Any], hospitals: list[Hospital]) -> 
     return sum(_mae(baselines["local"][site]) * size for site, size in sizes.items()) / sum(sizes.values())
 
 
-def _least_squares(hospitals: list[Hospital]) -> float:
-    inputs, targets = _rows_of(hospitals, "train")
-    weights, *_ = np.linalg.lstsq(np.column_stack([inputs, np.ones(len(inputs))]), targets, rcond=None)
-    inputs, targets = _rows_of(hospitals, "test")
-    return float(np.abs(np.column_stack([inputs, np.ones(len(inputs))]) @ weights - targets).mean())
+def _least_squares(hospitals: list[Hospital], of_each: bool = False) -> float:
+    """of_each: with an intercept of every hospital's own."""
+    (inputs, targets), ones = _rows_of(hospitals, "train"), _intercepts(hospitals, "train", of_each)
+    weights, *_ = np.linalg.lstsq(np.column_stack([inputs, ones]), targets, rcond=None)
+    (inputs, targets), ones = _rows_of(hospitals, "test"), _intercepts(hospitals, "test", of_each)
+    return float(np.abs(np.column_stack([inputs, ones]) @ weights - targets).mean())
+
+
+def _intercepts(hospitals: list[Hospital], split: str, of_each: bool) -> NDArray[np.float64]:
+    """(N, 1), or (N, hospitals) with a 1 in the hospital's column."""
+    whose = np.repeat(np.arange(len(hospitals)), [len(one.splits[split]) for one in hospitals])
+    return np.eye(len(hospitals))[whose] if of_each else np.ones((len(whose), 1))
 
 
 def _constant(hospitals: list[Hospital]) -> float:
@@ -149,7 +170,9 @@ _NOTES = (
     "A full-batch step a round is descent on the pooled squared error: the federation's model is that of pooled "
     "least squares, and what hospitals' sums are hidden behind does not change it.",
     "A hospital's own model does better here: heart rates differ between the hospitals as a whole, and only a model "
-    "of its own has an intercept of its own.",
+    "of its own has an intercept of its own. So has the federation's where each hospital trains it further "
+    "([fine_tuning]: 20 full-batch steps of 0.3), or keeps the intercept to itself (training.personal), which is "
+    "least squares with an intercept a hospital.",
 )
 
 benchmark: Benchmark = measure

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from client.training import Trainer
 from common.data.cases import Cases
 from common.learning.device import placed
-from common.learning.parameters import new_network, read
+from common.learning.parameters import read
 from common.learning.schedules import rate_in_round
 from common.learning.work import Training
 from common.study.catalogue import STRATEGIES
@@ -98,7 +98,7 @@ def _fresh(observed: Observation, rng: np.random.Generator) -> Callable[[Cases],
     """What makes a trainer of some cases, with the network the study begins with."""
     study = observed.study
     task, training = study.build_task(), local_training(study)
-    network = placed(new_network(task, observed.shape, study.seed, study.training))
+    network = placed(observed.network())
     return lambda cases: Trainer(task, deepcopy(network), cases, training, rng)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from client.training import chunk_size
 from common.data.cases import Cases
 from common.learning.device import home, placed
-from common.learning.parameters import new_network, trainable, write
+from common.learning.parameters import trainable, write
 from common.learning.task import Task
 from common.sums.update import Vector
 from experiments.observation import Observation
@@ -30,8 +30,7 @@ class Target:
     @classmethod
     def of(cls, observed: Observation) -> Target:
         """From public settings alone."""
-        study, task = observed.study, observed.study.build_task()
-        return cls(task, placed(new_network(task, observed.shape, study.seed, study.training)))
+        return cls(observed.study.build_task(), placed(observed.network()))
 
     def losses(self, parameters: Vector, cases: Cases) -> Floats:
         """(N,) the task's loss of every case, the network not in training."""

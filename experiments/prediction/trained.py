@@ -27,7 +27,7 @@ from common.files import access as files
 from common.files.json_files import read_table
 from common.files.tensor_files import Tensors, read_tensors
 from common.learning.freezing import freeze
-from common.learning.parameters import digest, kept, new_network, read
+from common.learning.parameters import digest, keep_apart, kept, new_network, read
 from common.learning.task import Task
 from common.study.catalogue import SOURCES, TASKS
 from common.study.options import Entry, convert
@@ -85,8 +85,8 @@ def load_trained(folder: Path) -> Trained:
         if not used:
             _sketch(task, learned.shape, tensors, folder / MODEL)
         network = _network(task, learned.shape, table.get("seed", 0), tensors, folder / MODEL)
-        freeze(network, _frozen(table))
     _demand_same_code(table.get("plugins", {}), used)
+    _stay(network, table)
     model_sha256 = digest(read(network))
     _demand_own_model(folder, model_sha256)
     title = str(table.get("title", ""))[:LONGEST_NAME]
@@ -195,6 +195,14 @@ def _frozen(table: Mapping[str, Any]) -> tuple[str, ...]:
     training = table.get("training", {})
     patterns = training.get("freeze", ()) if isinstance(training, Mapping) else ()
     return convert(patterns, tuple[str, ...], "training.freeze")  # type: ignore[no-any-return]
+
+
+def _stay(network: nn.Module, table: Mapping[str, Any]) -> None:
+    """Set apart what did not travel: a run's digest is of what did."""
+    freeze(network, _frozen(table))
+    training = table.get("training", {})
+    own = training.get("personal", ()) if isinstance(training, Mapping) else ()
+    keep_apart(network, convert(own, tuple[str, ...], "training.personal"))
 
 
 def _demand_fit(network: nn.Module, tensors: Tensors, path: Path) -> None:

@@ -15,7 +15,9 @@ from common import errors
 from common.data.names import SiteId
 from common.errors import FileError
 from common.files.access import is_there, names, read_text
+from common.files.json_files import read_table
 from server.problems import without_stop
+from server.reporting.values import numbers
 
 FOLDER = "hospitals"
 OF_A_PROCESS = ("its process", "its program", "no reply")
@@ -46,13 +48,15 @@ class Incident:
 @dataclass(frozen=True)
 class KeptHere:
     """incidents: by number. By hospital quarantined: cases and why; removed: classes of the truth and how much;
-    outputs: where what its process wrote is kept, if it wrote anything.
+    outputs: where what its process wrote is kept, if it wrote anything; tuned: scores on its test patients before and
+    after it fine-tuned the model.
     """
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     quarantined: Mapping[SiteId, Named] = field(default_factory=dict)
     removed: Mapping[SiteId, Named] = field(default_factory=dict)
     outputs: Mapping[SiteId, str] = field(default_factory=dict)
+    tuned: Mapping[SiteId, tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=dict)
 
     def explained(self, reason: str, site: SiteId = "", in_full: bool = False) -> str:
         """The reason, with what is known here of the incident that it names.
@@ -85,7 +89,7 @@ def read_kept(folder: Path, sites: Sequence[SiteId] | None = None) -> KeptHere:
     What cannot be read is left out: it is the hospitals' own.
     """
     incidents: dict[str, Incident] = {}
-    quarantined, removed, outputs = {}, {}, {}
+    quarantined, removed, outputs, tuned = {}, {}, {}, {}
     for site in _sites(folder) if sites is None else sites:
         file = f"{FOLDER}/{site}/incidents.log"
         incidents |= {one[1]: Incident(site, one[2], file) for one in _HEAD.finditer(_text(folder, file))}
@@ -93,7 +97,21 @@ def read_kept(folder: Path, sites: Sequence[SiteId] | None = None) -> KeptHere:
         removed[site] = _named(_text(folder, f"{FOLDER}/{site}/removed.txt"))
         if _text(folder, output := f"{FOLDER}/{site}/output.log"):
             outputs[site] = output
-    return KeptHere(incidents, quarantined, removed, outputs)
+        if (scores := _tuned(folder, f"{FOLDER}/{site}/fine-tuned")) is not None:
+            tuned[site] = scores
+    return KeptHere(incidents, quarantined, removed, outputs, tuned)
+
+
+def _tuned(folder: Path, place: str) -> tuple[Mapping[str, float], Mapping[str, float]] | None:
+    """Of the last run that fine-tuned there; None where there is none, or it cannot be read."""
+    try:
+        for run in sorted(names(folder, place), reverse=True):
+            table = read_table(folder, f"{place}/{run}/scores.json")
+            before, after = numbers(table.get("before")), numbers(table.get("after"))
+            return (before, after) if before and after else None
+    except FileError:
+        pass
+    return None
 
 
 def _sites(folder: Path) -> list[SiteId]:

@@ -12,6 +12,7 @@ from server.reporting.script import SCRIPT
 from server.reporting.sections.departures import departures
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
+from server.reporting.sections.fine_tuning import fine_tuning
 from server.reporting.sections.holdings import holdings
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
@@ -28,6 +29,7 @@ def page_of(run: Run) -> str:
     comparison, untrained = compare(run), run.about.rounds_planned == 0
     parts = {
         "Evaluation" if untrained else "Result": evaluation(run) if untrained else result(run, comparison),
+        "Fine-tuning": fine_tuning(run),
         "Learning": learning(run),
         **({} if untrained else {"Certainty": evaluation(run)}),
         "Pictures": pictures(run),
@@ -75,6 +77,7 @@ IDS = {
     "Result": "result",
     "Evaluation": "evaluation",
     "Certainty": "evaluation",
+    "Fine-tuning": "tuned",
     "Learning": "learning",
     "Pictures": "pictures",
     "Data": "data",

@@ -17,7 +17,6 @@ from common.learning.tasks.classification import Classification
 from common.learning.tasks.segmentation import Segmentation
 from common.learning.work import Training
 from common.study.options import Entry
-from common.study.training_checks import check_frozen
 
 MASKS = Segmentation(network=Entry("unet", {"channels": 4, "depth": 2}))
 SHAPE = Shape((1, 8, 8), 2)
@@ -104,10 +103,3 @@ def test_a_vector_of_another_layout_does_not_fit() -> None:
     whole = read(new_network(MASKS, SHAPE, 1))
     with pytest.raises(ValueError, match="parameters; a vector of shape"):
         write(new_network(MASKS, SHAPE, 1, Training(freeze=("*.weight",))), whole)
-
-
-def test_a_frozen_part_of_a_given_model_is_refused_since_it_would_not_reach_the_hospitals() -> None:
-    with pytest.raises(StudyError, match="would not reach them"):
-        check_frozen(Training(freeze=("encoder.*",)), object())
-    check_frozen(Training(), object())
-    check_frozen(Training(freeze=("encoder.*",)), None)
