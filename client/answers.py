@@ -17,6 +17,7 @@ from client.hospital import Hospital
 from client.new_cases import columns_digest
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
+from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
@@ -221,7 +222,14 @@ def _scores(hospital: Hospital, splits: tuple[str, ...], final: bool = False) ->
     names: tuple[str, ...] = ()
     if final and hospital.study.federation.final_intervals:
         names = with_intervals(statistic_names(hospital.task, hospital.train.shape))
-    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
+    scores = {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
+    if not final or not hospital.study.report.subgroups:
+        return scores
+    report = hospital.study.report
+    return {
+        name: {**one, **subgroup_statistics(hospital.task, hospital.network, hospital.splits[name], report)}
+        for name, one in scores.items()
+    }
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -12,17 +12,22 @@ from common.metrics.calibration import curve_of
 from common.metrics.decision import auc_interval, calibration_line, decision_curve, roc_points
 from common.metrics.intervals import PATIENTS, intervals_of, presented_intervals, wilson
 from common.metrics.roc import ScoreHistogram, with_areas
-from common.sums.mean import Statistics
+from common.metrics.subgroups import PERSONS, cells_of
+from common.study.report_settings import Grouping
+from common.study.study import Study
+from common.sums.mean import Mean, Statistics
 
 ROC_NAME = "roc_positives_00"
 
 
-def details(task: Task, statistics: Statistics) -> dict[str, Any]:
-    """Plain JSON values: "intervals" by score, "patients" scored, and "curves"; each only where there is one."""
+def details(study: Study, statistics: Statistics) -> dict[str, Any]:
+    """Plain JSON values: "intervals" by score, "patients" scored, "curves", "subgroups"; each only where there is one."""
+    task = study.build_task()
     found = {
         "intervals": _intervals(task, statistics),
         "patients": _patients(task, statistics),
         "curves": {**_calibration(task, statistics), **_of_histogram(statistics), **_confusion(statistics)},
+        "subgroups": _subgroups(task, study.report.groupings, statistics),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -33,6 +38,22 @@ def _intervals(task: Task, statistics: Statistics) -> dict[str, list[float]]:
     if own and ROC_NAME in statistics:
         shown["auc"] = auc_interval(ScoreHistogram.from_statistics(statistics))
     return {name: list(ends) for name, ends in shown.items() if not any(map(isnan, ends))}
+
+
+def _subgroups(task: Task, groupings: Sequence[Grouping], statistics: Statistics) -> list[dict[str, Any]]:
+    """Of every cell its persons, scores and intervals; of one that no hospital could tell, none."""
+    cells = cells_of(statistics)
+    rows = []
+    for column, grouping in enumerate(groupings):
+        for place, name in enumerate(grouping.cells):
+            found = dict(cells.get((column, place), {}))
+            persons = round(found.pop(PERSONS, Mean()).weight)
+            row: dict[str, Any] = {"column": grouping.column, "cell": name, "persons": persons}
+            if found:
+                scores = presented(task, with_areas(found))
+                row |= {"scores": scores, "intervals": _intervals(task, found)}
+            rows.append(row)
+    return rows
 
 
 def _patients(task: Task, statistics: Statistics) -> int:

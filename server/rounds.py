@@ -13,7 +13,7 @@ import numpy as np
 from common.data.names import SiteId
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.learning.abilities import presented
-from common.metrics.intervals import names_of_sums
+from common.learning.score_names import final_names
 from common.metrics.roc import with_areas
 from common.study.schedule import evaluated_split, evaluated_splits, final_round
 from common.study.study import Study
@@ -152,9 +152,8 @@ class Rounds:
 
     @property
     def final_names(self) -> tuple[str, ...]:
-        """Of the last model's statistics, those of intervals included, where the study wants them."""
-        wanted = self.study.federation.final_intervals
-        return (*self.score_names, *(names_of_sums(self.score_names) if wanted else ()))
+        """Of the last model's statistics."""
+        return final_names(self.study, self.score_names)
 
     def _final_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """Scores, and of all patients together the intervals and curves that come of the same sums."""
@@ -165,7 +164,7 @@ class Rounds:
             sites = self._usable(collected.replies, split)
             parts = [*sites.values()]
         told = {site: self._shown(scores) for site, scores in sites.items()}
-        return {"sites": told, "pooled": self._shown(merge(parts)), **details(self.study.build_task(), merge(parts))}
+        return {"sites": told, "pooled": self._shown(merge(parts)), **details(self.study, merge(parts))}
 
     def train_alone(self, parameters: Vector) -> dict[str, Any]:
         """Every hospital's own model, trained on its own cases alone: its scores on its own test cases."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from common.data.cases import Batch, Shape
 from common.learning.abilities import abilities, can, shown_shape
 from common.learning.task import Task
+from common.metrics.intervals import names_of_sums, with_intervals
+from common.metrics.subgroups import names_of_cells, scores_told
+from common.study.study import Study
 
 PROBE_CASES = 4
 
@@ -34,6 +38,22 @@ def statistic_names(task: Task, shape: Shape) -> tuple[str, ...]:
         in_mm = task.score(network, Batch.of(inputs, targets, patients, spacing_mm=spacing_mm))
         in_voxels = task.score(network, Batch.of(inputs, targets, patients))
         return tuple(sorted({*in_mm, *in_voxels}))
+
+
+def told_of_cells(task: Task, shape: Shape, cells: Sequence[int]) -> tuple[str, ...]:
+    """Which scores are told of groups of persons. cells: how many each column has."""
+    return scores_told(task.headline, with_intervals(statistic_names(task, shape)), sum(cells))
+
+
+def final_names(study: Study, names: Sequence[str]) -> tuple[str, ...]:
+    """Of the last model's statistics, those of intervals and of groups included, where the study wants them.
+
+    names: of all statistics of the task.
+    """
+    cells = [len(one.cells) for one in study.report.groupings]
+    scores = scores_told(study.build_task().headline, with_intervals(names), sum(cells)) if cells else ()
+    sums = names_of_sums(names) if study.federation.final_intervals else ()
+    return (*names, *sums, *names_of_cells(cells, scores))
 
 
 def _in_blocks(classes: int, count: int, form: tuple[int, ...]) -> NDArray[np.int64]:
