@@ -15,6 +15,7 @@ from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.new_cases import columns_digest
+from client.own_scores import OwnScores, of_patients
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
 from client.subgroups import subgroup_statistics
@@ -55,7 +56,8 @@ class Kept:
 
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
     writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
-    answer says beside its update, filled while it is made.
+    answer says beside its update, filled while it is made. keep_own: keeps, in simulation alone, what the hospital's
+    own model scores on each of its patients.
     """
 
     vectors: Memory
@@ -64,6 +66,7 @@ class Kept:
     simulated: bool = False
     go_forward: Callable[[Order], None] = lambda order: None
     said: MutableMapping[str, Number] = field(default_factory=dict)
+    keep_own: Callable[[OwnScores], None] = lambda scores: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -204,6 +207,8 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     for training in baseline_trainings(study):
         Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
     seconds = {"training": perf_counter() - begin}
+    if kept.simulated and "test" in order.evaluate:
+        kept.keep_own(of_patients(hospital, "test"))
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 

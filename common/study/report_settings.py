@@ -69,7 +69,9 @@ class Report:
         columns = [_split(text)[0] for text in self.subgroups]
         twice = [column for column in columns if columns.count(column) > 1]
         if twice:
-            raise StudyError(f"report.subgroups names column {twice[0]!r} more than once: overlapping cells tell more.")
+            raise StudyError(
+                f"report.subgroups names column {twice[0]!r} more than once: overlapping cells tell more."
+            )
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:

@@ -74,6 +74,14 @@ def score_name(key: str) -> str:
     return SCORE_NAMES.get(key, key.replace("_", " ")) or "score"
 
 
+def named(name: str, classes: Sequence[str]) -> str:
+    """A score's name with a capital, that of the class it is of in the place of its number."""
+    base, _, index = name.rpartition("_")
+    if not base or not (index.isascii() and index.isdigit()) or int(index) >= len(classes):
+        return capital(score_name(name))
+    return f"{capital(score_name(base))} of {classes[int(index)]}"
+
+
 def score(value: float | None) -> str:
     """Three decimals, or four significant digits where the number is large."""
     if value is None:
