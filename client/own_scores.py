@@ -1,4 +1,4 @@
-"""What a simulated hospital's own model scores on each of its patients: kept on this machine, for its gain's interval.
+"""What a simulated hospital's own model scores on each of its patients: kept here, for its gain's interval.
 
 A real hospital keeps none: nobody could compare them with the federated model's without its patients.
 """

@@ -1,4 +1,4 @@
-"""Scores of the groups of persons that a study names, of this hospital's cases: none of so few that it tells of them."""
+"""Scores of the groups of persons that a study names, of this hospital's cases; none of few persons."""
 
 from __future__ import annotations
 

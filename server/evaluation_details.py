@@ -21,7 +21,7 @@ ROC_NAME = "roc_positives_00"
 
 
 def details(study: Study, statistics: Statistics) -> dict[str, Any]:
-    """Plain JSON values: "intervals" by score, "patients" scored, "curves", "subgroups"; each only where there is one."""
+    """Plain JSON values, each where there is one: "intervals" by score, "patients" scored, "curves", "subgroups"."""
     task = study.build_task()
     found = {
         "intervals": _intervals(task, statistics),

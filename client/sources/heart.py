@@ -102,7 +102,7 @@ class Heart:
             ("healthy", "heart disease"),
             quarantined=quarantined,
             **self._given(site, names),
-            **{name: KEPT[name](rows) for name in self.keep},
+            **self._kept(rows),
         )
 
     def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
@@ -111,6 +111,9 @@ class Heart:
             raise SourceError("cannot be brought to the scale that was learned: each hospital scaled by its own rows")
         rows, names, quarantined = _read(new.paths[0], new.name, diagnosed=False)
         yield NewCase(new.name, self._inputs(rows), tuple(names), left_out=quarantined)
+
+    def _kept(self, rows: NDArray[np.float64]) -> dict[str, Any]:
+        return {name: KEPT[name](rows) for name in self.keep}
 
     def _inputs(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
         features = _features(rows)

@@ -1,10 +1,9 @@
-"""Scores of groups of persons as statistics that merge, and which groups are so small that they would tell of persons.
+"""Scores of groups of persons as statistics that merge, and which groups are too small to be told.
 
 A cell of fewer persons than the least leaves no hospital. All persons together do leave it, and so would the small
 cell, by subtraction, if all others of its column did: the smallest of them stay too, until those left out are as many
-persons as a cell needs, or nobody is told apart. The same holds across columns, where one cell lies within another
-and they differ by few persons. Each hospital decides this alone, so that it does not rest on the others, nor on what a
-sum hides.
+as a cell needs, or nobody is told apart. The same holds across columns, where one cell lies within another and they
+differ by few persons. Each hospital decides this alone: it rests neither on the others nor on what a sum hides.
 """
 
 from __future__ import annotations

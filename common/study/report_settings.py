@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 from common.errors import StudyError
@@ -55,8 +55,8 @@ class Report:
 
     subgroups: a column of the cases and its cells, "sex: f, m" or "age: 0-50, 50-70, 70-" (a band begins at its first
     number and ends before its second). The cells are part of what hospitals approve, so none is named by a patient's
-    data; whoever is of none is in none. least_cell: of fewer persons of one hospital no cell leaves it, nor what would
-    give such a cell away.
+    data; whoever is of none is in none. least_cell: of fewer persons of one hospital no cell leaves it, nor what
+    would give such a cell away.
     """
 
     subgroups: tuple[str, ...] = ()
@@ -69,9 +69,7 @@ class Report:
         columns = [_split(text)[0] for text in self.subgroups]
         twice = [column for column in columns if columns.count(column) > 1]
         if twice:
-            raise StudyError(
-                f"report.subgroups names column {twice[0]!r} more than once: overlapping cells tell more."
-            )
+            raise StudyError(f"report.subgroups names {twice[0]!r} twice; name each column once.")
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -141,7 +139,7 @@ def _number(value: object) -> float | None:
         number = float(str(value))
     except ValueError:
         return None
-    return number if number == number else None
+    return number if not isnan(number) else None
 
 
 def _word(value: object) -> str:

@@ -56,6 +56,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 28px; font-size
 a { color: var(--federated); text-underline-offset: 3px; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 16px 48px; }
 .figure { min-width: 0; margin-bottom: 1.25rem; }
+.rows + .figure, .rows + .take + .figure, section > .figure + .figure { margin-top: 1.75rem; }
 .figure > .note { margin: .6rem 0 0; }
 
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 0 0 1rem; list-style: none; }
@@ -71,7 +72,8 @@ a { color: var(--federated); text-underline-offset: 3px; }
 .strips .row { grid-template-columns: 210px 1fr; }
 .strips .name { flex-direction: column; gap: 0; }
 .tall { display: block; }
-.name { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: baseline; gap: 0 10px; min-width: 0; }
+.name { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: baseline; }
+.name { gap: 0 10px; min-width: 0; }
 .name { font-size: .9rem; line-height: 1.3; }
 .site { min-width: 0; overflow-wrap: anywhere; }
 .name .note { flex: none; font-size: .8125rem; white-space: nowrap; }

@@ -117,7 +117,8 @@ def _end_labels(lines: Sequence[Line], frame: _Frame) -> Markup:
     wanted = [frame.y(y) for _, (_, y) in ends]
     places = spread(wanted, LABEL_GAP, TOP + 4, HEIGHT - BOTTOM - 2)
     return joined(
-        _end_label(line, frame, (frame.x(x), own), y) for (line, (x, _)), own, y in zip(ends, wanted, places, strict=True)
+        _end_label(line, frame, (frame.x(x), own), y)
+        for (line, (x, _)), own, y in zip(ends, wanted, places, strict=True)
     )
 
 

@@ -130,8 +130,7 @@ def _bland_altman(answers: Answers) -> Child:
     )
     words = (
         f"Lines: the mean difference, {score(mean)}, and 1.96 standard deviations to both sides of it, "
-        f"{score(mean - half)} to {score(mean + half)}, between which about 95 % of differences lie (Bland and Altman "
-        "1986)."
+        f"{score(mean - half)} to {score(mean + half)}: about 95 % of differences lie between (Bland, Altman 1986)."
     )
     return figure("How far off, low and high", chart, note=words)
 

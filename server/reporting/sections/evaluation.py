@@ -24,7 +24,7 @@ SHOWN_THRESHOLDS = (0.02, 0.98)
 
 
 def evaluation(run: Run) -> Markup | None:
-    """None where there is nothing but scores, which other parts of the page show."""
+    """None where nothing was scored. Where there are scores and nothing else, why that is so."""
     split = next((name for name in ("test", "validation") if _has(run, name)), None)
     if split is None:
         return None
@@ -42,9 +42,7 @@ def evaluation(run: Run) -> Markup | None:
 
 
 def _has(run: Run, split: str) -> bool:
-    known = run.details.get(split)
-    told = (known is not None and not known.is_empty) or _looked_at(run, split)
-    return told and split in run.final and bool(run.final[split].pooled)
+    return split in run.final and bool(run.final[split].pooled)
 
 
 def _looked_at(run: Run, split: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.reporting.markup import Child, Markup, joined, table, tag
+from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.patients import Patient
 from server.reporting.records import Run
-from server.reporting.sections.layout import section
+from server.reporting.sections.layout import figure, section
 from server.reporting.sections.pictures import card
 from server.reporting.wording import capital, named, score, score_name
 
@@ -33,8 +33,8 @@ def extremes(run: Run) -> Markup | None:
     if len(scored) < 2 or (len(levels) <= 2 and not any(drawn.values())):
         return _by_loss(run, title, record.patients)
     lede = (
-        f"The test patients of lowest and of highest {score_name(headline)}, of all hospitals. They are simulated here; "
-        "of a real hospital none would be shown."
+        f"The test patients of lowest and of highest {score_name(headline)}, of all hospitals. They are simulated "
+        "here; of a real hospital none would be shown."
     )
     ordered = sorted(scored, key=lambda one: one.scores[headline])
     cut = min(EXTREMES, len(ordered) // 2)
@@ -59,10 +59,9 @@ def _by_loss(run: Run, title: str, patients: Sequence[Patient]) -> Markup:
 
 
 def _part(run: Run, rank: str, rows: Sequence[Patient], by: str, pictures: Sequence[object]) -> Markup:
-    title = tag("h3", f"The {rank}")
     cards = [one for one in run.pictures if one.rank == rank] if pictures else []
     names = [by, *sorted({name for one in rows for name in one.scores} - {by, "auc_error"})][:MOST_SCORES]
     head = ["Patient", "Hospital", *(named(name, run.roster.classes) for name in names)]
     values = [[one.name, one.site, *(score(one.scores.get(name)) for name in names)] for one in rows]
     drawn: Child = tag("div", *(card(one, score_name(by)) for one in cards), class_="cards") if cards else None
-    return joined([title, drawn, table(head, values, words=2)])
+    return figure(f"The {rank}", drawn, table(head, values, words=2))

@@ -22,6 +22,7 @@ MODELS = {
     "pooled": "all data in one place (pooled)",
 }
 
+SIMULATED = " The hospitals are simulated: of real ones, no single gain would be known here."
 TOGETHER_LEDE = (
     "Scores of single hospitals are not revealed: they were added up with the updates. "
     "These are of all patients together."
@@ -86,7 +87,12 @@ def _gains(run: Run, comparison: Comparison) -> Child:
     head = ["Hospital", "Gain", "from", "to", "On"]
     chart = forest(drawn, difference, 0.0) if len(drawn) <= 2 * MOST_ROWS else None
     values_table = numbers("The gains as numbers", table(head, rows))
-    return figure("What each hospital gains by taking part", chart, values_table, note=_who_gains(found))
+    return figure(
+        "What each hospital gains by taking part",
+        chart,
+        values_table,
+        note=_who_gains(found) + SIMULATED * (TOGETHER in comparison.federated),
+    )
 
 
 def _end(value: float | None) -> str:

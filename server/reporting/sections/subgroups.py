@@ -24,8 +24,8 @@ def subgroups(run: Run) -> Markup | None:
     return section(
         "subgroups",
         "For whom does it work?",
-        f"{capital(score_name(headline))} by groups of test patients that the study names, with 95 % intervals. {source} "
-        "Intervals that overlap widely do not tell groups apart; small groups have wide ones.",
+        f"{capital(score_name(headline))} by groups of test patients that the study names, with 95 % intervals. "
+        f"{source} Intervals that overlap widely do not tell groups apart; small groups have wide ones.",
         *(_forest(column, [one for one in cells if one.column == column], headline) for column in columns),
         numbers("All scores by group", _table(run, cells)),
         _represented(run),
@@ -39,8 +39,8 @@ def _cells(run: Run) -> tuple[tuple[Cell, ...], str]:
     for split in ("test", "validation"):
         if run.subgroups.get(split):
             words = (
-                "They come from sums. A hospital with few persons of a group tells nothing of it, nor of another group "
-                "that would give it away: the numbers of persons are of those told of."
+                "They come from sums. A hospital with few persons of a group tells nothing of it, nor of another "
+                "group that would give it away: the numbers of persons are of those told of."
             )
             return run.subgroups[split], words
     return (), ""
@@ -49,15 +49,10 @@ def _cells(run: Run) -> tuple[tuple[Cell, ...], str]:
 def _forest(column: str, cells: Sequence[Cell], headline: str) -> Child:
     told = [one for one in cells if headline in one.scores]
     hidden = [one.name for one in cells if headline not in one.scores]
-    drawn = [
-        Estimate(
-            one.name,
-            one.scores[headline],
-            *one.intervals.get(headline, (None, None)),
-            note=f"{one.persons:,} persons",
-        )
-        for one in told
-    ]
+    drawn = []
+    for one in told:
+        low, high = one.intervals.get(headline, (None, None))
+        drawn.append(Estimate(one.name, one.scores[headline], low, high, note=count(one.persons, "person")))
     note = f"Too few persons to be told: {', '.join(hidden)}." if hidden else None
     return figure(capital(column.replace("_", " ")), forest(drawn, score) if drawn else None, note=note)
 
