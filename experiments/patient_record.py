@@ -18,7 +18,7 @@ from client import own_scores
 from client.hospital import Hospital
 from client.subgroups import cells_of_persons
 from common.data.cases import Cases, SiteId
-from common.learning.abilities import presented, scored_whole
+from common.learning.abilities import can, presented, scored_whole
 from common.learning.device import exact_copy, home
 from common.metrics.roc import with_areas
 from common.seeding import generator
@@ -115,6 +115,8 @@ def _resampled(
     scores: PatientScores, means: Sequence[Mapping[str, Mean]], times: NDArray[np.int64], headline: str
 ) -> NDArray[np.float64]:
     """(samples,) of the headline, NaN where it is not defined."""
+    if not can(scores.task, "presented") and all(headline in one for one in means):
+        means = [{headline: one[headline]} for one in means]
     part = PatientScores(scores.task, tuple(("", "") for _ in means), tuple(means), (), scores.split)
     values = [one.get(headline) for one in part.resampled(times)]
     return np.array([np.nan if value is None else value for value in values], np.float64)
