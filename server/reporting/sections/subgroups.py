@@ -76,7 +76,9 @@ def _represented(run: Run) -> Child:
     """Who the data are of, by hospital; of real hospitals only the sums above are known."""
     found = run.patients.represented if run.patients is not None else ()
     if not found:
-        words = "How many persons of each group a single hospital holds is not told: only sums over hospitals leave."
+        words = (
+            "How many persons of each group a single hospital holds is not written down: the run keeps their sums."
+        )
         return figure("Who the data represent", tag("p", words, class_="quiet"))
     sites = [site for site in run.sites if any(site in one.hospitals for one in found)]
     columns = list(dict.fromkeys(one.column for one in found))
