@@ -57,7 +57,9 @@ def write_pictures(study: Study, folder: Path, known: Known | None = None) -> No
     for index, site in sites:
         with kept_as_problem(folder, "pictures", site):
             pictures.append(_picture(open_hospital(study.json, index), parameters, known))
-    pictures += _extremes(study, parameters, {site: index for index, site in sites}, known or {}, folder)
+    drawable = {picture["site"] for picture in pictures if picture}
+    places = {site: index for index, site in sites if site in drawable}
+    pictures += _extremes(study, parameters, places, known or {}, folder)
     RunFolder(folder).write_json("pictures.json", [picture for picture in pictures if picture])
 
 
