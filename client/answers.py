@@ -18,8 +18,10 @@ from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
 from client.new_cases import columns_digest
 from client.own_parts import keep_own, put_own
+from client.own_scores import OwnScores, of_patients
 from client.privacy import Private, Sources
 from client.steering import refuse_steering
+from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
@@ -60,7 +62,8 @@ class Kept:
     sources: of the secret draws of a privacy mechanism. simulated: whether no real patient is behind it. go_forward:
     writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
     answer says beside its update, filled while it is made. keep_tuned: the hospital's fine-tuned model, with its
-    scores before and after.
+    scores before and after. keep_own: keeps, in simulation alone, what the hospital's own model scores on each of its
+    patients.
     """
 
     vectors: Memory
@@ -70,6 +73,7 @@ class Kept:
     go_forward: Callable[[Order], None] = lambda order: None
     said: MutableMapping[str, Number] = field(default_factory=dict)
     keep_tuned: Callable[[Task, nn.Module, Mapping[str, Mean], Mapping[str, Mean]], None] = lambda *_: None
+    keep_own: Callable[[OwnScores], None] = lambda scores: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -210,6 +214,8 @@ def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     for training in baseline_trainings(study):
         Trainer(hospital.task, hospital.network, hospital.train, training, rng).train()
     seconds = {"training": perf_counter() - begin}
+    if kept.simulated and "test" in order.evaluate:
+        kept.keep_own(of_patients(hospital, "test"))
     return Payload(None, _numbers(_scores(hospital, order.evaluate), seconds))
 
 
@@ -219,12 +225,14 @@ def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, 
         return {}, {}
     _load(hospital, order, kept.vectors)
     begin = perf_counter()
-    names = _statistics(hospital) if order.round == final_round(hospital.study) else ()
     splits = [name for name in order.evaluate if name != FINE_TUNED]
-    scores = _scores(hospital, splits, names)
+    if order.round == final_round(hospital.study):
+        scores = {name: _final_scores(hospital, hospital.network, hospital.splits[name]) for name in splits}
+    else:
+        scores = _scores(hospital, splits)
     if FINE_TUNED in order.evaluate and hospital.study.fine_tuning is not None:
         network = fine_tuned(hospital, hospital.study.fine_tuning)
-        scores[FINE_TUNED] = evaluate(hospital.task, network, hospital.splits["test"], names)
+        scores[FINE_TUNED] = _final_scores(hospital, network, hospital.splits["test"])
         kept.keep_tuned(hospital.task, network, scores.get("test", {}), scores[FINE_TUNED])
     return scores, {"evaluation": perf_counter() - begin}
 
@@ -236,8 +244,16 @@ def _statistics(hospital: Hospital) -> tuple[str, ...]:
     return with_intervals(statistic_names(hospital.task, hospital.train.shape))
 
 
-def _scores(hospital: Hospital, splits: Sequence[str], names: Sequence[str] = ()) -> dict[str, Mapping[str, Mean]]:
-    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name], names) for name in splits}
+def _scores(hospital: Hospital, splits: Sequence[str]) -> dict[str, Mapping[str, Mean]]:
+    return {name: evaluate(hospital.task, hospital.network, hospital.splits[name]) for name in splits}
+
+
+def _final_scores(hospital: Hospital, network: nn.Module, cases: Cases) -> Mapping[str, Mean]:
+    """Of the last model: with sums over patients and scores of groups of persons, where the study wants them."""
+    scores = evaluate(hospital.task, network, cases, _statistics(hospital))
+    if not hospital.study.report.subgroups:
+        return scores
+    return {**scores, **subgroup_statistics(hospital.task, network, cases, hospital.study.report)}
 
 
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:

@@ -10,7 +10,7 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client import answers, fine_tuning, incidents, memory, own_parts
+from client import answers, fine_tuning, incidents, memory, own_parts, own_scores
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
@@ -123,6 +123,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
         keep_tuned=partial(fine_tuning.keep, log_folder_of(context), run),
+        keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
     if answer is answers.hello:
         keep_left_out(log_folder_of(context), hospital.splits.values())

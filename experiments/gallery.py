@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
-from common.data.cases import Cases
+from common.data.cases import Cases, SiteId
 from common.files.access import if_there
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import abilities, can
@@ -33,14 +34,18 @@ COLOURS = np.array(
 MODEL = "model.safetensors"
 MOST_HOSPITALS = 12
 SMALLEST_SIDE = 128
+EXTREMES = 3
 OPACITY = 0.62
+Known = Mapping[tuple[SiteId, str], float]
+"""The headline by hospital and patient."""
 
 
-def write_pictures(study: Study, folder: Path) -> None:
-    """`pictures.json`: for each hospital that took part the test patient of median score.
+def write_pictures(study: Study, folder: Path, known: Known | None = None) -> None:
+    """`pictures.json`: for each hospital that took part the test patient of median score; of all the worst and best.
 
     What is drawn the task says. Of slices the one with most to outline; of a volume three planes; of a pair of images
-    both and the moved one. Nothing is written for tasks that say nothing, or where the run has no model.
+    both and the moved one. Nothing is written for tasks that say nothing, or where the run has no model. known: the
+    headline of every test patient, where it was worked out before; without it there are no worst and best.
     """
     model = if_there(read_tensors, folder, MODEL) if can(study.build_task(), "drawn") else None
     if model is None:
@@ -51,16 +56,39 @@ def write_pictures(study: Study, folder: Path) -> None:
     pictures: list[dict[str, Any]] = []
     for index, site in sites:
         with kept_as_problem(folder, "pictures", site):
-            pictures.append(_picture(open_hospital(study.json, index), parameters))
+            pictures.append(_picture(open_hospital(study.json, index), parameters, known))
+    drawable = {picture["site"] for picture in pictures if picture}
+    places = {site: index for index, site in sites if site in drawable}
+    pictures += _extremes(study, parameters, places, known or {}, folder)
     RunFolder(folder).write_json("pictures.json", [picture for picture in pictures if picture])
 
 
-def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _extremes(
+    study: Study, parameters: dict[str, torch.Tensor], sites: Mapping[SiteId, int], known: Known, folder: Path
+) -> list[dict[str, Any]]:
+    """The test patients of lowest and of highest score, the most extreme first; none is both."""
+    ordered = sorted((one for one in known if one[0] in sites), key=lambda one: (known[one], one))
+    count = min(EXTREMES, len(ordered) // 2)
+    rows = [("worst", one) for one in ordered[:count]] + [
+        ("best", one) for one in reversed(ordered[-count:] * (count > 0))
+    ]
+    found = []
+    for rank, (site, patient) in rows:
+        with kept_as_problem(folder, "pictures", site):
+            one = _picture(
+                open_hospital(study.json, sites[site]), parameters, {(site, patient): known[site, patient]}
+            )
+            found.append({**one, "rank": rank} if one else {})
+    return found
+
+
+def _picture(hospital: Hospital, parameters: dict[str, torch.Tensor], known: Known | None = None) -> dict[str, Any]:
+    """known: of which patients the median is drawn, with their scores; None: of all."""
     cases, drawn = hospital.splits["test"], abilities(hospital.task).drawn
     if len(cases) == 0 or (drawn == "outlines" and len(cases.shape.inputs) not in (3, 4)):
         return {}
     hospital.network.load_state_dict(parameters, strict=False)
-    patient, score = _median_patient(hospital, cases)
+    patient, score = _median_patient(hospital, cases, known)
     own = cases.take(np.flatnonzero(cases.patients == patient))
     outlines = _slice if len(cases.shape.inputs) == 3 else _volume
     draw = {"outlines": outlines, "pair": _pair, "panels": _own_panels}[drawn]
@@ -106,9 +134,9 @@ def _panels(panels: Panels) -> dict[str, Any]:
     return {"panels": [{"name": name, "picture": _url(pixels)} for name, pixels in panels]}
 
 
-def _median_patient(hospital: Hospital, cases: Cases) -> tuple[str, float | None]:
-    scored: list[tuple[float, str]] = []
-    for patient in np.unique(cases.patients):
+def _median_patient(hospital: Hospital, cases: Cases, known: Known | None) -> tuple[str, float | None]:
+    scored = [(score, patient) for (site, patient), score in (known or {}).items() if site == hospital.site]
+    for patient in np.unique(cases.patients) if known is None else ():
         own = cases.take(np.flatnonzero(cases.patients == patient))
         mean = evaluate(hospital.task, hospital.network, own)[hospital.task.headline]
         if mean.weight_units:

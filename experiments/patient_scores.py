@@ -41,6 +41,14 @@ class PatientScores:
     hospitals: tuple[Hospital, ...]
     split: str
 
+    @property
+    def headlines(self) -> dict[Person, float]:
+        """The headline of each person that has one alone; {} where scores compare persons."""
+        if scored_whole(self.task):
+            return {}
+        shown = [presented(self.task, with_areas(means)).get(self.task.headline) for means in self.means]
+        return {person: value for person, value in zip(self.persons, shown, strict=True) if value is not None}
+
     def restricted(self, persons: Collection[Person]) -> PatientScores:
         """Of these alone."""
         kept = [place for place, person in enumerate(self.persons) if person in persons]

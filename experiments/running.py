@@ -18,6 +18,8 @@ from experiments import pooled
 from experiments.after_run import kept_as_problem, participants
 from experiments.gallery import write_pictures
 from experiments.later import Later
+from experiments.patient_record import write_patients
+from experiments.patient_scores import MODEL
 from experiments.places import data_root_of, with_whole_folder
 from experiments.quiet import run_quietly
 from experiments.tracking.live import tracked
@@ -42,12 +44,21 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
         with data_root_of(folder, resume):
             with tracked(study, name, folder), _pooled_beside(study, folder):
                 run_quietly(study, folder, name, resume, accepts)
-            with kept_as_problem(folder, "pictures"):
-                write_pictures(study, folder)
+            _look_at_patients(study, folder)
         if study.audit.after_run:
             with kept_as_problem(folder, "audit"):
                 _audit(folder)
         return write_report(folder)
+
+
+def _look_at_patients(study: Study, folder: Path) -> None:
+    """What only a simulation can show: single patients' scores, and pictures."""
+    scores = None
+    if is_there(folder, MODEL):
+        with kept_as_problem(folder, "patients"):
+            scores = write_patients(study, folder)
+    with kept_as_problem(folder, "pictures"):
+        write_pictures(study, folder, None if scores is None else scores.headlines)
 
 
 def _audit(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -12,17 +12,21 @@ from common.metrics.calibration import curve_of
 from common.metrics.decision import auc_interval, calibration_line, decision_curve, roc_points
 from common.metrics.intervals import PATIENTS, intervals_of, presented_intervals, wilson
 from common.metrics.roc import ScoreHistogram, with_areas
-from common.sums.mean import Statistics
+from common.metrics.subgroups import PERSONS, cells_of
+from common.study.report_settings import Grouping
+from common.study.study import Study
+from common.sums.mean import Mean, Statistics
 
 ROC_NAME = "roc_positives_00"
 
 
-def details(task: Task, statistics: Statistics, single: bool = False) -> dict[str, Any]:
-    """Plain JSON values: "intervals" by score, "patients" scored, and "curves"; each only where there is one.
+def details(study: Study, statistics: Statistics, single: bool = False) -> dict[str, Any]:
+    """Plain JSON values, each where there is one: "intervals" by score, "patients" scored, "curves", "subgroups".
 
     single: whether every patient is known to have one case. Counts of cases by bin tell no patients apart: without
     sums over patients, or where a patient has several cases, nothing that is made of them has an interval.
     """
+    task = study.build_task()
     patients = _patients(task, statistics)
     single = _cases(statistics) <= patients if patients else single
     found = {
@@ -33,6 +37,7 @@ def details(task: Task, statistics: Statistics, single: bool = False) -> dict[st
             **_of_histogram(statistics, single),
             **_confusion(statistics),
         },
+        "subgroups": _subgroups(task, study.report.groupings, statistics),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -43,6 +48,22 @@ def _intervals(task: Task, statistics: Statistics, single: bool) -> dict[str, li
     if own and single and ROC_NAME in statistics:
         shown["auc"] = auc_interval(ScoreHistogram.from_statistics(statistics))
     return {name: list(ends) for name, ends in shown.items() if not any(map(isnan, ends))}
+
+
+def _subgroups(task: Task, groupings: Sequence[Grouping], statistics: Statistics) -> list[dict[str, Any]]:
+    """Of every cell its persons, scores and intervals; of one that no hospital could tell, none."""
+    cells = cells_of(statistics)
+    rows = []
+    for column, grouping in enumerate(groupings):
+        for place, name in enumerate(grouping.cells):
+            found = dict(cells.get((column, place), {}))
+            persons = round(found.pop(PERSONS, Mean()).weight)
+            row: dict[str, Any] = {"column": grouping.column, "cell": name, "persons": persons}
+            if found:
+                scores = presented(task, with_areas(found))
+                row |= {"scores": scores, "intervals": _intervals(task, found, False)}
+            rows.append(row)
+    return rows
 
 
 def _patients(task: Task, statistics: Statistics) -> int:

@@ -13,7 +13,9 @@ from common.files.access import append, is_there, write
 from common.files.json_files import read_lines
 
 FILE = "problems.jsonl"
-Stage = Literal["start", "final evaluation", "local models", "pooled model", "pictures", "tracking", "audit"]
+Stage = Literal[
+    "start", "final evaluation", "local models", "pooled model", "patients", "pictures", "tracking", "audit"
+]
 WORDS: Mapping[str, str] = {
     "start": "took no part",
     "final evaluation": "is missing from the final evaluation",

@@ -13,8 +13,9 @@ import numpy as np
 from common.data.names import SiteId
 from common.errors import RoundError, TooFewHospitalsError, WireError
 from common.learning.abilities import presented
-from common.metrics.intervals import names_of_sums
+from common.learning.score_names import final_names
 from common.metrics.roc import with_areas
+from common.study.fine_tuning import FINE_TUNED
 from common.study.schedule import evaluated_split, evaluated_splits, final_round
 from common.study.study import Study
 from common.sums.aggregation import Aggregation
@@ -152,9 +153,8 @@ class Rounds:
 
     @property
     def final_names(self) -> tuple[str, ...]:
-        """Of the last model's statistics, those of intervals included, where the study wants them."""
-        wanted = self.study.federation.final_intervals
-        return (*self.score_names, *(names_of_sums(self.score_names) if wanted else ()))
+        """Of the last model's statistics."""
+        return final_names(self.study, self.score_names)
 
     def _final_scores(self, collected: Collected, split: str) -> dict[str, Any]:
         """Scores, and of all patients together the intervals and curves that come of the same sums."""
@@ -165,7 +165,7 @@ class Rounds:
             sites = self._usable(collected.replies, split)
             parts = [*sites.values()]
         told = {site: self._shown(scores) for site, scores in sites.items()}
-        beside = details(self.study.build_task(), merge(parts), self._is_single(split))
+        beside = details(self.study, merge(parts), self._is_single("test" if split == FINE_TUNED else split))
         return {"sites": told, "pooled": self._shown(merge(parts)), **beside}
 
     def _is_single(self, split: str) -> bool:

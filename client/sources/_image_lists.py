@@ -46,7 +46,7 @@ class Item:
     """An image. name, mask: files below the folder, as the disk spells them. spacing_mm: of rows, columns, if told.
 
     label, split: "" for none. problem: why it cannot be used, or "". consent: what all rows of the person say; None
-    where no column does.
+    where no column does. kept: columns that the case hands on, and what the row has there.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Item:
     spacing_mm: tuple[float, float] | None = None
     problem: str = ""
     consent: str | None = None
+    kept: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class ByTable:
     """table: a CSV file in the folder. path, label, mask, person, site, split: its columns; "" for none.
 
     person "" is found by the words of `_persons`, consent "" where a column is called so. spacing: one column, of
-    both axes, or those of rows and columns.
+    both axes, or those of rows and columns. keep: columns to hand on.
     """
 
     table: str
@@ -150,11 +151,15 @@ class ByTable:
     split: str
     spacing: tuple[str, ...] = field(default=())
     consent: str = ""
+    keep: tuple[str, ...] = ()
 
     def items(self, folder: Path) -> list[Item]:
         """Every row, in the order of its image's name. Raises SourceError for a table that cannot be used."""
         columns, rows = _rows(folder, self.table)
         named = (self.path, self.label, self.mask, self.person, self.site, self.split, *self.spacing)
+        for column in self.keep:
+            if column not in columns:
+                raise unknown(f"column in {self.table}", column, columns)
         for column in named:
             if column and column not in columns:
                 raise unknown(f"column in {self.table}", column, columns)
@@ -180,7 +185,8 @@ class ByTable:
         person = person_named(row[person_column]) if person_column else person_of(name)
         site = in_one_form(row[self.site]) if self.site else ""
         unknown_site = bool(self.site) and (not site or site.casefold() in NOBODY)
-        item = Item(name, person or f"line {line}", "" if unknown_site else site)
+        kept = tuple((column, row[column]) for column in self.keep)
+        item = Item(name, person or f"line {line}", "" if unknown_site else site, kept=kept)
         try:
             if unknown_site:
                 raise SourceError(f"{place} has {site!r} for its hospital")

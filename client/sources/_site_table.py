@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
@@ -25,13 +25,17 @@ from common.data.cases import SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
 
+Kept = tuple[tuple[str, str], ...]
+"""Names of columns, and what a line has there."""
+
 
 @dataclass(frozen=True)
 class Listed:
     """One file's line: the hospital it is from, and the person it is of.
 
     site: "" where nothing is known of it. says_person: whether a column of the table names the person. fault: why
-    the file cannot be used, or "". consent: what all lines of the person say; None where no column does.
+    the file cannot be used, or "". consent: what all lines of the person say; None where no column does. kept:
+    columns that the cases hand on, and what the line has there.
     """
 
     site: SiteId
@@ -39,6 +43,7 @@ class Listed:
     says_person: bool = False
     fault: str = ""
     consent: str | None = None
+    kept: Kept = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Columns:
     """A table's own words. site: "" where it tells of no hospital. file, person, consent: "" for the usual words.
 
     guessed: the usual words for a column of persons; () for those of `_persons` and what is all but one of them.
+    keep: columns to hand on.
     """
 
     site: str = "site"
@@ -53,6 +59,7 @@ class Columns:
     person: str = ""
     guessed: tuple[str, ...] = ()
     consent: str = ""
+    keep: tuple[str, ...] = ()
 
 
 def listed_files(path: Path, site_column: str, remedy: str) -> dict[str, Listed]:
@@ -77,7 +84,7 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
     """
     head, rows = _rows(path, remedy)
     file_column = columns.file or next((name for name in FILE_COLUMNS if name in head), "patient")
-    _demand(path, head if rows else (), [file_column, *filter(None, (columns.site, columns.person))])
+    _demand(path, head if rows else (), [file_column, *filter(None, (columns.site, columns.person)), *columns.keep])
     persons = columns.person or _persons_in(head, columns, file_column, path)
     consent = consent_column(head, columns.consent, str(path))
     said: list[tuple[str, str]] = []
@@ -88,6 +95,7 @@ def listed(path: Path, columns: Columns, remedy: str) -> dict[str, Listed]:
             what = "a patient and a hospital" if columns.site else "a patient"
             raise SourceError(f"line {line} of {path} does not name {what}.")
         one = _listed(row, columns, persons, (name, site), f"line {line} of {path}")
+        one = replace(one, kept=tuple((column, row[column]) for column in columns.keep))
         before = found.setdefault(name, one)
         if before.site != one.site:
             raise SourceError(f"line {line} of {path} gives a patient to a second hospital.")

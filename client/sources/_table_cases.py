@@ -28,13 +28,17 @@ REASONS_SHOWN, COLUMNS_SHOWN = 3, 8
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read from every row. person, split: columns, "" for none. consent: of each table, likewise."""
+    """What is read from every row. person, split: columns, "" for none. consent: of each table, likewise.
+
+    keep: columns that cases hand on as they are written, whether or not they are learned from.
+    """
 
     features: tuple[Feature, ...]
     target: Target
     person: str
     split: str
     consent: Mapping[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -108,6 +112,7 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
     quarantined: list[Quarantined] = []
     alike: Counter[str] = Counter()
     said: list[tuple[str, str]] = []
+    kept: list[list[str]] = []
     for part in parts:
         table, consent = part.table, plan.consent.get(part.table.name, "")
         places = {column: table.place(column) for column in plan.columns}
@@ -118,6 +123,7 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
             try:
                 usable.append(_one(cells, plan, part.reading, site, alike))
                 said.append((usable[-1].person, cell))
+                kept.append([text_of(row.cells[table.place(column)]) for column in plan.keep])
             except UnusableError as error:
                 quarantined.append(Quarantined(f"{table.name} line {row.line}", str(error)))
                 if plan.person:
@@ -129,7 +135,8 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
         raise SourceError(f"{site or 'the table'} has no row: a line a case is needed below the header.")
     if plan.person:
         refuse_doubtful((one.person for one in usable), parts[0].table.name)
-    return _joined(usable, plan, tuple(quarantined), statements(said) if any(plan.consent.values()) else {})
+    cases = _joined(usable, plan, tuple(quarantined), statements(said) if any(plan.consent.values()) else {})
+    return cases.with_columns(**{one: np.array([row[k] for row in kept]) for k, one in enumerate(plan.keep)})
 
 
 def _of_other_length(row: Row, table: Rows) -> Quarantined:

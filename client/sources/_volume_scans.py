@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client.sources._persons import is_bids, person_named, person_of_file, refuse_doubtful, refuse_several
-from client.sources._site_table import Listed
+from client.sources._site_table import Kept, Listed
 from common.data.cases import Quarantined, SiteId
 from common.data.names import in_one_form
 
@@ -19,7 +19,8 @@ REMEDY = "add a column person to the table, or put {person} into source.images, 
 class Scan:
     """name: of the case. images: one file a channel. labels: one file of all classes, or one a class, or none.
 
-    consent: what the table says of the person's; None where no table says anything of anybody's.
+    consent: what the table says of the person's; None where no table says anything of anybody's. kept: columns that
+    the case hands on, and what the table has there.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Scan:
     images: tuple[Path, ...]
     labels: tuple[Path, ...] = ()
     consent: str | None = None
+    kept: Kept = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -136,13 +138,13 @@ def _listed(one: Found, name: str, row: Listed) -> tuple[SiteId, Scan | Unusable
     person = row.person if row.says_person or not one.fields else one.person
     site = row.site or one.site
     used = replace(one, fault=one.fault or row.fault)
-    return site, _used(used, one.name if one.fields else name, person, row.consent)
+    return site, _used(used, one.name if one.fields else name, person, row.consent, row.kept)
 
 
-def _used(one: Found, name: str, person: str, consent: str | None) -> Scan | Unusable:
+def _used(one: Found, name: str, person: str, consent: str | None, kept: Kept = ()) -> Scan | Unusable:
     if one.fault:
         return Unusable(name, one.fault, (*one.images, *one.labels))
-    return Scan(name, person, one.images, one.labels, consent)
+    return Scan(name, person, one.images, one.labels, consent, kept)
 
 
 def _row_of(one: Found, table: Mapping[str, Listed], lasts: Mapping[str, int]) -> str | None:

@@ -48,7 +48,8 @@ class VolumeSource(ABC):
     labels, all else being background; () for 0, 1, 2, ....
 
     consent_column: the table's column that says which studies a person consents to, as `client.consent` has it; ""
-    for `consent`, where it has one.
+    for `consent`, where it has one. keep: columns of the table that the cases hand on as words; what
+    report.subgroups names is added by itself.
 
     Spacing is kept to 0.1 um. What resampling and `size` take from the truth is counted in the column `removed`, what
     is in slices that were not drawn in `unsampled`: (N, classes) voxels.
@@ -78,6 +79,7 @@ class VolumeSource(ABC):
     channels_a_file: int = 1
     label_values: tuple[int, ...] = ()
     consent_column: str = ""
+    keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
@@ -96,6 +98,14 @@ class VolumeSource(ABC):
             raise StudyError(
                 f"{where}.label_values must be {len(self.classes)} different numbers, one for each of classes; it is "
                 f"{list(self.label_values)}."
+            )
+
+    def _demand_table(self) -> None:
+        """Raise StudyError where columns are to be handed on, and there is no table that has any."""
+        if self.keep:
+            raise StudyError(
+                f"source {self.name!r} has no table, and {', '.join(self.keep)} would be a column of it "
+                "(source.keep, report.subgroups): name the table in source.table."
             )
 
     @property
@@ -197,7 +207,7 @@ class VolumeSource(ABC):
             removed=prepared.removed,
             unsampled=prepared.unsampled,
             consent=None if scan.consent is None else np.full(len(prepared.inputs), scan.consent),
-        )
+        ).with_columns(**{name: np.full(len(prepared.inputs), dict(scan.kept).get(name, "")) for name in self.keep})
 
     def _reading(self) -> Reading:
         return Reading(len(self.classes), self.label_values, self.one_a_class, self.channels_a_file, self.not_finite)

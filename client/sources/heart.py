@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from common.data.cases import Cases, Quarantined, SiteId
 from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError
 from common.files.access import read_all
+from common.study.checks import one_of
 from common.study.spelling import unknown
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
@@ -37,6 +38,10 @@ REFERENCE = np.array([55.0, 0.5, 130.0, 200.0, 0.5, 140.0, 0.5, 1.0])
 rate a minute, angina under exercise, ST depression in mm: round figures in the middle of what adults show."""
 REFERENCE_SPREAD = np.array([10.0, 0.5, 20.0, 100.0, 0.5, 25.0, 0.5, 1.0])
 DIGITS_OF_NAME = 12
+KEPT: Mapping[str, Callable[[NDArray[np.float64]], NDArray[Any]]] = {
+    "age": lambda rows: rows[:, 0],
+    "sex": lambda rows: np.where(rows[:, 1] > 0, "m", "f"),
+}
 SCALING = Pooled(
     "means and deviations of each hospital's patients",
     "source.scaling = 'hospital'",
@@ -57,6 +62,7 @@ class Heart:
     and comes from no patient here, so that no statistic crosses between hospitals or from test to training;
     "hospital" uses the hospital's own mean and deviation; "none" leaves raw values, as FLamby does.
     given_split: "flamby" keeps its split of each hospital, as a public list; a row that is not in it trains.
+    keep: age (years) and sex (f, m) as the cases hand them on; what report.subgroups names is added by itself.
 
     A patient is named by the digest of its row, so that no other row's presence or place in the file changes it.
     """
@@ -66,8 +72,13 @@ class Heart:
     folder: str = ""
     scaling: Literal["reference", "hospital", "none"] = "reference"
     given_split: Literal["none", "flamby"] = "none"
+    keep: tuple[str, ...] = ()
     has_sites: ClassVar[bool] = True
     new_kinds: ClassVar[tuple[Kind, ...]] = ("table",)
+
+    def __post_init__(self) -> None:
+        for name in self.keep:
+            one_of("source", KEPT, keep=name)
 
     @property
     def pooled_statistics(self) -> tuple[Pooled, ...]:
@@ -91,6 +102,7 @@ class Heart:
             ("healthy", "heart disease"),
             quarantined=quarantined,
             **self._given(site, names),
+            **self._kept(rows),
         )
 
     def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
@@ -99,6 +111,9 @@ class Heart:
             raise SourceError("cannot be brought to the scale that was learned: each hospital scaled by its own rows")
         rows, names, quarantined = _read(new.paths[0], new.name, diagnosed=False)
         yield NewCase(new.name, self._inputs(rows), tuple(names), left_out=quarantined)
+
+    def _kept(self, rows: NDArray[np.float64]) -> dict[str, Any]:
+        return {name: KEPT[name](rows) for name in self.keep}
 
     def _inputs(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
         features = _features(rows)

@@ -63,7 +63,8 @@ class Images:
     of it, or of the nearest. colour: "luminance" makes grey of images in colour, "grey" leaves those out.
     intensities: what becomes 0 and 1, else 0 and 255 or 65535 by the file's type; floats stay as they are. pages:
     "each" page of a TIFF is a case, or files of several are left out. dpi: whether the files' resolution is the
-    pixel spacing.
+    pixel spacing. keep: columns of the table that the cases hand on as words; what report.subgroups names is added by
+    itself.
 
     folder: where the data are. path, label, mask, person, site, split: columns of `table`. spacing: columns of
     it that hold the size of a pixel, in mm: one, or rows' and columns'. consent_column: the column that says
@@ -85,6 +86,7 @@ class Images:
     split: str = ""
     spacing: tuple[str, ...] = ()
     consent_column: str = ""
+    keep: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     mask_values: tuple[int | str, ...] = ()
     size: int | tuple[int, ...] = 128
@@ -132,7 +134,7 @@ class Images:
             )
 
     def _check_patterns(self) -> None:
-        for name in ("label", "mask", "person", "site", "split", "spacing", "consent_column"):
+        for name in ("label", "mask", "person", "site", "split", "spacing", "consent_column", "keep"):
             if getattr(self, name):
                 raise StudyError(
                     f"source 'images'.{name} names a column of source.table, and there is none; without it fields of "
@@ -158,7 +160,7 @@ class Images:
         if not self.table:
             return self._by_pattern
         columns = (self.path, self.label, self.mask, self.person, self.site, self.split, self.spacing)
-        return ByTable(self.table, *columns, self.consent_column)
+        return ByTable(self.table, *columns, self.consent_column, self.keep)
 
     @property
     def has_masks(self) -> bool:
@@ -288,6 +290,7 @@ class Images:
             columns["given_split"] = np.full(len(pages), item.split)
         if item.consent is not None:
             columns["consent"] = np.full(len(pages), item.consent)
+        columns |= {name: np.full(len(pages), value) for name, value in item.kept}
         patients = np.full(len(pages), item.person)
         return Cases.of(_stacked(images), columns.pop("targets"), patients, classes, **columns)
 

@@ -98,8 +98,10 @@ class Nifti(VolumeSource):
 
     def _listed(self, folder: Path) -> dict[str, Listed] | None:
         if not self.table:
+            self._demand_table()
             return None
-        columns = Columns(self.site_column, self.patient_column, self.person_column, consent=self.consent_column)
+        names = (self.site_column, self.patient_column, self.person_column)
+        columns = Columns(*names, consent=self.consent_column, keep=self.keep)
         return listed(inside(folder, self.table), columns, REMEDY)
 
     def _layout(self) -> Layout:

@@ -69,7 +69,8 @@ class Table:
     consent_column: the column that says which studies a person consents to, as `client.consent` has it; where not
     given `consent`, if there is one.
     features: columns to learn from, in this order; if not given, all that nothing else names, by name. In a study
-    of real hospitals name them: no hospital sees another's columns. ignore: columns to leave out.
+    of real hospitals name them: no hospital sees another's columns. ignore: columns to leave out. keep: columns that
+    the cases hand on as words, learned from or not; what report.subgroups names is added by itself.
 
     categorical: of columns of words, their levels: sex = ["f", "m"]. They become indicators of all but the first;
     any other word is quarantined. All other columns hold numbers. units: a unit that a column's cells may carry.
@@ -106,6 +107,7 @@ class Table:
     consent_column: str = ""
     features: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     categorical: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -250,8 +252,10 @@ class Table:
         target = self._target(files)
         consent = {name: consent_column(cols, self.consent_column, name, self.ignore) for name, cols in headers}
         used = {person, *map(in_one_form, (self.site, self.split, *self.ignore)), *target.columns, *consent.values()}
+        keep = tuple(map(in_one_form, self.keep))
         for name, columns in headers:
-            refuse_absent([*target.columns, *(one for one in (self.person, self.split) if one)], columns, name)
+            needed = [*target.columns, *keep, *(one for one in (self.person, self.split) if one)]
+            refuse_absent(needed, columns, name)
         names = tuple(map(in_one_form, self.features)) or found_features(headers, used - {""} | set(self.ignore))
         for option in (
             self.categorical,
@@ -264,7 +268,7 @@ class Table:
             refuse_absent(option, [*names, *target.columns], "source.features")
         if self.features and not person:
             refuse_nameless_persons(headers, {*names, *used})
-        return Plan(self._features(names), target, person, in_one_form(self.split), consent)
+        return Plan(self._features(names), target, person, in_one_form(self.split), consent, keep)
 
     def _target(self, files: list[str]) -> Target:
         if self.target == "number":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -14,6 +14,9 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError, WardroundError
 from common.learning.abilities import abilities, can, shown_shape
 from common.learning.task import Task
+from common.metrics.intervals import names_of_sums, with_intervals
+from common.metrics.subgroups import names_of_cells, scores_told
+from common.study.study import Study
 from common.sums.mean import Mean
 
 PROBE_CASES = 4
@@ -60,6 +63,22 @@ def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
 
 def _is_of_pairs(task: Task) -> bool:
     return getattr(task, "drawn", "") == "pair"
+
+
+def told_of_cells(task: Task, shape: Shape, cells: Sequence[int]) -> tuple[str, ...]:
+    """Which scores are told of groups of persons. cells: how many each column has."""
+    return scores_told(task.headline, with_intervals(statistic_names(task, shape)), sum(cells))
+
+
+def final_names(study: Study, names: Sequence[str]) -> tuple[str, ...]:
+    """Of the last model's statistics, those of intervals and of groups included, where the study wants them.
+
+    names: of all statistics of the task.
+    """
+    cells = [len(one.cells) for one in study.report.groupings]
+    scores = scores_told(study.build_task().headline, with_intervals(names), sum(cells)) if cells else ()
+    sums = names_of_sums(names) if study.federation.final_intervals else ()
+    return (*names, *sums, *names_of_cells(cells, scores))
 
 
 def _in_blocks(classes: int, count: int, form: tuple[int, ...]) -> NDArray[np.int64]:

@@ -24,8 +24,8 @@ BINS = 64
 FARTHEST = 8.0
 """Bins are of equal width in log-odds from -8 to 8; the first and last hold all that lie beyond."""
 
-PARTS = ("confusion_", "spread_", "patients_")
-"""First words of statistics that `common.metrics.intervals` and confusion matrices are made of."""
+PARTS = ("confusion_", "spread_", "patients_", "subgroup_")
+"""First words of statistics of `common.metrics.intervals`, `common.metrics.subgroups` and confusion matrices."""
 _NAME = re.compile(r"roc_(positives|negatives)_(\d\d)")
 
 Numbers = NDArray[np.int64]

@@ -56,4 +56,15 @@ def _scores(study: Study) -> Sequence[str]:
             "With the final scores leave sums over patients of their squares, for confidence intervals, and how many "
             "patients were scored."
         )
-    return said
+    return (*said, *_subgroups(study))
+
+
+def _subgroups(study: Study) -> Sequence[str]:
+    if not study.report.subgroups:
+        return ()
+    named = "; ".join(f"{one.column} ({', '.join(one.cells)})" for one in study.report.groupings)
+    return (
+        f"With the final scores leave scores of groups of test persons by {named}, and how many persons each holds. "
+        f"No hospital tells of a group of fewer than {study.report.least_cell} of its persons (least_cell), nor "
+        "what would give one away by subtraction. Of a group that one hospital alone has, that is its own score.",
+    )

@@ -24,6 +24,7 @@ from common.study.options import EXAMPLE, Entry, build
 from common.study.own_weights import brings_weights, check_networks
 from common.study.plugins import expecting, noted, resolved
 from common.study.privacy_checks import Assignment, Preprocessing, check_preprocessing
+from common.study.report_settings import Report, check_subgroups, keeping_columns, resolved_report
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.task_checks import check_task
@@ -120,6 +121,7 @@ class Study:
     federation: Federation = field(default_factory=Federation)
     baselines: Baselines = field(default_factory=Baselines)
     audit: Audit = field(default_factory=Audit)
+    report: Report = field(default_factory=Report)
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -127,6 +129,7 @@ class Study:
         self.split.demand_room(trains=self.rounds > 0)
         if not self.rounds:
             _check_evaluation_alone(self)
+        self._resolve_report()
         if any(not purpose.strip() for purpose in self.purposes):
             raise StudyError("study.purposes names a purpose without a word in it.")
         with noted() as used, expecting(self.plugins, "this study was read with"):
@@ -135,6 +138,15 @@ class Study:
         object.__setattr__(self, "plugins", dict(sorted(used.items())))
         self._resolve_schedules()
         object.__setattr__(self, "split", replace(self.split, assignment=self.preprocessing.resolved))
+
+    def _resolve_report(self) -> None:
+        """The source hands on the columns of subgroups, beside those that are learned from."""
+        if not self.report.subgroups:
+            return
+        check_subgroups(self.report, self.privacy is not None)
+        object.__setattr__(self, "report", resolved_report(self.report, self.source))
+        cls = SOURCES.load(self.source.name)
+        object.__setattr__(self, "source", keeping_columns(self.source, cls, self.report))
 
     def _resolve_schedules(self) -> None:
         if not self.rounds:
@@ -167,8 +179,9 @@ class Study:
 
     @property
     def _table(self) -> dict[str, Any]:
-        """A study of our own entries alone reads as it did before there were plug-ins."""
-        return {key: value for key, value in asdict(self).items() if key != "plugins" or value}
+        """A study of our own entries alone reads as it did before there were plug-ins, or subgroups."""
+        unsaid = {"plugins": {}, "report": asdict(Report())}
+        return {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
 
 
 def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) -> Study:

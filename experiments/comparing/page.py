@@ -18,7 +18,7 @@ from server.reporting.markup import Markup, table, tag
 from server.reporting.page import document
 from server.reporting.records import Run
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, capital, count, difference, score, score_name
+from server.reporting.wording import NOTHING, capital, count, difference, named, score, score_name
 
 PAGE, FIGURES = "compare.html", "compare.json"
 MOST_SCORES_DRAWN = 12
@@ -130,7 +130,7 @@ def _scores(compared: Compared) -> Markup:
     names = list(dict.fromkeys(name for one in finals for name in one))
     rows = [
         [
-            score_name(name),
+            named(name, compared.runs[0].roster.classes),
             *(_cell(one.get(name), compared.intervals.get(k, {}).get(name)) for k, one in enumerate(finals)),
         ]
         for name in names
@@ -169,8 +169,11 @@ def _forest(name: str, compared: Compared, place: int) -> Markup:
     found = compared.differences[place]
     headline = _headline(compared.runs[0])
     order = sorted(found, key=lambda one: (one != headline, one))
-    drawn = [Estimate(score_name(one), found[one].value, found[one].low, found[one].high) for one in order]
-    rows = [[score_name(one), *map(difference, (found[one].value, found[one].low, found[one].high))] for one in order]
+    classes = compared.runs[0].roster.classes
+    drawn = [Estimate(named(one, classes), found[one].value, found[one].low, found[one].high) for one in order]
+    rows = [
+        [named(one, classes), *map(difference, (found[one].value, found[one].low, found[one].high))] for one in order
+    ]
     return figure(
         f"{name} minus {compared.names[0]}, {count(compared.patients[place], 'patient')}",
         *(forest([one], difference, 0.0) for one in drawn[:MOST_SCORES_DRAWN]),

@@ -61,9 +61,9 @@ def details_of(value: object) -> dict[str, Details]:
 def _details(value: object) -> Details:
     raw = table(value)
     curves = table(raw.get("curves"))
-    intervals = {name: _interval(ends) for name, ends in table(raw.get("intervals")).items()}
+    intervals = {name: interval_of(ends) for name, ends in table(raw.get("intervals")).items()}
     line = numbers(curves.get("calibration_line"))
-    points = (_interval(point) for point in items(curves.get("roc")))
+    points = (interval_of(point) for point in items(curves.get("roc")))
     rows = tuple(tuple(count(cell) for cell in items(row)) for row in items(curves.get("confusion")))
     return Details(
         {name: ends for name, ends in intervals.items() if ends is not None},
@@ -77,7 +77,8 @@ def _details(value: object) -> Details:
     )
 
 
-def _interval(value: object) -> Interval | None:
+def interval_of(value: object) -> Interval | None:
+    """Its ends; None for anything but two numbers."""
     found = [number(end) for end in items(value)]
     if len(found) != 2 or found[0] is None or found[1] is None:
         return None
@@ -85,7 +86,7 @@ def _interval(value: object) -> Interval | None:
 
 
 def _bins(value: object) -> tuple[Bin, ...]:
-    rows = ((numbers(row), _interval(table(row).get("interval"))) for row in items(value))
+    rows = ((numbers(row), interval_of(table(row).get("interval"))) for row in items(value))
     return tuple(
         Bin(row["cases"], row["predicted"], row["observed"], ends)
         for row, ends in rows
@@ -94,7 +95,7 @@ def _bins(value: object) -> tuple[Bin, ...]:
 
 
 def _decision(value: object) -> tuple[Benefit, ...]:
-    rows = ((numbers(row), _interval(table(row).get("interval"))) for row in items(value))
+    rows = ((numbers(row), interval_of(table(row).get("interval"))) for row in items(value))
     return tuple(
         Benefit(row["threshold"], row["model"], ends, row["treat_all"])
         for row, ends in rows

@@ -26,6 +26,7 @@ from server.reporting.parsing import (
     round_of,
     traffic_of,
 )
+from server.reporting.patients import cells_of, patients_of
 from server.reporting.records import Round, Run
 from server.reporting.values import number, table
 
@@ -55,6 +56,8 @@ def read_run(folder: Path) -> Run:
         lost=(*(Problem("start", words) for words in about.absent), *reader.lost()),
         kept=read_kept(folder),
         details=details_of(final),
+        patients=patients_of(reader.json("patients.json")),
+        subgroups={split: cells_of(table(one).get("subgroups")) for split, one in table(final).items()},
     )
 
 

@@ -12,6 +12,7 @@ from server.reporting.script import SCRIPT
 from server.reporting.sections.departures import departures
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
+from server.reporting.sections.extremes import extremes
 from server.reporting.sections.fine_tuning import fine_tuning
 from server.reporting.sections.holdings import holdings
 from server.reporting.sections.learning import learning
@@ -21,6 +22,7 @@ from server.reporting.sections.pictures import pictures
 from server.reporting.sections.privacy import privacy
 from server.reporting.sections.result import result
 from server.reporting.sections.settings import settings
+from server.reporting.sections.subgroups import subgroups
 from server.reporting.style import STYLE
 
 
@@ -32,6 +34,8 @@ def page_of(run: Run) -> str:
         "Fine-tuning": fine_tuning(run),
         "Learning": learning(run),
         **({} if untrained else {"Certainty": evaluation(run)}),
+        "Groups": subgroups(run),
+        "Worst and best": extremes(run),
         "Pictures": pictures(run),
         "Data": holdings(run),
         "What left": departures(run),
@@ -79,6 +83,8 @@ IDS = {
     "Certainty": "evaluation",
     "Fine-tuning": "tuned",
     "Learning": "learning",
+    "Groups": "subgroups",
+    "Worst and best": "extremes",
     "Pictures": "pictures",
     "Data": "data",
     "What left": "left",

@@ -242,7 +242,11 @@ def _picture(raw: Mapping[str, Any]) -> Picture | None:
     panels = panels or tuple((key, text(raw.get(key))) for key in ("image", "truth", "prediction"))
     if len(panels) > MOST_PANELS or not all(_is_png(uri) for _, uri in panels):
         return None
-    return Picture(text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), panels)
+    return Picture(text(raw.get("site")), text(raw.get("patient")), number(raw.get("score")), panels, _rank(raw))
+
+
+def _rank(raw: Mapping[str, Any]) -> str:
+    return rank if (rank := text(raw.get("rank"))) in ("worst", "best") else ""
 
 
 def _is_png(uri: str) -> bool:

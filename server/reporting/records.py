@@ -9,6 +9,7 @@ from common.data.names import SiteId
 from server.problems import Problem
 from server.reporting.details import Details
 from server.reporting.kept_here import KeptHere
+from server.reporting.patients import Cell, PatientRecord
 
 Scores = Mapping[str, float]
 """Finite scores by name; one that is undefined is missing."""
@@ -229,18 +230,23 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Picture:
-    """One case of a simulated hospital. panels: names and PNG pictures as data URIs."""
+    """One case of a simulated hospital. panels: names and PNG pictures as data URIs.
+
+    rank: "" for a hospital's median patient, "worst" or "best" for one of the most extreme of all.
+    """
 
     site: SiteId
     patient: str
     score: float | None
     panels: tuple[tuple[str, str], ...]
+    rank: str = ""
 
 
 @dataclass(frozen=True)
 class Run:
     """A whole run folder. problems: files that could not be read, and what changed, in words. lost: what the run says
     it lost. kept: what hospitals on this machine wrote down for themselves. details: of the final scores, by split.
+    patients: of single test patients, in simulation alone. subgroups: from sums, by split.
     """
 
     name: str
@@ -257,6 +263,8 @@ class Run:
     lost: tuple[Problem, ...] = ()
     kept: KeptHere = field(default_factory=KeptHere)
     details: Mapping[str, Details] = field(default_factory=dict)
+    patients: PatientRecord | None = None
+    subgroups: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[SiteId, ...]:
@@ -267,6 +275,13 @@ class Run:
         named |= {drop.site for one in self.rounds for drop in one.dropped} | set(self.traffic.sites)
         named |= {site for scores in self.final.values() for site in scores.sites}
         return tuple(dict.fromkeys([*known, *sorted(named)]))
+
+    def interval(self, split: str, name: str) -> tuple[float, float] | None:
+        """95 % interval of a score of all patients together: from sums, else from single patients of a simulation."""
+        found = self.details[split].intervals.get(name) if split in self.details else None
+        if found is None and self.patients is not None and self.patients.split == split:
+            return self.patients.intervals.get(name)
+        return found
 
     @property
     def model_round(self) -> int:

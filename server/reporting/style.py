@@ -56,6 +56,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 28px; font-size
 a { color: var(--federated); text-underline-offset: 3px; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 16px 48px; }
 .figure { min-width: 0; margin-bottom: 1.25rem; }
+.rows + .figure, .rows + .take + .figure, section > .figure + .figure { margin-top: 1.75rem; }
 .figure > .note { margin: .6rem 0 0; }
 
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 0 0 1rem; list-style: none; }
@@ -71,9 +72,10 @@ a { color: var(--federated); text-underline-offset: 3px; }
 .strips .row { grid-template-columns: 210px 1fr; }
 .strips .name { flex-direction: column; gap: 0; }
 .tall { display: block; }
-.name { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; min-width: 0; }
+.name { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: baseline; }
+.name { gap: 0 10px; min-width: 0; }
 .name { font-size: .9rem; line-height: 1.3; }
-.site { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
+.site { min-width: 0; overflow-wrap: anywhere; }
 .name .note { flex: none; font-size: .8125rem; white-space: nowrap; }
 .strong { font-weight: 650; padding-bottom: 14px; border-bottom: 1px solid var(--rule); }
 .content { display: grid; gap: 1px; min-width: 0; }
@@ -163,6 +165,11 @@ pre { padding: 14px 16px; background: var(--card); border: 1px solid var(--rule)
 pre { overflow-x: auto; }
 footer { border-top: 1px solid var(--rule); margin-top: 36px; padding-top: 16px; }
 footer { color: var(--quiet); font-size: .8125rem; }
+.take { display: inline-block; font-size: .75rem; margin: 0 0 .6rem; padding: 1px 8px; border-radius: 4px; }
+.take { border: 1px solid var(--rule); text-decoration: none; }
+.take:hover { border-color: currentColor; }
+.take:focus-visible { outline: 2px solid var(--federated); outline-offset: 1px; }
+.scroll + .take { margin-top: -.8rem; }
 .tip {
   position: fixed; z-index: 9; max-width: 340px; padding: 8px 12px; border-radius: 6px; background: var(--tip);
   color: var(--tip-ink); font-size: .8125rem; line-height: 1.4; white-space: pre-line; pointer-events: none;
@@ -196,6 +203,7 @@ footer { color: var(--quiet); font-size: .8125rem; }
   .row, .card, .figure, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .scroll { overflow: visible; }
+  .take { display: none; }
   pre { white-space: pre-wrap; }
 }
 """

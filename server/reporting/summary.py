@@ -8,6 +8,7 @@ from common.data.names import SiteId
 from server.reporting.comparison import Comparison, compare
 from server.reporting.losses import Losses, losses_table
 from server.reporting.records import Run
+from server.reporting.wording import named
 
 SCHEMA = 2
 """1, which had no number, had in `problems` only files that could not be read."""
@@ -31,9 +32,8 @@ def summary_of(run: Run) -> dict[str, Any]:
         "plugins": dict(about.plugins),
         "reveals": about.reveals,
         "headline": _headline(comparison),
-        "intervals": {
-            split: {name: list(ends) for name, ends in one.intervals.items()} for split, one in run.details.items()
-        },
+        "intervals": _intervals(run),
+        "score_names": {name: named(name, run.roster.classes) for name in _score_names(run)},
         "began_from": about.began_from,
         "skew": {"label_divergence": run.roster.label_divergence, "size_gini": run.roster.size_gini},
         "bytes": bytes_moved(run),
@@ -45,6 +45,22 @@ def summary_of(run: Run) -> dict[str, Any]:
         "left_out": losses_table(losses),
         "problems": [*run.problems, *losses.sentences],
     }
+
+
+def _intervals(run: Run) -> dict[str, dict[str, list[float]]]:
+    """95 %, by split and score: from sums, else from single patients of a simulation."""
+    found = {}
+    for split, one in run.final.items():
+        ends = {name: run.interval(split, name) for name in one.pooled}
+        found[split] = {name: list(pair) for name, pair in ends.items() if pair is not None}
+    return found
+
+
+def _score_names(run: Run) -> list[str]:
+    """The scores by the names that files have, of all splits."""
+    return sorted(
+        {name for one in run.final.values() for scores in (one.pooled, *one.sites.values()) for name in scores}
+    )
 
 
 def outcome(run: Run, losses: Losses) -> str:

@@ -16,6 +16,7 @@ SCORE_NAMES = {
     "mae": "MAE",
     "rmse": "RMSE",
     "brier": "Brier score",
+    "c_index": "c-index",
     "calibration_error": "calibration error",
     "auc": "AUC",
     "roc_auc": "ROC AUC",
@@ -61,6 +62,9 @@ SCORE_MEANINGS = {
     "mae": "how far answers lie from the truth on average, in the target's unit: 0 is perfect",
     "rmse": "as MAE, large errors counting more, in the target's unit: 0 is perfect",
     "likelihood": "the chance that the model gave to what was seen of a case, on average: 1 is perfect",
+    "c_index": "of pairs of patients of one hospital, how often who was given the higher risk had the event first: "
+    "1 is perfect, 0.5 is guessing",
+    "loss": "what training makes small; smaller is better, and it compares only with the loss of the same study",
     "brier": "how far predicted chances lie from what happened, squared: 0 is perfect",
     "calibration_error": "how far predicted chances lie from how often they came true, on average: 0 is perfect",
     "accuracy": "the share of cases that are classified correctly",
@@ -72,6 +76,14 @@ SCORE_MEANINGS = {
 def score_name(key: str) -> str:
     """A score's name in a sentence."""
     return SCORE_NAMES.get(key, key.replace("_", " ")) or "score"
+
+
+def named(name: str, classes: Sequence[str]) -> str:
+    """A score's name with a capital, that of the class it is of in the place of its number."""
+    base, _, index = name.rpartition("_")
+    if not base or not (index.isascii() and index.isdigit()) or int(index) >= len(classes):
+        return capital(score_name(name))
+    return f"{capital(score_name(base))} of {classes[int(index)]}"
 
 
 def score(value: float | None) -> str:

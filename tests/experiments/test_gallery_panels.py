@@ -63,7 +63,8 @@ def test_a_volume_is_shown_in_the_planes_through_its_structure() -> None:
 def test_the_report_of_a_registration_shows_pairs(tmp_path: Path) -> None:
     report = run_study(parse(PAIRS), "pairs", tmp_path / "run")
     pictures = json.loads((tmp_path / "run" / "pictures.json").read_text())
-    assert [len(picture["panels"]) for picture in pictures] == [6, 6]
+    assert [len(picture["panels"]) for picture in pictures if "rank" not in picture] == [6, 6]
+    assert [picture["rank"] for picture in pictures if "rank" in picture] == ["worst", "best"]
     html = report.read_text(encoding="utf-8")
     assert html.count("difference after") >= 2
     final = json.loads((tmp_path / "run" / "final.json").read_text())

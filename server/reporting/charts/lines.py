@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from server.reporting.charts.bars import legend
 from server.reporting.charts.scale import Scale, extent, spread, ticks
 from server.reporting.curves import Points
 from server.reporting.markup import Markup, joined, tag
-from server.reporting.wording import NOTHING, plain, shortened
+from server.reporting.wording import NOTHING, plain
 
 WIDTH, HEIGHT = 490.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 146.0, 14.0, 40.0
 LABEL_GAP = 14.5
-LABEL_CHARACTERS = 18
+LABEL_CHARACTERS, LABEL_CHARACTER_WIDTH, ROOM_BESIDE_LABEL = 23, 6.9, 27.0
+"""Where a name is longer, all stand above the chart, whole, and none at a line's end."""
 MOST_HOVER_COLUMNS = 250
 MOST_LINES_NAMED_ON_HOVER = 12
 
@@ -54,23 +56,27 @@ def line_chart(
     if not values:
         return tag("p", "No value was recorded.", class_="quiet")
     low, high = rounds[0] - (len(rounds) == 1), rounds[-1]
-    frame = _Frame(Scale(low, high, LEFT, WIDTH - RIGHT), Scale(*extent(values), HEIGHT - BOTTOM, TOP))
-    return tag(
+    longest = max((len(line.label) for line in lines), default=0)
+    at_ends = longest <= LABEL_CHARACTERS
+    right = max(RIGHT, ROOM_BESIDE_LABEL + LABEL_CHARACTER_WIDTH * longest) if at_ends else ROOM_BESIDE_LABEL
+    frame = _Frame(Scale(low, high, LEFT, WIDTH - right), Scale(*extent(values), HEIGHT - BOTTOM, TOP))
+    drawn = tag(
         "svg",
         _axes(frame, x_word),
         *(_area(band, frame) for band in bands),
         *(_path(line, frame) for line in lines),
-        _end_labels(lines, frame),
+        _end_labels(lines, frame) if at_ends else None,
         _hover(lines, bands, frame, rounds, x_word, words),
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         class_="chart",
         role="img",
         aria_label=describe,
     )
+    return drawn if at_ends else joined([legend((line.label, line.look) for line in lines if line.label), drawn])
 
 
 def _axes(frame: _Frame, x_word: str) -> Markup:
-    x_end, y_end = WIDTH - RIGHT, HEIGHT - BOTTOM
+    x_end, y_end = frame.x.end, HEIGHT - BOTTOM
     parts: list[Markup] = []
     for value in ticks(frame.y.low, frame.y.high):
         y = frame.y(value)
@@ -111,16 +117,17 @@ def _end_labels(lines: Sequence[Line], frame: _Frame) -> Markup:
     wanted = [frame.y(y) for _, (_, y) in ends]
     places = spread(wanted, LABEL_GAP, TOP + 4, HEIGHT - BOTTOM - 2)
     return joined(
-        _end_label(line, frame.x(x), own, y) for (line, (x, _)), own, y in zip(ends, wanted, places, strict=True)
+        _end_label(line, frame, (frame.x(x), own), y)
+        for (line, (x, _)), own, y in zip(ends, wanted, places, strict=True)
     )
 
 
-def _end_label(line: Line, x_end: float, y_end: float, y: float) -> Markup:
-    x_key, x_label = WIDTH - RIGHT + 13, WIDTH - RIGHT + 27
+def _end_label(line: Line, frame: _Frame, end: tuple[float, float], y: float) -> Markup:
+    x_key, x_label, (x_end, y_end) = frame.x.end + 13, frame.x.end + ROOM_BESIDE_LABEL, end
     way = f"M{x_end + 4:.1f} {y_end:.1f}L{x_key - 2:.1f} {y:.1f}"
     leader = tag("path", d=way, class_="leader")
     key = tag("path", d=f"M{x_key:.1f} {y:.1f}h10", class_=f"line {line.look}")
-    text = tag("text", shortened(line.label, LABEL_CHARACTERS), x=x_label, y=y + 4, class_=f"end {line.look}")
+    text = tag("text", line.label, x=x_label, y=y + 4, class_=f"end {line.look}")
     return joined([leader, key, text])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 
 from server.reporting.charts.bars import legend
@@ -11,8 +12,9 @@ from server.reporting.charts.scale import extent
 from server.reporting.details import Benefit, Bin, Details
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Run, Scores
+from server.reporting.sections.answers import confusion_of, figures_of_answers
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, SCORE_MEANINGS, capital, count, percent, score, score_name
+from server.reporting.wording import NOTHING, SCORE_MEANINGS, capital, count, named, percent, score, score_name
 
 LEAST_CELL = 5
 """Bins of fewer cases are not drawn: they say more of those cases than of the model."""
@@ -22,25 +24,44 @@ SHOWN_THRESHOLDS = (0.02, 0.98)
 
 
 def evaluation(run: Run) -> Markup | None:
-    """None where there is nothing but scores, which other parts of the page show."""
+    """None where nothing was scored. Where there are scores and nothing else, why that is so."""
     split = next((name for name in ("test", "validation") if _has(run, name)), None)
     if split is None:
         return None
-    found, pooled = run.details[split], run.final[split].pooled
+    found, pooled = _with_patients(run, split), run.final[split].pooled
+    drawn = [*(_of_odds(run, found)), *(figures_of_answers(run) if _looked_at(run, split) else [])]
     return section(
         "evaluation",
         "How good is the model, and how sure is that?",
         _lede(run, split, found, pooled),
         _scores(pooled, found, run.roster.classes),
-        beside(*(part for part in (_calibration(run, found), _of_numbers(found), *_of_odds(run, found)) if part)),
+        beside(*(part for part in (_calibration(run, found), _of_numbers(found), *drawn) if part)),
         _confusion(run, found),
         _hospitals(run, split),
     )
 
 
 def _has(run: Run, split: str) -> bool:
-    known = run.details.get(split)
-    return known is not None and not known.is_empty and split in run.final and bool(run.final[split].pooled)
+    return split in run.final and bool(run.final[split].pooled)
+
+
+def _looked_at(run: Run, split: str) -> bool:
+    """Whether single patients of the split are known, as in simulation."""
+    return run.patients is not None and run.patients.split == split and bool(run.patients.patients)
+
+
+def _with_patients(run: Run, split: str) -> Details:
+    """What sums tell, and in simulation the rest from single patients."""
+    found, record = run.details.get(split, Details()), run.patients
+    if record is None or not _looked_at(run, split):
+        return found
+    return replace(
+        found,
+        intervals={**record.intervals, **found.intervals},
+        patients=found.patients or len(record.patients),
+        confusion=found.confusion or confusion_of(record.answers),
+        roc=() if record.answers.kind == "classes" else found.roc,
+    )
 
 
 def in_interval(value: float | None, ends: tuple[float, float] | None) -> str:
@@ -53,13 +74,24 @@ def _lede(run: Run, split: str, found: Details, pooled: Scores) -> str:
     start = f"{capital(score_name(headline))} is {in_interval(pooled.get(headline), found.intervals.get(headline))}"
     whose = f", over {count(found.patients, f'{split} patient')} of all hospitals" if found.patients else ""
     untrained = " Nothing was trained: the model came as it is." if run.about.rounds_planned == 0 else ""
-    sure = (
-        " Of such intervals, each from another draw of as many patients like these, 95 in 100 hold the score of all "
-        "patients like them; of very few patients fewer do. It knows nothing of hospitals that are unlike."
-        if found.intervals
-        else ""
+    return f"{start}{whose}.{untrained}{_how_sure(run, split, found)}"
+
+
+def _how_sure(run: Run, split: str, found: Details) -> str:
+    if not found.intervals:
+        why = (
+            "the promise of privacy does not cover the sums over patients that they need"
+            if run.privacy is not None
+            else "the study did not ask for the sums over patients that they need (federation.final_intervals)"
+        )
+        return f" There are no intervals: {why}."
+    summed = split in run.details and bool(run.details[split].intervals)
+    how = "from sums over patients" if summed else "by drawing patients of each hospital again and again (bootstrap)"
+    return (
+        f" Intervals are worked out {how}. Of such intervals, each from another draw of as many patients like these, "
+        "95 in 100 hold the score of all patients like them; of very few patients fewer do. They know nothing of "
+        "hospitals that are unlike."
     )
-    return f"{start}{whose}.{untrained}{sure}"
 
 
 def _scores(pooled: Scores, found: Details, classes: Sequence[str]) -> Child:
@@ -71,14 +103,6 @@ def _scores(pooled: Scores, found: Details, classes: Sequence[str]) -> Child:
         for name in names
     ]
     return table(["Score", "Meaning", "Value", "95 % interval"], rows, words=2)
-
-
-def named(name: str, classes: Sequence[str]) -> str:
-    """A score's name, that of the class it is of in the place of its number."""
-    base, _, index = name.rpartition("_")
-    if not base or not index.isdigit() or int(index) >= len(classes):
-        return capital(score_name(name))
-    return f"{capital(score_name(base))} of {classes[int(index)]}"
 
 
 def _ends(found: Details, name: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from server.reporting.charts.lines import Band, Line, line_chart
 from server.reporting.curves import Curves, evaluation_curves, training_curves
 from server.reporting.markup import Markup, table, tag
 from server.reporting.records import Run
 from server.reporting.sections.layout import beside, figure, numbers, section
-from server.reporting.wording import NOTHING, capital, count, score, score_name
+from server.reporting.wording import NOTHING, capital, count, named, score, score_name
 
-MOST_LINES = 8
+MOST_LINES, MOST_SCORES = 8, 4
 EVERYBODY = "all hospitals"
 
 
@@ -27,9 +29,36 @@ def learning(run: Run) -> Markup | None:
         beside(
             figure(f"{name} on {scores.split} patients", _chart(scores, f"{name} over rounds"), note=_note(scores)),
             _losses(run, losses),
+            *_of_classes(run),
         ),
         numbers("The numbers of every round", _table(scores, losses, name)),
     )
+
+
+def _of_classes(run: Run) -> list[Markup]:
+    """A chart for each score that classes have one each of: its curve by class, over all hospitals together."""
+    classes = run.roster.classes
+    seen = {name for one in run.rounds if one.evaluation is not None for name in one.evaluation.pooled}
+    bases = sorted({name.rpartition("_")[0] for name in seen if named(name, classes) != capital(score_name(name))})
+    drawn = []
+    for base in bases[:MOST_SCORES]:
+        own = {
+            classes[k]: evaluation_curves(run, f"{base}_{k}") for k in range(len(classes)) if f"{base}_{k}" in seen
+        }
+        lines = [Line(name, one.pooled, f"c{k}") for k, (name, one) in enumerate(list(own.items())[:MOST_LINES], 1)]
+        split = next(iter(own.values())).split
+        title = f"{capital(score_name(base))} of each class, {split} patients of all hospitals"
+        chart = line_chart(lines, describe=f"{score_name(base)} of classes over rounds", x_word="round", words=score)
+        more = f"Drawn are the first {MOST_LINES} of {len(own)} classes." if len(own) > MOST_LINES else None
+        drawn.append(figure(title, chart, numbers("As numbers", _class_table(own)), note=more))
+    return drawn
+
+
+def _class_table(curves: Mapping[str, Curves]) -> Markup:
+    at = {name: dict(one.pooled) for name, one in curves.items()}
+    rounds = sorted({x for one in at.values() for x in one})
+    rows = [[f"{x:g}", *(score(one.get(x)) for one in at.values())] for x in rounds]
+    return table(["Round", *at], rows)
 
 
 def _losses(run: Run, losses: Curves) -> Markup:

@@ -91,7 +91,17 @@ def finding(run: Run, comparison: Comparison) -> str:
     after = "" if comparison.split == "test" else f", after round {comparison.of_round}"
     start = f"Learned together, the model reaches {kind} {name} of {score(mean)} on {where}{after}"
     against = _against(comparison, mean)
-    return f"{start}: {against}." if against else f"{start}."
+    return f"{start}: {against}.{_sure(run, comparison)}" if against else f"{start}.{_sure(run, comparison)}"
+
+
+def _sure(run: Run, comparison: Comparison) -> str:
+    """The score of all patients together with its interval; it is no mean over hospitals."""
+    ends = run.interval(comparison.split, comparison.score)
+    value = run.final[comparison.split].pooled.get(comparison.score) if comparison.split in run.final else None
+    if ends is None or value is None:
+        return ""
+    whose = SPLITS.get(comparison.split, "patients")
+    return f" Over all {whose} as one it is {score(value)} (95 % interval {score(ends[0])} to {score(ends[1])})."
 
 
 def _scored(run: Run, comparison: Comparison, mean: float) -> str:
@@ -99,8 +109,7 @@ def _scored(run: Run, comparison: Comparison, mean: float) -> str:
     together = (
         run.final[comparison.split].pooled.get(comparison.score, mean) if comparison.split in run.final else mean
     )
-    details = run.details.get(comparison.split)
-    ends = None if details is None else details.intervals.get(comparison.score)
+    ends = run.interval(comparison.split, comparison.score)
     said = f" (95 % interval {score(ends[0])} to {score(ends[1])})" if ends else ""
     whose = f"the {SPLITS.get(comparison.split, 'patients')} of all hospitals together"
     reached = f"{_a(comparison.score)} of {score(together)}{said}"

@@ -16,7 +16,7 @@ MOST_A_HOSPITAL = 2
 
 def pictures(run: Run) -> Markup:
     """A strip of cases, or the sentence that says why there is none."""
-    chosen = _chosen(run.pictures)
+    chosen = _chosen(tuple(one for one in run.pictures if not one.rank))
     if not chosen:
         return section(
             "pictures",
@@ -30,7 +30,7 @@ def pictures(run: Run) -> Markup:
         f"{_of_how_many(run, chosen)}Pictures of a real hospital would never leave it."
     )
     return section(
-        "pictures", "What the model sees", lede, tag("div", *(_card(one, name) for one in chosen), class_="cards")
+        "pictures", "What the model sees", lede, tag("div", *(card(one, name) for one in chosen), class_="cards")
     )
 
 
@@ -66,7 +66,8 @@ def _chosen(every: tuple[Picture, ...]) -> list[Picture]:
     return chosen[:MOST_PICTURES]
 
 
-def _card(picture: Picture, name: str) -> Markup:
+def card(picture: Picture, name: str) -> Markup:
+    """One case's pictures below its hospital and its score."""
     shown = [
         tag("figure", tag("img", src=uri, alt=f"{word}, {picture.site}"), tag("figcaption", word))
         for word, uri in picture.panels

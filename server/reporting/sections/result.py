@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from common.data.names import SiteId
 from server.reporting.charts.bars import bar, legend, row
+from server.reporting.charts.forest import Estimate, forest
 from server.reporting.charts.scale import Scale, extent
 from server.reporting.charts.strip import strip, strip_axis
 from server.reporting.comparison import TOGETHER, Comparison
 from server.reporting.markup import Child, Markup, joined, table, tag
+from server.reporting.patients import Gain
 from server.reporting.records import Run, Scores
 from server.reporting.sections.layout import MOST_ROWS, figure, numbers, section
-from server.reporting.wording import NOTHING, capital, count, difference, listed, score, score_name
+from server.reporting.wording import NOTHING, capital, count, difference, listed, named, score, score_name
 
 MODELS = {
     "local": "each hospital alone",
@@ -20,6 +22,7 @@ MODELS = {
     "pooled": "all data in one place (pooled)",
 }
 
+SIMULATED = " The hospitals are simulated: of real ones, no single gain would be known here."
 TOGETHER_LEDE = (
     "Scores of single hospitals are not revealed: they were added up with the updates. "
     "These are of all patients together."
@@ -38,6 +41,7 @@ def result(run: Run, comparison: Comparison) -> Markup | None:
         _lede(comparison),
         legend((label, key) for key, label in MODELS.items() if key in comparison.models),
         _bars(comparison) if few else _strips(comparison),
+        _gains(run, comparison),
         numbers(f"{name} of every hospital", _table(comparison)),
         _all_scores(run, comparison.split),
     )
@@ -59,6 +63,56 @@ def _lede(comparison: Comparison) -> str:
         return start
     named = listed([f"{site} ({difference(gains[site])})" for site in comparison.worse], most=4)
     return f"{start} It falls behind at {named}."
+
+
+def _gains(run: Run, comparison: Comparison) -> Child:
+    """What each hospital gains by taking part, with intervals where its patients are simulated here."""
+    found = run.patients.gains if run.patients is not None and comparison.split == run.patients.split else {}
+    values = {**comparison.gains, **{site: one.value for site, one in found.items()}}
+    values.pop(TOGETHER, None)
+    if not values or (len(values) > MOST_ROWS and not found):
+        return None
+    order = sorted(values, key=lambda site: -values[site])
+    drawn = [
+        Estimate(
+            site,
+            values[site],
+            found[site].low if site in found else None,
+            found[site].high if site in found else None,
+            note=f"{found[site].patients} patients" if site in found else "",
+        )
+        for site in order
+    ]
+    rows = [[one.name, difference(one.value), _end(one.low), _end(one.high), one.note] for one in drawn]
+    head = ["Hospital", "Gain", "from", "to", "On"]
+    chart = forest(drawn, difference, 0.0) if len(drawn) <= 2 * MOST_ROWS else None
+    values_table = numbers("The gains as numbers", table(head, rows))
+    return figure(
+        "What each hospital gains by taking part",
+        chart,
+        values_table,
+        note=_who_gains(found) + SIMULATED * (TOGETHER in comparison.federated),
+    )
+
+
+def _end(value: float | None) -> str:
+    return NOTHING if value is None else difference(value)
+
+
+def _who_gains(found: Mapping[SiteId, Gain]) -> str:
+    start = "Federated minus the hospital's own model, on its test patients."
+    if not found:
+        return f"{start} There are no intervals: they need single patients' scores of both models."
+    gain = [site for site, one in found.items() if one.low > 0]
+    lose = [site for site, one in found.items() if one.high < 0]
+    rest = len(found) - len(gain) - len(lose)
+    said = [f"{listed(gain)} {'gains' if len(gain) == 1 else 'gain'}"] if gain else []
+    said += [f"{listed(lose)} {'loses' if len(lose) == 1 else 'lose'}"] if lose else []
+    said += [f"of {count(rest, 'hospital')} the interval holds 0, so its patients do not tell"] if rest else []
+    return (
+        f"{start} The line is the 95 % interval over its patients, both models on the same ones (paired bootstrap): "
+        f"{'; '.join(said)}."
+    )
 
 
 def _share(comparison: Comparison) -> Scale:
@@ -144,7 +198,7 @@ def _all_scores(run: Run, split: str) -> Child:
         return None
     rows = [_score_row(site, one, names) for site, one in scores.sites.items()]
     rows.append(_score_row("All patients together", scores.pooled, names))
-    head = ["Hospital", *(capital(score_name(name)) for name in names)]
+    head = ["Hospital", *(named(name, run.roster.classes) for name in names)]
     return numbers("All scores of the federated model", table(head, rows))
 
 
