@@ -54,6 +54,11 @@ def _forest(column: str, cells: Sequence[Cell], headline: str) -> Child:
         low, high = one.intervals.get(headline, (None, None))
         drawn.append(Estimate(one.name, one.scores[headline], low, high, note=count(one.persons, "person")))
     note = f"Too few persons to be told: {', '.join(hidden)}." if hidden else None
+    if not told and not any(one.persons for one in cells):
+        note = (
+            f"Nobody is told of. Either there are too few persons everywhere, or the data write {column} otherwise "
+            f"than the study, which names {', '.join(hidden)}."
+        )
     return figure(capital(column.replace("_", " ")), forest(drawn, score) if drawn else None, note=note)
 
 
