@@ -97,7 +97,7 @@ class Study:
     divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
     own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
     round, and who is waited for. baselines: models trained without a federation, to compare. audit: how long
-    attacks take, and when a light is amber or red.
+    attacks take, and when a light is amber or red. report: what the report tells of groups of persons.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})

@@ -83,7 +83,7 @@ def left(request, tmp_path):
         f'{{ name = "table", folder = "{tmp_path / "data"}", features = ["age", "bp"], classes = ["well", "ill"] }}'
     )
     cases = Table(str(tmp_path / "data"), features=("age", "bp"), classes=("well", "ill")).cases("a", 0)
-    text = f'title = "Any"\nsource = {{ {source} }}\n{request.param}\n'
+    text = f'title = "Any"\nsource = {source}\n{request.param}\n'
     with trusting(ANYTHING):
         network = trained_run(tmp_path / "run", text, cases, steps=2, columns=("age", "bp"))
         plain_network._alike.clear()
