@@ -1,0 +1,104 @@
+"""Attacks on groups of persons, on what is withheld, and on models and parts that stay in a hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Context, RecordDict
+from rich.console import Console
+
+from client import own_parts
+from client.answers import hello
+from client.hospital import open_hospital
+from client.subgroups import subgroup_statistics
+from common.data.cases import Cases
+from common.errors import HospitalError
+from common.learning.parameters import Layout, new_network
+from common.learning.tasks.classification import Classification
+from common.learning.work import Training
+from common.metrics.subgroups import cells_of, opened
+from common.study.report_settings import Report
+from common.study.study import Study
+from common.sums.exchange import Payload
+from experiments.running import run_study
+from experiments.withdraw_command import withdraw_person
+
+LEAST = 5
+
+
+def fewest(columns: list[np.ndarray], told: list[np.ndarray]) -> int:
+    """Persons of the smallest combination of what is told, with factors from -2 to 2."""
+    sets = [np.ones(columns[0].shape[1], int)]
+    sets += [masks[cell].astype(int) for masks, kept in zip(columns, told, strict=True) for cell in np.flatnonzero(kept)]
+    factors = np.array(list(product((0, 1, -1, 2, -2), repeat=len(sets))))
+    found = np.count_nonzero(factors @ np.stack(sets), axis=1)
+    return int(found[found > 0].min())
+
+
+def test_unions_of_groups_of_two_columns_do_not_single_a_person_out() -> None:
+    """Before: a0 + a1 - b0 - b1 was one person."""
+    first = np.repeat(np.arange(4), [11, 10, 10, 10])
+    second = np.array([*np.tile([0, 1], 10), 2, *np.tile([2, 3], 10)])
+    columns = [np.stack([values == cell for cell in range(4)]) for values in (first, second)]
+    told = opened(columns, LEAST)
+    assert told[0].all()
+    assert fewest(columns, told) >= LEAST
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_combination_of_three_columns_is_of_few_persons(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 3, (3, 60))
+    values[1] = np.where(rng.random(60) < 0.9, values[0], values[1])
+    values[2] = np.where(rng.random(60) < 0.9, (values[0] == 1) | (values[1] == 2), values[2])
+    columns = [np.stack([row == cell for cell in range(2)]) for row in values]
+    assert fewest(columns, opened(columns, LEAST)) >= LEAST
+
+
+def ill_women(ill: int) -> Cases:
+    """40 women, of whom `ill` are ill, and 40 men, of whom 20 are."""
+    rng = np.random.default_rng(1)
+    targets = np.array([1] * ill + [0] * (40 - ill) + [0, 1] * 20)
+    inputs = rng.normal(size=(80, 3)).astype(np.float32)
+    names = [f"p{k:02d}" for k in range(80)]
+    return Cases.of(inputs, targets, names, ("well", "ill"), sex=np.array(["f"] * 40 + ["m"] * 40))
+
+
+@pytest.mark.parametrize(("ill", "is_told"), [(1, False), (20, True)])
+def test_the_recall_of_a_group_is_not_that_of_its_one_ill_person(ill: int, is_told: bool) -> None:
+    """Before: told, so that whoever knew who she was knew whether the model found her."""
+    task, cases = Classification(scores=("accuracy", "recall")), ill_women(ill)
+    network = new_network(task, cases.shape, 0, Training())
+    told = cells_of(subgroup_statistics(task, network, cases, Report(("sex: f, m",), LEAST)))
+    assert set(told) == {(0, 0), (0, 1)}
+    for cell in told.values():
+        assert "accuracy" in cell
+        assert any(name.startswith("recall") for name in cell) == is_told
+
+
+def test_a_run_that_withholds_its_test_cases_shows_no_test_patient(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    """Before: `patients.json` had the score of each, and the page pictures of them."""
+    study = tiny("federation.withhold_test=true", "baselines.local=false", "baselines.pooled=false")
+    run_study(study, "tiny", tmp_path / "run")
+    assert not (tmp_path / "run" / "patients.json").exists()
+    assert not list((tmp_path / "run").glob("pictures*"))
+
+
+def test_a_study_that_names_no_digest_cannot_give_a_hospital_any_frozen_part(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    """Before: whatever came was kept as the study's model, and trained behind from round 2 on."""
+    network = "task.network={name='mlp', hidden=[4]}"
+    names = sorted(Layout.of(open_hospital(tiny(network).json, 0).network).shapes)
+    study = tiny(network, f"start.model={tmp_path / 'any'}", f"training.freeze={names[:2]}")
+    hospital = open_hospital(study.json, 0)
+    context = Context(run_id=1, node_id=1, node_config={"folder": str(tmp_path)}, state=RecordDict(), run_config={})
+    hostile = Payload(np.ones(10_000, np.float32))
+    for attempt in (lambda: own_parts.take(context, hospital, hostile, None), lambda: own_parts.put_start(hospital, context)):
+        with pytest.raises(HospitalError, match="sha256"):
+            attempt()
+    assert not (tmp_path / own_parts.FOLDER).exists()
