@@ -51,11 +51,15 @@ def _of_many(
     told: Sequence[NDArray[np.bool_]],
     least: int,
 ) -> tuple[str, ...]:
-    """Without the scores that only some persons have (recall of a class is of those who have it), if by these few of a
-    cell could be told apart. Of a task that compares persons every score is of all of them."""
+    """Without the scores that only some persons have, if by these few of a cell could be told apart.
+
+    Recall of a class is of those who have it. Of a task that compares persons every score is of all of them.
+    """
     if scored_whole(task) or not any(kept.any() for kept in told):
         return tuple(scores)
-    single = [evaluate(task, network, cases.take(np.flatnonzero(of_case == k))) for k in range(int(of_case.max()) + 1)]
+    single = [
+        evaluate(task, network, cases.take(np.flatnonzero(of_case == k))) for k in range(int(of_case.max()) + 1)
+    ]
     has = np.array([[one.get(name, Mean()).weight_units > 0 for one in single] for name in scores])
     who = np.unique(has, axis=1, return_inverse=True)[1].reshape(-1)
     if _all_may_be_told([_finer(masks[kept], who) for masks, kept in zip(columns, told, strict=True)], least):

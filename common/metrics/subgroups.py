@@ -2,15 +2,15 @@
 
 A cell of fewer persons than the least leaves no hospital. All persons together do leave it, and so would the small
 cell, by subtraction, if all others of its column did: the smallest of them stay too, until those left out are as many
-as a cell needs, or nobody is told apart. Across columns no sum and difference of what is told, with any factors, is of
-fewer persons either. Each hospital decides this alone: it rests neither on the others nor on what a sum hides.
+as a cell needs, or nobody is told apart. Across columns no sum and difference of what is told, with any factors, is
+of fewer persons either. Each hospital decides this alone: it rests neither on the others nor on what a sum hides.
 
-Why that holds across columns: let a combination be v = g + f, where g has one value on each part of a column (its told
-cells, and whoever is in none of them) and f is made of the columns before it, so that it has one value on each type of
-persons, those who are alike in all of these. Within a type all persons of whom v says nothing have one value of g. For
-each value a of g the union U of the parts that have it is then cut by the types into pieces of which the smaller ones
-hold fewer persons together than v is of. If no such U holds fewer than `least` in them, or U is a union of parts of one
-column before, v is of `least` persons at the fewest, or made of the columns before alone.
+Why that holds across columns: let a combination be v = g + f, where g has one value on each part of a column (its
+told cells, and whoever is in none of them) and f is made of the columns before it, so that it has one value on each
+type of persons, those who are alike in all of these. Within a type all persons of whom v says nothing have one value
+of g. For each value of g the union of the parts that have it is then cut by the types into pieces of which the
+smaller ones hold no more persons together than v is of. If every such union has `least` in them, or is a union of
+parts of one column before, v is of `least` persons at the fewest, or made of the columns before alone.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def cells_of(statistics: Statistics) -> Mapping[tuple[int, int], dict[str, Mean]
 def opened(columns: Sequence[Masks], least: int) -> list[NDArray[np.bool_]]:
     """Which cells of each column may be told. columns: (cells, persons) of one hospital, cells of a column disjoint.
 
-    No linear combination of what is told (all persons, and each cell) is of fewer than `least` persons. Of columns that
-    would give such a one together the last loses its smallest cells.
+    No linear combination of what is told (all persons, and each cell) is of fewer than `least` persons. Of columns
+    that would give such a one together the last loses its smallest cells.
     """
     told: list[NDArray[np.bool_]] = []
     before: list[NDArray[np.int64]] = []
@@ -126,7 +126,7 @@ def _gives_away(parts: NDArray[np.int64], before: Sequence[NDArray[np.int64]], l
 
 
 def _cut_off(unions: NDArray[np.int64], parts: NDArray[np.int64], types: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(unions,) persons in the smaller pieces of all types that a union of parts cuts. unions: (unions, parts), 0 or 1."""
+    """(unions,) persons in the smaller pieces of all types that a union cuts. unions: (unions, parts), 0 or 1."""
     counts = np.zeros((unions.shape[1], int(types.max()) + 1))
     np.add.at(counts, (parts, types), 1)
     inside = unions.astype(np.float64) @ counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from itertools import product
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from flwr.app import Context, RecordDict
 from rich.console import Console
 
 from client import own_parts
-from client.answers import hello
 from client.hospital import open_hospital
 from client.subgroups import subgroup_statistics
 from common.data.cases import Cases
 from common.errors import HospitalError
+from common.files.json_files import read_table
 from common.learning.parameters import Layout, new_network
 from common.learning.tasks.classification import Classification
 from common.learning.work import Training
@@ -33,7 +34,9 @@ LEAST = 5
 def fewest(columns: list[np.ndarray], told: list[np.ndarray]) -> int:
     """Persons of the smallest combination of what is told, with factors from -2 to 2."""
     sets = [np.ones(columns[0].shape[1], int)]
-    sets += [masks[cell].astype(int) for masks, kept in zip(columns, told, strict=True) for cell in np.flatnonzero(kept)]
+    sets += [
+        masks[cell].astype(int) for masks, kept in zip(columns, told, strict=True) for cell in np.flatnonzero(kept)
+    ]
     factors = np.array(list(product((0, 1, -1, 2, -2), repeat=len(sets))))
     found = np.count_nonzero(factors @ np.stack(sets), axis=1)
     return int(found[found > 0].min())
@@ -80,7 +83,9 @@ def test_the_recall_of_a_group_is_not_that_of_its_one_ill_person(ill: int, is_to
         assert any(name.startswith("recall") for name in cell) == is_told
 
 
-def test_a_run_that_withholds_its_test_cases_shows_no_test_patient(tiny: Callable[..., Study], tmp_path: Path) -> None:
+def test_a_run_that_withholds_its_test_cases_shows_no_test_patient(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
     """Before: `patients.json` had the score of each, and the page pictures of them."""
     study = tiny("federation.withhold_test=true", "baselines.local=false", "baselines.pooled=false")
     run_study(study, "tiny", tmp_path / "run")
@@ -98,7 +103,29 @@ def test_a_study_that_names_no_digest_cannot_give_a_hospital_any_frozen_part(
     hospital = open_hospital(study.json, 0)
     context = Context(run_id=1, node_id=1, node_config={"folder": str(tmp_path)}, state=RecordDict(), run_config={})
     hostile = Payload(np.ones(10_000, np.float32))
-    for attempt in (lambda: own_parts.take(context, hospital, hostile, None), lambda: own_parts.put_start(hospital, context)):
+    for attempt in (
+        lambda: own_parts.take(context, hospital, hostile, None),
+        lambda: own_parts.put_start(hospital, context),
+    ):
         with pytest.raises(HospitalError, match="sha256"):
             attempt()
     assert not (tmp_path / own_parts.FOLDER).exists()
+
+
+def test_no_patient_is_scored_by_a_model_that_no_hospital_has(tiny: Callable[..., Study], tmp_path: Path) -> None:
+    """Before: scores and intervals of the shared part with the first personal one, beside those of the run."""
+    network = "task.network={name='mlp', hidden=[4]}"
+    off = ("baselines.local=false", "baselines.pooled=false")
+    run_study(tiny(network, "training.personal=['3.*']", *off), "tiny", tmp_path / "run")
+    assert "training.personal" in read_table(tmp_path / "run", "patients.json")["why_not"]
+
+
+def test_whoever_withdraws_is_told_of_models_that_stay_in_the_hospital(tmp_path: Path) -> None:
+    """Before: nothing was said of fine-tuned models, and a folder that held one was no hospital's."""
+    for name in ("fine-tuned/run", "memory/study"):
+        (tmp_path / name).mkdir(parents=True)
+    console = Console(record=True, width=1000, file=StringIO())
+    withdraw_person("P1", tmp_path, console, None, None, True)
+    said = console.export_text()
+    assert str(tmp_path / "fine-tuned") in said
+    assert str(tmp_path / "memory") in said
