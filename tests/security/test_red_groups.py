@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -13,10 +14,11 @@ from flwr.app import Context, RecordDict
 from rich.console import Console
 
 from client import own_parts
-from client.hospital import open_hospital
+from client.hospital import open_hospital, site_names
 from client.subgroups import subgroup_statistics
+from client.told_groups import FOLDER, tell_once
 from common.data.cases import Cases
-from common.errors import HospitalError
+from common.errors import HospitalError, WireError
 from common.files.json_files import read_table
 from common.learning.parameters import Layout, new_network
 from common.learning.tasks.classification import Classification
@@ -25,6 +27,7 @@ from common.metrics.subgroups import cells_of, opened
 from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
+from experiments.quiet import run_quietly
 from experiments.running import run_study
 from experiments.withdraw_command import withdraw_person
 
@@ -129,3 +132,28 @@ def test_whoever_withdraws_is_told_of_models_that_stay_in_the_hospital(tmp_path:
     said = console.export_text()
     assert str(tmp_path / "fine-tuned") in said
     assert str(tmp_path / "memory") in said
+
+
+def test_a_model_is_told_by_one_choice_of_groups_whatever_study_asks(
+    tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    """Before: bands that end a year later, or a smaller least_cell, gave the persons of that year away."""
+    first, later, fewer = (
+        replace(tiny(), report=Report((bands,), least))
+        for bands, least in (("age: 0-50, 50-", 10), ("age: 0-51, 51-", 10), ("age: 0-50, 50-", 5))
+    )
+    model = np.arange(4, dtype=np.float32)
+    for _ in range(2):
+        tell_once(tmp_path, "data", first, model)
+    for study in (later, fewer):
+        with pytest.raises(WireError, match="other groups"):
+            tell_once(tmp_path, "data", study, model)
+        tell_once(tmp_path, "data", study, model + len(study.report.subgroups) + study.report.least_cell)
+
+
+def test_a_run_writes_its_groups_down_before_it_tells_them(
+    tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.answers.subgroup_statistics", lambda *_: {})
+    run_quietly(replace(tiny(), report=Report(("age: 0-50, 50-",))), tmp_path / "run")
+    assert len(list((tmp_path / "run").glob(f"hospitals/*/{FOLDER}/*"))) == len(site_names(tiny()))
