@@ -7,29 +7,35 @@ from dataclasses import replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 from rich.console import Console
 
-from client import own_parts
-from client.hospital import open_hospital, site_names
+from client import answers, own_parts
+from client.approval import approve
+from client.hospital import Hospital, open_hospital, site_names
 from client.subgroups import subgroup_statistics
 from client.told_groups import FOLDER, tell_once
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
 from common.files.json_files import read_table
-from common.learning.parameters import Layout, new_network
+from common.learning.parameters import Layout, new_network, read
 from common.learning.tasks.classification import Classification
 from common.learning.work import Training
 from common.metrics.subgroups import cells_of, opened
 from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
+from common.wire.orders import Order
 from experiments.quiet import run_quietly
 from experiments.running import run_study
+from experiments.tuning.conduct import tune
+from experiments.tuning.grid import Candidate
 from experiments.withdraw_command import withdraw_person
+from server.reporting.patients import patients_of
 
 LEAST = 5
 
@@ -157,3 +163,53 @@ def test_a_run_writes_its_groups_down_before_it_tells_them(
     monkeypatch.setattr("client.answers.subgroup_statistics", lambda *_: {})
     run_quietly(replace(tiny(), report=Report(("age: 0-50, 50-",))), tmp_path / "run")
     assert len(list((tmp_path / "run").glob(f"hospitals/*/{FOLDER}/*"))) == len(site_names(tiny()))
+
+
+def cases_of(**columns: object) -> dict[str, object]:
+    """`patients.json` of somebody else, of as many cases as `true` has."""
+    count = len(columns["true"])  # type: ignore[arg-type]
+    return {"cases": {"site": ["a"] * count, "patient": ["p"] * count, **columns}}
+
+
+def test_a_strangers_patients_do_not_keep_the_page_from_being_made() -> None:
+    """Before: a table of a million million classes, and Kaplan-Meier curves of 20,000 times, for minutes."""
+    classes = patients_of(cases_of(kind="classes", true=[0], chances=[[0.0] * 1_000_000]))
+    many = [float(time) for time in range(20_000)]
+    survival = patients_of(cases_of(kind="survival", true=many, risk=many, event=[1] * len(many)))
+    cells = patients_of({"subgroups": [{"column": f"c{k}"} for k in range(10_000)], "represented": [{}] * 10_000})
+    assert classes is not None
+    assert survival is not None
+    assert cells is not None
+    assert (classes.answers.kind, survival.answers.kind) == ("", "")
+    assert max(len(cells.subgroups), len(cells.represented)) <= 100
+
+
+def test_tests_are_scored_once_and_after_the_choice(
+    tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every order that a hospital is asked to score, as it sees it."""
+    asked: list[tuple[str, ...]] = []
+
+    def noted(hospital: Hospital, order: Order, *rest: Any) -> Any:
+        asked.append(order.evaluate)
+        return evaluations(hospital, order, *rest)
+
+    evaluations = answers._evaluations
+    monkeypatch.setattr(answers, "_evaluations", noted)
+    studies = [
+        (Candidate((f"training.learning_rate={rate}",)), tiny(f"training.learning_rate={rate}", "rounds=1"))
+        for rate in (0.1, 0.2)
+    ]
+    tune(studies, "tiny", tmp_path / "tune", lambda _: None)
+    first = next(place for place, splits in enumerate(asked) if "test" in splits)
+    sites = len(site_names(studies[0][1]))
+    assert sum("validation" in splits for splits in asked[:first]) >= 2 * sites
+    assert sum("test" in splits for splits in asked) == sites
+
+
+@pytest.mark.parametrize("splits", [("test",), ("validation", "test"), ("fine_tuned",)])
+def test_hospitals_refuse_to_score_withheld_test_cases(tiny: Callable[..., Study], splits: tuple[str, ...]) -> None:
+    hospital = open_hospital(tiny("federation.withhold_test=true").json, 0)
+    order = Order(hospital.study.json, hospital.study.rounds + 1, read(hospital.network), None, evaluate=splits)
+    with pytest.raises(WireError, match="scores"):
+        approve(hospital, order)
