@@ -63,7 +63,7 @@ class Kept:
     writes an order's round down, or refuses it; where an old order is only computed again, nothing. said: what the
     answer says beside its update, filled while it is made. keep_tuned: the hospital's fine-tuned model, with its
     scores before and after. keep_own: keeps, in simulation alone, what the hospital's own model scores on each of its
-    patients.
+    patients. tell_groups: writes down by which groups of persons a model's scores are told, or refuses others.
     """
 
     vectors: Memory
@@ -74,6 +74,7 @@ class Kept:
     said: MutableMapping[str, Number] = field(default_factory=dict)
     keep_tuned: Callable[[Task, nn.Module, Mapping[str, Mean], Mapping[str, Mean]], None] = lambda *_: None
     keep_own: Callable[[OwnScores], None] = lambda scores: None
+    tell_groups: Callable[[Vector], None] = lambda parameters: None
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -227,6 +228,7 @@ def _evaluations(hospital: Hospital, order: Order, kept: Kept) -> tuple[Scores, 
     begin = perf_counter()
     splits = [name for name in order.evaluate if name != FINE_TUNED]
     if order.round == final_round(hospital.study):
+        kept.tell_groups(order.parameters)
         scores = {name: _final_scores(hospital, hospital.network, hospital.splits[name]) for name in splits}
     else:
         scores = _scores(hospital, splits)

@@ -10,13 +10,13 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client import answers, fine_tuning, incidents, memory, own_parts, own_scores
+from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
-from client.local import folder_of, is_simulated, log_folder_of, open_local, sources
+from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
 from client.policy import read_policy
 from client.withdrawn import withdrawn
 from common.errors import (
@@ -123,6 +123,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
         keep_tuned=partial(fine_tuning.keep, log_folder_of(context), run),
+        tell_groups=partial(told_groups.tell_once, folder_of(context), data_of(context), hospital.study),
         keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
     if answer is answers.hello:

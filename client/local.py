@@ -55,7 +55,7 @@ def open_local(
     WireError where the study's groups would undo those of an earlier one.
     """
     folder, simulated = folder_of(context), is_simulated(context)
-    cohort, data = cohort_of(hospital, context, number), _data_of(context)
+    cohort, data = cohort_of(hospital, context, number), data_of(context)
     if simulated:
         own = identity.simulated(hospital.site, hospital.roster, hospital.study.seed)
     elif folder is None:
@@ -125,7 +125,7 @@ def log_folder_of(context: Context) -> Path | None:
     return Path(places[index]) if 0 <= index < len(places) else None
 
 
-def _data_of(context: Context) -> str:
+def data_of(context: Context) -> str:
     """Which data: their place, and nothing that a study might vary. Several sources can read one folder, and a
     plug-in has several names: what was opened of the data by one is remembered for all.
     """

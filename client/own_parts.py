@@ -99,8 +99,13 @@ def model_in(network: nn.Module) -> Taken | None:
 
 
 def _needed(hospital: Hospital) -> Start | None:
+    """Raises HospitalError where the study that was approved does not say which model: any would do."""
     start = hospital.study.start
-    return start if needs_model(hospital.network, start) else None
+    if start is None or not needs_model(hospital.network, start):
+        return None
+    if start.sha256 is None:
+        raise HospitalError("the study does not say by start.sha256 which model it begins from.")
+    return start
 
 
 def _named(hospital: Hospital, start: Start, flat: Vector | None) -> Taken:

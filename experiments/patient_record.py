@@ -26,7 +26,7 @@ from common.study.study import Study
 from common.sums.mean import Mean
 from experiments.after_run import participants
 from experiments.bootstrap import FEWEST_DEFINED, LEVEL, SAMPLES, intervals
-from experiments.patient_scores import PatientScores, score_patients
+from experiments.patient_scores import NO_ONE_MODEL, PatientScores, score_patients
 from server.run_folder import RunFolder
 
 FILE = "patients.json"
@@ -40,11 +40,13 @@ CASES_A_BATCH = 256
 
 
 def write_patients(study: Study, folder: Path) -> PatientScores | None:
-    """The record of the run in `folder`; None where its patients are too many, which the record then says."""
+    """The record of the run in `folder`; None where its patients are too many, or each hospital has a model of its
+    own, which the record then says."""
     sites = participants(folder)
     patients = _tested(folder, sites)
-    if patients > MOST_PATIENTS:
-        why = f"there are {patients} test patients, and single ones are looked at of at most {MOST_PATIENTS}"
+    if study.training.personal or patients > MOST_PATIENTS:
+        many = f"there are {patients} test patients, and single ones are looked at of at most {MOST_PATIENTS}"
+        why = NO_ONE_MODEL if study.training.personal else many
         RunFolder(folder).write_json(FILE, {"why_not": why})
         return None
     scores = score_patients(study, folder, sites)

@@ -14,7 +14,7 @@ from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from common.data.cases import Cases
 from common.data.names import SiteId
-from common.errors import FileError
+from common.errors import FileError, StudyError
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import presented, scored_whole
 from common.learning.task import Task
@@ -24,6 +24,9 @@ from common.sums.mean import Mean, merge
 from experiments.prediction.trained import demand_room, shape_of
 
 MODEL = "model.safetensors"
+NO_ONE_MODEL = (
+    "each hospital has parts of the model to itself (training.personal), which the run's folder does not hold"
+)
 Person = tuple[SiteId, str]
 Values = dict[str, float | None]
 
@@ -98,8 +101,11 @@ def score_patients(
 ) -> PatientScores:
     """The scores of the model that the run in `folder` left. sites: the hospitals, if not all of the study.
 
-    Raises SourceError where the data are not on this machine, and FileError where the run has no model.
+    Raises SourceError where the data are not on this machine, FileError where the run has no model, and StudyError
+    where each hospital has another.
     """
+    if study.training.personal:
+        raise StudyError(f"no single patient is scored: {NO_ONE_MODEL}.")
     tensors = read_tensors(folder, MODEL).tensors
     demand_room(study.build_task(), shape_of(folder), tensors, folder / MODEL)
     parameters = {name: torch.from_numpy(array) for name, array in tensors.items()}

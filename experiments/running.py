@@ -52,11 +52,15 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
 
 
 def _look_at_patients(study: Study, folder: Path) -> None:
-    """What only a simulation can show: single patients' scores, and pictures."""
+    """What only a simulation can show: single test patients' scores, and pictures. Nothing of withheld ones."""
+    if study.federation.withhold_test:
+        return
     scores = None
     if is_there(folder, MODEL):
         with kept_as_problem(folder, "patients"):
             scores = write_patients(study, folder)
+    if study.training.personal:
+        return
     with kept_as_problem(folder, "pictures"):
         write_pictures(study, folder, None if scores is None else scores.headlines)
 

@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 from rich.console import Console
 
-from client import prepared, same_order
+from client import fine_tuning, own_parts, prepared, same_order
 from client.answered_rounds import FOLDER as ANSWERED
 from client.answered_rounds import last_rounds
 from client.approved_studies import APPROVED
@@ -38,7 +38,12 @@ from common.study.study import Study, parse
 from experiments.ledger_summary import summary_of
 from experiments.places import data_root_of
 
-TRACES = frozenset([APPROVED, RECORD, ANSWERED, FILE, prepared.FOLDER, "incidents.log", "output.log", "policy.toml"])
+TRACES = frozenset(
+    [
+        *(APPROVED, RECORD, ANSWERED, FILE, prepared.FOLDER, fine_tuning.FOLDER, own_parts.FOLDER),
+        *("incidents.log", "output.log", "policy.toml"),
+    ]
+)
 """What lies in a hospital's folder: any of it."""
 HOSPITALS = "hospitals"
 RETAINED = (
@@ -129,8 +134,21 @@ def _sentences(name: str, folder: Path, is_new: bool, kept: int, copies: int) ->
     for digest, last in last_rounds(folder).items():
         yield f"Study {digest[:DIGITS]} was answered here up to round {last}, a last scoring included."
     yield RETAINED
+    yield from _kept_models(folder)
     yield from _epsilon(folder)
     yield "Other hospitals are not told: where the person was seen elsewhere, they withdraw there too."
+
+
+def _kept_models(folder: Path) -> Iterator[str]:
+    """What this hospital alone has, trained on its persons, and what one does about it."""
+    if is_there(folder, fine_tuning.FOLDER) and names(folder, fine_tuning.FOLDER):
+        place = folder / fine_tuning.FOLDER
+        yield f"Models that this hospital fine-tuned are in {place}, and have learned of this person: remove them."
+    if is_there(folder, RECORD):
+        yield (
+            f"What studies keep here between rounds ({folder / RECORD}: a strategy's state, parts of a model that "
+            "stay in the hospital) has learned of this person too, and stays for as long as these studies go on."
+        )
 
 
 def _epsilon(folder: Path) -> Iterator[str]:

@@ -2,8 +2,15 @@
 
 A cell of fewer persons than the least leaves no hospital. All persons together do leave it, and so would the small
 cell, by subtraction, if all others of its column did: the smallest of them stay too, until those left out are as many
-as a cell needs, or nobody is told apart. The same holds across columns, where one cell lies within another and they
-differ by few persons. Each hospital decides this alone: it rests neither on the others nor on what a sum hides.
+as a cell needs, or nobody is told apart. Across columns no sum and difference of what is told, with any factors, is
+of fewer persons either. Each hospital decides this alone: it rests neither on the others nor on what a sum hides.
+
+Why that holds across columns: let a combination be v = g + f, where g has one value on each part of a column (its
+told cells, and whoever is in none of them) and f is made of the columns before it, so that it has one value on each
+type of persons, those who are alike in all of these. Within a type all persons of whom v says nothing have one value
+of g. For each value of g the union of the parts that have it is then cut by the types into pieces of which the
+smaller ones hold no more persons together than v is of. If every such union has `least` in them, or is a union of
+parts of one column before, v is of `least` persons at the fewest, or made of the columns before alone.
 """
 
 from __future__ import annotations
@@ -19,6 +26,7 @@ from common.sums.mean import Mean, Statistics
 
 PREFIX, PERSONS = "subgroup_", "persons"
 MOST_SCORES, MOST_SUMS = 6, 720
+UNIONS_AT_ONCE = 256
 _NAME = re.compile(r"subgroup_(\d+)_(\d+)_(.+)")
 
 Masks = NDArray[np.bool_]
@@ -65,35 +73,62 @@ def cells_of(statistics: Statistics) -> Mapping[tuple[int, int], dict[str, Mean]
 def opened(columns: Sequence[Masks], least: int) -> list[NDArray[np.bool_]]:
     """Which cells of each column may be told. columns: (cells, persons) of one hospital, cells of a column disjoint.
 
-    No two of what is told (all persons, each cell, and by subtraction those of a column that are in no told cell)
-    lie within each other and differ by fewer than `least` persons.
+    No linear combination of what is told (all persons, and each cell) is of fewer than `least` persons. Of columns
+    that would give such a one together the last loses its smallest cells.
     """
-    told = [masks.sum(axis=1) >= least for masks in columns]
-    for masks, kept in zip(columns, told, strict=True):
+    told: list[NDArray[np.bool_]] = []
+    before: list[NDArray[np.int64]] = []
+    for masks in columns:
+        kept = masks.sum(axis=1) >= least
         _hide_remainder(masks, kept, least)
-    while (found := _nearest(columns, told, least)) is not None:
-        column, cell = found
-        told[column][cell] = False
-        _hide_remainder(columns[column], told[column], least)
+        while kept.any() and _gives_away(_parts(masks, kept), before, least):
+            _leave_out_smallest(masks, kept)
+            _hide_remainder(masks, kept, least)
+        told.append(kept)
+        before.append(_parts(masks, kept))
     return told
 
 
 def _hide_remainder(masks: Masks, kept: NDArray[np.bool_], least: int) -> None:
     """Leave out the smallest cells until those of no told cell are nobody or many."""
+    while kept.any() and 0 < masks.shape[1] - int(masks[kept].sum()) < least:
+        _leave_out_smallest(masks, kept)
+
+
+def _leave_out_smallest(masks: Masks, kept: NDArray[np.bool_]) -> None:
     sizes = masks.sum(axis=1)
-    while kept.any() and 0 < masks.shape[1] - int(sizes[kept].sum()) < least:
-        kept[min(np.flatnonzero(kept), key=lambda cell: sizes[cell])] = False
+    kept[min(np.flatnonzero(kept), key=lambda cell: sizes[cell])] = False
 
 
-def _nearest(columns: Sequence[Masks], told: Sequence[NDArray[np.bool_]], least: int) -> tuple[int, int] | None:
-    """A told cell to leave out: one of two sets of which one lies within the other, but for few persons."""
-    cells = [(c, int(k), columns[c][k]) for c, kept in enumerate(told) for k in np.flatnonzero(kept)]
-    rests = [(c, -1, ~columns[c][kept].any(axis=0)) for c, kept in enumerate(told) if kept.any()]
-    for column, cell, one in cells:
-        for other_column, _, other in (*cells, *rests):
-            if other_column == column:
-                continue
-            inside = not (one & ~other).any() or not (other & ~one).any()
-            if inside and 0 < int((one ^ other).sum()) < least:
-                return column, cell
-    return None
+def _parts(masks: Masks, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(persons,) in which part each is: a told cell from 0 on, or the last, which is no cell's."""
+    parts = np.full(masks.shape[1], int(kept.sum()), np.int64)
+    for part, cell in enumerate(np.flatnonzero(kept)):
+        parts[masks[cell]] = part
+    return np.unique(parts, return_inverse=True)[1].astype(np.int64)
+
+
+def _gives_away(parts: NDArray[np.int64], before: Sequence[NDArray[np.int64]], least: int) -> bool:
+    """Whether parts of a column, with those of the columns before it, may tell of few persons."""
+    if not before or not len(parts):
+        return False
+    types = np.unique(np.stack(before), axis=1, return_inverse=True)[1].reshape(-1)
+    count = int(parts.max())  # the last part is outside of every union: its complement says the same
+    for first in range(1, 1 << count, UNIONS_AT_ONCE):
+        numbers = np.arange(first, min(first + UNIONS_AT_ONCE, 1 << count))
+        unions = (numbers[:, None] >> np.arange(count + 1)) & 1
+        few = _cut_off(unions, parts, types) < least
+        for column in before:
+            few &= _cut_off(unions, parts, column) > 0
+        if few.any():
+            return True
+    return False
+
+
+def _cut_off(unions: NDArray[np.int64], parts: NDArray[np.int64], types: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(unions,) persons in the smaller pieces of all types that a union cuts. unions: (unions, parts), 0 or 1."""
+    counts = np.zeros((unions.shape[1], int(types.max()) + 1))
+    np.add.at(counts, (parts, types), 1)
+    inside = unions.astype(np.float64) @ counts
+    smaller: NDArray[np.float64] = np.minimum(inside, counts.sum(axis=0) - inside).sum(axis=1)
+    return smaller

@@ -66,5 +66,6 @@ def _subgroups(study: Study) -> Sequence[str]:
     return (
         f"With the final scores leave scores of groups of test persons by {named}, and how many persons each holds. "
         f"No hospital tells of a group of fewer than {study.report.least_cell} of its persons (least_cell), nor "
-        "what would give one away by subtraction. Of a group that one hospital alone has, that is its own score.",
+        "what would give one away by sums and differences of all groups of this study. Of a group that one hospital "
+        "alone has, or that only one may tell of, that is its own score.",
     )

@@ -10,7 +10,8 @@ from common.data.names import SiteId
 from server.reporting.details import Interval, interval_of
 from server.reporting.values import counts, items, number, numbers, table, text, texts
 
-MOST_CASES = 20_000
+MOST_CASES, MOST_CLASSES, MOST_CELLS = 5_000, 32, 100
+"""What our own records have at most, or more: of a stranger's, more would keep the page from ever being done."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def patients_of(value: object) -> PatientRecord | None:
         cells_of(raw.get("subgroups")),
         tuple(
             Represented(text(one.get("column")), text(one.get("cell")), counts(one.get("hospitals")))
-            for one in _tables(raw, "represented")
+            for one in _tables(raw, "represented")[:MOST_CELLS]
         ),
     )
 
@@ -124,7 +125,7 @@ def cells_of(value: object) -> tuple[Cell, ...]:
             numbers(one.get("scores")),
             intervals_of(one.get("intervals")),
         )
-        for one in map(table, items(value))
+        for one in map(table, items(value)[:MOST_CELLS])
         if text(one.get("column"))
     )
 
@@ -160,7 +161,9 @@ def _answers(raw: Mapping[str, Any]) -> Answers:
     whole = kind in needed and 0 < len(true) <= MOST_CASES and all(len(one) == len(true) for one in columns)
     widths = {len(row) for row in found.chances}
     classes = len(found.chances[0]) if found.chances else 0
-    fits = kind != "classes" or (len(widths) == 1 and all(one == int(one) and 0 <= one < classes for one in true))
+    fits = kind != "classes" or (
+        len(widths) == 1 and classes <= MOST_CLASSES and all(one == int(one) and 0 <= one < classes for one in true)
+    )
     return found if whole and fits else Answers()
 
 

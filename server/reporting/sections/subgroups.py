@@ -40,7 +40,8 @@ def _cells(run: Run) -> tuple[tuple[Cell, ...], str]:
         if run.subgroups.get(split):
             words = (
                 "They come from sums. A hospital with few persons of a group tells nothing of it, nor of another "
-                "group that would give it away: the numbers of persons are of those told of."
+                "group that would give it away: the numbers of persons are of those told of. Of a group that one "
+                "hospital alone tells of, the score is that hospital's."
             )
             return run.subgroups[split], words
     return (), ""
