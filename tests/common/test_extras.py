@@ -44,6 +44,9 @@ OURS = ("common.sums.aggregations.", "client.sources.", "common.registration.bay
 def hide(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where it is not installed; what has imported it is forgotten until the test is over."""
     for name in [one for one in sys.modules if one.startswith((f"{module}.", *OURS))]:
+        package, _, leaf = name.rpartition(".")
+        if package in sys.modules and hasattr(sys.modules[package], leaf):
+            monkeypatch.setattr(sys.modules[package], leaf, sys.modules[name])  # undone, it is this one again
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
 

@@ -23,7 +23,7 @@ from common.study.audit_settings import Audit
 from common.study.catalogue import STRATEGIES
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
-from common.study.study import parse
+from common.study.study import Study, parse
 from common.sums.mean import Mean, merge
 from common.sums.update import Update
 from common.wire.orders import Order
@@ -178,6 +178,12 @@ def test_of_what_never_varied_and_of_a_few_persons_no_interval_is_told() -> None
     assert differences(of_persons([9], [1.0] * 9), of_persons([9], [1.0] * 9), rng) == {}
 
 
+def scoring(*scores: str) -> Study:
+    return parse(
+        f'title = "Scored"\nsource = "phantom"\ntask = {{ name = "classification", scores = {list(scores)} }}'
+    )
+
+
 def test_cases_of_one_patient_do_not_count_as_many_in_an_interval_of_ranks() -> None:
     """Before: with ten alike cases a patient the area's 95 % interval held the truth in half of all repetitions."""
     rng = np.random.default_rng(0)
@@ -186,7 +192,7 @@ def test_cases_of_one_patient_do_not_count_as_many_in_an_interval_of_ranks() -> 
     histogram = ScoreHistogram.of(odds, ill).statistics()
     right = [{"accuracy": Mean.of((odds[k : k + 2] > 0) == ill[k : k + 2])} for k in range(0, 60, 2)]
     sums = merge({**one, **patient_sums(one, ["accuracy"])} for one in right)
-    found = details(Classification(scores=("auc",)), {**histogram, **sums})
+    found = details(scoring("auc"), {**histogram, **sums})
     assert "accuracy" in found["intervals"] and "auc" not in found["intervals"]
     assert all("interval" not in row for row in found["curves"]["decision"])
     singly = merge(
@@ -194,9 +200,9 @@ def test_cases_of_one_patient_do_not_count_as_many_in_an_interval_of_ranks() -> 
         for k in range(60)
         for one in [{"accuracy": Mean.of([(odds[k] > 0) == ill[k]])}]
     )
-    found = details(Classification(scores=("auc",)), {**histogram, **singly})
+    found = details(scoring("auc"), {**histogram, **singly})
     assert "auc" in found["intervals"] and all("interval" in row for row in found["curves"]["decision"])
-    assert all("interval" not in row for row in details(Classification(), histogram)["curves"]["decision"])
+    assert all("interval" not in row for row in details(scoring("accuracy"), histogram)["curves"]["decision"])
 
 
 def test_few_patients_with_several_cases_each_have_the_interval_of_few() -> None:
