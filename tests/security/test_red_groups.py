@@ -133,6 +133,7 @@ def test_whoever_withdraws_is_told_of_models_that_stay_in_the_hospital(tmp_path:
     """Before: nothing was said of fine-tuned models, and a folder that held one was no hospital's."""
     for name in ("fine-tuned/run", "memory/study"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "memory" / "study" / "000001.safetensors").touch()
     console = Console(record=True, width=1000, file=StringIO())
     withdraw_person("P1", tmp_path, console, None, None, True)
     said = console.export_text()
