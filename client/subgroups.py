@@ -64,7 +64,7 @@ def _of_many(
     who = np.unique(has, axis=1, return_inverse=True)[1].reshape(-1)
     if _all_may_be_told([_finer(masks[kept], who) for masks, kept in zip(columns, told, strict=True)], least):
         return tuple(scores)
-    return tuple(name for name, persons in zip(scores, has, strict=True) if persons.all())
+    return tuple(name for name, own in zip(scores, has, strict=True) if own.all())
 
 
 def _finer(cells: Masks, who: NDArray[np.int64]) -> Masks:

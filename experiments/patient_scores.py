@@ -102,8 +102,10 @@ def score_patients(
     """The scores of the model that the run in `folder` left. sites: the hospitals, if not all of the study.
 
     Raises SourceError where the data are not on this machine, FileError where the run has no model, and StudyError
-    where each hospital has another.
+    where each hospital has another, or the run withholds these patients.
     """
+    if study.federation.withhold_test and split == "test":
+        raise StudyError("no single patient is scored: the run withholds its test cases (federation.withhold_test).")
     if study.training.personal:
         raise StudyError(f"no single patient is scored: {NO_ONE_MODEL}.")
     tensors = read_tensors(folder, MODEL).tensors

@@ -32,6 +32,7 @@ from client.withdrawn import FILE, PERSONS, consent_again, withdraw, withdrawals
 from common.data.cases import Cases, SiteId
 from common.errors import HospitalError, StudyError, WardroundError
 from common.files.access import is_there, names, read_text
+from common.files.tensor_files import SUFFIX
 from common.study.catalogue import SOURCES
 from common.study.plugins import trusting
 from common.study.study import Study, parse
@@ -144,11 +145,18 @@ def _kept_models(folder: Path) -> Iterator[str]:
     if is_there(folder, fine_tuning.FOLDER) and names(folder, fine_tuning.FOLDER):
         place = folder / fine_tuning.FOLDER
         yield f"Models that this hospital fine-tuned are in {place}, and have learned of this person: remove them."
-    if is_there(folder, RECORD):
+    if _keeps_state(folder):
         yield (
             f"What studies keep here between rounds ({folder / RECORD}: a strategy's state, parts of a model that "
             "stay in the hospital) has learned of this person too, and stays for as long as these studies go on."
         )
+
+
+def _keeps_state(folder: Path) -> bool:
+    with suppress(WardroundError):
+        studies = names(folder, RECORD) if is_there(folder, RECORD) else []
+        return any(name.endswith(SUFFIX) for study in studies for name in names(folder, f"{RECORD}/{study}"))
+    return True
 
 
 def _epsilon(folder: Path) -> Iterator[str]:

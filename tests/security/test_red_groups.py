@@ -20,7 +20,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from client.subgroups import subgroup_statistics
 from client.told_groups import FOLDER, tell_once
 from common.data.cases import Cases
-from common.errors import HospitalError, WireError
+from common.errors import HospitalError, StudyError, WireError
 from common.files.json_files import read_table
 from common.learning.parameters import Layout, new_network, read
 from common.learning.tasks.classification import Classification
@@ -30,6 +30,7 @@ from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.orders import Order
+from experiments.patient_scores import score_patients
 from experiments.quiet import run_quietly
 from experiments.running import run_study
 from experiments.tuning.conduct import tune
@@ -95,11 +96,13 @@ def test_the_recall_of_a_group_is_not_that_of_its_one_ill_person(ill: int, is_to
 def test_a_run_that_withholds_its_test_cases_shows_no_test_patient(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    """Before: `patients.json` had the score of each, and the page pictures of them."""
+    """Before: `patients.json` had the score of each, the page pictures of them, and `wardround compare` intervals."""
     study = tiny("federation.withhold_test=true", "baselines.local=false", "baselines.pooled=false")
     run_study(study, "tiny", tmp_path / "run")
     assert not (tmp_path / "run" / "patients.json").exists()
     assert not list((tmp_path / "run").glob("pictures*"))
+    with pytest.raises(StudyError, match="withholds its test cases"):
+        score_patients(study, tmp_path / "run")
 
 
 def test_a_study_that_names_no_digest_cannot_give_a_hospital_any_frozen_part(
@@ -133,6 +136,7 @@ def test_whoever_withdraws_is_told_of_models_that_stay_in_the_hospital(tmp_path:
     """Before: nothing was said of fine-tuned models, and a folder that held one was no hospital's."""
     for name in ("fine-tuned/run", "memory/study"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "memory" / "study" / "000001.safetensors").touch()
     console = Console(record=True, width=1000, file=StringIO())
     withdraw_person("P1", tmp_path, console, None, None, True)
     said = console.export_text()
