@@ -41,6 +41,7 @@ from server.conversation import REFUSALS, Conversation
 from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.gathering import gather
+from server.own_strategy import demand_state, told
 from server.pins import Pins
 from server.private_terms import private_terms
 from server.problems import Problem, Stage, forget_from, keep
@@ -206,7 +207,10 @@ class Conductor:
             self._note(Problem("start", drop.reason, drop.site, exchange.nodes.get(drop.site)))
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
-        first = Checkpoint(0, initial, strategy.init(initial))
+        with told(self.study.strategy.name, "init"):
+            state = strategy.init(initial)
+        demand_state(self.study.strategy.name, state)
+        first = Checkpoint(0, initial, state)
         if not self.resume:
             save(self.folder.path, first)  # so that a run can be resumed whenever it ends
             if not self.study.rounds:

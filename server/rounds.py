@@ -32,6 +32,7 @@ from server.checkpoint import Checkpoint
 from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
 from server.openings import Owed, hand_over, owed_after
+from server.own_strategy import demand_model, told
 from server.private_terms import PrivateTerms
 from server.progress import RoundStarted
 from server.public_numbers import training_sizes
@@ -293,7 +294,9 @@ class Rounds:
             total, kept = self.terms.central.release(before.round + 1, before.state, total)
         contributions = Contributions(_told_of_training(total), each, population)
         strategy = in_round(self.strategy, self.study.server_schedule, before.round + 1)
-        state, parameters = strategy.step(own_state(before.state), before.parameters, contributions)
+        with told(self.study.strategy.name, "step"):
+            state, parameters = strategy.step(own_state(before.state), before.parameters, contributions)
+        demand_model(self.study.strategy.name, state, parameters, before.parameters)
         if not np.isfinite(parameters).all():
             raise RoundError(
                 f"the model is no longer finite after round {before.round + 1}: training diverged. "

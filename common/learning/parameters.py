@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from common.data.cases import Shape
 from common.errors import StudyError
@@ -53,9 +54,9 @@ def refuse_other_classes(training: Training, shape: Shape) -> None:
 
 
 def refuse_unsuitable(network: nn.Module) -> None:
-    """Raise StudyError for batch normalisation and for trainable parameters that are not float32."""
+    """Raise StudyError for normalisation with running statistics, and for what is trained and not float32."""
     for name, module in network.named_modules():
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, _BatchNorm) or (isinstance(module, _InstanceNorm) and module.track_running_stats):
             raise StudyError(
                 f"{name or 'the network'} is a {type(module).__name__}: its running statistics would leave the "
                 "hospital and mix patients within a batch. Use torch.nn.GroupNorm instead."
