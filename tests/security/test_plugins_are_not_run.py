@@ -54,6 +54,7 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "wardround_evil.py").write_text(code)
     (tmp_path / "wardround_good.py").write_text(WARD + "\nsource = Ward\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(plugins, "_digests", {})  # another test's module of the same name is none of this one's
     yield mark
     for name in ("wardround_evil", "wardround_good"):
         sys.modules.pop(name, None)
