@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST_QUOTE = 200
+
 
 class WardroundError(Exception):
     """Base of every error this project raises on purpose."""
@@ -111,3 +113,8 @@ class BudgetSpentError(WardroundError):
 
 class RoundsSpentError(BudgetSpentError):
     """A hospital released as many rounds of a private study as it agreed to."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, as far as a line of ours can quote it."""
+    return str(error).strip().partition("\n")[0][:LONGEST_QUOTE]

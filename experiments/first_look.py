@@ -19,7 +19,7 @@ from client.hospital import site_names
 from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
 from common.data.cases import Batch, Cases, Quarantined, SiteId
-from common.errors import SourceError, StudyError, WardroundError
+from common.errors import SourceError, StudyError, WardroundError, first_line
 from common.learning.abilities import can, couples, shown_shape
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import trainable
@@ -215,7 +215,7 @@ def _learns(study: Study, task: Task, site: SiteId, cases: Cases) -> Mapping[str
     except WardroundError as error:
         raise StudyError(f"hospital {site!r} has {_in_words(cases)}. {error}") from error
     except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, MemoryError) as error:
-        line = str(error).strip().partition("\n")[0][:200]
+        line = first_line(error)
         raise StudyError(
             f"task {study.task.name!r} cannot learn from hospital {site!r}, which has {_in_words(cases)}. "
             f"{type(error).__name__}: {line}"

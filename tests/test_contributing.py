@@ -16,7 +16,6 @@ from flwr.serverapp import ServerApp
 from rich.console import Console
 
 from common.data.cases import Shape
-from common.study.study import parse
 from common.sums.aggregation import Local
 from common.sums.cohort import Cohort
 from common.sums.exchange import Payload
@@ -27,20 +26,9 @@ from experiments.running import run_study
 from server.strategy import Contributions
 from wardround.testing.__main__ import tried
 from wardround.testing.of_file import KINDS
+from wardround.testing.runs import tiny_study
 
 ROOT = Path(__file__).parents[1]
-SMALL = """
-title = "Small"
-rounds = 1
-seed = 1
-engine = "inline"
-source = { name = "phantom", hospitals = 3, patients = [4], slices_per_patient = 1, size = 16 }
-task = { name = "segmentation", network = { name = "unet", channels = 2, depth = 2 } }
-strategy = "fedsgd"
-aggregation = "plain"
-training = { batch_size = 2 }
-federation = { start_timeout_s = 60, round_timeout_s = 60, record_traffic = true }
-"""
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
 
@@ -171,7 +159,7 @@ def test_the_attack_reads_single_updates_and_says_where_it_cannot(example, tmp_p
     attack = example("experiments/attacks/loudest.py").attack(rounds=1)
     findings = {}
     for aggregation in ("plain", "secagg"):
-        study = parse(SMALL, [f"aggregation={aggregation}"])
+        study = tiny_study(f"aggregation={aggregation}")
         run_study(study, "small", tmp_path / aggregation)
         findings[aggregation] = attack.run(observe(tmp_path / aggregation), np.random.default_rng(0), 1.0)
     plain, summed = findings["plain"], findings["secagg"]

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from common.learning.plain_options import called, entry_class, parameters_of
 from common.study.catalogue import LOSSES
 from common.study.options import Entry
@@ -93,7 +93,7 @@ class OwnLoss:
         except StudyError:
             raise
         except Exception as error:
-            line = str(error).strip().partition("\n")[0][:200]
+            line = first_line(error)
             raise StudyError(
                 f"{self._what} fails on answers of shape {tuple(drawn.shape)} and targets of shape "
                 f"{tuple(targets.shape)}, {targets.dtype}: {type(error).__name__}: {line}"

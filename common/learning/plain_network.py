@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from common.data.cases import Shape
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from common.learning.plain_options import called, entry_class, parameters_of
 
 GIVEN: Mapping[str, tuple[tuple[str, ...], Callable[[Shape], Any]]] = {
@@ -127,7 +127,7 @@ def _made(
     except StudyError:
         raise
     except Exception as error:
-        line = str(error).strip().partition("\n")[0][:200]
+        line = first_line(error)
         raise StudyError(f"{what} cannot be built with ({shown}): {type(error).__name__}: {line}") from error
     if not isinstance(network, nn.Module):
         raise StudyError(f"{what} is a function, and gives {type(network).__name__}: it must give an nn.Module.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.data.cases import Batch, Shape
-from common.errors import StudyError, WardroundError
+from common.errors import StudyError, WardroundError, first_line
 from common.learning.abilities import abilities, can, shown_shape
 from common.learning.task import Task
 from common.metrics.intervals import names_of_sums, with_intervals
@@ -54,7 +54,7 @@ def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
     except WardroundError:
         raise
     except Exception as error:
-        line = str(error).strip().partition("\n")[0][:200]
+        line = first_line(error)
         raise StudyError(
             f"the task {type(task).__name__!r} cannot score made-up cases of shape {tuple(batch.inputs.shape[1:])} "
             f"with its untrained network: {type(error).__name__}: {line}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from common.errors import WardroundError
+from common.errors import WardroundError, first_line
 from experiments.audit.records import Kind, Trial
 from experiments.observation import Observation
 
@@ -41,6 +41,6 @@ def tried(observed: Observation, attack: str, kind: Kind, attempt: Callable[[], 
 
 def reason_of(error: Exception) -> str:
     """One line, as a trial says it."""
-    line = str(error).strip().partition("\n")[0][:200].rstrip(".")
+    line = first_line(error).rstrip(".")
     said = line if isinstance(error, WardroundError) else f"{type(error).__name__}: {line}"
     return f"the study's own program failed under it ({said})"

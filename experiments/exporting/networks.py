@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from experiments.exporting.facts import INPUT, OUTPUT
 from experiments.prediction.trained import Trained
 
@@ -157,7 +157,7 @@ def _not_exported(trained: Trained, form: str, error: Exception) -> StudyError:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    line = str(cause).strip().partition("\n")[0][:200]
+    line = first_line(cause)
     network = trained.entries["task"].options.get("network", trained.entries["task"].name)
     name = network.get("name", "") if isinstance(network, Mapping) else network
     return StudyError(f"network {name!r} cannot be written as {form}: {type(cause).__name__}: {line}")

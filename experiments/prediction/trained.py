@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from client.new_cases import Learned
 from client.source import Source
 from common.data.cases import Shape
-from common.errors import FileError, StudyError
+from common.errors import FileError, StudyError, first_line
 from common.files import access as files
 from common.files.json_files import read_table
 from common.files.tensor_files import Tensors, read_tensors
@@ -165,7 +165,7 @@ def _sketch(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
         try:
             task.build_network(shape)
         except (RuntimeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-            line = str(error).strip().partition("\n")[0][:200]
+            line = first_line(error)
             raise StudyError(f"the study's network cannot be built: {type(error).__name__}: {line}") from error
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.data.cases import Shape
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from common.learning.networks._foreign import Answers, ForeignModel, Layout, Values, demand_digest, file_of
 from common.learning.task import Network
 from common.study.spelling import unknown
@@ -63,7 +63,7 @@ class Onnx:
             try:
                 (found,) = session.run([wanted], {name: case.astype(kind)})
             except Exception as error:
-                raise RuntimeError(_first_line(error)) from error
+                raise RuntimeError(first_line(error)) from error
             if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
                 raise ValueError(
                     f"its output {wanted!r} is no array of real numbers; outputs are {', '.join(outputs)}"
@@ -88,13 +88,9 @@ def _session(data: bytes, file: str) -> Any:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds, one for each fault
         raise StudyError(
-            f"network 'onnx': {file} cannot be used: {_first_line(error)}. Weights in a file beside it are not read: "
+            f"network 'onnx': {file} cannot be used: {first_line(error)}. Weights in a file beside it are not read: "
             "save them in the ONNX file itself."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
 
 
 network: type[Network] = Onnx

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common.data.cases import Shape
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from common.learning.networks._foreign import Answers, ForeignModel, Layout, Values, demand_digest, file_of
 from common.learning.task import Network
 from common.study.plugins import current_trust
@@ -75,7 +75,7 @@ def _loaded(data: bytes, file: str) -> Any:
             warnings.simplefilter("ignore")
             return torch.jit.load(BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except Exception as error:
-        line = str(error).strip().partition("\n")[0][:200]
+        line = first_line(error)
         raise StudyError(f"network 'torchscript': {file} cannot be used: {line}. {TRACED_BEFORE}.") from error
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from common.data.cases import Shape
-from common.errors import StudyError
+from common.errors import StudyError, first_line
 from common.learning.parameters import refuse_unsuitable
 from common.learning.task import Network
 from common.study.catalogue import NETWORKS
@@ -36,7 +36,7 @@ def build_fitting(entry: Entry, shape: Shape, logits: tuple[int, ...], task: str
         with torch.no_grad():
             answered = tuple(network(torch.zeros(1, *shape.inputs)).shape[1:])
     except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
-        line = str(error).strip().partition("\n")[0][:200]
+        line = first_line(error)
         raise StudyError(f"network {entry.name!r} cannot take a case of shape {shape.inputs}: {line}") from error
     if answered != logits:
         raise StudyError(
