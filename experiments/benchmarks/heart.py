@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,10 +10,10 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.progress import Progress
 
-from common.errors import SourceError
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
+from experiments.benchmarks._flamby import Setting, published_mean, published_means
 from experiments.pooled import train_pooled
 from experiments.quiet import run_quietly
 
@@ -34,29 +32,6 @@ training = { steps = 100, batch_size = 4, learning_rate = 0.001 }
 split = { validation = 0.0, test = 0.34 }
 federation = { evaluate_every = 0, least_in_sum = 4 }
 """
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One strategy and its settings. published: FLamby's name for it."""
-
-    strategy: str
-    published: str
-    overrides: tuple[str, ...]
-
-
-def published_means(folder: Path) -> dict[str, list[float]]:
-    """Per method, one figure a seed: the mean over the four hospitals' test accuracies."""
-    by_run: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for path in sorted(folder.glob("results/results_benchmark_fed_heart_disease/*.csv")):
-        with path.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                if row["Test"].startswith("client_test"):
-                    by_run[row["Method"], row["seed"]].append(float(row["Metric"]))
-    means: dict[str, list[float]] = defaultdict(list)
-    for (method, _), accuracies in sorted(by_run.items()):
-        means[method.removesuffix("100")].append(fmean(accuracies))
-    return dict(means)
 
 
 SETTINGS = (
@@ -91,7 +66,7 @@ def measure(console: Console) -> Measured:
             progress.advance(bar)
         progress.update(bar, description="pooled")
         found["pooled"] = _pooled(folder)
-    published = _published()
+    published = published_means("fed_heart_disease")
     rows = [_row(name, accuracy, published) for name, accuracy in found.items()]
     return Measured("Heart disease, 4 hospitals, 5 seeds: test accuracy", rows, _targets(found), _NOTES)
 
@@ -119,21 +94,12 @@ def _pooled(folder: Path) -> Accuracy:
     )
 
 
-def _published() -> dict[str, list[float]]:
-    try:
-        return published_means(find("flamby-reference"))
-    except SourceError:
-        return {}
-
-
 def _row(name: str, accuracy: Accuracy, published: dict[str, list[float]]) -> dict[str, Cell]:
-    known = {setting.strategy: setting.published for setting in SETTINGS} | {"pooled": "Pooled Training"}
-    theirs = published.get(known[name])
     return {
         "strategy": name,
         "mean of hospitals": round(fmean(accuracy.of_hospitals), 4),
         "sd over seeds": round(stdev(accuracy.of_hospitals), 4),
-        "FLamby published": round(fmean(theirs), 4) if theirs else None,
+        "FLamby published": published_mean(name, SETTINGS, published),
         "all patients": round(fmean(accuracy.of_patients), 4),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from common.errors import SourceError
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
+from experiments.benchmarks._flamby import Setting, published_mean, published_means, rows_of
 from experiments.pooled import train_pooled
 from experiments.quiet import run_quietly
 
@@ -47,15 +46,6 @@ split = "split"
 decimal = "."
 scaling.age_at_index = { center = 60, spread = 15 }
 """
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One strategy and its settings. published: FLamby's name for it."""
-
-    strategy: str
-    published: str
-    overrides: tuple[str, ...] = ()
 
 
 SETTINGS = (
@@ -91,7 +81,7 @@ def measure(console: Console) -> Measured:
             progress.advance(bar)
         progress.update(bar, description="pooled")
         found["pooled"] = _pooled(place)
-    published = published_means()
+    published = published_means("fed_tcga_brca")
     rows = [_row(name, index, published) for name, index in found.items()]
     return Measured("Survival with breast cancer, 6 regions, 5 seeds: test c-index", rows, _targets(found), _NOTES)
 
@@ -99,35 +89,14 @@ def measure(console: Console) -> Measured:
 def write_table(given: Path, folder: Path) -> None:
     """FLamby's tables as one: a patient a row, with its region and its place in the split (`train_0`, ...)."""
     folder.mkdir()
-    split = {row["pid"]: row["fold2"] for row in _rows(given / "train_test_split.csv")}
-    patients = [row for row in _rows(given / "brca.csv") if row["pid"] in split]
+    split = {row["pid"]: row["fold2"] for row in rows_of(given / "train_test_split.csv")}
+    patients = [row for row in rows_of(given / "brca.csv") if row["pid"] in split]
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*patients[0], "region", "split"])
         writer.writeheader()
         for row in patients:
             part, _, region = split[row["pid"]].partition("_")
             writer.writerow({**row, "E": int(float(row["E"])), "region": f"region-{region}", "split": part})
-
-
-def published_means() -> dict[str, list[float]]:
-    """Per method of FLamby, one figure a seed: the mean over six regions' test c-indices; {} without the files."""
-    try:
-        paths = sorted(find("flamby-reference").glob("results/results_benchmark_fed_tcga_brca/*.csv"))
-    except SourceError:
-        return {}
-    by_run: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in (row for path in paths for row in _rows(path)):
-        if row["Test"].startswith("client_test"):
-            by_run[row["Method"], row["seed"]].append(float(row["Metric"]))
-    means: dict[str, list[float]] = defaultdict(list)
-    for (method, _), indices in sorted(by_run.items()):
-        means[method.removesuffix("100")].append(fmean(indices))
-    return dict(means)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
 
 
 def _study(place: Path, seed: int, overrides: tuple[str, ...] = ()) -> Study:
@@ -154,13 +123,11 @@ def _pooled(place: Path) -> Concordances:
 
 
 def _row(name: str, found: Concordances, published: dict[str, list[float]]) -> dict[str, Cell]:
-    known = {setting.strategy: setting.published for setting in SETTINGS} | {"pooled": "Pooled Training"}
-    theirs = published.get(known[name])
     return {
         "strategy": name,
         "mean of regions": round(fmean(found.of_regions), 4),
         "sd over seeds": round(stdev(found.of_regions), 4),
-        "FLamby published": round(fmean(theirs), 4) if theirs else None,
+        "FLamby published": published_mean(name, SETTINGS, published),
         "all pairs of a region": round(fmean(found.of_pairs), 4),
     }
 
