@@ -40,7 +40,7 @@ from server.checkpoint import Checkpoint, check_fits, load, save
 from server.conversation import REFUSALS, Conversation
 from server.early_stopping import Watch
 from server.exchange import GridExchange
-from server.gathering import gather
+from server.gathering import Gathered, gather
 from server.own_strategy import demand_state, told
 from server.pins import Pins
 from server.private_terms import private_terms
@@ -154,19 +154,26 @@ class Conductor:
             return ""
         return f"It ended early, after round {last.round} of {rounds}: {self.about['headline']} reached {wanted:g}."
 
-    def _prepare(self, pins: Pins, last: int, start: Beginning) -> tuple[Rounds, Layout, Checkpoint]:
-        forget_from(self.folder.path, last)
-        conversation, accepts = Conversation(self.grid), self.resume and self.accepts_changed_data
+    def _join(self, conversation: Conversation, pins: Pins, last: int) -> Gathered:
+        """Whoever takes part, once they are those that the run began with; their roster is on the disk."""
+        accepts = self.resume and self.accepts_changed_data
         expected = self.study.federation.names or self.sites
         gathered = gather(
             conversation, self.study, self.hospitals, self.traffic, self._note, expected, pins.run, accepts
         )
-        members, nodes = gathered.members, gathered.nodes
+        members = gathered.members
         pins.compare(members, last, accepts)
         self._note_withdrawn(pins, {site: one.withdrawn for site, one in members.items()}, last)
         for site, known in members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
         self._write_roster(members)
+        return gathered
+
+    def _prepare(self, pins: Pins, last: int, start: Beginning) -> tuple[Rounds, Layout, Checkpoint]:
+        forget_from(self.folder.path, last)
+        conversation = Conversation(self.grid)
+        gathered = self._join(conversation, pins, last)
+        members, nodes = gathered.members, gathered.nodes
         task = self.study.build_task()
         shape = next(iter(members.values())).shape
         network = start.network(task, shape)
