@@ -56,11 +56,6 @@ def of_cell(column: int, cell: int, statistics: Statistics, persons: int, scores
     }
 
 
-def without_cells(statistics: Statistics) -> dict[str, Mean]:
-    """The statistics of all persons together."""
-    return {name: mean for name, mean in statistics.items() if not name.startswith(PREFIX)}
-
-
 def cells_of(statistics: Statistics) -> Mapping[tuple[int, int], dict[str, Mean]]:
     """The statistics of every cell that somebody is in, by column and cell."""
     found: dict[tuple[int, int], dict[str, Mean]] = {}

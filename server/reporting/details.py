@@ -47,11 +47,6 @@ class Details:
     line: tuple[float, float] | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing beside the scores."""
-        return self == Details()
-
 
 def details_of(value: object) -> dict[str, Details]:
     """`final.json`, by split; what is damaged is left out."""
