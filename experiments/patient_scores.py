@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from client.evaluation import evaluate
 from client.hospital import Hospital, open_hospital, site_names
 from common.data.cases import Cases
 from common.data.names import SiteId
-from common.errors import FileError, StudyError
+from common.errors import StudyError
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import presented, scored_whole
 from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.study.study import Study
 from common.sums.mean import Mean, merge
-from experiments.prediction.trained import demand_room, shape_of
+from experiments.prediction.trained import demand_room, put, shape_of
 
 MODEL = "model.safetensors"
 NO_ONE_MODEL = (
@@ -110,24 +109,16 @@ def score_patients(
         raise StudyError(f"no single patient is scored: {NO_ONE_MODEL}.")
     tensors = read_tensors(folder, MODEL).tensors
     demand_room(study.build_task(), shape_of(folder), tensors, folder / MODEL)
-    parameters = {name: torch.from_numpy(array) for name, array in tensors.items()}
     hospitals = []
     for index, site in enumerate(site_names(study)):
         if sites is None or site in sites:
             hospital = open_hospital(study.json, index)
-            _load(hospital, parameters, folder)
+            put(hospital.network, tensors, folder / MODEL)
             hospitals.append(hospital)
     found = [(hospital, patient) for hospital in hospitals for patient in _patients(hospital.splits[split])]
     means = tuple(_of_patient(hospital, hospital.splits[split], patient) for hospital, patient in found)
     persons = tuple((hospital.site, patient) for hospital, patient in found)
     return PatientScores(study.build_task(), persons, means, tuple(hospitals), split)
-
-
-def _load(hospital: Hospital, parameters: Mapping[str, torch.Tensor], folder: Path) -> None:
-    try:
-        hospital.network.load_state_dict(dict(parameters), strict=False)
-    except RuntimeError as error:
-        raise FileError(folder / MODEL, "is not of the network that the run's study names") from error
 
 
 def _patients(cases: Cases) -> list[str]:

@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 
 from common.data.cases import Shape
-from common.errors import FileError, StudyError
+from common.errors import StudyError
 from common.files.access import kept_private, read_text
 from common.files.tensor_files import read_tensors
 from common.learning.parameters import new_network
 from common.study.plugins import ANYTHING, NOTHING, trusting
 from common.study.study import Study, parse
-from experiments.prediction.trained import demand_room
+from experiments.prediction.trained import demand_room, put
 from experiments.running import run_study
 from server.app import new_default_folder, progress
 from server.reporting.folder import read_run
@@ -151,11 +151,7 @@ class Run:
             study, found = self.study, read_tensors(self.folder, MODEL).tensors
             demand_room(study.build_task(), self._shape, found, self.folder / MODEL)
             network = new_network(study.build_task(), self._shape, study.seed, study.training)
-        held = {name: torch.from_numpy(array) for name, array in found.items()}
-        try:
-            network.load_state_dict(held, strict=False)
-        except RuntimeError as error:
-            raise FileError(self.folder / MODEL, "is not of the network that the run's study names") from error
+        put(network, found, self.folder / MODEL)
         return network.eval()
 
     def predict(self, inputs: ArrayLike | torch.Tensor) -> NDArray[Any]:

@@ -145,9 +145,17 @@ def _is_name(value: Any) -> bool:
 def _network(task: Task, shape: Shape, seed: Any, tensors: Tensors, path: Path) -> nn.Module:
     network = new_network(task, shape, seed if type(seed) is int and seed >= 0 else 0)
     _demand_fit(network, tensors, path)
-    held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
-    network.load_state_dict(held, strict=False)
+    put(network, tensors, path)
     return network
+
+
+def put(network: nn.Module, tensors: Tensors, path: Path) -> None:
+    """Give a network the parameters of the file at `path`. Raises FileError where they are of another network."""
+    held = {name: torch.from_numpy(tensor.copy()) for name, tensor in tensors.items()}
+    try:
+        network.load_state_dict(held, strict=False)
+    except RuntimeError as error:
+        raise FileError(path, "is not of the network that the run's study names") from error
 
 
 def demand_room(task: Task, shape: Shape, tensors: Tensors, path: Path) -> None:
