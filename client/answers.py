@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -91,7 +90,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     numbers["quarantined"] = len(train.quarantined) if told else 0
     numbers["shape"] = list(shown_shape(hospital.task, train.shape).inputs)
     counted = [train] if hospital.study.rounds else list(hospital.splits.values())
-    numbers["labels"] = _label_counts(counted, len(train.classes)) if not private else [0] * len(train.classes)
+    numbers["labels"] = _label_counts(counted) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
     return Payload(None, numbers, {**words, COLUMNS: _columns_digest(hospital)})
 
@@ -109,14 +108,9 @@ def _counts(hospital: Hospital) -> dict[str, Number]:
     return numbers
 
 
-def _label_counts(parts: Sequence[Cases], classes: int) -> list[int]:
-    """Cases of each class, or pixels of each where a case has many; none where targets are no classes."""
-    counts: Counter[int] = Counter()
-    if not classes:
-        return []
-    for targets in (piece for cases in parts for piece in cases.pieces("targets")):
-        counts.update(dict(zip(*(part.tolist() for part in np.unique(targets, return_counts=True)), strict=True)))
-    return [counts[label] for label in range(classes)]
+def _label_counts(parts: Sequence[Cases]) -> list[int]:
+    """Over all parts; none where targets are no classes."""
+    return [sum(of_class) for of_class in zip(*(cases.label_counts for cases in parts), strict=True)]
 
 
 def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:

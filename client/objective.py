@@ -55,13 +55,5 @@ def class_weights(cases: Cases, training: Training) -> Tensor | None:
     """(classes,) float32 weights of classes in the loss; None where all count alike."""
     weights = training.public_class_weights
     if training.class_weights == "own":
-        weights = balanced(_counts(cases))
+        weights = balanced(cases.label_counts)
     return None if weights is None else torch.tensor(weights, dtype=torch.float32)
-
-
-def _counts(cases: Cases) -> list[int]:
-    """Cases of each class here, or pixels where a case has many."""
-    counts = np.zeros(len(cases.classes), np.int64)
-    for targets in cases.pieces("targets"):
-        counts += np.bincount(targets.ravel(), minlength=len(counts))
-    return counts.tolist()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from typing import Any, cast
 
@@ -119,6 +121,14 @@ class Cases:
             if isinstance(column, Ragged)
             else prod(column.item)
         )
+
+    @cached_property
+    def label_counts(self) -> tuple[int, ...]:
+        """Cases of each class, or pixels of each where a case has many; () where targets are no classes."""
+        counts: Counter[int] = Counter()
+        for targets in self.pieces("targets") if self.classes else ():
+            counts.update(dict(zip(*(part.tolist() for part in np.unique(targets, return_counts=True)), strict=True)))
+        return tuple(counts[label] for label in range(len(self.classes)))
 
     @property
     def inputs(self) -> NDArray[np.float32]:
