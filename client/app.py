@@ -23,6 +23,7 @@ from common.errors import (
     BeyondRangeError,
     BudgetSpentError,
     DataChangedError,
+    RefusedError,
     RoundsSpentError,
     SourceError,
     WireError,
@@ -85,6 +86,8 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
         with trusting(_trust(context)):
             payload = _answered(message, context, answer)
         records = to_records(payload)
+    except RefusedError as refusal:
+        records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))
     except RoundsSpentError:

@@ -10,6 +10,7 @@ WardroundError
 +-- ImageError             an image, a label map or a transform cannot be read, or does not fit another
 +-- WireError              something that arrived failed a check
 |   +-- BeyondRangeError   too many of a hospital's values lie beyond the range of a sum
++-- RefusedError         a hospital will not do what it was asked, for a reason that may be seen
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
 |   +-- DataChangedError   a hospital's data are not those that the run began with
 |   +-- LedgerError        a hospital's ledger of privacy spending is damaged, changed or cannot be written
@@ -73,6 +74,14 @@ class WireError(WardroundError):
 
 class BeyondRangeError(WireError):
     """Too many of a hospital's values lie beyond the range of a sum: what is cut would tell of what is not."""
+
+
+class RefusedError(WardroundError):
+    """A hospital will not do what it was asked. reason: of `common.wire.refusals`, which anybody may see."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class HospitalError(WardroundError):

@@ -34,10 +34,11 @@ from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
 from common.sums.update import Vector
 from common.wire.orders import RUN
+from common.wire.refusals import FREE_OF_CHARGE
 from server.beginning import Beginning
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
-from server.conversation import REFUSALS, Conversation
+from server.conversation import Conversation
 from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.gathering import Gathered, gather
@@ -283,7 +284,9 @@ class Conductor:
         Written before the first round too: a run that a crash ends without a word has promised all the same.
         """
         if rounds.terms is not None:
-            charged = charged_rounds(Charges(self.folder.path).lines(), self.folder.read_rounds(), REFUSALS.values())
+            charged = charged_rounds(
+                Charges(self.folder.path).lines(), self.folder.read_rounds(), FREE_OF_CHARGE.values()
+            )
             self.folder.write_json("privacy.json", rounds.terms.claims.table(charged))
 
     def _conclude(self, rounds: Rounds, layout: Layout, checkpoint: Checkpoint, start: Beginning) -> None:

@@ -16,17 +16,10 @@ from common.wire.boundary import guarded
 from common.wire.message_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
+from common.wire.refusals import sentence_of
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
-BUDGET_SPENT = "its own limit of privacy spending forbids it"
-"""Why a hospital is dropped that would have overspent: it trained nothing and released nothing."""
-ROUNDS_SPENT = "it released as many rounds as the study has; one was asked for again, and counted twice"
-BEYOND_RANGE = "too many of its values lie beyond the range of the sum (aggregation.largest_value)"
-"""Why a hospital sends nothing where no noise covers what the cut would tell: it is asked again in a wider range."""
-DATA_CHANGED = "its data changed since the run began; it answers once that is accepted (resume --accept-changed-data)"
-REFUSALS = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT}
-"""Of those that were charged nothing."""
 _FLOWER_ERRORS = {
     1: "its program could not be loaded",
     2: "its program failed",
@@ -126,9 +119,7 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "refused" in payload.words:
-            reasons = {**REFUSALS, "range": BEYOND_RANGE, "data": DATA_CHANGED}
-            reason = reasons.get(str(payload.words["refused"]), "it refused, for a reason that is not known")
-            return Heard(node, None, reason, seconds, size)
+            return Heard(node, None, sentence_of(payload.words["refused"]), seconds, size)
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from common.data.names import SiteId
 from common.sums.exchange import Payload
 from common.wire.orders import LEGS, REPEATED, protocol_payload
+from common.wire.refusals import FREE_OF_CHARGE
 from server.charges import Charges
-from server.conversation import REFUSALS, Conversation, Heard, Sent
+from server.conversation import Conversation, Heard, Sent
 from server.progress import HospitalDropped, HospitalReplied, Progress
 from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
@@ -116,7 +117,7 @@ class GridExchange:
 def _free_of_charge(heard: Heard) -> str:
     """Why the hospital was charged nothing for what it was asked; "" where it was, or does not say."""
     if heard.payload is None:
-        return heard.reason if heard.reason in REFUSALS.values() else ""
+        return heard.reason if heard.reason in FREE_OF_CHARGE.values() else ""
     return "it sent the same update again" if heard.payload.numbers.get(REPEATED) == 1 else ""
 
 

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from common.study.federation import Federation
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected
-from server.conversation import BEYOND_RANGE
+from common.wire.refusals import BEYOND_RANGE
 from server.exchange import GridExchange
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
