@@ -33,7 +33,7 @@ class Laboratory:
     @classmethod
     @contextmanager
     def built(cls, hosts: Sequence[str]) -> Iterator[Laboratory]:
-        """All hosts reach each other by name, and nothing else. Raises EngineError where namespaces cannot be made."""
+        """All hosts reach each other by name, and nothing else. Raises EngineError where none can be made."""
         prefix = f"w{token_hex(2)}"
         laboratory = cls(prefix, {host: f"{SUBNET}.{number}" for number, host in enumerate(hosts, 1)})
         try:
