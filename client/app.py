@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
@@ -19,6 +19,7 @@ from client.hours import demand_open
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
+from client.logged_requests import note_reply
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
 from client.withdrawn import withdrawn
@@ -104,7 +105,17 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
         number = incidents.report(error, log_folder_of(context))
         records = to_records(Payload(words={"incident": number}))
-    return Message(records, reply_to=message)
+    return Message(_logged(message, context, records), reply_to=message)
+
+
+def _logged(message: Message, context: Context, records: RecordDict) -> RecordDict:
+    """The reply, once the hospital's log says of it; where it cannot, an incident's number and nothing else."""
+    try:
+        request = message.content if message.has_content() else RecordDict()
+        note_reply(context, message.metadata.message_type, request, records)
+    except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
+        return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
+    return records
 
 
 def _trust(context: Context) -> Trust:
