@@ -1,4 +1,4 @@
-"""The consortium's certificates: its authority (P-384, path length 0), a hospital's, the front's, the revocation list.
+"""The consortium's certificates: its authority (P-384, path length 0), those of hospitals and front, revocations.
 
 A hospital's certificate is for TLS clients alone. It carries the hospital's name (CN) and, as a URI, the SHA-256 of
 the key that signs its requests to Flower: whoever holds the TLS connection must be whoever signs the request, and no
