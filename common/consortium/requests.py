@@ -105,7 +105,7 @@ class PublicKeys:
 
 @dataclass(frozen=True)
 class Request:
-    """One request. replaces: digest of the keys that these replace, "" for a first one; former: signatures by those."""
+    """One request. replaces: digest of the keys that it replaces, "" for a first one; former: signatures by those."""
 
     name: SiteId
     date: str
