@@ -187,4 +187,3 @@ class FrontProtocol(H11Protocol):
         dates = [f"{name.decode()}: {value.decode()}" for name, value in self.server_state.default_headers]
         self.transport.write("\r\n".join([*lines, *dates, "", ""]).encode("ascii"))
         self.loop.call_later(LINGER_S, self.transport.close)
-

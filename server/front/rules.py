@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from hashlib import sha256
+
+from common.consortium.certificates import node_uri
 
 PREFIX = "/v1/fleet/"
 CALLS = (
@@ -36,9 +37,6 @@ REQUEST_HEADERS = (
 """What is passed on, beside Content-Length. Flower's client sends these; everything else ends here."""
 RESPONSE_HEADERS = ("content-type", "content-length", "flwr-version-incompatibility-message")
 
-URI_PREFIX = "urn:wardround:node:"
-"""Begins the name in a hospital's TLS certificate that binds its node key to it."""
-
 MOST_BODY_BYTES = 8 << 20
 """A request. Flower cuts arrays into pieces of 5 MiB."""
 MOST_HEAD_BYTES = 8 << 10
@@ -46,8 +44,9 @@ MOST_HEADERS = 32
 
 
 def bound_name(public_key_header: bytes) -> str | None:
-    """The name that the certificate of whoever sends this key must carry; None where the header is no base64."""
+    """The name that the certificate of whoever sends this key must carry; None where the header holds no key."""
     try:
-        return URI_PREFIX + sha256(b64decode(public_key_header, validate=True)).hexdigest()
+        key = b64decode(public_key_header, validate=True)
     except ValueError:
         return None
+    return node_uri(key) if key else None

@@ -67,7 +67,9 @@ class Certificates:
             return
         now = datetime.now(timezone.utc)
         if ends is not None and ends <= now:
-            text = f"front/crl.pem ran out on {ends:%Y-%m-%d %H:%M} UTC: EVERY hospital is refused until it is renewed"
+            text = (
+                f"front/crl.pem ran out on {ends:%Y-%m-%d %H:%M} UTC: EVERY hospital is refused until it is renewed"
+            )
             self._say_once(text, now.date())
         elif ends is not None and ends - now < WARN_BEFORE:
             self._say_once(f"front/crl.pem runs out on {ends:%Y-%m-%d}; then every hospital is refused", now.date())
