@@ -165,11 +165,15 @@ class Fetching:
     def _take(self, name: str, one: Asked, missing: set[str], path: str) -> None:
         with self.pacs.parts(path) as parts:
             for pieces in parts:
-                uid = self._written(name, one, pieces)
-                if uid not in missing:
+                try:
+                    uid = self._written(name, one, pieces)
+                    if uid not in missing:
+                        raise SourceError(
+                            f"the PACS gives the image {uid[:64]!r}, which was not asked for or came twice"
+                        )
+                    files.rename(self.place, f"{name}/{INCOMING}", f"{name}/{uid}.dcm")
+                finally:
                     files.remove(self.place, f"{name}/{INCOMING}")
-                    raise SourceError(f"the PACS gives the image {uid[:64]!r}, which was not asked for or came twice")
-                files.rename(self.place, f"{name}/{INCOMING}", f"{name}/{uid}.dcm")
                 missing.discard(uid)
 
     def _written(self, name: str, one: Asked, pieces: Iterator[bytes]) -> str:

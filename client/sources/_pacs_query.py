@@ -216,7 +216,7 @@ def takes_series(query: Query, row: Row) -> bool:
 
 
 def _fits(word: str, pattern: str) -> bool:
-    return not pattern or fnmatchcase(word.casefold(), pattern.casefold())
+    return not pattern or fnmatchcase(word.casefold(), pattern.casefold().replace("[", "[[]"))
 
 
 def _asked(pacs: Pacs, row: Row) -> Asked:

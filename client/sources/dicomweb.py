@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -122,12 +122,15 @@ class DicomWeb(Dicom):
         return [(place, held_series(self._folder() / place, self.query)) for place in self._places(site)]
 
     def _listing(self, site: SiteId | None) -> Listing:
-        below = [f"{place}/{one}".lstrip("/") for place, held in self._held(site) for one in held.places]
-        return listed(self._folder(), below)
+        return self._listed(self._held(site))
+
+    def _listed(self, held: Sequence[tuple[str, Held]]) -> Listing:
+        return listed(self._folder(), [f"{place}/{one}".lstrip("/") for place, found in held for one in found.places])
 
     def _index(self, site: SiteId | None) -> Index:
-        found = super()._index(site)
-        own = [(in_one_form(place), one) for place, held in self._held(site) for one in held.left_out]
+        held = self._held(site)
+        found = self._indexed(self._listed(held))
+        own = [(in_one_form(place), one) for place, each in held for one in each.left_out]
         return replace(found, left_out=(*found.left_out, *own))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import shutil
@@ -9,9 +10,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -120,3 +122,22 @@ def _wait(process: subprocess.Popen[bytes], root: str, log: Path) -> None:
 
 def _client() -> httpx.Client:
     return httpx.Client(auth=(USER, PASSWORD), trust_env=False, timeout=30)
+
+
+_running: ExitStack = ExitStack()
+_shared: list[Orthanc] = []
+
+
+def shared() -> Orthanc:
+    """One for all tests of this process that have no fixture, empty; it ends with the process."""
+    if not _shared:
+        folder = Path(_running.enter_context(TemporaryDirectory()))
+        _shared.append(_running.enter_context(running(folder)))
+        atexit.register(_running.close)
+    _shared[0].clear()
+    return _shared[0]
+
+
+def shared_as_it_is() -> Orthanc:
+    """The same, with what is in it."""
+    return _shared[0]
