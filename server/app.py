@@ -20,6 +20,7 @@ from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
 from server.progress import Progress
 from server.report import write_report
+from server.resending import Resending
 from server.run_folder import RunFolder
 
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
@@ -34,10 +35,11 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated, nodes: whether the
+    hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
-        _run(grid, context)
+        _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)
 
 
 def _trust(simulated: bool) -> Trust:
