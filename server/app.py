@@ -18,6 +18,7 @@ from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
+from server.conducted import say_so
 from server.progress import Progress
 from server.report import write_report
 from server.resending import Resending
@@ -67,6 +68,8 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("accept-changed-data", False)),
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if config.get("nodes", False):
+            say_so(folder, context.run_id)
         try:
             conductor.run()
         except BaseException as error:
