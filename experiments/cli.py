@@ -25,6 +25,7 @@ from experiments.commands import (
     predict,
     privacy,
     runs,
+    server,
     studies,
     track,
     tune,
@@ -87,6 +88,7 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(server.cli, name="server")
 cli.command()(lists.version)
 
 
