@@ -18,6 +18,7 @@ from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
+from server.live_file import kept_live
 from server.progress import Progress
 from server.report import write_report
 from server.run_folder import RunFolder
@@ -66,7 +67,8 @@ def _run(grid: Grid, context: Context) -> None:
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         try:
-            conductor.run()
+            with kept_live(folder, progress):
+                conductor.run()
         except BaseException as error:
             try:
                 write_report(folder)
