@@ -1,8 +1,8 @@
 """`live.json`: where a run is at this moment, for whoever looks at its folder from another program.
 
 `rounds.jsonl` says what was; only the coordinator's own process knows who was asked and has not replied. It is
-written by a thread of its own, twice a second at most, so that no round waits for it. Its time of writing goes on for as long
-as the process lives: where that stands still, the run was ended without a word.
+written by a thread of its own, twice a second at most, so that no round waits for it. Its time of writing goes on for
+as long as the process lives: where that stands still, the run was ended without a word.
 """
 
 from __future__ import annotations

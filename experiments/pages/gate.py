@@ -26,7 +26,7 @@ LARGEST_FORM_BYTES, MOST_FIELDS = 1 << 16, 64
 FORM = "application/x-www-form-urlencoded"
 HEADERS = {
     "cache-control": "no-store",
-    # With no-referrer a browser says of our own forms, too, that their origin is null. Other sites are told as little.
+    # With no-referrer a browser says of our own forms, too, that their origin is null; others are told as little.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

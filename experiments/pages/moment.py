@@ -103,7 +103,7 @@ class Moment:
         return max(known) if known else None
 
     def is_late(self, site: SiteId) -> bool:
-        """Whether it was asked, has not replied, and takes far longer than it should. After the rounds nobody knows."""
+        """Whether it was asked and takes far longer than it should. After the rounds nobody knows how long."""
         one = None if self.live is None or self.live.stage else self.live.sites.get(site)
         if one is None or one.state != "asked" or self.standing != "running":
             return False

@@ -234,14 +234,16 @@ def _hospitals(moment: Moment) -> Markup:
         return section("who", "Hospitals", lede)
     names.sort(key=lambda name: _rank(moment, name))
     name = capital(score_name(run.about.headline or "loss"))
-    head = ["Hospital", "Now", "Since", "Last reply took", "Training loss", name, "Rounds used", "Sent back"]
+    goes_on = moment.standing in ("running", "starting")
+    now = ["Now", "Since", "Last reply took"] if goes_on else ["In the last round"]
+    head = ["Hospital", *now, "Training loss", name, "Rounds used", "Sent back"]
     shown = names[:MOST_ROWS]
     more = (
         f" Of {len(names)} the first {MOST_ROWS}, those in trouble before others." if len(names) > MOST_ROWS else ""
     )
-    lede = f"Who is asked, who has replied, and who is late and why.{more}"
+    lede = "Who is asked, who has replied, and who is late and why." if goes_on else "Who did what, up to the end."
     rows = [_row(moment, site, run.rounds[-1] if run.rounds else None) for site in shown]
-    return section("who", "Hospitals", lede, table(head, rows, words=3))
+    return section("who", "Hospitals", lede + more, table(head, rows, words=3 if goes_on else 2))
 
 
 def _rank(moment: Moment, name: SiteId) -> tuple[int, int]:
@@ -259,10 +261,11 @@ def _row(moment: Moment, site: SiteId, last: Round | None) -> list[Child]:
     used = sum(site in each.contributed for each in run.rounds)
     asked = sum(site in each.selected for each in run.rounds)
     moved = run.traffic.sites.get(site, {}).get("received")
+    took = NOTHING if one is None else duration(one.seconds)
+    goes_on = moment.standing in ("running", "starting")
     return [
         site,
-        *_now(moment, site, one, last),
-        NOTHING if one is None else duration(one.seconds),
+        *((*_now(moment, site, one, last), took) if goes_on else (_then(site, last),)),
         score(loss),
         score(known[-1] if known else None),
         f"{used} of {asked}",

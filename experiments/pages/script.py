@@ -1,8 +1,8 @@
 """The pages' only script: the key of the link, and parts of the page that follow what happens.
 
 Without it every page can be read and every form sent; the key is pasted, and the page is loaded again by hand. What
-it puts into the page was made by the same program as the page itself, and escaped there. It leaves a part alone in which
-somebody has selected text or is typing, keeps what was unfolded, and says since when it is not connected.
+it puts into the page was made by the same program as the page itself, and escaped there. It leaves a part alone in
+which somebody has selected text or is typing, keeps what was unfolded, and says since when it is not connected.
 """
 
 SCRIPT = r"""
