@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
@@ -17,6 +17,7 @@ from client.hospital import Hospital, open_hospital
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
+from client.logged_requests import note_reply
 from client.policy import read_policy
 from client.withdrawn import withdrawn
 from common.errors import (
@@ -99,7 +100,17 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
         number = incidents.report(error, log_folder_of(context))
         records = to_records(Payload(words={"incident": number}))
-    return Message(records, reply_to=message)
+    return Message(_logged(message, context, records), reply_to=message)
+
+
+def _logged(message: Message, context: Context, records: RecordDict) -> RecordDict:
+    """The reply, once the hospital's log says of it; where it cannot, an incident's number and nothing else."""
+    try:
+        request = message.content if message.has_content() else RecordDict()
+        note_reply(context, message.metadata.message_type, request, records)
+    except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
+        return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
+    return records
 
 
 def _trust(context: Context) -> Trust:
@@ -117,7 +128,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     is_hello = answer is answers.hello
     hospital, token = _held_hospital(context, request, run, is_hello)
     state = memory.Memory.of(context, study_json(request), run, number)
-    secrets = memory.recall_secrets(context)
+    secrets = memory.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
     kept = answers.Kept(
         state.vectors,
@@ -141,7 +152,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
-        memory.keep_secrets(context, secrets)
+        memory.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
     return payload
 

@@ -20,6 +20,7 @@ from experiments.commands import (
     export,
     inherited,
     lists,
+    log,
     measures,
     new,
     predict,
@@ -89,6 +90,7 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(log.cli, name="log")
 cli.command()(lists.version)
 
 

@@ -83,6 +83,11 @@ def load(site: SiteId, folder: Path) -> Identity:
     return identity
 
 
+def signing_key(folder: Path) -> Ed25519PrivateKey:
+    """The key in a party's folder. Raises FileError where there is none, ValueError where it is damaged."""
+    return _read_key(folder)
+
+
 def _read_key(folder: Path) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(b64decode(read(folder, KEY_FILE, LARGEST_KEY_BYTES), validate=True))
 
