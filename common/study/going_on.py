@@ -25,7 +25,8 @@ FREE = frozenset(
         "federation.round_timeout_s",
         "federation.start_timeout_s",
         "federation.stop_at_score",
-        "federation.record_traffic",
+        "federation.programs",
+    "federation.record_traffic",
         "federation.track",
     }
 )

@@ -45,6 +45,8 @@ COLUMNS = "columns"
 """Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
 HAS_MODEL = "start_model"
 """Of a hospital's description: the digest of the model that the study begins from, where it was given it."""
+PROGRAM, PROGRAM_VERSIONS = "program", "program_versions"
+"""Of a hospital's description: the digest of what it runs, as it says itself, and versions, for people."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 
