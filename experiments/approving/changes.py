@@ -37,6 +37,7 @@ def since(before: Approval) -> str:
 
 def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     old, new = dict(_flat(before, "")), dict(_flat(now, ""))
+    old, new = _with_names(old, new), _with_names(new, old)
     for key in sorted({*old, *new}):
         if key not in old:
             yield f"{key}: not given before, now {_value(new[key])}"
@@ -44,6 +45,11 @@ def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             yield f"{key}: before {_value(old[key])}, not given now"
         elif old[key] != new[key] or type(old[key]) is not type(new[key]):
             yield f"{key}: before {_value(old[key])}, now {_value(new[key])}"
+
+
+def _with_names(settings: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
+    """An entry without options is a bare word, or a table with its name: the same, whichever it is in the other."""
+    return {f"{key}.name" if f"{key}.name" in other else key: value for key, value in settings.items()}
 
 
 def _flat(value: object, where: str) -> Iterator[tuple[str, object]]:

@@ -88,9 +88,13 @@ def _asking(yes: bool) -> tuple[Callable[[], bool] | None, str]:
 
     if yes:
         return None, SAID_YES
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         return None, NO_TERMINAL
     return lambda: typer.confirm("Agree to this study?", default=False), ASKED
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _arguments(study: str | None, folder: Path | None, option: Path | None, alone: bool) -> tuple[str, Path]:
