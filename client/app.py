@@ -98,6 +98,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
             payload = _answered(message, context, answer)
         records = to_records(payload)
     except RefusedError as refusal:
+        incidents.LOG.warning("refused: %s", refusal)
         records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))

@@ -14,6 +14,7 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
     evaluations,
@@ -22,6 +23,7 @@ from experiments.commands import (
     lists,
     measures,
     new,
+    node,
     predict,
     privacy,
     runs,
@@ -87,6 +89,8 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 

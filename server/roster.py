@@ -70,8 +70,8 @@ def member(payload: Payload) -> Member:
         withdrawn_of(payload),
         _digest(payload, COLUMNS),
         _digest(payload, HAS_MODEL),
-        _digest(payload, MEMBERS),
-        _signature(payload),
+        members=_digest(payload, MEMBERS),
+        members_signature=_signature(payload),
     )
 
 
