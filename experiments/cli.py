@@ -19,6 +19,7 @@ from experiments.commands import (
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     measures,
     new,
@@ -89,6 +90,9 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(server.cli, name="server")
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
 cli.command()(lists.version)
 
 

@@ -1,7 +1,7 @@
 """One job at Flower: begun, watched by what its server app writes, and ended.
 
-Flower says of a run what became of its process, up to a minute after it; `flwr run` exits with 0 whatever became of it.
-What became of the study stands in its folder. A server app that is gone and has not written an end has crashed.
+Flower says of a run what became of its process, up to a minute after it, and `flwr run` exits with 0 whatever that
+was. What became of the study stands in its folder. A server app that is gone and has not written an end has crashed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One job after the other, each until its study is at its end, through every end of a program on the way.
 
-A server app that is gone without a word is begun again where its run stopped, at once the first time, then with growing
-pauses, and not without bound. All that is known stands in `queue/`: whoever starts again after this process was killed
-ends what Flower still takes for running, and goes on.
+A server app that is gone without a word is begun again where its run stopped, at once the first time, then with
+growing pauses, and not without bound. All that is known stands in `queue/`: whoever starts again after this process
+was killed ends what Flower still takes for running, and goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from experiments.coordinator import attempts
 from experiments.coordinator.attempts import Attempt
 from experiments.coordinator.job_queue import ENDS, RUNNING, Job, JobQueue, Standing
 from experiments.coordinator.link import Link
+from experiments.coordinator.node_keys import NodeKeys
 from experiments.coordinator.settings import JobSettings
 
 LOG = logging.getLogger("wardround.supervisor")
@@ -45,15 +46,14 @@ class Conducting:
 
     def serve(self) -> None:
         """Until `given_up`. Whatever fails on the way, as a SuperLink that is just started again, is tried again."""
-        known: set[str] = set()
-        prepared = False
+        keys, prepared = NodeKeys(self.folder, self.link.flower), False
         while not self.given_up.wait(POLL_S):
             try:
                 if not prepared:
                     self.link.await_listening(self.given_up)
                     attempts.end_unfinished(self.link)
                     prepared = True
-                self.link.register_nodes(known)
+                keys.bring_in_line()
                 self._step()
             except (WardroundError, OSError) as error:
                 LOG.warning("the jobs could not be served: %s", error)
@@ -97,7 +97,7 @@ class Conducting:
         return bool(standing.run_id) and Attempt(job, standing.run_id).seen() == "over"
 
     def _watched(self, attempt: Attempt) -> str:
-        """"over", "stopped", "given up", or why it is taken for crashed."""
+        """ "over", "stopped", "given up", or why it is taken for crashed."""
         began = asked = self.now()
         while not self.given_up.wait(POLL_S):
             if self.queue.is_to_stop(attempt.job):

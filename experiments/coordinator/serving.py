@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from common.errors import RefusedToStartError
+from common.errors import LastingError
 from common.files.access import private_folder
 from common.files.json_files import write_json
 from common.files.locks import held
@@ -43,11 +43,11 @@ class Serving:
     _deaf: int = 0
 
     def look(self) -> None:
-        """Once: start again what has ended. Raises RefusedToStartError where a program says that it never will."""
+        """Once: start again what has ended. Raises LastingError where a program says that it never will."""
         for one in self.kept:
             one.look()
             if one.refuses:
-                raise RefusedToStartError(f"the {one.program.name} will not start as it is set up: {one.last_words()}")
+                raise LastingError(f"the {one.program.name} will not start as it is set up: {one.last_words()}")
         now = monotonic()
         if now > self._asked_at + ASK_LINK_EVERY_S:
             self._asked_at = now
@@ -101,7 +101,8 @@ def serving(folder: Path) -> Iterator[Serving]:
         finally:
             given_up.set()
             end_all(reversed(kept))
-            thread.join(timeout=10.0) if thread.is_alive() else None
+            if thread.is_alive():
+                thread.join(timeout=10.0)
             end_orphans(folder)
 
 
