@@ -14,6 +14,7 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
     evaluations,
@@ -23,6 +24,7 @@ from experiments.commands import (
     lists,
     measures,
     new,
+    node,
     predict,
     privacy,
     runs,
@@ -93,6 +95,8 @@ cli.add_typer(server.cli, name="server")
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 
