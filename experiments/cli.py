@@ -22,6 +22,7 @@ from experiments.commands import (
     lists,
     measures,
     new,
+    node,
     predict,
     privacy,
     runs,
@@ -87,6 +88,7 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(node.cli, name="node")
 cli.command()(lists.version)
 
 

@@ -1,16 +1,16 @@
-"""Flower messages as the bytes that cross the wire. All that leans on Flower's undocumented modules stands here."""
+"""Flower messages as the bytes that cross the wire."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from flwr.app import Error, Message
-from flwr.common.serde import message_from_proto, message_to_proto
-from flwr.proto.message_pb2 import Message as MessageProto
-from flwr.supercore.task_identity import TaskIdentity
 
+from common.wire import flower_inside
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
+from common.wire.flower_inside import identify as identify
+from common.wire.flower_inside import name_message as name_message
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -20,7 +20,7 @@ NODE_ERROR = 9002
 
 def to_bytes(message: Message) -> bytes:
     """The message in Flower's own protobuf form."""
-    return message_to_proto(message).SerializeToString()
+    return flower_inside.message_to_bytes(message)
 
 
 def from_bytes(data: bytes) -> Message:
@@ -30,17 +30,17 @@ def from_bytes(data: bytes) -> Message:
 
 def _from_bytes(data: bytes) -> Message:
     check_outline(data)
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def from_own_bytes(data: bytes) -> Message:
     """The message in bytes that this process made itself, however it holds its numbers: for benchmarks of peers."""
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def size_of(message: Message) -> int:
     """Bytes of the message as serialised."""
-    return message_to_proto(message).ByteSize()
+    return flower_inside.message_size(message)
 
 
 def engine_error(reason: str, reply_to: Message) -> Message:
@@ -51,15 +51,3 @@ def engine_error(reason: str, reply_to: Message) -> Message:
 def node_error(reason: str, reply_to: Message) -> Message:
     """The reply a hospital's node makes where its app could not."""
     return Message(Error(NODE_ERROR, reason), reply_to=reply_to)
-
-
-def identify(run_id: int, node_id: int) -> None:
-    """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
-    TaskIdentity.run_id = TaskIdentity.task_id = run_id
-    TaskIdentity.node_id = node_id
-
-
-def name_message(message: Message, run_id: int, message_id: str) -> None:
-    """Give an outgoing message its run and its own name, as Flower's own grids do when they push it."""
-    message.metadata.__dict__["_run_id"] = run_id
-    message.metadata.__dict__["_message_id"] = message_id
