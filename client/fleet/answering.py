@@ -18,6 +18,7 @@ from common.sums.exchange import Payload
 from common.wire.boundary import guarded
 from common.wire.message_bytes import from_own_bytes, identify, to_bytes
 from common.wire.orders import LEGS, RUN, run_of
+from common.wire.packing import is_packed, packed, unpacked
 
 MOST_RUNS = 4
 """Runs of Flower's whose contexts are kept at a time."""
@@ -57,12 +58,20 @@ class Answers:
         return _about(about.run, message, content, True, about.study), to_bytes(reply)
 
     def new(self, message: Message, content: str) -> tuple[About, bytes]:
-        """What the program answers. Whatever it raises has become a reply that tells nothing."""
+        """What the program answers. Whatever it raises has become a reply that tells nothing.
+
+        Whoever packs its request can read a packed reply. Raises WireError where what is packed is no content.
+        """
+        packs = is_packed(message.content)
+        if packs:
+            message.content = guarded(partial(unpacked, message.content))
         reply = self._node(message.metadata.run_id).reply(message)
         words = _words(message.content)
         run = _run(words) or f"flower {message.metadata.run_id}"
         again = reply.has_content() and not NOT_TO_REPEAT & _words(reply.content).keys()
         study = words.get("study", "")
+        if packs and reply.has_content():
+            reply.content = packed(reply.content)
         return _about(run, message, content, again, str(study) if again else ""), to_bytes(reply)
 
     def _node(self, run_id: int) -> Node:

@@ -165,7 +165,9 @@ class _Bounded(httpx.BaseTransport):
         largest = LARGEST_OBJECT_BYTES if request.url.path.endswith("/pull-object") else LARGEST_ANSWER_BYTES
         assert isinstance(response.stream, httpx.SyncByteStream)
         stream = _Counted(response.stream, largest)
-        return httpx.Response(response.status_code, headers=response.headers, stream=stream, extensions=response.extensions)
+        return httpx.Response(
+            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
+        )
 
     def close(self) -> None:
         self.inner.close()

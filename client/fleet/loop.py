@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from secrets import SystemRandom
 from threading import Event
 from time import monotonic, time
@@ -15,7 +13,7 @@ from typing import TypeVar
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from client.fleet.objects import Weighed, content_id, delivery_in, demand_named, message_of
+from client.fleet.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called
 from client.fleet.presence import Presence
@@ -185,9 +183,7 @@ class Loop:
 
     def _push_object(self, run_id: int, session: str, name: str, content: bytes) -> bool:
         self.step("push object")
-        return self._insist(
-            lambda: self.connection.calls.push_object(self._node_id, run_id, session, name, content)
-        )
+        return self._insist(lambda: self.connection.calls.push_object(self._node_id, run_id, session, name, content))
 
     @property
     def _ahead_s(self) -> float:
