@@ -50,6 +50,8 @@ MEMBERS, MEMBERS_SIGNATURE = "members", "members_signature"
 """Of an enrolled hospital's description: the digest of its member list, and its signature over it, "" without one."""
 NAMES, SIGNATURES = "names", "signatures"
 """Of the leg `members`: whose signatures these are, and the signatures, in hexadecimal."""
+PROGRAM, PROGRAM_VERSIONS = "program", "program_versions"
+"""Of a hospital's description: the digest of what it runs, as it says itself, and versions, for people."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 
