@@ -168,8 +168,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
-            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
+            said = membership.said_of_members(members, hospital.site, run, context.node_id)
+            words = {**payload.words, TOKEN: token, **own_parts.told(hospital, context), **said}
+            payload = replace(payload, words=words)
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

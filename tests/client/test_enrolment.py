@@ -267,7 +267,7 @@ def test_a_list_is_signed_when_the_last_one_is_compared_and_not_before(made: Pat
 
 def test_a_hospital_that_is_not_enrolled_says_nothing_and_refuses_nothing(place: Path, tmp_path: Path) -> None:
     for folder in (None, tmp_path):
-        assert said_of_members(folder, "Aachen") == {}
+        assert said_of_members(folder, "Aachen", "", 1) == {}
         demand_agreed(folder, study(place), "Aachen")
         assert take_signatures(folder, study(place), "Aachen", handed_round(place)).words == {"members": ""}
 

@@ -28,7 +28,7 @@ from client.node import Node, load_app
 from client.node_settings import NodeSettings
 from common.consortium.certificates import hospital_certificate, new_key, now, read_certificate
 from common.consortium.fingerprints import digests_of, groups_of
-from common.consortium.members import MemberList, read_members
+from common.consortium.members import MemberList, introduces, introduction, read_members
 from common.consortium.replies import Reply
 from common.consortium.requests import Secrets, make
 from common.errors import HospitalError, RefusedError, TooFewHospitalsError
@@ -370,6 +370,45 @@ def test_another_coordinator_under_the_same_name_must_be_compared_too(place: Pat
     accept(again.replies["Aachen"], place / "Aachen", AT)
     spoken = groups_of(digests_of(read_members(tmp_path / "true/Bonn"))["coordinator"])
     assert not is_right(place / "Aachen", "Aachen", "coordinator", spoken)
+
+
+def impostor(place: Path, copied: Mapping[str, str | list[str]]) -> TooFewHospitalsError:
+    """Bonn's node, a member's, calls itself Köln, whose own is away, and says whatever Köln said before."""
+    study, answer = study_of(place), Node.answer
+
+    def lying(self: Node, request: bytes) -> bytes:
+        message = from_bytes(request)
+        reply = answer(self, request)
+        if self.config["site"] == "Köln" and message.metadata.message_type == LEGS["hello"]:
+            told = from_bytes(reply)
+            payload = from_records(told.content, LIMIT, LIMIT)
+            told.content = to_records(replace(payload, words={**payload.words, **copied}))
+            return to_bytes(told)
+        return reply
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Node, "answer", lying)
+        with pytest.raises(TooFewHospitalsError) as stopped:
+            conduct(place, study)
+    return stopped.value
+
+
+def test_a_member_cannot_pass_for_another_with_what_that_one_says_to_all(place: Path) -> None:
+    bonn = read_secrets(place / "Bonn").identity
+    proof = read_secrets(place / "Köln").identity.sign(introduction("Köln", "0" * 32, 4)).hex()
+    own = {"members_key": bonn.public_key().public_bytes_raw().hex()}
+    for copied in ({"members_proof": ""}, {"members_proof": proof}, own, {"members_key": "", "members_proof": ""}):
+        assert "does not prove to be Köln" in str(impostor(place, copied))
+    assert "Köln took no part: it has no member list" in str(impostor(place, {"members": ""}))
+
+
+def test_an_introduction_is_worth_nothing_for_another_node_run_or_name(place: Path) -> None:
+    secrets = read_secrets(place / "Köln").identity
+    key, signature = secrets.public_key().public_bytes_raw(), secrets.sign(introduction("Köln", "a" * 32, 7))
+    assert introduces(key, signature, "Köln", "a" * 32, 7)
+    for site, run, node in (("Bonn", "a" * 32, 7), ("Köln", "b" * 32, 7), ("Köln", "a" * 32, 8)):
+        assert not introduces(key, signature, site, run, node)
+    assert not introduces(b"", signature, "Köln", "a" * 32, 7)
 
 
 def test_nobody_signs_for_a_hospital_but_its_own_key(place: Path) -> None:

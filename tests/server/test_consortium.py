@@ -231,6 +231,15 @@ def test_rotated_keys_that_the_old_ones_signed_need_no_telephone_and_the_old_one
         assert site not in accepted(place / site).unsigned
 
 
+def test_keys_that_were_rotated_away_never_come_back(place: Path) -> None:
+    old = read_secrets(place / "Bonn")
+    accept(sign([rotate(place / "Bonn", AT)], place / "C", AT).replies["Bonn"], place / "Bonn", AT)
+    back = make("Bonn", old, AT, read_secrets(place / "Bonn"))
+    (place / "back.json").write_text(json.dumps(back.table))
+    with pytest.raises(SourceError, match="rotated away"):
+        sign([place / "back.json"], place / "C", AT)
+
+
 def test_two_rotations_in_a_row_are_carried_over_for_one_who_missed_the_first(place: Path) -> None:
     for _ in range(2):
         joined = sign([rotate(place / "Bonn", AT)], place / "C", AT)
@@ -259,8 +268,12 @@ def test_one_who_is_revoked_is_on_the_revocation_list_and_on_no_member_list(plac
         remove_member("Bonn", place / "C", AT)
 
 
-def test_one_who_left_may_come_back_and_is_compared_anew(place: Path) -> None:
-    remove_member("Bonn", place / "C", AT)
+def test_one_who_left_may_come_back_and_one_who_was_revoked_may_not_with_the_same_keys(place: Path) -> None:
+    shutil.copytree(place / "C", place / "D")
+    remove_member("Bonn", place / "D", AT)
+    with pytest.raises(SourceError, match="a key that was revoked"):
+        sign([place / "Bonn/Bonn.request.json"], place / "D", AT)
+    remove_member("Bonn", place / "C", AT, for_good=False)
     joined = sign([place / "Bonn/Bonn.request.json"], place / "C", AT)
     assert [one.kind for one in joined.signed] == ["joined"] and joined.consortium.listed.version == 3
     accept(joined.replies["Bonn"], place / "Bonn", AT)
