@@ -26,7 +26,7 @@ from common.errors import HospitalError, RefusedError, SourceError, StudyError, 
 from common.study.study import Study, parse
 from common.sums import identity
 from common.sums.exchange import Payload
-from experiments.own_consortium import accept_all, compare_all, found_consortium
+from tests.own_consortium import accept_all, compare_all, found_consortium
 from server.consortium.changes import remove_member
 from server.consortium.joining import sign
 

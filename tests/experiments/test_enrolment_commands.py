@@ -16,7 +16,7 @@ from common.consortium.certificates import now
 from common.consortium.fingerprints import digests_of, groups_of
 from experiments import consortium_command, enrolment_command
 from experiments.cli import cli
-from experiments.own_consortium import found_consortium
+from tests.own_consortium import found_consortium
 
 AT = now()
 SITES = ("Aachen", "Bonn")

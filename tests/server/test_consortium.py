@@ -33,7 +33,7 @@ from common.errors import HospitalError, SourceError, StudyError, UnknownNameErr
 from common.files import access
 from common.study.federation import RosterEntry
 from common.study.study import parse
-from experiments.own_consortium import accept_all, compare_all, found_consortium
+from tests.own_consortium import accept_all, compare_all, found_consortium
 from server.consortium import issuing
 from server.consortium.changes import remove_member, renew
 from server.consortium.create import create
