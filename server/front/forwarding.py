@@ -86,8 +86,10 @@ def _verify(folder: Path, settings: FrontSettings) -> ssl.SSLContext | bool:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(cafile=folder / settings.link_authority)
+        if settings.link_certificate:
+            context.load_cert_chain(folder / settings.link_certificate)
     except (ssl.SSLError, OSError) as error:
-        raise FileError(folder / settings.link_authority, "holds no certificate in PEM") from error
+        raise FileError(folder / settings.link_authority, "or the certificate to show cannot be used") from error
     return context
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import subprocess
@@ -116,7 +117,7 @@ def recorder() -> Iterator[Recorder]:
             self.end_headers()
             self.wfile.write(b"answer")
 
-        do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_CONNECT = do_POST
+        do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_CONNECT = do_POST  # noqa: N815 - of the base class
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -200,9 +201,12 @@ def post(path: str = PULL, header: str | None = None, body: bytes = b"", more: s
 
 def exchange(port: int, context: ssl.SSLContext, data: bytes, timeout_s: float = GIVE_UP_S) -> bytes:
     """All that comes back until the other side closes, or an answer is whole; b"" where it is just closed."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout_s) as plain:
-        with suppress(ssl.SSLError), context.wrap_socket(plain, server_hostname="localhost") as tls:
-            return _send_and_read(tls, data)
+    with (
+        suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        return _send_and_read(tls, data)
     return b""
 
 
@@ -220,10 +224,8 @@ def _whole(answer: bytes, head_only: bool) -> bool:
     head, found, body = answer.removeprefix(CONTINUE).partition(b"\r\n\r\n")
     if head_only:
         return bool(found)
-    lengths = [
-        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-    ]
-    return bool(found) and bool(lengths) and len(body) >= lengths[0]
+    length = re.search(rb"\ncontent-length: *([0-9]+)", head.lower())
+    return bool(found) and length is not None and len(body) >= int(length[1])
 
 
 def status_of(answer: bytes) -> int:
