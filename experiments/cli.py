@@ -14,14 +14,17 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     measures,
     new,
+    node,
     predict,
     privacy,
     runs,
@@ -89,6 +92,11 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(server.cli, name="server")
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 

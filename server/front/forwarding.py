@@ -16,7 +16,7 @@ from common.files import access as files
 from server.front.access_log import note
 from server.front.head import Head
 from server.front.own_name import answers_as_itself
-from server.front.rules import PUSH_MESSAGES, REQUEST_HEADERS, RESPONSE_HEADERS
+from server.front.rules import PUSH_MESSAGES, REQUEST_HEADERS
 from server.front.settings import FrontSettings
 from server.front.tls import Peer
 
@@ -86,11 +86,19 @@ def _verify(folder: Path, settings: FrontSettings) -> ssl.SSLContext | bool:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_verify_locations(cafile=folder / settings.link_authority)
-        if settings.link_certificate:
-            context.load_cert_chain(folder / settings.link_certificate)
     except (ssl.SSLError, OSError) as error:
-        raise FileError(folder / settings.link_authority, "or the certificate to show cannot be used") from error
+        raise FileError(folder / settings.link_authority, "holds no certificate in PEM") from error
+    if files.is_there(folder, settings.link_identity):
+        _show(context, folder, settings.link_identity)
     return context
+
+
+def _show(context: ssl.SSLContext, folder: Path, identity: str) -> None:
+    files.check(folder, identity)
+    try:
+        context.load_cert_chain(folder / identity)
+    except (ssl.SSLError, OSError) as error:
+        raise FileError(folder / identity, "holds no certificate and its key in PEM") from error
 
 
 async def _body_of(receive: Receive) -> bytes | None:
