@@ -16,7 +16,7 @@ from common.files import access as files
 from server.front.access_log import note
 from server.front.head import Head
 from server.front.own_name import answers_as_itself
-from server.front.rules import PUSH_MESSAGES, REQUEST_HEADERS
+from server.front.rules import PUSH_MESSAGES, REQUEST_HEADERS, RESPONSE_HEADERS
 from server.front.settings import FrontSettings
 from server.front.tls import Peer
 

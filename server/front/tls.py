@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from common.errors import FileError
 from common.files import access as files
@@ -35,6 +37,21 @@ def peer_of(certificate: object) -> Peer:
     return Peer(names[0][:100] if names else "", frozenset(uris))
 
 
+LAST_WORDS: ContextVar[list[ssl.MemoryBIO] | None] = ContextVar("LAST_WORDS", default=None)
+"""Set by whoever begins a handshake: where its outgoing bytes are found, should it fail."""
+
+
+class ServerContext(ssl.SSLContext):
+    """asyncio drops what OpenSSL has to say when a handshake fails: `certificate revoked`, `certificate expired`."""
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
+        """As the base class does, and remember where the bytes are."""
+        words = LAST_WORDS.get()
+        if words is not None:
+            words.append(outgoing)
+        return super().wrap_bio(incoming, outgoing, *rest, **named)
+
+
 def context_of(folder: Path) -> ssl.SSLContext:
     """TLS 1.3 alone, with a client certificate of the consortium's CA that its newest list has not revoked.
 
@@ -43,7 +60,7 @@ def context_of(folder: Path) -> ssl.SSLContext:
     """
     for name in FILES:
         files.check(folder, name)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0
