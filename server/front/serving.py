@@ -148,7 +148,7 @@ class FrontServer(uvicorn.Server):
 
     async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
         made = partial(self._protocol, asyncio.get_running_loop())
-        words: list[ssl.MemoryBIO] = []
+        words: list[bytes] = []
         LAST_WORDS.set(words)
         kept_open = accepted.dup()
         try:
@@ -179,9 +179,9 @@ class FrontServer(uvicorn.Server):
         )
 
 
-async def _say_why(connection: socket.socket, words: list[ssl.MemoryBIO]) -> None:
+async def _say_why(connection: socket.socket, words: list[bytes]) -> None:
     """Let the other side know what is wrong with its certificate, and time to read it."""
-    said = b"".join(one.read() for one in words)
+    said = b"".join(words)
     with suppress(OSError):
         if said:
             connection.send(said)

@@ -37,19 +37,39 @@ def peer_of(certificate: object) -> Peer:
     return Peer(names[0][:100] if names else "", frozenset(uris))
 
 
-LAST_WORDS: ContextVar[list[ssl.MemoryBIO] | None] = ContextVar("LAST_WORDS", default=None)
-"""Set by whoever begins a handshake: where its outgoing bytes are found, should it fail."""
+LAST_WORDS: ContextVar[list[bytes] | None] = ContextVar("LAST_WORDS", default=None)
+"""Set by whoever begins a handshake: what OpenSSL has to say to the other side, should it fail."""
+
+
+class _Handshake(ssl.SSLObject):
+    """asyncio drops the alert of a handshake that fails: `certificate revoked`, `certificate expired`."""
+
+    outgoing: ssl.MemoryBIO
+    words: list[bytes] | None
+
+    def do_handshake(self) -> None:
+        """As the base class does; keep what is said at the end."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if self.words is not None:
+                self.words.append(self.outgoing.read())
+            raise
 
 
 class ServerContext(ssl.SSLContext):
-    """asyncio drops what OpenSSL has to say when a handshake fails: `certificate revoked`, `certificate expired`."""
+    """Of handshakes whose last words are kept."""
+
+    sslobject_class = _Handshake
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
-        """As the base class does, and remember where the bytes are."""
-        words = LAST_WORDS.get()
-        if words is not None:
-            words.append(outgoing)
-        return super().wrap_bio(incoming, outgoing, *rest, **named)
+        """As the base class does."""
+        made = super().wrap_bio(incoming, outgoing, *rest, **named)
+        assert isinstance(made, _Handshake)
+        made.outgoing, made.words = outgoing, LAST_WORDS.get()
+        return made
 
 
 def context_of(folder: Path) -> ssl.SSLContext:
