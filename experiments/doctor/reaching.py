@@ -171,7 +171,7 @@ def _asked(tls: ssl.SSLSocket, folder: Path, host: str) -> Iterator[Finding]:
     """A request that carries the node key and no signature: a front passes it, and a SuperLink answers 401."""
     key = b64encode(node_bytes(private_key(folder, "keys/node.key").public_key())).decode()
     lines = ["POST /v1/fleet/send-node-heartbeat HTTP/1.1", f"host: {host}", f"flwr-public-key: {key}"]
-    lines += ["content-type: application/x-protobuf", "connection: close", "content-length: 0", "", ""]
+    lines += ["content-type: application/protobuf", "connection: close", "content-length: 0", "", ""]
     sent = time.time()
     try:
         tls.sendall("\r\n".join(lines).encode())

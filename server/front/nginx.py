@@ -188,7 +188,7 @@ def _hidden() -> str:
 
 
 def _link_tls(root: Path, settings: FrontSettings) -> str:
-    host = settings.link.partition("://")[2].rsplit(":", 1)[0].strip("[]")
+    """nginx holds a certificate against names alone, not against addresses: the link's must carry `localhost`."""
     authority = _quotable(f"{root}/{settings.link_authority}")
     shown = ""
     if is_there(root, settings.link_identity):
@@ -196,7 +196,7 @@ def _link_tls(root: Path, settings: FrontSettings) -> str:
         shown = f'        proxy_ssl_certificate "{identity}";\n        proxy_ssl_certificate_key "{identity}";\n'
     return shown + (
         f'        proxy_ssl_trusted_certificate "{authority}";\n        proxy_ssl_verify on;\n'
-        f'        proxy_ssl_name "{_quotable(host)}";\n        proxy_ssl_protocols TLSv1.2 TLSv1.3;\n'
+        f'        proxy_ssl_name "localhost";\n        proxy_ssl_protocols TLSv1.2 TLSv1.3;\n'
     )
 
 

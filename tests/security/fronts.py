@@ -111,7 +111,7 @@ def recorder() -> Iterator[Recorder]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             kept.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(200)
-            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-type", "application/protobuf")
             self.send_header("set-cookie", "a=b")
             self.send_header("content-length", "6")
             self.end_headers()
@@ -195,7 +195,7 @@ def context_for(authority: made.Authority, member: Member | None) -> ssl.SSLCont
 def post(path: str = PULL, header: str | None = None, body: bytes = b"", more: str = "", line: str = "") -> bytes:
     """A request's bytes, as Flower's client sends them. line: instead of its first line."""
     key = "" if header is None else f"flwr-public-key: {header}\r\n"
-    head = f"{line or f'POST {path} HTTP/1.1'}\r\nhost: localhost\r\n{key}content-type: application/x-protobuf\r\n"
+    head = f"{line or f'POST {path} HTTP/1.1'}\r\nhost: localhost\r\n{key}content-type: application/protobuf\r\n"
     return f"{head}content-length: {len(body)}\r\n{more}\r\n".encode() + body
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,21 @@ from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from client.node_settings import NodeSettings
 from common.consortium import certificates as made
 from common.files.access import write
+from experiments.doctor.reaching import way
 from server.front.settings import FrontSettings
-from tests.security.fronts import GIVE_UP_S, NOW, Consortium, Member, context_for, free_port, python_front
+from tests.security.fronts import (
+    GIVE_UP_S,
+    NOW,
+    Consortium,
+    Member,
+    context_for,
+    free_port,
+    nginx_front,
+    python_front,
+)
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -37,16 +49,17 @@ class Federation:
     """Two hospitals registered at a SuperLink behind a front; a third has the same authority's certificate only."""
 
     port: int
+    settings: FrontSettings
     consortium: Consortium
     alpha: Member
     beta: Member
     stranger: Member
 
-    def client(self, member: Member, signing: Member | None = None) -> FleetHttpClient:
+    def client(self, member: Member, signing: Member | None = None, port: int = 0) -> FleetHttpClient:
         key = (signing or member).node
         signer = NodeAuthHttpInterceptor(key, key.public_key())
         context = context_for(self.consortium.authority, member)
-        return FleetHttpClient(f"https://localhost:{self.port}", interceptors=[signer], verify=context)
+        return FleetHttpClient(f"https://localhost:{port or self.port}", interceptors=[signer], verify=context)
 
 
 def flower_environment(folder: Path) -> dict[str, str]:
@@ -57,7 +70,7 @@ def flower_environment(folder: Path) -> dict[str, str]:
 def write_link_certificate(folder: Path) -> None:
     """The SuperLink's own authority: nobody else's business."""
     authority, key = made.new_authority("link", NOW), made.new_key()
-    leaf = made.front_certificate(authority, ["127.0.0.1"], key.public_key(), NOW)
+    leaf = made.front_certificate(authority, ["127.0.0.1", "localhost"], key.public_key(), NOW)
     write(folder, "link/ca.crt", made.pem(authority.certificate))
     write(folder, "link/tls.crt", made.pem(leaf))
     write(folder, "link/tls.key", made.private_pem(key))
@@ -109,7 +122,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]
                 register(consortium.folder, port, member)
             settings = FrontSettings(listen="127.0.0.1", port=0, link=f"https://127.0.0.1:{port}")
             with python_front(consortium.folder, settings) as front:
-                yield Federation(front, consortium, *members)
+                yield Federation(front, settings, consortium, *members)
         finally:
             process.kill()
             process.wait()
@@ -177,3 +190,37 @@ def test_nothing_else_of_the_superlink_is_reached(federation: Federation, path: 
     context = context_for(federation.consortium.authority, federation.alpha)
     for method in ("GET", "POST"):
         assert httpx.request(method, f"https://localhost:{federation.port}{path}", verify=context).status_code == 404
+
+
+def test_nginx_stands_before_the_same_superlink(federation: Federation) -> None:
+    if shutil.which("nginx") is None:
+        pytest.skip("needs Debian's nginx")
+    settings = replace(federation.settings, port=free_port())
+    with nginx_front(federation.consortium.folder, settings) as port:
+        with federation.client(federation.alpha, port=port) as alpha:
+            assert status_of(lambda: activate(alpha, federation.alpha)) in (
+                200,
+                412,
+            )  # the SuperLink's: active already
+        with federation.client(federation.beta, signing=federation.alpha, port=port) as crossed:
+            assert status_of(lambda: activate(crossed, federation.alpha)) == 403
+
+
+def hospital_folder(federation: Federation, folder: Path, node: Member) -> Path:
+    """Of alpha's certificate, and of a node's key."""
+    chain = federation.alpha.chain.read_bytes()
+    leaf, _, key = chain.partition(b"-----BEGIN PRIVATE")
+    write(folder, "keys/tls.crt", leaf)
+    write(folder, "keys/tls.key", b"-----BEGIN PRIVATE" + key)
+    write(folder, "keys/authority.crt", made.pem(federation.consortium.authority.certificate))
+    write(folder, "keys/node.key", made.openssh_private(node.node))
+    return folder
+
+
+def test_the_doctor_hears_whether_a_hospital_is_let_through(federation: Federation, tmp_path: Path) -> None:
+    settings = NodeSettings("alpha", f"https://localhost:{federation.port}")
+    found = list(way(hospital_folder(federation, tmp_path, federation.alpha), settings))
+    assert [one.status for one in found] == ["ok"] * 5
+    found = list(way(hospital_folder(federation, tmp_path, federation.beta), settings))
+    assert [one.what for one in found if one.status == "fail"] == ["http"]
+    assert "refuses the pair" in found[3].said
