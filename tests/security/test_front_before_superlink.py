@@ -201,7 +201,7 @@ def test_nginx_stands_before_the_same_superlink(federation: Federation) -> None:
             assert status_of(lambda: activate(alpha, federation.alpha)) in (
                 200,
                 412,
-            )  # the SuperLink's: active already
+            )  # active already
         with federation.client(federation.beta, signing=federation.alpha, port=port) as crossed:
             assert status_of(lambda: activate(crossed, federation.alpha)) == 403
 
