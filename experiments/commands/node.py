@@ -60,3 +60,11 @@ def accept(
             say(accepted(folder, reply))
         elif not compared(folder, compare, lambda question: str(typer.prompt(question)), say):
             raise typer.Exit(1)
+
+
+@cli.command()
+def run(folder: Folder) -> None:
+    """Answer the coordinator's requests until SIGTERM, through every crash of either side."""
+    from experiments.node_command import run_in
+
+    raise typer.Exit(run_in(folder))

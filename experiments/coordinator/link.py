@@ -47,7 +47,7 @@ class Link:
     flower: FlowerCommands
 
     @classmethod
-    def prepared(cls, folder: Path, settings: LinkSettings) -> Link:
+    def prepared(cls, folder: Path, settings: LinkSettings, plugins: Path | None = None) -> Link:
         """A new secret and new scripts; data base and certificates stay, these until they would soon run out."""
         home = private_folder(folder, LINK)
         shutil.rmtree(home / "programs", ignore_errors=True)
@@ -57,7 +57,7 @@ class Link:
         write(home, SECRET, secrets.token_hex(32))
         programs = _flower_program.install(home / "programs")
         more = ((MARK, str(folder)), ("FLWR_SUPEREXEC_TASK_POLL_INTERVAL", TASK_POLL_S))
-        flower = FlowerCommands(programs, home, made, more=more)
+        flower = FlowerCommands(programs, home, made, plugins, more)
         link = cls(folder, settings, settings.port or free_port(), flower)
         flower.command_link(link.port)
         return link

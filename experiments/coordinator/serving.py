@@ -78,15 +78,18 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Serving]:
-    """All programs started; whatever happens, all are ended. Raises FileError where another process serves it."""
+def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
+    """All programs started; whatever happens, all are ended. plugins: a folder of modules that studies name.
+
+    Raises FileError where another process serves the folder.
+    """
     folder = private_folder(folder).resolve()
     link_settings, job_settings = read_link(folder), read_jobs(folder)
     with held(folder, SERVING, "is served by another process; one coordinator, one `wardround server up`"):
         left = end_orphans(folder)
         if left:
             LOG.warning("%s programs of a supervisor that was killed were ended", left)
-        link = Link.prepared(folder, link_settings)
+        link = Link.prepared(folder, link_settings, plugins)
         given_up = Event()
         conducting = Conducting(folder, link, job_settings, JobQueue(folder), given_up)
         kept = [Kept(program, folder / LINK) for program in link.programs()]
