@@ -18,6 +18,7 @@ from experiments.commands import (
     consortium,
     data,
     describe,
+    doctor,
     evaluations,
     export,
     inherited,
@@ -95,6 +96,7 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(server.cli, name="server")
+cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)
