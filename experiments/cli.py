@@ -15,18 +15,23 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
+    doctor,
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     measures,
     new,
+    node,
     policy,
     predict,
     privacy,
     runs,
+    server,
     studies,
     track,
     tune,
@@ -90,6 +95,13 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(server.cli, name="server")
+cli.command()(doctor.doctor)
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 
