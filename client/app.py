@@ -11,8 +11,8 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
-from client.answered_rounds import go_forward
 from client.admission import admit
+from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
 from client.enrolment import membership
 from client.hospital import Hospital, open_hospital
@@ -104,6 +104,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
             payload = _answered(message, context, answer)
         records = to_records(payload)
     except RefusedError as refusal:
+        incidents.refused(refusal, log_folder_of(context))
         records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))
@@ -167,8 +168,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
-            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
+            said = membership.said_of_members(members, hospital.site, run, context.node_id)
+            words = {**payload.words, TOKEN: token, **own_parts.told(hospital, context), **said}
+            payload = replace(payload, words=words)
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

@@ -11,18 +11,24 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    approve,
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
+    doctor,
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     log,
     measures,
     new,
+    node,
+    policy,
     predict,
     privacy,
     runs,
@@ -51,7 +57,7 @@ cli = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        lists.version()
+        lists.say_version()
         raise typer.Exit
 
 
@@ -73,7 +79,8 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(tune.tune)
 cli.command()(studies.check)
-cli.command()(studies.approve)
+cli.command()(approve.approve)
+cli.command()(policy.policy)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(describe.describe)
@@ -93,6 +100,12 @@ cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
+cli.command()(doctor.doctor)
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 

@@ -22,10 +22,10 @@ from uuid import uuid4
 import httpx
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
 
 from common.errors import WireError
 from common.wire.boundary import guarded
+from common.wire.flower_inside import Run
 from common.wire.message_bytes import (
     LOST_REPLY,
     LOST_REQUEST,
@@ -275,4 +275,4 @@ def _copy(message: Message, content: RecordDict, ttl_s: float) -> Message:
 
 def _growing(first_wait_s: float, silences: int) -> float:
     """15, 15, 30, 60, 120, 120 s...: long training is no loss, and its hospital is not asked for ever."""
-    return min(max(LONGEST_ASK_AGAIN_S, first_wait_s), first_wait_s * 2 ** max(0, silences - 1))
+    return min(max(LONGEST_ASK_AGAIN_S, first_wait_s), first_wait_s * 2.0 ** max(0, silences - 1))

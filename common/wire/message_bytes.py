@@ -1,17 +1,18 @@
-"""Flower messages as the bytes that cross the wire. All that leans on Flower's undocumented modules stands here."""
+"""Flower messages as the bytes that cross the wire."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from flwr.app import Error, Message, RecordDict
-from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
-from flwr.proto.message_pb2 import Message as MessageProto
-from flwr.supercore.run import RunNotRunningException
-from flwr.supercore.task_identity import TaskIdentity
 
+from common.wire import flower_inside
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
+from common.wire.flower_inside import RunIsOver as RunIsOver
+from common.wire.flower_inside import as_reply_to as as_reply_to
+from common.wire.flower_inside import identify as identify
+from common.wire.flower_inside import name_message as name_message
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -20,13 +21,11 @@ NODE_ERROR = 9002
 
 LOST_REQUEST, LOST_REPLY, NO_SIGN_OF_LIFE = 3, 4, 5
 """Error codes of replies that Flower itself makes in place of a hospital whose message it could not bring."""
-RunIsOver = RunNotRunningException
-"""Raised by Flower's grid once its run was stopped."""
 
 
 def to_bytes(message: Message) -> bytes:
     """The message in Flower's own protobuf form."""
-    return message_to_proto(message).SerializeToString()
+    return flower_inside.message_to_bytes(message)
 
 
 def from_bytes(data: bytes) -> Message:
@@ -36,22 +35,22 @@ def from_bytes(data: bytes) -> Message:
 
 def _from_bytes(data: bytes) -> Message:
     check_outline(data)
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def from_own_bytes(data: bytes) -> Message:
     """The message in bytes that this process made itself, however it holds its numbers: for benchmarks of peers."""
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def size_of(message: Message) -> int:
     """Bytes of the message as serialised."""
-    return message_to_proto(message).ByteSize()
+    return flower_inside.message_size(message)
 
 
 def content_to_bytes(records: RecordDict) -> bytes:
     """A message's content alone, in the form of a message that has nothing else."""
-    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+    return flower_inside.content_to_bytes(records)
 
 
 def content_from_bytes(data: bytes) -> RecordDict:
@@ -61,7 +60,7 @@ def content_from_bytes(data: bytes) -> RecordDict:
 
 def _content_from_bytes(data: bytes) -> RecordDict:
     check_outline(data)
-    return recorddict_from_proto(MessageProto.FromString(data).content)
+    return flower_inside.content_from_bytes(data)
 
 
 def engine_error(reason: str, reply_to: Message) -> Message:
@@ -77,23 +76,3 @@ def node_error(reason: str, reply_to: Message) -> Message:
 def lost_on_the_way(request: Message) -> Message:
     """The reply that Flower makes to a request that it could not deliver."""
     return Message(Error(LOST_REQUEST, ""), reply_to=request)
-
-
-def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:
-    """The reply, as one to the request of that name; records: its content, where it has one."""
-    reply.metadata.__dict__["_reply_to_message_id"] = request_id
-    if records is not None:
-        reply.content = records
-    return reply
-
-
-def identify(run_id: int, node_id: int) -> None:
-    """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
-    TaskIdentity.run_id = TaskIdentity.task_id = run_id
-    TaskIdentity.node_id = node_id
-
-
-def name_message(message: Message, run_id: int, message_id: str) -> None:
-    """Give an outgoing message its run and its own name, as Flower's own grids do when they push it."""
-    message.metadata.__dict__["_run_id"] = run_id
-    message.metadata.__dict__["_message_id"] = message_id
