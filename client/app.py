@@ -13,6 +13,7 @@ from flwr.clientapp import ClientApp
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
+from client.enrolment import membership
 from client.hospital import Hospital, open_hospital
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
@@ -50,6 +51,12 @@ def hello(message: Message, context: Context) -> Message:
     return _reply(message, context, answers.hello)
 
 
+@app.query("members")
+def take_signatures(message: Message, context: Context) -> Message:
+    """Keep the other hospitals' signatures over the member list."""
+    return _reply(message, context, partial(_signatures, context))
+
+
 @app.query("start")
 def start_model(message: Message, context: Context) -> Message:
     """Keep the model that the study begins from."""
@@ -80,6 +87,10 @@ def protocol(message: Message, context: Context) -> Message:
     return _reply(message, context, answers.protocol)
 
 
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+    return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
+
+
 def _reply(message: Message, context: Context, answer: Answer) -> Message:
     """The answer, or, whatever went wrong, a number to ask this hospital for. No text of an error ever leaves."""
     try:
@@ -87,6 +98,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
             payload = _answered(message, context, answer)
         records = to_records(payload)
     except RefusedError as refusal:
+        incidents.LOG.warning("refused: %s", refusal)
         records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))
@@ -116,6 +128,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     run = run_of(request)
     is_hello = answer is answers.hello
     hospital, token = _held_hospital(context, request, run, is_hello)
+    members = None if is_simulated(context) else folder_of(context)
+    if message.metadata.message_type not in (LEGS["hello"], LEGS["members"]):
+        membership.demand_agreed(members, hospital.study, hospital.site)
     state = memory.Memory.of(context, study_json(request), run, number)
     secrets = memory.recall_secrets(context)
     local = partial(open_local, hospital, context, number, run, secrets, state)
@@ -131,13 +146,14 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     )
     if answer is answers.hello:
         keep_left_out(log_folder_of(context), hospital.splits.values())
-    elif LEGS["start"] != message.metadata.message_type:
+    elif message.metadata.message_type not in (LEGS["start"], LEGS["members"]):
         own_parts.put_start(hospital, context)
     try:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            payload = replace(payload, words={**payload.words, TOKEN: token, **own_parts.told(hospital, context)})
+            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
+            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

@@ -14,11 +14,13 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     measures,
     new,
@@ -26,6 +28,7 @@ from experiments.commands import (
     predict,
     privacy,
     runs,
+    server,
     studies,
     track,
     tune,
@@ -88,7 +91,12 @@ cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(server.cli, name="server")
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
 cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 

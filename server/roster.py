@@ -12,13 +12,14 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from common.wire.orders import COLUMNS, HAS_MODEL, SPLITS, TOKEN, WITHDRAWN
+from common.wire.orders import COLUMNS, HAS_MODEL, MEMBERS, MEMBERS_SIGNATURE, SPLITS, TOKEN, WITHDRAWN
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
 DIGITS_SHOWN = 8
 _DIGEST = re.compile(r"([0-9a-f]{64})?")
+_SIGNATURE = re.compile(r"([0-9a-f]{128})?")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Member:
 
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
     withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
-    has_model: digest of the model that the study begins from, where it needs it and was given it before.
+    has_model: digest of the model that the study begins from, where it needs it and was given it before. members:
+    digest of its member list, where it is enrolled; members_signature: its signature over it, hexadecimal, or "".
     """
 
     site: SiteId
@@ -41,6 +43,8 @@ class Member:
     withdrawn: int = 0
     columns: str = ""
     has_model: str = ""
+    members: str = ""
+    members_signature: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -66,6 +70,8 @@ def member(payload: Payload) -> Member:
         withdrawn_of(payload),
         _digest(payload, COLUMNS),
         _digest(payload, HAS_MODEL),
+        members=_digest(payload, MEMBERS),
+        members_signature=_signature(payload),
     )
 
 
@@ -88,6 +94,13 @@ def _digest(payload: Payload, name: str) -> str:
     said = payload.words.get(name, "")
     if not isinstance(said, str) or not _DIGEST.fullmatch(said):
         raise WireError("a hospital's word for its data must be 64 hexadecimal digits.")
+    return said
+
+
+def _signature(payload: Payload) -> str:
+    said = payload.words.get(MEMBERS_SIGNATURE, "")
+    if not isinstance(said, str) or not _SIGNATURE.fullmatch(said):
+        raise WireError("a hospital's signature over its member list must be 128 hexadecimal digits.")
     return said
 
 

@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flwr.app import Message
-from flwr.common.serde import message_from_proto as message_from_proto
-from flwr.common.serde import message_to_proto as message_to_proto
+from flwr.app import Message, RecordDict
+from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import HEAD_BODY_DIVIDER, HEAD_VALUE_DIVIDER
@@ -26,6 +25,7 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.run import Run as Run
+from flwr.supercore.run import RunNotRunningException as RunNotRunningException
 from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
@@ -56,6 +56,16 @@ def message_from_bytes(data: bytes) -> Message:
 def message_size(message: Message) -> int:
     """Bytes of `message_to_bytes`."""
     return message_to_proto(message).ByteSize()
+
+
+def content_to_bytes(records: RecordDict) -> bytes:
+    """A message's content alone, in the form of a message that has nothing else."""
+    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+
+
+def content_from_bytes(data: bytes) -> RecordDict:
+    """The content in bytes that were looked at before."""
+    return recorddict_from_proto(MessageProto.FromString(data).content)
 
 
 def identify(run_id: int, node_id: int) -> None:

@@ -14,9 +14,23 @@ BEYOND_RANGE = "too many of its values lie beyond the range of the sum (aggregat
 """Why a hospital sends nothing where no noise covers what the cut would tell: it is asked again in a wider range."""
 DATA_CHANGED = "its data changed since the run began; it answers once that is accepted (resume --accept-changed-data)"
 
-FREE_OF_CHARGE: Mapping[str, str] = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT}
+NOT_AGREED = "members"
+NOT_ALL_SIGNED = (
+    "not every hospital of the study has signed the member list that it knows (each compares the others' keys by "
+    "telephone and signs: wardround node accept)"
+)
+
+FREE_OF_CHARGE: Mapping[str, str] = {
+    "budget": BUDGET_SPENT,
+    "rounds": ROUNDS_SPENT,
+    NOT_AGREED: NOT_ALL_SIGNED,
+}
 """Of those that were charged nothing."""
-SENTENCES: Mapping[str, str] = {**FREE_OF_CHARGE, "range": BEYOND_RANGE, "data": DATA_CHANGED}
+SENTENCES: Mapping[str, str] = {
+    **FREE_OF_CHARGE,
+    "range": BEYOND_RANGE,
+    "data": DATA_CHANGED,
+}
 UNKNOWN = "it refused, for a reason that is not known"
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
+from common.wire.flower_inside import Run
 
 from common.data.cases import SiteId
 from common.errors import WireError
