@@ -90,7 +90,9 @@ class Outbox:
         size = int.from_bytes(data[:4], "big")
         if size > LARGEST_ABOUT_BYTES:
             raise ValueError("no reply of ours")
-        table: Mapping[str, object] = table_of(json_of(data[4 : 4 + size], self._folder / FOLDER / name), self._folder)
+        table: Mapping[str, object] = table_of(
+            json_of(data[4 : 4 + size], self._folder / FOLDER / name), self._folder
+        )
         return About(**table), data[4 + size :]  # type: ignore[arg-type]
 
     def _names(self) -> list[str]:

@@ -42,7 +42,7 @@ def called(call: Callable[[], T]) -> T:
 
 
 def _of_status(response: httpx.Response) -> Exception:
-    status, body = response.status_code, response.text[:LONGEST_QUOTE * 100]
+    status, body = response.status_code, response.text[: LONGEST_QUOTE * 100]
     code = error_code(body)
     if code == RUN_OVER:
         return RunOver()

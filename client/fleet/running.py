@@ -46,7 +46,7 @@ class Options:
     step: Callable[[str], None] = lambda name: None
 
 
-def run_node(folder: Path, options: Options = Options()) -> int:  # noqa: B008 - a frozen value
+def run_node(folder: Path, options: Options = Options()) -> int:
     """Serve the hospital whose folder that is until SIGTERM; the exit status.
 
     Raises HospitalError or StudyError for a folder that is not set up, FileError where another node runs in it, and
@@ -80,7 +80,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             presence,
             Inbox(folder),
             outbox,
-            lambda node_id: Answers(app, node_id, config, outbox, folder),
+            lambda node_id: Answers(app, node_id, config, outbox, folder, lambda: connection.identity.ahead_s),
             stop,
             options.patience_s,
             options.step,

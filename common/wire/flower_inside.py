@@ -29,8 +29,6 @@ from flwr.supercore.run import RunNotRunningException as RunNotRunningException
 from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
@@ -80,6 +78,28 @@ def name_message(message: Message, run_id: int, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
+def senders(push: bytes) -> tuple[int, frozenset[int]]:
+    """Of the body of a `push-messages`: the node that asks, and those that its messages name as theirs.
+
+    Raises ValueError where it is none.
+    """
+    from flwr.proto.fleet_pb2 import PushMessagesRequest
+    from google.protobuf.message import DecodeError
+
+    try:
+        request = PushMessagesRequest.FromString(push)
+    except DecodeError:
+        raise ValueError("no push-messages") from None
+    return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+
+
+def set_back(message: Message, ahead_s: float) -> None:
+    """Date a message by a clock that is not `ahead_s` ahead. It ends when it ended before."""
+    told = message.metadata.__dict__
+    told["_created_at"] -= ahead_s
+    told["_ttl"] += ahead_s
+
+
 @dataclass(frozen=True)
 class Delivery:
     """A message as a SuperLink hands it over: whose it is, and the names of its objects, children first."""
@@ -126,6 +146,13 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
         metadata.ttl,
         tuple(names),
     )
+
+
+def delivered_head(data: bytes) -> Message:
+    """What `Calls.pull` brought of a message that `read_delivery` found in it: whose it is, without its content."""
+    from flwr.proto.fleet_pb2 import PullMessagesResponse
+
+    return message_from_proto(PullMessagesResponse.FromString(data).messages_list[0])
 
 
 def _names(tree: ObjectTree) -> Iterator[str]:
@@ -241,10 +268,13 @@ class Calls:
     asks the environment for a proxy.
     """
 
-    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity, verify: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity) -> None:
+        from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+
         from flwr.supernode.fleet_http_client import FleetHttpClient
 
-        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=verify)
+        trusts_nobody = SSLContext(PROTOCOL_TLS_CLIENT)
+        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=trusts_nobody)
         self._client._client.close()
         self._client._client = http
         self._identity = identity
