@@ -80,7 +80,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             presence,
             Inbox(folder),
             outbox,
-            lambda node_id: Answers(app, node_id, config, outbox, folder),
+            lambda node_id: Answers(app, node_id, config, outbox, folder, lambda: connection.identity.ahead_s),
             stop,
             options.patience_s,
             options.step,

@@ -15,9 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
-from flwr.common.serde import message_from_proto as message_from_proto
-from flwr.common.serde import message_to_proto as message_to_proto
-from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import HEAD_BODY_DIVIDER, HEAD_VALUE_DIVIDER
@@ -27,12 +25,10 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.run import Run as Run
-from flwr.supercore.run import RunNotRunningException
+from flwr.supercore.run import RunNotRunningException as RunNotRunningException
 from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
@@ -43,28 +39,6 @@ COMPONENT = "SuperNode"
 """What we are to a SuperLink."""
 HEARTBEAT_S = 30.0
 """What a node tells a SuperLink: after twice as long without a heartbeat it counts as gone."""
-
-
-RunIsOver = RunNotRunningException
-"""Raised by Flower's grid once its run was stopped."""
-
-
-def content_to_bytes(records: RecordDict) -> bytes:
-    """A message's content alone, in the form of a message that has nothing else."""
-    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
-
-
-def content_from_bytes(data: bytes) -> RecordDict:
-    """The content in bytes whose outline was checked."""
-    return recorddict_from_proto(MessageProto.FromString(data).content)
-
-
-def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:
-    """The reply, as one to the request of that name; records: its content, where it has one."""
-    reply.metadata.__dict__["_reply_to_message_id"] = request_id
-    if records is not None:
-        reply.content = records
-    return reply
 
 
 def message_to_bytes(message: Message) -> bytes:
@@ -82,6 +56,16 @@ def message_size(message: Message) -> int:
     return message_to_proto(message).ByteSize()
 
 
+def content_to_bytes(records: RecordDict) -> bytes:
+    """A message's content alone, in the form of a message that has nothing else."""
+    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+
+
+def content_from_bytes(data: bytes) -> RecordDict:
+    """The content in bytes that were looked at before."""
+    return recorddict_from_proto(MessageProto.FromString(data).content)
+
+
 def identify(run_id: int, node_id: int) -> None:
     """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
     TaskIdentity.run_id = TaskIdentity.task_id = run_id
@@ -92,6 +76,28 @@ def name_message(message: Message, run_id: int, message_id: str) -> None:
     """Give a message its run and its own name, as Flower does where it sends or receives one."""
     message.metadata.__dict__["_run_id"] = run_id
     message.metadata.__dict__["_message_id"] = message_id
+
+
+def senders(push: bytes) -> tuple[int, frozenset[int]]:
+    """Of the body of a `push-messages`: the node that asks, and those that its messages name as theirs.
+
+    Raises ValueError where it is none.
+    """
+    from flwr.proto.fleet_pb2 import PushMessagesRequest
+    from google.protobuf.message import DecodeError
+
+    try:
+        request = PushMessagesRequest.FromString(push)
+    except DecodeError:
+        raise ValueError("no push-messages") from None
+    return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+
+
+def set_back(message: Message, ahead_s: float) -> None:
+    """Date a message by a clock that is not `ahead_s` ahead. It ends when it ended before."""
+    told = message.metadata.__dict__
+    told["_created_at"] -= ahead_s
+    told["_ttl"] += ahead_s
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,13 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
         metadata.ttl,
         tuple(names),
     )
+
+
+def delivered_head(data: bytes) -> Message:
+    """What `Calls.pull` brought of a message that `read_delivery` found in it: whose it is, without its content."""
+    from flwr.proto.fleet_pb2 import PullMessagesResponse
+
+    return message_from_proto(PullMessagesResponse.FromString(data).messages_list[0])
 
 
 def _names(tree: ObjectTree) -> Iterator[str]:
@@ -255,10 +268,13 @@ class Calls:
     asks the environment for a proxy.
     """
 
-    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity, verify: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity) -> None:
+        from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+
         from flwr.supernode.fleet_http_client import FleetHttpClient
 
-        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=verify)
+        trusts_nobody = SSLContext(PROTOCOL_TLS_CLIENT)
+        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=trusts_nobody)
         self._client._client.close()
         self._client._client = http
         self._identity = identity
