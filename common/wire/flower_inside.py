@@ -94,6 +94,21 @@ def name_message(message: Message, run_id: int, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
+def senders(push: bytes) -> tuple[int, frozenset[int]]:
+    """Of the body of a `push-messages`: the node that asks, and those that its messages name as theirs.
+
+    Raises ValueError where it is none.
+    """
+    from flwr.proto.fleet_pb2 import PushMessagesRequest
+    from google.protobuf.message import DecodeError
+
+    try:
+        request = PushMessagesRequest.FromString(push)
+    except DecodeError:
+        raise ValueError("no push-messages") from None
+    return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+
+
 @dataclass(frozen=True)
 class Delivery:
     """A message as a SuperLink hands it over: whose it is, and the names of its objects, children first."""

@@ -112,7 +112,9 @@ class Front:
 
     link: Link
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
         if scope["type"] != "http":
             await self.link.app(scope, receive, send)
             return
@@ -141,9 +143,15 @@ class Front:
         if fault == "lost":
             raise ConnectionError("planted")
         if isinstance(fault, int):
-            sent = [{"type": "http.response.start", "status": fault, "headers": []}, {"type": "http.response.body", "body": b"x"}]
+            sent = [
+                {"type": "http.response.start", "status": fault, "headers": []},
+                {"type": "http.response.body", "body": b"x"},
+            ]
         if isinstance(fault, bytes):
-            sent = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body", "body": fault}]
+            sent = [
+                {"type": "http.response.start", "status": 200, "headers": []},
+                {"type": "http.response.body", "body": fault},
+            ]
         for event in sent:
             await send(event)
 
@@ -153,7 +161,9 @@ def stock_link() -> Iterator[Link]:
     """A SuperLink that listens."""
     os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"})
     link = Link(create_app())
-    server = uvicorn.Server(uvicorn.Config(Front(link), host="127.0.0.1", port=0, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(Front(link), host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    )
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     deadline = monotonic() + LIMIT_S
