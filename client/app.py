@@ -10,14 +10,14 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
+from client import answers, charged_orders, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
-from client.logged_requests import note_reply
+from client.logged_requests import note_reply, study_digest
 from client.policy import read_policy
 from client.withdrawn import withdrawn
 from common.errors import (
@@ -105,9 +105,12 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 
 def _logged(message: Message, context: Context, records: RecordDict) -> RecordDict:
     """The reply, once the hospital's log says of it; where it cannot, an incident's number and nothing else."""
+    leg = message.metadata.message_type
     try:
         request = message.content if message.has_content() else RecordDict()
-        note_reply(context, message.metadata.message_type, request, records)
+        note_reply(context, leg, request, records)
+        if leg == LEGS["round"]:
+            charged_orders.release(folder_of(context), study_digest(request))
     except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
         return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
     return records
@@ -136,7 +139,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         sources(hospital, context, number),
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
-        keep_tuned=partial(fine_tuning.keep, log_folder_of(context), run),
+        keep_tuned=partial(fine_tuning.keep, log_folder_of(context), hospital.digest, run),
         tell_groups=partial(told_groups.tell_once, folder_of(context), data_of(context), hospital.study),
         keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
