@@ -10,7 +10,17 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client import answers, charged_orders, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
+from client import (
+    answers,
+    charged_orders,
+    fine_tuning,
+    incidents,
+    kept_models,
+    memory,
+    own_parts,
+    own_scores,
+    told_groups,
+)
 from client.answered_rounds import go_forward
 from client.approved_studies import approve_study
 from client.hospital import Hospital, open_hospital
@@ -73,6 +83,12 @@ def evaluate_model(message: Message, context: Context) -> Message:
 def train_local(message: Message, context: Context) -> Message:
     """Train a model of this hospital's own."""
     return _reply(message, context, answers.local)
+
+
+@app.query("keep")
+def keep_model(message: Message, context: Context) -> Message:
+    """Keep the model that the run ended with."""
+    return _reply(message, context, partial(kept_models.take, context))
 
 
 @app.query("protocol")

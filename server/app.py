@@ -34,7 +34,7 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
         _run(grid, context)
@@ -63,6 +63,7 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("simulated", False)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
         bool(config.get("accept-changed-data", False)),
+        Path(signing) if (signing := str(config.get("signing-folder", ""))) else None,
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         try:
