@@ -1,4 +1,4 @@
-"""After the last round every hospital holds the signed model, its card and its own scores, and can predict with it."""
+"""After the last round every hospital holds the signed model, its card and its own scores, and predicts with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from common.files.access import is_there
 from common.study.study import Study
 from common.sums import identity
 from experiments.engines.inline import Inline
-from experiments.prediction.trained import load_trained
+from experiments.prediction.trained import UNSIGNED, load_trained
 from server.app import app
 from server.handing_out import HandingOut
 from server.run_folder import RunFolder
@@ -43,9 +43,7 @@ def handed(tmp_path: Path) -> Run:
             (place / "members.json").write_text(json.dumps(table))
         config: dict[str, Any] = {"study": study.json, "run-folder": str(folder), "hospitals": len(sites)}
         config |= {"simulated": True, "signing-folder": str(tmp_path / "coordinator"), "resume": resume}
-        Inline().run(
-            server_app=app, client_app="client.app:app", sites=sites, run_config=config, folder=folder
-        )
+        Inline().run(server_app=app, client_app="client.app:app", sites=sites, run_config=config, folder=folder)
         return folder
 
     return run
@@ -103,6 +101,7 @@ def test_without_a_member_list_the_model_is_kept_as_unsigned(handed: Run, tiny: 
     folder = handed(study, listed=None)
     about = [json.loads((place / "about.json").read_text()) for place in places(folder, study).values()]
     assert {one["signed_by"] for one in about} == {None}
+    assert load_trained(next(iter(places(folder, study).values()))).remark == UNSIGNED
 
 
 def test_whoever_missed_the_model_gets_it_when_the_run_is_resumed(handed: Run, tiny: Callable[..., Study]) -> None:
