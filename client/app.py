@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from flwr.app import Context, Message, RecordDict
@@ -29,6 +31,7 @@ from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
 from client.logged_requests import note_reply, study_digest
 from client.policy import read_policy
+from client.tidying import tidy
 from client.withdrawn import withdrawn
 from common.errors import (
     BeyondRangeError,
@@ -51,6 +54,9 @@ LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
 Answer = Callable[[Hospital, Payload, answers.Kept], Payload]
+
+LOG = logging.getLogger("wardround.hospital")
+_tidied: set[Path] = set()
 
 app = ClientApp()
 
@@ -160,6 +166,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
     if answer is answers.hello:
+        _tidy_once(context)
         keep_left_out(log_folder_of(context), hospital.splits.values())
     elif LEGS["start"] != message.metadata.message_type:
         own_parts.put_start(hospital, context)
@@ -174,6 +181,16 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         memory.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
     return payload
+
+
+def _tidy_once(context: Context) -> None:
+    """When a hospital is first asked in a process, and where it is one: simulated folders go with their run."""
+    folder = folder_of(context)
+    if folder is None or is_simulated(context) or folder in _tidied:
+        return
+    _tidied.add(folder)
+    for name in tidy(folder):
+        LOG.info("%s was removed: nobody needs it any more", name)
 
 
 def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool) -> tuple[Hospital, str]:

@@ -40,7 +40,7 @@ def charge_once(folder: Path, order: str, charge: Charge) -> None:
     charges, said = ledger.charges_of(charge.study), sha256(f"{order} {charge!r}".encode()).hexdigest()
     if is_alone and _noted(folder, charge.study) == (said, charges - 1):
         return
-    private_folder(folder, FOLDER)
+    private_folder(folder, FOLDER, durable=True)
     write_durably(folder / _name(charge.study), json.dumps({"order": said, "charges": charges}).encode())
     ledger.spend(charge)
 

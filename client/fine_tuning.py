@@ -47,7 +47,7 @@ def keep(
     """
     if folder is None:
         return
-    place = private_folder(folder / FOLDER / f"{study[:STUDY_DIGITS]}-{run or 'run'}")
+    place = private_folder(folder / FOLDER, f"{study[:STUDY_DIGITS]}-{run or 'run'}", durable=True)
     tensors = {name: np.array(one.detach().cpu().numpy()) for name, one in network.named_parameters()}
     write_tensors(place, MODEL, tensors, durable=True)
     found = {"before": before, "after": after}

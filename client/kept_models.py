@@ -93,7 +93,7 @@ def _signer(folder: Path, model: HandedModel, study: str, run: str) -> bytes | N
 
 def _write(folder: Path, hospital: Hospital, study: str, run: str, model: HandedModel, signer: bytes | None) -> None:
     """All of it on the disk, `about.json` last. study: as TOML, with nothing of where this hospital's data lie."""
-    place = private_folder(folder, place_of(hospital.digest, run))
+    place = private_folder(folder, place_of(hospital.digest, run), durable=True)
     tensors = {name: np.array(one.detach().cpu().numpy(), np.float32) for name, one in kept(hospital.network)}
     write_tensors(place, MODEL, tensors, durable=True)
     write(place, STUDY, study, durable=True)
