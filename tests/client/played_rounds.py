@@ -72,6 +72,19 @@ def study_of(data: Path, own: Path, *more: str) -> Study:
     return study
 
 
+_beginnings: dict[str, tuple[Vector, dict[SiteId, float]]] = {}
+
+
+def beginning(study: Study) -> tuple[Vector, dict[SiteId, float]]:
+    """The first model, and how many training cases each hospital has: looked up once a study."""
+    if study.json not in _beginnings:
+        opened = [open_hospital(study.json, index) for index in range(len(SITES))]
+        network = new_network(opened[0].task, opened[0].train.shape, study.seed, study.training)
+        sizes = {site: float(len(one.train)) for site, one in zip(SITES, opened, strict=True)}
+        _beginnings[study.json] = read(network), sizes
+    return _beginnings[study.json]
+
+
 @dataclass
 class Federation:
     """One run of one study. between: what happens before a leg is asked; lost: who does not answer a leg."""
@@ -88,8 +101,7 @@ class Federation:
     replies: list[tuple[SiteId, str, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        one = open_hospital(self.study.json, 0)
-        model = read(new_network(one.task, one.train.shape, self.study.seed, self.study.training))
+        model, self.sizes = beginning(self.study)
         self.state: tuple[Vector, Vector | None] = (model, np.zeros_like(model) if self.work == SCAFFOLD else None)
 
     def context(self, site: SiteId) -> Context:
@@ -133,10 +145,9 @@ class Federation:
         self.number = number
         order = Order(self.study.json, number, parameters, self.work, control)
         vectors = 1 if control is None else 2
-        sizes = {s: float(len(open_hospital(self.study.json, k).train)) for k, s in enumerate(SITES)}
         step = getattr(mechanism_of(self.study), "grid", None)
         statistics = STATISTICS if self.study.privacy is None else ("seconds/evaluation",)
-        expected = Expected(parameters.size, vectors, sizes, statistics, Cohort(SITES, 3), step)
+        expected = Expected(parameters.size, vectors, self.sizes, statistics, Cohort(SITES, 3), step)
         aggregation = AGGREGATIONS.build(self.study.aggregation)
         request = dict.fromkeys(SITES, to_payload(order, self.run))
         collected: Collected = aggregation.collect(self, request, frozenset(SITES), expected)
