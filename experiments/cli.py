@@ -22,6 +22,7 @@ from experiments.commands import (
     lists,
     measures,
     new,
+    pacs,
     predict,
     privacy,
     runs,
@@ -86,6 +87,7 @@ cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
+cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
 cli.command()(lists.version)
 

@@ -16,7 +16,7 @@ from client.sources._dicom_index import BY_FOLDER, BY_INSTITUTION, Choice, Chose
 from client.sources._dicom_labels import LabelFiles
 from client.sources._dicom_pixels import read_image
 from client.sources._dicom_segmentation import Segments, read_segmentations
-from client.sources._dicom_series import Listing, listed, read_headers, stacks_of
+from client.sources._dicom_series import Headers, Listing, listed, read_headers, stacks_of
 from client.sources._dicom_table import Table, read_table
 from client.sources._dicom_tilt import straightened
 from client.sources._dicom_volume import turned
@@ -262,7 +262,9 @@ class Dicom(VolumeSource):
         return self._indexed(self._listing(site))
 
     def _indexed(self, listing: Listing) -> Index:
-        headers = read_headers(listing)
+        return self._index_of(read_headers(listing))
+
+    def _index_of(self, headers: Headers) -> Index:
         return indexed(headers, self._table(), Choice(self.modality, self.series, self.site), self._folder())
 
     def _unused_labels(self, site: SiteId | None) -> Iterator[Quarantined]:
