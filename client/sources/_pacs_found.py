@@ -11,7 +11,7 @@ import pydicom
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from client.sources._dicom_frames import IMAGE, SEGMENTATION, header_of
+from client.sources._dicom_frames import CONTOURS, IMAGE, SEGMENTATION, header_of
 from client.sources._dicom_geometry import Stack
 from client.sources._dicom_headers import UNREADABLE, Header, quiet
 from client.sources._dicom_series import Headers
@@ -62,8 +62,8 @@ def told(folder: Path, query: Query) -> Told:
                 left_out.append(Quarantined(one.title, str(error)))
                 continue
             images += (header for header in headers if header.kind == IMAGE)
-            labels += (header for header in headers if header.kind == SEGMENTATION)
-            others = {header.kind for header in headers} - {IMAGE, SEGMENTATION}
+            labels += (header for header in headers if header.kind in (SEGMENTATION, CONTOURS))
+            others = {header.kind for header in headers} - {IMAGE, SEGMENTATION, CONTOURS}
             left_out += (Quarantined(one.title, f"holds {kind}, left out") for kind in sorted(others))
             if reason := _undecodable(one.syntaxes):
                 undecodable[one.series] = reason

@@ -17,9 +17,10 @@ from client.sources._dicom_series import Listing, listed, stacks_of
 from client.sources._folders import existing
 from client.sources._pacs_cache import Heard, Held, held_series
 from client.sources._pacs_found import FoundSeries, Told, faults_of, told
-from client.sources._pacs_query import CONTOURS, SEGMENTATION, Pick, Query
+from client.sources._pacs_query import CONTOURS as CONTOURS_MODALITY
+from client.sources._pacs_query import SEGMENTATION, Pick, Query
 from client.sources._pacs_settings import FILE, has_settings
-from client.sources.dicom import SEGMENTATIONS, TABLE, Dicom
+from client.sources.dicom import CONTOURS, SEGMENTATIONS, TABLE, Dicom
 from common.data.cases import SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError, StudyError
@@ -80,7 +81,7 @@ class DicomWeb(Dicom):
     def query(self) -> Query:
         """What the PACS is asked for."""
         since, until = (one.replace("-", "") for one in self.dates or ("", ""))
-        labels = {SEGMENTATIONS: SEGMENTATION, "rtstruct": CONTOURS}.get(self.labels, "")
+        labels = {SEGMENTATIONS: SEGMENTATION, CONTOURS: CONTOURS_MODALITY}.get(self.labels, "")
         return Query(
             modality=self.modality,
             series=self.series,
@@ -143,8 +144,9 @@ class DicomWeb(Dicom):
         faults = [one.fault, faults_of(stacks), answer.undecodable.get(first.series, "")]
         if tilted and self.tilt == "refuse":
             faults.append(tilt_in_words(tilted[0]))
-        if self.labels == SEGMENTATIONS and not one.segmentations:
-            faults.append("has no labels: no DICOM segmentation in the PACS refers to it")
+        if self.labels in (SEGMENTATIONS, CONTOURS) and not one.segmentations:
+            kind = "DICOM segmentation" if self.labels == SEGMENTATIONS else "structure set (RTSTRUCT)"
+            faults.append(f"has no labels: no {kind} in the PACS refers to it")
         if self.labels == TABLE and not one.label:
             faults.append(f"has no label in column {self.label} of {self.table}")
         reason = next((fault for fault in faults if fault), "")
