@@ -91,10 +91,10 @@ class Pacs:
         """DICOM files, as they are stored, piece by piece. The block is tried once; see `patiently`."""
         with self._answer("GET", path, self.settings.series_s, accept=ANY_SYNTAX) as response:
             if response.status_code != httpx.codes.NOT_ACCEPTABLE:
-                yield iter(Parts(_raw(response), boundary_of(response.headers.get("content-type", ""))))
+                yield _parts(response)
                 return
         with self._answer("GET", path, self.settings.series_s, accept=DEFAULT_SYNTAX) as response:
-            yield iter(Parts(_raw(response), boundary_of(response.headers.get("content-type", ""))))
+            yield _parts(response)
 
     def store(self, study: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         """STOW: status and answer. Asked once: a repetition could find its own first try."""
@@ -227,6 +227,14 @@ def _raw(response: httpx.Response) -> Iterator[bytes]:
                 raise SourceError("the PACS' answer is packed (gzip) and damaged") from error
             left = unpacker.unconsumed_tail
     yield unpacker.flush()
+
+
+def _parts(response: httpx.Response) -> Iterator[Iterator[bytes]]:
+    """Some services give a single image bare."""
+    kind = response.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() == "application/dicom":
+        return iter([_raw(response)])
+    return iter(Parts(_raw(response), boundary_of(kind)))
 
 
 def _json(response: httpx.Response, most_bytes: int) -> list[Mapping[str, Any]]:

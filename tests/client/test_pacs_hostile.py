@@ -190,15 +190,16 @@ QUERIES: dict[str, tuple[Told, str]] = {
 
 
 def source(url: str, folder: Path, **settings: Any) -> DicomWeb:
-    plain = {"answer_s": 1.0, "series_s": 1.0, "retries": 0, "page": 3, "most_gb": 0.001}
+    plain = {"answer_s": 300.0, "series_s": 300.0, "retries": 0, "page": 3, "most_gb": 0.001}
     return DicomWeb(str(write_settings(folder / "hospital", url, **{**plain, **settings})))
 
 
 @pytest.mark.parametrize("what", QUERIES)
 def test_a_service_that_answers_queries_with_harm_is_refused(what: str, tmp_path: Path) -> None:
     told, reason = QUERIES[what]
+    limits = {"answer_s": 1.0} if told is endless_header else {}
     with serving(told) as server, pytest.raises(SourceError, match=reason):
-        source(server.url, tmp_path).cases(None, 0)
+        source(server.url, tmp_path, **limits).cases(None, 0)
 
 
 def instance(**tags: Any) -> bytes:
@@ -242,8 +243,9 @@ IMAGES: dict[str, tuple[Told, str]] = {
 @pytest.mark.parametrize("what", IMAGES)
 def test_a_service_that_gives_harm_for_images_loses_this_series_alone(what: str, tmp_path: Path) -> None:
     told, reason = IMAGES[what]
+    limits = {"series_s": 1.0} if told is slow_part else {}
     with serving(giving(told)) as server, pytest.raises(SourceError, match=reason):
-        source(server.url, tmp_path).cases(None, 0)
+        source(server.url, tmp_path, **limits).cases(None, 0)
     kept = [one for one in tmp_path.rglob("*") if one.is_file()]
     assert {one.name for one in kept} <= {
         "pacs.toml", "password", ".held.json", ".found.json", ".lock", f"{IMAGE}.dcm"
@@ -305,6 +307,22 @@ def test_a_filter_that_the_service_overlooks_is_held_against_its_answer(tmp_path
         with pytest.raises(SourceError, match="holds no usable volume"):
             DicomWeb(str(folder), patients=("P2",)).cases(None, 0)
     assert not [path for path in server.asked if "series" in path]
+
+
+@pytest.mark.parametrize("options", [{"study": "head*"}, {"filters": {"BodyPartExamined": "HEAD"}}])
+def test_a_service_that_never_tells_what_is_asked_by_is_named(options: dict[str, Any], tmp_path: Path) -> None:
+    with serving(giving(parts_of(instance()))) as server:
+        folder = write_settings(tmp_path / "hospital", server.url, retries=0)
+        with pytest.raises(SourceError, match="cannot be held"):
+            DicomWeb(str(folder), **options).cases(None, 0)
+
+
+def test_a_service_that_gives_an_image_bare_is_understood(tmp_path: Path) -> None:
+    with serving(giving(once(answer(instance(), "application/dicom")))) as server:
+        folder = write_settings(tmp_path / "hospital", server.url, retries=0)
+        with pytest.raises(SourceError, match="holds no usable volume"):
+            DicomWeb(str(folder)).cases(None, 0)
+    assert len(list(tmp_path.rglob("*.dcm"))) == 1
 
 
 def certified(folder: Path) -> ssl.SSLContext:
