@@ -28,6 +28,7 @@ from experiments.commands import (
     measures,
     new,
     node,
+    pacs,
     policy,
     predict,
     privacy,
@@ -97,6 +98,7 @@ cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
+cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
