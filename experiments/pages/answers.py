@@ -102,5 +102,10 @@ def run_document(folder: Path, name: str) -> Response:
         text = read(folder, name, LARGEST_DOCUMENT_BYTES)
     except FileError as error:
         return HTMLResponse(fault_page("There is no such document", str(error)), 404)
+    return private_document(text)
+
+
+def private_document(text: str | bytes) -> Response:
+    """A page of a report's kind, as a page of nobody's."""
     rule = f"sandbox allow-scripts allow-downloads; {policy_of_reports()}; frame-ancestors 'none'"
     return HTMLResponse(text, headers={"content-security-policy": rule})

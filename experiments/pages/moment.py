@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -135,11 +136,11 @@ class Followed:
 
     def version(self) -> str:
         """Another one after every change."""
-        return json.dumps([self._signature(*WATCHED), self._signature(FILE), self._is_silent()])
+        return f"{stamps(self.folder, (*WATCHED, FILE))} {self._is_silent()}"
 
     def moment(self) -> Moment:
         """Raises WardroundError where it is no run folder."""
-        signature = self._signature(*WATCHED)
+        signature = stamps(self.folder, WATCHED)
         with self._lock:
             if self._read is None or self._read[0] != signature:
                 self._read = (signature, _run(self.folder), _timeout_s(self.folder))
@@ -147,12 +148,14 @@ class Followed:
         has = frozenset(name for name in WATCHED if is_there(self.folder, name))
         return Moment(self.folder, run, read_live(self.folder), time(), timeout_s, has)
 
-    def _signature(self, *names: str) -> list[tuple[int, int] | None]:
-        return [_stamp(self.folder / name) for name in names]
-
     def _is_silent(self) -> bool:
         stamp = _stamp(self.folder / FILE)
         return stamp is not None and time() - stamp[0] / 1e9 > SILENT_AFTER_S
+
+
+def stamps(folder: Path, names: Iterable[str]) -> tuple[tuple[int, int] | None, ...]:
+    """Of files and folders: others after every change."""
+    return tuple(_stamp(folder / name) for name in names)
 
 
 def read_live(folder: Path) -> Live | None:
