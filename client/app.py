@@ -12,8 +12,9 @@ from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
 from client.answered_rounds import go_forward
-from client.approved_studies import digest_of
 from client.admission import admit
+from client.approved_studies import digest_of
+from client.enrolment import membership
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
@@ -56,6 +57,12 @@ def hello(message: Message, context: Context) -> Message:
     return _reply(message, context, answers.hello)
 
 
+@app.query("members")
+def take_signatures(message: Message, context: Context) -> Message:
+    """Keep the other hospitals' signatures over the member list."""
+    return _reply(message, context, partial(_signatures, context))
+
+
 @app.query("start")
 def start_model(message: Message, context: Context) -> Message:
     """Keep the model that the study begins from."""
@@ -84,6 +91,10 @@ def train_local(message: Message, context: Context) -> Message:
 def protocol(message: Message, context: Context) -> Message:
     """Answer a leg of the study's aggregation."""
     return _reply(message, context, answers.protocol)
+
+
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+    return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
 
 
 def _reply(message: Message, context: Context, answer: Answer) -> Message:
@@ -132,6 +143,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     run = run_of(request)
     is_hello = answer is answers.hello
     hospital, token = _held_hospital(context, request, run, is_hello)
+    members = None if is_simulated(context) else folder_of(context)
+    if message.metadata.message_type not in (LEGS["hello"], LEGS["members"]):
+        membership.demand_agreed(members, hospital.study, hospital.site)
     state = memory.Memory.of(context, study_json(request), run, number)
     secrets = memory.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
@@ -147,13 +161,14 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     )
     if answer is answers.hello:
         keep_left_out(log_folder_of(context), hospital.splits.values())
-    elif LEGS["start"] != message.metadata.message_type:
+    elif message.metadata.message_type not in (LEGS["start"], LEGS["members"]):
         own_parts.put_start(hospital, context)
     try:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            payload = replace(payload, words={**payload.words, TOKEN: token, **own_parts.told(hospital, context)})
+            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
+            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:

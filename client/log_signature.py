@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from client.audit_log import verify
 from common.errors import FileError, HospitalError
-from common.sums.identity import signing_key
+from common.sums.identity import read_key
 
 WHAT = "head of a Wardround log"
 FIELDS = ("what", "count", "last", "time", "public_key")
@@ -30,7 +30,7 @@ def signed_head(folder: Path) -> dict[str, Any]:
     if found.fault is not None:
         raise HospitalError(f"a log that is not as it was written is not signed: {found.fault}.")
     try:
-        key = signing_key(folder)
+        key = read_key(folder)
     except (FileError, ValueError) as error:
         raise HospitalError(f"the hospital's folder holds no key to sign with: {error}") from error
     statement = {

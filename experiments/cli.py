@@ -26,6 +26,7 @@ from experiments.commands import (
     predict,
     privacy,
     runs,
+    server,
     studies,
     track,
     tune,
@@ -91,6 +92,7 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(log.cli, name="log")
+cli.add_typer(server.cli, name="server")
 cli.command()(lists.version)
 
 

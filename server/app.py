@@ -18,9 +18,11 @@ from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
+from server.conducted import say_so
 from server.live_file import kept_live
 from server.progress import Progress
 from server.report import write_report
+from server.resending import Resending
 from server.run_folder import RunFolder
 
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
@@ -35,10 +37,11 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated, nodes: whether the
+    hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
-        _run(grid, context)
+        _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)
 
 
 def _trust(simulated: bool) -> Trust:
@@ -66,6 +69,8 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("accept-changed-data", False)),
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if config.get("nodes", False):
+            say_so(folder, context.run_id)
         try:
             with kept_live(folder, progress):
                 conductor.run()

@@ -15,7 +15,11 @@ from server.progress import HospitalDropped, HospitalReplied, HospitalsAsked, Pr
 from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
-_CONTENTS = {"hello": ("study", "description"), "start": ("model", "receipt")}
+_CONTENTS = {
+    "hello": ("study", "description"),
+    "members": ("signatures", "agreement"),
+    "start": ("model", "receipt"),
+}
 
 
 @dataclass(frozen=True)

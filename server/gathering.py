@@ -17,6 +17,7 @@ from common.wire.boundary import guarded
 from common.wire.orders import ACCEPTS_CHANGED_DATA, RUN
 from common.wire.refusals import ASKED_AGAIN
 from server.conversation import Conversation, Heard, Sent
+from server.member_signatures import hand_round
 from server.problems import Problem
 from server.public_numbers import counts_are_told
 from server.roster import Member, disagreeing, member, site_of
@@ -79,10 +80,13 @@ def gather(
     try:
         unlike = disagreeing({site: known for site, (known, _) in found.items()})
         failures += [Problem("start", why, site, found[site][1]) for site, why in unlike.items()]
+        agreeing = {site: found[site] for site in sorted(found.keys() - unlike.keys())}
+        apart = hand_round(conversation, agreeing, request, study.federation.start_timeout_s, traffic)
+        failures += [Problem("start", why, site, found[site][1]) for site, why in apart.items()]
     finally:
         for failure in failures:
             note(failure)
-    found = {site: found[site] for site in sorted(found.keys() - unlike.keys())}
+    found = {site: one for site, one in agreeing.items() if site not in apart}
     _demand_enough(found, failures, wanted, max(len(nodes), hospitals))
     return Gathered({site: known for site, (known, _) in found.items()}, _nodes(found))
 

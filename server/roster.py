@@ -12,7 +12,17 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from common.wire.orders import COLUMNS, HAS_MODEL, PROGRAM, PROGRAM_VERSIONS, SPLITS, TOKEN, WITHDRAWN
+from common.wire.orders import (
+    COLUMNS,
+    HAS_MODEL,
+    MEMBERS,
+    MEMBERS_SIGNATURE,
+    PROGRAM,
+    PROGRAM_VERSIONS,
+    SPLITS,
+    TOKEN,
+    WITHDRAWN,
+)
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
@@ -20,6 +30,7 @@ MOST_VERSIONS, LONGEST_VERSION = 16, 80
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
 DIGITS_SHOWN = 8
 _DIGEST = re.compile(r"([0-9a-f]{64})?")
+_SIGNATURE = re.compile(r"([0-9a-f]{128})?")
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,8 @@ class Member:
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
     withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
     has_model: digest of the model that the study begins from, where it needs it and was given it before. program:
-    digest of what it runs, as it says itself. program_versions: in words.
+    digest of what it runs, as it says itself. program_versions: in words. members: digest of its member list, where
+    it is enrolled; members_signature: its signature over it, hexadecimal, or "".
     """
 
     site: SiteId
@@ -45,6 +57,8 @@ class Member:
     has_model: str = ""
     program: str = ""
     program_versions: tuple[str, ...] = ()
+    members: str = ""
+    members_signature: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -72,6 +86,8 @@ def member(payload: Payload) -> Member:
         _digest(payload, HAS_MODEL),
         _digest(payload, PROGRAM),
         _versions(payload),
+        _digest(payload, MEMBERS),
+        _signature(payload),
     )
 
 
@@ -104,6 +120,13 @@ def _versions(payload: Payload) -> tuple[str, ...]:
     if not all(len(one) <= LONGEST_VERSION and one.isprintable() for one in said):
         raise WireError(f"a version must be at most {LONGEST_VERSION} characters that can be printed.")
     return tuple(said)
+
+
+def _signature(payload: Payload) -> str:
+    said = payload.words.get(MEMBERS_SIGNATURE, "")
+    if not isinstance(said, str) or not _SIGNATURE.fullmatch(said):
+        raise WireError("a hospital's signature over its member list must be 128 hexadecimal digits.")
+    return said
 
 
 def _count(payload: Payload, name: str) -> int:

@@ -59,7 +59,7 @@ def create(folder: Path) -> bytes:
     if not is_there(folder, KEY_FILE):
         secret = Ed25519PrivateKey.generate().private_bytes_raw()
         files.create(folder, KEY_FILE, b64encode(secret))
-    return _public(_read_key(folder))
+    return _public(read_key(folder))
 
 
 def introduce(folder: Path, public_keys: Mapping[SiteId, bytes]) -> None:
@@ -73,7 +73,7 @@ def load(site: SiteId, folder: Path) -> Identity:
     try:
         table = read_table(folder, PEERS_FILE, required=True)
         public = {str(name): b64decode(key, validate=True) for name, key in table.items()}
-        identity = Identity(site, _read_key(folder), public)
+        identity = Identity(site, read_key(folder), public)
     except (FileError, ValueError, TypeError) as error:
         raise HospitalError(
             f"{KEY_FILE} and {PEERS_FILE} are needed in the hospital's folder to sign: {error}"
@@ -83,12 +83,8 @@ def load(site: SiteId, folder: Path) -> Identity:
     return identity
 
 
-def signing_key(folder: Path) -> Ed25519PrivateKey:
-    """The key in a party's folder. Raises FileError where there is none, ValueError where it is damaged."""
-    return _read_key(folder)
-
-
-def _read_key(folder: Path) -> Ed25519PrivateKey:
+def read_key(folder: Path) -> Ed25519PrivateKey:
+    """The signing key in a folder. Raises FileError where it is absent, ValueError where it is damaged."""
     return Ed25519PrivateKey.from_private_bytes(b64decode(read(folder, KEY_FILE, LARGEST_KEY_BYTES), validate=True))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from flwr.app import Error, Message
-from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.app import Error, Message, RecordDict
+from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.supercore.run import RunNotRunningException
 from flwr.supercore.task_identity import TaskIdentity
 
 from common.wire._outline import check_outline
@@ -16,6 +17,11 @@ ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
 NODE_ERROR = 9002
 """Error code of a hospital whose app raised; the reason is an incident's number, never an exception's text."""
+
+LOST_REQUEST, LOST_REPLY, NO_SIGN_OF_LIFE = 3, 4, 5
+"""Error codes of replies that Flower itself makes in place of a hospital whose message it could not bring."""
+RunIsOver = RunNotRunningException
+"""Raised by Flower's grid once its run was stopped."""
 
 
 def to_bytes(message: Message) -> bytes:
@@ -43,6 +49,21 @@ def size_of(message: Message) -> int:
     return message_to_proto(message).ByteSize()
 
 
+def content_to_bytes(records: RecordDict) -> bytes:
+    """A message's content alone, in the form of a message that has nothing else."""
+    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+
+
+def content_from_bytes(data: bytes) -> RecordDict:
+    """The content in `data`. Raises WireError as `from_bytes` does."""
+    return guarded(partial(_content_from_bytes, data))
+
+
+def _content_from_bytes(data: bytes) -> RecordDict:
+    check_outline(data)
+    return recorddict_from_proto(MessageProto.FromString(data).content)
+
+
 def engine_error(reason: str, reply_to: Message) -> Message:
     """The reply an engine makes for a hospital that cannot answer."""
     return Message(Error(ENGINE_ERROR, reason), reply_to=reply_to)
@@ -51,6 +72,19 @@ def engine_error(reason: str, reply_to: Message) -> Message:
 def node_error(reason: str, reply_to: Message) -> Message:
     """The reply a hospital's node makes where its app could not."""
     return Message(Error(NODE_ERROR, reason), reply_to=reply_to)
+
+
+def lost_on_the_way(request: Message) -> Message:
+    """The reply that Flower makes to a request that it could not deliver."""
+    return Message(Error(LOST_REQUEST, ""), reply_to=request)
+
+
+def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:
+    """The reply, as one to the request of that name; records: its content, where it has one."""
+    reply.metadata.__dict__["_reply_to_message_id"] = request_id
+    if records is not None:
+        reply.content = records
+    return reply
 
 
 def identify(run_id: int, node_id: int) -> None:

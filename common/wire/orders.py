@@ -16,6 +16,7 @@ from common.sums.update import Vector
 
 LEGS = {
     "hello": "query.hello",
+    "members": "query.members",
     "start": "query.start",
     "round": "train.round",
     "evaluate": "evaluate.model",
@@ -47,6 +48,10 @@ HAS_MODEL = "start_model"
 """Of a hospital's description: the digest of the model that the study begins from, where it was given it."""
 PROGRAM, PROGRAM_VERSIONS = "program", "program_versions"
 """Of a hospital's description: the digest of what it runs, as it says itself, and versions, for people."""
+MEMBERS, MEMBERS_SIGNATURE = "members", "members_signature"
+"""Of an enrolled hospital's description: the digest of its member list, and its signature over it, "" without one."""
+NAMES, SIGNATURES = "names", "signatures"
+"""Of the leg `members`: whose signatures these are, and the signatures, in hexadecimal."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 

@@ -37,12 +37,21 @@ BY_POLICY: Mapping[str, str] = {
     "devices": "its policy does not permit the device that it would compute on (devices)",
 }
 """Which rule, and never its value: what a hospital would have accepted is its own matter."""
-ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY}
+NOT_AGREED = "members"
+NOT_ALL_SIGNED = (
+    "not every hospital of the study has signed the member list that it knows (each compares the others' keys by "
+    "telephone and signs: wardround node accept)"
+)
+ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY, NOT_AGREED: NOT_ALL_SIGNED}
 """Refused before anything was trained or released."""
 
 FREE_OF_CHARGE: Mapping[str, str] = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT, **ADMISSION}
 """Of those that were charged nothing."""
-SENTENCES: Mapping[str, str] = {**FREE_OF_CHARGE, "range": BEYOND_RANGE, "data": DATA_CHANGED}
+SENTENCES: Mapping[str, str] = {
+    **FREE_OF_CHARGE,
+    "range": BEYOND_RANGE,
+    "data": DATA_CHANGED,
+}
 UNKNOWN = "it refused, for a reason that is not known"
 
 

@@ -32,6 +32,7 @@ SETTINGS = {
                     "sites": "",
                     "resume": False,
                     "accept-changed-data": False,
+                    "nodes": False,
                 },
             }
         }

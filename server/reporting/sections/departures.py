@@ -29,6 +29,8 @@ WHAT = {
     "incident": "incident number of an error",
     "model": "the shared model and what to do with it",
     "study": "the study: every setting of the run",
+    "signatures": "every hospital's signature over the member list",
+    "agreement": "word that all signed the member list that this hospital knows",
     **PROTOCOL,
 }
 SHORT = {
@@ -38,6 +40,7 @@ SHORT = {
     "incident": "incident numbers",
     "model": "the model",
     "study": "the study",
+    "agreement": "words of agreement",
 }
 READERS = {
     "keys": "Everybody reads public keys; they are signed, so that nobody can put others in their place.",
@@ -49,6 +52,8 @@ READERS = {
     "incident": "The coordinator reads the number alone; the error's text stays in the hospital.",
     "model": "Every hospital reads it; nothing in it is a hospital's own.",
     "study": "Every hospital reads it; nothing in it is a hospital's own.",
+    "signatures": "Every hospital reads them, and verifies each with the key that it compared by telephone.",
+    "agreement": "The coordinator reads it; nothing of a patient is in it.",
 }
 UPDATE_READERS = {
     "each": "The coordinator can read every hospital's single update.",

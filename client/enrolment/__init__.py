@@ -1,0 +1,1 @@
+"""How a hospital joins a consortium: keys that stay, a request, a reply that is checked, keys compared."""

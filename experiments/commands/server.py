@@ -1,0 +1,49 @@
+"""The commands of a coordinator: `wardround server front`, `wardround server nginx`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.commands._terminal import console, spoken_errors
+
+cli = typer.Typer(no_args_is_help=True, help="At the coordinator: what hospitals reach.")
+
+Folder = Annotated[Path, typer.Option(help="The coordinator's own folder.")]
+
+
+@cli.command()
+def front(
+    folder: Folder,
+    port: Annotated[int | None, typer.Option(help="Instead of the one in server.toml; 0: any that is free.")] = None,
+    link: Annotated[str, typer.Option(help="Instead of the SuperLink's address in server.toml.")] = "",
+) -> None:
+    """Let hospitals in: mutual TLS 1.3 before the SuperLink, nine paths of it, and nothing else.
+
+    Its log goes to standard error, one JSON line a request. A changed certificate, CA or revocation list is taken
+    without a restart. What it listens on stands in front/listening.json.
+    """
+    with spoken_errors():
+        from experiments.front_command import run_front
+
+        run_front(folder, port, link)
+
+
+@cli.command()
+def nginx(
+    folder: Folder,
+    to: Annotated[Path | None, typer.Option(help="Write it there instead of showing it.")] = None,
+) -> None:
+    """Write the front as a configuration of nginx, with the same rules; again whenever members change."""
+    with spoken_errors():
+        from experiments.front_command import nginx_text
+
+        text = nginx_text(folder)
+        if to is None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+            return
+        from common.files.access import write_to
+
+        write_to(to, text)

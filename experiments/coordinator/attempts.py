@@ -1,0 +1,151 @@
+"""One job at Flower: begun, watched by what its server app writes, and ended.
+
+Flower says of a run what became of its process, up to a minute after it; `flwr run` exits with 0 whatever became of it.
+What became of the study stands in its folder. A server app that is gone and has not written an end has crashed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from common.errors import EngineError, FileError
+from common.files.access import is_there, write
+from common.files.json_files import read_table
+from experiments.coordinator.job_queue import ENDS, Job
+from experiments.coordinator.link import Link
+from experiments.engines._bundle import bundle
+from experiments.engines._flower_commands import FEDERATION
+from server.conducted import CONDUCTED
+
+LOG = logging.getLogger("wardround.supervisor")
+CHECKPOINT = "checkpoint/last.safetensors"
+INTERRUPTED = ("SystemExit", "KeyboardInterrupt")
+"""Reasons in about.json of a server app that was ended, and not by its study."""
+FLOWER_CALLS_IT_INTERRUPTED = "the run was stopped at the SuperLink"
+QUICK_COMMAND_S = 90.0
+
+Seen = Literal["starting", "running", "crashed", "over"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run at Flower of a job."""
+
+    job: Job
+    run_id: str
+
+    def seen(self) -> Seen:
+        """How it goes, without asking Flower."""
+        place = Path(self.job.folder)
+        conducted = _table(place, CONDUCTED)
+        if str(conducted.get("run")) != self.run_id:
+            return "starting"
+        if _is_alive(conducted.get("pid")):
+            return "running"
+        about = _table(place, "about.json")
+        return "over" if about.get("state") in ENDS and not _was_interrupted(about) else "crashed"
+
+
+def begin(job: Job, link: Link) -> Attempt:
+    """`flwr run` with the configuration in a file. Raises EngineError where the SuperLink took no run."""
+    app = link.home / "app" / "wardround"
+    shutil.rmtree(app.parent, ignore_errors=True)
+    bundle(app)
+    place = Path(job.folder)
+    config: dict[str, str | int | bool] = {
+        "study": job.study,
+        "study-name": job.name,
+        "run-folder": str(place),
+        "resume": is_there(place, CHECKPOINT),
+        "accept-changed-data": job.accepts_changed_data,
+        "nodes": True,
+    }
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
+    write(link.home, "run.toml", lines)
+    said = link.flower.say(
+        "run", str(app), FEDERATION, "--run-config", str(link.home / "run.toml"), longest_s=QUICK_COMMAND_S
+    )
+    run_id = str(said.get("run-id") or "")
+    if not run_id:
+        raise EngineError(f"the SuperLink took no run: {str(said)[:300]}")
+    return Attempt(job, run_id)
+
+
+def ended_at_flower(attempt: Attempt, link: Link) -> str | None:
+    """What Flower says of a run that is at its end there; None while it is not."""
+    for run in _runs(link, "--run-id", attempt.run_id):
+        if str(run.get("run-id")) == attempt.run_id and str(run.get("status", "")).startswith("finished"):
+            return str(run.get("status-details") or run.get("status"))
+    return None
+
+
+def end_unfinished(link: Link) -> None:
+    """Stop all that Flower takes for running: nothing of another start is left that could run it."""
+    for run in _runs(link):
+        if not str(run.get("status", "")).startswith("finished"):
+            stop(str(run.get("run-id")), link)
+
+
+def stop(run_id: str, link: Link) -> None:
+    """At Flower, where it may have ended by itself."""
+    try:
+        link.flower.say("stop", run_id, FEDERATION, longest_s=QUICK_COMMAND_S)
+    except EngineError as error:
+        LOG.info("run %s was not stopped: %s", run_id, error)
+
+
+def end_app(attempt: Attempt) -> None:
+    """End a server app that Flower could not."""
+    conducted = _table(Path(attempt.job.folder), CONDUCTED)
+    if str(conducted.get("run")) == attempt.run_id and _is_alive(conducted.get("pid")):
+        with suppress(psutil.Error):
+            psutil.Process(int(conducted["pid"])).kill()
+
+
+def rounds_done(job: Job) -> int:
+    """As its folder says."""
+    done = _table(Path(job.folder), "about.json").get("rounds_done", 0)
+    return done if isinstance(done, int) else 0
+
+
+def end_of(job: Job) -> tuple[str, str]:
+    """State and reason of a run that is over."""
+    about = _table(Path(job.folder), "about.json")
+    return str(about.get("state", "")), str(about.get("reason", ""))
+
+
+def _runs(link: Link, *which: str) -> list[dict[str, Any]]:
+    found = link.flower.say("ls", FEDERATION, *which, longest_s=QUICK_COMMAND_S).get("runs", [])
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _was_interrupted(about: dict[str, Any]) -> bool:
+    reason = str(about.get("reason", ""))
+    return reason in INTERRUPTED or reason.startswith(("it was interrupted", FLOWER_CALLS_IT_INTERRUPTED))
+
+
+def _is_alive(pid: object) -> bool:
+    """Whether that process is there and a server app: numbers of processes are used again."""
+    if not isinstance(pid, int):
+        return False
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "flwr-serverapp" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _table(folder: Path, name: str) -> dict[str, Any]:
+    """{} where it is absent or cannot be read: a job is then taken for crashed, which is bounded."""
+    try:
+        return read_table(folder, name)
+    except FileError:
+        return {}

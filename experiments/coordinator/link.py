@@ -1,0 +1,151 @@
+"""Stock SuperLink and SuperExec on loopback behind the front.
+
+Whoever reaches the port of an open-source SuperLink starts runs at it. So its port demands a certificate that only
+this folder's own programs have, made new at every start, in `link/`, which its owner alone can open; the front is
+one of them. The SuperExec's secret is of the same kind. Node keys are those in `node-keys/`, and nobody registers more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+from common.errors import EngineError
+from common.files.access import names, private_folder, read, remove, write
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, LinkSettings
+from experiments.coordinator.supervision import MARK, Program
+from experiments.engines import _flower_program
+from experiments.engines._flower_commands import FEDERATION, FlowerCommands
+from experiments.engines._ports import answers_a_stranger, free_port, listens
+from experiments.engines._run_secrets import LOOPBACK, RunSecrets
+
+LOG = logging.getLogger("wardround.supervisor")
+VALID_S = 10 * 365 * 86400.0
+AUTHORITY, IDENTITY = "ca.crt", "connecting.pem"
+"""In `link/`, for the front: whom it trusts behind it, and what it presents there."""
+SECRET, DATABASE = "superexec.secret", "state.db"
+POLL_S = 0.1
+TASK_POLL_S = "0.25"
+LARGEST_KEY_BYTES = 1 << 12
+QUICK_COMMAND_S = 60.0
+
+
+@dataclass(frozen=True)
+class Link:
+    """The SuperLink of one start of the coordinator's programs."""
+
+    folder: Path
+    settings: LinkSettings
+    port: int
+    flower: FlowerCommands
+
+    @classmethod
+    def prepared(cls, folder: Path, settings: LinkSettings) -> Link:
+        """New certificates, secret and scripts; the data base stays."""
+        home = private_folder(folder, LINK)
+        for name in ("secrets", "programs"):
+            shutil.rmtree(home / name, ignore_errors=True)
+        made = RunSecrets.create(home / "secrets", 0, VALID_S)
+        write(home, AUTHORITY, made.authority.read_bytes())
+        write(home, IDENTITY, made.connecting.read_bytes())
+        write(home, SECRET, secrets.token_hex(32))
+        programs = _flower_program.install(home / "programs")
+        more = ((MARK, str(folder)), ("FLWR_SUPEREXEC_TASK_POLL_INTERVAL", TASK_POLL_S))
+        flower = FlowerCommands(programs, home, made, more=more)
+        link = cls(folder, settings, settings.port or free_port(), flower)
+        flower.command_link(link.port)
+        return link
+
+    @property
+    def home(self) -> Path:
+        """Where its files are."""
+        return self.flower.home
+
+    @property
+    def address(self) -> str:
+        """As the front asks it."""
+        return f"https://{LOOPBACK}:{self.port}"
+
+    def programs(self) -> Sequence[Program]:
+        """All that are kept running, in the order of their start."""
+        return (self._superlink(), self._superexec(), self._front())
+
+    def await_listening(self, given_up: Event) -> None:
+        """Return once it listens, and to nobody but its own programs. Raises EngineError where it does not."""
+        context = _flower_program.connecting_context(self.flower.secrets.authority, self.flower.secrets.connecting)
+        deadline = monotonic() + self.settings.start_timeout_s
+        while not listens(self.port, context):
+            if given_up.wait(POLL_S):
+                return
+            if monotonic() > deadline:
+                raise EngineError(f"the SuperLink did not come up; see {self.home / 'superlink.log'}.")
+        if answers_a_stranger(self.port, self.flower.secrets.authority):
+            raise EngineError("the SuperLink answers whoever reaches its port; this Flower is not the one of 1.41.")
+
+    def is_up(self) -> bool:
+        """Whether it takes connections now."""
+        context = _flower_program.connecting_context(self.flower.secrets.authority, self.flower.secrets.connecting)
+        return listens(self.port, context)
+
+    def register_nodes(self, known: set[str]) -> None:
+        """Make the keys in `node-keys/` known to the SuperLink; known: those that are, by digest, which grows."""
+        for name in names(self.folder, NODE_KEYS):
+            if not name.endswith(".pub"):
+                continue
+            key = read(self.folder, f"{NODE_KEYS}/{name}", LARGEST_KEY_BYTES)
+            digest = hashlib.sha256(key).hexdigest()
+            if digest in known:
+                continue
+            try:
+                self.flower.say(
+                    *("supernode", "register", str(self.folder / NODE_KEYS / name), FEDERATION),
+                    longest_s=QUICK_COMMAND_S,
+                )
+                LOG.info("node key %s is registered", name)
+            except EngineError as error:
+                if "already" not in str(error):
+                    LOG.warning("node key %s was not registered: %s", name, error)
+                    continue
+            known.add(digest)
+
+    def _superlink(self) -> Program:
+        made = self.flower.secrets
+        return self._flower_program(
+            "superlink",
+            "flower-superlink",
+            *("--host", LOOPBACK, "--port", str(self.port)),
+            *("--ssl-ca-certfile", str(made.authority)),
+            *("--ssl-certfile", str(made.listening_certificate)),
+            *("--ssl-keyfile", str(made.listening_key)),
+            *("--isolation", "process"),
+            *("--superexec-auth-secret-file", str(self.home / SECRET)),
+            *("--database", str(self.home / DATABASE)),
+            *("--enable-supernode-auth", "--disable-runtime-dependency-installation"),
+        )
+
+    def _superexec(self) -> Program:
+        return self._flower_program(
+            "superexec",
+            "flower-superexec",
+            *("--runtime-api-address", f"{LOOPBACK}:{self.port}"),
+            *("--root-certificates", str(self.flower.secrets.authority)),
+            *("--superexec-auth-secret-file", str(self.home / SECRET)),
+        )
+
+    def _flower_program(self, name: str, program: str, *arguments: str) -> Program:
+        command = [str(self.flower.programs / program), *arguments]
+        return Program(name, command, self.flower.environment(self.home), self.home)
+
+    def _front(self) -> Program:
+        remove(self.folder, FRONT_LISTENING)
+        command = [sys.executable, "-m", "experiments.cli", "server", "front"]
+        command += ["--folder", str(self.folder), "--link", self.address]
+        return Program("front", command, self.flower.environment(self.home), self.home)

@@ -1,0 +1,77 @@
+"""What a coordinator's `server.toml` says of its link and its jobs, and where things lie in its folder."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import StudyError
+from common.files.access import if_there, read_text
+from common.study.options import build
+
+FILE = "server.toml"
+LARGEST_BYTES = 1 << 16
+LINK, QUEUE, RUNS, NODE_KEYS = "link", "queue", "runs", "node-keys"
+SERVING = ".serving"
+"""Held by the one process that serves the folder."""
+SUPERVISOR = "link/supervisor.json"
+"""What `wardround status` needs to know of it."""
+FRONT_LISTENING = "front/listening.json"
+
+
+@dataclass(frozen=True)
+class LinkSettings:
+    """Table [link] of `server.toml`. port: of the SuperLink, on loopback; 0: any that is free.
+
+    start_timeout_s: for the SuperLink to listen.
+    """
+
+    port: int = 0
+    start_timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 1 << 16:
+            raise StudyError(f"{FILE}: link.port must be 0 to 65535; it is {self.port}.")
+        if not self.start_timeout_s > 0:
+            raise StudyError(f"{FILE}: link.start_timeout_s must be positive; it is {self.start_timeout_s}.")
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Table [jobs] of `server.toml`: when a job that crashes is given up.
+
+    restarts: most within within_s seconds. restarts_without_progress: most with no round finished between them.
+    """
+
+    restarts: int = 60
+    within_s: float = 3600.0
+    restarts_without_progress: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("restarts", "restarts_without_progress"):
+            if getattr(self, name) < 0:
+                raise StudyError(f"{FILE}: jobs.{name} must be 0 or more; it is {getattr(self, name)}.")
+        if not self.within_s > 0:
+            raise StudyError(f"{FILE}: jobs.within_s must be positive; it is {self.within_s}.")
+
+
+def read_link(folder: Path) -> LinkSettings:
+    """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
+    return build(LinkSettings, _table(folder, "link"), f"{FILE}, [link]")
+
+
+def read_jobs(folder: Path) -> JobSettings:
+    """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
+    return build(JobSettings, _table(folder, "jobs"), f"{FILE}, [jobs]")
+
+
+def _table(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(if_there(read_text, folder, FILE, LARGEST_BYTES) or "").get(name, {})
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{FILE} in the coordinator's folder is not TOML: {error}") from error
+    if not isinstance(table, dict):
+        raise StudyError(f"{FILE}: {name} must be a table.")
+    return table

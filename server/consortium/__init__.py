@@ -1,0 +1,1 @@
+"""The consortium at its coordinator: who joins, leaves, is renewed or revoked, and the files that each is handed."""
