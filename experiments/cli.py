@@ -23,6 +23,7 @@ from experiments.commands import (
     log,
     measures,
     new,
+    pages,
     predict,
     privacy,
     runs,
@@ -30,7 +31,6 @@ from experiments.commands import (
     studies,
     track,
     tune,
-    watch,
 )
 
 EXIT_CODES = (
@@ -79,7 +79,7 @@ cli.command("list")(lists.list_)
 cli.command()(describe.describe)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
-cli.command()(watch.watch)
+cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)

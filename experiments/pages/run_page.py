@@ -40,14 +40,14 @@ STATE_WORDS: dict[State, str] = {
 MOST_ROWS, LAST_ROUNDS = 100, 10
 
 
-def run_page(moment: Moment, kind: str, events: str = "events", *above: Child) -> str:
-    """The HTML. above: what stands over the run, such as what may be done with it."""
+def run_page(moment: Moment, kind: str, events: str = "events", *above: Child, documents: str = "") -> str:
+    """The HTML. above: what stands over the run, as what may be done with it. documents: where its reports are."""
     about = moment.run.about
     name = about.title or about.study or moment.run.name
     main = tag(
         "main",
         *above,
-        live("top", heading(kind, badge(*_badge(moment)), events), tag("h1", name), _opening(moment)),
+        live("top", heading(kind, badge(*_badge(moment)), events), tag("h1", name), _opening(moment, documents)),
         contents(("Hospitals", "hospitals"), ("Scores", "scores"), ("Rounds", "took-part"), ("What left", "bytes")),
         *run_sections(moment),
         tag("footer", "Run folder ", tag("code", str(moment.folder.resolve()))),
@@ -82,7 +82,7 @@ def _short(moment: Moment) -> str:
     return f"{word}{moment.run.rounds_done}/{planned if planned is not None else '?'}"
 
 
-def _opening(moment: Moment) -> Markup:
+def _opening(moment: Moment, documents: str) -> Markup:
     run = moment.run
     planned = run.about.rounds_planned
     bar = (
@@ -100,7 +100,7 @@ def _opening(moment: Moment) -> Markup:
             _lost(moment),
             _tiles(moment),
             tag("p", in_short(run.privacy), class_="lede") if run.privacy is not None else None,
-            _links(moment),
+            _links(moment, documents),
         ]
     )
 
@@ -218,9 +218,9 @@ def _left_s(moment: Moment) -> float | None:
     return (planned - moment.run.rounds_done) * sum(pace) / len(pace)
 
 
-def _links(moment: Moment) -> Markup | None:
+def _links(moment: Moment, documents: str) -> Markup | None:
     names = {"report.html": ("report", "Report of the run"), "audit.html": ("audit", "Audit: what leaked")}
-    there = [tag("a", words, href=href) for name, (href, words) in names.items() if name in moment.has]
+    there = [tag("a", words, href=documents + href) for name, (href, words) in names.items() if name in moment.has]
     if moment.standing in ("running", "starting"):
         return None
     return tag("nav", *there, aria_label="Documents of the run") if there else None

@@ -4,6 +4,7 @@ MORE = """
 .skip { position: absolute; left: -999px; }
 .skip:focus { position: static; display: inline-block; padding: 6px 12px; }
 :focus-visible { outline: 2px solid var(--federated); outline-offset: 2px; }
+main > nav:first-child { margin: 0 0 1.2rem; }
 .overline { flex-wrap: wrap; }
 #connection { color: var(--quiet); font-size: .875rem; margin-left: auto; }
 #connection::before { content: "○ "; }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def watch_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
     """The application, behind its gate."""
     app, followed = new_app(), Followed(folder)
-    streams = Streams(followed.version, closing)
+    streams = Streams(closing)
 
     @app.get("/", response_model=None)
     def page() -> Response:
@@ -29,7 +29,7 @@ def watch_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
 
     @app.get("/events", response_model=None)
     def events() -> Response:
-        return streams.answer()
+        return streams.answer(followed.version)
 
     @app.get("/report", response_model=None)
     def report() -> Response:

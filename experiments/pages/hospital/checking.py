@@ -42,7 +42,7 @@ class Checks:
         Thread(target=self._check, args=(digest, study_json), name="data check", daemon=True).start()
 
     def state_of(self, digest: str) -> str:
-        """"", running, done or failed."""
+        """ "", running, done or failed."""
         if digest in self._running:
             return "running"
         return "done" if digest in self.pages else "failed" if digest in self.faults else ""

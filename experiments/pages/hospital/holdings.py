@@ -9,7 +9,7 @@ from pathlib import Path
 from common.errors import FileError
 from common.files.access import names
 from experiments.approving.policy_words import policy_sentences
-from experiments.pages.hospital.studies import Known
+from experiments.pages.hospital.studies import Known, names_of
 from experiments.pages.sheet import bulleted
 from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.sections.layout import section
@@ -22,8 +22,12 @@ MOST_MODELS = 60
 def policy_section(folder: Path) -> Markup:
     """In sentences. Raises HospitalError or StudyError where the policy cannot be read."""
     where, *rules = policy_sentences(folder)
-    lede = "The hospital's own file; no coordinator sees or changes it, and it can only refuse more than a study does."
-    return section("policy", "This hospital's rules", lede, bulleted(rules), tag("p", where, class_="note"))
+    lede = (
+        "The hospital's own file; no coordinator sees or changes it, and it can only refuse more than a study does."
+    )
+    return section(
+        "policy", "This hospital's rules", lede, bulleted(rules), tag("p", f"{where.rstrip(':.')}.", class_="note")
+    )
 
 
 def models_held(folder: Path) -> list[tuple[str, str, list[str], float]]:
@@ -39,16 +43,18 @@ def models_held(folder: Path) -> list[tuple[str, str, list[str], float]]:
 
 def models_section(folder: Path, known: Iterable[Known]) -> Markup:
     """What is here to predict with."""
-    titles = {one.digest: one.name for one in known}
+    titles = names_of(known)
     held = models_held(folder)
     if not held:
-        lede = "None yet. After the last round of a study the node is handed its signed model, its card and its scores."
+        lede = (
+            "None yet. After the last round of a study the node is handed its signed model, its card and its scores."
+        )
         return section("models", "Models", lede)
     rows: list[list[Child]] = [
         [titles.get(study, study[:12]), run[:12], f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}", listed(files)]
         for study, run, files, at in held[:MOST_MODELS]
     ]
-    lede = "Each was handed over at the end of its run; `wardround predict` takes its folder."
+    lede = "Each was handed over at the end of its run; wardround predict takes its folder."
     where = tag("p", f"In {folder / MODELS}.", class_="note")
     return section("models", "Models", lede, table(["Study", "Run", "Since (UTC)", "Files"], rows, words=4), where)
 

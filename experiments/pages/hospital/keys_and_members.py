@@ -1,4 +1,4 @@
-"""Who the other hospitals are: whose keys were compared by telephone, who signed the list; and when certificates end."""
+"""Who the other hospitals are: whose keys were compared, who signed the list; and when certificates run out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from server.reporting.wording import count, listed
 
 TITLE = "Who the others are"
 NO_LIST = (
-    "This hospital has accepted no member list yet: it is enrolled with `wardround node enrol`, and the coordinator's "
-    "reply accepted with `wardround node accept`."
+    "This hospital has accepted no member list yet: it is enrolled with wardround node enrol, and the coordinator's "
+    "reply accepted with wardround node accept."
 )
 WHY = (
-    "Each hospital telephones the others, on a number that it knows of old, and compares eight groups of four digits. "
-    "So nobody has to trust the coordinator for keys; until all have compared and signed, this node takes part in no sum."
+    "Each hospital telephones the others, on a number that it knows of old, and compares eight groups of four "
+    "digits. So nobody has to trust the coordinator for keys. Until all have compared and signed, this node takes "
+    "part in no sum."
 )
 
 

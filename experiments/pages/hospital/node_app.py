@@ -30,14 +30,13 @@ from experiments.pages.moment import stamps
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-WATCHED = ("log.jsonl", "log.seal.json", APPROVED, "approvals", WAITING, DECLINED, POLICY_FILE, MEMBERS)
-WATCHED += ("compared.json", "keys", "models", "privacy-ledger.head", "privacy-limit.toml", "node.toml")
+WATCHED: tuple[str, ...] = ("log.jsonl", "log.seal.json", APPROVED, "approvals", WAITING, DECLINED, POLICY_FILE)
+WATCHED += (MEMBERS, "compared.json", "keys", "models", "privacy-ledger.head", "privacy-limit.toml", "node.toml")
 
 
 def node_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
     """The application."""
-    app, checks = new_app(), Checks(folder)
-    streams = Streams(lambda: f"{stamps(folder, WATCHED)} {checks.version()}", closing)
+    app, checks, streams = new_app(), Checks(folder), Streams(closing)
 
     @app.get("/", response_model=None)
     def page(request: Request, said: str = "") -> Response:
@@ -45,7 +44,7 @@ def node_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
 
     @app.get("/events", response_model=None)
     def events() -> Response:
-        return streams.answer()
+        return streams.answer(lambda: f"{stamps(folder, WATCHED)} {checks.version()}")
 
     @app.get("/study/{digest}", response_model=None)
     def study(request: Request, digest: str) -> Response:
@@ -115,13 +114,14 @@ SAID = {
     "compared": "The groups are the same. That is written down.",
 }
 WRONG_GROUPS = (
-    "These are not the groups of that member's keys. Type them once more; if they still differ, its keys are not those "
-    "that you were sent: tell the coordinator and that hospital, and do not go on."
+    "These are not the groups of that member's keys. Type them once more; if they still differ, its keys are not "
+    "those that you were sent: tell the coordinator and that hospital, and do not go on."
 )
 
 
 def _unknown() -> Response:
-    return HTMLResponse(fault_page("There is no such study here", "It was answered, or never asked."), 404)
+    words = "It is neither waiting, nor approved, nor refused here."
+    return HTMLResponse(fault_page("There is no such study here", words, "../"), 404)
 
 
 def _proof(request: Request) -> str:

@@ -64,15 +64,18 @@ def node_of(folder: Path) -> Node:
 def overview(node: Node, proof: str, said: str = "", look: str = "good") -> str:
     """The HTML. said: what came of the last form."""
     waiting = [one for one in _known(node) if one.state == "waiting"]
+    known = _known(node)
     parts = {
         "Studies": part("studies", "Studies", lambda: _studies(_sure(node.studies))),
-        "Answered": part("answered", "What was answered", lambda: answered_section(_sure(node.activity), _known(node))),
-        "Refused": part("refusals", "What was refused", lambda: refusals_section(_sure(node.activity), _known(node))),
+        "Answered": part("answered", "What was answered", lambda: answered_section(_sure(node.activity), known)),
+        "Refused": part("refusals", "What was refused", lambda: refusals_section(_sure(node.activity), known)),
         "Privacy": part("ledger", "What it cost its persons", lambda: ledger_section(_sure(node.ledger))),
         "Rules": part("policy", "This hospital's rules", lambda: policy_section(node.folder)),
-        "Members": part("members", "Who the others are", lambda: members_section(_sure(node.members), node.site, proof)),
+        "Members": part(
+            "members", "Who the others are", lambda: members_section(_sure(node.members), node.site, proof)
+        ),
         "Certificates": part("certificates", "Certificates", lambda: certificates_section(_sure(node.certificates))),
-        "Models": part("models", "Models", lambda: models_section(node.folder, _known(node))),
+        "Models": part("models", "Models", lambda: models_section(node.folder, known)),
         "Log": part("log", "The log", lambda: log_section(_sure(node.activity))),
     }
     keys = ["studies", "answered", "refusals", "ledger", "policy", "members", "certificates", "models", "log"]
@@ -103,7 +106,11 @@ def _known(node: Node) -> tuple[Known, ...]:
 def _state(node: Node, waiting: list[Known]) -> Markup:
     if _alarms(node):
         return badge("bad", "Look at this")
-    return badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide") if waiting else badge("good", "Nothing waits")
+    return (
+        badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide")
+        if waiting
+        else badge("good", "Nothing waits")
+    )
 
 
 def _todo(one: Known) -> Markup:
@@ -144,7 +151,10 @@ def _lede(node: Node, waiting: list[Known]) -> str:
 def _tiles(node: Node) -> Markup:
     pairs = [(f"{sum(one.state == 'approved' for one in _known(node))}", "studies approved")]
     if not isinstance(node.activity, WardroundError):
-        pairs += [(f"{node.activity.rounds:,}", "rounds answered"), (f"{node.activity.refused:,}", "refused or failed")]
+        pairs += [
+            (f"{node.activity.rounds:,}", "rounds answered"),
+            (f"{node.activity.refused:,}", "refused or failed"),
+        ]
     if isinstance(node.ledger, Summary) and node.ledger.epsilon is not None:
         limit = node.ledger.limit
         of = f" of {score(limit.epsilon)}" if limit else ""
@@ -186,5 +196,3 @@ def _sure(value: T | WardroundError) -> T:
     if isinstance(value, WardroundError):
         raise value
     return value
-
-

@@ -78,7 +78,7 @@ def _parts(known: Known, shown: Shown | str, folder: Path) -> list[Child]:
         section(
             "does",
             "What it does, and what it costs",
-            "Each sentence follows from the settings; none of them is the coordinator's own wording.",
+            "Said by this hospital's own program, from the settings alone; names and titles are the coordinator's.",
             bulleted(shown.facts),
             _description(shown),
             settings,
@@ -163,17 +163,23 @@ def _approve(known: Known, shown: Shown | str, proof: str) -> Markup:
 
 
 def _refuse(known: Known, proof: str) -> Markup:
-    what = "Take the approval back" if known.state.startswith("approved") else "Refuse"
+    is_approved = known.state.startswith("approved")
     return tag(
         "div",
-        tag("h3", what),
+        tag("h3", "Take the approval back" if is_approved else "Refuse"),
         form(
             f"{known.digest}/refuse",
             proof,
             tag("label", "Reason", for_="reason"),
             tag("textarea", id="reason", name="reason", rows=3, required=True, maxlength=2000),
             tag("p", "For those who come after you. It stays in this hospital.", class_="hint"),
-            tag("button", f"{what}: this study", type="submit", class_="danger", id="refuse"),
+            tag(
+                "button",
+                "Take the approval back" if is_approved else "Refuse this study",
+                type="submit",
+                class_="danger",
+                id="refuse",
+            ),
         ),
         tag("p", "The coordinator is told that its people declined, and not why.", class_="note"),
     )
@@ -184,5 +190,3 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-
