@@ -70,9 +70,7 @@ def _demand_plugins(approval: Approval) -> None:
         except StudyError as error:
             raise RefusedError("program", f"plug-in {module} cannot be run here: {error}") from error
         if found != digest:
-            raise RefusedError(
-                "program", f"plug-in {module} was approved as {digest} and is {found} here. {_AGAIN}"
-            )
+            raise RefusedError("program", f"plug-in {module} was approved as {digest} and is {found} here. {_AGAIN}")
 
 
 def _kept(study_json: str, digest: str, folder: Path) -> str:

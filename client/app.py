@@ -11,8 +11,8 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
-from client.answered_rounds import go_forward
 from client.admission import admit
+from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
 from client.enrolment import membership
 from client.hospital import Hospital, open_hospital
@@ -104,6 +104,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
             payload = _answered(message, context, answer)
         records = to_records(payload)
     except RefusedError as refusal:
+        incidents.refused(refusal, log_folder_of(context))
         records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))

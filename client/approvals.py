@@ -1,8 +1,8 @@
 """What was agreed to, kept beside the list of approved studies: `approvals/<digest>.json`.
 
 The list says which studies are served. A record says what that meant: the study, the program and the plug-ins that
-were to run it, the hospitals and their keys, who agreed, and when. It outlives a revocation, so that the next approval
-can say what changed.
+were to run it, the hospitals and their keys, who agreed, and when. It outlives a revocation, so that the next
+approval can say what changed.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def keys_of(study_json: str) -> dict[str, str]:
 
 
 def now() -> str:
-    """In UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """In UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def user() -> str:
@@ -134,10 +134,9 @@ def approvals(folder: Path) -> Iterator[Approval]:
     yield from sorted((one for one in kept if one is not None), key=lambda one: one.when)
 
 
-def last_before(folder: Path, title: str, digest: str) -> Approval | None:
-    """What was approved last under this title: another study, or this one with what ran it then."""
-    same = [one for one in approvals(folder) if one.title == title]
-    return next((one for one in reversed(same) if one.digest != digest), same[-1] if same else None)
+def last_of(folder: Path, title: str) -> Approval | None:
+    """What was approved last under this title, be it revoked since."""
+    return next((one for one in reversed(list(approvals(folder))) if one.title == title), None)
 
 
 def _is_record(found: Any) -> bool:

@@ -113,7 +113,9 @@ def approve_study(study_json: str, folder: Path | None, needs_list: bool) -> Non
     listed = None if folder is None else if_there(_text, folder, APPROVED)
     if listed is None:
         if needs_list:
-            raise RefusedError("approval", f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`.")
+            raise RefusedError(
+                "approval", f"{APPROVED} is not in this hospital's folder: write it with `wardround approve`."
+            )
         return
     if digest_of(study_json) not in _digests(listed):
         raise RefusedError("approval", f"the study is not one of those in {APPROVED}.")

@@ -62,9 +62,7 @@ def is_open(windows: Sequence[Window], zone: str, now: datetime) -> bool:
     return any(window.holds(local) for window in windows)
 
 
-def demand_open(
-    windows: Sequence[Window], zone: str, folder: Path, place: str, now: datetime | None = None
-) -> None:
+def demand_open(windows: Sequence[Window], zone: str, folder: Path, place: str, now: datetime | None = None) -> None:
     """Raise RefusedError out of hours. place: the round in question: its study, run and number.
 
     Raises HospitalError where what is kept of earlier rounds cannot be read or written.
@@ -74,8 +72,8 @@ def demand_open(
     if latest is not None and now < latest - CLOCK_TOLERANCE:
         raise RefusedError(
             "hours",
-            f"the clock says {now:%Y-%m-%d %H:%M} UTC, and was at {latest:%Y-%m-%d %H:%M} before: it was set back. Set "
-            f"it right; if it was wrong before, remove {folder / FILE}.",
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC, and was at {latest:%Y-%m-%d %H:%M} before: it was set back. "
+            f"Set it right; if it was wrong before, remove {folder / FILE}.",
         )
     if is_open(windows, zone, now):
         if begun != place:
@@ -113,7 +111,7 @@ def _window(part: str, where: str) -> Window:
     if match is None:
         raise StudyError(f"{where} must be windows of the day, {FORM}; {part[:80]!r} is none.")
     begin, end = _minute(match["begin"], where), _minute(match["end"], where)
-    if begin == end or begin == _WHOLE_DAY_MIN:
+    if begin in (end, _WHOLE_DAY_MIN):
         raise StudyError(f"{where}: {part!r} has no length; the whole day is 00:00-24:00.")
     return Window(_days(match["days"], where), begin, end)
 

@@ -2,10 +2,11 @@
 
 A charge is written, and on the disk, before anything is released, so that a crash can only count too much; a round
 that is trained again after one is counted again, and a study is charged at most as often as it has rounds: to run it
-once more it needs another seed, which makes it another study. Where the hospital's policy has `largest_epsilon_a_person`,
-or `privacy-limit.toml` is in its folder (epsilon and delta, for any one patient and all studies together), a charge
-that would go beyond it is refused and only its refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
-`_ledger_counting`, what is noticed of a changed ledger in `_ledger_file`.
+once more it needs another seed, which makes it another study. Where the hospital's policy has
+`largest_epsilon_a_person`, or `privacy-limit.toml` is in its folder (epsilon and delta, for any one patient and all
+studies together), a charge that would go beyond it is refused and only its refusal written down. Patients are kept as
+keyed hashes; how charges of other units count for them is in `_ledger_counting`, what is noticed of a changed ledger
+in `_ledger_file`.
 
 What it cannot know: studies without a privacy mechanism cost without bound and are not charged here. A refusal tells
 the coordinator that some patient took part in other studies. Later studies whose noise is chosen after seeing earlier

@@ -126,7 +126,7 @@ class Policy:
                 ZoneInfo(self.time_zone)
             except (LookupError, ValueError, OSError) as error:
                 raise StudyError(
-                    f"{POLICY_FILE} time_zone must be one that this machine knows, such as \"Europe/Berlin\"; it is "
+                    f'{POLICY_FILE} time_zone must be one that this machine knows, such as "Europe/Berlin"; it is '
                     f"{self.time_zone[:80]!r}."
                 ) from error
 
@@ -175,7 +175,7 @@ def read_policy(folder: Path | None) -> Policy:
 
 
 def read_limits(folder: Path) -> tuple[Limit, ...]:
-    """What all studies together may cost any one person: by the policy, and by `privacy-limit.toml`; all of them hold.
+    """What all studies together may cost any one person: by the policy and by `privacy-limit.toml`; both hold.
 
     Raises as `read_policy` and `read_limit`.
     """

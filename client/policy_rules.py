@@ -153,16 +153,16 @@ def _noise(study: Study, policy: Policy) -> Iterator[Broken]:
     if mechanism.place == "server" and not required.trusts_coordinator:
         yield Broken(
             "noise",
-            "required_noise, and the coordinator adds the study's noise (required_noise.trusts_coordinator permits it).",
+            "required_noise, and the coordinator adds the study's noise (trusts_coordinator = true would permit it).",
         )
     yield from _said_too_little(mechanism, required)
 
 
 def _said_too_little(mechanism: Mechanism, required: RequiredNoise) -> Iterator[Broken]:
     epsilon, noise = getattr(mechanism, "epsilon", None), getattr(mechanism, "noise_multiplier", None)
-    if required.epsilon is not None and epsilon is not None and mechanism.delta >= required.delta:
-        if epsilon > required.epsilon * ROUNDING:
-            yield Broken("noise", f"required_noise.epsilon = {required.epsilon:g}, and the study's is {epsilon:g}.")
+    most, said = required.epsilon, None if mechanism.delta < required.delta else epsilon
+    if most is not None and said is not None and said > most * ROUNDING:
+        yield Broken("noise", f"required_noise.epsilon = {required.epsilon:g}, and the study's is {epsilon:g}.")
     if required.noise_multiplier is not None and noise is not None and noise * ROUNDING < required.noise_multiplier:
         yield Broken(
             "noise", f"required_noise.noise_multiplier = {required.noise_multiplier:g}, and the study's is {noise:g}."
@@ -180,8 +180,8 @@ def _too_little(mechanism: Mechanism, facts: Facts, required: RequiredNoise) -> 
         if epsilon > required.epsilon * (1 + 1e-6):
             yield Broken(
                 "noise",
-                f"required_noise.epsilon = {required.epsilon:g} at delta {required.delta:g}, and here the study costs "
-                f"{epsilon:.4g}.",
+                f"required_noise.epsilon = {required.epsilon:g} at delta {required.delta:g}, and here the study "
+                f"costs {epsilon:.4g}.",
             )
 
 

@@ -11,6 +11,7 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    approve,
     audits,
     compare,
     consent,
@@ -24,6 +25,7 @@ from experiments.commands import (
     measures,
     new,
     pages,
+    policy,
     predict,
     privacy,
     runs,
@@ -51,7 +53,7 @@ cli = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        lists.version()
+        lists.say_version()
         raise typer.Exit
 
 
@@ -73,7 +75,8 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(tune.tune)
 cli.command()(studies.check)
-cli.command()(studies.approve)
+cli.command()(approve.approve)
+cli.command()(policy.policy)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(describe.describe)

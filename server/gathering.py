@@ -181,10 +181,8 @@ def _introduced(reply: Heard, study: Study) -> Member:
     if study.federation.roster and known.site not in study.federation.names:
         raise WireError(f"{known.site} is not in the study's roster (federation.roster).")
     if study.federation.programs and known.program not in study.federation.programs:
-        raise WireError(
-            f"{known.site} runs program {known.program[:DIGITS_SHOWN] or 'of which it says nothing'}, which the study "
-            "does not list (federation.programs)."
-        )
+        runs = f"program {known.program[:DIGITS_SHOWN]}" if known.program else "a program of which it says nothing"
+        raise WireError(f"{known.site} runs {runs}, which the study does not list (federation.programs).")
     if counts_are_told(study) and study.rounds and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     if not study.rounds and not any(known.cases.values()):

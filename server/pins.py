@@ -30,8 +30,8 @@ MOST_NAMED = 8
 class Pins:
     """run: 32 hexadecimal digits. data: the token of every hospital that ever took part, by its name.
 
-    withdrawn: how many persons each said withdrew since. programs: what each said it runs. data_root: where data sets lie whose folder the study does
-    not say.
+    withdrawn: how many persons each said withdrew since. programs: what each said it runs. data_root:
+    where data sets lie whose folder the study does not say.
     """
 
     folder: RunFolder

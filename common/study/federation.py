@@ -131,7 +131,9 @@ class Federation:
         if self.programs is None:
             return
         if not self.programs:
-            raise StudyError("federation.programs lists no program: no hospital could take part. Leave it out for any.")
+            raise StudyError(
+                "federation.programs lists no program: no hospital could take part. Leave it out for any."
+            )
         for digest in self.programs:
             if not _KEY.fullmatch(digest):
                 raise StudyError(

@@ -26,7 +26,7 @@ FREE = frozenset(
         "federation.start_timeout_s",
         "federation.stop_at_score",
         "federation.programs",
-    "federation.record_traffic",
+        "federation.record_traffic",
         "federation.track",
     }
 )
