@@ -17,6 +17,7 @@ WardroundError
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
 +-- EngineError            processes could not be started or reached
+|   +-- LastingError         and as things are set up they never will be
 +-- DeviceError            a device to compute on that does not exist, or not here
 +-- BudgetSpentError       a hospital's own limit of privacy spending forbids a release
 |   +-- RoundsSpentError   a study was answered as often as it has rounds
@@ -110,6 +111,10 @@ class TooFewHospitalsError(RoundError):
 
 class EngineError(WardroundError):
     """Processes could not be started or reached."""
+
+
+class LastingError(EngineError):
+    """A program will not start as it is set up; trying again does not help."""
 
 
 class DeviceError(WardroundError):

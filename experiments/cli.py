@@ -15,15 +15,18 @@ from experiments.commands import (
     audits,
     compare,
     consent,
+    consortium,
     data,
     describe,
     evaluations,
     export,
     inherited,
+    jobs,
     lists,
     log,
     measures,
     new,
+    node,
     pages,
     policy,
     predict,
@@ -96,6 +99,13 @@ cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
+cli.command()(jobs.submit)
+cli.command()(jobs.status)
+cli.command()(jobs.stop)
+node.cli.command("ui")(pages.node_ui)
+server.cli.command("ui")(pages.server_ui)
+cli.add_typer(node.cli, name="node")
+cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)
 
 

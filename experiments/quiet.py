@@ -50,7 +50,7 @@ def run_quietly(
         "resume": resume,
         "accept-changed-data": accepts,
     }
-    if study.engine != "deployment":
+    if study.engine not in ("deployment", "nodes"):
         config["simulated"] = True
     with kept_private():
         ENGINES.build(Entry(study.engine)).run(

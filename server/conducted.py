@@ -1,4 +1,4 @@
-"""Which process conducts a run, and for which run of Flower's: a supervisor starts again what ended without a word."""
+"""Which process conducts a run, for which run of Flower's: a supervisor begins again what ended without a word."""
 
 from __future__ import annotations
 

@@ -275,4 +275,4 @@ def _copy(message: Message, content: RecordDict, ttl_s: float) -> Message:
 
 def _growing(first_wait_s: float, silences: int) -> float:
     """15, 15, 30, 60, 120, 120 s...: long training is no loss, and its hospital is not asked for ever."""
-    return min(max(LONGEST_ASK_AGAIN_S, first_wait_s), first_wait_s * 2 ** max(0, silences - 1))
+    return min(max(LONGEST_ASK_AGAIN_S, first_wait_s), first_wait_s * 2.0 ** max(0, silences - 1))

@@ -86,8 +86,8 @@ def member(payload: Payload) -> Member:
         _digest(payload, HAS_MODEL),
         _digest(payload, PROGRAM),
         _versions(payload),
-        _digest(payload, MEMBERS),
-        _signature(payload),
+        members=_digest(payload, MEMBERS),
+        members_signature=_signature(payload),
     )
 
 

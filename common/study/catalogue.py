@@ -149,5 +149,5 @@ ENGINES = Catalogue(
     "engine",
     "experiments.engines",
     "experiments.engine:Engine",
-    known=("deployment", "inline", "processes", "simulation"),
+    known=("deployment", "inline", "nodes", "processes", "simulation"),
 )

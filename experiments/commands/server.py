@@ -1,4 +1,4 @@
-"""The commands of a coordinator: `wardround server front`, `wardround server nginx`."""
+"""The commands of a coordinator's programs: `wardround server up`, `server front`, `server nginx`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from experiments.commands._terminal import console, spoken_errors
 cli = typer.Typer(no_args_is_help=True, help="At the coordinator: what hospitals reach.")
 
 Folder = Annotated[Path, typer.Option(help="The coordinator's own folder.")]
+
+
+@cli.command()
+def up(folder: Folder) -> None:
+    """Run all of a coordinator's programs and its jobs until Ctrl-C or SIGTERM.
+
+    SuperLink and SuperExec of stock Flower on loopback, and the front before them; whichever ends is started again.
+    Jobs come from `wardround submit`, and go on where they were after any crash, this program's own too.
+
+    Exits with 78 where something is not set up, which trying again does not mend.
+    """
+    with spoken_errors():
+        from experiments.coordinator_command import serve
+
+        serve(folder)
 
 
 @cli.command()

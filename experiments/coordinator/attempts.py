@@ -1,7 +1,7 @@
 """One job at Flower: begun, watched by what its server app writes, and ended.
 
-Flower says of a run what became of its process, up to a minute after it; `flwr run` exits with 0 whatever became of it.
-What became of the study stands in its folder. A server app that is gone and has not written an end has crashed.
+Flower says of a run what became of its process, up to a minute after it, and `flwr run` exits with 0 whatever that
+was. What became of the study stands in its folder. A server app that is gone and has not written an end has crashed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any, Literal
 import psutil
 
 from common.errors import EngineError, FileError
-from common.files.access import is_there, write
+from common.files.access import is_there, names, write
 from common.files.json_files import read_table
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
+from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
 from server.conducted import CONDUCTED
@@ -64,6 +65,7 @@ def begin(job: Job, link: Link) -> Attempt:
         "study": job.study,
         "study-name": job.name,
         "run-folder": str(place),
+        "hospitals": len([one for one in names(link.folder, NODE_KEYS) if one.endswith(".pub")]),
         "resume": is_there(place, CHECKPOINT),
         "accept-changed-data": job.accepts_changed_data,
         "nodes": True,

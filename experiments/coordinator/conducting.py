@@ -1,8 +1,8 @@
 """One job after the other, each until its study is at its end, through every end of a program on the way.
 
-A server app that is gone without a word is begun again where its run stopped, at once the first time, then with growing
-pauses, and not without bound. All that is known stands in `queue/`: whoever starts again after this process was killed
-ends what Flower still takes for running, and goes on.
+A server app that is gone without a word is begun again where its run stopped, at once the first time, then with
+growing pauses, and not without bound. All that is known stands in `queue/`: whoever starts again after this process
+was killed ends what Flower still takes for running, and goes on.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from common.errors import EngineError, WardroundError
+from common.errors import EngineError, FileError, StudyError, WardroundError
 from common.files.access import is_there
 from experiments.coordinator import attempts
 from experiments.coordinator.attempts import Attempt
 from experiments.coordinator.job_queue import ENDS, RUNNING, Job, JobQueue, Standing
 from experiments.coordinator.link import Link
+from experiments.coordinator.node_keys import NodeKeys
 from experiments.coordinator.settings import JobSettings
 
 LOG = logging.getLogger("wardround.supervisor")
@@ -42,18 +43,18 @@ class Conducting:
     queue: JobQueue
     given_up: Event = field(default_factory=Event)
     now: Callable[[], float] = time.time
+    _passed_over: set[str] = field(default_factory=set)
 
     def serve(self) -> None:
         """Until `given_up`. Whatever fails on the way, as a SuperLink that is just started again, is tried again."""
-        known: set[str] = set()
-        prepared = False
+        keys, prepared = NodeKeys(self.folder, self.link.flower), False
         while not self.given_up.wait(POLL_S):
             try:
                 if not prepared:
                     self.link.await_listening(self.given_up)
                     attempts.end_unfinished(self.link)
                     prepared = True
-                self.link.register_nodes(known)
+                keys.bring_in_line()
                 self._step()
             except (WardroundError, OSError) as error:
                 LOG.warning("the jobs could not be served: %s", error)
@@ -61,11 +62,22 @@ class Conducting:
 
     def _step(self) -> None:
         """Bring the oldest job that is not over to its end, or as far as this process lives."""
-        for job in self.queue.jobs():
-            standing = self.queue.standing(job)
+        for job_id in self.queue.ids():
+            try:
+                job = self.queue.job(job_id)
+                standing = self.queue.standing(job)
+            except (FileError, StudyError) as error:
+                self._pass_over(job_id, error)
+                continue
             if not standing.is_over:
                 self._conduct(job, standing)
                 return
+
+    def _pass_over(self, job_id: str, error: Exception) -> None:
+        """A job that is being written is whole the next time; one that is damaged must not hold up the others."""
+        if job_id not in self._passed_over and isinstance(error, FileError):
+            self._passed_over.add(job_id)
+            LOG.error("job %s is passed over: %s", job_id, error)
 
     def _conduct(self, job: Job, standing: Standing) -> None:
         while not self.given_up.is_set() and not standing.is_over:
@@ -80,8 +92,13 @@ class Conducting:
         """One run at Flower, to its end. A job that was running when this process was killed is begun again."""
         if self._ended_before(job, standing):
             return self._finish(job, standing)
-        attempt = attempts.begin(job, self.link)
         began = (*standing.attempts, datetime.now(UTC).isoformat(timespec="seconds"))
+        try:
+            attempt = attempts.begin(job, self.link)
+        except EngineError as error:
+            if not self.link.is_up():
+                raise
+            return self._crashed(job, replace(standing, attempts=began), str(error))
         standing = replace(standing, state=RUNNING, run_id=attempt.run_id, attempts=began, reason="")
         self.queue.keep(job, standing)
         LOG.info("job %s (%s): run %s at Flower, into %s", job.id, job.name, attempt.run_id, job.folder)
@@ -97,7 +114,7 @@ class Conducting:
         return bool(standing.run_id) and Attempt(job, standing.run_id).seen() == "over"
 
     def _watched(self, attempt: Attempt) -> str:
-        """"over", "stopped", "given up", or why it is taken for crashed."""
+        """ "over", "stopped", "given up", or why it is taken for crashed."""
         began = asked = self.now()
         while not self.given_up.wait(POLL_S):
             if self.queue.is_to_stop(attempt.job):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import FileError, StudyError
 from common.files.access import create, if_there, is_there, names, new_folder
@@ -22,6 +22,7 @@ WAITING, RUNNING = "waiting", "running"
 ENDS = ("completed", "stopped", "failed")
 _ID = re.compile(r"\d{6}")
 MOST_JOBS = 10**6 - 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Job:
 class Standing:
     """How a job stands. run_id: Flower's, of the newest attempt. attempts: when each began, UTC.
 
-    code: with which `submit --wait` exits, once the job is at its end. next_at: when it is begun again, in seconds since
-    the epoch. in_vain: attempts in a row that finished no round.
+    code: with which `submit --wait` exits, once the job is at its end. next_at: when it is begun again, in seconds
+    since the epoch. in_vain: attempts in a row that finished no round.
     """
 
     state: str = WAITING
@@ -117,10 +118,10 @@ class JobQueue:
         return self._folder / QUEUE / job_id
 
 
-def _built(kind: Any, value: Any, path: Path) -> Any:
+def _built(kind: type[T], value: Any, path: Path) -> T:
     """A value of the dataclass, from a table that may have been damaged, or written by another version."""
     table: Mapping[str, Any] = table_of(value, path)
-    known = {one.name for one in fields(kind)}
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
     try:
         return kind(**{key: item for key, item in table.items() if key in known})
     except TypeError as error:

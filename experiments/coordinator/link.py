@@ -1,41 +1,40 @@
 """Stock SuperLink and SuperExec on loopback behind the front.
 
 Whoever reaches the port of an open-source SuperLink starts runs at it. So its port demands a certificate that only
-this folder's own programs have, made new at every start, in `link/`, which its owner alone can open; the front is
-one of them. The SuperExec's secret is of the same kind. Node keys are those in `node-keys/`, and nobody registers more.
+this folder's own programs have, in `link/`, which its owner alone can open; the front is one of them. The SuperExec
+has a secret beside it. Node keys are those in `node-keys/`, and nobody registers more.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import secrets
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from time import monotonic
 
+from cryptography import x509
+
 from common.errors import EngineError
-from common.files.access import names, private_folder, read, remove, write
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, LinkSettings
+from common.files.access import private_folder, remove, write
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, LinkSettings
 from experiments.coordinator.supervision import MARK, Program
 from experiments.engines import _flower_program
-from experiments.engines._flower_commands import FEDERATION, FlowerCommands
+from experiments.engines._flower_commands import FlowerCommands
 from experiments.engines._ports import answers_a_stranger, free_port, listens
-from experiments.engines._run_secrets import LOOPBACK, RunSecrets
+from experiments.engines._run_secrets import LOOPBACK, RunSecrets, secrets_in
 
-LOG = logging.getLogger("wardround.supervisor")
 VALID_S = 10 * 365 * 86400.0
+RENEWED_BEFORE = timedelta(days=365)
 AUTHORITY, IDENTITY = "ca.crt", "connecting.pem"
 """In `link/`, for the front: whom it trusts behind it, and what it presents there."""
 SECRET, DATABASE = "superexec.secret", "state.db"
 POLL_S = 0.1
 TASK_POLL_S = "0.25"
-LARGEST_KEY_BYTES = 1 << 12
-QUICK_COMMAND_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,17 @@ class Link:
     flower: FlowerCommands
 
     @classmethod
-    def prepared(cls, folder: Path, settings: LinkSettings) -> Link:
-        """New certificates, secret and scripts; the data base stays."""
+    def prepared(cls, folder: Path, settings: LinkSettings, plugins: Path | None = None) -> Link:
+        """A new secret and new scripts; data base and certificates stay, these until they would soon run out."""
         home = private_folder(folder, LINK)
-        for name in ("secrets", "programs"):
-            shutil.rmtree(home / name, ignore_errors=True)
-        made = RunSecrets.create(home / "secrets", 0, VALID_S)
+        shutil.rmtree(home / "programs", ignore_errors=True)
+        made = _kept_secrets(home / "secrets") or _new_secrets(home / "secrets")
         write(home, AUTHORITY, made.authority.read_bytes())
         write(home, IDENTITY, made.connecting.read_bytes())
         write(home, SECRET, secrets.token_hex(32))
         programs = _flower_program.install(home / "programs")
         more = ((MARK, str(folder)), ("FLWR_SUPEREXEC_TASK_POLL_INTERVAL", TASK_POLL_S))
-        flower = FlowerCommands(programs, home, made, more=more)
+        flower = FlowerCommands(programs, home, made, plugins, more)
         link = cls(folder, settings, settings.port or free_port(), flower)
         flower.command_link(link.port)
         return link
@@ -76,7 +74,8 @@ class Link:
 
     def programs(self) -> Sequence[Program]:
         """All that are kept running, in the order of their start."""
-        return (self._superlink(), self._superexec(), self._front())
+        fronts = [self._front()] if self.settings.front == "own" else []
+        return (self._superlink(), self._superexec(), *fronts)
 
     def await_listening(self, given_up: Event) -> None:
         """Return once it listens, and to nobody but its own programs. Raises EngineError where it does not."""
@@ -94,27 +93,6 @@ class Link:
         """Whether it takes connections now."""
         context = _flower_program.connecting_context(self.flower.secrets.authority, self.flower.secrets.connecting)
         return listens(self.port, context)
-
-    def register_nodes(self, known: set[str]) -> None:
-        """Make the keys in `node-keys/` known to the SuperLink; known: those that are, by digest, which grows."""
-        for name in names(self.folder, NODE_KEYS):
-            if not name.endswith(".pub"):
-                continue
-            key = read(self.folder, f"{NODE_KEYS}/{name}", LARGEST_KEY_BYTES)
-            digest = hashlib.sha256(key).hexdigest()
-            if digest in known:
-                continue
-            try:
-                self.flower.say(
-                    *("supernode", "register", str(self.folder / NODE_KEYS / name), FEDERATION),
-                    longest_s=QUICK_COMMAND_S,
-                )
-                LOG.info("node key %s is registered", name)
-            except EngineError as error:
-                if "already" not in str(error):
-                    LOG.warning("node key %s was not registered: %s", name, error)
-                    continue
-            known.add(digest)
 
     def _superlink(self) -> Program:
         made = self.flower.secrets
@@ -149,3 +127,20 @@ class Link:
         command = [sys.executable, "-m", "experiments.cli", "server", "front"]
         command += ["--folder", str(self.folder), "--link", self.address]
         return Program("front", command, self.flower.environment(self.home), self.home)
+
+
+def _kept_secrets(place: Path) -> RunSecrets | None:
+    """Of an earlier start, unless they are not whole or would soon run out."""
+    made = secrets_in(place)
+    named = (made.authority, made.listening_certificate, made.listening_key, made.connecting)
+    try:
+        ends = [x509.load_pem_x509_certificate(one.read_bytes()).not_valid_after_utc for one in named[:2]]
+        whole = all(one.is_file() for one in named)
+    except (OSError, ValueError):
+        return None
+    return made if whole and min(ends) > datetime.now(UTC) + RENEWED_BEFORE else None
+
+
+def _new_secrets(place: Path) -> RunSecrets:
+    shutil.rmtree(place, ignore_errors=True)
+    return RunSecrets.create(place, 0, VALID_S)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from common.errors import RefusedToStartError
+from common.errors import LastingError
 from common.files.access import private_folder
 from common.files.json_files import write_json
 from common.files.locks import held
@@ -43,11 +43,11 @@ class Serving:
     _deaf: int = 0
 
     def look(self) -> None:
-        """Once: start again what has ended. Raises RefusedToStartError where a program says that it never will."""
+        """Once: start again what has ended. Raises LastingError where a program says that it never will."""
         for one in self.kept:
             one.look()
             if one.refuses:
-                raise RefusedToStartError(f"the {one.program.name} will not start as it is set up: {one.last_words()}")
+                raise LastingError(f"the {one.program.name} will not start as it is set up: {one.last_words()}")
         now = monotonic()
         if now > self._asked_at + ASK_LINK_EVERY_S:
             self._asked_at = now
@@ -78,15 +78,18 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Serving]:
-    """All programs started; whatever happens, all are ended. Raises FileError where another process serves it."""
+def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
+    """All programs started; whatever happens, all are ended. plugins: a folder of modules that studies name.
+
+    Raises FileError where another process serves the folder.
+    """
     folder = private_folder(folder).resolve()
     link_settings, job_settings = read_link(folder), read_jobs(folder)
     with held(folder, SERVING, "is served by another process; one coordinator, one `wardround server up`"):
         left = end_orphans(folder)
         if left:
             LOG.warning("%s programs of a supervisor that was killed were ended", left)
-        link = Link.prepared(folder, link_settings)
+        link = Link.prepared(folder, link_settings, plugins)
         given_up = Event()
         conducting = Conducting(folder, link, job_settings, JobQueue(folder), given_up)
         kept = [Kept(program, folder / LINK) for program in link.programs()]
@@ -101,7 +104,8 @@ def serving(folder: Path) -> Iterator[Serving]:
         finally:
             given_up.set()
             end_all(reversed(kept))
-            thread.join(timeout=10.0) if thread.is_alive() else None
+            if thread.is_alive():
+                thread.join(timeout=10.0)
             end_orphans(folder)
 
 

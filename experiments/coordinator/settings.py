@@ -10,10 +10,12 @@ from typing import Any
 from common.errors import StudyError
 from common.files.access import if_there, read_text
 from common.study.options import build
+from common.study.spelling import unknown
 
 FILE = "server.toml"
 LARGEST_BYTES = 1 << 16
 LINK, QUEUE, RUNS, NODE_KEYS = "link", "queue", "runs", "node-keys"
+FRONTS = ("own", "none")
 SERVING = ".serving"
 """Held by the one process that serves the folder."""
 SUPERVISOR = "link/supervisor.json"
@@ -25,17 +27,23 @@ FRONT_LISTENING = "front/listening.json"
 class LinkSettings:
     """Table [link] of `server.toml`. port: of the SuperLink, on loopback; 0: any that is free.
 
-    start_timeout_s: for the SuperLink to listen.
+    start_timeout_s: for the SuperLink to listen. front: "own", or "none" where an nginx of the administrator's stands
+    before the link, which then needs a port of its own.
     """
 
     port: int = 0
     start_timeout_s: float = 120.0
+    front: str = "own"
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 1 << 16:
             raise StudyError(f"{FILE}: link.port must be 0 to 65535; it is {self.port}.")
         if not self.start_timeout_s > 0:
             raise StudyError(f"{FILE}: link.start_timeout_s must be positive; it is {self.start_timeout_s}.")
+        if self.front not in FRONTS:
+            raise unknown(f"{FILE}: link.front", self.front, FRONTS)
+        if self.front == "none" and not self.port:
+            raise StudyError(f"{FILE}: with link.front 'none' the link needs a port that its nginx knows: link.port.")
 
 
 @dataclass(frozen=True)

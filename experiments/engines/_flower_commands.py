@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,29 @@ class FlowerCommands:
             raise EngineError(f"{name} failed: {(done.stderr or done.stdout)[-800:]}")
         return said
 
+    def say_each(
+        self, commands: Sequence[Sequence[str]], longest_s: float = LONGEST_COMMAND_S
+    ) -> list[dict[str, Any]]:
+        """What each of several commands says in JSON; {} of one that failed. Raises EngineError where none ran."""
+        lines = "".join(json.dumps([*words, "--format", "json"]) + "\n" for words in commands)
+        try:
+            done = subprocess.run(
+                [str(self.programs / _flower_program.EACH)],
+                input=lines,
+                env=self.environment(self.home),
+                capture_output=True,
+                text=True,
+                timeout=longest_s,
+                cwd=self.home,
+                umask=UMASK,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(f"{len(commands)} commands of Flower did not end within {longest_s:g} s.") from error
+        said = done.stdout.split(_flower_program.SEPARATOR)[:-1]
+        if len(said) != len(commands):
+            raise EngineError(f"commands of Flower failed: {(done.stderr or done.stdout)[-800:]}")
+        return [_table(one) for one in said]
+
     def environment(self, home: Path) -> Mapping[str, str]:
         """The person's own, but none of Flower's switches (some open ports) and no proxy between us and loopback."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLWR_")}
@@ -81,3 +104,11 @@ class FlowerCommands:
             _flower_program.CONNECTING: str(self.secrets.connecting),
             **dict(self.more),
         }
+
+
+def _table(said: str) -> dict[str, Any]:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

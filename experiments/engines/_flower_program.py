@@ -13,11 +13,13 @@ one of these cease to hold, a run ends before it begins (the engine tries its Su
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import ssl
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -29,12 +31,14 @@ CONNECTING = "WARDROUND_RUN_CONNECTING"
 
 PROGRAMS = ("flwr", "flower-superlink", "flower-supernode", "flower-superexec", "flwr-serverapp", "flwr-clientapp")
 """Flower's programs that a run needs."""
+EACH, SEPARATOR = "flwr-each", "\x1e"
+"""`flwr` for every line of its input, a JSON list of words each, in one process: most of a command is its start."""
 
 
 def install(folder: Path) -> Path:
     """Scripts named like Flower's programs in `folder`, each running this file; put it first on PATH."""
     folder.mkdir(mode=0o700, parents=True)
-    for name in PROGRAMS:
+    for name in (*PROGRAMS, EACH):
         words = [sys.executable, "-P", str(Path(__file__).resolve()), name]
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
@@ -96,8 +100,22 @@ def main() -> None:
     authority, connecting = Path(os.environ[AUTHORITY]), Path(os.environ[CONNECTING])
     demand_certificates(authority)
     present_certificate(authority, connecting)
+    if name == EACH:
+        run_each([json.loads(line) for line in sys.stdin])
+        return
     sys.argv = [name, *arguments]
     sys.exit(entry_point(name)())  # type: ignore[arg-type]
+
+
+def run_each(commands: Iterable[Iterable[str]]) -> None:
+    """Run `flwr` with each list of arguments; what each writes ends with a SEPARATOR, whatever becomes of it."""
+    command = entry_point("flwr")
+    for words in commands:
+        sys.argv = ["flwr", *words]
+        with suppress(SystemExit):
+            command()
+        sys.stdout.write(SEPARATOR)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

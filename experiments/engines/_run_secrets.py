@@ -52,6 +52,13 @@ class RunSecrets:
         )
 
 
+def secrets_in(folder: Path) -> RunSecrets:
+    """Where `RunSecrets.create` put those of a run without nodes; whether they are there is not looked at."""
+    names = ("authority.crt", "listening.crt", "listening.key", "connecting.pem")
+    authority, certificate, key, connecting = (folder / name for name in names)
+    return RunSecrets(authority, certificate, key, connecting, ())
+
+
 class _Issuer:
     """A certificate authority whose key stays in this object."""
 

@@ -63,7 +63,7 @@ def refuse_untunable(study: Study, runs: int) -> None:
         raise StudyError("rounds = 0 trains nothing: there is nothing to choose.")
     if not study.split.validation:
         raise StudyError("the choice is made on validation cases: give the study split.validation, such as 0.2.")
-    if study.engine == "deployment":
+    if study.engine in ("deployment", "nodes"):
         raise StudyError("each candidate is a study that every hospital approves: tune in simulation.")
 
 

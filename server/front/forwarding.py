@@ -88,7 +88,17 @@ def _verify(folder: Path, settings: FrontSettings) -> ssl.SSLContext | bool:
         context.load_verify_locations(cafile=folder / settings.link_authority)
     except (ssl.SSLError, OSError) as error:
         raise FileError(folder / settings.link_authority, "holds no certificate in PEM") from error
+    if files.is_there(folder, settings.link_identity):
+        _show(context, folder, settings.link_identity)
     return context
+
+
+def _show(context: ssl.SSLContext, folder: Path, identity: str) -> None:
+    files.check(folder, identity)
+    try:
+        context.load_cert_chain(folder / identity)
+    except (ssl.SSLError, OSError) as error:
+        raise FileError(folder / identity, "holds no certificate and its key in PEM") from error
 
 
 async def _body_of(receive: Receive) -> bytes | None:

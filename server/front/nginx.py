@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.consortium.certificates import ORGANISATION
 from common.errors import FileError, StudyError
-from common.files.access import names, read
+from common.files.access import is_there, names, read
 from server.front.rules import MOST_HEAD_BYTES, PATHS, PUBLIC_KEY, REQUEST_HEADERS, RESPONSE_HEADERS
 from server.front.settings import AUTHORITY, CERTIFICATE, KEY, REVOKED, FrontSettings
 
@@ -192,7 +192,11 @@ def _hidden() -> str:
 def _link_tls(root: Path, settings: FrontSettings) -> str:
     host = settings.link.partition("://")[2].rsplit(":", 1)[0].strip("[]")
     authority = _quotable(f"{root}/{settings.link_authority}")
-    return (
+    shown = ""
+    if is_there(root, settings.link_identity):
+        identity = _quotable(f"{root}/{settings.link_identity}")
+        shown = f'        proxy_ssl_certificate "{identity}";\n        proxy_ssl_certificate_key "{identity}";\n'
+    return shown + (
         f'        proxy_ssl_trusted_certificate "{authority}";\n        proxy_ssl_verify on;\n'
         f'        proxy_ssl_name "{_quotable(host)}";\n        proxy_ssl_protocols TLSv1.2 TLSv1.3;\n'
     )

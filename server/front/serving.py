@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class Certificates:
         except FileError as error:
             self._say_once(str(error), "list")
             return
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         if ends is not None and ends <= now:
             text = (
                 f"front/crl.pem ran out on {ends:%Y-%m-%d %H:%M} UTC: EVERY hospital is refused until it is renewed"
@@ -198,7 +198,7 @@ def _uvicorn_config(forwarder: Forwarder, settings: FrontSettings) -> uvicorn.Co
 def listener_of(settings: FrontSettings) -> socket.socket:
     """Where hospitals arrive. Raises EngineError where the address cannot be had."""
     try:
-        host = settings.listen or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - it is the front
+        host = settings.listen or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         both = family == socket.AF_INET6 and not settings.listen
         made = socket.create_server((host, settings.port), family=family, dualstack_ipv6=both, backlog=256)

@@ -25,17 +25,19 @@ class FrontSettings:
 
     listen: the address that hospitals reach; "" for all of this machine's. port: 0 for any that is free. link: the
     SuperLink behind it, on this machine. link_authority: the file of the CA that signed the link's certificate, below
-    the coordinator's folder, where the link speaks TLS. body_bytes: most that a request may hold. head_s, body_s,
-    answer_s: how long a hospital may take to send a head and a body, and the SuperLink to begin its answer. idle_s:
-    how long a connection may wait for its next request. age_s: after which a connection must show its certificate
-    again. connections: of everybody together. connections_each: of one certificate. opening: that have not shown a
-    certificate yet. memory_bytes: of all requests that are being received.
+    the coordinator's folder, where the link speaks TLS. link_identity: the file of the certificate and key that a
+    link which answers no stranger wants to see; one that is absent is not shown. body_bytes: most that a request may
+    hold. head_s, body_s, answer_s: how long a hospital may take to send a head and a body, and the SuperLink to begin
+    its answer. idle_s: how long a connection may wait for its next request. age_s: after which a connection must show
+    its certificate again. connections: of everybody together. connections_each: of one certificate. opening: that
+    have not shown a certificate yet. memory_bytes: of all requests that are being received.
     """
 
     listen: str = ""
     port: int = 8443
     link: str = "https://127.0.0.1:9092"
     link_authority: str = "link/ca.crt"
+    link_identity: str = "link/connecting.pem"
     body_bytes: int = MOST_BODY_BYTES
     head_s: float = 10.0
     body_s: float = 120.0

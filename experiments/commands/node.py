@@ -1,0 +1,62 @@
+"""`wardround node ...`: a hospital's own node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.commands._terminal import say, spoken_errors
+
+cli = typer.Typer(help="A hospital's own node: what runs beside the data.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option("--folder", help="The hospital's own folder, which holds node.toml.")]
+
+
+@cli.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="The hospital's name, as studies will write it.")],
+    folder: Folder,
+    coordinator: Annotated[str, typer.Option(help="Where the coordinator's front is, https://host:port.")],
+    data_folder: Annotated[str, typer.Option(help="The folder of the hospital's data.")] = "",
+    proxy: Annotated[str, typer.Option(help='The way out: http://host:port, or "environment".')] = "",
+) -> None:
+    """Make this hospital's keys, once, and the one file to hand to the coordinator. Run as the node's own user."""
+    with spoken_errors():
+        from experiments.enrolment_command import enrolled
+
+        say(enrolled(name, folder, coordinator, data_folder, proxy))
+
+
+@cli.command()
+def rotate(folder: Folder) -> None:
+    """Make new keys, and a request for them that the present ones sign. These stay in use until the reply comes."""
+    with spoken_errors():
+        from experiments.enrolment_command import rotated
+
+        say(rotated(folder))
+
+
+@cli.command()
+def accept(
+    folder: Folder,
+    reply: Annotated[Path | None, typer.Argument(help="The file that the coordinator handed over.")] = None,
+    compare: Annotated[
+        str, typer.Option(metavar="NAME", help='Type the groups that this hospital, or "coordinator", reads out.')
+    ] = "",
+) -> None:
+    """Check the coordinator's reply, and show everybody's eight groups to compare by telephone.
+
+    Call each hospital on a number that you know, have it read out its own groups, and type them with --compare. When
+    everybody's are compared, this hospital signs the member list. Without a reply: who is yet to be compared.
+    """
+    with spoken_errors():
+        from experiments.enrolment_command import accepted, compared
+
+        if compare and reply is not None:
+            raise typer.BadParameter("accept a reply first, and compare then.")
+        if not compare:
+            say(accepted(folder, reply))
+        elif not compared(folder, compare, lambda question: str(typer.prompt(question)), say):
+            raise typer.Exit(1)

@@ -1,0 +1,146 @@
+"""What `wardround status` says: programs, nodes, jobs, rounds, and which hospitals are late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from common.errors import EngineError, FileError
+from common.files.access import if_there, is_there, names
+from common.files.json_files import read_lines, read_table
+from experiments.coordinator.job_queue import Job, JobQueue, Standing
+from experiments.coordinator.node_keys import REGISTERED
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR
+from experiments.coordinator_command import demand_coordinator
+from experiments.engines._flower_commands import FEDERATION, FlowerCommands
+from experiments.engines._run_secrets import secrets_in
+
+LIVE = "live.json"
+MOST_SHOWN = 20
+QUICK_COMMAND_S = 30.0
+
+
+def standing_of(folder: Path) -> dict[str, Any]:
+    """For JSON. up: whether the supervisor and every program it keeps are running."""
+    demand_coordinator(folder)
+    folder = folder.resolve()
+    known = _table(folder, SUPERVISOR)
+    programs = {
+        name: {"running": _runs(one.get("pid")), "restarts": one.get("restarts", 0)}
+        for name, one in known.get("programs", {}).items()
+    }
+    is_served = _runs(known.get("pid"))
+    up = is_served and bool(programs) and all(one["running"] for one in programs.values())
+    queue = JobQueue(folder)
+    return {
+        "up": up,
+        "served": is_served,
+        "programs": programs,
+        "front": _table(folder, FRONT_LISTENING) if programs.get("front", {}).get("running") else {},
+        "members": sorted(one.removesuffix(".pub") for one in names(folder, NODE_KEYS) if one.endswith(".pub")),
+        "nodes": _nodes(folder) if up else [],
+        "jobs": [_job(job, queue.standing(job)) for job in queue.jobs()[-MOST_SHOWN:]],
+    }
+
+
+def lines_of(found: Mapping[str, Any]) -> list[str]:
+    """For people."""
+    lines = ["Not served: start it with `wardround server up`."] if not found["served"] else []
+    for name, one in found["programs"].items():
+        times = f", started again {one['restarts']} times" if one["restarts"] else ""
+        lines.append(f"{name}: {'running' if one['running'] else 'not running'}{times}")
+    if found["front"]:
+        lines.append(f"front listens on {found['front'].get('host') or '*'}:{found['front'].get('port')}")
+    online = [one for one in found["nodes"] if one["status"] == "online"]
+    lines.append(f"nodes: {len(online)} of {len(found['members'])} connected")
+    lines += [f"  {one['name'] or one['id']}: {one['status']}" for one in found["nodes"]]
+    lines += [line for job in found["jobs"] for line in _job_lines(job)] or ["no jobs"]
+    return lines
+
+
+def _job_lines(job: Mapping[str, Any]) -> list[str]:
+    again = f", attempt {job['attempts']}" if job["attempts"] > 1 else ""
+    reason = f": {job['reason']}" if job["reason"] else ""
+    rounds = f", {job['rounds_done']} of {job['rounds'] or '?'} rounds" if job["rounds_done"] is not None else ""
+    lines = [f"job {job['id']} ({job['name']}): {job['state']}{again}{rounds}{reason}"]
+    return lines + [f"  waits for {', '.join(job['waits_for'])}"] * bool(job["waits_for"])
+
+
+def _job(job: Job, standing: Standing) -> dict[str, Any]:
+    place = Path(job.folder)
+    about = _table(place, "about.json")
+    return {
+        "id": int(job.id),
+        "name": job.name,
+        "state": standing.state,
+        "attempts": len(standing.attempts),
+        "reason": standing.reason,
+        "code": standing.code,
+        "folder": job.folder,
+        "rounds_done": about.get("rounds_done"),
+        "rounds": _rounds(job),
+        "waits_for": _waits_for(place) if standing.state == "running" else [],
+        "dropped": _dropped(place),
+    }
+
+
+def _waits_for(place: Path) -> list[str]:
+    """Hospitals that were asked and have not replied."""
+    sites = _table(place, LIVE).get("sites", {})
+    return sorted(site for site, one in sites.items() if isinstance(one, dict) and one.get("state") == "asked")
+
+
+def _dropped(place: Path) -> list[str]:
+    """Hospitals whose reply the last finished round went without."""
+    if not is_there(place, "rounds.jsonl"):
+        return []
+    try:
+        last = (read_lines(place, "rounds.jsonl") or [{}])[-1]
+    except FileError:
+        return []
+    return sorted({str(one.get("site")) for one in last.get("dropped", [])})
+
+
+def _rounds(job: Job) -> int | None:
+    import tomllib
+
+    try:
+        rounds = tomllib.loads(job.study).get("rounds")
+    except ValueError:
+        return None
+    return rounds if isinstance(rounds, int) else None
+
+
+def _nodes(folder: Path) -> list[dict[str, Any]]:
+    """As the SuperLink says; [] where it cannot be asked just now."""
+    home = folder / LINK
+    flower = FlowerCommands(home / "programs", home, secrets_in(home / "secrets"))
+    try:
+        said = flower.say("supernode", "list", FEDERATION, longest_s=QUICK_COMMAND_S)
+    except EngineError:
+        return []
+    known = {one.get("node"): name for name, one in _table(folder, REGISTERED).items() if isinstance(one, dict)}
+    return [
+        {"id": number, "name": known.get(number, ""), "status": str(one.get("status"))}
+        for one in said.get("nodes", [])
+        if (number := str(one.get("node-id"))) in known
+    ]
+
+
+def _runs(pid: object) -> bool:
+    if not isinstance(pid, int):
+        return False
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _table(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return if_there(read_table, folder, name) or {}
+    except FileError:
+        return {}
