@@ -96,9 +96,13 @@ class Moment:
 
     def usual_s(self, site: SiteId) -> float | None:
         """How long the hospital usually takes for a round; where that is not known, the slowest other this time."""
+        return self._own_usual_s(site) or self._slowest_other_s()
+
+    def _own_usual_s(self, site: SiteId) -> float | None:
         own = [one.site_seconds[site] for one in self.run.rounds[-9:] if site in one.site_seconds]
-        if own:
-            return median(own)
+        return median(own) if own else None
+
+    def _slowest_other_s(self) -> float | None:
         others = [] if self.live is None else [one for one in self.live.sites.values() if one.state == "replied"]
         known = [one.seconds for one in others if one.seconds is not None]
         return max(known) if known else None
@@ -116,12 +120,14 @@ class Moment:
         one = None if self.live is None else self.live.sites.get(site)
         if one is None or self.live is None:
             return ""
-        waited, usual = self.now - one.since, self.usual_s(site)
+        waited, own, others = self.now - one.since, self._own_usual_s(site), self._slowest_other_s()
         words = f"asked {duration(max(waited, 0.0))} ago"
         if self.live.stage:
             return f"{words}, for the {self.live.stage}"
-        if usual is not None:
-            words += f"; usually {duration(usual)}"
+        if own is not None:
+            words += f"; usually {duration(own)}"
+        elif others is not None:
+            words += f"; others took up to {duration(others)}"
         left = self.timeout_s - waited
         return f"{words}; dropped in {duration(left)} if it does not reply" if left > 0 else words
 

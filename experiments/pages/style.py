@@ -42,4 +42,5 @@ input[type=text], input[type=password], textarea {
 .plain { margin: 0 0 1rem; padding-left: 1.2rem; max-width: 54rem; }
 .plain li { margin-bottom: .3rem; }
 .groups-of-four { font: .875rem/1.6 ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+@media (max-width: 640px) { .wordy td:empty { display: none; } }
 """

@@ -25,7 +25,7 @@ def watch_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
 
     @app.get("/", response_model=None)
     def page() -> Response:
-        return HTMLResponse(run_page(followed.moment(), "Live run"))
+        return HTMLResponse(run_page(followed.moment()))
 
     @app.get("/events", response_model=None)
     def events() -> Response:

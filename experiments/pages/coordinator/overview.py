@@ -112,7 +112,7 @@ def _lede(jobs: Jobs, told: Told) -> str:
     waiting = sum(standing.state == WAITING for _, standing in jobs)
     running = sum(standing.state == RUNNING for _, standing in jobs)
     words = f"{count(running, 'job')} under way, {waiting} waiting."
-    if not told.at:
+    if not told.at or not told.found.get("up"):
         return words
     return f"{words} {_connected(told)}."
 
@@ -160,6 +160,8 @@ def _nodes(told: Told) -> Markup:
     lede = (
         f"{_connected(told)}, as the SuperLink said {duration(max(time() - told.at, 0.0))} before this page was made."
     )
+    if not told.found.get("up"):
+        lede = "Who is connected is not known while not all programs run."
     return section("nodes", "Nodes", lede, table(["Hospital", "Its node"], rows, words=2))
 
 
