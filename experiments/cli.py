@@ -29,6 +29,7 @@ from experiments.commands import (
     new,
     node,
     pacs,
+    pages,
     policy,
     predict,
     privacy,
@@ -37,7 +38,6 @@ from experiments.commands import (
     studies,
     track,
     tune,
-    watch,
 )
 
 EXIT_CODES = (
@@ -87,7 +87,7 @@ cli.command("list")(lists.list_)
 cli.command()(describe.describe)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
-cli.command()(watch.watch)
+cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)
@@ -106,6 +106,8 @@ cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)
+node.cli.command("ui")(pages.node_ui)
+server.cli.command("ui")(pages.server_ui)
 cli.add_typer(node.cli, name="node")
 cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)

@@ -29,13 +29,13 @@ def new_app() -> FastAPI:
     return app
 
 
-def fault_page(title: str, words: str) -> str:
-    """An error in one line."""
+def fault_page(title: str, words: str, back: str = "./") -> str:
+    """An error in one line. back: where the first page is."""
     main = tag(
         "main",
         tag("h1", title),
         tag("p", words, class_="banner bad", role="alert"),
-        tag("nav", tag("a", "Back to the first page", href="./")),
+        tag("nav", tag("a", "Back to the first page", href=back)),
     )
     return document(f"{title}, Wardround", main)
 
@@ -47,30 +47,29 @@ async def _told(_: object, error: Exception) -> Response:
 class Streams:
     """Server-sent events to a few browsers at a time. closing: set when the program ends, which ends them."""
 
-    def __init__(self, version: Callable[[], str], closing: Event) -> None:
-        self._version, self._closing = version, closing
-        self._open, self._lock = 0, Lock()
+    def __init__(self, closing: Event) -> None:
+        self._closing, self._open, self._lock = closing, 0, Lock()
 
-    def answer(self) -> Response:
-        """The stream, or that there are too many."""
+    def answer(self, version: Callable[[], str]) -> Response:
+        """A stream that says when `version` is another; or that there are too many."""
         with self._lock:
             if self._open >= MOST_STREAMS:
                 return Response("Too many pages follow this at once.\n", 503, media_type="text/plain")
             self._open += 1
-        return _Stream(self._changes(), self._ended)
+        return _Stream(self._changes(version), self._ended)
 
     def _ended(self) -> None:
         with self._lock:
             self._open -= 1
 
-    async def _changes(self) -> AsyncIterator[str]:
+    async def _changes(self, version: Callable[[], str]) -> AsyncIterator[str]:
         """One event a change, and a comment now and then, so that a connection that is gone is noticed."""
-        before, quiet_s = await run_in_threadpool(self._version), 0.0
+        before, quiet_s = await run_in_threadpool(version), 0.0
         yield "retry: 2000\ndata: there\n\n"
         while not self._closing.is_set():
             await asyncio.sleep(LOOK_AGAIN_S)
             quiet_s += LOOK_AGAIN_S
-            now = await run_in_threadpool(self._version)
+            now = await run_in_threadpool(version)
             if now != before:
                 before, quiet_s = now, 0.0
                 yield "data: changed\n\n"
@@ -102,5 +101,10 @@ def run_document(folder: Path, name: str) -> Response:
         text = read(folder, name, LARGEST_DOCUMENT_BYTES)
     except FileError as error:
         return HTMLResponse(fault_page("There is no such document", str(error)), 404)
+    return private_document(text)
+
+
+def private_document(text: str | bytes) -> Response:
+    """A page of a report's kind, as a page of nobody's."""
     rule = f"sandbox allow-scripts allow-downloads; {policy_of_reports()}; frame-ancestors 'none'"
     return HTMLResponse(text, headers={"content-security-policy": rule})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -95,9 +96,13 @@ class Moment:
 
     def usual_s(self, site: SiteId) -> float | None:
         """How long the hospital usually takes for a round; where that is not known, the slowest other this time."""
+        return self._own_usual_s(site) or self._slowest_other_s()
+
+    def _own_usual_s(self, site: SiteId) -> float | None:
         own = [one.site_seconds[site] for one in self.run.rounds[-9:] if site in one.site_seconds]
-        if own:
-            return median(own)
+        return median(own) if own else None
+
+    def _slowest_other_s(self) -> float | None:
         others = [] if self.live is None else [one for one in self.live.sites.values() if one.state == "replied"]
         known = [one.seconds for one in others if one.seconds is not None]
         return max(known) if known else None
@@ -115,12 +120,14 @@ class Moment:
         one = None if self.live is None else self.live.sites.get(site)
         if one is None or self.live is None:
             return ""
-        waited, usual = self.now - one.since, self.usual_s(site)
+        waited, own, others = self.now - one.since, self._own_usual_s(site), self._slowest_other_s()
         words = f"asked {duration(max(waited, 0.0))} ago"
         if self.live.stage:
             return f"{words}, for the {self.live.stage}"
-        if usual is not None:
-            words += f"; usually {duration(usual)}"
+        if own is not None:
+            words += f"; usually {duration(own)}"
+        elif others is not None:
+            words += f"; others took up to {duration(others)}"
         left = self.timeout_s - waited
         return f"{words}; dropped in {duration(left)} if it does not reply" if left > 0 else words
 
@@ -135,11 +142,11 @@ class Followed:
 
     def version(self) -> str:
         """Another one after every change."""
-        return json.dumps([self._signature(*WATCHED), self._signature(FILE), self._is_silent()])
+        return f"{stamps(self.folder, (*WATCHED, FILE))} {self._is_silent()}"
 
     def moment(self) -> Moment:
         """Raises WardroundError where it is no run folder."""
-        signature = self._signature(*WATCHED)
+        signature = stamps(self.folder, WATCHED)
         with self._lock:
             if self._read is None or self._read[0] != signature:
                 self._read = (signature, _run(self.folder), _timeout_s(self.folder))
@@ -147,12 +154,14 @@ class Followed:
         has = frozenset(name for name in WATCHED if is_there(self.folder, name))
         return Moment(self.folder, run, read_live(self.folder), time(), timeout_s, has)
 
-    def _signature(self, *names: str) -> list[tuple[int, int] | None]:
-        return [_stamp(self.folder / name) for name in names]
-
     def _is_silent(self) -> bool:
         stamp = _stamp(self.folder / FILE)
         return stamp is not None and time() - stamp[0] / 1e9 > SILENT_AFTER_S
+
+
+def stamps(folder: Path, names: Iterable[str]) -> tuple[tuple[int, int] | None, ...]:
+    """Of files and folders: others after every change."""
+    return tuple(_stamp(folder / name) for name in names)
 
 
 def read_live(folder: Path) -> Live | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from common.data.names import SiteId
 from experiments.pages.moment import Moment, Site, Standing
@@ -40,14 +41,36 @@ STATE_WORDS: dict[State, str] = {
 MOST_ROWS, LAST_ROUNDS = 100, 10
 
 
-def run_page(moment: Moment, kind: str, events: str = "events", *above: Child) -> str:
-    """The HTML. above: what stands over the run, such as what may be done with it."""
+@dataclass(frozen=True)
+class Around:
+    """What is another where a run stands on a coordinator's page. kind: of page. events, documents: their addresses.
+
+    above, below: what stands over the title, and after the opening. go_on: how a run that ended early goes on.
+    """
+
+    kind: str = "Live run"
+    events: str = "events"
+    documents: str = ""
+    above: tuple[Child, ...] = ()
+    below: tuple[Child, ...] = ()
+    go_on: Child = None
+
+
+def run_page(moment: Moment, around: Around | None = None) -> str:
+    """The HTML. around: of a run on this machine, where not given."""
+    around = around or Around()
     about = moment.run.about
     name = about.title or about.study or moment.run.name
     main = tag(
         "main",
-        *above,
-        live("top", heading(kind, badge(*_badge(moment)), events), tag("h1", name), _opening(moment)),
+        *around.above,
+        live(
+            "top",
+            heading(around.kind, badge(*_badge(moment)), around.events),
+            tag("h1", name),
+            _opening(moment, around),
+        ),
+        *around.below,
         contents(("Hospitals", "hospitals"), ("Scores", "scores"), ("Rounds", "took-part"), ("What left", "bytes")),
         *run_sections(moment),
         tag("footer", "Run folder ", tag("code", str(moment.folder.resolve()))),
@@ -82,7 +105,7 @@ def _short(moment: Moment) -> str:
     return f"{word}{moment.run.rounds_done}/{planned if planned is not None else '?'}"
 
 
-def _opening(moment: Moment) -> Markup:
+def _opening(moment: Moment, around: Around) -> Markup:
     run = moment.run
     planned = run.about.rounds_planned
     bar = (
@@ -95,12 +118,12 @@ def _opening(moment: Moment) -> Markup:
         [
             tag("p", finding(moment), class_="finding"),
             bar,
-            _trouble(moment),
+            _trouble(moment, around.go_on),
             *problems,
             _lost(moment),
             _tiles(moment),
             tag("p", in_short(run.privacy), class_="lede") if run.privacy is not None else None,
-            _links(moment),
+            _links(moment, around.documents),
         ]
     )
 
@@ -157,10 +180,10 @@ def _score(moment: Moment) -> str:
     return f"{capital(score_name(headline))} {score(known[-1][1])} on {split} patients after round {known[-1][0]:g}."
 
 
-def _trouble(moment: Moment) -> Markup | None:
+def _trouble(moment: Moment, go_on: Child) -> Markup | None:
     """Why it does not go on, and what to do."""
-    about, folder = moment.run.about, moment.folder
-    go_on = joined(["Go on with: ", tag("code", f"wardround resume {folder}")])
+    about = moment.run.about
+    go_on = go_on or joined(["Go on with: ", tag("code", f"wardround resume {moment.folder}")])
     if moment.standing == "silent":
         assert moment.live is not None
         gone = duration(moment.now - moment.live.at)
@@ -218,9 +241,9 @@ def _left_s(moment: Moment) -> float | None:
     return (planned - moment.run.rounds_done) * sum(pace) / len(pace)
 
 
-def _links(moment: Moment) -> Markup | None:
+def _links(moment: Moment, documents: str) -> Markup | None:
     names = {"report.html": ("report", "Report of the run"), "audit.html": ("audit", "Audit: what leaked")}
-    there = [tag("a", words, href=href) for name, (href, words) in names.items() if name in moment.has]
+    there = [tag("a", words, href=documents + href) for name, (href, words) in names.items() if name in moment.has]
     if moment.standing in ("running", "starting"):
         return None
     return tag("nav", *there, aria_label="Documents of the run") if there else None

@@ -4,6 +4,7 @@ MORE = """
 .skip { position: absolute; left: -999px; }
 .skip:focus { position: static; display: inline-block; padding: 6px 12px; }
 :focus-visible { outline: 2px solid var(--federated); outline-offset: 2px; }
+main > nav:first-child { margin: 0 0 1.2rem; }
 .overline { flex-wrap: wrap; }
 #connection { color: var(--quiet); font-size: .875rem; margin-left: auto; }
 #connection::before { content: "○ "; }
@@ -41,4 +42,5 @@ input[type=text], input[type=password], textarea {
 .plain { margin: 0 0 1rem; padding-left: 1.2rem; max-width: 54rem; }
 .plain li { margin-bottom: .3rem; }
 .groups-of-four { font: .875rem/1.6 ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
+@media (max-width: 640px) { .wordy td:empty { display: none; } }
 """

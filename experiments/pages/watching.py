@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def watch_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
     """The application, behind its gate."""
     app, followed = new_app(), Followed(folder)
-    streams = Streams(followed.version, closing)
+    streams = Streams(closing)
 
     @app.get("/", response_model=None)
     def page() -> Response:
-        return HTMLResponse(run_page(followed.moment(), "Live run"))
+        return HTMLResponse(run_page(followed.moment()))
 
     @app.get("/events", response_model=None)
     def events() -> Response:
-        return streams.answer()
+        return streams.answer(followed.version)
 
     @app.get("/report", response_model=None)
     def report() -> Response:

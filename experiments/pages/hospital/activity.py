@@ -11,7 +11,7 @@ from client._log_chain import Line
 from client.audit_log import Found, lines, verify
 from client.logged_requests import ANSWERED, FAILED, REFUSED
 from common.wire.refusals import sentence_of
-from experiments.pages.hospital.studies import Known
+from experiments.pages.hospital.studies import Known, names_of
 from experiments.pages.sheet import badge, banner
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.sections.layout import numbers, section
@@ -95,7 +95,7 @@ def activity_of(folder: Path) -> Activity:
 
 def answered_section(activity: Activity, known: Iterable[Known]) -> Markup:
     """By study and run."""
-    titles = {one.digest: one.name for one in known}
+    titles = names_of(known)
     lede = "By study and run: the rounds that this hospital answered, and how much left it."
     if not activity.served:
         return section("answered", "What was answered", "Nothing was asked of this hospital yet.")
@@ -118,7 +118,7 @@ def answered_section(activity: Activity, known: Iterable[Known]) -> Markup:
 
 def refusals_section(activity: Activity, known: Iterable[Known]) -> Markup:
     """The last of them, with the reason in a sentence."""
-    titles = {one.digest: one.name for one in known}
+    titles = names_of(known)
     if not activity.refusals:
         return section("refusals", "What was refused", "Nothing was refused, and nothing failed.")
     rows = [
@@ -129,7 +129,8 @@ def refusals_section(activity: Activity, known: Iterable[Known]) -> Markup:
         ]
         for one in activity.refusals
     ]
-    lede = f"{counted(activity.refused, 'answer was', 'answers were')} refused or failed; the last of them, newest first."
+    many = counted(activity.refused, "answer was", "answers were")
+    lede = f"{many} refused or failed; the last of them, newest first."
     return section("refusals", "What was refused", lede, table(["When", "Study", "Why"], rows, words=3))
 
 
@@ -140,10 +141,15 @@ def log_section(activity: Activity) -> Markup:
         state = banner(
             "bad",
             tag("b", "The log is not as it was written"),
-            tag("p", f"{found.fault}. The {found.head.count:,} lines before are. Nothing is answered until it is mended."),
+            tag(
+                "p",
+                f"{found.fault}. The {found.head.count:,} lines before are. Nothing is answered until it is mended.",
+            ),
         )
     elif not found.head.count:
-        return section("log", "The log", "It has no line yet: nothing was asked of this hospital, and nothing approved.")
+        return section(
+            "log", "The log", "It has no line yet: nothing was asked of this hospital, and nothing approved."
+        )
     else:
         state = joined(
             [

@@ -10,6 +10,7 @@ from client.approvals import approvals
 from common.errors import WardroundError
 from experiments.approval_command import Shown, show_json
 from experiments.approving.changes import first_words, since
+from experiments.pages.hospital.checking import Checks
 from experiments.pages.hospital.studies import Known
 from experiments.pages.sheet import badge, banner, bulleted, document, form, heading, live
 from server.reporting.markup import Child, Markup, tag
@@ -20,7 +21,7 @@ ANSWERED_ON_PAGE = "on the page of the node"
 LOOKS = {"waiting": "warn", "approved": "good", "approved for another program": "bad", "revoked": "bad"}
 
 
-def review_page(known: Known, folder: Path, proof: str, fault: str = "") -> str:
+def review_page(known: Known, folder: Path, proof: str, checks: Checks, fault: str = "") -> str:
     """The HTML. fault: why the last answer was not taken."""
     shown = _shown(known, folder)
     main = tag(
@@ -34,6 +35,7 @@ def review_page(known: Known, folder: Path, proof: str, fault: str = "") -> str:
         banner("bad", fault) if fault else None,
         tag("p", _lede(known), class_="finding"),
         *_parts(known, shown, folder),
+        live("data", _data(known, shown, proof, checks)),
         _answers(known, shown, proof),
         tag("footer", "Digest of the study ", tag("code", known.digest)),
     )
@@ -76,7 +78,7 @@ def _parts(known: Known, shown: Shown | str, folder: Path) -> list[Child]:
         section(
             "does",
             "What it does, and what it costs",
-            "Each sentence follows from the settings; none of them is the coordinator's own wording.",
+            "Said by this hospital's own program, from the settings alone; names and titles are the coordinator's.",
             bulleted(shown.facts),
             _description(shown),
             settings,
@@ -103,6 +105,27 @@ def _changes(shown: Shown, folder: Path) -> Markup:
     if not shown.changed:
         return section("changes", "What changed", f"{compared} Nothing changed.")
     return section("changes", "What changed", compared, bulleted(shown.changed))
+
+
+def _data(known: Known, shown: Shown | str, proof: str, checks: Checks) -> Markup | None:
+    """Whether this hospital's data are fit for it: checked when somebody asks."""
+    if isinstance(shown, str):
+        return None
+    state = checks.state_of(known.digest)
+    said: dict[str, Child] = {
+        "running": tag("p", "The check is under way; this page says when it is done.", role="status"),
+        "done": tag("p", tag("a", "What the check found, with patients' names", href=f"{known.digest}/data")),
+        "failed": banner("bad", f"It could not be checked: {checks.faults.get(known.digest, '')}"),
+    }
+    again = "Check once more" if state in ("done", "failed") else "Check our data for this study"
+    button = form(f"{known.digest}/check", proof, tag("button", again, type="submit", id="check"))
+    return section(
+        "own-data",
+        "Are our data fit for it?",
+        "Reads every case as training would, without training. Nothing of it leaves this machine or is written down.",
+        said.get(state),
+        None if state == "running" else button,
+    )
 
 
 def _answers(known: Known, shown: Shown | str, proof: str) -> Markup:
@@ -140,17 +163,23 @@ def _approve(known: Known, shown: Shown | str, proof: str) -> Markup:
 
 
 def _refuse(known: Known, proof: str) -> Markup:
-    what = "Take the approval back" if known.state.startswith("approved") else "Refuse"
+    is_approved = known.state.startswith("approved")
     return tag(
         "div",
-        tag("h3", what),
+        tag("h3", "Take the approval back" if is_approved else "Refuse"),
         form(
             f"{known.digest}/refuse",
             proof,
             tag("label", "Reason", for_="reason"),
             tag("textarea", id="reason", name="reason", rows=3, required=True, maxlength=2000),
             tag("p", "For those who come after you. It stays in this hospital.", class_="hint"),
-            tag("button", f"{what}: this study", type="submit", class_="danger", id="refuse"),
+            tag(
+                "button",
+                "Take the approval back" if is_approved else "Refuse this study",
+                type="submit",
+                class_="danger",
+                id="refuse",
+            ),
         ),
         tag("p", "The coordinator is told that its people declined, and not why.", class_="note"),
     )
@@ -161,5 +190,3 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-

@@ -49,17 +49,25 @@ def ledger_section(summary: Summary | None) -> Markup:
         for one in summary.studies
     ]
     lede = (
-        "Every release is written down before it is made. Epsilon bounds what anybody can learn of one person from all "
-        "that was released: the smaller, the less."
+        "Every release is written down before it is made. Epsilon bounds what anybody can learn of one person from "
+        "all that was released: the smaller, the less."
     )
     return section(
-        "ledger", TITLE, lede, _chain(summary), bulleted(sentences(summary)), table(head, rows, words=2), _spread(summary)
+        "ledger",
+        TITLE,
+        lede,
+        _chain(summary),
+        bulleted(sentences(summary)),
+        table(head, rows, words=2),
+        _spread(summary),
     )
 
 
 def _chain(summary: Summary) -> Markup:
     if summary.fault is None:
-        return tag("p", badge("good", "whole"), f" The chain of {count(summary.entries, 'entry', 'entries')} is whole.")
+        return tag(
+            "p", badge("good", "whole"), f" The chain of {count(summary.entries, 'entry', 'entries')} is whole."
+        )
     words = f"{summary.fault}. Only the {summary.entries:,} entries before are counted, so that too little is shown."
     return banner("bad", tag("b", "The ledger is not as it was written"), tag("p", words))
 
@@ -72,11 +80,21 @@ def _spread(summary: Summary) -> Markup | None:
     rows = [
         row(
             f"epsilon {score(epsilon)}" if isfinite(epsilon) else "without bound",
-            bar(epsilon / ceiling if ceiling > 0 and isfinite(epsilon) else 1.0, count(number, "person", "persons"), "out"),
+            bar(
+                _share(epsilon, ceiling),
+                count(number, "person"),
+                "out",
+            ),
         )
         for epsilon, number in summary.spread[:MOST_STEPS]
     ]
     more = len(summary.spread) - len(rows)
-    note = "A full bar is this hospital's limit." if summary.limit else "A full bar is the most-spent person's epsilon."
+    note = (
+        "A full bar is this hospital's limit." if summary.limit else "A full bar is the most-spent person's epsilon."
+    )
     note += f" {more} smaller sums are not drawn." if more > 0 else ""
     return figure("How many persons have spent how much", tag("div", *rows, class_="rows"), note=note)
+
+
+def _share(epsilon: float, ceiling: float) -> float:
+    return epsilon / ceiling if ceiling > 0 and isfinite(epsilon) else 1.0

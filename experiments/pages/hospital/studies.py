@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +14,7 @@ from client.waiting_studies import DECLINED, declined, waiting
 from common.files.access import names
 from common.study.program import this_program
 
+SHOWN_DIGITS = 8
 State = Literal["waiting", "approved", "approved for another program", "revoked", "refused"]
 
 
@@ -46,6 +49,15 @@ def known_studies(folder: Path) -> tuple[Known, ...]:
         if one.revoked and one.digest not in here and declined(one.digest, folder) is None
     ]
     return (*asked, *reversed(listed), *gone, *_refused(folder, records, here))
+
+
+def names_of(known: Iterable[Known]) -> dict[str, str]:
+    """By digest; where several have one name, with the first digits of theirs."""
+    found = {one.digest: one.name for one in known}
+    often = Counter(found.values())
+    return {
+        digest: f"{name} ({digest[:SHOWN_DIGITS]})" if often[name] > 1 else name for digest, name in found.items()
+    }
 
 
 def study_called(folder: Path, digest: str) -> Known | None:
