@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from common.errors import WardroundError
 from common.study.study import parse
-from experiments.engines import deployment
+from experiments.engines import _bundle, deployment
 from experiments.quiet import run_quietly
 
 APP = "client/app.py"
@@ -40,7 +40,7 @@ def plant(app: Path, mark: Path) -> None:
 @contextmanager
 def planted_bundles(mark: Path) -> Iterator[None]:
     """Every bundle that this process hands to Flower while the block lasts has the line."""
-    made = deployment.bundle
+    made = _bundle.bundle
 
     def with_line(app: Path) -> None:
         made(app)
