@@ -74,7 +74,7 @@ def _checked_against(place: Path, settings: PacsSettings, query: Query, folder: 
         if before is None:
             raise
         remark = Quarantined("the PACS", f"{error}; what it held at the last check is used")
-        return Held(before.places, (*before.left_out, remark))
+        return _whole(folder, Held(before.places, (*before.left_out, remark)))
     table = {
         "checked": time.time(),
         "series": list(found.places),
@@ -82,6 +82,13 @@ def _checked_against(place: Path, settings: PacsSettings, query: Query, folder: 
     }
     write_json(place, FOUND, table, durable=True)
     return found
+
+
+def _whole(folder: Path, before: Held) -> Held:
+    """Without series that were being fetched anew when the PACS went away: some of their slices are not there."""
+    broken = [place for place in before.places if not read_table(folder, f"{place}/{HELD}").get("state")]
+    lost = [Quarantined(place, "was being fetched anew when the PACS went away") for place in broken]
+    return Held(tuple(place for place in before.places if place not in broken), (*before.left_out, *lost))
 
 
 def _before(place: Path, settings: PacsSettings) -> Held | None:
@@ -178,7 +185,7 @@ class Fetching:
 
     def _written(self, name: str, one: Asked, pieces: Iterator[bytes]) -> str:
         """The UID of an image that is kept as INCOMING."""
-        with files.writing(self.place, f"{name}/{INCOMING}") as file:
+        with files.writing(self.place, f"{name}/{INCOMING}", durable=True) as file:
             for piece in pieces:
                 self._use(len(piece))
                 file.write(piece)

@@ -365,6 +365,14 @@ def test_only_the_hospitals_own_authority_is_trusted_where_it_names_one(tmp_path
     assert len(server.asked) == 1
 
 
+def test_what_drips_in_through_tls_ends_in_time_too(tmp_path: Path) -> None:
+    (tmp_path / "hospital").mkdir()
+    with serving(endless_header, certified(tmp_path / "hospital")) as server:
+        url = f"https://localhost:{server.server_address[1]}/dicom-web"
+        with pytest.raises(SourceError, match="took longer than 2 s"):
+            source(url, tmp_path, authority="ca.pem", answer_s=2.0).cases(None, 0)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
