@@ -159,6 +159,14 @@ def test_a_fetch_that_was_cut_off_goes_on_where_it_was(
     assert not (place / ".incoming.of-a-crash").exists()
 
 
+def test_files_that_a_loss_of_power_emptied_are_fetched_again(pacs: Orthanc, tmp_path: Path) -> None:
+    pacs.put(slices(values(), patient="P1"))
+    folder = write_settings(tmp_path / "hospital", pacs.url)
+    before = source(folder).cases(None, 0)
+    sorted(folder.rglob("*.dcm"))[1].write_bytes(b"")
+    np.testing.assert_array_equal(source(folder).cases(None, 0).inputs, before.inputs)
+
+
 def test_while_the_pacs_is_away_what_was_checked_lately_is_used_and_that_is_said(
     pacs: Orthanc, tmp_path: Path
 ) -> None:
