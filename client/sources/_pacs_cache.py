@@ -4,8 +4,8 @@
     fetched whole. QUERY/.found.json: what all of it was at the last check.
 
 A series is held when `.held.json` has the state that the PACS tells, and its files have the sizes they had; else
-whatever is missing of it is fetched, and what the PACS no longer has is removed. Every file is checked to be the image
-that was asked for before it is kept.
+whatever is missing of it is fetched, and what the PACS no longer has is removed. Every file is checked to be the
+image that was asked for before it is kept.
 """
 
 from __future__ import annotations
