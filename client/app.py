@@ -148,7 +148,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     if message.metadata.message_type not in (LEGS["hello"], LEGS["members"]):
         membership.demand_agreed(members, hospital.study, hospital.site)
     state = memory.Memory.of(context, study_json(request), run, number)
-    secrets = memory.recall_secrets(context)
+    secrets = memory.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
     kept = answers.Kept(
         state.vectors,
@@ -174,7 +174,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
-        memory.keep_secrets(context, secrets)
+        memory.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
     return payload
 

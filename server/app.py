@@ -19,6 +19,7 @@ from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
 from server.conducted import say_so
+from server.live_file import kept_live
 from server.progress import Progress
 from server.report import write_report
 from server.resending import Resending
@@ -71,7 +72,8 @@ def _run(grid: Grid, context: Context) -> None:
         if config.get("nodes", False):
             say_so(folder, context.run_id)
         try:
-            conductor.run()
+            with kept_live(folder, progress):
+                conductor.run()
         except BaseException as error:
             try:
                 write_report(folder)

@@ -58,7 +58,11 @@ def read_header(folder: Path, name: str) -> Header:
 
     Raises SourceError or FileError for what cannot be read at all, or does not say what series it is of.
     """
-    dataset = read_dataset(folder, name, pixels=False)
+    return header_of(read_dataset(folder, name, pixels=False), name)
+
+
+def header_of(dataset: Any, name: str) -> Header:
+    """As `read_header`, of a data set that was read already, or was told without its file."""
     with quiet():
         if not word(dataset, "SeriesInstanceUID"):
             if _sop_class(dataset) == DIRECTORY:
@@ -103,7 +107,7 @@ def _shared(value: T) -> T:
 
 
 def _sop_class(dataset: Any) -> str:
-    return word(dataset, "SOPClassUID") or word(dataset.file_meta, "MediaStorageSOPClassUID")
+    return word(dataset, "SOPClassUID") or word(getattr(dataset, "file_meta", {}), "MediaStorageSOPClassUID")
 
 
 def _kind(dataset: Any) -> str:

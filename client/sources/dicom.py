@@ -259,7 +259,10 @@ class Dicom(VolumeSource):
         return read_table(self._folder(), self.table, column, label, self.consent_column)
 
     def _index(self, site: SiteId | None) -> Index:
-        headers = read_headers(self._listing(site))
+        return self._indexed(self._listing(site))
+
+    def _indexed(self, listing: Listing) -> Index:
+        headers = read_headers(listing)
         return indexed(headers, self._table(), Choice(self.modality, self.series, self.site), self._folder())
 
     def _unused_labels(self, site: SiteId | None) -> Iterator[Quarantined]:

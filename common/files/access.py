@@ -184,6 +184,12 @@ def remove(folder: Path, name: str) -> None:
         os.unlink(last, dir_fd=parent)
 
 
+def rename(folder: Path, name: str, to: str) -> None:
+    """Give a file below `folder` another name there; what had that name before is replaced."""
+    with _telling(folder / name), _parent(folder, name) as (old, last), _parent(folder, to) as (new, wanted):
+        os.replace(last, wanted, src_dir_fd=old, dst_dir_fd=new)
+
+
 def append(folder: Path, name: str, content: str | bytes, durable: bool = False) -> None:
     """Add to a file below `folder`, which is made where it is not there."""
     with appending(folder, name) as file, _telling(folder / name):
