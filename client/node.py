@@ -50,7 +50,11 @@ class Node:
             size_of(reply)
             return reply
         except Exception as error:  # noqa: BLE001 - the one boundary of a message; the error stays here
-            return node_error(f"incident {self._report(error)}", message)
+            return self.unable(error, message)
+
+    def unable(self, error: Exception, message: Message) -> Message:
+        """The reply to a message that came to nothing: a number, under which the hospital itself finds why."""
+        return node_error(f"incident {self._report(error)}", message)
 
     def _report(self, error: Exception) -> str:
         folder = self.config.get("folder")

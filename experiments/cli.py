@@ -11,6 +11,7 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    approve,
     audits,
     compare,
     consent,
@@ -23,9 +24,13 @@ from experiments.commands import (
     inherited,
     jobs,
     lists,
+    log,
     measures,
     new,
     node,
+    pacs,
+    pages,
+    policy,
     predict,
     privacy,
     runs,
@@ -53,7 +58,7 @@ cli = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        lists.version()
+        lists.say_version()
         raise typer.Exit
 
 
@@ -75,12 +80,14 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(tune.tune)
 cli.command()(studies.check)
-cli.command()(studies.approve)
+cli.command()(approve.approve)
+cli.command()(policy.policy)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(describe.describe)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
+cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)
@@ -91,12 +98,16 @@ cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
+cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
 cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)
+node.cli.command("ui")(pages.node_ui)
+server.cli.command("ui")(pages.server_ui)
 cli.add_typer(node.cli, name="node")
 cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -13,7 +13,8 @@ from client._ledger_counting import History, histories
 from client._ledger_entry import Entry
 from client._ledger_file import Contents
 from client.ledger import Ledger, tight
-from client.privacy_limit import Limit, read_limit
+from client.policy import read_limits
+from client.privacy_limit import Limit
 from common.privacy.beside import RELATED, exchanged, together
 from common.privacy.release import Unit
 
@@ -47,7 +48,7 @@ class Summary:
     limit's epsilon less what is spent, below 0 where the limit was lowered since. fault: where the ledger is not as
     it was written; everything is then counted from the entries before, so too low. None: the chain is whole.
     last: the last entry's seal, hexadecimal. exchanged, together: epsilon where such a patient's data are exchanged
-    for another's, and of k related patients.
+    for another's, and of k related patients. spread: how many patients have spent each epsilon, the most first.
     """
 
     studies: tuple[Spent, ...]
@@ -61,6 +62,7 @@ class Summary:
     last: str = ""
     exchanged: float | None = None
     together: tuple[tuple[int, float | None], ...] = ()
+    spread: tuple[tuple[float, int], ...] = ()
 
     @property
     def left(self) -> float | None:
@@ -72,6 +74,7 @@ class Summary:
     def json(self) -> dict[str, Any]:
         """Of numbers and text; an epsilon without bound is "infinite", as JSON has no such number."""
         values = asdict(self) | {"left": self.left}
+        del values["spread"]  # of a page alone
         return values | {key: _number(values[key]) for key in ("epsilon", "left")} | {"studies": _studies(self)}
 
 
@@ -80,7 +83,7 @@ def summary_of(folder: Path) -> Summary:
 
     Raises LedgerError where it is absent, incomplete or cannot be read, StudyError for an impossible limit.
     """
-    limit = read_limit(folder)
+    limit = min(read_limits(folder), key=lambda one: one.epsilon, default=None)
     found = Ledger(folder).contents()
     deltas = [entry.delta for entry in found.entries if entry.kind == "charge"]
     # The least of several deltas gives the highest epsilon, so that the figure holds at all of them.
@@ -101,7 +104,16 @@ def summary_of(folder: Path) -> Summary:
         last=found.last,
         exchanged=exchanged(worst, delta) if delta is not None else None,
         together=tuple((k, together(worst, delta, k)) for k in RELATED) if delta is not None else (),
+        spread=_spread(shared, costs),
     )
+
+
+def _spread(shared: Mapping[History, int], costs: Mapping[History, float]) -> tuple[tuple[float, int], ...]:
+    """Patients by what they spent, to three decimals."""
+    found: dict[float, int] = defaultdict(int)
+    for history, cost in costs.items():
+        found[round(cost, 3)] += shared[history]
+    return tuple(sorted(found.items(), reverse=True))
 
 
 def _by_study(entries: Iterable[Entry]) -> Iterable[list[Entry]]:

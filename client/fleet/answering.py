@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from client.node import Config, Node
 from common.errors import WardroundError, WireError
 from common.sums.exchange import Payload
 from common.wire.boundary import guarded
+from common.wire.flower_inside import set_back
 from common.wire.message_bytes import from_own_bytes, identify, to_bytes
 from common.wire.orders import LEGS, RUN, run_of
 from common.wire.packing import is_packed, packed, unpacked
@@ -28,13 +30,17 @@ NOT_TO_REPEAT = frozenset({"refused", "incident"})
 
 @dataclass
 class Answers:
-    """The installed program, and what it keeps of every run of Flower's. config: the node's own."""
+    """The installed program, and what it keeps of every run of Flower's. config: the node's own.
+
+    ahead_s: of this machine's clock before the coordinator's.
+    """
 
     app: ClientApp
     node_id: int
     config: Config
     outbox: Outbox
     folder: Path
+    ahead_s: Callable[[], float] = lambda: 0.0
     _nodes: OrderedDict[int, Node] = field(default_factory=OrderedDict)
 
     def kept(self, message: Message, content: str) -> tuple[About, bytes] | None:
@@ -55,24 +61,31 @@ class Answers:
             reply = Message(before.content, reply_to=message)
         except (WireError, ValueError):
             return None
-        return _about(about.run, message, content, True, about.study), to_bytes(reply)
+        return _about(about.run, message, content, True, about.study), self._dated(reply)
 
     def new(self, message: Message, content: str) -> tuple[About, bytes]:
-        """What the program answers. Whatever it raises has become a reply that tells nothing.
-
-        Whoever packs its request can read a packed reply. Raises WireError where what is packed is no content.
-        """
+        """What the program answers. Whatever it raises has become a reply that tells nothing."""
         packs = is_packed(message.content)
-        if packs:
-            message.content = guarded(partial(unpacked, message.content))
+        try:
+            message.content = unpacked(message.content)
+        except WireError as error:
+            return self.unable(error, message, content)
         reply = self._node(message.metadata.run_id).reply(message)
         words = _words(message.content)
-        run = _run(words) or f"flower {message.metadata.run_id}"
         again = reply.has_content() and not NOT_TO_REPEAT & _words(reply.content).keys()
-        study = words.get("study", "")
         if packs and reply.has_content():
             reply.content = packed(reply.content)
-        return _about(run, message, content, again, str(study) if again else ""), to_bytes(reply)
+        run, study = _run(words) or _run_of_flower(message), str(words.get("study", ""))
+        return _about(run, message, content, again, study if again else ""), self._dated(reply)
+
+    def unable(self, error: WireError, message: Message, content: str) -> tuple[About, bytes]:
+        """The reply to a message that is none that this program could read."""
+        reply = self._node(message.metadata.run_id).unable(error, message)
+        return _about(_run_of_flower(message), message, content, False, ""), self._dated(reply)
+
+    def _dated(self, reply: Message) -> bytes:
+        set_back(reply, self.ahead_s())
+        return to_bytes(reply)
 
     def _node(self, run_id: int) -> Node:
         node = self._nodes.pop(run_id, None) or Node(self.app, self.node_id, run_id, self.config)
@@ -93,6 +106,10 @@ class Answers:
 def _about(run: str, message: Message, content: str, again: bool, study: str) -> About:
     told = message.metadata
     return About(run, told.run_id, told.message_type, content, told.message_id, again, study)
+
+
+def _run_of_flower(message: Message) -> str:
+    return f"flower {message.metadata.run_id}"
 
 
 def _words(records: RecordDict) -> ConfigRecord:

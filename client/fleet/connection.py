@@ -1,4 +1,4 @@
-"""The way from a hospital to the coordinator's front: mutual TLS 1.3, a proxy if any, and bounds on what comes back."""
+"""The way from a hospital to the coordinator's front: mutual TLS 1.3, a proxy if any, bounds on what comes back."""
 
 from __future__ import annotations
 
@@ -59,28 +59,28 @@ class Connection:
 
 def connect(settings: NodeSettings, folder: Path) -> Connection:
     """Nothing is sent yet. Raises HospitalError where a key or certificate is absent or unusable."""
-    identity = SignedIdentity(_node_key(folder))
-    context = tls_context(folder)
-    clock = Clock()
-    base_url = settings.coordinator.rstrip("/")
-    http = httpx.Client(
-        transport=_Bounded(_transport(context, proxy_for(settings)), clock),
-        timeout=CALL_TIMEOUT_S,
-        follow_redirects=False,
-        trust_env=False,
-        headers={"accept-encoding": "identity"},
-    )
-    return Connection(Calls(base_url, http, identity, context), identity, clock, base_url)
+    identity, context = SignedIdentity(_node_key(folder)), tls_context(folder)
+    return _over(_transport(context, proxy_for(settings)), settings.coordinator.rstrip("/"), identity)
 
 
 def connect_plainly(base_url: str, key: EllipticCurvePrivateKey) -> Connection:
     """Without TLS, for tests against a SuperLink of the same machine alone."""
     if urlsplit(base_url).hostname != "127.0.0.1":
         raise HospitalError("a way without TLS leads to 127.0.0.1 only.")
-    identity, clock = SignedIdentity(key), Clock()
-    transport = _Bounded(httpx.HTTPTransport(trust_env=False), clock)
-    http = httpx.Client(transport=transport, timeout=CALL_TIMEOUT_S, trust_env=False)
-    return Connection(Calls(base_url, http, identity, ssl.create_default_context()), identity, clock, base_url)
+    return _over(_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), None), base_url, SignedIdentity(key))
+
+
+def _over(transport: httpx.BaseTransport, base_url: str, identity: SignedIdentity) -> Connection:
+    """Nothing is followed elsewhere, asked of the environment, or packed."""
+    clock = Clock()
+    http = httpx.Client(
+        transport=_Bounded(transport, clock),
+        timeout=CALL_TIMEOUT_S,
+        follow_redirects=False,
+        trust_env=False,
+        headers={"accept-encoding": "identity"},
+    )
+    return Connection(Calls(base_url, http, identity), identity, clock, base_url)
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:

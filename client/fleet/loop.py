@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from secrets import SystemRandom
 from threading import Event
 from time import monotonic, time
@@ -18,7 +19,8 @@ from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called
 from client.fleet.presence import Presence
 from common.errors import FileError, RefusedError, WireError
-from common.wire.flower_inside import Delivery, deflate
+from common.wire.boundary import guarded
+from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
 
 T = TypeVar("T")
@@ -30,9 +32,15 @@ PATIENCE_S = 75.0
 coordinator that starts anew registers its nodes a moment later."""
 PULL_PAUSE_S, PULL_WAIT_S = 0.25, 120.0
 """While a message's objects are still on their way to the SuperLink."""
+TOLERATED_S = 3.0
+"""By which two clocks may differ: 5 s ahead are refused, and an answer's date is in whole seconds."""
 MOST_TRIES = 10
 LOG = logging.getLogger("wardround.node")
 _DRAWS = SystemRandom()
+
+
+class Dropped(Exception):  # noqa: N818 - it is a fact about a message
+    """Nobody waits for the answer to a message any more, or can get it."""
 
 
 class Stopped(Exception):  # noqa: N818 - somebody asked the node to end
@@ -41,9 +49,9 @@ class Stopped(Exception):  # noqa: N818 - somebody asked the node to end
 
 @dataclass
 class Loop:
-    """step: told before every step, for tests of crashes. idle_exit_s: ends after as long without a message; 0: never.
+    """step: told before every step, for tests of crashes. seen: when the loop last turned.
 
-    seen: when the loop last turned.
+    idle_exit_s: ends after as long without a message; 0: never.
     """
 
     connection: Connection
@@ -58,11 +66,12 @@ class Loop:
     busy_until: float = 0.0
     answering: bool = False
     _refused_since: float | None = None
+    _trouble: str = ""
     _answers: Answers | None = None
     seen: float = field(default_factory=monotonic)
 
     def run(self) -> None:
-        """Until the node is to end. Raises RefusedForGood where the coordinator refuses and goes on refusing."""
+        """Until the node is to end. Raises RefusedForGoodError where the coordinator refuses and goes on refusing."""
         try:
             self._insist(self.presence.ensure)
             LOG.info("node %d is known to %s", self._node_id, self.connection.address)
@@ -106,8 +115,8 @@ class Loop:
             self._answer(entry)
         except RunOver:
             LOG.info("message %s is of a run that is over; it is dropped", entry.delivery.message_id[:8])
-        except WireError as error:
-            LOG.warning("message %s is dropped: %s", entry.delivery.message_id[:8], error)
+        except Dropped as fact:
+            LOG.warning("message %s is dropped: %s", entry.delivery.message_id[:8], fact)
         self.step("done")
         self._durably(lambda: self.inbox.done(entry))
         self.busy_until = monotonic() + BUSY_S
@@ -115,42 +124,59 @@ class Loop:
     def _answer(self, entry: Entry) -> None:
         told = entry.delivery
         if told.created_at + told.ttl_s < time() - self._ahead_s:
-            raise WireError("it came after its time.")
+            raise Dropped("it came after its time")
         begin = monotonic()
         found = self.outbox.to_message(told.message_id)
         if found is None:
             found = self._made(entry)
-        self._push(found[1], monotonic() - begin)
+        self._push(found[1], monotonic() - begin, told.created_at + told.ttl_s)
         LOG.info("%s of run %s is answered after %.2f s", told.kind, found[0].run[:8], monotonic() - begin)
 
     def _made(self, entry: Entry) -> tuple[About, bytes]:
         """The reply, on the disk."""
+        assert self._answers is not None
+        try:
+            found = self._found(self._answers, entry)
+        except WireError as error:
+            LOG.warning("message %s cannot be read: %s", entry.delivery.message_id[:8], error)
+            found = self._unable(self._answers, entry, error)
+        self.step("keep")
+        self._durably(lambda: self.outbox.keep(*found))
+        return found
+
+    def _found(self, answers: Answers, entry: Entry) -> tuple[About, bytes]:
+        """The reply that was given before, or what the program answers. Raises WireError for what is no message."""
         told = entry.delivery
+        objects = self._objects(told)
+        self.step("confirm")
+        self._insist(lambda: self.connection.calls.confirm(self._node_id, told.run_id, told.message_id))
+        message, content = message_of(told, objects), content_id(objects[told.message_id])
+        if (found := answers.kept(message, content)) is not None:
+            return found
+        entry = self._durably(lambda: self.inbox.begin(entry))
+        if entry.tries > MOST_TRIES:
+            raise WireError(f"its answer ended this node {MOST_TRIES} times.")
+        self.step("answer")
+        self.answering = True
+        try:
+            return answers.new(message, content)
+        finally:
+            self.answering, self.seen = False, monotonic()
+
+    def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
+        try:
+            return answers.unable(error, guarded(partial(delivered_head, entry.data)), "")
+        except WireError as worse:
+            raise Dropped(str(worse)) from None
+
+    def _objects(self, told: Delivery) -> dict[str, bytes]:
+        """All of a message, the message itself first. Raises WireError for more than is let in."""
         objects, weighed = {}, Weighed()
         for name in reversed(told.objects):
             self.step("object")
             objects[name] = self._object(told, name)
             weighed.add(objects[name])
-        self.step("confirm")
-        self._insist(lambda: self.connection.calls.confirm(self._node_id, told.run_id, told.message_id))
-        message = message_of(told, objects)
-        content = content_id(objects[told.message_id])
-        assert self._answers is not None
-        found = self._answers.kept(message, content)
-        if found is None:
-            entry = self._durably(lambda: self.inbox.begin(entry))
-            if entry.tries > MOST_TRIES:
-                raise WireError(f"its answer ended this node {MOST_TRIES} times.")
-            self.step("answer")
-            self.answering = True
-            try:
-                found = self._answers.new(message, content)
-            finally:
-                self.answering, self.seen = False, monotonic()
-        self.step("keep")
-        about, reply = found
-        self._durably(lambda: self.outbox.keep(about, reply))
-        return found
+        return objects
 
     def _object(self, told: Delivery, name: str) -> bytes:
         """From the disk, or else from the SuperLink and then on the disk. Raises WireError where it is gone."""
@@ -161,7 +187,7 @@ class Loop:
         while True:
             content = self._insist(lambda: self.connection.calls.pull_object(self._node_id, told.run_id, name))
             if content is None or (not content and monotonic() > deadline):
-                raise WireError("an object of it is gone.")
+                raise Dropped("an object of it is gone; it will be asked again")
             if content:
                 break
             self._pause(PULL_PAUSE_S)
@@ -170,46 +196,71 @@ class Loop:
         self._durably(lambda: self.inbox.keep(name, kept))
         return content
 
-    def _push(self, data: bytes, seconds: float) -> None:
+    def _push(self, data: bytes, seconds: float, until: float) -> None:
         """Announce it, and push what is wanted of it, until nothing is: a session may end in between."""
         reply = deflate(from_own_bytes(data))
         while True:
             self.step("push")
             wanted, session = self._insist(lambda: self.connection.calls.push(self._node_id, reply, seconds))
-            names = [name for name in reply.objects if name in wanted]
-            if all([self._push_object(reply.run_id, session, name, reply.objects[name]) for name in names]):
+            taken = [self._push_object(reply, session, name) for name in reply.objects if name in wanted]
+            if all(taken):
                 return
+            if time() - self._ahead_s > until:
+                raise Dropped("its time is over before all of its answer was taken")
             self._pause(FIRST_PAUSE_S)
 
-    def _push_object(self, run_id: int, session: str, name: str, content: bytes) -> bool:
+    def _push_object(self, reply: Deflated, session: str, name: str) -> bool:
         self.step("push object")
-        return self._insist(lambda: self.connection.calls.push_object(self._node_id, run_id, session, name, content))
+        push, content = self.connection.calls.push_object, reply.objects[name]
+        return self._insist(lambda: push(self._node_id, reply.run_id, session, name, content))
 
     @property
     def _ahead_s(self) -> float:
         return self.connection.identity.ahead_s
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """What a call returns, however often it must be tried. Raises RunOver, Stopped, or RefusedForGood."""
+        """What a call returns, however often it must be tried. Raises RunOver, Stopped, or RefusedForGoodError."""
         pause = FIRST_PAUSE_S
         while True:
             try:
                 result = called(call)
                 self._refused_since = None
+                self._say("")
                 return result
             except Unreached as fact:
-                LOG.warning("the coordinator is not reached: %s", fact)
+                self._say(f"the coordinator is not reached: {fact}")
             except Refused as fact:
                 self._refused(fact)
                 self._come_back()
+            finally:
+                self._mind_the_clock()
             self._pause(pause * (0.5 + _DRAWS.random()))
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _mind_the_clock(self) -> None:
+        """A SuperLink refuses whoever's clock differs: requests are dated by the coordinator's."""
+        clock, identity = self.connection.clock, self.connection.identity
+        told = clock.ahead_s if abs(clock.ahead_s) > TOLERATED_S else 0.0
+        if abs(told - identity.ahead_s) > TOLERATED_S:
+            identity.ahead_s = told
+            LOG.warning(
+                "this machine's clock is %.0f s %s the coordinator's, by which requests are dated now; one of the "
+                "two is wrong: see that both follow a time server (NTP)",
+                abs(told),
+                "ahead of" if told > 0 else "behind",
+            )
 
     def _refused(self, fact: Refused) -> None:
         since = self._refused_since = self._refused_since or monotonic()
         if monotonic() - since > self.patience_s:
-            raise RefusedForGood(str(fact))
-        LOG.warning("refused: %s", fact)
+            raise RefusedForGoodError(str(fact))
+        self._say(f"refused, and tried again: {fact}")
+
+    def _say(self, trouble: str) -> None:
+        """Once, however often it is met; and once that it is over."""
+        if trouble != self._trouble:
+            LOG.warning("%s", trouble or "the coordinator answers again")
+            self._trouble = trouble
 
     def _come_back(self) -> None:
         """The coordinator may have forgotten the node, or its id."""
@@ -233,7 +284,7 @@ class Loop:
             raise Stopped
 
 
-class RefusedForGood(RefusedError):
+class RefusedForGoodError(RefusedError):
     """The coordinator refuses, and goes on refusing."""
 
     def __init__(self, text: str) -> None:

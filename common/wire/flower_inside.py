@@ -15,9 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
-from flwr.common.serde import message_from_proto as message_from_proto
-from flwr.common.serde import message_to_proto as message_to_proto
-from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import HEAD_BODY_DIVIDER, HEAD_VALUE_DIVIDER
@@ -26,13 +24,11 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_tree,
     no_object_id_recompute,
 )
-from flwr.supercore.run import Run as Run
-from flwr.supercore.run import RunNotRunningException
+from flwr.supercore.run import Run as Run  # noqa: PLC0414 - others take it from here
+from flwr.supercore.run import RunNotRunningException as RunNotRunningException  # noqa: PLC0414 - others take it from here
 from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
@@ -43,28 +39,6 @@ COMPONENT = "SuperNode"
 """What we are to a SuperLink."""
 HEARTBEAT_S = 30.0
 """What a node tells a SuperLink: after twice as long without a heartbeat it counts as gone."""
-
-
-RunIsOver = RunNotRunningException
-"""Raised by Flower's grid once its run was stopped."""
-
-
-def content_to_bytes(records: RecordDict) -> bytes:
-    """A message's content alone, in the form of a message that has nothing else."""
-    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
-
-
-def content_from_bytes(data: bytes) -> RecordDict:
-    """The content in bytes whose outline was checked."""
-    return recorddict_from_proto(MessageProto.FromString(data).content)
-
-
-def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:
-    """The reply, as one to the request of that name; records: its content, where it has one."""
-    reply.metadata.__dict__["_reply_to_message_id"] = request_id
-    if records is not None:
-        reply.content = records
-    return reply
 
 
 def message_to_bytes(message: Message) -> bytes:
@@ -80,6 +54,16 @@ def message_from_bytes(data: bytes) -> Message:
 def message_size(message: Message) -> int:
     """Bytes of `message_to_bytes`."""
     return message_to_proto(message).ByteSize()
+
+
+def content_to_bytes(records: RecordDict) -> bytes:
+    """A message's content alone, in the form of a message that has nothing else."""
+    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+
+
+def content_from_bytes(data: bytes) -> RecordDict:
+    """The content in bytes that were looked at before."""
+    return recorddict_from_proto(MessageProto.FromString(data).content)
 
 
 def identify(run_id: int, node_id: int) -> None:
@@ -107,6 +91,13 @@ def senders(push: bytes) -> tuple[int, frozenset[int]]:
     except DecodeError:
         raise ValueError("no push-messages") from None
     return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+
+
+def set_back(message: Message, ahead_s: float) -> None:
+    """Date a message by a clock that is not `ahead_s` ahead. It ends when it ended before."""
+    told = message.metadata.__dict__
+    told["_created_at"] -= ahead_s
+    told["_ttl"] += ahead_s
 
 
 @dataclass(frozen=True)
@@ -155,6 +146,13 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
         metadata.ttl,
         tuple(names),
     )
+
+
+def delivered_head(data: bytes) -> Message:
+    """What `Calls.pull` brought of a message that `read_delivery` found in it: whose it is, without its content."""
+    from flwr.proto.fleet_pb2 import PullMessagesResponse
+
+    return message_from_proto(PullMessagesResponse.FromString(data).messages_list[0])
 
 
 def _names(tree: ObjectTree) -> Iterator[str]:
@@ -270,10 +268,13 @@ class Calls:
     asks the environment for a proxy.
     """
 
-    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity, verify: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, http: httpx.Client, identity: SignedIdentity) -> None:
+        from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+
         from flwr.supernode.fleet_http_client import FleetHttpClient
 
-        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=verify)
+        trusts_nobody = SSLContext(PROTOCOL_TLS_CLIENT)
+        self._client = FleetHttpClient(base_url, interceptors=[SaysVersion(), identity], verify=trusts_nobody)
         self._client._client.close()
         self._client._client = http
         self._identity = identity

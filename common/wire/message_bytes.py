@@ -9,10 +9,9 @@ from flwr.app import Error, Message, RecordDict
 from common.wire import flower_inside
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
-from common.wire.flower_inside import RunIsOver as RunIsOver
-from common.wire.flower_inside import as_reply_to as as_reply_to
-from common.wire.flower_inside import identify as identify
-from common.wire.flower_inside import name_message as name_message
+from common.wire.flower_inside import RunNotRunningException
+from common.wire.flower_inside import identify as identify  # noqa: PLC0414 - others take it from here
+from common.wire.flower_inside import name_message as name_message  # noqa: PLC0414 - others take it from here
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -21,6 +20,8 @@ NODE_ERROR = 9002
 
 LOST_REQUEST, LOST_REPLY, NO_SIGN_OF_LIFE = 3, 4, 5
 """Error codes of replies that Flower itself makes in place of a hospital whose message it could not bring."""
+RunIsOver = RunNotRunningException
+"""Raised by Flower's grid once its run was stopped."""
 
 
 def to_bytes(message: Message) -> bytes:
@@ -76,3 +77,11 @@ def node_error(reason: str, reply_to: Message) -> Message:
 def lost_on_the_way(request: Message) -> Message:
     """The reply that Flower makes to a request that it could not deliver."""
     return Message(Error(LOST_REQUEST, ""), reply_to=request)
+
+
+def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:
+    """The reply, as one to the request of that name; records: its content, where it has one."""
+    reply.metadata.__dict__["_reply_to_message_id"] = request_id
+    if records is not None:
+        reply.content = records
+    return reply

@@ -51,7 +51,8 @@ class Conducting:
             try:
                 if not prepared:
                     self.link.await_listening(self.given_up)
-                    attempts.end_unfinished(self.link)
+                    if not self.link.is_new:
+                        attempts.end_unfinished(self.link)
                     prepared = True
                 keys.bring_in_line()
                 self._step()

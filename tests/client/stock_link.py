@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -12,17 +13,18 @@ from typing import Any
 
 import uvicorn
 from flwr.app import Message, RecordDict
-from flwr.app.metadata import Metadata
 from flwr.app.message.message import make_message
+from flwr.app.metadata import Metadata
 from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.supercore.constant import NOOP_FEDERATION_ID
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.superlink.main import create_app
 
 from common.wire import flower_inside
 
 Scope = MutableMapping[str, Any]
+Receive, Send = Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]
 LIMIT_S = 60.0
 Fault = Callable[[str, bytes], str | bytes | int | None]
 """Of a path's last word and the request's body: "lost" answers nothing after all is done, "dead" before; a number is
@@ -112,9 +114,7 @@ class Front:
 
     link: Link
 
-    async def __call__(
-        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.link.app(scope, receive, send)
             return
@@ -142,16 +142,10 @@ class Front:
             await self.link.app(scope, again, keep)
         if fault == "lost":
             raise ConnectionError("planted")
-        if isinstance(fault, int):
-            sent = [
-                {"type": "http.response.start", "status": fault, "headers": []},
-                {"type": "http.response.body", "body": b"x"},
-            ]
-        if isinstance(fault, bytes):
-            sent = [
-                {"type": "http.response.start", "status": 200, "headers": []},
-                {"type": "http.response.body", "body": fault},
-            ]
+        if isinstance(fault, int | bytes):
+            status, said = (fault, b"x") if isinstance(fault, int) else (200, fault)
+            sent = [{"type": "http.response.start", "status": status, "headers": []}]
+            sent += [{"type": "http.response.body", "body": said}]
         for event in sent:
             await send(event)
 
@@ -160,10 +154,11 @@ class Front:
 def stock_link() -> Iterator[Link]:
     """A SuperLink that listens."""
     os.environ.update({"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"})
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "flwr"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     link = Link(create_app())
-    server = uvicorn.Server(
-        uvicorn.Config(Front(link), host="127.0.0.1", port=0, log_level="critical", lifespan="off")
-    )
+    config = uvicorn.Config(Front(link), host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     deadline = monotonic() + LIMIT_S
