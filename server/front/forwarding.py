@@ -68,6 +68,9 @@ class Forwarder:
         try:
             async with asyncio.timeout(self._settings.body_s):
                 return response.status_code, await _pass_on(response, send)
+        except (httpx.HTTPError, TimeoutError) as error:
+            note("cut off", path=head.path, why=f"an answer that did not pass whole: {type(error).__name__}")
+            return response.status_code, 0  # uvicorn closes the connection of an answer that has no end
         finally:
             await response.aclose()
 

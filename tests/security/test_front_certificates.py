@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -236,3 +237,24 @@ def test_no_limit_can_be_put_off(tmp_path: Path) -> None:
     write(tmp_path, "server.toml", "[front]\nlink = 'http://127.0.0.1:1'\nhead_s = 0\n")
     with pytest.raises(StudyError, match="head_s must be positive"):
         read_front(tmp_path)
+
+
+def test_an_answer_that_breaks_off_is_no_whole_answer(consortium: Consortium) -> None:
+    alpha = consortium.member("alpha")
+    context = context_for(consortium.authority, alpha)
+    with socket.create_server(("127.0.0.1", 0)) as link:
+
+        def half() -> None:
+            for _ in range(2):
+                taken, _address = link.accept()
+                with taken:
+                    taken.recv(4096)
+                    taken.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
+
+        thread = threading.Thread(target=half)
+        thread.start()
+        settings = FrontSettings(listen="127.0.0.1", port=0, link=f"http://127.0.0.1:{link.getsockname()[1]}")
+        with python_front(consortium.folder, settings) as port:
+            answers = [exchange(port, context, post(header=alpha.header)) for _ in range(2)]
+        thread.join()
+    assert [status_of(answer) for answer in answers] == [500, 500]
