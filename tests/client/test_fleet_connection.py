@@ -1,4 +1,4 @@
-"""The way out of a hospital: whom a node trusts, what it shows of itself, by which proxy, and how much it takes back."""
+"""The way out of a hospital: whom a node trusts, what it shows of itself, by which proxy, and what it takes back."""
 
 from __future__ import annotations
 
@@ -117,17 +117,21 @@ def test_a_node_shows_its_certificate_to_the_consortiums_front_alone(folders: di
 
 def test_a_front_of_another_authority_hears_nothing(folders: dict[str, Path]) -> None:
     with serving(front(folders["theirs"])) as server:
-        with connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection:
-            with pytest.raises(Unreached, match="certificate verify failed"):
-                beat(connection)
+        with (
+            connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection,
+            pytest.raises(Unreached, match="certificate verify failed"),
+        ):
+            beat(connection)
         assert server.heard == []
 
 
 def test_a_front_of_another_name_hears_nothing(folders: dict[str, Path]) -> None:
     with serving(front(folders["ours"])) as server:
-        with connected(folders["ours-va"], f"https://localhost:{server.port}") as connection:
-            with pytest.raises(Unreached, match="certificate verify failed"):
-                beat(connection)
+        with (
+            connected(folders["ours-va"], f"https://localhost:{server.port}") as connection,
+            pytest.raises(Unreached, match="certificate verify failed"),
+        ):
+            beat(connection)
         assert server.heard == []
 
 
@@ -135,9 +139,11 @@ def test_a_front_of_an_older_tls_hears_nothing(folders: dict[str, Path]) -> None
     context = front(folders["ours"])
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with serving(context) as server:
-        with connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection:
-            with pytest.raises(Unreached):
-                beat(connection)
+        with (
+            connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection,
+            pytest.raises(Unreached),
+        ):
+            beat(connection)
         assert server.heard == []
 
 
@@ -169,23 +175,29 @@ def dated_absurdly(one: socket.socket) -> None:
 
 @pytest.mark.parametrize("answer", [endless, swelling, cut_short, garbled], ids=lambda one: one.__name__)
 def test_an_answer_that_is_none_is_tried_again_and_never_held_whole(folders: dict[str, Path], answer: Answer) -> None:
-    with serving(front(folders["ours"]), answer) as server:
-        with connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection:
-            with pytest.raises(Unreached):
-                beat(connection)
+    with (
+        serving(front(folders["ours"]), answer) as server,
+        connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection,
+        pytest.raises(Unreached),
+    ):
+        beat(connection)
 
 
 def test_nobody_is_sent_elsewhere(folders: dict[str, Path]) -> None:
-    with serving(front(folders["ours"]), redirecting) as server:
-        with connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection:
-            with pytest.raises(Refused, match="307"):
-                beat(connection)
+    with (
+        serving(front(folders["ours"]), redirecting) as server,
+        connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection,
+        pytest.raises(Refused, match="307"),
+    ):
+        beat(connection)
 
 
 def test_a_date_that_cannot_be_is_no_date(folders: dict[str, Path]) -> None:
-    with serving(front(folders["ours"]), dated_absurdly) as server:
-        with connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection:
-            beat(connection)
+    with (
+        serving(front(folders["ours"]), dated_absurdly) as server,
+        connected(folders["ours-va"], f"https://127.0.0.1:{server.port}") as connection,
+    ):
+        beat(connection)
     assert not connection.clock.heard
 
 
@@ -197,9 +209,11 @@ def tunnel(one: socket.socket) -> None:
 def test_the_hospitals_own_proxy_is_asked_for_a_tunnel_and_shown_nothing_else(folders: dict[str, Path]) -> None:
     with serving(None, tunnel) as proxy:
         way = f"http://127.0.0.1:{proxy.port}"
-        with connected(folders["ours-va"], "https://coordinator.example:443", way) as connection:
-            with pytest.raises(Unreached):
-                beat(connection)
+        with (
+            connected(folders["ours-va"], "https://coordinator.example:443", way) as connection,
+            pytest.raises(Unreached),
+        ):
+            beat(connection)
         assert proxy.heard == ["CONNECT coordinator.example:443 HTTP/1.1"]
 
 
