@@ -51,7 +51,7 @@ class Stopped(Exception):  # noqa: N818 - somebody asked the node to end
 class Loop:
     """step: told before every step, for tests of crashes. seen: when the loop last turned.
 
-    idle_exit_s: ends after as long without a message; 0: never.
+    idle_exit_s: ends after as long without a message; 0: never. in_hand: what the program is answering.
     """
 
     connection: Connection
@@ -64,7 +64,7 @@ class Loop:
     step: Callable[[str], None] = lambda name: None
     idle_exit_s: float = 0.0
     busy_until: float = 0.0
-    answering: bool = False
+    in_hand: Entry | None = None
     _refused_since: float | None = None
     _trouble: str = ""
     _answers: Answers | None = None
@@ -157,11 +157,11 @@ class Loop:
         if entry.tries > MOST_TRIES:
             raise WireError(f"its answer ended this node {MOST_TRIES} times.")
         self.step("answer")
-        self.answering = True
+        self.in_hand = entry
         try:
             return answers.new(message, content)
         finally:
-            self.answering, self.seen = False, monotonic()
+            self.in_hand, self.seen = None, monotonic()
 
     def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
         try:

@@ -74,4 +74,11 @@ def _of_transport(error: httpx.HTTPError) -> Exception:
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     text = " ".join(str(cause or error).split())[:LONGEST_QUOTE]
+    if cause is not None and "certificate revoked" in text:
+        return Refused("the coordinator revoked this node's certificate: enrol anew, or ask the coordinator why")
+    if cause is not None and "alert certificate expired" in text:
+        text = (
+            "its front takes this node's certificate for expired, or its own list of revoked ones is: "
+            "`wardround doctor` there says which, and a new reply renews the certificate (node accept)"
+        )
     return Unreached(f"{type(error).__name__}: {text}" if text else type(error).__name__)

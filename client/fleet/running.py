@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from client.fleet.presence import Heartbeat, Presence
 from client.node import Config, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
+from common.errors import FileError
 from common.files.access import keep_private
 from common.files.locks import held
 
@@ -101,7 +103,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
 
 def _watch(loop: Loop) -> None:
     """A watchdog's sign of life, while the loop turns or an answer is under way."""
-    if loop.answering or monotonic() - loop.seen < STUCK_S:
+    if loop.in_hand or monotonic() - loop.seen < STUCK_S:
         notify("WATCHDOG=1")
 
 
@@ -113,17 +115,22 @@ def _hear_signals(loop: Loop, stop: Event) -> Event:
         if terminated.is_set():
             return
         terminated.set()
-        LOG.info("%s: the node ends%s", signal.Signals(number).name, " after its answer" if loop.answering else "")
+        LOG.info("%s: the node ends%s", signal.Signals(number).name, " after its answer" if loop.in_hand else "")
         stop.set()
-        Thread(target=_end_late, daemon=True).start()
+        Thread(target=_end_late, args=(loop,), daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
     return terminated
 
 
-def _end_late() -> None:
+def _end_late(loop: Loop) -> None:
+    """The answer under way is given up: its request stays in the inbox, and this try does not count."""
     Event().wait(GRACE_S)
+    entry = loop.in_hand
+    if entry is not None:
+        with suppress(FileError):
+            loop.inbox.give_up(entry)
     LOG.info("the answer under way is given up; it is made again at the next start")
     sys.stderr.flush()
     os._exit(TERMINATED)

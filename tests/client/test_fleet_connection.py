@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 
 from client.fleet.connection import LARGEST_ANSWER_BYTES, Connection, connect, proxy_for
@@ -251,3 +252,20 @@ def test_a_key_that_is_absent_damaged_or_a_link_is_named(
         (tmp_path / "keys" / name).symlink_to(keys / name)
     with pytest.raises(HospitalError, match=name):
         connect(read_settings(folders["ours-va"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("alert", "kind", "said"),
+    [("revoked", Refused, "enrol anew"), ("expired", Unreached, "wardround doctor"), ("unknown", Unreached, "alert")],
+)
+def test_a_certificate_that_a_front_refuses_is_spoken_of_with_its_remedy(
+    alert: str, kind: type[Exception], said: str
+) -> None:
+    def refused() -> None:
+        try:
+            raise ssl.SSLError(1, f"[SSL: SSLV3_ALERT] sslv3 alert certificate {alert} (_ssl.c:1)")
+        except ssl.SSLError as error:
+            raise httpx.ReadError("x") from error
+
+    with pytest.raises(kind, match=said):
+        called(refused)
