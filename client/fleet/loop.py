@@ -228,7 +228,8 @@ class Loop:
                 self._say("")
                 return result
             except Unreached as fact:
-                self._say(f"the coordinator is not reached: {fact}")
+                if pause > FIRST_PAUSE_S:  # a connection that was kept too long is met once, and is nothing
+                    self._say(f"the coordinator is not reached: {fact}")
             except Refused as fact:
                 self._refused(fact)
                 self._come_back()
