@@ -36,13 +36,14 @@ from common.privacy.facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
 from common.study.fine_tuning import FINE_TUNED
+from common.study.program import this_program
 from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
 from common.wire.decoding import statistics_to_numbers
-from common.wire.orders import COLUMNS, SPLITS, Order, from_payload
+from common.wire.orders import COLUMNS, PROGRAM, PROGRAM_VERSIONS, SPLITS, Order, from_payload
 
 Scores = Mapping[str, Mapping[str, Mean]]
 """Means by split and name."""
@@ -77,7 +78,7 @@ class Kept:
 
 
 def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
-    """Who I am and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
+    """Who I am, what I run and what I hold: counts, labels, the shape of my cases. No case, no name of a patient.
 
     Where privacy is promised, labels are left out: their counts would be exact. Where the study expects numbers of
     patients, no counts are told at all.
@@ -92,7 +93,9 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     counted = [train] if hospital.study.rounds else list(hospital.splits.values())
     numbers["labels"] = _label_counts(counted) if not private else [0] * len(train.classes)
     words: dict[str, Word] = {"site": hospital.site, "classes": list(train.classes)}
-    return Payload(None, numbers, {**words, COLUMNS: _columns_digest(hospital)})
+    program = this_program()
+    words |= {COLUMNS: _columns_digest(hospital), PROGRAM: program.digest, PROGRAM_VERSIONS: program.words}
+    return Payload(None, numbers, words)
 
 
 def _columns_digest(hospital: Hospital) -> str:

@@ -7,18 +7,22 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
+from client.admission import admit
 from client.answered_rounds import go_forward
-from client.approved_studies import approve_study
+from client.approved_studies import digest_of
 from client.enrolment import membership
 from client.hospital import Hospital, open_hospital
+from client.hours import demand_open
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
+from client.logged_requests import note_reply
 from client.policy import read_policy
+from client.policy_rules import refuse_broken, refuse_weak_noise
 from client.withdrawn import withdrawn
 from common.errors import (
     BeyondRangeError,
@@ -31,6 +35,7 @@ from common.errors import (
 )
 from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
+from common.study.program import this_program
 from common.sums.exchange import Payload
 from common.wire.orders import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json
 from common.wire.records import from_records, to_records
@@ -43,6 +48,7 @@ LARGEST_DATA = 1 << 31
 Answer = Callable[[Hospital, Payload, answers.Kept], Payload]
 
 app = ClientApp()
+this_program()  # as it is while this process begins, before anybody could change what it has loaded
 
 
 @app.query("hello")
@@ -98,7 +104,7 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
             payload = _answered(message, context, answer)
         records = to_records(payload)
     except RefusedError as refusal:
-        incidents.LOG.warning("refused: %s", refusal)
+        incidents.refused(refusal, log_folder_of(context))
         records = to_records(Payload(words={"refused": refusal.reason}))
     except BeyondRangeError:
         records = to_records(Payload(words={"refused": "range"}))
@@ -111,7 +117,17 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
     except Exception as error:  # noqa: BLE001 - every kind of error is a possible leak
         number = incidents.report(error, log_folder_of(context))
         records = to_records(Payload(words={"incident": number}))
-    return Message(records, reply_to=message)
+    return Message(_logged(message, context, records), reply_to=message)
+
+
+def _logged(message: Message, context: Context, records: RecordDict) -> RecordDict:
+    """The reply, once the hospital's log says of it; where it cannot, an incident's number and nothing else."""
+    try:
+        request = message.content if message.has_content() else RecordDict()
+        note_reply(context, message.metadata.message_type, request, records)
+    except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
+        return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
+    return records
 
 
 def _trust(context: Context) -> Trust:
@@ -152,8 +168,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
-            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
+            said = membership.said_of_members(members, hospital.site, run, context.node_id)
+            words = {**payload.words, TOKEN: token, **own_parts.told(hospital, context), **said}
+            payload = replace(payload, words=words)
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
@@ -168,7 +185,7 @@ def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool)
     At hello it says whether they changed, and takes a change that was accepted; later it refuses.
     """
     study = study_json(request)
-    _approve(study, context)
+    _admit(study, context, f"{run} {request.numbers.get('round', 0)}")
     keeper = SplitKeeper(context, folder_of(context), study, run)
     kept = keeper.read() if run else None
     if kept is None:
@@ -197,15 +214,20 @@ def _as_told(hospital: Hospital, kept: KeptSplit, gone: Persons) -> Hospital:
     return replace(hospital, counted=kept.counted)
 
 
-def _approve(study: str, context: Context) -> None:
-    """Nothing is read or built for a study before it is approved."""
-    approve_study(study, folder_of(context), needs_list=not is_simulated(context))
+def _admit(study: str, context: Context, place: str) -> None:
+    """Nothing is read or built for a study before it is approved. place: the round in question, of its run."""
+    folder = folder_of(context)
+    admit(study, folder, is_deployed=not is_simulated(context))
+    policy = read_policy(folder)
+    if folder is not None and policy.hours:
+        demand_open(policy.windows, policy.time_zone, folder, f"{digest_of(study)} {place}")
+    refuse_broken(study, policy)
 
 
 def _approved_hospital(study: str, context: Context, places: KeptSplit | None = None) -> Hospital:
     data_folder = context.node_config.get("data-folder")
     name = context.node_config.get("site")
-    return open_hospital(
+    hospital = open_hospital(
         study,
         _index(context) if name is None else None,
         None if data_folder is None else str(data_folder),
@@ -215,6 +237,8 @@ def _approved_hospital(study: str, context: Context, places: KeptSplit | None = 
         places,
         _device(context),
     )
+    refuse_weak_noise(hospital, read_policy(folder_of(context)))
+    return hospital
 
 
 def _device(context: Context) -> torch.device:
@@ -222,10 +246,13 @@ def _device(context: Context) -> torch.device:
 
     Hospitals on one machine share its GPUs in turn, by their numbers.
     """
-    policy = read_policy(folder_of(context)).device
-    word = policy if policy is not None else context.node_config.get("device")
+    policy = read_policy(folder_of(context))
+    word = policy.device if policy.device is not None else context.node_config.get("device")
     share = context.node_config.get("partition-id", context.node_config.get("site-index"))
-    return chosen(None if word is None else str(word), share if isinstance(share, int) else 0)
+    found = chosen(None if word is None else str(word), share if isinstance(share, int) else 0)
+    if policy.devices is not None and found.type not in policy.devices:
+        raise RefusedError("devices", f"devices = {list(policy.devices)}, and this node would compute on {found}.")
+    return found
 
 
 def _index(context: Context) -> int:

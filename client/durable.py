@@ -30,3 +30,18 @@ def _before(path: Path) -> os.stat_result | None:
         found = path.lstat()
         return found if S_ISREG(found.st_mode) else None
     return None
+
+
+def rename_durably(folder: Path, name: str, to: str) -> None:
+    """Give a file another name in its folder, in place of what had it; on the disk when this returns."""
+    (folder / name).replace(folder / to)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """What was made, renamed and removed in a folder is on the disk when this returns."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

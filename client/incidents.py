@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from common.errors import FileError
+from common.errors import FileError, RefusedError
 from common.files.access import append
 
 LONGEST_LINE = 2000
+REFUSALS = "refusals.log"
 LOG = logging.getLogger("wardround.hospital")
+
+_said_last: dict[Path, str] = {}
 
 
 def report(error: BaseException, folder: Path | None) -> str:
@@ -31,6 +34,22 @@ def report(error: BaseException, folder: Path | None) -> str:
     except FileError as failure:
         LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number
+
+
+def refused(refusal: RefusedError, folder: Path | None) -> None:
+    """Say in `refusals.log`, in the hospital's own folder, why it refused; the word alone leaves.
+
+    A coordinator that goes on asking fills no disk: what was said last is not said again.
+    """
+    line = f"{refusal.reason}: {_in_short(refusal)}"
+    if folder is None or _said_last.get(folder) == line:
+        return
+    _said_last[folder] = line
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        append(folder, REFUSALS, f"{when} {line}\n")
+    except FileError as failure:
+        LOG.error("%s could not be written (%s): %s", folder / REFUSALS, failure, line)
 
 
 def _in_short(error: BaseException) -> str:

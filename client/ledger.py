@@ -2,10 +2,11 @@
 
 A charge is written, and on the disk, before anything is released, so that a crash can only count too much; a round
 that is trained again after one is counted again, and a study is charged at most as often as it has rounds: to run it
-once more it needs another seed, which makes it another study. Where `privacy-limit.toml` is in the hospital's folder
-(epsilon and delta, for any one patient and all studies together), a charge that would go beyond it is refused and
-only its refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
-`_ledger_counting`, what is noticed of a changed ledger in `_ledger_file`.
+once more it needs another seed, which makes it another study. Where the hospital's policy has
+`largest_epsilon_a_person`, or `privacy-limit.toml` is in its folder (epsilon and delta, for any one patient and all
+studies together), a charge that would go beyond it is refused and only its refusal written down. Patients are kept as
+keyed hashes; how charges of other units count for them is in `_ledger_counting`, what is noticed of a changed ledger
+in `_ledger_file`.
 
 What it cannot know: studies without a privacy mechanism cost without bound and are not charged here. A refusal tells
 the coordinator that some patient took part in other studies. Later studies whose noise is chosen after seeing earlier
@@ -15,7 +16,7 @@ models are added up as if it had been fixed beforehand, as accountants by privac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,8 @@ from typing import Literal
 from client import _ledger_file as files
 from client._ledger_counting import PatientSet, histories
 from client._ledger_entry import Entry
-from client.privacy_limit import Limit, read_limit
+from client.policy import read_limits
+from client.privacy_limit import Limit
 from common.errors import BudgetSpentError, LedgerError, RoundsSpentError
 from common.privacy.accounting import epsilon_of
 from common.privacy.release import Release, Unit
@@ -73,7 +75,7 @@ class Ledger:
         """
         if not charge.patients:
             raise LedgerError("a charge must concern a patient; this one concerns none.")
-        limit = read_limit(self.folder)
+        limits = read_limits(self.folder)
         with files.opened(self.folder, create=True) as (connection, seal):
             found = files.contents(connection, self.folder, seal)
             if found.fault is not None:
@@ -82,7 +84,7 @@ class Ledger:
                 files.write_head(connection, self.folder, seal)
             cases = seal.hidden(Counter(charge.patients))
             entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
-            refusal = self._refusal(charge, limit, entry, found, cases)
+            refusal = self._refusal(charge, limits, entry, found, cases)
             if refusal is not None:
                 entry = _entry(charge, entry.number, "refused", "")
             else:
@@ -93,13 +95,14 @@ class Ledger:
             raise refusal
 
     def _refusal(
-        self, charge: Charge, limit: Limit | None, entry: Entry, found: files.Contents, cases: PatientSet
+        self, charge: Charge, limits: Sequence[Limit], entry: Entry, found: files.Contents, cases: PatientSet
     ) -> BudgetSpentError | None:
         """Why the charge must not be made; None where it may."""
         after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
         if charge.most is not None and _charges_of(charge.study, after) > charge.most:
             return RoundsSpentError(f"this study was charged for {charge.most} rounds already, and has no more.")
-        if limit is not None and not self._allowed(limit, histories(after, sets, cases)):
+        spent = histories(after, sets, cases) if limits else ()
+        if not all(self._allowed(limit, spent) for limit in limits):
             return BudgetSpentError("this release would take a patient beyond the hospital's own limit of epsilon.")
         return None
 

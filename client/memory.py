@@ -10,7 +10,6 @@ round that is trained takes that place, and a round that was never opened is the
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,7 +20,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
 from safetensors.numpy import save
 
-from client.durable import write_durably
+from client.durable import rename_durably, write_durably
 from common.errors import FileError, HospitalError
 from common.files.access import if_there, names, private_folder
 from common.files.tensor_files import SUFFIX, read_tensors
@@ -148,12 +147,7 @@ class _Folder:
         self._write(self._pending, vectors, {"round": str(number), "awaited": awaited.hex()})
 
     def commit(self, number: int) -> None:
-        self._pending.replace(self._file(number))
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        rename_durably(self.path, self._pending.name, self._file(number).name)
 
     @property
     def _pending(self) -> Path:

@@ -11,12 +11,14 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    approve,
     audits,
     compare,
     consent,
     consortium,
     data,
     describe,
+    doctor,
     evaluations,
     export,
     inherited,
@@ -25,6 +27,7 @@ from experiments.commands import (
     measures,
     new,
     node,
+    policy,
     predict,
     privacy,
     runs,
@@ -52,7 +55,7 @@ cli = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        lists.version()
+        lists.say_version()
         raise typer.Exit
 
 
@@ -74,7 +77,8 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(tune.tune)
 cli.command()(studies.check)
-cli.command()(studies.approve)
+cli.command()(approve.approve)
+cli.command()(policy.policy)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(describe.describe)
@@ -92,6 +96,7 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(server.cli, name="server")
+cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)

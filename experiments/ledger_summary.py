@@ -13,7 +13,8 @@ from client._ledger_counting import History, histories
 from client._ledger_entry import Entry
 from client._ledger_file import Contents
 from client.ledger import Ledger, tight
-from client.privacy_limit import Limit, read_limit
+from client.policy import read_limits
+from client.privacy_limit import Limit
 from common.privacy.beside import RELATED, exchanged, together
 from common.privacy.release import Unit
 
@@ -80,7 +81,7 @@ def summary_of(folder: Path) -> Summary:
 
     Raises LedgerError where it is absent, incomplete or cannot be read, StudyError for an impossible limit.
     """
-    limit = read_limit(folder)
+    limit = min(read_limits(folder), key=lambda one: one.epsilon, default=None)
     found = Ledger(folder).contents()
     deltas = [entry.delta for entry in found.entries if entry.kind == "charge"]
     # The least of several deltas gives the highest epsilon, so that the figure holds at all of them.

@@ -14,6 +14,7 @@ from common.privacy.relation import in_words, relation_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.evaluation_words import model_facts
 from common.study.privacy_checks import remarks
+from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside, training_remarks
 from common.study.trust import companion_words, trusted
@@ -46,6 +47,19 @@ def study_facts(study: Study) -> tuple[str, ...]:
     return (*facts, *_promises(study), *trust, *_training(study), _consent(study))
 
 
+def _programs(study: Study) -> Sequence[str]:
+    """Which programs hospitals may run, where the study says so."""
+    wanted, own = study.federation.programs, this_program()
+    if not wanted:
+        return ()
+    here = "the one here among them" if own.digest in wanted else f"NOT the one here, {own.digest}"
+    many = "one program" if len(wanted) == 1 else f"one of {len(wanted)} programs"
+    return (
+        f"Hospitals must run {many} (federation.programs), {here}: {', '.join(wanted)}. Each checks its own; what it "
+        "tells the coordinator of it nobody can check.",
+    )
+
+
 def _consent(study: Study) -> str:
     """By which words a person's consent is understood."""
     digest = digest_of(study.json)[:LEAST_DIGITS]
@@ -64,6 +78,7 @@ def _told_first(study: Study) -> str:
     if not private:
         whose = "training cases" if study.rounds else "cases"
         told.append(f"how many of its {whose} (of outlines, voxels) are of each class")
+    told.append("which program it runs, by its digest and versions")
     return f"Before the first round each hospital tells the coordinator {', '.join(told[:-1])}, and {told[-1]}."
 
 
@@ -72,7 +87,7 @@ def _training(study: Study) -> Sequence[str]:
 
 
 def _promises(study: Study) -> Sequence[str]:
-    return (*_relation(study), *remarks(study.preprocessing))
+    return (*_relation(study), *_programs(study), *remarks(study.preprocessing))
 
 
 def _cohort_facts(study: Study, sites: Sequence[str]) -> Sequence[str]:

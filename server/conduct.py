@@ -24,6 +24,7 @@ from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
+from common.study.program import this_program
 from common.study.schedule import final_splits
 from common.study.study import Study
 from common.study.training_words import told_beside
@@ -165,6 +166,9 @@ class Conductor:
         members = gathered.members
         pins.compare(members, last, accepts)
         self._note_withdrawn(pins, {site: one.withdrawn for site, one in members.items()}, last)
+        self.about["programs"] = {
+            site: {"digest": one.program, "versions": list(one.program_versions)} for site, one in members.items()
+        }
         for site, known in members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
         self._write_roster(members)
@@ -362,6 +366,7 @@ class Conductor:
             "trusts": [*said(study, max(self.hospitals, len(study.federation.names))), *told_beside(study)],
             "changes": [],
             "plugins": dict(study.plugins),
+            "program": this_program().digest,
             "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
         }
 
@@ -395,6 +400,8 @@ class Conductor:
 
     def _finish(self, state: Any, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
+        if hasattr(self.grid, "repeats"):
+            self.about["asked_again"] = int(self.grid.repeats)
         self.folder.write_json("about.json", self.about)
         self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
 

@@ -16,7 +16,7 @@ from common.wire.boundary import guarded
 from common.wire.message_bytes import ENGINE_ERROR, NODE_ERROR, size_of
 from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
-from common.wire.refusals import sentence_of
+from common.wire.refusals import SENTENCES, sentence_of
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002
@@ -33,13 +33,17 @@ _FLOWER_ERRORS = {
 
 @dataclass(frozen=True)
 class Heard:
-    """What came of one request. payload is None where it failed, and reason says why. Bytes as serialised."""
+    """What came of one request. payload is None where it failed, and reason says why. Bytes as serialised.
+
+    refused: the word by which the hospital refused, of those that are known; "" where it did not.
+    """
 
     node: int
     payload: Payload | None
     reason: str
     seconds: float
     bytes_received: int
+    refused: str = ""
 
 
 @dataclass
@@ -119,7 +123,8 @@ class Conversation:
         except WireError as error:
             return Heard(node, None, str(error), seconds, size)
         if "refused" in payload.words:
-            return Heard(node, None, sentence_of(payload.words["refused"]), seconds, size)
+            word = str(payload.words["refused"])
+            return Heard(node, None, sentence_of(word), seconds, size, word if word in SENTENCES else "")
         if "incident" in payload.words:
             return Heard(node, None, _incident_reason(str(payload.words["incident"])), seconds, size)
         return Heard(node, payload, "", seconds, size)

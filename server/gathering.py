@@ -9,19 +9,23 @@ from time import monotonic, sleep
 
 from common.data.names import SiteId
 from common.errors import TooFewHospitalsError, WireError
+from common.study.program import DIGITS_SHOWN
 from common.study.study import Study
 from common.sums.cohorts import hospitals_at_start
 from common.sums.exchange import Number, Payload
 from common.wire.boundary import guarded
 from common.wire.orders import ACCEPTS_CHANGED_DATA, RUN
+from common.wire.refusals import ASKED_AGAIN
 from server.conversation import Conversation, Heard, Sent
-from server.member_signatures import hand_round
+from server.member_signatures import demand_proven, hand_round
 from server.problems import Problem
 from server.public_numbers import counts_are_told
 from server.roster import Member, disagreeing, member, site_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
 POLL_S = 0.2
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+"""Between two questions to hospitals whose people may still agree, or whose hours may come."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def gather(
     failures: list[Problem] = []
     for event in heard:
         try:
-            known = guarded(partial(_introduced, event, study))
+            known = guarded(partial(_introduced, event, study, run))
         except WireError as error:
             failures.append(Problem("start", str(error), _name_given(event, conversation), event.node))
             continue
@@ -90,15 +94,25 @@ def gather(
 def _heard(
     conversation: Conversation, request: Payload, timeout_s: float, nodes: Sequence[int]
 ) -> tuple[list[Heard], dict[int, int]]:
-    """What came of the question to every node, by the node's number, and how many bytes each was sent."""
-    heard: list[Heard] = []
-    sent: dict[int, int] = {}
-    for event in conversation.converse("hello", dict.fromkeys(sorted(nodes), request), timeout_s):
-        if isinstance(event, Sent):
-            sent[event.node] = event.bytes_sent
-        else:
-            heard.append(event)
-    return sorted(heard, key=lambda reply: reply.node), sent
+    """What came of the question to every node, by the node's number, and how many bytes each was sent.
+
+    Whoever refuses for a reason that time may change is asked again, for as long as the study waits.
+    """
+    heard: dict[int, Heard] = {}
+    sent: dict[int, int] = dict.fromkeys(nodes, 0)
+    deadline, pause, asked, left = monotonic() + timeout_s, SHORTEST_PAUSE_S, sorted(nodes), timeout_s
+    while asked:
+        for event in conversation.converse("hello", dict.fromkeys(asked, request), left):
+            if isinstance(event, Sent):
+                sent[event.node] += event.bytes_sent
+            elif event.node not in heard or event.payload is not None or event.refused:
+                heard[event.node] = event  # a refusal says more than the silence after it
+        asked = [node for node in asked if heard[node].refused in ASKED_AGAIN]
+        if deadline - monotonic() <= pause:
+            break
+        sleep(pause if asked else 0)
+        pause, left = min(2 * pause, LONGEST_PAUSE_S), deadline - monotonic()
+    return [heard[node] for node in sorted(heard)], sent
 
 
 def _name_given(reply: Heard, conversation: Conversation) -> SiteId:
@@ -159,13 +173,17 @@ def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> Problem:
     return Problem("start", why, site)
 
 
-def _introduced(reply: Heard, study: Study) -> Member:
+def _introduced(reply: Heard, study: Study, run: str) -> Member:
     """Raises WireError for whoever cannot take part."""
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
     if study.federation.roster and known.site not in study.federation.names:
         raise WireError(f"{known.site} is not in the study's roster (federation.roster).")
+    demand_proven(known, study, run, reply.node)
+    if study.federation.programs and known.program not in study.federation.programs:
+        runs = f"program {known.program[:DIGITS_SHOWN]}" if known.program else "a program of which it says nothing"
+        raise WireError(f"{known.site} runs {runs}, which the study does not list (federation.programs).")
     if counts_are_told(study) and study.rounds and known.cases["train"] == 0:
         raise WireError(f"{known.site} has no training cases.")
     if not study.rounds and not any(known.cases.values()):

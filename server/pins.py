@@ -17,6 +17,7 @@ from typing import Any
 from common.data.names import SiteId
 from common.errors import FileError, RoundError, StudyError
 from common.study.going_on import changes
+from common.study.program import DIGITS_SHOWN
 from common.study.study import Study
 from server.roster import Member
 from server.run_folder import RunFolder
@@ -29,8 +30,8 @@ MOST_NAMED = 8
 class Pins:
     """run: 32 hexadecimal digits. data: the token of every hospital that ever took part, by its name.
 
-    withdrawn: how many persons each said withdrew since. data_root: where data sets lie whose folder the study does
-    not say.
+    withdrawn: how many persons each said withdrew since. programs: what each said it runs. data_root:
+    where data sets lie whose folder the study does not say.
     """
 
     folder: RunFolder
@@ -40,6 +41,7 @@ class Pins:
     data: dict[SiteId, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     withdrawn: dict[SiteId, int] = field(default_factory=dict)
+    programs: dict[SiteId, str] = field(default_factory=dict)
     data_root: str = field(default_factory=lambda: str(Path(os.environ.get("WARDROUND_DATA", "data")).absolute()))
 
     @classmethod
@@ -95,7 +97,17 @@ class Pins:
             for site in sorted(self.data.keys() - members.keys()):
                 self._note(f"{site} took part until round {last} at most, and was not there when the run went on.")
         self.data |= {site: one.data for site, one in members.items()}
+        self._note_programs(members, last)
         self._write()
+
+    def _note_programs(self, members: Mapping[SiteId, Member], last: int) -> None:
+        """As hospitals say themselves: their people approved the change, or they would have refused."""
+        for site, one in sorted(members.items()):
+            before = self.programs.get(site, "")
+            if before and one.program != before:
+                now = one.program[:DIGITS_SHOWN] or "one of which it says nothing"
+                self._note(f"{site} ran program {before[:DIGITS_SHOWN]} until round {last}, and then {now}.")
+        self.programs |= {site: one.program for site, one in members.items() if one.program}
 
     def note_withdrawn(self, withdrawn: Mapping[SiteId, int], last: int) -> None:
         """Write down how many persons withdrew at each hospital, as it says; last: the round they were there in."""
@@ -120,6 +132,7 @@ class Pins:
             "data_root": self.data_root,
             "changes": self.changes,
             "withdrawn": self.withdrawn,
+            "programs": self.programs,
         }
         self.folder.write_json(FILE, table)
 
@@ -160,6 +173,7 @@ def _parsed(folder: RunFolder, kept: Any, study: Study, versions: Mapping[str, s
             {str(site): str(token) for site, token in kept.get("data", {}).items()},
             [str(sentence) for sentence in kept.get("changes", [])],
             {str(site): int(count) for site, count in kept.get("withdrawn", {}).items()},
+            {str(site): str(digest) for site, digest in kept.get("programs", {}).items()},
             str(kept.get("data_root", "")),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:

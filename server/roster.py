@@ -12,10 +12,23 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from common.wire.orders import COLUMNS, HAS_MODEL, MEMBERS, MEMBERS_SIGNATURE, SPLITS, TOKEN, WITHDRAWN
+from common.wire.orders import (
+    COLUMNS,
+    HAS_MODEL,
+    MEMBERS,
+    MEMBERS_KEY,
+    MEMBERS_PROOF,
+    MEMBERS_SIGNATURE,
+    PROGRAM,
+    PROGRAM_VERSIONS,
+    SPLITS,
+    TOKEN,
+    WITHDRAWN,
+)
 
 LARGEST_CASES = 10_000_000
 LARGEST_INPUT = 1 << 28
+MOST_VERSIONS, LONGEST_VERSION = 16, 80
 CLASSES_NAMED, LONGEST_CLASS = 4, 100
 DIGITS_SHOWN = 8
 _DIGEST = re.compile(r"([0-9a-f]{64})?")
@@ -28,8 +41,10 @@ class Member:
 
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
     withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
-    has_model: digest of the model that the study begins from, where it needs it and was given it before. members:
-    digest of its member list, where it is enrolled; members_signature: its signature over it, hexadecimal, or "".
+    has_model: digest of the model that the study begins from, where it needs it and was given it before. program:
+    digest of what it runs, as it says itself. program_versions: in words. members: digest of its member list,
+    where it is enrolled; members_signature: its signature over it, or ""; members_key: its public identity
+    key; members_proof: its signature that this node is its own; in hexadecimal.
     """
 
     site: SiteId
@@ -43,8 +58,12 @@ class Member:
     withdrawn: int = 0
     columns: str = ""
     has_model: str = ""
+    program: str = ""
+    program_versions: tuple[str, ...] = ()
     members: str = ""
     members_signature: str = ""
+    members_key: str = ""
+    members_proof: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -70,8 +89,12 @@ def member(payload: Payload) -> Member:
         withdrawn_of(payload),
         _digest(payload, COLUMNS),
         _digest(payload, HAS_MODEL),
+        _digest(payload, PROGRAM),
+        _versions(payload),
         members=_digest(payload, MEMBERS),
-        members_signature=_signature(payload),
+        members_signature=_signature(payload, MEMBERS_SIGNATURE),
+        members_key=_digest(payload, MEMBERS_KEY),
+        members_proof=_signature(payload, MEMBERS_PROOF),
     )
 
 
@@ -93,15 +116,24 @@ def withdrawn_of(payload: Payload) -> int:
 def _digest(payload: Payload, name: str) -> str:
     said = payload.words.get(name, "")
     if not isinstance(said, str) or not _DIGEST.fullmatch(said):
-        raise WireError("a hospital's word for its data must be 64 hexadecimal digits.")
+        raise WireError("a hospital's word for its data, its model or its program must be 64 hexadecimal digits.")
     return said
 
 
-def _signature(payload: Payload) -> str:
-    said = payload.words.get(MEMBERS_SIGNATURE, "")
+def _signature(payload: Payload, name: str) -> str:
+    said = payload.words.get(name, "")
     if not isinstance(said, str) or not _SIGNATURE.fullmatch(said):
-        raise WireError("a hospital's signature over its member list must be 128 hexadecimal digits.")
+        raise WireError("a hospital's signature must be 128 hexadecimal digits.")
     return said
+
+
+def _versions(payload: Payload) -> tuple[str, ...]:
+    said = payload.words.get(PROGRAM_VERSIONS, [])
+    if not isinstance(said, list) or len(said) > MOST_VERSIONS:
+        raise WireError(f"a hospital may name {MOST_VERSIONS} versions of what it runs.")
+    if not all(len(one) <= LONGEST_VERSION and one.isprintable() for one in said):
+        raise WireError(f"a version must be at most {LONGEST_VERSION} characters that can be printed.")
+    return tuple(said)
 
 
 def _count(payload: Payload, name: str) -> int:

@@ -1,7 +1,8 @@
 """A round whose groups are not whole is asked for again, until its hospitals are back or the wait is over.
 
 The very same orders go out again, so that hospitals answer them, and nothing was opened before: the repeat costs time
-alone. Where noise covers the difference of two sums there are no groups, and nothing is repeated.
+alone. Where noise covers the difference of two sums there are no groups, and nothing is repeated. Without groups a
+round is repeated where it has too few hospitals, and one refused it for a reason that time may change.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from time import monotonic, sleep
 from common.study.federation import Federation
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected
-from common.wire.refusals import BEYOND_RANGE
+from common.wire.refusals import ASKED_AGAIN, BEYOND_RANGE
 from server.exchange import GridExchange
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
@@ -38,10 +39,19 @@ class Waiting:
             collected = once()
             self.is_too_narrow = any(drop.reason == BEYOND_RANGE for drop in self.exchange.dropped[before:])
             left = deadline - monotonic()
-            if collected.sites or self.is_too_narrow or not self._may_wait or left <= 0:
+            waits = self._may_wait or self._may_come(before)
+            if self._is_enough(collected) or self.is_too_narrow or not waits or left <= 0:
                 return collected
             sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _is_enough(self, collected: Collected) -> bool:
+        return bool(collected.sites) and (bool(self.cohort.groups) or len(collected.sites) >= self.cohort.least)
+
+    def _may_come(self, before: int) -> bool:
+        """Whether one of the last try's refused for now. Where noise is paid for, no round is paid for twice."""
+        refused = any(drop.reason in ASKED_AGAIN.values() for drop in self.exchange.dropped[before:])
+        return refused and not self.cohort.is_covered and self.federation.on_dropout != "stop"
 
     @property
     def _may_wait(self) -> bool:

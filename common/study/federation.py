@@ -71,6 +71,8 @@ class Federation:
         track: tell TensorBoard (in the run folder) or MLflow (where MLFLOW_TRACKING_URI says) of every round as it
             happens: settings, and numbers that the coordinator knows.
         record_traffic: keep every message in the run folder, for the audit.
+        programs: digests of the programs that hospitals may run, as `wardround version` says them; any,
+            where not given. Each hospital refuses where its own is not among them.
         expected_patients: public numbers in the place of the hospitals' own; see `common.study.expected_patients`.
     """
 
@@ -92,9 +94,11 @@ class Federation:
     track: Literal["none", "tensorboard", "mlflow"] = "none"
     record_traffic: bool = False
     expected_patients: ExpectedPatients | None = None
+    programs: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_expected_patients(self.expected_patients)
+        self._check_programs()
         between("federation", 0, 1, client_fraction=self.client_fraction)
         positive("federation", client_fraction=self.client_fraction)
         if self.stop_at_score is not None:
@@ -122,6 +126,20 @@ class Federation:
                 f"federation.noise_shares may be at most federation.least_in_sum, {self.least_in_sum}, since a sum "
                 f"of so few may be opened; it is {self.noise_shares}."
             )
+
+    def _check_programs(self) -> None:
+        if self.programs is None:
+            return
+        if not self.programs:
+            raise StudyError(
+                "federation.programs lists no program: no hospital could take part. Leave it out for any."
+            )
+        for digest in self.programs:
+            if not _KEY.fullmatch(digest):
+                raise StudyError(
+                    "federation.programs must list SHA-256 digests of programs, 64 hexadecimal digits in small "
+                    f"letters, as `wardround version` says them; it lists {digest[:80]!r}."
+                )
 
     @property
     def names(self) -> tuple[str, ...]:

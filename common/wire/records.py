@@ -19,6 +19,7 @@ ARRAY_KIND = "wardround.float32"
 DATA_KIND = "wardround.bytes"
 LARGEST_NUMBER_OF_FIELDS = 1024
 LARGEST_WORDS_CHARACTERS = 1 << 20
+NUMBER_BYTES = 8
 _RECORDS = {"array": ArrayRecord, "data": ArrayRecord, "numbers": MetricRecord, "words": ConfigRecord}
 
 
@@ -38,6 +39,19 @@ def to_records(payload: Payload) -> RecordDict:
     if payload.words:
         records["words"] = ConfigRecord(dict(payload.words))
     return records
+
+
+def content_bytes(records: RecordDict) -> int:
+    """Bytes of what records hold, without what any wire form adds."""
+    arrays = (one for record in records.values() if isinstance(record, ArrayRecord) for one in record.values())
+    others = (one for record in records.values() if not isinstance(record, ArrayRecord) for one in record.values())
+    return sum(len(one.data) for one in arrays) + sum(map(_bytes_of, others))
+
+
+def _bytes_of(value: object) -> int:
+    if isinstance(value, list):
+        return sum(map(_bytes_of, value))
+    return len(value) if isinstance(value, (str, bytes)) else NUMBER_BYTES
 
 
 def from_records(records: RecordDict, largest_array: int, largest_data: int = 0) -> Payload:

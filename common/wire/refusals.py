@@ -20,10 +20,37 @@ NOT_ALL_SIGNED = (
     "telephone and signs: wardround node accept)"
 )
 
+ASKED_AGAIN: Mapping[str, str] = {
+    "approval": "its people have not approved this study",
+    "hours": "its policy has it compute at other hours",
+}
+"""What time may change: the coordinator asks again for as long as the study waits."""
+BY_PEOPLE: Mapping[str, str] = {
+    "declined": "its people looked at this study and declined it",
+    "program": "what it runs, the program or a plug-in, is not what its people approved this study with, or not what "
+    "the study demands (federation.programs)",
+}
+BY_POLICY: Mapping[str, str] = {
+    "tasks": "its policy does not permit this task (tasks)",
+    "analyses": "its policy does not permit this analysis (analyses)",
+    "strategies": "its policy does not permit this strategy (strategies)",
+    "networks": "its policy does not permit this network (networks)",
+    "sums": "its policy demands that sums alone are revealed (required_sums)",
+    "cohort": "its policy demands more hospitals than a round of this study has (least_cohort, least_in_sum)",
+    "noise": "its policy demands more noise than this study promises (required_noise)",
+    "person": "this study alone would go beyond its limit for one person (largest_epsilon_a_person)",
+    "scores": "its policy forbids that its own scores are told (own_scores)",
+    "devices": "its policy does not permit the device that it would compute on (devices)",
+}
+"""Which rule, and never its value: what a hospital would have accepted is its own matter."""
+ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY}
+"""Refused before anything was trained or released."""
+
 FREE_OF_CHARGE: Mapping[str, str] = {
     "budget": BUDGET_SPENT,
     "rounds": ROUNDS_SPENT,
     NOT_AGREED: NOT_ALL_SIGNED,
+    **ADMISSION,
 }
 """Of those that were charged nothing."""
 SENTENCES: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from client.approval import approve
 from client.approved_studies import approve_study, list_study
 from common.data.cases import SiteId
-from common.errors import WireError
+from common.errors import RefusedError, WireError
 from common.study.study import Study, parse_json
 from common.wire.orders import Order, from_payload, to_payload
 from experiments.audit.truth import hospital_of
@@ -38,6 +38,6 @@ def _refusal(order: Order, site: SiteId, folder: Path | None) -> str:
     try:
         approve_study(came.study_json, folder, needs_list=False)
         approve(hospital_of(parse_json(came.study_json), site), came)
-    except WireError as error:
+    except (RefusedError, WireError) as error:
         return str(error).rstrip(".")
     return ""

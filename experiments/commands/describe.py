@@ -15,11 +15,14 @@ from common.study.spelling import unknown
 from experiments.commands._terminal import console, say, spoken_errors
 from experiments.commands.lists import KINDS, list_
 
-STUDY = "study"
+STUDY, PROGRAM, POLICY = "study", "program", "policy"
 
 
 def describe(
-    kind: Annotated[str, typer.Argument(help="source, task, network, ..., as `wardround list` has them; or study.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="source, task, network, ..., as `wardround list` has them; or study, program, policy."),
+    ],
     name: Annotated[
         str | None, typer.Argument(help="Of the entry; of study, a part of it (training, ...), or all if not given.")
     ] = None,
@@ -28,6 +31,9 @@ def describe(
     with spoken_errors(), trusting(ANYTHING):
         if kind in (STUDY, "studies"):
             _describe_study(name)
+            return
+        if kind in (PROGRAM, POLICY):
+            _describe_own(kind)
             return
         catalogue = _catalogue(kind)
         names = {_spelled(catalogue, one): one for one in catalogue.names()}
@@ -45,7 +51,7 @@ def describe(
 def _catalogue(kind: str) -> Catalogue:
     kinds = {catalogue.kind: catalogue for catalogue in KINDS.values()} | KINDS
     if kind not in kinds:
-        raise unknown("kind", kind, [STUDY, *(catalogue.kind for catalogue in KINDS.values())])
+        raise unknown("kind", kind, [STUDY, PROGRAM, POLICY, *(catalogue.kind for catalogue in KINDS.values())])
     return kinds[kind]
 
 
@@ -66,6 +72,20 @@ def _describe_study(part: str | None) -> None:
         _describe(parts[part])
     else:
         raise unknown("part of a study", part, parts)
+
+
+def _describe_own(kind: str) -> None:
+    """What a hospital runs, or what its `policy.toml` may say."""
+    if kind == POLICY:
+        from client.policy import Policy, RequiredNoise
+
+        _describe(Policy)
+        say([""])
+        _describe(RequiredNoise)
+        return
+    from common.study import program
+
+    say([inspect.getdoc(program) or "", "", program.this_program().sentence])
 
 
 def _table(hint: Any) -> type | None:

@@ -74,5 +74,13 @@ def _entries(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def version() -> None:
-    """Print the version."""
+    """Print the version, and the digest of the program that a hospital would run from here."""
+    from common.study.program import this_program
+
+    console.print(__version__)
+    console.print(this_program().sentence, highlight=False, soft_wrap=True)
+
+
+def say_version() -> None:
+    """The version alone."""
     console.print(__version__)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.study.plugins import ANYTHING, trusting
-from experiments.commands._study_text import asked_study, read_study
+from experiments.commands._study_text import asked_study
 from experiments.commands._terminal import console, spoken_errors
 
 
@@ -30,22 +29,3 @@ def check(
         console.print(visible(asked.study.text), markup=False, highlight=False)
         for fact in (*asked.remarks, *study_facts(asked.study), *first_look(asked.study)):
             console.print(f"# {in_a_line(fact)}", markup=False, highlight=False, soft_wrap=True)
-
-
-def approve(
-    study: Annotated[str, typer.Argument(help="A shipped study's name or a TOML file.")],
-    folder: Annotated[Path, typer.Argument(help="The hospital's own folder, as in its node's configuration.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a setting, as for run.")] = None,
-    rewind_to: Annotated[
-        int | None, typer.Option(help="Let its runs go on after this round once more, from a restored backup.")
-    ] = None,
-) -> None:
-    """In a hospital: agree to a study, every setting of it. A deployed hospital serves no other.
-
-    This binds the hospital's own program. Flower as it stands runs whatever program the coordinator sends; see the
-    docs/limits.md.
-    """
-    with spoken_errors():
-        from experiments.approval_command import approve_study
-
-        approve_study(read_study(study)[0], set_ or [], folder, console, rewind_to)

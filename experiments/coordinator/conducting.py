@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
-from common.errors import EngineError, WardroundError
-from common.files.access import is_there
+from common.errors import EngineError, FileError, StudyError, WardroundError
 from experiments.coordinator import attempts
 from experiments.coordinator.attempts import Attempt
 from experiments.coordinator.job_queue import ENDS, RUNNING, Job, JobQueue, Standing
@@ -43,6 +42,7 @@ class Conducting:
     queue: JobQueue
     given_up: Event = field(default_factory=Event)
     now: Callable[[], float] = time.time
+    _passed_over: set[str] = field(default_factory=set)
 
     def serve(self) -> None:
         """Until `given_up`. Whatever fails on the way, as a SuperLink that is just started again, is tried again."""
@@ -51,7 +51,8 @@ class Conducting:
             try:
                 if not prepared:
                     self.link.await_listening(self.given_up)
-                    attempts.end_unfinished(self.link)
+                    if not self.link.is_new:
+                        attempts.end_unfinished(self.link)
                     prepared = True
                 keys.bring_in_line()
                 self._step()
@@ -61,11 +62,22 @@ class Conducting:
 
     def _step(self) -> None:
         """Bring the oldest job that is not over to its end, or as far as this process lives."""
-        for job in self.queue.jobs():
-            standing = self.queue.standing(job)
+        for job_id in self.queue.ids():
+            try:
+                job = self.queue.job(job_id)
+                standing = self.queue.standing(job)
+            except (FileError, StudyError) as error:
+                self._pass_over(job_id, error)
+                continue
             if not standing.is_over:
                 self._conduct(job, standing)
                 return
+
+    def _pass_over(self, job_id: str, error: Exception) -> None:
+        """A job that is being written is whole the next time; one that is damaged must not hold up the others."""
+        if job_id not in self._passed_over and isinstance(error, FileError):
+            self._passed_over.add(job_id)
+            LOG.error("job %s is passed over: %s", job_id, error)
 
     def _conduct(self, job: Job, standing: Standing) -> None:
         while not self.given_up.is_set() and not standing.is_over:
@@ -80,8 +92,13 @@ class Conducting:
         """One run at Flower, to its end. A job that was running when this process was killed is begun again."""
         if self._ended_before(job, standing):
             return self._finish(job, standing)
-        attempt = attempts.begin(job, self.link)
         began = (*standing.attempts, datetime.now(UTC).isoformat(timespec="seconds"))
+        try:
+            attempt = attempts.begin(job, self.link, standing.run_id)
+        except EngineError as error:
+            if not self.link.is_up():
+                raise
+            return self._crashed(job, replace(standing, attempts=began), str(error))
         standing = replace(standing, state=RUNNING, run_id=attempt.run_id, attempts=began, reason="")
         self.queue.keep(job, standing)
         LOG.info("job %s (%s): run %s at Flower, into %s", job.id, job.name, attempt.run_id, job.folder)
@@ -107,7 +124,6 @@ class Conducting:
             if seen == "over":
                 return "over"
             if seen == "crashed":
-                attempts.stop(attempt.run_id, self.link)
                 return "its server app ended without a word"
             if seen == "starting" and self.now() > asked + ASK_FLOWER_EVERY_S:
                 asked = self.now()
@@ -159,7 +175,7 @@ class Conducting:
         return self._over(job, standing, state if state in ENDS else "failed", reason, code)
 
     def _over(self, job: Job, standing: Standing, state: str, reason: str, code: int) -> Standing:
-        done = attempts.rounds_done(job) if is_there(Path(job.folder), "about.json") else 0
+        done = attempts.rounds_done(job)
         standing = replace(standing, state=state, reason=reason, code=code, rounds_done=done, next_at=0.0)
         self.queue.keep(job, standing)
         LOG.info("job %s (%s) is %s%s", job.id, job.name, state, f": {reason}" if reason else "")

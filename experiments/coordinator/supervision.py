@@ -112,6 +112,12 @@ class Kept:
         if self.process is not None:
             end_families([self.process.pid], at_once=True)
 
+    def reap(self) -> None:
+        """Of a process that was ended."""
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(END_S)
+
     def _bound_log(self) -> None:
         """A SuperLink writes a line a request. The last part of a long log is kept beside the new one."""
         if self.clock() < self._looked + LOOK_AT_LOG_S:
@@ -127,7 +133,10 @@ class Kept:
 
 def end_all(kept: Iterable[Kept]) -> None:
     """In turn, with all that descend from each: asked first, then made to."""
-    end_families([one.process.pid for one in kept if one.process is not None])
+    running = [one for one in kept if one.process is not None]
+    end_families([one.process.pid for one in running if one.process is not None])
+    for one in running:
+        one.reap()
 
 
 def end_families(pids: Sequence[int], at_once: bool = False) -> None:

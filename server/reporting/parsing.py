@@ -67,7 +67,13 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         model_of_round=None if raw.get("model_of_round") is None else count(raw.get("model_of_round")),
         began_from=_began_from(raw),
         plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
+        program=text(raw.get("program")),
+        programs={site: _program(table(one)) for site, one in table(raw.get("programs")).items()},
     )
+
+
+def _program(raw: Mapping[str, Any]) -> tuple[str, str]:
+    return text(raw.get("digest")), ", ".join(texts(raw.get("versions")))
 
 
 def _began_from(raw: Mapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ class About:
     the hospitals, where they are on the coordinator's own machine; a real one's is its own matter. model_of_round:
     after which round the model was that is kept; None: after the last. ended_early: why not all rounds were run, and
     which model is kept, in sentences. began_from: the model that the run began from or scored, and its digest, in
-    words. plugins: the SHA-256 of code that is not ours, by its module or file.
+    words. plugins: the SHA-256 of code that is not ours, by its module or file. programs: digest and versions of what
+    each hospital says it ran; program: digest of the coordinator's.
     """
 
     study: str = ""
@@ -62,6 +63,8 @@ class About:
     ended_early: str = ""
     began_from: str = ""
     plugins: Mapping[str, str] = field(default_factory=dict)
+    program: str = ""
+    programs: Mapping[SiteId, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

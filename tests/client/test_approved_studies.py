@@ -8,10 +8,10 @@ from flwr.app import Message
 from typer.testing import CliRunner
 
 from client import app as client_app
-from client.approved_studies import APPROVED, approve_study, digest_of, list_study
+from client.approved_studies import APPROVED, LOCK, approve_study, digest_of, list_study
 from client.hospital import Hospital, open_hospital
 from client.node import Config, Node, load_app
-from common.errors import HospitalError, WireError
+from common.errors import HospitalError, RefusedError
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
@@ -73,7 +73,7 @@ def test_a_list_that_cannot_be_kept_is_an_error_that_names_it_and_changes_nothin
     with pytest.raises(HospitalError, match=r"approved-studies\.txt is no list"):
         list_study(study, tmp_path)
     assert (tmp_path / APPROVED).read_bytes() == b"\xff\xfe0\x00"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [APPROVED, "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([APPROVED, LOCK, "file"])
 
 
 def test_a_list_is_for_its_owner_alone_and_a_byte_order_mark_does_no_harm(study: Study, tmp_path: Path) -> None:
@@ -87,11 +87,11 @@ def test_only_listed_studies_are_served_where_there_is_a_list(study: Study, tmp_
     approve_study(study.json, None, needs_list=False)
     approve_study(study.json, tmp_path, needs_list=False)
     for folder in (None, tmp_path):
-        with pytest.raises(WireError, match="wardround approve"):
+        with pytest.raises(RefusedError, match="wardround approve"):
             approve_study(study.json, folder, needs_list=True)
     (tmp_path / APPROVED).write_text("0" * 64 + "  another\n\n")
     for needs_list in (False, True):
-        with pytest.raises(WireError, match="not one of those"):
+        with pytest.raises(RefusedError, match="not one of those"):
             approve_study(study.json, tmp_path, needs_list)
 
 
@@ -99,12 +99,12 @@ def test_a_deployed_hospital_says_nothing_about_itself_until_the_study_is_approv
     study: Study, tmp_path: Path
 ) -> None:
     assert "site" in said(study, SIMULATED, tmp_path)
-    assert said(study, DEPLOYED, tmp_path) == {"incident"}
-    assert "wardround approve" in (tmp_path / "incidents.log").read_text()
+    assert said(study, DEPLOYED, tmp_path) == {"refused"}
+    assert "wardround approve" in (tmp_path / "refusals.log").read_text()
     list_study(study, tmp_path)
     assert "site" in said(study, DEPLOYED, tmp_path)
     weaker = parse(TEXT, ["privacy.epsilon=50.0"])
-    assert said(weaker, DEPLOYED, tmp_path) == {"incident"}
+    assert said(weaker, DEPLOYED, tmp_path) == {"refused"}
 
 
 @pytest.mark.parametrize("leg", [*LEGS.values(), PROTOCOL_LEG])
@@ -118,7 +118,7 @@ def test_on_no_leg_is_anything_opened_for_a_study_that_is_not_approved(
         return open_hospital(study_json, 0)
 
     monkeypatch.setattr(client_app, "open_hospital", noticed)
-    assert said(study, DEPLOYED, tmp_path, leg) == {"incident"}
+    assert said(study, DEPLOYED, tmp_path, leg) == {"refused"}
     assert not opened
     list_study(study, tmp_path)
     said(study, DEPLOYED, tmp_path, leg)
@@ -127,8 +127,8 @@ def test_on_no_leg_is_anything_opened_for_a_study_that_is_not_approved(
 
 def test_a_node_that_calls_itself_a_partition_is_simulated_inside_ray_alone(study: Study, tmp_path: Path) -> None:
     numbered: Config = {"partition-id": 0, "num-partitions": 2}
-    assert said(study, numbered, tmp_path) == {"incident"}
-    assert "wardround approve" in (tmp_path / "incidents.log").read_text()
+    assert said(study, numbered, tmp_path) == {"refused"}
+    assert "wardround approve" in (tmp_path / "refusals.log").read_text()
 
 
 def test_the_command_approves_exactly_what_a_run_with_the_same_settings_sends(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_the_command_approves_exactly_what_a_run_with_the_same_settings_sends(tm
     result = CliRunner().invoke(cli, ["approve", str(file), str(tmp_path / "own"), "--set", "rounds=2"])
     assert result.exit_code == 0, result.output
     approve_study(parse(TEXT, ["rounds=2"]).json, tmp_path / "own", needs_list=True)
-    with pytest.raises(WireError):
+    with pytest.raises(RefusedError):
         approve_study(parse(TEXT).json, tmp_path / "own", needs_list=True)

@@ -17,6 +17,7 @@ from common.learning.work import Training
 from common.study.audit_settings import Audit
 from common.study.federation import Federation
 from common.study.options import Entry
+from common.study.program import this_program
 from common.study.start import Start
 from common.study.stopping import Stopping
 from common.study.study import Baselines, Split, Study
@@ -121,7 +122,9 @@ def test_a_wrong_name_is_answered_with_the_nearest(words: tuple[str, ...], answe
 
 
 def test_the_version_is_an_option_too() -> None:
-    assert said("--version") == said("version") == (0, f"{__version__}\n")
+    assert said("--version") == (0, f"{__version__}\n")
+    status, output = said("version")
+    assert (status, output.splitlines()[0]) == (0, __version__) and this_program().digest in output
 
 
 def commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:

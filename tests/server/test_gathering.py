@@ -11,10 +11,12 @@ import pytest
 from common.errors import TooFewHospitalsError
 from common.study.study import Study, parse
 from common.sums.exchange import Number, Payload, Word
+from common.wire.refusals import SENTENCES
+from server import gathering
 from server.conversation import Conversation, Heard, Sent
 from server.gathering import gather
 from server.problems import Problem
-from server.traffic import Traffic
+from server.traffic import TO_HOSPITAL, Traffic
 
 TEXT = """
 title = "Gathered"
@@ -145,3 +147,76 @@ def test_who_takes_no_part_is_told_also_where_the_run_does_not_begin() -> None:
     with pytest.raises(TooFewHospitalsError):
         gather(nodes, study(), 2, Traffic(), problems.append, ("a", "b"))
     assert [problem.who for problem in problems] == ["b"]
+
+
+@dataclass
+class Deciding(Nodes):
+    """Nodes that refuse for a while: `until` of each, by how often it was asked; the word by which they do."""
+
+    until: Mapping[int, int] = field(default_factory=dict)
+    word: str = "approval"
+
+    def converse(self, leg: str, requests: Mapping[int, Payload], timeout_s: float) -> Iterator[Heard | Sent]:
+        for node in requests:
+            self.asked.append(node)
+            yield Sent(node, 10)
+            if self.asked.count(node) <= self.until.get(node, 0):
+                yield Heard(node, None, SENTENCES[self.word], 0.0, 10, self.word)
+            else:
+                yield Heard(node, self.answers[node], "", 0.0, 10)
+
+
+def decided(nodes: Deciding, *overrides: str) -> tuple[list[str], list[Problem], Traffic]:
+    problems: list[Problem] = []
+    asked, traffic = study("federation.hospitals_at_start=1", *overrides), Traffic()
+    found = gather(cast(Conversation, nodes), asked, 2, traffic, problems.append)
+    return list(found.members), problems, traffic
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "SHORTEST_PAUSE_S", 0.001)
+
+
+@pytest.mark.parametrize("word", ["approval", "hours"])
+def test_whoever_may_still_agree_is_asked_again_and_takes_part(quick: None, word: str) -> None:
+    nodes = Deciding({5: introduction("a"), 6: introduction("b")}, until={6: 3}, word=word)
+    members, problems, traffic = decided(nodes, "federation.start_timeout_s=60")
+    assert (members, problems) == (["a", "b"], [])
+    assert (nodes.asked.count(5), nodes.asked.count(6)) == (1, 4)
+    assert traffic.total(TO_HOSPITAL) == 50
+
+
+def test_who_declined_is_not_asked_again_and_lost_with_the_reason(quick: None) -> None:
+    nodes = Deciding({5: introduction("a"), 6: introduction("b")}, until={6: 99}, word="declined")
+    members, problems, _ = decided(nodes, "federation.start_timeout_s=60")
+    assert members == ["a"] and nodes.asked.count(6) == 1
+    assert [one.reason for one in problems] == ["its people looked at this study and declined it"]
+
+
+def test_the_wait_for_an_approval_ends_with_the_studys_own(quick: None) -> None:
+    nodes = Deciding({5: introduction("a"), 6: introduction("b")}, until={6: 10**9})
+    members, problems, _ = decided(nodes, "federation.start_timeout_s=0.05")
+    assert members == ["a"] and nodes.asked.count(6) >= 2
+    assert [one.reason for one in problems] == ["its people have not approved this study"]
+
+
+def saying(site: str, program: str) -> Payload:
+    said = introduction(site)
+    return Payload(None, said.numbers, {**said.words, "program": program, "program_versions": ["wardround 1"]})
+
+
+def test_who_says_that_it_runs_a_program_that_the_study_does_not_list_is_left_out_by_name() -> None:
+    wanted, other = "a" * 64, "b" * 64
+    answers = {5: saying("a", wanted), 6: saying("b", other), 7: introduction("c")}
+    asked = study("federation.hospitals_at_start=1", f'federation.programs=["{wanted}"]')
+    members, failures = gathered(answers, asked, 3)
+    assert members == ["a"]
+    assert f"b runs program {'b' * 12}" in failures and "c runs a program of which it says nothing" in failures
+
+
+@pytest.mark.parametrize("program", ["", "a" * 63, "A" * 64, "../x"])
+def test_a_program_that_is_no_digest_costs_its_sender_alone(program: str) -> None:
+    answers = {5: saying("a", "a" * 64), 6: saying("b", program)}
+    members, _ = gathered(answers, study("federation.hospitals_at_start=1"), 2)
+    assert members == (["a", "b"] if not program else ["a"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from server.reporting.markup import Markup, tag
 from server.reporting.records import Run
 from server.reporting.sections.layout import facts, numbers, section
-from server.reporting.wording import SCORE_MEANINGS, TIMES, capital, score_name
+from server.reporting.wording import SCORE_MEANINGS, TIMES, capital, listed, score_name
 
 ENGINES = {
     "inline": "inline: all hospitals in one process",
     "processes": "processes: one real process a hospital on one machine",
     "simulation": "simulation: Flower's simulation runtime",
+    "nodes": "nodes: a node in every hospital, over mutual TLS and a SuperLink of Flower's",
 }
 TERMS = {
     "round": "the coordinator sends the model to hospitals, they train it on their own patients and send back how it "
@@ -40,6 +41,23 @@ def _plugins(run: Run) -> Markup | None:
     return tag("div", *lines) if lines else None
 
 
+def _programs(run: Run) -> Markup | None:
+    """Who ran what, as each says itself: one line where all ran the same, else one for each program."""
+    sites: dict[tuple[str, str], list[str]] = {}
+    for site, program in sorted(run.about.programs.items()):
+        sites.setdefault(program, []).append(site)
+    alone = len(sites) == 1
+    lines = [
+        tag("div", f"{_who(names, alone)}{versions or 'nothing is known of it'} ", tag("code", digest))
+        for (digest, versions), names in sites.items()
+    ]
+    return tag("div", *lines) if lines else None
+
+
+def _who(sites: list[str], alone: bool) -> str:
+    return ("all hospitals: " if len(sites) > 1 else "") if alone else f"{listed(sites, most=5)}: "
+
+
 def _pairs(run: Run) -> list[tuple[str, str | None]]:
     about, roster = run.about, run.roster
     return [
@@ -56,6 +74,7 @@ def _pairs(run: Run) -> list[tuple[str, str | None]]:
         ("Shape of one input", f" {TIMES} ".join(map(str, roster.shape))),
         ("Parameters of the model", f"{about.parameters:,}" if about.parameters else ""),
         ("Versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())),
+        ("Programs of the hospitals, as they say themselves", _programs(run)),
         ("Model it began from" if run.about.rounds_planned else "Model that was scored", about.began_from),
         ("Plug-ins, with the SHA-256 of their files", _plugins(run)),
         ("SHA-256 of the parameters", tag("code", about.model_sha256) if about.model_sha256 else None),
