@@ -11,6 +11,7 @@ from threading import Event
 from time import monotonic, time
 from typing import TypeVar
 
+from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
@@ -18,7 +19,7 @@ from client.fleet.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called
 from client.fleet.presence import Presence
-from common.errors import FileError, RefusedError, WireError
+from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
@@ -35,6 +36,8 @@ PULL_PAUSE_S, PULL_WAIT_S = 0.25, 120.0
 TOLERATED_S = 3.0
 """By which two clocks may differ: 5 s ahead are refused, and an answer's date is in whole seconds."""
 MOST_TRIES = 10
+REPEATED = "repeated"
+"""The log's word for a reply that went out once more, as it was."""
 LOG = logging.getLogger("wardround.node")
 _DRAWS = SystemRandom()
 
@@ -152,6 +155,7 @@ class Loop:
         self._insist(lambda: self.connection.calls.confirm(self._node_id, told.run_id, told.message_id))
         message, content = message_of(told, objects), content_id(objects[told.message_id])
         if (found := answers.kept(message, content)) is not None:
+            self._note_repeat(*found)
             return found
         entry = self._durably(lambda: self.inbox.begin(entry))
         if entry.tries > MOST_TRIES:
@@ -162,6 +166,10 @@ class Loop:
             return answers.new(message, content)
         finally:
             self.in_hand, self.seen = None, monotonic()
+
+    def _note_repeat(self, about: About, reply: bytes) -> None:
+        facts = {"peer": "coordinator", "leg": about.kind, "run": about.run, "bytes_out": len(reply)}
+        self._durably(lambda: note(self.inbox.folder, REPEATED, **facts))
 
     def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
         try:
@@ -275,8 +283,8 @@ class Loop:
         while True:
             try:
                 return write()
-            except FileError as error:
-                LOG.error("the hospital's folder cannot be written: %s Room is waited for.", error)
+            except (FileError, HospitalError) as error:
+                LOG.error("the hospital's folder cannot be written, which is waited for: %s", error)
             self._pause(LONGEST_PAUSE_S)
 
     def _pause(self, seconds: float) -> None:

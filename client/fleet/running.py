@@ -16,6 +16,7 @@ from time import monotonic
 from types import FrameType
 
 from client.allocator import keep_freed_memory
+from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection, connect
 from client.fleet.inbox import Inbox
@@ -26,7 +27,7 @@ from client.fleet.presence import Heartbeat, Presence
 from client.node import Config, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
-from common.errors import FileError
+from common.errors import FileError, HospitalError
 from common.files.access import keep_private
 from common.files.locks import held
 
@@ -89,12 +90,15 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             options.idle_exit_s,
         )
         terminated = _hear_signals(loop, stop)
+        note(folder, "node started", coordinator=connection.address)
         notify("READY=1", "STATUS=asking for messages")
         try:
             with Heartbeat(presence, partial(_watch, loop)):
                 loop.run()
         finally:
             notify("STOPPING=1")
+            with suppress(HospitalError):
+                note(folder, "node ended")
         if not any(True for _ in Inbox(folder).waiting()):
             presence.leave()
         connection.calls.close()
