@@ -12,7 +12,7 @@ EXTRAS ?=
 # Tests run in so many processes at once; each needs a core and about 1 GB of memory.
 WORKERS ?= 2
 
-.PHONY: help demo test install reference sbom lock clean
+.PHONY: help demo test install reference sbom lock wheels clean
 
 help:
 	@echo 'make demo     install into .venv, run the main study, say where its report lies'
@@ -21,6 +21,7 @@ help:
 	@echo 'make reference  write build/reference/: the Python reference, a page a module'
 	@echo 'make sbom     write sbom.json: every package that is installed in .venv (CycloneDX)'
 	@echo 'make lock     write requirements.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions'
+	@echo 'make wheels   write build/wheels: what a machine without internet installs from: EXTRAS="dicom encrypted"'
 	@echo 'make clean    remove .venv'
 
 demo: $(VENV)/installed
@@ -48,6 +49,9 @@ sbom: $(VENV)/installed-test
 
 lock: $(VENV)/installed
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
+
+wheels: $(VENV)/installed
+	$(BIN)/python .ci/wheels.py $(EXTRAS)
 
 clean:
 	rm -rf $(VENV)

@@ -101,16 +101,22 @@ def install_torch(lines: str) -> None:
     except PackageNotFoundError:
         pass
     with TemporaryDirectory(dir=sys.prefix) as folder:
-        pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder, pin)
-        (wheel,) = Path(folder).iterdir()
-        with wheel.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        if f"sha256:{digest}" not in lines:
-            sys.exit(
-                f"{wheel.name} (SHA-256 {digest}) is a build of torch that requirements.lock does not know. If you "
-                f"trust where it came from, install it first: {sys.executable} -m pip install {pin}"
-            )
-        pip("install", "--quiet", "--no-deps", str(wheel))
+        pip("install", "--quiet", "--no-deps", str(checked_torch(lines, Path(folder))))
+
+
+def checked_torch(lines: str, folder: Path) -> Path:
+    """The build that pip chooses, in `folder`. Exits where the lock does not know it."""
+    pin = lines.split(maxsplit=1)[0]
+    pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), pin)
+    (wheel,) = folder.glob("torch-*")
+    with wheel.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    if f"sha256:{digest}" not in lines:
+        sys.exit(
+            f"{wheel.name} (SHA-256 {digest}) is a build of torch that requirements.lock does not know. If you "
+            f"trust where it came from, install it first: {sys.executable} -m pip install {pin}"
+        )
+    return wheel
 
 
 def pip(*arguments: str) -> None:

@@ -37,13 +37,15 @@ TORN = "torn"
 class Found:
     """What a log is found to be. head: of the lines that are as they were written. fault: of the first that is not.
 
-    unsealed: lines that a crash kept the seal from naming, 0 or 1. torn: bytes that a crash left of a line.
+    unsealed: lines that a crash kept the seal from naming, 0 or 1. torn: bytes that a crash left of a line. until:
+    the number of the line whose hash was asked for; None where there is none.
     """
 
     head: Head
     fault: str | None = None
     unsealed: int = 0
     torn: int = 0
+    until: int | None = None
 
 
 def note(folder: Path | None, event: str, **facts: Fact) -> None:
@@ -64,11 +66,15 @@ def note(folder: Path | None, event: str, **facts: Fact) -> None:
         ) from error
 
 
-def verify(folder: Path) -> Found:
-    """Every line of the log, checked against the chain and its seal. Raises FileError where it cannot be read."""
+def verify(folder: Path, until: str = "") -> Found:
+    """Every line of the log, checked against the chain and its seal. Raises FileError where it cannot be read.
+
+    until: a hash that was written down earlier, 64 digits or the first of them: up to the line that has it all is
+    then as it was, whoever has written in the folder since.
+    """
     with files.alone(folder):
         seal = files.read_seal(folder)
-        head, sealed, left = Head(), Head(), 0
+        head, sealed, left, asked = Head(), Head(), 0, None
         for raw in files.raw_lines(folder):
             line = parsed(raw)
             if left or (line is None and head.count >= seal.count):
@@ -78,7 +84,8 @@ def verify(folder: Path) -> Found:
             elif line is not None:
                 head = line.head
                 sealed = head if head.count == seal.count else sealed
-        return Found(head, _seal_fault(seal, sealed, head, left), head.count - seal.count, left)
+                asked = head.count if until and head.last.startswith(until) else asked
+        return Found(head, _seal_fault(seal, sealed, head, left), head.count - seal.count, left, asked)
 
 
 def lines(folder: Path) -> Iterator[Line]:

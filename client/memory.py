@@ -29,6 +29,10 @@ from common.sums.update import Vector
 
 RECORD, PENDING, ABOUT = "memory", "pending", "pending/about"
 SECRETS = "secrets"
+TIDIED = "tidied"
+"""Marks a run whose state was removed because nobody asked for it for long (`client.tidying`)."""
+RUNS_WITH_SECRETS = 8
+"""Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
 ROUNDS_KEPT = 2
 """A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too."""
 Vectors = Mapping[str, Vector]
@@ -125,6 +129,8 @@ class _Folder:
 
     def kept(self) -> list[int]:
         kept = [Path(name) for name in names(self.path)]
+        if Path(TIDIED) in kept:
+            raise HospitalError("what this run kept here was tidied away after half a year; it cannot go on.")
         return sorted(int(one.stem) for one in kept if one.suffix == SUFFIX and one.stem.isdecimal())
 
     def read(self, number: int) -> dict[str, Vector]:
@@ -157,7 +163,7 @@ class _Folder:
         return self.path / f"{number:06d}.safetensors"
 
     def _write(self, path: Path, vectors: Vectors, about: Mapping[str, str]) -> None:
-        private_folder(self.path)
+        private_folder(self.path, durable=True)
         write_durably(path, save({name: np.ascontiguousarray(one) for name, one in vectors.items()}, dict(about)))
 
 
@@ -205,18 +211,28 @@ class _InContext:
         return f"{RECORD}/{self.study}/{name}"
 
 
-def recall_secrets(context: Context) -> dict[str, bytes]:
-    """What a protocol keeps from leg to leg; in the node's memory only, never on a disk."""
-    record = context.state.get(SECRETS)
+def recall_secrets(context: Context, study_json: str, run: str) -> dict[str, bytes]:
+    """What a protocol keeps from leg to leg of a run; in the node's memory only, never on a disk."""
+    record = context.state.get(_secrets_of(study_json, run))
     if not isinstance(record, ConfigRecord):
         return {}
     return {name: value for name, value in record.items() if isinstance(value, bytes)}
 
 
-def keep_secrets(context: Context, secrets: Mapping[str, bytes]) -> None:
-    """Keep exactly these."""
-    if secrets or SECRETS in context.state:
-        context.state[SECRETS] = ConfigRecord(dict(secrets))
+def keep_secrets(context: Context, study_json: str, run: str, secrets: Mapping[str, bytes]) -> None:
+    """Keep exactly these of a run, and those of the other RUNS_WITH_SECRETS - 1 that were used last."""
+    own = _secrets_of(study_json, run)
+    if own in context.state:
+        del context.state[own]
+    if secrets:
+        context.state[own] = ConfigRecord(dict(secrets))
+    kept = [name for name in context.state if name.startswith(f"{SECRETS}/")]
+    for name in kept[:-RUNS_WITH_SECRETS]:
+        del context.state[name]
+
+
+def _secrets_of(study_json: str, run: str) -> str:
+    return f"{SECRETS}/{key_of(study_json, run)}"
 
 
 def _array(vector: Vector) -> Array:

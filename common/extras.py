@@ -10,6 +10,7 @@ from common.errors import StudyError
 
 EXTRAS: Mapping[str, tuple[str, str]] = {
     "gdcm": ("GDCM", "dicom"),
+    "highdicom": ("highdicom", "pacs"),
     "numba": ("Numba", "fast"),
     "onnx": ("ONNX", "onnx"),
     "onnxruntime": ("ONNX Runtime", "onnx"),

@@ -24,9 +24,12 @@ from experiments.commands import (
     inherited,
     jobs,
     lists,
+    log,
     measures,
     new,
     node,
+    pacs,
+    pages,
     policy,
     predict,
     privacy,
@@ -84,6 +87,7 @@ cli.command("list")(lists.list_)
 cli.command()(describe.describe)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
+cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
 cli.command()(track.track)
@@ -94,12 +98,16 @@ cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
+cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
 cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)
+node.cli.command("ui")(pages.node_ui)
+server.cli.command("ui")(pages.server_ui)
 cli.add_typer(node.cli, name="node")
 cli.add_typer(consortium.cli, name="consortium")
 cli.command()(lists.version)

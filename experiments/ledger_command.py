@@ -85,7 +85,7 @@ def _show(site: str, found: Summary | str, console: Console) -> None:
         _say(console, f"{site}: {found}", "bold red")
         return
     print_whole(console, _table(site, found))
-    for sentence in _sentences(found):
+    for sentence in sentences(found):
         _say(console, sentence)
     if found.fault is None:
         _say(console, f"The chain of {found.entries:,} entries is whole.", "green")
@@ -118,7 +118,8 @@ def _table(site: str, summary: Summary) -> Table:
     return shown
 
 
-def _sentences(summary: Summary) -> list[str]:
+def sentences(summary: Summary) -> list[str]:
+    """What was spent, between which data, and what is left."""
     if summary.epsilon is None:
         return ["Nothing was charged, and the hospital sets no limit."]
     spent = f"Over all studies the most-spent patient has spent epsilon {score(summary.epsilon)}"

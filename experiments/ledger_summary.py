@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -48,7 +48,7 @@ class Summary:
     limit's epsilon less what is spent, below 0 where the limit was lowered since. fault: where the ledger is not as
     it was written; everything is then counted from the entries before, so too low. None: the chain is whole.
     last: the last entry's seal, hexadecimal. exchanged, together: epsilon where such a patient's data are exchanged
-    for another's, and of k related patients.
+    for another's, and of k related patients. spread: how many patients have spent each epsilon, the most first.
     """
 
     studies: tuple[Spent, ...]
@@ -62,6 +62,7 @@ class Summary:
     last: str = ""
     exchanged: float | None = None
     together: tuple[tuple[int, float | None], ...] = ()
+    spread: tuple[tuple[float, int], ...] = ()
 
     @property
     def left(self) -> float | None:
@@ -73,6 +74,7 @@ class Summary:
     def json(self) -> dict[str, Any]:
         """Of numbers and text; an epsilon without bound is "infinite", as JSON has no such number."""
         values = asdict(self) | {"left": self.left}
+        del values["spread"]  # of a page alone
         return values | {key: _number(values[key]) for key in ("epsilon", "left")} | {"studies": _studies(self)}
 
 
@@ -102,7 +104,16 @@ def summary_of(folder: Path) -> Summary:
         last=found.last,
         exchanged=exchanged(worst, delta) if delta is not None else None,
         together=tuple((k, together(worst, delta, k)) for k in RELATED) if delta is not None else (),
+        spread=_spread(shared, costs),
     )
+
+
+def _spread(shared: Mapping[History, int], costs: Mapping[History, float]) -> tuple[tuple[float, int], ...]:
+    """Patients by what they spent, to three decimals."""
+    found: dict[float, int] = defaultdict(int)
+    for history, cost in costs.items():
+        found[round(cost, 3)] += shared[history]
+    return tuple(sorted(found.items(), reverse=True))
 
 
 def _by_study(entries: Iterable[Entry]) -> Iterable[list[Entry]]:

@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from client.fleet.loop import RefusedForGood
+from client.fleet.loop import RefusedForGoodError
 from client.fleet.running import Options, run_node
 from common.errors import FileError, HospitalError, StudyError, WardroundError
 from experiments.engine import quieten
@@ -24,7 +24,7 @@ def run_in(folder: Path, options: Options | None = None) -> int:
     quieten()
     try:
         return run_node(folder.absolute(), options or Options())
-    except (HospitalError, StudyError, RefusedForGood, FileError) as error:
+    except (HospitalError, StudyError, RefusedForGoodError, FileError) as error:
         LOG.error("%s", error)
         return LASTING
     except WardroundError as error:

@@ -19,6 +19,7 @@ from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.conduct import Conductor
 from server.conducted import say_so
+from server.live_file import kept_live
 from server.progress import Progress
 from server.report import write_report
 from server.resending import Resending
@@ -36,8 +37,8 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated, nodes: whether the
-    hospitals run nodes of ours, which may be asked the same again.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated and
+    nodes, whether the hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
         _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)
@@ -66,12 +67,14 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("simulated", False)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
         bool(config.get("accept-changed-data", False)),
+        Path(signing) if (signing := str(config.get("signing-folder", ""))) else None,
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if config.get("nodes", False):
             say_so(folder, context.run_id)
         try:
-            conductor.run()
+            with kept_live(folder, progress):
+                conductor.run()
         except BaseException as error:
             try:
                 write_report(folder)

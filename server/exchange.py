@@ -11,7 +11,7 @@ from common.wire.orders import LEGS, REPEATED, protocol_payload
 from common.wire.refusals import FREE_OF_CHARGE
 from server.charges import Charges
 from server.conversation import Conversation, Heard, Sent
-from server.progress import HospitalDropped, HospitalReplied, Progress
+from server.progress import HospitalDropped, HospitalReplied, HospitalsAsked, Progress
 from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
 
@@ -67,6 +67,7 @@ class GridExchange:
         by_node = {self.nodes[site]: request for site, request in sorted(requests.items())}
         replies: dict[SiteId, Payload] = {}
         unsent = self._charge(leg, requests)
+        self.progress.publish(HospitalsAsked(self.round, leg, tuple(sorted(requests)), self.stage))
         for event in self.conversation.converse(leg, by_node, self.timeout_s):
             site = names[event.node]
             if isinstance(event, Sent):

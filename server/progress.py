@@ -55,6 +55,16 @@ class RoundStarted:
 
 
 @dataclass(frozen=True)
+class HospitalsAsked:
+    """One leg of an exchange goes out to `sites`: of round `round`, or of a stage after the rounds."""
+
+    round: int
+    leg: str
+    sites: tuple[SiteId, ...]
+    stage: str = ""
+
+
+@dataclass(frozen=True)
 class HospitalReplied:
     """A reply arrived. seconds: since the request went out. bytes: of the reply, as it travelled."""
 
@@ -99,6 +109,7 @@ Event = (
     | ProblemFound
     | RunStarted
     | RoundStarted
+    | HospitalsAsked
     | HospitalReplied
     | HospitalDropped
     | RoundFinished

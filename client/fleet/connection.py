@@ -1,4 +1,4 @@
-"""The way from a hospital to the coordinator's front: mutual TLS 1.3, a proxy if any, and bounds on what comes back."""
+"""The way from a hospital to the coordinator's front: mutual TLS 1.3, a proxy if any, bounds on what comes back."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from client.fleet.outcomes import Refused, RunOver, Unreached, called
 from client.fleet.presence import Presence
 from common.errors import FileError, RefusedError, WireError
 from common.wire.boundary import guarded
-from common.wire.flower_inside import Delivery, deflate, delivered_head
+from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
 
 T = TypeVar("T")
@@ -49,9 +49,9 @@ class Stopped(Exception):  # noqa: N818 - somebody asked the node to end
 
 @dataclass
 class Loop:
-    """step: told before every step, for tests of crashes. idle_exit_s: ends after as long without a message; 0: never.
+    """step: told before every step, for tests of crashes. seen: when the loop last turned.
 
-    seen: when the loop last turned.
+    idle_exit_s: ends after as long without a message; 0: never.
     """
 
     connection: Connection
@@ -71,7 +71,7 @@ class Loop:
     seen: float = field(default_factory=monotonic)
 
     def run(self) -> None:
-        """Until the node is to end. Raises RefusedForGood where the coordinator refuses and goes on refusing."""
+        """Until the node is to end. Raises RefusedForGoodError where the coordinator refuses and goes on refusing."""
         try:
             self._insist(self.presence.ensure)
             LOG.info("node %d is known to %s", self._node_id, self.connection.address)
@@ -202,23 +202,24 @@ class Loop:
         while True:
             self.step("push")
             wanted, session = self._insist(lambda: self.connection.calls.push(self._node_id, reply, seconds))
-            names = [name for name in reply.objects if name in wanted]
-            if all([self._push_object(reply.run_id, session, name, reply.objects[name]) for name in names]):
+            taken = [self._push_object(reply, session, name) for name in reply.objects if name in wanted]
+            if all(taken):
                 return
             if time() - self._ahead_s > until:
                 raise Dropped("its time is over before all of its answer was taken")
             self._pause(FIRST_PAUSE_S)
 
-    def _push_object(self, run_id: int, session: str, name: str, content: bytes) -> bool:
+    def _push_object(self, reply: Deflated, session: str, name: str) -> bool:
         self.step("push object")
-        return self._insist(lambda: self.connection.calls.push_object(self._node_id, run_id, session, name, content))
+        push, content = self.connection.calls.push_object, reply.objects[name]
+        return self._insist(lambda: push(self._node_id, reply.run_id, session, name, content))
 
     @property
     def _ahead_s(self) -> float:
         return self.connection.identity.ahead_s
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """What a call returns, however often it must be tried. Raises RunOver, Stopped, or RefusedForGood."""
+        """What a call returns, however often it must be tried. Raises RunOver, Stopped, or RefusedForGoodError."""
         pause = FIRST_PAUSE_S
         while True:
             try:
@@ -243,8 +244,8 @@ class Loop:
         if abs(told - identity.ahead_s) > TOLERATED_S:
             identity.ahead_s = told
             LOG.warning(
-                "this machine's clock is %.0f s %s the coordinator's, by which requests are dated now; one of the two "
-                "is wrong: see that both follow a time server (NTP)",
+                "this machine's clock is %.0f s %s the coordinator's, by which requests are dated now; one of the "
+                "two is wrong: see that both follow a time server (NTP)",
                 abs(told),
                 "ahead of" if told > 0 else "behind",
             )
@@ -252,7 +253,7 @@ class Loop:
     def _refused(self, fact: Refused) -> None:
         since = self._refused_since = self._refused_since or monotonic()
         if monotonic() - since > self.patience_s:
-            raise RefusedForGood(str(fact))
+            raise RefusedForGoodError(str(fact))
         self._say(f"refused, and tried again: {fact}")
 
     def _say(self, trouble: str) -> None:
@@ -283,7 +284,7 @@ class Loop:
             raise Stopped
 
 
-class RefusedForGood(RefusedError):
+class RefusedForGoodError(RefusedError):
     """The coordinator refuses, and goes on refusing."""
 
     def __init__(self, text: str) -> None:

@@ -50,7 +50,7 @@ def run_node(folder: Path, options: Options = Options()) -> int:
     """Serve the hospital whose folder that is until SIGTERM; the exit status.
 
     Raises HospitalError or StudyError for a folder that is not set up, FileError where another node runs in it, and
-    RefusedForGood where the coordinator refuses it for good.
+    RefusedForGoodError where the coordinator refuses it for good.
     """
     settings = read_settings(folder)
     return serve(folder, node_config(settings, folder), lambda: connect(settings, folder), options)

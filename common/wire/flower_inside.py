@@ -24,8 +24,8 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_tree,
     no_object_id_recompute,
 )
-from flwr.supercore.run import Run as Run
-from flwr.supercore.run import RunNotRunningException as RunNotRunningException
+from flwr.supercore.run import Run as Run  # noqa: PLC0414 - others take it from here
+from flwr.supercore.run import RunNotRunningException as RunNotRunningException  # noqa: PLC0414 - others take it from here
 from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from common.wire import flower_inside
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
 from common.wire.flower_inside import RunNotRunningException
-from common.wire.flower_inside import identify as identify
-from common.wire.flower_inside import name_message as name_message
+from common.wire.flower_inside import identify as identify  # noqa: PLC0414 - others take it from here
+from common.wire.flower_inside import name_message as name_message  # noqa: PLC0414 - others take it from here
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""

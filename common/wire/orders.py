@@ -21,6 +21,7 @@ LEGS = {
     "round": "train.round",
     "evaluate": "evaluate.model",
     "local": "train.local",
+    "keep": "query.keep",
 }
 """A leg's name and the type of Flower message that carries it."""
 

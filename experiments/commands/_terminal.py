@@ -20,9 +20,15 @@ console = Console()
 complaints = Console(stderr=True)
 
 
+INTERRUPTED = "Interrupted; every process was ended, and the run folder can be used and resumed."
+
+
 @contextmanager
-def spoken_errors() -> Iterator[None]:
-    """Say an expected error in one line, and exit with 1; a traceback is for defects only."""
+def spoken_errors(interrupted: str = INTERRUPTED) -> Iterator[None]:
+    """Say an expected error in one line, and exit with 1; a traceback is for defects only.
+
+    interrupted: what is said after Ctrl-C.
+    """
     from experiments.engines._interrupt import interrupting_signals
 
     try:
@@ -34,7 +40,7 @@ def spoken_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
     except KeyboardInterrupt as error:
         with suppress(OSError):  # its terminal may be gone
-            complaints.print("Interrupted; every process was ended, and the run folder can be used and resumed.")
+            complaints.print(interrupted)
         raise typer.Exit(SIGNALLED + getattr(error, "number", signal.SIGINT)) from None
 
 

@@ -9,7 +9,7 @@ import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-VOID = frozenset({"br", "img", "meta"})
+VOID = frozenset({"br", "img", "input", "meta"})
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 

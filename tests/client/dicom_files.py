@@ -121,9 +121,12 @@ def enhanced(stored: np.ndarray, order: Sequence[int], gap_mm: float = 3.0, **ta
 
 
 def segmentation(
-    source: Sequence[Dataset], masks: np.ndarray, labels: Sequence[str], kind: str = "BINARY"
+    source: Sequence[Dataset], masks: np.ndarray, labels: Sequence[str], kind: str = "BINARY", name: str = ""
 ) -> Dataset:
-    """masks: (slices, rows, columns, segments), in the order of `source`. highdicom drops empty frames."""
+    """masks: (slices, rows, columns, segments), in the order of `source`. highdicom drops empty frames.
+
+    name: tells it from others of the same labels.
+    """
     algorithm = highdicom.AlgorithmIdentificationSequence("test", codes.DCM.ArtificialIntelligence, "1")
     described = [
         highdicom.seg.SegmentDescription(
@@ -141,9 +144,9 @@ def segmentation(
         masks,
         kind,
         described,
-        series_instance_uid=uid(f"seg {labels}"),
+        series_instance_uid=uid(f"seg {labels}{name}"),
         series_number=9,
-        sop_instance_uid=uid(f"seg {labels} 1"),
+        sop_instance_uid=uid(f"seg {labels} 1{name}"),
         instance_number=1,
         manufacturer="test",
         manufacturer_model_name="test",

@@ -12,7 +12,8 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from tests.client.dicom_files import save, save_all, segmentation, slices
+from tests.client import orthanc
+from tests.client.dicom_files import save, save_all, segmentation, slices, uid
 from tests.client.dicom_files import values as stored_values
 
 Made = tuple[dict[str, object], Callable[[], None] | None]
@@ -82,6 +83,38 @@ def make_dicom(folder: Path) -> Made:
         sorted((folder / "2").glob("IM*"))[0].unlink()
 
     return {"folder": str(folder), "table": "persons.csv", "size": 8, "slices_per_patient": 2}, spoil
+
+
+def make_dicomweb(folder: Path) -> Made:
+    """The same series, in a real PACS."""
+    pacs = orthanc.shared()
+    lines = ["PatientID,site"]
+    for index in range(6):
+        made = slices(stored_values((3, 6, 7), seed=index), patient=f"P{index}", series=f"s{index}")
+        masks = np.zeros((3, 6, 7, 1), np.uint8)
+        masks[1, 2:4, 3:5] = 1
+        pacs.put([*made, segmentation(made, masks, ("structure",), name=f"P{index}")])
+        lines.append(f"P{index},{'AB'[index % 2]}")
+    orthanc.write_settings(folder, pacs.url)
+    (folder / "persons.csv").write_text("\n".join(lines) + "\n")
+
+    def spoil() -> None:
+        for name in ("1", "2"):
+            pacs.remove("Instance", uid(f"s2/{name}"))
+
+    return {"folder": str(folder), "table": "persons.csv", "size": 8, "slices_per_patient": 2}, spoil
+
+
+def dicomweb_with_another_series(folder: Path) -> None:
+    pacs = orthanc.shared_as_it_is()
+    pacs.remove("Study", uid("study of P2"))
+    made = slices(stored_values((4, 9, 5), seed=9), patient="P2", series="other", gap_mm=1.0)
+    pacs.put([*made, segmentation(made, np.ones((4, 9, 5, 1), np.uint8), ("structure",), name="P2")])
+
+
+def dicomweb_without_a_person(folder: Path) -> None:
+    orthanc.shared_as_it_is().remove("Study", uid("study of P3"))
+    without_line(folder / "persons.csv", 4)
 
 
 def dicom_with_another_series(folder: Path) -> None:
@@ -343,6 +376,7 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
         lgg_with_a_longer_name,
         lambda folder: without_line(folder / "patients.csv", 3),
     ),
+    "dicomweb": (dicomweb_with_another_series, dicomweb_without_a_person),
     "dicom": (dicom_with_another_series, dicom_without_a_person),
     "medmnist": (medmnist_with_another_image,),
     "mnist": (mnist_with_another_digit,),

@@ -8,7 +8,9 @@ import pytest
 
 from client import _log_files, audit_log
 from client.audit_log import lines, note, verify
+from client.log_signature import fault_of, signed_head
 from common.errors import HospitalError
+from common.sums import identity
 
 
 def written(folder, count=5):
@@ -181,3 +183,27 @@ def test_the_log_is_for_its_owner_alone(tmp_path):
     written(tmp_path, 1)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
     assert audit_log.FILE == "log.jsonl"
+
+
+def test_a_hash_that_was_written_down_says_whether_its_line_is_still_there(tmp_path):
+    kept = [json.loads(line)["hash"] for line in written(tmp_path)]
+    assert verify(tmp_path, kept[2]).until == 3
+    assert verify(tmp_path, kept[4][:16]).until == 5
+    other = tmp_path / "anew"
+    written(other)
+    assert verify(other, kept[2]).until is None and verify(other).fault is None
+
+
+def test_a_signed_head_is_evidence_of_its_line_and_of_no_other_log(tmp_path):
+    written(tmp_path)
+    identity.create(tmp_path)
+    statement = signed_head(tmp_path)
+    note(tmp_path, "answered", round=6)
+    assert fault_of(statement, tmp_path) is None
+    assert "damaged" in (fault_of({**statement, "count": 4}, tmp_path) or "")
+    other = tmp_path / "anew"
+    written(other)
+    assert "not the one that was signed" in (fault_of(statement, other) or "")
+    put(tmp_path, [])
+    with pytest.raises(HospitalError, match="not signed"):
+        signed_head(tmp_path)

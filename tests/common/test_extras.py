@@ -63,7 +63,7 @@ def test_what_is_not_installed_is_named_with_its_extra(words: str, monkeypatch: 
 def test_entries_that_need_no_extra_load_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in EXTRAS:
         hide(module, monkeypatch)
-    for catalogue, needy in ((AGGREGATIONS, {"ckks", "bfv"}), (SOURCES, {"dicom"})):
+    for catalogue, needy in ((AGGREGATIONS, {"ckks", "bfv"}), (SOURCES, {"dicom", "dicomweb"})):
         for name in set(catalogue.names()) - needy:
             catalogue.load(name)
 

@@ -1,0 +1,100 @@
+"""What is handed to a machine: services that systemd takes and finds closed, and files without a sign left."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from common.errors import FileError, StudyError
+from experiments.handover.files import Places, filled, write_files
+
+MOST_EXPOSED = 3.0
+NODE = Places(Path("/var/lib/wardround"), "daemon", "/srv/heart")
+SERVER = Places(Path("/var/lib/wardround"), "daemon")
+every_role = pytest.mark.parametrize(("role", "places"), [("node", NODE), ("server", SERVER)])
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+needs_compose = pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not here")
+
+
+def service(tmp_path, role, places):
+    """Its program is one that is there on any machine: systemd looks for it."""
+    text = filled(role, places)[f"wardround-{role}.service"]
+    path = tmp_path / f"wardround-{role}.service"
+    path.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", text))
+    return path
+
+
+@every_role
+def test_no_sign_waits_to_be_filled_in(role, places):
+    for name, text in filled(role, places).items():
+        assert not re.search(r"@[A-Z_]+@", text), name
+
+
+@every_role
+@needs_systemd
+def test_systemd_takes_the_service_without_a_word(tmp_path, role, places):
+    done = subprocess.run(
+        ["systemd-analyze", "verify", service(tmp_path, role, places)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@every_role
+@needs_systemd
+@pytest.mark.parametrize("port", [8443, 443])
+def test_systemd_finds_the_service_closed(tmp_path, role, places, port):
+    path = service(tmp_path, role, Places(places.folder, places.user, places.data, port))
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", path], capture_output=True, text=True
+    )
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert found is not None and float(found[1]) <= MOST_EXPOSED
+
+
+@every_role
+@needs_compose
+def test_compose_takes_the_file(tmp_path, role, places):
+    (tmp_path / "compose.yaml").write_text(filled(role, places)["compose.yaml"])
+    done = subprocess.run(
+        ["docker-compose", "--file", tmp_path / "compose.yaml", "config"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cap_drop" in done.stdout and "8443" in done.stdout * (role == "server") + "8443" * (role == "node")
+
+
+def test_a_node_reads_its_data_and_writes_in_its_folder_alone():
+    text = filled("node", NODE)["wardround-node.service"]
+    assert "ReadWritePaths=/var/lib/wardround\n" in text and "ReadOnlyPaths=/srv/heart\n" in text
+    without = filled("node", SERVER)
+    assert "ReadOnlyPaths" not in without["wardround-node.service"] and "/data:ro" not in without["compose.yaml"]
+
+
+def test_a_port_below_1024_takes_one_capability_and_no_other_does():
+    low = Places(Path("/var/lib/wardround"), port=443)
+    assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in filled("server", low)["wardround-server.service"]
+    assert "CapabilityBoundingSet=\n" in filled("server", SERVER)["wardround-server.service"]
+
+
+def test_a_refusal_that_lasts_is_not_tried_for_ever():
+    for role in ("node", "server"):
+        assert "RestartPreventExitStatus=78\n" in filled(role, NODE)[f"wardround-{role}.service"]
+
+
+def test_nothing_is_written_over(tmp_path):
+    assert {one.name for one in write_files("node", NODE, tmp_path / "files")} == {
+        "wardround-node.service",
+        "compose.yaml",
+        "Containerfile",
+    }
+    with pytest.raises(FileError, match="is there already; nothing was written"):
+        write_files("node", NODE, tmp_path / "files")
+
+
+@pytest.mark.parametrize("word", ["/srv/my data", "/srv/%h", '/srv/"x"', "/srv\nExecStart=/bin/sh", "/a:/b", "/a\\b"])
+def test_a_path_that_systemd_or_compose_would_read_otherwise_is_refused(word):
+    with pytest.raises(StudyError, match="must be written without"):
+        Places(Path("/var/lib/wardround"), data=word)
