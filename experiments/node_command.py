@@ -8,7 +8,7 @@ from pathlib import Path
 
 from client.fleet.loop import RefusedForGoodError
 from client.fleet.running import Options, run_node
-from common.errors import FileError, HospitalError, StudyError, WardroundError
+from common.errors import HospitalError, StudyError, WardroundError
 from experiments.engine import quieten
 
 LASTING = 78
@@ -24,7 +24,7 @@ def run_in(folder: Path, options: Options | None = None) -> int:
     quieten()
     try:
         return run_node(folder.absolute(), options or Options())
-    except (HospitalError, StudyError, RefusedForGoodError, FileError) as error:
+    except (HospitalError, StudyError, RefusedForGoodError) as error:
         LOG.error("%s", error)
         return LASTING
     except WardroundError as error:
