@@ -158,13 +158,15 @@ class _Killing:
         pid = self._pid(fault)
         if pid is None:
             return False
-        with suppress(ProcessLookupError):
+        try:
             os.kill(pid, signal.SIGSTOP if fault.frozen_s else signal.SIGKILL)
-            if fault.frozen_s:
-                self._done.wait(fault.frozen_s)
+        except ProcessLookupError:
+            return False
+        if fault.frozen_s:
+            self._done.wait(fault.frozen_s)
+            with suppress(ProcessLookupError):  # whoever watches may have ended it
                 os.kill(pid, signal.SIGCONT)
-            return True
-        return False
+        return True
 
     def _pid(self, fault: Fault) -> int | None:
         if fault.victim == "server app":
