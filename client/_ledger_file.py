@@ -82,6 +82,11 @@ def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Sea
         raise LedgerError(f"the ledger in the hospital's folder cannot be used: {error}.") from error
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether anything of a ledger is there, or says that there was one."""
+    return any(is_there(folder, name) for name in (FILE, KEY_FILE, HEAD_FILE)) or bool(trace(folder))
+
+
 def commit(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
     """Keep what was appended, on disk when this returns, and then move the head."""
     connection.execute("COMMIT")

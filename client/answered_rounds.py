@@ -47,6 +47,11 @@ def go_forward(folder: Path | None, memory: MutableMapping[str, bytes], study: s
     write_durably(_file(folder, study, run), text)
 
 
+def was_answered(folder: Path, study: str, run: str) -> bool:
+    """Whether any order of the run was answered here. study: its digest."""
+    return _read(_file(folder, study, run)) is not None
+
+
 def last_rounds(folder: Path) -> dict[str, int]:
     """The last round that was answered in any run, by the study's digest. What is damaged is left out."""
     found: dict[str, int] = {}

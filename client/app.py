@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client import answers, fine_tuning, incidents, memory, own_parts, own_scores, told_groups
+from client import (
+    answers,
+    charged_orders,
+    fine_tuning,
+    incidents,
+    kept_models,
+    memory,
+    own_parts,
+    own_scores,
+    told_groups,
+)
 from client.admission import admit
 from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
@@ -20,9 +32,10 @@ from client.hours import demand_open
 from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
-from client.logged_requests import note_reply
+from client.logged_requests import note_reply, study_digest
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
+from client.tidying import tidy
 from client.withdrawn import withdrawn
 from common.errors import (
     BeyondRangeError,
@@ -46,6 +59,9 @@ LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
 Answer = Callable[[Hospital, Payload, answers.Kept], Payload]
+
+LOG = logging.getLogger("wardround.hospital")
+_tidied: set[Path] = set()
 
 app = ClientApp()
 this_program()  # as it is while this process begins, before anybody could change what it has loaded
@@ -87,6 +103,12 @@ def train_local(message: Message, context: Context) -> Message:
     return _reply(message, context, answers.local)
 
 
+@app.query("keep")
+def keep_model(message: Message, context: Context) -> Message:
+    """Keep the model that the run ended with."""
+    return _reply(message, context, partial(kept_models.take, context))
+
+
 @app.query("protocol")
 def protocol(message: Message, context: Context) -> Message:
     """Answer a leg of the study's aggregation."""
@@ -122,9 +144,12 @@ def _reply(message: Message, context: Context, answer: Answer) -> Message:
 
 def _logged(message: Message, context: Context, records: RecordDict) -> RecordDict:
     """The reply, once the hospital's log says of it; where it cannot, an incident's number and nothing else."""
+    leg = message.metadata.message_type
     try:
         request = message.content if message.has_content() else RecordDict()
-        note_reply(context, message.metadata.message_type, request, records)
+        note_reply(context, leg, request, records)
+        if leg == LEGS["round"]:
+            charged_orders.release(folder_of(context), study_digest(request))
     except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
         return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
     return records
@@ -156,11 +181,12 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         sources(hospital, context, number),
         is_simulated(context),
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
-        keep_tuned=partial(fine_tuning.keep, log_folder_of(context), run),
+        keep_tuned=partial(fine_tuning.keep, log_folder_of(context), hospital.digest, run),
         tell_groups=partial(told_groups.tell_once, folder_of(context), data_of(context), hospital.study),
         keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
     if answer is answers.hello:
+        _tidy_once(context)
         keep_left_out(log_folder_of(context), hospital.splits.values())
     elif message.metadata.message_type not in (LEGS["start"], LEGS["members"]):
         own_parts.put_start(hospital, context)
@@ -168,14 +194,25 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         with repeatable(home(hospital.network)):
             payload = answer(hospital, request, kept)
         if is_hello:
-            told = {**own_parts.told(hospital, context), **membership.said_of_members(members, hospital.site)}
-            payload = replace(payload, words={**payload.words, TOKEN: token, **told})
+            said = membership.said_of_members(members, hospital.site, run, context.node_id)
+            words = {**payload.words, TOKEN: token, **own_parts.told(hospital, context), **said}
+            payload = replace(payload, words=words)
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
         memory.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
     return payload
+
+
+def _tidy_once(context: Context) -> None:
+    """When a hospital is first asked in a process, and where it is one: simulated folders go with their run."""
+    folder = folder_of(context)
+    if folder is None or is_simulated(context) or folder in _tidied:
+        return
+    _tidied.add(folder)
+    for name in tidy(folder):
+        LOG.info("%s was removed: nobody needs it any more", name)
 
 
 def _held_hospital(context: Context, request: Payload, run: str, is_hello: bool) -> tuple[Hospital, str]:

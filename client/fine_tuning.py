@@ -25,6 +25,7 @@ from common.study.study import Study
 from common.sums.mean import Statistics
 
 FOLDER, MODEL, SCORES = "fine-tuned", "model.safetensors", "scores.json"
+STUDY_DIGITS = 16
 
 
 def fine_tuned(hospital: Hospital, wanted: FineTuning) -> nn.Module:
@@ -38,16 +39,20 @@ def fine_tuned(hospital: Hospital, wanted: FineTuning) -> nn.Module:
 
 
 def keep(
-    folder: Path | None, run: str, task: Task, network: nn.Module, before: Statistics, after: Statistics
+    folder: Path | None, study: str, run: str, task: Task, network: nn.Module, before: Statistics, after: Statistics
 ) -> None:
-    """In the hospital's own folder, if it has one: the model, whole, and its scores beside the federation's."""
+    """In the hospital's own folder, if it has one: the model, whole, and its scores beside the federation's.
+
+    study: its digest, since the coordinator chooses what runs are called.
+    """
     if folder is None:
         return
-    place = private_folder(folder / FOLDER / (run or "run"))
+    place = private_folder(folder / FOLDER, f"{study[:STUDY_DIGITS]}-{run or 'run'}", durable=True)
     tensors = {name: np.array(one.detach().cpu().numpy()) for name, one in network.named_parameters()}
     write_tensors(place, MODEL, tensors, durable=True)
     found = {"before": before, "after": after}
-    write_json(place, SCORES, {name: dict(presented(task, with_areas(means))) for name, means in found.items()})
+    scores = {name: dict(presented(task, with_areas(means))) for name, means in found.items()}
+    write_json(place, SCORES, scores, durable=True)
 
 
 def _settings(study: Study, wanted: FineTuning) -> Training:

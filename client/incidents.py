@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from client.durable import rename_durably
 from common.errors import FileError, RefusedError
 from common.files.access import append
 
+FILE, OLDER = "incidents.log", "incidents.older.log"
 LONGEST_LINE = 2000
 REFUSALS = "refusals.log"
+LARGEST_BYTES = 1 << 24
+"""Whoever asks what fails again and again does not fill the disk: beyond it the older half is that before."""
 LOG = logging.getLogger("wardround.hospital")
 
 _said_last: dict[Path, str] = {}
@@ -30,8 +34,10 @@ def report(error: BaseException, folder: Path | None) -> str:
         LOG.error("%s", text)
         return number
     try:
-        append(folder, "incidents.log", text)
-    except FileError as failure:
+        append(folder, FILE, text)
+        if (folder / FILE).stat().st_size > LARGEST_BYTES:
+            rename_durably(folder, FILE, OLDER)
+    except (FileError, OSError) as failure:
         LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number
 

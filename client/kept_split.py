@@ -153,7 +153,7 @@ class SplitKeeper:
         if self.folder is None:
             self.context.state[self._name] = ConfigRecord({"token": kept.token})
             return kept
-        private_folder(self._place)
+        private_folder(self._place, durable=True)
         persons = {name: [one.place, one.cases, one.held, one.form] for name, one in kept.persons.items()}
         about = {"key": kept.key.hex(), "token": kept.token, "pinned": kept.pinned, "persons": persons}
         write_durably(self._place / FILE, json.dumps(about).encode())

@@ -1,12 +1,12 @@
 """What every study has spent on every patient of this hospital, kept on its own disk, with a stop it sets itself.
 
-A charge is written, and on the disk, before anything is released, so that a crash can only count too much; a round
-that is trained again after one is counted again, and a study is charged at most as often as it has rounds: to run it
-once more it needs another seed, which makes it another study. Where the hospital's policy has
-`largest_epsilon_a_person`, or `privacy-limit.toml` is in its folder (epsilon and delta, for any one patient and all
-studies together), a charge that would go beyond it is refused and only its refusal written down. Patients are kept as
-keyed hashes; how charges of other units count for them is in `_ledger_counting`, what is noticed of a changed ledger
-in `_ledger_file`.
+A charge is written, and on the disk, before anything is released, so that a crash can only count too much. A round
+that is trained again is counted again, unless a crash kept the first attempt from leaving (`charged_orders`), and a
+study is charged at most as often as it has rounds: to run it once more it needs another seed, which makes it another
+study. Where the hospital's policy has `largest_epsilon_a_person`, or `privacy-limit.toml` is in its folder (epsilon
+and delta, for any one patient and all studies together), a charge that would go beyond it is refused and only its
+refusal written down. Patients are kept as keyed hashes; how charges of other units count for them is in
+`_ledger_counting`, what is noticed of a changed ledger in `_ledger_file`.
 
 What it cannot know: studies without a privacy mechanism cost without bound and are not charged here. A refusal tells
 the coordinator that some patient took part in other studies. Later studies whose noise is chosen after seeing earlier
@@ -110,6 +110,12 @@ class Ledger:
         """All entries, verified; `fault` says where they are not as written. Raises LedgerError without a ledger."""
         with files.opened(self.folder, create=False) as (connection, seal):
             return files.contents(connection, self.folder, seal)
+
+    def charges_of(self, study: str) -> int:
+        """How often a study was charged; 0 where there is no ledger yet. Raises LedgerError as `contents` does."""
+        if not files.is_begun(self.folder):
+            return 0
+        return _charges_of(study, self.contents().entries)
 
     def _allowed(self, limit: Limit, spent: Iterable[tuple[Release, ...]]) -> bool:
         return all(self.accountant(history, limit.delta) <= limit.epsilon for history in spent)

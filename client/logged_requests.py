@@ -37,6 +37,12 @@ def note_reply(context: Context, leg: str, request: RecordDict, reply: RecordDic
     note(folder_of(context), event, **facts)
 
 
+def study_digest(request: RecordDict) -> str:
+    """Of the study that a request carries; "" where it carries none."""
+    study = _words(request).get("study")
+    return digest_of(study) if isinstance(study, str) else ""
+
+
 def _outcome(reply: RecordDict) -> tuple[str, dict[str, Fact]]:
     """By the reply itself: what is logged is what goes out."""
     words = _words(reply)
@@ -49,13 +55,13 @@ def _outcome(reply: RecordDict) -> tuple[str, dict[str, Fact]]:
 
 def _asked(leg: str, request: RecordDict) -> dict[str, Fact]:
     words = _words(request)
-    study, run, own = words.get("study"), words.get(RUN), words.get("leg")
+    run, own = words.get(RUN), words.get("leg")
     number = request.get("numbers")
     asked = number.get("round") if isinstance(number, MetricRecord) else None
     return {
         "peer": COORDINATOR,
         "leg": own if isinstance(own, str) and _LEG.fullmatch(own) else leg,
-        "study": digest_of(study) if isinstance(study, str) else "",
+        "study": study_digest(request),
         "run": run if isinstance(run, str) and _RUN.fullmatch(run) else "",
         "round": asked if type(asked) is int and 0 <= asked < _LARGEST_ROUND else 0,
     }

@@ -29,6 +29,8 @@ from common.sums.update import Vector
 
 RECORD, PENDING, ABOUT = "memory", "pending", "pending/about"
 SECRETS = "secrets"
+TIDIED = "tidied"
+"""Marks a run whose state was removed because nobody asked for it for long (`client.tidying`)."""
 RUNS_WITH_SECRETS = 8
 """Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
 ROUNDS_KEPT = 2
@@ -127,6 +129,8 @@ class _Folder:
 
     def kept(self) -> list[int]:
         kept = [Path(name) for name in names(self.path)]
+        if Path(TIDIED) in kept:
+            raise HospitalError("what this run kept here was tidied away after half a year; it cannot go on.")
         return sorted(int(one.stem) for one in kept if one.suffix == SUFFIX and one.stem.isdecimal())
 
     def read(self, number: int) -> dict[str, Vector]:
@@ -159,7 +163,7 @@ class _Folder:
         return self.path / f"{number:06d}.safetensors"
 
     def _write(self, path: Path, vectors: Vectors, about: Mapping[str, str]) -> None:
-        private_folder(self.path)
+        private_folder(self.path, durable=True)
         write_durably(path, save({name: np.ascontiguousarray(one) for name, one in vectors.items()}, dict(about)))
 
 

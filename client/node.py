@@ -12,7 +12,7 @@ from flwr.clientapp import ClientApp
 
 from client import incidents
 from common.errors import EngineError
-from common.wire.message_bytes import from_bytes, identify, node_error, to_bytes
+from common.wire.message_bytes import from_bytes, identify, node_error, size_of, to_bytes
 
 Config = Mapping[str, str | int | float | bool]
 
@@ -35,15 +35,30 @@ class Node:
 
         Raises nothing: an app that is not ours may raise anything, which is patient data, and so may a parser.
         """
-        message: Message | None = None
         try:
             message = from_bytes(request)
+        except Exception as error:  # noqa: BLE001 - as of `reply`
+            self._report(error)
+            return b""
+        return to_bytes(self.reply(message))
+
+    def reply(self, message: Message) -> Message:
+        """The reply to a message that can be sent as it is. Raises nothing, as `answer`."""
+        try:
             identify(self.run_id, self.node_id)
-            return to_bytes(self.app(message, self.context))
+            reply = self.app(message, self.context)
+            size_of(reply)
+            return reply
         except Exception as error:  # noqa: BLE001 - the one boundary of a message; the error stays here
-            folder = self.config.get("folder")
-            number = incidents.report(error, Path(str(folder)) if folder else None)
-        return b"" if message is None else to_bytes(node_error(f"incident {number}", message))
+            return self.unable(error, message)
+
+    def unable(self, error: Exception, message: Message) -> Message:
+        """The reply to a message that came to nothing: a number, under which the hospital itself finds why."""
+        return node_error(f"incident {self._report(error)}", message)
+
+    def _report(self, error: Exception) -> str:
+        folder = self.config.get("folder")
+        return incidents.report(error, Path(str(folder)) if folder else None)
 
 
 def load_app(reference: str) -> ClientApp:

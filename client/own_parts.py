@@ -121,7 +121,7 @@ def _named(hospital: Hospital, start: Start, flat: Vector | None) -> Taken:
 def _keep(context: Context, start: Start, taken: Taken) -> None:
     folder = folder_of(context)
     if folder is not None:
-        private_folder(folder / FOLDER)
+        private_folder(folder / FOLDER, durable=True)
         write_tensors(folder / FOLDER, f"{start.sha256}{SUFFIX}", dict(taken), durable=True)
         return
     flat = np.concatenate([taken[name].reshape(-1) for name in sorted(taken)]).astype("<f4")

@@ -124,17 +124,18 @@ def _sums(study: Study, policy: Policy) -> Iterator[Broken]:
 
 
 def _cohort(study: Study, policy: Policy) -> Iterator[Broken]:
-    """Of the study's own hospitals: one that names none promises no number of them."""
+    """Of the roster: how many its source or its partition would make up is no number of hospitals."""
     of_sums = policy.least_in_sum if reveals(study) == "sum" else 1
     least = max(policy.least_cohort, of_sums)
     if least <= 1:
         return
     rule = f"least_cohort = {policy.least_cohort}" if policy.least_cohort >= of_sums else f"least_in_sum = {of_sums}"
+    if policy.least_cohort > 1 and not study.federation.names:
+        yield Broken("cohort", f"{rule}, and the study does not name its hospitals (federation.roster).")
+        return
     try:
         smallest = Cohorts.of(study, study.federation.names or site_names(study)).smallest
-    except (StudyError, SourceError):
-        if policy.least_cohort > 1:
-            yield Broken("cohort", f"{rule}, and the study does not name its hospitals (federation.roster).")
+    except (StudyError, SourceError):  # it runs nowhere, and says why itself
         return
     if smallest < least:
         yield Broken("cohort", f"{rule}, and a round of the study may ask {smallest} hospitals.")

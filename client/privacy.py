@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from client import same_order
+from client.charged_orders import charge_once
 from client.clipping import SHRINKING
 from client.hospital import Hospital
-from client.ledger import Charge, Ledger
+from client.ledger import Charge
 from client.private_training import PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.privacy.facts import facts_of
@@ -65,7 +66,7 @@ class Private:
         self.mechanism.check(self.facts)
         if isinstance(self.mechanism, Dpsgd):
             return self._noisy_steps(self.mechanism, correction)
-        self._charge()
+        self._charge(same_order.digest_of(self.order, correction))
         if isinstance(self.mechanism, Distributed):
             return self._share(self.mechanism), 1
         assert isinstance(self.mechanism, HospitalLevel)
@@ -78,7 +79,7 @@ class Private:
         hospitals = len(self.hospital.roster)
         return facts_of(self.hospital.study, patients, cases, hospitals, self.hospital.site)
 
-    def _charge(self) -> None:
+    def _charge(self, order_digest: str) -> None:
         """Without a folder, as in Flower's simulation, there is no ledger; without a patient there is no charge."""
         if self.sources.folder is None or not len(self.hospital.train):
             return
@@ -93,7 +94,7 @@ class Private:
             tuple(map(str, hospital.train.patients)),
             self._most,
         )
-        Ledger(self.sources.folder).spend(charge)
+        charge_once(self.sources.folder, order_digest, charge)
 
     @property
     def _most(self) -> int | None:
@@ -110,7 +111,7 @@ class Private:
         with same_order.alone(folder):
             found = same_order.recall(folder, study, digest)
             if found is None:
-                self._charge()
+                self._charge(digest)
                 found = self._trained(mechanism, correction)
                 same_order.keep(folder, study, digest, *found)
             else:

@@ -55,7 +55,7 @@ def keep(folder: Path | None, study: str, digest: str, update: Update, steps: in
     """In the place of that study's one before; on the disk when this returns, before anything is sent."""
     if folder is None:
         return
-    private_folder(folder, FOLDER)
+    private_folder(folder, FOLDER, durable=True)
     statistics = {name: [mean.total_units, mean.weight_units] for name, mean in update.statistics.items()}
     about = {"digest": digest, "weight": update.weight, "statistics": statistics, "steps": steps}
     vectors = {str(number): np.ascontiguousarray(vector) for number, vector in enumerate(update.vectors)}

@@ -95,6 +95,7 @@ def show_json(text: str, folder: Path, compared_with: str = "") -> Shown:
 
 def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") -> Shown:
     """text: its JSON as it travels. Within `trusting`."""
+    _demand_digests(study)
     before, changed = _compared(study, text, folder, compared_with)
     return Shown(
         study,
@@ -187,6 +188,14 @@ def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> No
             f"strategy {study.strategy.name!r} lets the coordinator read every single update: a study of real "
             'hospitals says so. Add aggregation = "plain".'
         )
+    if study.privacy is None and "privacy" not in said:
+        raise StudyError(
+            'this study adds no noise, and a study of real hospitals says so. Add privacy = "none", or a mechanism.'
+        )
+
+
+def _demand_digests(study: Study) -> None:
+    """A model that a study does not name by its digest could be any."""
     if study.start is not None and study.start.sha256 is None:
         raise StudyError(
             "the study begins from a model and does not say which: hospitals check it by its digest, sha256 in "
@@ -194,7 +203,3 @@ def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> No
         )
     if brings_weights(study.task) and digest_of_weights(study.task) is None:
         raise StudyError("the study scores a model's file and does not say which: write its sha256 beside the file.")
-    if study.privacy is None and "privacy" not in said:
-        raise StudyError(
-            'this study adds no noise, and a study of real hospitals says so. Add privacy = "none", or a mechanism.'
-        )

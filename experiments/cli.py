@@ -18,6 +18,7 @@ from experiments.commands import (
     consortium,
     data,
     describe,
+    doctor,
     evaluations,
     export,
     inherited,
@@ -27,6 +28,7 @@ from experiments.commands import (
     measures,
     new,
     node,
+    pacs,
     pages,
     policy,
     predict,
@@ -96,9 +98,11 @@ cli.command()(measures.metrics)
 cli.command()(measures.register)
 cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
+cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
 cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
+cli.command()(doctor.doctor)
 cli.command()(jobs.submit)
 cli.command()(jobs.status)
 cli.command()(jobs.stop)

@@ -38,10 +38,10 @@ def signed(files: Sequence[Path], folder: Path, lost: Sequence[str], days: int) 
         yield MOVE_AWAY.format(folder=folder / "authority")
 
 
-def removed(name: str, folder: Path, what: str) -> Iterator[str]:
-    """Revoke a member, or let it go."""
+def removed(name: str, folder: Path, what: str, for_good: bool) -> Iterator[str]:
+    """Revoke a member for good, or let it go."""
     name = in_one_form(name)
-    replies = remove_member(name, folder, now())
+    replies = remove_member(name, folder, now(), for_good)
     yield f"{name} is {what}; the front refuses its certificate from its next look at front/crl.pem on."
     yield from _replies(replies)
 

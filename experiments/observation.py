@@ -193,7 +193,7 @@ def _server(folder: Path, study: Study, messages: tuple[Recorded, ...]) -> Obser
     asked: dict[SiteId, Order] = {}
     orders: dict[int, Order] = {}
     for message in messages:
-        if message.kind in (HELLO, LEGS["members"], LEGS["start"]):
+        if message.kind in (HELLO, LEGS["members"], LEGS["start"], LEGS["keep"]):
             continue
         if message.site not in cases:
             raise FileError(message.path, "is a message of a hospital that took no part")

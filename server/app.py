@@ -37,8 +37,8 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, simulated, nodes: whether the
-    hospitals run nodes of ours, which may be asked the same again.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated, nodes:
+    whether the hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
         _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)
@@ -67,6 +67,7 @@ def _run(grid: Grid, context: Context) -> None:
         bool(config.get("simulated", False)),
         tuple(json.loads(str(config.get("sites", "")) or "[]")),
         bool(config.get("accept-changed-data", False)),
+        Path(signing) if (signing := str(config.get("signing-folder", ""))) else None,
     )
     with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
         if config.get("nodes", False):

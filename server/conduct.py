@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
@@ -43,6 +44,7 @@ from server.conversation import Conversation
 from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.gathering import Gathered, gather
+from server.handing_out import HandingOut
 from server.own_strategy import demand_state, told
 from server.pins import Pins
 from server.private_terms import private_terms
@@ -65,7 +67,7 @@ class Conductor:
 
     simulated: noise of the server's own may come from the seed. sites: names of the study's hospitals, where its data
     name them and its roster does not. accepts_changed_data: where it is resumed, go on with hospitals whose data
-    changed.
+    changed. signing: the folder with the coordinator's key, where hospitals are to be handed the model.
     """
 
     study: Study
@@ -78,6 +80,7 @@ class Conductor:
     simulated: bool = False
     sites: tuple[SiteId, ...] = ()
     accepts_changed_data: bool = False
+    signing: Path | None = None
     about: dict[str, Any] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
     problems: list[Problem] = field(default_factory=list)
@@ -91,6 +94,8 @@ class Conductor:
             self.study, self.about["start"] = start.study, start.told
             last = load(self.folder.path).round if self.resume else 0
             self.about["rounds_done"] = last
+            if self._handing_out is not None:
+                self._handing_out.check()
             pins = self._pins(last)
             self._write_study()
             self._conduct(begin, pins, last, start)
@@ -308,9 +313,20 @@ class Conductor:
         if not any(of_split["pooled"] for of_split in scores.values()):
             self._note(Problem("final evaluation", _why_nothing_was_opened(rounds)))
         self.about["time"]["evaluation"] += perf_counter() - begin
+        self._hand_out(rounds, checkpoint)
         if self.study.baselines.local:
             self._compare_with_local(rounds, start)
         self.folder.write_json("traffic.json", self.traffic.table())
+
+    @property
+    def _handing_out(self) -> HandingOut | None:
+        return None if self.signing is None else HandingOut(self.signing, self.folder)
+
+    def _hand_out(self, rounds: Rounds, checkpoint: Checkpoint) -> None:
+        """The model to every hospital that is there, where there is one that learned."""
+        if self._handing_out is not None and self.study.rounds and checkpoint.parameters.size:
+            for lost in self._handing_out.hand_out(self.study, self.about, checkpoint.parameters, rounds.exchange):
+                self._note(lost)
 
     def _compare_with_local(self, rounds: Rounds, start: Beginning) -> None:
         begin = perf_counter()

@@ -17,7 +17,7 @@ from common.wire.boundary import guarded
 from common.wire.orders import ACCEPTS_CHANGED_DATA, RUN
 from common.wire.refusals import ASKED_AGAIN
 from server.conversation import Conversation, Heard, Sent
-from server.member_signatures import hand_round
+from server.member_signatures import demand_proven, hand_round
 from server.problems import Problem
 from server.public_numbers import counts_are_told
 from server.roster import Member, disagreeing, member, site_of
@@ -66,7 +66,7 @@ def gather(
     failures: list[Problem] = []
     for event in heard:
         try:
-            known = guarded(partial(_introduced, event, study))
+            known = guarded(partial(_introduced, event, study, run))
         except WireError as error:
             failures.append(Problem("start", str(error), _name_given(event, conversation), event.node))
             continue
@@ -173,13 +173,14 @@ def _disputed(site: SiteId, claimed: Sequence[tuple[Member, int]]) -> Problem:
     return Problem("start", why, site)
 
 
-def _introduced(reply: Heard, study: Study) -> Member:
+def _introduced(reply: Heard, study: Study, run: str) -> Member:
     """Raises WireError for whoever cannot take part."""
     if reply.payload is None:
         raise WireError(reply.reason)
     known = member(reply.payload)
     if study.federation.roster and known.site not in study.federation.names:
         raise WireError(f"{known.site} is not in the study's roster (federation.roster).")
+    demand_proven(known, study, run, reply.node)
     if study.federation.programs and known.program not in study.federation.programs:
         runs = f"program {known.program[:DIGITS_SHOWN]}" if known.program else "a program of which it says nothing"
         raise WireError(f"{known.site} runs {runs}, which the study does not list (federation.programs).")

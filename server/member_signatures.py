@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 
+from common.consortium.members import introduces
 from common.data.names import SiteId
+from common.errors import WireError
+from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.orders import NAMES, SIGNATURES
 from server.conversation import Conversation, Sent
@@ -27,6 +31,19 @@ ANOTHER_LIST = (
     "it signed another member list than {others}: it has yet to accept the newest reply (wardround node accept), or "
     "somebody showed it another list"
 )
+
+
+def demand_proven(member: Member, study: Study, run: str, node: int) -> None:
+    """Raise WireError unless an enrolled hospital proves with its identity key that this node is its own.
+
+    Whoever took part before knows all else that it says. The key must be that of the study's roster, if it has one.
+    """
+    if not member.members:
+        return
+    key, wanted = bytes.fromhex(member.members_key), {one.name: one.key for one in study.federation.roster}
+    is_proven = introduces(key, bytes.fromhex(member.members_proof), member.site, run, node)
+    if not is_proven or sha256(key).hexdigest() != wanted.get(member.site, sha256(key).hexdigest()):
+        raise WireError(f"it does not prove to be {member.site} by the key in the study's roster.")
 
 
 def hand_round(

@@ -14,11 +14,12 @@ from common.files.json_files import read_lines
 
 FILE = "problems.jsonl"
 Stage = Literal[
-    "start", "final evaluation", "local models", "pooled model", "patients", "pictures", "tracking", "audit"
+    "start", "final evaluation", "models", "local models", "pooled model", "patients", "pictures", "tracking", "audit"
 ]
 WORDS: Mapping[str, str] = {
     "start": "took no part",
     "final evaluation": "is missing from the final evaluation",
+    "models": "was not given the model",
     "local models": "has no model of its own to compare with",
     "pooled model": "is missing from the pooled model",
     "pictures": "has no picture",
@@ -27,6 +28,7 @@ WORDS: Mapping[str, str] = {
 WORDS_OF_ALL: Mapping[str, str] = {
     "start": "a hospital took no part",
     "final evaluation": "there is no final evaluation",
+    "models": "no hospital was given the model",
     "local models": "there are no models of single hospitals to compare with",
     "pooled model": "there is no pooled model to compare with",
     "pictures": "there are no pictures",

@@ -22,10 +22,10 @@ from uuid import uuid4
 import httpx
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
 
 from common.errors import WireError
 from common.wire.boundary import guarded
+from common.wire.flower_inside import Run
 from common.wire.message_bytes import (
     LOST_REPLY,
     LOST_REQUEST,

@@ -16,6 +16,8 @@ from common.wire.orders import (
     COLUMNS,
     HAS_MODEL,
     MEMBERS,
+    MEMBERS_KEY,
+    MEMBERS_PROOF,
     MEMBERS_SIGNATURE,
     PROGRAM,
     PROGRAM_VERSIONS,
@@ -40,8 +42,9 @@ class Member:
     data: what changes when its data do, and tells nothing else; "" where it does not say. withdrawn: how many persons
     withdrew since the run began, as far as it says so. columns: digest of the names of its inputs' columns, or "".
     has_model: digest of the model that the study begins from, where it needs it and was given it before. program:
-    digest of what it runs, as it says itself. program_versions: in words. members: digest of its member list, where
-    it is enrolled; members_signature: its signature over it, hexadecimal, or "".
+    digest of what it runs, as it says itself. program_versions: in words. members: digest of its member list,
+    where it is enrolled; members_signature: its signature over it, or ""; members_key: its public identity
+    key; members_proof: its signature that this node is its own; in hexadecimal.
     """
 
     site: SiteId
@@ -59,6 +62,8 @@ class Member:
     program_versions: tuple[str, ...] = ()
     members: str = ""
     members_signature: str = ""
+    members_key: str = ""
+    members_proof: str = ""
 
 
 def member(payload: Payload) -> Member:
@@ -87,7 +92,9 @@ def member(payload: Payload) -> Member:
         _digest(payload, PROGRAM),
         _versions(payload),
         members=_digest(payload, MEMBERS),
-        members_signature=_signature(payload),
+        members_signature=_signature(payload, MEMBERS_SIGNATURE),
+        members_key=_digest(payload, MEMBERS_KEY),
+        members_proof=_signature(payload, MEMBERS_PROOF),
     )
 
 
@@ -113,6 +120,13 @@ def _digest(payload: Payload, name: str) -> str:
     return said
 
 
+def _signature(payload: Payload, name: str) -> str:
+    said = payload.words.get(name, "")
+    if not isinstance(said, str) or not _SIGNATURE.fullmatch(said):
+        raise WireError("a hospital's signature must be 128 hexadecimal digits.")
+    return said
+
+
 def _versions(payload: Payload) -> tuple[str, ...]:
     said = payload.words.get(PROGRAM_VERSIONS, [])
     if not isinstance(said, list) or len(said) > MOST_VERSIONS:
@@ -120,13 +134,6 @@ def _versions(payload: Payload) -> tuple[str, ...]:
     if not all(len(one) <= LONGEST_VERSION and one.isprintable() for one in said):
         raise WireError(f"a version must be at most {LONGEST_VERSION} characters that can be printed.")
     return tuple(said)
-
-
-def _signature(payload: Payload) -> str:
-    said = payload.words.get(MEMBERS_SIGNATURE, "")
-    if not isinstance(said, str) or not _SIGNATURE.fullmatch(said):
-        raise WireError("a hospital's signature over its member list must be 128 hexadecimal digits.")
-    return said
 
 
 def _count(payload: Payload, name: str) -> int:

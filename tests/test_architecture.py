@@ -81,8 +81,22 @@ def test_no_module_imports_itself_through_others():
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if by_name(p).startswith("common/")], ids=by_name)
 def test_common_knows_flower_only_at_the_wire(path):
-    if by_name(path) not in [f"common/wire/{name}.py" for name in ("records", "message_bytes", "packing")]:
+    allowed = ("records", "message_bytes", "packing", "flower_inside")
+    if by_name(path) not in [f"common/wire/{name}.py" for name in allowed]:
         assert "flwr" not in {name.split(".")[0] for name in imports(path)}
+
+
+def is_inside_of_flower(name):
+    documented = {"flwr.app", "flwr.serverapp", "flwr.clientapp", "flwr.simulation"}
+    return name.split(".")[0] == "flwr" and ".".join(name.split(".")[:2]) not in documented | {"flwr"}
+
+
+@every_source
+def test_one_file_alone_imports_what_flower_does_not_document(path):
+    """`_flower_program.py` runs inside of Flower's own programs, where nothing of ours may be imported."""
+    excepted = ("common/wire/flower_inside.py", "experiments/engines/_flower_program.py")
+    if by_name(path) not in excepted and not by_name(path).startswith("experiments/benchmarks/"):
+        assert not [name for name in imports(path) if is_inside_of_flower(name)]
 
 
 @every_file

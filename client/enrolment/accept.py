@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from client.audit_log import note
 from client.durable import write_durably
 from client.enrolment.comparing import carried, read_marks, sign_if_compared, write_marks
 from client.enrolment.keys import (
@@ -60,7 +61,9 @@ def accept(file: Path, folder: Path, at: datetime) -> Accepted:
         _demand_forward(before, reply.listed, file)
         rotated = _own_keys(folder, reply)
         marks = carried(read_marks(folder), reply.listed, reply.requests)
+        note(folder, "member list accepted", version=reply.listed.version, list=reply.listed.digest)
         if rotated is not None:
+            note(folder, "keys rotated", keys=rotated.public.digest)
             install_next_keys(folder, rotated)
         _put(folder, reply, before)
         write_marks(folder, marks)

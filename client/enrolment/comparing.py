@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from client.audit_log import note
 from client.enrolment.keys import BUSY, LOCK
 from common.consortium.fingerprints import COORDINATOR, digest_of, digests_of, is_same
 from common.consortium.forms import hexadecimal
@@ -70,7 +71,9 @@ def is_right(folder: Path, site: SiteId, name: SiteId, typed: str) -> bool:
         listed = accepted(folder)
         demand_comparable(listed, site, name)
         digest = digests_of(listed)[name]
-        if not is_same(typed, digest):
+        right = is_same(typed, digest)
+        note(folder, "member compared" if right else "member compared wrongly", member=name, keys=digest)
+        if not right:
             return False
         write_marks(folder, {**read_marks(folder), name: digest})
         sign_if_compared(folder, site, listed)
@@ -97,6 +100,7 @@ def sign_if_compared(folder: Path, site: SiteId, listed: MemberList) -> MemberLi
     """The list, with this hospital's signature where everybody's keys were compared. The folder is held."""
     if site not in listed.unsigned or not_compared(site, listed, read_marks(folder)):
         return listed
+    note(folder, "member list signed", version=listed.version, list=listed.digest)
     signed = listed.with_signatures({site: read_key(folder).sign(listed.statement)})
     write_members(folder, signed)
     return signed

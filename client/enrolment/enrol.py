@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tomli_w
 
+from client.audit_log import note
 from client.durable import write_durably
 from client.enrolment.keys import BUSY, LOCK, make_keys, make_next_keys, read_secrets
 from client.node_settings import FILE, NodeSettings, read_settings
@@ -52,6 +53,7 @@ def rotate(folder: Path, at: datetime) -> Path:
 
 
 def _write(folder: Path, request: Request) -> Path:
+    note(folder, "rotation asked for" if request.replaces else "enrolment asked for", keys=request.keys.digest)
     return write_json(folder, f"{request.name}{SUFFIX}", request.table, durable=True)
 
 

@@ -11,24 +11,38 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from client.enrolment.comparing import not_compared, read_marks
-from client.enrolment.keys import BUSY, LOCK
-from common.consortium.members import MOST_MEMBERS, SIGNATURE_BYTES, MemberList, members_if_there, write_members
+from client.enrolment.keys import BUSY, LOCK, read_secrets
+from common.consortium.members import (
+    MOST_MEMBERS,
+    SIGNATURE_BYTES,
+    MemberList,
+    introduction,
+    members_if_there,
+    write_members,
+)
 from common.data.names import SiteId
 from common.errors import RefusedError, WireError
 from common.files.locks import held
 from common.study.study import Study
 from common.sums.exchange import Payload, Word
-from common.wire.orders import MEMBERS, MEMBERS_SIGNATURE, NAMES, SIGNATURES
+from common.wire.orders import MEMBERS, MEMBERS_KEY, MEMBERS_PROOF, MEMBERS_SIGNATURE, NAMES, SIGNATURES
 from common.wire.refusals import NOT_AGREED
 
 
-def said_of_members(folder: Path | None, site: SiteId) -> Mapping[str, Word]:
-    """What an enrolled hospital adds to its description: its list's digest and its own signature, "" without one."""
+def said_of_members(folder: Path | None, site: SiteId, run: str, node: int) -> Mapping[str, Word]:
+    """What an enrolled hospital adds to its description: its list's digest, its own signature over it, "" without
+    one, and a proof that this node is its own: what it says to all, another could say after it.
+    """
     listed = None if folder is None else members_if_there(folder)
-    if listed is None:
+    if folder is None or listed is None:
         return {}
-    own = listed.signatures.get(site, b"")
-    return {MEMBERS: listed.digest, MEMBERS_SIGNATURE: own.hex() if listed.is_signed_by(site, own) else ""}
+    own, key = listed.signatures.get(site, b""), read_secrets(folder).identity
+    return {
+        MEMBERS: listed.digest,
+        MEMBERS_SIGNATURE: own.hex() if listed.is_signed_by(site, own) else "",
+        MEMBERS_KEY: key.public_key().public_bytes_raw().hex(),
+        MEMBERS_PROOF: key.sign(introduction(site, run, node)).hex(),
+    }
 
 
 def take_signatures(folder: Path | None, study: Study, site: SiteId, request: Payload) -> Payload:

@@ -23,6 +23,16 @@ def size_in_codestream(data: bytes) -> tuple[int, int, int] | None:
     return _jpeg_size(data) if data.startswith(JPEG_START) else None
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether a JPEG, JPEG-LS or JPEG 2000 image has its last marker (EOI, EOC): some decoders fill up what was
+    cut off and say nothing. True for what is none of these.
+    """
+    start = data.find(J2K_START + J2K_SIZE) if data.startswith(JP2_START) else 0
+    if not data[max(0, start) :].startswith((JPEG_START, J2K_START)):
+        return True
+    return data.rstrip(b"\0\xff").endswith(b"\xff\xd9") or data.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
 def _jpeg_size(data: bytes) -> tuple[int, int, int] | None:
     at = len(JPEG_START)
     while at + 10 <= len(data):

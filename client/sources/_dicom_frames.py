@@ -28,7 +28,12 @@ SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation Storage, Label Map Segmentation Storage."""
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 DIRECTORY = "1.2.840.10008.1.3.10"
-IMAGE, SEGMENTATION, DIRECTORY_KIND = "image", "segmentation", ""
+CONTOUR_SETS = ("1.2.840.10008.5.1.4.1.1.481.3",)
+"""RT Structure Set Storage."""
+MEASURED = ("CT", "PT")
+"""Modalities whose numbers are a physical quantity, and nothing without the scale that they are written in."""
+GREY = ("MONOCHROME1", "MONOCHROME2")
+IMAGE, SEGMENTATION, CONTOURS, DIRECTORY_KIND = "image", "segmentation", "contours (RTSTRUCT)", ""
 PHASE_TAGS = (
     "EchoTime",
     "EchoNumbers",
@@ -97,6 +102,7 @@ def _header(dataset: Any, name: str, kind: str, frames: tuple[Frame, ...] = (), 
         referenced=_referenced(dataset),
         frames=frames,
         fault=fault,
+        units=_shared("\\".join(filter(None, (word(dataset, "RescaleType"), word(dataset, "Units"))))),
     )
 
 
@@ -111,10 +117,12 @@ def _sop_class(dataset: Any) -> str:
 
 
 def _kind(dataset: Any) -> str:
-    """IMAGE, SEGMENTATION, or what else it is, in words."""
+    """IMAGE, SEGMENTATION, CONTOURS, or what else it is, in words."""
     sop_class = _sop_class(dataset)
     if sop_class in SEGMENTATIONS:
         return SEGMENTATION
+    if sop_class in CONTOUR_SETS:
+        return CONTOURS
     if sop_class == SECONDARY_CAPTURE or sop_class.startswith(f"{SECONDARY_CAPTURE}."):
         return "secondary captures"
     if not word(dataset, "Rows") and not word(dataset, "Columns") and not word(dataset, "PhotometricInterpretation"):
@@ -127,12 +135,15 @@ def _kind(dataset: Any) -> str:
 
 
 def _referenced(dataset: Any) -> frozenset[str]:
-    """UIDs of series, and of images in them, that a segmentation is of."""
+    """UIDs of series, and of images in them, that a segmentation or contours are of."""
     found = set()
     try:
         for series in items(dataset, "ReferencedSeriesSequence"):
             found.add(word(series, "SeriesInstanceUID"))
             found |= {word(one, "ReferencedSOPInstanceUID") for one in items(series, "ReferencedInstanceSequence")}
+        for frame in items(dataset, "ReferencedFrameOfReferenceSequence"):
+            for study in items(frame, "RTReferencedStudySequence"):
+                found |= {word(one, "SeriesInstanceUID") for one in items(study, "RTReferencedSeriesSequence")}
     except SourceError:
         return frozenset()
     return frozenset(found - {""})
@@ -141,6 +152,10 @@ def _referenced(dataset: Any) -> frozenset[str]:
 def _frames(dataset: Any, name: str) -> tuple[Frame, ...]:
     shape = (whole(dataset, "Rows", 1, LARGEST_SIDE), whole(dataset, "Columns", 1, LARGEST_SIDE))
     count = whole(dataset, "NumberOfFrames", 1, MOST_FRAMES, default=1)
+    if word(dataset, "PhotometricInterpretation") not in ("", *GREY):
+        raise SourceError(
+            f"is drawn in {word(dataset, 'PhotometricInterpretation')[:40]}, whose pixels are no intensities"
+        )
     if items(dataset, "ModalityLUTSequence"):
         raise SourceError("has a ModalityLUTSequence: its numbers are no linear scale, and are not read")
     if "PerFrameFunctionalGroupsSequence" in dataset:
@@ -149,6 +164,11 @@ def _frames(dataset: Any, name: str) -> tuple[Frame, ...]:
         )
     if count > 1:
         raise SourceError(f"has {count} frames and no PerFrameFunctionalGroupsSequence, which says where they lie")
+    lacking = [one for one in ("RescaleSlope", "RescaleIntercept") if not word(dataset, one)]
+    if word(dataset, "Modality") in MEASURED and lacking:
+        raise SourceError(
+            f"lacks {lacking[0]}, without which the numbers of {word(dataset, 'Modality')} mean nothing"
+        )
     phase = tuple(f"{keyword} {word(dataset, keyword)}" for keyword in PHASE_TAGS)
     return (_frame(name, 0, shape, (dataset, dataset, dataset, dataset), phase),)
 

@@ -58,7 +58,8 @@ HEADER_TAGS = [
     "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType", "Units",
     "ModalityLUTSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-    "SegmentationType", "SegmentSequence", "ReferencedSeriesSequence", "MaximumFractionalValue",
+    "SegmentationType", "SegmentSequence", "ReferencedSeriesSequence",
+    "ReferencedFrameOfReferenceSequence", "MaximumFractionalValue",
 ]
 # fmt: on
 Triple = tuple[float, float, float]
@@ -86,7 +87,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One file: whose it is, what it is part of, and its slices, or the fault that keeps it from having any."""
+    """One file: whose it is, what it is part of, and its slices, or the fault that keeps it from having any.
+
+    units: of its numbers, as RescaleType and Units have it.
+    """
 
     name: str
     kind: str
@@ -104,6 +108,7 @@ class Header:
     referenced: frozenset[str]
     frames: tuple[Frame, ...]
     fault: str
+    units: str = ""
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from client.sources._dicom_frames import SEGMENTATION
 from client.sources._dicom_headers import Header
-from client.sources._dicom_series import Headers, Series, series_of
+from client.sources._dicom_series import Headers, Series, counted_files, series_of
 from client.sources._dicom_table import Row, Table
 from client.sources._persons import person_named
 from common.data.cases import Quarantined, SiteId
@@ -63,11 +64,15 @@ class Index:
 
 @dataclass(frozen=True)
 class Choice:
-    """modality, pattern (of SeriesDescription): "" for all. site: BY_FOLDER, BY_INSTITUTION, or else by the table."""
+    """modality, pattern (of SeriesDescription): "" for all. site: BY_FOLDER, BY_INSTITUTION, or else by the table.
+
+    labels: of which kind files of labels are.
+    """
 
     modality: str
     pattern: str
     site: str
+    labels: str = SEGMENTATION
 
     def takes(self, series: Series) -> bool:
         """Whether a series is asked for."""
@@ -86,11 +91,12 @@ def indexed(headers: Headers, table: Table, choice: Choice, folder: object) -> I
             f"{choice.pattern or 'anything'!r}. There are: {_descriptions(every)}."
         )
     doubtful = _doubtful(every)
-    refers, lost = _by_series(headers.segmentations, every)
+    of_labels = [one for one in headers.segmentations if one.kind == choice.labels]
+    refers, lost = _by_series(of_labels, every)
     chosen = tuple(_chosen(series, table, choice, refers.get(series.uid, ()), doubtful) for series in wanted)
     places = _sites_of_folders(chosen)
     left_out = [(places.get(_folder(one.name), ""), one) for one in (*headers.broken, *lost)]
-    left_out += [("", one) for one in headers.others]
+    left_out += [("", one) for one in (*headers.others, *_of_other_kind(headers, choice.labels))]
     if choice.site != BY_FOLDER:
         left_out += _rows_without_series(table, every)
     return Index(chosen, tuple(left_out))
@@ -128,6 +134,15 @@ def _person(series: Series, row: Row | None, doubtful: frozenset[str]) -> tuple[
             "or two? Name the person in a table"
         )
     return named, ""
+
+
+def _of_other_kind(headers: Headers, labels: str) -> list[Quarantined]:
+    """Structure sets where segmentations are labels. A segmentation beside contours is nobody's loss, and is said."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for one in headers.segmentations:
+        if one.kind != labels:
+            names[one.kind].append(one.name)
+    return [counted_files(kind, found) for kind, found in sorted(names.items())]
 
 
 def _doubtful(every: Iterable[Series]) -> frozenset[str]:

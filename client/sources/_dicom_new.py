@@ -75,7 +75,7 @@ def _of_series(
             if isinstance(stack, str):
                 raise SourceError(stack)
             volume, lying, remarks = _volume(folder, stack, wanted)
-            yield to_case(_name(series, phase), volume, lying, remarks)
+            yield to_case(name_of(series, phase), volume, lying, remarks)
         except SourceError as error:
             yield Quarantined(title, str(error))
         except FileError as error:
@@ -98,7 +98,7 @@ def _volume(folder: Path, stack: Stack, wanted: WantedSeries) -> tuple[Volume, L
     return volume, Lying(Turn(image.shape, np.asarray(to_ras, np.float64)), affine), remarks
 
 
-def _name(series: Series, phase: str) -> str:
+def name_of(series: Series, phase: str) -> str:
     """Of files: number, description and the end of the UID, by which it is told from all others."""
     words = "-".join(filter(None, (series.first.number, series.first.description, phase)))
     plain = "".join(one if one.isalnum() or one in "-_" else "-" for one in words)[:LONGEST_WORDS].strip("-")

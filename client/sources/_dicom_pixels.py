@@ -22,15 +22,14 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.decoders.gdcm import DECODER_DEPENDENCIES
 from pydicom.uid import UID
 
-from client.sources._dicom_codestream import size_in_codestream
+from client.sources._dicom_codestream import is_whole, size_in_codestream
 from client.sources._dicom_decoding import DecoderProcess
+from client.sources._dicom_frames import MEASURED
 from client.sources._dicom_geometry import Stack
 from client.sources._dicom_headers import UNREADABLE, Frame, quiet, read_dataset, whole, word
 from common.errors import SourceError
 
 MOST_VOXELS = 1 << 28
-MEASURED = ("CT", "PT")
-"""Modalities whose numbers are a physical quantity."""
 REMEDY = "Run `pip install 'wardround[dicom]'`"
 
 
@@ -229,6 +228,8 @@ def _codestreams(dataset: Any, count: int, shape: tuple[int, int]) -> list[bytes
     if len(frames) != count:
         raise SourceError(f"holds {len(frames)} compressed frames; its header says {count}")
     for frame in frames:
+        if not is_whole(frame):
+            raise SourceError("ends in the middle of a compressed image")
         said = size_in_codestream(frame)
         if said is not None and said != (*shape, 1):
             raise SourceError(

@@ -87,13 +87,13 @@ def _add(labels: NDArray[np.uint8], dataset: Any, stack: Stack, segments: Segmen
     for place, pixels in zip(places, stored_frames(dataset, range(count), apart), strict=True):
         target = labels[_slice(place, stack, positions)]
         if kind == "LABELMAP":
-            _lay(target, _mapped(pixels, classes), segments)
+            lay(target, _mapped(pixels, classes), segments)
             continue
         of_frame = classes[
             whole(place.get("SegmentIdentificationSequence", {}), "ReferencedSegmentNumber", 1, 1 << 16)
         ]
         inside = pixels >= (segments.least_fraction * most if kind == "FRACTIONAL" else 1)
-        _lay(target, np.where(inside, np.uint8(of_frame), np.uint8(0)), segments)
+        lay(target, np.where(inside, np.uint8(of_frame), np.uint8(0)), segments)
 
 
 def _classes(dataset: Any, segments: Segments) -> dict[int, int]:
@@ -111,8 +111,8 @@ def _mapped(pixels: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.uint
     return np.array([classes.get(int(one), 0) for one in present], np.uint8)[inverse].reshape(pixels.shape)
 
 
-def _lay(target: NDArray[np.uint8], classes: NDArray[np.uint8], segments: Segments) -> None:
-    """Add one frame to the labels of its slice."""
+def lay(target: NDArray[np.uint8], classes: NDArray[np.uint8], segments: Segments) -> None:
+    """Add the classes of one frame, or of one region's contours, to the labels of its slice."""
     both = (target > 0) & (classes > 0) & (target != classes)
     if segments.overlap == "refuse" and both.any():
         raise SourceError(

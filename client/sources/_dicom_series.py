@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 
-from client.sources._dicom_frames import IMAGE, SEGMENTATION, read_header
+from client.sources._dicom_frames import CONTOURS, IMAGE, SEGMENTATION, read_header
 from client.sources._dicom_geometry import SAME_PLACE_MM, Frames, Stack, places_mm, stacked
 from client.sources._dicom_headers import LARGEST_FILE_BYTES, Frame, Header, has_prefix
 from common.data.cases import Quarantined
@@ -37,7 +37,7 @@ class Listing:
 class Headers:
     """All that a tree's headers say. broken: files by name that look like DICOM and cannot be used, and why.
 
-    others: how many files are no volumes, by what they are, and the names of some.
+    segmentations: and structure sets. others: how many files are no volumes, by what they are, and the names of some.
     """
 
     folder: Path
@@ -107,11 +107,11 @@ def read_headers(listing: Listing) -> Headers:
             others["no DICOM"].append(name)
         elif header.kind == IMAGE:
             images.append(header)
-        elif header.kind == SEGMENTATION:
+        elif header.kind in (SEGMENTATION, CONTOURS):
             segmentations.append(header)
         else:
             others[header.kind].append(name)
-    counted = (_counted(kind, names) for kind, names in sorted(others.items()) if kind)
+    counted = (counted_files(kind, names) for kind, names in sorted(others.items()) if kind)
     return Headers(listing.folder, tuple(images), tuple(segmentations), tuple(broken), tuple(counted))
 
 
@@ -125,7 +125,7 @@ def _header(folder: Path, name: str) -> Header | None:
     return None
 
 
-def _counted(kind: str, names: Sequence[str]) -> Quarantined:
+def counted_files(kind: str, names: Sequence[str]) -> Quarantined:
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return Quarantined("1 file" if len(names) == 1 else f"{len(names)} files", f"{kind}, left out: {shown}")
 
@@ -154,6 +154,8 @@ def _series(uid: str, headers: list[Header], folder: Path) -> Series:
         faults.append("its files name several patients")
     elif len({header.study for header in headers}) > 1:
         faults.append("its files name several studies")
+    elif len(units := sorted({header.units for header in headers} - {""})) > 1:
+        faults.append(f"its files give their numbers in several units ({', '.join(units)[:80]})")
     elif len({header.frame_of_reference for header in headers}) > 1:
         faults.append("its files lie in several frames of reference, so that nothing says how far apart they are")
     more = f" (and {len(faults) - 1} files more)" if len(faults) > 1 else ""

@@ -77,12 +77,12 @@ class Pacs:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._client.close()
 
-    def rows(self, path: str, params: Params = ()) -> list[Mapping[str, Any]]:
+    def rows(self, path: str, params: Params = (), most_bytes: int = LARGEST_JSON_BYTES) -> list[Mapping[str, Any]]:
         """The answer of a query or of metadata: a list of data sets in JSON. Raises SourceError."""
 
         def asked() -> list[Mapping[str, Any]]:
             with self._answer("GET", path, self.settings.answer_s, params=params, accept=JSON) as response:
-                return [] if response.status_code == httpx.codes.NO_CONTENT else _json(response)
+                return [] if response.status_code == httpx.codes.NO_CONTENT else _json(response, most_bytes)
 
         return self.patiently(asked)
 
@@ -91,10 +91,10 @@ class Pacs:
         """DICOM files, as they are stored, piece by piece. The block is tried once; see `patiently`."""
         with self._answer("GET", path, self.settings.series_s, accept=ANY_SYNTAX) as response:
             if response.status_code != httpx.codes.NOT_ACCEPTABLE:
-                yield iter(Parts(_raw(response), boundary_of(response.headers.get("content-type", ""))))
+                yield _parts(response)
                 return
         with self._answer("GET", path, self.settings.series_s, accept=DEFAULT_SYNTAX) as response:
-            yield iter(Parts(_raw(response), boundary_of(response.headers.get("content-type", ""))))
+            yield _parts(response)
 
     def store(self, study: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         """STOW: status and answer. Asked once: a repetition could find its own first try."""
@@ -102,11 +102,6 @@ class Pacs:
             "POST", f"studies/{study}", self.settings.series_s, accept=JSON, content=body, kind=content_type
         ) as response:
             return response.status_code, b"".join(_bounded(response, LARGEST_JSON_BYTES))
-
-    def about(self) -> tuple[str, str]:
-        """Version of HTTP and what the service says that it is."""
-        with self._answer("GET", "studies", self.settings.answer_s, params=[("limit", "1")], accept=JSON) as response:
-            return response.http_version, response.headers.get("server", "")[:80]
 
     def patiently(self, work: Callable[[], T]) -> T:
         """Work that is tried again, after ever longer, where the service may be back in a while."""
@@ -207,10 +202,11 @@ def _check_status(response: httpx.Response, method: str) -> None:
 
 
 def _bounded(response: httpx.Response, most_bytes: int) -> Iterator[bytes]:
+    left = most_bytes
     for piece in _raw(response):
-        most_bytes -= len(piece)
-        if most_bytes < 0:
-            raise SourceError(f"the PACS answered with more than {LARGEST_JSON_BYTES} bytes to a question for a list")
+        left -= len(piece)
+        if left < 0:
+            raise SourceError(f"the PACS answered with more than {most_bytes} bytes to a question for a list")
         yield piece
 
 
@@ -233,9 +229,17 @@ def _raw(response: httpx.Response) -> Iterator[bytes]:
     yield unpacker.flush()
 
 
-def _json(response: httpx.Response) -> list[Mapping[str, Any]]:
+def _parts(response: httpx.Response) -> Iterator[Iterator[bytes]]:
+    """Some services give a single image bare."""
+    kind = response.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() == "application/dicom":
+        return iter([_raw(response)])
+    return iter(Parts(_raw(response), boundary_of(kind)))
+
+
+def _json(response: httpx.Response, most_bytes: int) -> list[Mapping[str, Any]]:
     try:
-        found = json.loads(b"".join(_bounded(response, LARGEST_JSON_BYTES)))
+        found = json.loads(b"".join(_bounded(response, most_bytes)))
     except (ValueError, RecursionError) as error:
         raise SourceError("the PACS answered with what is no JSON") from error
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Literal
@@ -118,10 +118,10 @@ def asked(pacs: Pacs, query: Query) -> Answered:
     """
     found: list[Asked] = []
     left_out: list[Quarantined] = []
-    images, count = 0, 0
+    images, count, filters = 0, 0, Filters(query)
     for row in _studies(pacs, query):
         count += 1
-        for one in _of_study(pacs, query, row):
+        for one in _of_study(pacs, query, row, filters):
             if isinstance(one, Quarantined):
                 left_out.append(one)
                 continue
@@ -131,7 +131,31 @@ def asked(pacs: Pacs, query: Query) -> Answered:
                 raise PacsError(
                     f"the study takes more than {pacs.settings.most_images} images (pacs.toml: most_images)"
                 )
+    filters.demand_told()
     return Answered(tuple(found), tuple(left_out), count)
+
+
+@dataclass
+class Filters:
+    """Which keywords of a query's filters no answer told: a PACS that never tells one would seem to have nothing."""
+
+    query: Query
+    asked: int = 0
+    told: set[str] = field(default_factory=set)
+
+    def hear(self, row: Row) -> None:
+        """Of a series, with what is said of its study."""
+        self.asked += 1
+        self.told |= {keyword for keyword, _ in self.query.filters if all_said(row, keyword)}
+
+    def demand_told(self) -> None:
+        """Raises PacsError that names them."""
+        untold = [keyword for keyword, _ in self.query.filters if keyword not in self.told]
+        if self.asked and untold:
+            raise PacsError(
+                f"the PACS tells {' and '.join(untold)} of none of {self.asked} series, so that the study's filters "
+                "cannot be held against them: leave that out of source.filters"
+            )
 
 
 def _studies(pacs: Pacs, query: Query) -> Iterator[Row]:
@@ -147,6 +171,11 @@ def _studies(pacs: Pacs, query: Query) -> Iterator[Row]:
     for patient in query.patients or ("",):
         own = [*params, ("PatientID", patient)] if patient else params
         rows |= _paged(pacs, "studies", own, "StudyInstanceUID", pacs.settings.most_studies)
+    if query.study and rows and not any(said(row, "StudyDescription") for row in rows.values()):
+        raise PacsError(
+            f"the PACS tells StudyDescription of none of {len(rows)} studies, so that source.study cannot be held "
+            "against them: leave it out"
+        )
     for uid in sorted(rows):
         if _takes_study(query, rows[uid]):
             yield rows[uid]
@@ -166,7 +195,7 @@ def _takes_study(query: Query, row: Row) -> bool:
     )
 
 
-def _of_study(pacs: Pacs, query: Query, study: Row) -> Iterator[Asked | Quarantined]:
+def _of_study(pacs: Pacs, query: Query, study: Row, filters: Filters) -> Iterator[Asked | Quarantined]:
     uid = said(study, "StudyInstanceUID")
     if not is_uid(uid):
         yield Quarantined("a study of the PACS", f"has {uid[:80]!r} for its UID, which is none")
@@ -182,6 +211,8 @@ def _of_study(pacs: Pacs, query: Query, study: Row) -> Iterator[Asked | Quaranti
         yield Quarantined(f"study {uid}", str(error))
         return
     merged = [{**study, **row} for _, row in sorted(rows.items())]
+    for one in merged:
+        filters.hear(one)
     chosen = list(_chosen(query, merged))
     labels = [one for one in merged if chosen and query.labels and said(one, "Modality") == query.labels]
     for row in chosen + labels:

@@ -1,4 +1,4 @@
-"""DICOM files of any names: series as volumes in millimetres; labels as DICOM SEG, NIfTI, or a column of a table."""
+"""DICOM files of any names: series as volumes in mm; labels as DICOM SEG, RTSTRUCT, NIfTI, or a table's column."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.source import Source
+from client.sources._dicom_contours import read_contours
+from client.sources._dicom_frames import CONTOURS as CONTOUR_KIND
+from client.sources._dicom_frames import SEGMENTATION as SEGMENTATION_KIND
 from client.sources._dicom_geometry import Stack, tilt_in_words
 from client.sources._dicom_index import BY_FOLDER, BY_INSTITUTION, Choice, Chosen, Index, indexed
 from client.sources._dicom_labels import LabelFiles
 from client.sources._dicom_pixels import read_image
 from client.sources._dicom_segmentation import Segments, read_segmentations
-from client.sources._dicom_series import Listing, listed, read_headers, stacks_of
+from client.sources._dicom_series import Headers, Listing, listed, read_headers, stacks_of
 from client.sources._dicom_table import Table, read_table
 from client.sources._dicom_tilt import straightened
 from client.sources._dicom_volume import turned
@@ -35,7 +38,7 @@ PERSONS = (
     "A person is who the table's column person (subject, participant_id) names for a PatientID or a "
     "SeriesInstanceUID, or else whom PatientID and IssuerOfPatientID name."
 )
-SEGMENTATIONS, TABLE = "seg", "table"
+SEGMENTATIONS, CONTOURS, TABLE = "seg", "rtstruct", "table"
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ class Dicom(VolumeSource):
 
     series: a pattern for SeriesDescription, as "*t1*"; "" takes all. Every series is a case, and
     every echo or phase in it; what has no true place in a box is put aside, by name and reason.
-    labels: "seg", DICOM segmentations that refer to a series; "table", one class a series from the table's column
-    `label`; or a pattern for NIfTI files in the series' own place, as "labels/{patient}/{series}.nii.gz", of
-    {patient}, {person}, {site}, {study}, {series} (UIDs), {number} and {description}.
+    labels: "seg", DICOM segmentations that refer to a series; "rtstruct", contours that do; "table", one class a
+    series from the table's column `label`; or a pattern for NIfTI files in the series' own place, as
+    "labels/{patient}/{series}.nii.gz", of {patient}, {person}, {site}, {study}, {series} (UIDs), {number} and
+    {description}.
     segments: class by a segment's number or label, "" to leave it out, "*" for all others; without it a segment's
     label is its class. least_fraction: from which share on a voxel of a fractional segmentation is in its segment.
     overlap: "last" gives a voxel of several segments to the class that is named last, "refuse" puts the case aside.
@@ -81,7 +85,7 @@ class Dicom(VolumeSource):
         if "{" in self.labels:
             LabelFiles(self.labels)
         else:
-            one_of("source 'dicom'", (SEGMENTATIONS, TABLE), labels=self.labels)
+            one_of(f"source {self.name!r}", (SEGMENTATIONS, CONTOURS, TABLE), labels=self.labels)
         if self.labels == TABLE and not self.table:
             raise StudyError("source.labels = 'table' needs source.table, the table's name.")
         if self.site not in ("", BY_FOLDER, BY_INSTITUTION) and not self.table:
@@ -189,7 +193,7 @@ class Dicom(VolumeSource):
         labels = np.zeros(stack.shape, np.uint8)
         if self.labels == TABLE:
             self._class_of(chosen.label)
-        if self.labels == SEGMENTATIONS:
+        if self.labels in (SEGMENTATIONS, CONTOURS):
             labels = self._segmented(chosen, stack)
         image, affine = read_image(self._folder(), stack), stack.affine
         if stack.tilted:
@@ -206,9 +210,11 @@ class Dicom(VolumeSource):
         others = set(instances.values()) - of_stack
         names = [one.name for one in chosen.segmentations if one.referenced & of_stack or not one.referenced & others]
         if not names:
-            raise SourceError("has no labels: no DICOM segmentation here refers to it")
+            kind = "DICOM segmentation" if self.labels == SEGMENTATIONS else "structure set (RTSTRUCT)"
+            raise SourceError(f"has no labels: no {kind} here refers to it")
         segments = Segments(self.classes, self.segments, self.least_fraction, self.overlap)
-        return read_segmentations(self._folder(), names, stack, segments)
+        read = read_segmentations if self.labels == SEGMENTATIONS else read_contours
+        return read(self._folder(), names, stack, segments)
 
     def _class_of(self, label: str) -> int:
         if label in self.classes:
@@ -262,8 +268,11 @@ class Dicom(VolumeSource):
         return self._indexed(self._listing(site))
 
     def _indexed(self, listing: Listing) -> Index:
-        headers = read_headers(listing)
-        return indexed(headers, self._table(), Choice(self.modality, self.series, self.site), self._folder())
+        return self._index_of(read_headers(listing))
+
+    def _index_of(self, headers: Headers) -> Index:
+        kind = CONTOUR_KIND if self.labels == CONTOURS else SEGMENTATION_KIND
+        return indexed(headers, self._table(), Choice(self.modality, self.series, self.site, kind), self._folder())
 
     def _unused_labels(self, site: SiteId | None) -> Iterator[Quarantined]:
         """Files of labels that are of no series here; where one hospital's folder is read, those in it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,13 +11,16 @@ from typing import ClassVar
 from pydicom.datadict import tag_for_keyword
 
 from client.source import Source
-from client.sources._dicom_index import BY_FOLDER, Index
-from client.sources._dicom_series import Listing, listed
+from client.sources._dicom_geometry import Stack, tilt_in_words
+from client.sources._dicom_index import BY_FOLDER, Chosen, Index
+from client.sources._dicom_series import Listing, listed, stacks_of
 from client.sources._folders import existing
-from client.sources._pacs_cache import Held, held_series
-from client.sources._pacs_query import CONTOURS, SEGMENTATION, Pick, Query
+from client.sources._pacs_cache import Heard, Held, held_series
+from client.sources._pacs_found import FoundSeries, Told, faults_of, told
+from client.sources._pacs_query import CONTOURS as CONTOURS_MODALITY
+from client.sources._pacs_query import SEGMENTATION, Pick, Query
 from client.sources._pacs_settings import FILE, has_settings
-from client.sources.dicom import SEGMENTATIONS, Dicom
+from client.sources.dicom import CONTOURS, SEGMENTATIONS, TABLE, Dicom
 from common.data.cases import SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError, StudyError
@@ -78,7 +81,7 @@ class DicomWeb(Dicom):
     def query(self) -> Query:
         """What the PACS is asked for."""
         since, until = (one.replace("-", "") for one in self.dates or ("", ""))
-        labels = {SEGMENTATIONS: SEGMENTATION, "rtstruct": CONTOURS}.get(self.labels, "")
+        labels = {SEGMENTATIONS: SEGMENTATION, CONTOURS: CONTOURS_MODALITY}.get(self.labels, "")
         return Query(
             modality=self.modality,
             series=self.series,
@@ -123,6 +126,38 @@ class DicomWeb(Dicom):
 
     def _listing(self, site: SiteId | None) -> Listing:
         return self._listed(self._held(site))
+
+    def found(self, site: SiteId | None = None) -> Iterator[FoundSeries]:
+        """What the PACS has for this study, taken or not, by its metadata. Fetches no image, keeps nothing."""
+        for place in self._places(site):
+            answer = told(self._folder() / place, self.query)
+            index = self._index_of(answer.headers)
+            for one in index.chosen:
+                yield self._found(one, answer)
+            for lost in (*answer.left_out, *(each for _, each in index.left_out)):
+                yield FoundSeries(lost.name, "", "", "", 0, lost.reason)
+
+    def _found(self, one: Chosen, answer: Told) -> FoundSeries:
+        first = one.series.first
+        stacks = [] if one.fault else list(stacks_of(one.series))
+        tilted = [stack for _, stack in stacks if isinstance(stack, Stack) and stack.tilted]
+        faults = [one.fault, faults_of(stacks), answer.undecodable.get(first.series, "")]
+        if tilted and self.tilt == "refuse":
+            faults.append(tilt_in_words(tilted[0]))
+        if self.labels in (SEGMENTATIONS, CONTOURS) and not one.segmentations:
+            kind = "DICOM segmentation" if self.labels == SEGMENTATIONS else "structure set (RTSTRUCT)"
+            faults.append(f"has no labels: no {kind} in the PACS refers to it")
+        if self.labels == TABLE and not one.label:
+            faults.append(f"has no label in column {self.label} of {self.table}")
+        reason = next((fault for fault in faults if fault), "")
+        name = f"series {first.number} {first.description}".strip()
+        images = len(one.series.headers)
+        return FoundSeries(name, first.patient_id, first.study_date, first.modality, images, reason)
+
+    def fetched(self, heard: Heard | None = None) -> list[tuple[Path, Held]]:
+        """Everything that the study takes, on the disk, by the folder it lies in; see `held_series`."""
+        folders = [self._folder() / place for place in self._places(None)]
+        return [(folder, held_series(folder, self.query, heard)) for folder in folders]
 
     def _listed(self, held: Sequence[tuple[str, Held]]) -> Listing:
         return listed(self._folder(), [f"{place}/{one}".lstrip("/") for place, found in held for one in found.places])

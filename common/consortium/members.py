@@ -27,7 +27,8 @@ MOST_MEMBERS = 1000
 LARGEST_PEM = 1 << 10
 SIGNATURE_BYTES = 64
 DOMAIN = b"wardround member list 1\n"
-"""Stands before whatever of this kind is signed: a signature of another kind is none of this."""
+INTRODUCTION = b"wardround introduction 1\n"
+"""Each stands before whatever of its kind is signed: a signature of one kind is none of another."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,20 @@ class MemberList:
     def unsigned(self) -> list[SiteId]:
         """Members whose signature is missing, or not over this list."""
         return [name for name in sorted(self.members) if not self.is_signed_by(name, self.signatures.get(name, b""))]
+
+
+def introduction(site: SiteId, run: str, node: int) -> bytes:
+    """What a hospital signs to say which node of a run is its own: for another node or run it is worth nothing."""
+    return INTRODUCTION + canonical({"site": site, "run": run, "node": str(node)})
+
+
+def introduces(key: bytes, signature: bytes, site: SiteId, run: str, node: int) -> bool:
+    """Whether the holder of this identity key says so."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, introduction(site, run, node))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def facts_of(value: Any) -> MemberList:

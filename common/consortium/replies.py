@@ -128,6 +128,13 @@ def _demand_certified(reply: Reply, at: datetime) -> None:
         raise WireError("a reply is for a hospital that is no member of its list.")
     if key_digest(public_key_of(reply.authority)) != reply.listed.coordinator.authority:
         raise WireError("a reply's authority is not that of its list.")
+    for certificate in (reply.certificate, reply.authority):
+        if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+            raise WireError(
+                f"a certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
+                f"{certificate.not_valid_after_utc:%Y-%m-%d} and its time is over or to come: this machine's clock "
+                f"says {at:%Y-%m-%d %H:%M} UTC."
+            )
     demand_hospital(reply.certificate, reply.authority, at)
     if common_name(reply.certificate) != reply.name or node_uri_of(reply.certificate) != node_uri(own.node):
         raise WireError("a reply's certificate is of another name, or of another node's key.")

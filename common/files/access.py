@@ -136,7 +136,7 @@ def write(folder: Path, name: str, content: str | bytes, durable: bool = False) 
 @contextmanager
 def writing(folder: Path, name: str, durable: bool = False) -> Iterator[BinaryIO]:
     """As `write`, for what is written piece by piece: the file appears when the block ends, not when it raises."""
-    with _telling(folder / name), _parent(folder, name, create=True) as (parent, last):
+    with _telling(folder / name), _parent(folder, name, create=True, durable=durable) as (parent, last):
         with _beside(parent, last) as beside:
             with os.fdopen(os.open(beside, _NEW, FILE_MODE, dir_fd=parent), "wb") as file:
                 yield file
@@ -152,7 +152,7 @@ def create(folder: Path, name: str, content: str | bytes = b"") -> bool:
     """A new file below `folder`, whole, on the disk when this returns; False, with nothing done, where one is."""
     with (
         _telling(folder / name),
-        _parent(folder, name, create=True) as (parent, last),
+        _parent(folder, name, create=True, durable=True) as (parent, last),
         _beside(parent, last) as beside,
     ):
         with os.fdopen(os.open(beside, _NEW, FILE_MODE, dir_fd=parent), "wb") as file:
@@ -213,9 +213,12 @@ def appending(folder: Path, name: str) -> Iterator[int]:
         os.close(file)
 
 
-def private_folder(folder: Path, name: str = "") -> Path:
-    """`folder`, or the one of this name below it, made for its owner alone where it is not there; its path."""
-    with _telling(folder / name), _parent(folder, f"{name}/_" if name else "_", create=True):
+def private_folder(folder: Path, name: str = "", durable: bool = False) -> Path:
+    """`folder`, or the one of this name below it, made for its owner alone where it is not there; its path.
+
+    durable: it has its name for good when this returns, and so has every folder on the way to it.
+    """
+    with _telling(folder / name), _parent(folder, f"{name}/_" if name else "_", create=True, durable=durable):
         return folder / name
 
 
@@ -285,17 +288,22 @@ def writing_to(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _parent(folder: Path, name: str, create: bool = False) -> Iterator[tuple[int, str]]:
-    """The descriptor of the folder that holds the last part of `name`, and that part."""
+def _parent(folder: Path, name: str, create: bool = False, durable: bool = False) -> Iterator[tuple[int, str]]:
+    """The descriptor of the folder that holds the last part of `name`, and that part.
+
+    durable: folders that are made have their names for good: a file on the disk in a folder that is not is lost.
+    """
     *way, last = _parts(folder, name)
     if create:
-        _make(folder)
+        _make(folder, durable)
     here = os.open(folder, _FOLDER)
     try:
         for part in way:
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(part, FOLDER_MODE, dir_fd=here)
+                    if durable:
+                        os.fsync(here)
             here = _inner(here, part, folder)
         yield here, last
     finally:
@@ -319,11 +327,17 @@ def _parts(folder: Path, name: str) -> list[str]:
     return parts
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, durable: bool) -> None:
     """Path.mkdir(parents=True) gives its mode to the last one only."""
     if not folder.is_dir():
-        _make(folder.parent)
+        _make(folder.parent, durable)
         folder.mkdir(FOLDER_MODE, exist_ok=True)
+        if durable:
+            above = os.open(folder.parent, _FOLDER)
+            try:
+                os.fsync(above)
+            finally:
+                os.close(above)
 
 
 def _opened(name: str, flags: int, path: Path, largest_bytes: int, parent: int | None = None) -> BinaryIO:

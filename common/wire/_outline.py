@@ -39,6 +39,11 @@ def check_outline(data: bytes) -> None:
         raise WireError(f"a message holds more than {LARGEST_OUTLINE} bytes beside its arrays.")
 
 
+def check_record(data: bytes, kind: str) -> None:
+    """As `check_outline`, for the body of one MetricRecord or ConfigRecord that travels by itself."""
+    _Walk(data).descend(0, len(data), _METRICS if kind == "MetricRecord" else _CONFIG)
+
+
 class _Walk:
     """array_bytes: of all arrays seen so far. parts: how many objects the rest may become."""
 

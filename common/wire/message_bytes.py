@@ -1,17 +1,17 @@
-"""Flower messages as the bytes that cross the wire. All that leans on Flower's undocumented modules stands here."""
+"""Flower messages as the bytes that cross the wire."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from flwr.app import Error, Message, RecordDict
-from flwr.common.serde import message_from_proto, message_to_proto, recorddict_from_proto, recorddict_to_proto
-from flwr.proto.message_pb2 import Message as MessageProto
-from flwr.supercore.run import RunNotRunningException
-from flwr.supercore.task_identity import TaskIdentity
 
+from common.wire import flower_inside
 from common.wire._outline import check_outline
 from common.wire.boundary import guarded
+from common.wire.flower_inside import RunNotRunningException
+from common.wire.flower_inside import identify as identify  # noqa: PLC0414 - others take it from here
+from common.wire.flower_inside import name_message as name_message  # noqa: PLC0414 - others take it from here
 
 ENGINE_ERROR = 9001
 """Error code of replies that our own engine makes in place of a hospital; their reason is the engine's text."""
@@ -26,7 +26,7 @@ RunIsOver = RunNotRunningException
 
 def to_bytes(message: Message) -> bytes:
     """The message in Flower's own protobuf form."""
-    return message_to_proto(message).SerializeToString()
+    return flower_inside.message_to_bytes(message)
 
 
 def from_bytes(data: bytes) -> Message:
@@ -36,22 +36,22 @@ def from_bytes(data: bytes) -> Message:
 
 def _from_bytes(data: bytes) -> Message:
     check_outline(data)
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def from_own_bytes(data: bytes) -> Message:
     """The message in bytes that this process made itself, however it holds its numbers: for benchmarks of peers."""
-    return message_from_proto(MessageProto.FromString(data))
+    return flower_inside.message_from_bytes(data)
 
 
 def size_of(message: Message) -> int:
     """Bytes of the message as serialised."""
-    return message_to_proto(message).ByteSize()
+    return flower_inside.message_size(message)
 
 
 def content_to_bytes(records: RecordDict) -> bytes:
     """A message's content alone, in the form of a message that has nothing else."""
-    return MessageProto(content=recorddict_to_proto(records)).SerializeToString()
+    return flower_inside.content_to_bytes(records)
 
 
 def content_from_bytes(data: bytes) -> RecordDict:
@@ -61,7 +61,7 @@ def content_from_bytes(data: bytes) -> RecordDict:
 
 def _content_from_bytes(data: bytes) -> RecordDict:
     check_outline(data)
-    return recorddict_from_proto(MessageProto.FromString(data).content)
+    return flower_inside.content_from_bytes(data)
 
 
 def engine_error(reason: str, reply_to: Message) -> Message:
@@ -85,15 +85,3 @@ def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> 
     if records is not None:
         reply.content = records
     return reply
-
-
-def identify(run_id: int, node_id: int) -> None:
-    """Say who speaks: without it Flower refuses to make a message outside a run of its own."""
-    TaskIdentity.run_id = TaskIdentity.task_id = run_id
-    TaskIdentity.node_id = node_id
-
-
-def name_message(message: Message, run_id: int, message_id: str) -> None:
-    """Give an outgoing message its run and its own name, as Flower's own grids do when they push it."""
-    message.metadata.__dict__["_run_id"] = run_id
-    message.metadata.__dict__["_message_id"] = message_id

@@ -21,6 +21,7 @@ LEGS = {
     "round": "train.round",
     "evaluate": "evaluate.model",
     "local": "train.local",
+    "keep": "query.keep",
 }
 """A leg's name and the type of Flower message that carries it."""
 
@@ -46,12 +47,14 @@ COLUMNS = "columns"
 """Of a hospital's description: a digest of the names of its inputs' columns, "" where its source knows none."""
 HAS_MODEL = "start_model"
 """Of a hospital's description: the digest of the model that the study begins from, where it was given it."""
-PROGRAM, PROGRAM_VERSIONS = "program", "program_versions"
-"""Of a hospital's description: the digest of what it runs, as it says itself, and versions, for people."""
 MEMBERS, MEMBERS_SIGNATURE = "members", "members_signature"
 """Of an enrolled hospital's description: the digest of its member list, and its signature over it, "" without one."""
+MEMBERS_KEY, MEMBERS_PROOF = "members_key", "members_proof"
+"""Of its description too: its public identity key, and a proof that this very node of this run is that hospital's."""
 NAMES, SIGNATURES = "names", "signatures"
 """Of the leg `members`: whose signatures these are, and the signatures, in hexadecimal."""
+PROGRAM, PROGRAM_VERSIONS = "program", "program_versions"
+"""Of a hospital's description: the digest of what it runs, as it says itself, and versions, for people."""
 ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 """Of a request for one, 1: the run goes on with data that changed."""
 

@@ -14,6 +14,12 @@ BEYOND_RANGE = "too many of its values lie beyond the range of the sum (aggregat
 """Why a hospital sends nothing where no noise covers what the cut would tell: it is asked again in a wider range."""
 DATA_CHANGED = "its data changed since the run began; it answers once that is accepted (resume --accept-changed-data)"
 
+NOT_AGREED = "members"
+NOT_ALL_SIGNED = (
+    "not every hospital of the study has signed the member list that it knows (each compares the others' keys by "
+    "telephone and signs: wardround node accept)"
+)
+
 ASKED_AGAIN: Mapping[str, str] = {
     "approval": "its people have not approved this study",
     "hours": "its policy has it compute at other hours",
@@ -37,15 +43,15 @@ BY_POLICY: Mapping[str, str] = {
     "devices": "its policy does not permit the device that it would compute on (devices)",
 }
 """Which rule, and never its value: what a hospital would have accepted is its own matter."""
-NOT_AGREED = "members"
-NOT_ALL_SIGNED = (
-    "not every hospital of the study has signed the member list that it knows (each compares the others' keys by "
-    "telephone and signs: wardround node accept)"
-)
-ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY, NOT_AGREED: NOT_ALL_SIGNED}
+ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY}
 """Refused before anything was trained or released."""
 
-FREE_OF_CHARGE: Mapping[str, str] = {"budget": BUDGET_SPENT, "rounds": ROUNDS_SPENT, **ADMISSION}
+FREE_OF_CHARGE: Mapping[str, str] = {
+    "budget": BUDGET_SPENT,
+    "rounds": ROUNDS_SPENT,
+    NOT_AGREED: NOT_ALL_SIGNED,
+    **ADMISSION,
+}
 """Of those that were charged nothing."""
 SENTENCES: Mapping[str, str] = {
     **FREE_OF_CHARGE,

@@ -51,20 +51,20 @@ def sign(
 
 @cli.command()
 def revoke(name: Member, folder: Folder) -> None:
-    """Shut a member out: its certificate is refused from now on, and the member list goes on without it."""
+    """Shut a member out: its certificate is refused from now on, its keys for good; the list goes on without."""
     with spoken_errors():
         from experiments.consortium_command import removed
 
-        say(removed(name, folder, "revoked"))
+        say(removed(name, folder, "revoked", True))
 
 
 @cli.command()
 def leave(name: Member, folder: Folder) -> None:
-    """Let a member go that leaves by itself: as `revoke`, in other words."""
+    """Let a member go: as `revoke`, but with the same keys it may come back."""
     with spoken_errors():
         from experiments.consortium_command import removed
 
-        say(removed(name, folder, "no longer a member"))
+        say(removed(name, folder, "no longer a member", False))
 
 
 @cli.command()

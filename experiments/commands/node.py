@@ -60,3 +60,15 @@ def accept(
             say(accepted(folder, reply))
         elif not compared(folder, compare, lambda question: str(typer.prompt(question)), say):
             raise typer.Exit(1)
+
+
+@cli.command()
+def run(folder: Folder) -> None:
+    """Answer the coordinator's requests until SIGTERM, through every crash of either side.
+
+    Meant for a service manager: it logs to standard error, tells systemd that it lives, and its exit status is 143
+    after SIGTERM and 78 for what no restart mends, such as a key that the coordinator does not know.
+    """
+    from experiments.node_command import run_in
+
+    raise typer.Exit(run_in(folder))

@@ -18,7 +18,12 @@ LOST = 3
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder with a trained model, or an exported bundle.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A run folder with a trained model, an exported bundle, or a model in a hospital's models/."
+        ),
+    ],
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -47,6 +52,7 @@ def predict(
         from server.reporting.markup import in_a_line, visible
 
         trained = load_trained(run)
+        say([trained.remark] if trained.remark else [])
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("predicting", total=None)
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import psutil
 
 from common.errors import EngineError, FileError
-from common.files.access import is_there, names, write
-from common.files.json_files import read_table
+from common.files.access import if_there, is_there, names, read_text, write
+from common.files.json_files import lines_of, read_table
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
 from experiments.coordinator.settings import NODE_KEYS
@@ -55,8 +55,11 @@ class Attempt:
         return "over" if about.get("state") in ENDS and not _was_interrupted(about) else "crashed"
 
 
-def begin(job: Job, link: Link) -> Attempt:
-    """`flwr run` with the configuration in a file. Raises EngineError where the SuperLink took no run."""
+def begin(job: Job, link: Link, before: str = "") -> Attempt:
+    """`flwr run` with the configuration in a file; before: the run that it goes on with, which is stopped.
+
+    Raises EngineError where the SuperLink took no run.
+    """
     app = link.home / "app" / "wardround"
     shutil.rmtree(app.parent, ignore_errors=True)
     bundle(app)
@@ -72,12 +75,12 @@ def begin(job: Job, link: Link) -> Attempt:
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
     write(link.home, "run.toml", lines)
-    said = link.flower.say(
-        "run", str(app), FEDERATION, "--run-config", str(link.home / "run.toml"), longest_s=QUICK_COMMAND_S
-    )
+    run = ("run", str(app), FEDERATION, "--run-config", str(link.home / "run.toml"))
+    commands = [("stop", before, FEDERATION), run] if before else [run]
+    said = link.flower.say_each(commands, QUICK_COMMAND_S)[-1]
     run_id = str(said.get("run-id") or "")
     if not run_id:
-        raise EngineError(f"the SuperLink took no run: {str(said)[:300]}")
+        raise EngineError(f"the SuperLink took no run: {str(said)[:300] if said else 'see superlink.log'}")
     return Attempt(job, run_id)
 
 
@@ -113,9 +116,11 @@ def end_app(attempt: Attempt) -> None:
 
 
 def rounds_done(job: Job) -> int:
-    """As its folder says."""
-    done = _table(Path(job.folder), "about.json").get("rounds_done", 0)
-    return done if isinstance(done, int) else 0
+    """As its folder says: about.json is written at the end."""
+    try:
+        return len(lines_of(if_there(read_text, Path(job.folder), "rounds.jsonl") or ""))
+    except FileError:
+        return 0
 
 
 def end_of(job: Job) -> tuple[str, str]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Event
 
 from common.errors import EngineError, FileError, StudyError, WardroundError
-from common.files.access import is_there
 from experiments.coordinator import attempts
 from experiments.coordinator.attempts import Attempt
 from experiments.coordinator.job_queue import ENDS, RUNNING, Job, JobQueue, Standing
@@ -52,7 +51,8 @@ class Conducting:
             try:
                 if not prepared:
                     self.link.await_listening(self.given_up)
-                    attempts.end_unfinished(self.link)
+                    if not self.link.is_new:
+                        attempts.end_unfinished(self.link)
                     prepared = True
                 keys.bring_in_line()
                 self._step()
@@ -94,7 +94,7 @@ class Conducting:
             return self._finish(job, standing)
         began = (*standing.attempts, datetime.now(UTC).isoformat(timespec="seconds"))
         try:
-            attempt = attempts.begin(job, self.link)
+            attempt = attempts.begin(job, self.link, standing.run_id)
         except EngineError as error:
             if not self.link.is_up():
                 raise
@@ -124,7 +124,6 @@ class Conducting:
             if seen == "over":
                 return "over"
             if seen == "crashed":
-                attempts.stop(attempt.run_id, self.link)
                 return "its server app ended without a word"
             if seen == "starting" and self.now() > asked + ASK_FLOWER_EVERY_S:
                 asked = self.now()
@@ -176,7 +175,7 @@ class Conducting:
         return self._over(job, standing, state if state in ENDS else "failed", reason, code)
 
     def _over(self, job: Job, standing: Standing, state: str, reason: str, code: int) -> Standing:
-        done = attempts.rounds_done(job) if is_there(Path(job.folder), "about.json") else 0
+        done = attempts.rounds_done(job)
         standing = replace(standing, state=state, reason=reason, code=code, rounds_done=done, next_at=0.0)
         self.queue.keep(job, standing)
         LOG.info("job %s (%s) is %s%s", job.id, job.name, state, f": {reason}" if reason else "")

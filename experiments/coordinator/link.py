@@ -20,7 +20,7 @@ from time import monotonic
 from cryptography import x509
 
 from common.errors import EngineError
-from common.files.access import private_folder, remove, write
+from common.files.access import is_there, private_folder, remove, write
 from experiments.coordinator.settings import FRONT_LISTENING, LINK, LinkSettings
 from experiments.coordinator.supervision import MARK, Program
 from experiments.engines import _flower_program
@@ -39,12 +39,13 @@ TASK_POLL_S = "0.25"
 
 @dataclass(frozen=True)
 class Link:
-    """The SuperLink of one start of the coordinator's programs."""
+    """The SuperLink of one start of the coordinator's programs. is_new: whether it has run nothing yet."""
 
     folder: Path
     settings: LinkSettings
     port: int
     flower: FlowerCommands
+    is_new: bool = False
 
     @classmethod
     def prepared(cls, folder: Path, settings: LinkSettings, plugins: Path | None = None) -> Link:
@@ -58,7 +59,7 @@ class Link:
         programs = _flower_program.install(home / "programs")
         more = ((MARK, str(folder)), ("FLWR_SUPEREXEC_TASK_POLL_INTERVAL", TASK_POLL_S))
         flower = FlowerCommands(programs, home, made, plugins, more)
-        link = cls(folder, settings, settings.port or free_port(), flower)
+        link = cls(folder, settings, settings.port or free_port(), flower, not is_there(home, DATABASE))
         flower.command_link(link.port)
         return link
 

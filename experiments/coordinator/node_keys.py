@@ -71,6 +71,8 @@ class NodeKeys:
             before = read_table(self.folder, REGISTERED)
         except FileError:
             before = {}
+        if not before:
+            return {}
         said = self.flower.say("supernode", "list", FEDERATION, longest_s=LONGEST_S)
         if not isinstance(said.get("nodes"), list):
             raise EngineError(f"the SuperLink did not say what nodes it knows: {str(said)[:300]}")

@@ -12,7 +12,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from common.errors import LastingError
-from common.files.access import private_folder
+from common.files.access import private_folder, remove
 from common.files.json_files import write_json
 from common.files.locks import held
 from experiments.coordinator.conducting import Conducting
@@ -107,6 +107,7 @@ def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
             if thread.is_alive():
                 thread.join(timeout=10.0)
             end_orphans(folder)
+            remove(folder, SUPERVISOR)
 
 
 def serve(folder: Path, begun: Callable[[Serving], None] = lambda _: None) -> None:

@@ -11,6 +11,7 @@ import psutil
 from common.errors import EngineError, FileError
 from common.files.access import if_there, is_there, names
 from common.files.json_files import read_lines, read_table
+from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.node_keys import REGISTERED
 from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR
@@ -64,14 +65,13 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
 def _job_lines(job: Mapping[str, Any]) -> list[str]:
     again = f", attempt {job['attempts']}" if job["attempts"] > 1 else ""
     reason = f": {job['reason']}" if job["reason"] else ""
-    rounds = f", {job['rounds_done']} of {job['rounds'] or '?'} rounds" if job["rounds_done"] is not None else ""
+    rounds = f", {job['rounds_done']} of {job['rounds'] or '?'} rounds" if job["attempts"] else ""
     lines = [f"job {job['id']} ({job['name']}): {job['state']}{again}{rounds}{reason}"]
     return lines + [f"  waits for {', '.join(job['waits_for'])}"] * bool(job["waits_for"])
 
 
 def _job(job: Job, standing: Standing) -> dict[str, Any]:
     place = Path(job.folder)
-    about = _table(place, "about.json")
     return {
         "id": int(job.id),
         "name": job.name,
@@ -80,7 +80,7 @@ def _job(job: Job, standing: Standing) -> dict[str, Any]:
         "reason": standing.reason,
         "code": standing.code,
         "folder": job.folder,
-        "rounds_done": about.get("rounds_done"),
+        "rounds_done": rounds_done(job),
         "rounds": _rounds(job),
         "waits_for": _waits_for(place) if standing.state == "running" else [],
         "dropped": _dropped(place),

@@ -33,6 +33,7 @@ SETTINGS = {
                     "resume": False,
                     "accept-changed-data": False,
                     "nodes": False,
+                    "signing-folder": "",
                 },
             }
         }

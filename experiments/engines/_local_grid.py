@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
 
 from common.data.cases import SiteId
 from common.errors import WireError
+from common.wire.flower_inside import Run
 from common.wire.message_bytes import ENGINE_ERROR, engine_error, from_bytes, identify, name_message, to_bytes
 from experiments.engines._interrupt import Check
 from experiments.engines._recorder import Recorder

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOOPBACK = "127.0.0.1"
+HERE = [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
+"""Both: nginx holds a certificate against names alone."""
 CLOCK_SLACK = timedelta(minutes=5)
 
 
@@ -82,7 +84,7 @@ class _Issuer:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(HERE), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

@@ -23,12 +23,12 @@ from common.study.study import parse
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.serving import Serving, serving
 from experiments.coordinator.settings import FILE
-from experiments.coordinator.supervision import MARK, Kept, Program, end_all
+from experiments.coordinator.supervision import Kept, Program, end_all
 from experiments.engine import QUIET, Engine, RunConfig, without_proxy
 from experiments.engines import _consortium
 from experiments.engines._introduced import with_roster
 from experiments.engines._local_grid import hospital_folder
-from experiments.engines._plugins_of_nodes import allow, travelling
+from experiments.engines._plugins_of_nodes import Travelling, allow, travelling
 from experiments.engines._run_secrets import LOOPBACK
 
 COORDINATOR, LOGS = "coordinator", "logs"
@@ -127,17 +127,7 @@ class Rehearsal:
 @contextmanager
 def started(folder: Path, sites: Sequence[SiteId], start_timeout_s: float, study_text: str) -> Iterator[Rehearsal]:
     """Everything of a rehearsal in `folder`, looked after by a thread; whatever happens, every process is ended."""
-    coordinator = private_folder(folder, COORDINATOR)
-    own = {site: hospital_folder(folder, site) for site in sites}
-    _consortium.make(coordinator, own)
-    _set(coordinator, start_timeout_s)
-    study = with_roster(parse(study_text), _consortium.public_keys(own.values()))
-    sent = travelling(study, folder)
-    for place in own.values():
-        allow(sent.plugins, place)
-        list_json(sent.json, study.title, place)
-    logs = private_folder(folder / COORDINATOR, LOGS)
-    nodes = {site: Kept(_node(site, place, coordinator.resolve(), sent.folder), logs) for site, place in own.items()}
+    coordinator, sent, nodes = prepared(folder, sites, start_timeout_s, study_text)
     with serving(coordinator, sent.folder) as served:
         rehearsal = Rehearsal(folder, sent.text, served, nodes)
         watch = Thread(target=rehearsal.look_after, name="nodes", daemon=True)
@@ -153,6 +143,23 @@ def started(folder: Path, sites: Sequence[SiteId], start_timeout_s: float, study
             end_all(nodes.values())
 
 
+def prepared(
+    folder: Path, sites: Sequence[SiteId], start_timeout_s: float, study_text: str
+) -> tuple[Path, Travelling, Mapping[SiteId, Kept]]:
+    """The coordinator's folder, the study as all approved it, and the nodes, none of which is started."""
+    coordinator = private_folder(folder, COORDINATOR)
+    own = {site: hospital_folder(folder, site) for site in sites}
+    _consortium.make(coordinator, own)
+    _set(coordinator, start_timeout_s)
+    study = with_roster(parse(study_text), _consortium.public_keys(own.values()))
+    sent = travelling(study, folder)
+    for place in own.values():
+        allow(sent.plugins, place)
+        list_json(sent.json, study.title, place)
+    logs = private_folder(coordinator, LOGS)
+    return coordinator, sent, {site: Kept(_node(site, place, sent.folder), logs) for site, place in own.items()}
+
+
 def _set(coordinator: Path, start_timeout_s: float) -> None:
     """In the coordinator's server.toml, beside what its consortium wrote: nobody but this machine is let in."""
     table = tomllib.loads(read_text(coordinator, FILE))
@@ -161,10 +168,10 @@ def _set(coordinator: Path, start_timeout_s: float) -> None:
     write(coordinator, FILE, tomli_w.dumps(table))
 
 
-def _node(site: SiteId, place: Path, coordinator: Path, plugins: Path | None) -> Program:
+def _node(site: SiteId, place: Path, plugins: Path | None) -> Program:
     """plugins: the folder of modules that the study names, as an administrator would have installed them."""
     modules = [os.environ.get("PYTHONPATH", ""), *([str(plugins)] if plugins else [])]
-    own = {MARK: str(coordinator), "PYTHONPATH": os.pathsep.join(one for one in modules if one)}
+    own = {"PYTHONPATH": os.pathsep.join(one for one in modules if one)}
     environment = {**os.environ, **QUIET, **without_proxy(os.environ), **own}
     command = [sys.executable, "-m", "experiments.cli", "node", "run", "--folder", str(place)]
     return Program(site, command, environment, place)

@@ -17,7 +17,6 @@ from threading import current_thread, main_thread
 from typing import Any
 
 from flwr.app import ConfigRecordValues, Context, Message
-from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
 from client.local import SIMULATED_FOLDERS
@@ -71,7 +70,7 @@ class Simulation:
         from flwr.simulation import run_simulation
 
         logging.getLogger("flwr").setLevel(logging.ERROR)
-        backend: BackendConfig = {
+        backend: dict[str, dict[str, ConfigRecordValues]] = {
             "client_resources": {
                 "num_cpus": self.cores_a_hospital,
                 "num_gpus": _gpus_a_hospital(self.cores_a_hospital),

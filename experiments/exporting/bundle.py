@@ -23,10 +23,11 @@ import common
 from common.errors import StudyError
 from common.files import access as files
 from common.files.json_files import write_json
-from experiments.exporting.card import INTENDED, card_of
+from experiments.exporting.card import card_of
 from experiments.exporting.facts import INPUT, OUTPUT, preprocessing_of, task_of
 from experiments.exporting.networks import onnx_of, parameters_of, torchscript_of
 from experiments.prediction.trained import ABOUT, BUNDLED, MODEL, ROSTER, STUDY, Trained
+from server.model_card import INTENDED
 
 VERSION = "1.0.0"
 MONAI_VERSION = "1.4.0"

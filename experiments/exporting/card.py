@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.model_card import INTENDED
 from server.reporting.markup import in_a_line, visible
 from server.reporting.wording import score, score_name
 
 UNKNOWN = "not known"
 MARKS = frozenset("\\`<>|[]*&")
 """The backslash above all: before one of ours it would take its meaning away."""
-INTENDED = (
-    "Research on data like those it was trained on, prepared in the same way; `wardround predict` prepares them so. "
-    "It is no medical device, and was examined by no authority: no decision on a patient may rest on it."
-)
 OUT_OF_SCOPE = (
     "Other scanners, protocols, populations, contrasts, species or questions than those of the training hospitals; "
     "any use without a person who checks the answers."

@@ -1,4 +1,4 @@
-"""A trained network out of a run folder, or a bundle, that may come from anybody.
+"""A trained network out of a run folder, a bundle, or a hospital's `models/`, that may come from anybody.
 
 Nothing of it is believed: files are read through `common.files`, the study's entries are built with plug-ins refused
 unless `common.study.plugins.trusting` says otherwise, and no room is made for a network before its parameters are
@@ -36,6 +36,7 @@ from common.study.plugins import current_trust, expecting, noted
 STUDY, MODEL, ROSTER, ABOUT = "study.toml", "model.safetensors", "roster.json", "about.json"
 BUNDLED = "wardround"
 """The folder of a bundle in which the files of its run folder are."""
+UNSIGNED = "This model came without a signature that this hospital could check: it has no list of members."
 MOST_OF_FILE = 16
 """How many times the file's parameters, beside MOST_NUMBERS, a network may have: frozen ones are not in the file."""
 MOST_NUMBERS, LONGEST_AXIS, MOST_CLASSES, LONGEST_NAME = 1 << 28, 1 << 16, 1024, 100
@@ -46,7 +47,7 @@ class Trained:
     """folder: where study, model and roster are. entries: the study's `task` and `source` as it names them.
 
     network: in evaluation mode, on the CPU. model_sha256: of all of it that was exchanged, as in the report.
-    table: the study, as TOML has it.
+    table: the study, as TOML has it. remark: what whoever uses it should know first.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Trained:
     network: nn.Module
     learned: Learned
     model_sha256: str
+    remark: str = ""
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -90,7 +92,8 @@ def load_trained(folder: Path) -> Trained:
     model_sha256 = digest(read(network))
     _demand_own_model(folder, model_sha256)
     title = str(table.get("title", ""))[:LONGEST_NAME]
-    return Trained(folder, title, table, entries, task, source, network.eval(), learned, model_sha256)
+    remark = _remark(folder)
+    return Trained(folder, title, table, entries, task, source, network.eval(), learned, model_sha256, remark)
 
 
 def _place(folder: Path) -> Path:
@@ -241,6 +244,12 @@ def _demand_own_model(folder: Path, model_sha256: str) -> None:
             f"is not the model that the run ended with: its SHA-256 is {model_sha256[:12]}..., and {ABOUT} says "
             f"{said[:12]}...",
         )
+
+
+def _remark(folder: Path) -> str:
+    """Of a model that a hospital was handed, which says whose signature it came with."""
+    about = read_table(folder, ABOUT)
+    return UNSIGNED if "signed_by" in about and not about["signed_by"] else ""
 
 
 def _demand_same_code(known: Any, used: Mapping[str, str]) -> None:

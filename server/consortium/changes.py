@@ -12,17 +12,17 @@ from server.consortium.issuing import Desk, publish
 from server.consortium.place import changing, read_authority, read_issues, read_public
 
 
-def remove_member(name: SiteId, folder: Path, at: datetime) -> Mapping[SiteId, Path]:
+def remove_member(name: SiteId, folder: Path, at: datetime, for_good: bool = True) -> Mapping[SiteId, Path]:
     """Its certificates count no longer, from the front's next look at the revocation list on, and the member list
-    goes on without it; the replies that the others must accept.
+    goes on without it; the replies that the others must accept. for_good: nor may it ever ask with these keys again.
     """
     with changing(folder) as before:
-        before.of(name)
+        keys = before.of(name)[-1].keys
         desk = Desk(folder, read_authority(folder, before.listed, at), read_issues(folder), at)
         desk.withdraw(name)
         desk.settle()
         left = {other: history for other, history in before.histories.items() if other != name}
-        return publish(folder, before.changed(left))
+        return publish(folder, before.changed(left, [keys] if for_good else []))
 
 
 def renew(

@@ -18,7 +18,7 @@ from common.files.access import read_all
 from common.files.json_files import json_of
 from common.study.spelling import unknown
 from server.consortium.issuing import Desk, certificate_of, publish
-from server.consortium.place import Consortium, changing, read_authority, read_issues
+from server.consortium.place import Consortium, changing, digests_of_keys, read_authority, read_issues
 
 Kind = Literal["joined", "rotated", "replaced", "answered again"]
 Histories = dict[SiteId, tuple[Request, ...]]
@@ -61,7 +61,9 @@ def sign(
         for request in requests:
             kinds[request.name] = _enter(histories, request, request.name in lost)
         _demand_own_keys(histories)
-        after = before.changed(histories)
+        _demand_not_refused(before, requests)
+        replaced = [name for name, kind in kinds.items() if kind in ("rotated", "replaced")]
+        after = before.changed(histories, [before.histories[name][-1].keys for name in replaced])
         certified = {request.name: certificate_of(folder, after, request.name) for request in requests}
         needed = [one for one in requests if kinds[one.name] != "answered again" or certified[one.name] is None]
         if needed:
@@ -127,6 +129,15 @@ def _demand_own_keys(histories: Histories) -> None:
             other = owners.setdefault(key, name)
             if other != name:
                 raise SourceError(f"{name} and {other} have one key: each hospital makes its own.")
+
+
+def _demand_not_refused(consortium: Consortium, requests: Sequence[Request]) -> None:
+    for request in requests:
+        if consortium.refused & digests_of_keys(request.keys):
+            raise SourceError(
+                f"{request.name} asks with a key that was revoked, lost or rotated away: it counts no longer. It "
+                "enrols with new keys, in a new folder."
+            )
 
 
 def _keys(history: Iterable[Request]) -> set[str]:

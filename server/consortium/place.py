@@ -14,10 +14,11 @@ replies/             NAME.reply.json, to be handed to each hospital
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from common.consortium.certificates import (
 from common.consortium.expiry import AUTHORITY_REMEDY
 from common.consortium.forms import exactly, hexadecimal, member_name, sequence, table, whole, word
 from common.consortium.members import MOST_MEMBERS, MemberList, facts_of
-from common.consortium.requests import Request, read_history
+from common.consortium.requests import PublicKeys, Request, read_history
 from common.data.names import SiteId
 from common.errors import AbsentFileError, FileError, SourceError, StudyError, WireError
 from common.files.access import read, read_text
@@ -68,10 +69,14 @@ class Public:
 
 @dataclass(frozen=True)
 class Consortium:
-    """As it stands. histories: every member's requests, the last of which holds its keys."""
+    """As it stands. histories: every member's requests, the last of which holds its keys.
+
+    refused: SHA-256 of keys that were revoked, lost or rotated away, and that nobody may ask with again.
+    """
 
     listed: MemberList
     histories: Mapping[SiteId, tuple[Request, ...]]
+    refused: frozenset[str] = frozenset()
 
     def of(self, name: SiteId) -> tuple[Request, ...]:
         """A member's requests. Raises UnknownNameError."""
@@ -79,13 +84,14 @@ class Consortium:
             raise unknown("member", name, self.histories)
         return self.histories[name]
 
-    def changed(self, histories: Mapping[SiteId, tuple[Request, ...]]) -> Consortium:
-        """With these members instead; one version later where that makes another list."""
+    def changed(self, histories: Mapping[SiteId, tuple[Request, ...]], gone: Iterable[PublicKeys] = ()) -> Consortium:
+        """With these members instead; one version later where that makes another list. gone: keys to refuse."""
         members = {name: history[-1].keys.of_member for name, history in sorted(histories.items())}
+        refused = self.refused.union(*(digests_of_keys(keys) for keys in gone))
         if members == dict(self.listed.members):
-            return replace(self, histories=histories)
+            return replace(self, histories=histories, refused=refused)
         listed = replace(self.listed, members=members, version=self.listed.version + 1, signatures={})
-        return Consortium(listed, histories)
+        return Consortium(listed, histories, refused)
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,11 @@ class Issues:
         return replace(self, certificates=(*self.certificates, issued))
 
 
+def digests_of_keys(keys: PublicKeys) -> set[str]:
+    """SHA-256 of each of a hospital's public keys."""
+    return {sha256(one).hexdigest() for one in (keys.tls, keys.node, keys.identity)}
+
+
 @contextmanager
 def changing(folder: Path) -> Iterator[Consortium]:
     """The consortium of a folder, which no other command changes meanwhile."""
@@ -136,15 +147,16 @@ def read_consortium(folder: Path) -> Consortium:
     """Raises SourceError where there is none, or where it is damaged."""
     _demand_there(folder)
     try:
-        found = exactly(read_json(folder, FILE, LARGEST_BYTES), ("list", "requests"), FILE)
+        found = exactly(read_json(folder, FILE, LARGEST_BYTES), ("list", "requests", "refused"), FILE)
         listed, at = facts_of(found["list"]), now()
         histories = {
             member_name(name): read_history(one, name, at)
             for name, one in table(found["requests"], FILE, MOST_MEMBERS).items()
         }
-    except (FileError, WireError) as error:
+        refused = frozenset(hexadecimal(one, FILE) for one in found["refused"] or ())
+    except (FileError, WireError, TypeError) as error:
         raise SourceError(f"{folder / FILE} is damaged: {error}") from error
-    consortium = Consortium(listed, histories)
+    consortium = Consortium(listed, histories, refused)
     if {name: one[-1].keys.of_member for name, one in histories.items()} != dict(listed.members):
         raise SourceError(f"{folder / FILE} is damaged: its members are not those of its requests.")
     return consortium
@@ -153,7 +165,8 @@ def read_consortium(folder: Path) -> Consortium:
 def write_consortium(folder: Path, consortium: Consortium) -> None:
     """On the disk when this returns."""
     requests = {name: [one.table for one in history] for name, history in sorted(consortium.histories.items())}
-    write_json(folder, FILE, {"list": consortium.listed.facts, "requests": requests}, durable=True)
+    table = {"list": consortium.listed.facts, "requests": requests, "refused": sorted(consortium.refused)}
+    write_json(folder, FILE, table, durable=True)
 
 
 def read_public(folder: Path) -> Public:

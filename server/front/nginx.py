@@ -13,10 +13,11 @@ from pathlib import Path
 from common.consortium.certificates import ORGANISATION
 from common.errors import FileError, StudyError
 from common.files.access import is_there, names, read
-from server.front.rules import MOST_HEAD_BYTES, PATHS, PUBLIC_KEY, REQUEST_HEADERS, RESPONSE_HEADERS
+from server.front.rules import MOST_HEAD_BYTES, PATHS, PUBLIC_KEY, REQUEST_HEADERS
 from server.front.settings import AUTHORITY, CERTIFICATE, KEY, REVOKED, FrontSettings
 
 NODE_KEYS = "node-keys"
+HIDDEN = ("set-cookie", "x-powered-by", "via", "link", "location", "alt-svc")
 LARGEST_KEY_BYTES = 1 << 14
 _PLAIN = re.compile(r"[\w./@:+=, -]{1,4000}")
 _TEMPLATE = """\
@@ -182,15 +183,12 @@ def _passed() -> str:
 
 
 def _hidden() -> str:
-    """nginx drops `Server` and `Date` of what is behind it by itself."""
-    kept = {*RESPONSE_HEADERS, "server", "date"}
-    return "".join(
-        f"        proxy_hide_header {name};\n" for name in ("x-powered-by", "set-cookie") if name not in kept
-    )
+    """nginx has no list of what may pass back; it drops `Server` and `Date` by itself."""
+    return "".join(f"        proxy_hide_header {name};\n" for name in HIDDEN)
 
 
 def _link_tls(root: Path, settings: FrontSettings) -> str:
-    host = settings.link.partition("://")[2].rsplit(":", 1)[0].strip("[]")
+    """nginx holds a certificate against names alone, not against addresses: the link's must carry `localhost`."""
     authority = _quotable(f"{root}/{settings.link_authority}")
     shown = ""
     if is_there(root, settings.link_identity):
@@ -198,7 +196,7 @@ def _link_tls(root: Path, settings: FrontSettings) -> str:
         shown = f'        proxy_ssl_certificate "{identity}";\n        proxy_ssl_certificate_key "{identity}";\n'
     return shown + (
         f'        proxy_ssl_trusted_certificate "{authority}";\n        proxy_ssl_verify on;\n'
-        f'        proxy_ssl_name "{_quotable(host)}";\n        proxy_ssl_protocols TLSv1.2 TLSv1.3;\n'
+        f'        proxy_ssl_name "localhost";\n        proxy_ssl_protocols TLSv1.2 TLSv1.3;\n'
     )
 
 
@@ -206,12 +204,9 @@ def _members(folder: Path) -> str:
     """One line each: the certificate's subject as nginx writes it (RFC 2253), and the key as Flower sends it."""
     found = [one.removesuffix(".pub") for one in names(folder, NODE_KEYS) if one.endswith(".pub")]
     if not found:
-        raise StudyError(
-            f"{NODE_KEYS}/ in the coordinator's folder holds no member's node key: nobody could come in."
-        )
-    return "".join(
-        f"        {_pattern(f'CN={_rfc2253(one)},O={ORGANISATION} {_key(folder, one)}')} 1;\n" for one in found
-    )
+        raise StudyError(f"{NODE_KEYS}/ in the coordinator's folder holds no member's node key: nobody could enter.")
+    pairs = [f"CN={_rfc2253(one)},O={ORGANISATION} {_key(folder, one)}" for one in found]
+    return "".join(f"        {_pattern(pair)} 1;\n" for pair in pairs)
 
 
 def _pattern(text: str) -> str:

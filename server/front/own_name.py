@@ -7,16 +7,13 @@ answer it first, and the true answer would be dropped as the second. So the fron
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
 
 def answers_as_itself(body: bytes) -> bool:
     """Whether every message in the body of a `push-messages` names as its sender the node that the request names."""
-    from flwr.proto.fleet_pb2 import PushMessagesRequest
+    from common.wire.flower_inside import senders
 
-    request = PushMessagesRequest()
     try:
-        request.ParseFromString(body)
-    except DecodeError:
+        node, named = senders(body)
+    except ValueError:
         return False
-    return all(message.metadata.src_node_id == request.node.node_id for message in request.messages_list)
+    return named <= {node}

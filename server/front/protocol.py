@@ -1,7 +1,7 @@
 """A connection of a hospital: who it is, what it may ask, and how long it may take.
 
-uvicorn's own protocol on h11 carries the requests. It is given one whole head at a time, after `head.judge` has let it
-pass, and exactly as many bytes of a body as that head announced: whatever comes too early ends the connection.
+uvicorn's own protocol on h11 carries the requests. It is given one whole head at a time, after `head.judge` has let
+it pass, and exactly as many bytes of a body as that head announced: whatever comes too early ends the connection.
 """
 
 from __future__ import annotations

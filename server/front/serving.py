@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,9 @@ import uvicorn
 from common.errors import EngineError, FileError
 from server.front.access_log import note
 from server.front.forwarding import Forwarder
-from server.front.protocol import FrontProtocol, Shared
+from server.front.protocol import LINGER_S, FrontProtocol, Shared
 from server.front.settings import FrontSettings
-from server.front.tls import context_of, list_ends, state_of
+from server.front.tls import LAST_WORDS, context_of, list_ends, state_of
 
 HANDSHAKE_S = 10.0
 SHUTDOWN_S = 2.0
@@ -147,6 +148,9 @@ class FrontServer(uvicorn.Server):
 
     async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
         made = partial(self._protocol, asyncio.get_running_loop())
+        words: list[bytes] = []
+        LAST_WORDS.set(words)
+        kept_open = accepted.dup()
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 made,
@@ -158,7 +162,9 @@ class FrontServer(uvicorn.Server):
         except (OSError, asyncio.CancelledError) as error:
             accepted.close()
             note("refused", address=address, why=f"no handshake: {_reason(error)}")
+            await _say_why(kept_open, words)
         finally:
+            kept_open.close()
             self._opening[address] -= 1
             if not self._opening[address]:
                 del self._opening[address]
@@ -171,6 +177,16 @@ class FrontServer(uvicorn.Server):
             app_state=self.lifespan.state,
             _loop=loop,
         )
+
+
+async def _say_why(connection: socket.socket, words: list[bytes]) -> None:
+    """Let the other side know what is wrong with its certificate, and time to read it."""
+    said = b"".join(words)
+    with suppress(OSError):
+        if said:
+            connection.send(said)
+            connection.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(LINGER_S)
 
 
 def _reason(error: BaseException) -> str:

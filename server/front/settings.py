@@ -1,7 +1,8 @@
-"""What a coordinator's `server.toml` says of its front, and where the front's files lie in the coordinator's folder."""
+"""What `server.toml` says of the front, and where the front's files lie in the coordinator's folder."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,7 @@ FILE = "server.toml"
 TABLE = "front"
 LARGEST_BYTES = 1 << 16
 CERTIFICATE, KEY, AUTHORITY, REVOKED = "front/tls.crt", "front/tls.key", "front/ca.crt", "front/crl.pem"
-LOOPBACK = ("http://127.0.0.1", "https://127.0.0.1", "http://[::1]", "https://[::1]", "http://localhost")
-LOOPBACK += ("https://localhost",)
+LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FrontSettings:
     memory_bytes: int = 512 << 20
 
     def __post_init__(self) -> None:
-        if not any(self.link == here or self.link.startswith(f"{here}:") for here in LOOPBACK):
+        if not LOOPBACK.fullmatch(self.link):
             raise StudyError(
                 f"{FILE}: {TABLE}.link must be on this machine, https://127.0.0.1:port: nobody else may reach the "
                 f"SuperLink; it is {self.link[:80]!r}."

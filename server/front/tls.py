@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from common.errors import FileError
 from common.files import access as files
@@ -35,6 +37,41 @@ def peer_of(certificate: object) -> Peer:
     return Peer(names[0][:100] if names else "", frozenset(uris))
 
 
+LAST_WORDS: ContextVar[list[bytes] | None] = ContextVar("LAST_WORDS", default=None)
+"""Set by whoever begins a handshake: what OpenSSL has to say to the other side, should it fail."""
+
+
+class _Handshake(ssl.SSLObject):
+    """asyncio drops the alert of a handshake that fails: `certificate revoked`, `certificate expired`."""
+
+    outgoing: ssl.MemoryBIO
+    words: list[bytes] | None
+
+    def do_handshake(self) -> None:
+        """As the base class does; keep what is said at the end."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if self.words is not None:
+                self.words.append(self.outgoing.read())
+            raise
+
+
+class ServerContext(ssl.SSLContext):
+    """Of handshakes whose last words are kept."""
+
+    sslobject_class = _Handshake
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *rest: Any, **named: Any) -> ssl.SSLObject:
+        """As the base class does."""
+        made = super().wrap_bio(incoming, outgoing, *rest, **named)
+        assert isinstance(made, _Handshake)
+        made.outgoing, made.words = outgoing, LAST_WORDS.get()
+        return made
+
+
 def context_of(folder: Path) -> ssl.SSLContext:
     """TLS 1.3 alone, with a client certificate of the consortium's CA that its newest list has not revoked.
 
@@ -43,7 +80,7 @@ def context_of(folder: Path) -> ssl.SSLContext:
     """
     for name in FILES:
         files.check(folder, name)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
+from client import charged_orders
 from client.app import app
 from client.approved_studies import list_study
 from client.hospital import close_all, open_hospital
 from common.data.cases import SiteId
 from common.learning.parameters import new_network, read
 from common.learning.work import Work
+from common.privacy.facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study, parse
 from common.sums import identity
@@ -70,6 +72,19 @@ def study_of(data: Path, own: Path, *more: str) -> Study:
     return study
 
 
+_beginnings: dict[str, tuple[Vector, dict[SiteId, float]]] = {}
+
+
+def beginning(study: Study) -> tuple[Vector, dict[SiteId, float]]:
+    """The first model, and how many training cases each hospital has: looked up once a study."""
+    if study.json not in _beginnings:
+        opened = [open_hospital(study.json, index) for index in range(len(SITES))]
+        network = new_network(opened[0].task, opened[0].train.shape, study.seed, study.training)
+        sizes = {site: float(len(one.train)) for site, one in zip(SITES, opened, strict=True)}
+        _beginnings[study.json] = read(network), sizes
+    return _beginnings[study.json]
+
+
 @dataclass
 class Federation:
     """One run of one study. between: what happens before a leg is asked; lost: who does not answer a leg."""
@@ -79,10 +94,15 @@ class Federation:
     run: str = "a" * 32
     work: Work = SCAFFOLD
     number: int = 0
+    number_done: int = 0
     between: dict[str, Callable[[], object]] = field(default_factory=dict)
     lost: Mapping[str, Iterable[SiteId]] = field(default_factory=dict)
     contexts: dict[SiteId, Context] = field(default_factory=dict)
     replies: list[tuple[SiteId, str, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        model, self.sizes = beginning(self.study)
+        self.state: tuple[Vector, Vector | None] = (model, np.zeros_like(model) if self.work == SCAFFOLD else None)
 
     def context(self, site: SiteId) -> Context:
         if site not in self.contexts:
@@ -94,10 +114,7 @@ class Federation:
         """Its process is gone: what it had in memory is lost, and the next reads its folder anew."""
         self.contexts.pop(site, None)
         close_all()
-
-    def model(self) -> Vector:
-        one = open_hospital(self.study.json, 0)
-        return read(new_network(one.task, one.train.shape, self.study.seed, self.study.training))
+        charged_orders.let_go()
 
     def ask(self, leg: str, requests: Mapping[SiteId, Payload]) -> dict[SiteId, Payload]:
         if leg in self.between:
@@ -128,8 +145,9 @@ class Federation:
         self.number = number
         order = Order(self.study.json, number, parameters, self.work, control)
         vectors = 1 if control is None else 2
-        sizes = {s: float(len(open_hospital(self.study.json, k).train)) for k, s in enumerate(SITES)}
-        expected = Expected(parameters.size, vectors, sizes, STATISTICS, Cohort(SITES, 3))
+        step = getattr(mechanism_of(self.study), "grid", None)
+        statistics = STATISTICS if self.study.privacy is None else ("seconds/evaluation",)
+        expected = Expected(parameters.size, vectors, self.sizes, statistics, Cohort(SITES, 3), step)
         aggregation = AGGREGATIONS.build(self.study.aggregation)
         request = dict.fromkeys(SITES, to_payload(order, self.run))
         collected: Collected = aggregation.collect(self, request, frozenset(SITES), expected)
@@ -137,16 +155,19 @@ class Federation:
 
     def rounds(self, last: int = 2, before: Callable[[int], object] = lambda number: None) -> Vector:
         """The model after so many rounds of a plain server. before: called with the number of each round to come."""
-        model = self.model()
-        control = np.zeros_like(model) if self.work == SCAFFOLD else None
-        for number in range(1, last + 1):
-            before(number)
-            collected = self.play(number, model, control)
-            assert collected.total is not None, self.said()
-            change, *controls = (vector / collected.total.weight for vector in collected.total.vectors)
-            model = (model + change).astype(np.float32)
-            control = None if control is None else (control + controls[0] / 3).astype(np.float32)
-        return model
+        while self.number_done < last:
+            before(self.number_done + 1)
+            self.advance()
+        return self.state[0]
+
+    def advance(self) -> None:
+        """One more round."""
+        model, control = self.state
+        collected = self.play(self.number_done + 1, model, control)
+        assert collected.total is not None, self.said()
+        change, *controls = (vector / collected.total.weight for vector in collected.total.vectors)
+        control = None if control is None else (control + controls[0] / len(SITES)).astype(np.float32)
+        self.state, self.number_done = ((model + change).astype(np.float32), control), self.number_done + 1
 
     def said(self) -> str:
         logs = [self.own / site / "incidents.log" for site in SITES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client import app as hospital_app
+from client.approved_studies import APPROVED
 from client.left_out import keep_left_out
 from client.local import SIMULATED_FOLDERS, log_folder_of
 from client.node import Node
@@ -54,7 +56,8 @@ def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: py
 
 
 def test_of_a_deployed_hospitals_error_a_number_leaves_and_the_text_stays(tmp_path: Path) -> None:
-    """A study that it cannot even parse: the error's text would hold what arrived."""
+    """An approved study that it cannot even parse: the error's text would hold what arrived."""
+    (tmp_path / APPROVED).write_text(sha256(b'{"title": "Jane Doe"}').hexdigest())
     node = Node(hospital_app.app, 2, 1, {"site-index": 0, "folder": str(tmp_path), "data-folder": "/Jane-Doe"})
     identify(1, 1)
     message = Message(RecordDict({"words": ConfigRecord({"study": '{"title": "Jane Doe"}'})}), 2, "query.hello")

@@ -20,15 +20,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client.sources import _pacs_http
 from client.sources._pacs_multipart import Parts, boundary_of
+from client.sources._pacs_query import Query, all_said, takes_series
 from client.sources._pacs_settings import read_settings
 from client.sources.dicomweb import DicomWeb
 from common.errors import SourceError, StudyError
 from tests.client.dicom_files import slices, uid, values
 from tests.client.orthanc import write_settings
 
+TAGS = ["0020000D", "00100020", "00201209", "00080060", "0008103E", "Value", "Alphabetic", "vr"]
 STUDY, SERIES, IMAGE = "1.2.3", "1.2.3.4", "1.2.3.4.5"
 Told = Callable[[str], Iterator[bytes]]
 
@@ -186,15 +190,16 @@ QUERIES: dict[str, tuple[Told, str]] = {
 
 
 def source(url: str, folder: Path, **settings: Any) -> DicomWeb:
-    plain = {"answer_s": 1.0, "series_s": 1.0, "retries": 0, "page": 3, "most_gb": 0.001}
+    plain = {"answer_s": 300.0, "series_s": 300.0, "retries": 0, "page": 3, "most_gb": 0.001}
     return DicomWeb(str(write_settings(folder / "hospital", url, **{**plain, **settings})))
 
 
 @pytest.mark.parametrize("what", QUERIES)
 def test_a_service_that_answers_queries_with_harm_is_refused(what: str, tmp_path: Path) -> None:
     told, reason = QUERIES[what]
+    limits = {"answer_s": 1.0} if told is endless_header else {}
     with serving(told) as server, pytest.raises(SourceError, match=reason):
-        source(server.url, tmp_path).cases(None, 0)
+        source(server.url, tmp_path, **limits).cases(None, 0)
 
 
 def instance(**tags: Any) -> bytes:
@@ -238,8 +243,9 @@ IMAGES: dict[str, tuple[Told, str]] = {
 @pytest.mark.parametrize("what", IMAGES)
 def test_a_service_that_gives_harm_for_images_loses_this_series_alone(what: str, tmp_path: Path) -> None:
     told, reason = IMAGES[what]
+    limits = {"series_s": 1.0} if told is slow_part else {}
     with serving(giving(told)) as server, pytest.raises(SourceError, match=reason):
-        source(server.url, tmp_path).cases(None, 0)
+        source(server.url, tmp_path, **limits).cases(None, 0)
     kept = [one for one in tmp_path.rglob("*") if one.is_file()]
     assert {one.name for one in kept} <= {
         "pacs.toml", "password", ".held.json", ".found.json", ".lock", f"{IMAGE}.dcm"
@@ -301,6 +307,22 @@ def test_a_filter_that_the_service_overlooks_is_held_against_its_answer(tmp_path
         with pytest.raises(SourceError, match="holds no usable volume"):
             DicomWeb(str(folder), patients=("P2",)).cases(None, 0)
     assert not [path for path in server.asked if "series" in path]
+
+
+@pytest.mark.parametrize("options", [{"study": "head*"}, {"filters": {"BodyPartExamined": "HEAD"}}])
+def test_a_service_that_never_tells_what_is_asked_by_is_named(options: dict[str, Any], tmp_path: Path) -> None:
+    with serving(giving(parts_of(instance()))) as server:
+        folder = write_settings(tmp_path / "hospital", server.url, retries=0)
+        with pytest.raises(SourceError, match="cannot be held"):
+            DicomWeb(str(folder), **options).cases(None, 0)
+
+
+def test_a_service_that_gives_an_image_bare_is_understood(tmp_path: Path) -> None:
+    with serving(giving(once(answer(instance(), "application/dicom")))) as server:
+        folder = write_settings(tmp_path / "hospital", server.url, retries=0)
+        with pytest.raises(SourceError, match="holds no usable volume"):
+            DicomWeb(str(folder)).cases(None, 0)
+    assert len(list(tmp_path.rglob("*.dcm"))) == 1
 
 
 def certified(folder: Path) -> ssl.SSLContext:
@@ -402,3 +424,27 @@ def test_parts_come_out_whole_however_the_answer_is_cut(size: int) -> None:
 def test_a_boundary_may_be_quoted() -> None:
     assert boundary_of('multipart/related; type="application/dicom"; boundary="a b:c"') == b"a b:c"
     assert uid("x") == uid("x")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(TAGS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(TAGS), JSON_VALUES, max_size=6))
+def test_whatever_stands_in_an_answer_is_a_word_or_none(found: dict[str, Any]) -> None:
+    for keyword in ("StudyInstanceUID", "PatientID", "NumberOfSeriesRelatedInstances"):
+        assert all(isinstance(one, str) for one in all_said(found, keyword))
+    assert takes_series(Query(modality="CT", series="*a*", filters=(("PatientID", "*"),)), found) in (True, False)
+
+
+@given(st.data())
+def test_a_damaged_answer_of_parts_ends_in_a_clear_error_or_in_parts(data: st.DataObject) -> None:
+    content = bytearray(b"".join(map(part, (b"one", b"two" * 9, b""))) + b"--X--")
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    whole = bytes(content[: data.draw(st.integers(0, len(content)))])
+    with suppress(SourceError):
+        assert sum(len(b"".join(one)) for one in Parts(iter([whole]), b"X")) <= len(whole)

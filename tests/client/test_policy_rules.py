@@ -31,6 +31,8 @@ privacy = { name = "dpsgd", epsilon = 2.0, delta = 1e-3 }
 """
 PLAIN = ('aggregation="plain"', 'privacy="none"')
 
+ROSTER = "federation.roster=[" + ", ".join(f'{{name="{one}", key="{one * 64}"}}' for one in "abcd") + "]"
+
 
 def study(*overrides: str) -> Study:
     return parse(TEXT, overrides)
@@ -59,10 +61,11 @@ def words(folder: Path, lines: str, *overrides: str) -> list[str]:
         ('networks = ["unet"]', (), []),
         ("required_sums = true", (), []),
         ("required_sums = true", PLAIN, ["sums"]),
-        ("least_cohort = 4", (), []),
-        ("least_cohort = 5", (), ["cohort"]),
-        ("least_cohort = 5", PLAIN, ["cohort"]),
-        ("least_cohort = 4", ("federation.client_fraction=0.75",), ["cohort"]),
+        ("least_cohort = 4", (ROSTER,), []),
+        ("least_cohort = 5", (ROSTER,), ["cohort"]),
+        ("least_cohort = 5", (ROSTER, *PLAIN), ["cohort"]),
+        ("least_cohort = 4", (ROSTER, "federation.client_fraction=0.75"), ["cohort"]),
+        ("least_cohort = 2", (), ["cohort"]),
         ("least_in_sum = 5", (), ["cohort"]),
         ("least_in_sum = 5", PLAIN, []),
         ("own_scores = false", (), []),
@@ -156,6 +159,14 @@ def test_a_node_refuses_by_the_rules_word_and_tells_its_own_people_the_value(
         assert rule in (tmp_path / "refusals.log").read_text()
     (tmp_path / POLICY_FILE).unlink()
     assert answer(tmp_path, asked, config).words["site"]
+
+
+def test_a_study_that_costs_no_more_than_demanded_is_served(tmp_path: Path) -> None:
+    asked = study()
+    list_study(asked, tmp_path)
+    for epsilon, delta in ((2.0, 1e-3), (2.1, 1e-3), (8.0, 1e-5)):
+        (tmp_path / POLICY_FILE).write_text(f"required_noise = {{ epsilon = {epsilon}, delta = {delta} }}")
+        assert answer(tmp_path, asked, {}).words["site"]
 
 
 def test_a_sentence_tells_the_rule_and_no_value() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -92,6 +92,15 @@ SERIES: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
     "hostile frames": (given(0, NumberOfFrames=2_000_000_000), "NumberOfFrames"),
     "another patient": (given(0, PatientID="P3"), "several patients"),
     "an unknown label": (lambda made: [setattr(one, "PatientID", "P9") for one in made], "no label"),
+    "colours by a table": (
+        lambda made: [setattr(one, "PhotometricInterpretation", "PALETTE COLOR") for one in made],
+        "drawn in PALETTE COLOR",
+    ),
+    "no scale": (lacking("RescaleIntercept"), "lacks RescaleIntercept, without which"),
+    "several units": (
+        lambda made: [setattr(one, "RescaleType", ["HU", "US"][index % 2]) for index, one in enumerate(made)],
+        r"several units \(HU, US\)",
+    ),
     "a broken number": (lambda made: made[0].__setitem__(0x00280030, raw_words()), "PixelSpacing"),
 }
 
@@ -251,10 +260,31 @@ def test_a_compressed_image_of_another_size_than_its_header_is_not_decoded(tmp_p
     assert "(65535, 65535, 1)" in one.reason
 
 
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEG2000Lossless], ids=lambda one: one.name)
+def test_a_compressed_image_that_was_cut_off_is_named(syntax: Any, tmp_path: Path) -> None:
+    """Decoders fill up what is missing, and say nothing."""
+    stored = np.random.default_rng(0).integers(0, 4096, (4, 32, 32)).astype(np.uint16)
+    made = slices(stored, patient="P1", syntax=JPEG2000Lossless)
+    for one, plane in zip(made, stored, strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(plane).save(stream, "JPEG2000", irreversible=False, no_jp2=True, num_resolutions=1)
+        one.PixelData = encapsulate([stream.getvalue()])
+        one["PixelData"].VR = "OB"
+    by_gdcm = syntax != JPEG2000Lossless
+    paths = compressed(syntax, tmp_path / "bad") if by_gdcm else save_all(made, tmp_path / "bad")
+    for path in paths:
+        one = pydicom.dcmread(path)
+        (content,) = generate_frames(one.PixelData, number_of_frames=1)
+        one.PixelData = encapsulate([content.rstrip(b"\0")[: len(content) * 2 // 3]])
+        one.save_as(path)
+    (found,) = put_aside(tmp_path)
+    assert "ends in the middle of a compressed image" in found.reason
+
+
 def test_a_broken_codestream_is_named(tmp_path: Path) -> None:
     made = slices(values(), patient="P1", syntax=JPEGLosslessSV1)
     for one in made:
-        one.PixelData = encapsulate([b"\xff\xd8\xff\xe0nothing of the kind"])
+        one.PixelData = encapsulate([b"\xff\xd8\xff\xe0nothing of the kind\xff\xd9"])
         one["PixelData"].VR = "OB"
     save_all(made, tmp_path / "bad")
     (one,) = put_aside(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,6 @@ def test_a_whole_round_of_another_study_between_two_legs_disturbs_neither(
 
 def alone_rounds(data: Path, fresh: Path, more: tuple[str, ...]) -> np.ndarray:
     return federation(data, fresh, more).rounds(1)
-
 
 
 def test_the_comparison_finds_a_memory_that_is_another_studys(data: Path, tmp_path: Path) -> None:

@@ -227,6 +227,20 @@ def test_a_study_that_waits_is_listed_approved_as_it_came_and_waits_no_more(own:
     assert listed_digests(own) == (digest_of(asked),) and not waiting(own)
 
 
+def test_a_study_that_waits_and_does_not_say_which_model_it_begins_from_is_not_approved(own: Path) -> None:
+    asked = json.dumps({**json.loads(parse(TEXT).json), "start": {"model": "any.safetensors"}}, sort_keys=True)
+    keep_waiting(asked, own)
+    status, said = run(own, digest_of(asked)[:12], str(own), "--yes")
+    assert status == 1 and "hospitals check it by its digest" in said and not (own / APPROVED).exists()
+
+
+def test_a_study_that_waits_and_cannot_be_built_is_said_in_a_line(own: Path) -> None:
+    for asked in ('{"title": "x"}', '{"title": "x", "source": "os:system", "task": 7}'):
+        keep_waiting(asked, own)
+        status, said = run(own, digest_of(asked)[:12], str(own), "--yes")
+        assert status == 1 and "Error" not in said and not (own / APPROVED).exists()
+
+
 def test_a_study_that_waits_is_declined_with_a_reason_that_stays_here(own: Path) -> None:
     asked = parse(TEXT).json
     keep_waiting(asked, own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import subprocess
@@ -110,13 +111,13 @@ def recorder() -> Iterator[Recorder]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             kept.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(200)
-            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-type", "application/protobuf")
             self.send_header("set-cookie", "a=b")
             self.send_header("content-length", "6")
             self.end_headers()
             self.wfile.write(b"answer")
 
-        do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_CONNECT = do_POST
+        do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_CONNECT = do_POST  # noqa: N815 - of the base class
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -194,15 +195,18 @@ def context_for(authority: made.Authority, member: Member | None) -> ssl.SSLCont
 def post(path: str = PULL, header: str | None = None, body: bytes = b"", more: str = "", line: str = "") -> bytes:
     """A request's bytes, as Flower's client sends them. line: instead of its first line."""
     key = "" if header is None else f"flwr-public-key: {header}\r\n"
-    head = f"{line or f'POST {path} HTTP/1.1'}\r\nhost: localhost\r\n{key}content-type: application/x-protobuf\r\n"
+    head = f"{line or f'POST {path} HTTP/1.1'}\r\nhost: localhost\r\n{key}content-type: application/protobuf\r\n"
     return f"{head}content-length: {len(body)}\r\n{more}\r\n".encode() + body
 
 
 def exchange(port: int, context: ssl.SSLContext, data: bytes, timeout_s: float = GIVE_UP_S) -> bytes:
     """All that comes back until the other side closes, or an answer is whole; b"" where it is just closed."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout_s) as plain:
-        with suppress(ssl.SSLError), context.wrap_socket(plain, server_hostname="localhost") as tls:
-            return _send_and_read(tls, data)
+    with (
+        suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        return _send_and_read(tls, data)
     return b""
 
 
@@ -220,10 +224,8 @@ def _whole(answer: bytes, head_only: bool) -> bool:
     head, found, body = answer.removeprefix(CONTINUE).partition(b"\r\n\r\n")
     if head_only:
         return bool(found)
-    lengths = [
-        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-    ]
-    return bool(found) and bool(lengths) and len(body) >= lengths[0]
+    length = re.search(rb"\ncontent-length: *([0-9]+)", head.lower())
+    return bool(found) and length is not None and len(body) >= int(length[1])
 
 
 def status_of(answer: bytes) -> int:

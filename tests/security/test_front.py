@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from flwr.proto.fleet_pb2 import PushMessagesRequest
@@ -152,6 +151,11 @@ def hurried(place: Place) -> Iterator[Place]:
         yield replace(place, port=port)
 
 
+def open_connection(place: Place, who: str = "alpha") -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", place.port), GIVE_UP_S)
+    return place.who[who].wrap_socket(plain, server_hostname="localhost")
+
+
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_a_hospitals_own_request_passes_on_each_of_the_nine_paths(place: Place, path: str) -> None:
     body = PushMessagesRequest().SerializeToString() if path.endswith("push-messages") else b"asked"
@@ -192,14 +196,14 @@ def test_an_answer_tells_no_versions_and_sets_nothing(place: Place) -> None:
 
 
 def test_a_connection_serves_one_request_after_another(place: Place) -> None:
-    with socket.create_connection(("127.0.0.1", place.port), GIVE_UP_S) as plain:
-        with place.who["alpha"].wrap_socket(plain, server_hostname="localhost") as tls:
-            for _ in range(3):
-                tls.sendall(post(header=place.alpha.header, body=b"asked"))
-                answer = b""
-                while not answer.endswith(b"answer"):
-                    assert (piece := tls.recv(4096))
-                    answer += piece
+    with open_connection(place) as tls:
+        for _ in range(3):
+            tls.sendall(post(header=place.alpha.header, body=b"asked"))
+            answer = b""
+            while not answer.endswith(b"answer"):
+                piece = tls.recv(4096)
+                assert piece
+                answer += piece
 
 
 OUTSIDERS = [
@@ -406,11 +410,6 @@ def test_a_reply_in_anothers_name_does_not_pass(place: Place) -> None:
     place.demand_refused(post(path, place.alpha.header, pushed(7, 8)))
     place.demand_refused(post(path, place.alpha.header, pushed(7, 7) + pushed(7, 8)))
     place.demand_refused(post(path, place.alpha.header, b"\xff no message"))
-
-
-def open_connection(place: Place, who: str = "alpha") -> ssl.SSLSocket:
-    plain = socket.create_connection(("127.0.0.1", place.port), GIVE_UP_S)
-    return place.who[who].wrap_socket(plain, server_hostname="localhost")
 
 
 def last_words(tls: ssl.SSLSocket) -> int:

@@ -11,6 +11,7 @@ ENGINES = {
     "inline": "inline: all hospitals in one process",
     "processes": "processes: one real process a hospital on one machine",
     "simulation": "simulation: Flower's simulation runtime",
+    "nodes": "nodes: a node in every hospital, over mutual TLS and a SuperLink of Flower's",
 }
 TERMS = {
     "round": "the coordinator sends the model to hospitals, they train it on their own patients and send back how it "

@@ -1,7 +1,4 @@
-"""A consortium whose hospitals and coordinator all are on this machine: for tests, rehearsals and drills.
-
-Every step is the one that people take, the comparing of groups too; only that nobody telephones.
-"""
+"""A consortium whose hospitals and coordinator all are on this machine: every step is the one that people take."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""What may come of a call to the coordinator, in the few kinds that a node treats differently."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+
+from common.wire.flower_inside import error_code, refused_version
+
+T = TypeVar("T")
+LONGEST_QUOTE = 200
+RUN_OVER, ACTIVATION_FAILED = 2007, 2004
+PASSING = frozenset({408, 425, 429})
+"""Statuses below 500 that say: later."""
+
+
+class Unreached(Exception):  # noqa: N818 - it is a fact about the way, not a defect
+    """No answer, or none that a front or a SuperLink gives: it is tried again."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The coordinator answered, and will not: lasting, if it lasts. Its text says what mends it."""
+
+
+class RunOver(Exception):  # noqa: N818
+    """The run that a call is about goes on no longer: what belongs to it is dropped."""
+
+
+def called(call: Callable[[], T]) -> T:
+    """What a call returns. Raises Unreached, Refused or RunOver, and nothing else of a peer's making."""
+    try:
+        return call()
+    except httpx.HTTPStatusError as error:
+        raise _of_status(error.response) from None
+    except httpx.HTTPError as error:
+        raise _of_transport(error) from None
+    except (ValueError, OSError) as error:
+        raise Unreached(f"what came is no answer of a SuperLink ({type(error).__name__})") from None
+
+
+def _of_status(response: httpx.Response) -> Exception:
+    status, body = response.status_code, response.text[: LONGEST_QUOTE * 100]
+    code = error_code(body)
+    if code == RUN_OVER:
+        return RunOver()
+    if refused_version(body) is not None:
+        return Refused("the coordinator's Flower is of another version: install the version that it runs")
+    if code == ACTIVATION_FAILED:
+        return Refused(
+            "the coordinator does not know this node's key, or another node runs with it: ask the coordinator to "
+            "register keys/node.pub, and stop the other node"
+        )
+    if status >= 500 or status in PASSING:
+        return Unreached(f"the coordinator answers with status {status}")
+    if status == 401:
+        return Refused(
+            "the coordinator does not accept this node's signature (401): its key is not registered there, or the "
+            "two clocks differ"
+        )
+    if status == 403:
+        return Refused(
+            "the coordinator's front refuses this node (403): its certificate is not the one of this key, or was "
+            "revoked; take the coordinator's reply over again (node accept), or enrol again"
+        )
+    return Refused(f"no coordinator's front is at the address of node.toml (status {status})")
+
+
+def _of_transport(error: httpx.HTTPError) -> Exception:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(str(cause or error).split())[:LONGEST_QUOTE]
+    return Unreached(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -1,0 +1,129 @@
+"""One node as a process: its folder held, its signals heard, systemd told, and an end that says why."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from types import FrameType
+
+from client.allocator import keep_freed_memory
+from client.fleet.answering import Answers
+from client.fleet.connection import Connection, connect
+from client.fleet.inbox import Inbox
+from client.fleet.loop import PATIENCE_S, Loop
+from client.fleet.notify import notify
+from client.fleet.outbox import Outbox
+from client.fleet.presence import Heartbeat, Presence
+from client.node import Config, load_app
+from client.node_settings import NodeSettings, read_settings
+from client.pool import ONE_HOSPITAL
+from common.files.access import keep_private
+from common.files.locks import held
+
+APP = "client.app:app"
+LOCK = ".node.lock"
+GRACE_S = 20.0
+"""How long an answer under way may take after SIGTERM; then it is given up, and made again at the next start."""
+STUCK_S = 300.0
+TERMINATED = 143
+LOG = logging.getLogger("wardround.node")
+
+
+@dataclass(frozen=True)
+class Options:
+    """For tests: exit after so many seconds without a message; when a refusal is believed; told before every step."""
+
+    idle_exit_s: float = 0.0
+    patience_s: float = PATIENCE_S
+    step: Callable[[str], None] = lambda name: None
+
+
+def run_node(folder: Path, options: Options = Options()) -> int:
+    """Serve the hospital whose folder that is until SIGTERM; the exit status.
+
+    Raises HospitalError or StudyError for a folder that is not set up, FileError where another node runs in it, and
+    RefusedForGoodError where the coordinator refuses it for good.
+    """
+    settings = read_settings(folder)
+    return serve(folder, node_config(settings, folder), lambda: connect(settings, folder), options)
+
+
+def node_config(settings: NodeSettings, folder: Path) -> Config:
+    """What the hospital's program is told of itself."""
+    config = {"site": settings.site, "folder": str(folder)}
+    if settings.data_folder:
+        config["data-folder"] = str(folder / settings.data_folder)
+    return config
+
+
+def serve(folder: Path, config: Config, connecting: Callable[[], Connection], options: Options) -> int:
+    """As `run_node`, over any connection."""
+    keep_private()
+    keep_freed_memory()
+    os.environ[ONE_HOSPITAL] = "1"
+    with held(folder, LOCK, "is in use: another node runs in it"):
+        connection = connecting()
+        stop = Event()
+        outbox = Outbox(folder)
+        presence = Presence(connection, folder)
+        app = load_app(APP)
+        loop = Loop(
+            connection,
+            presence,
+            Inbox(folder),
+            outbox,
+            lambda node_id: Answers(app, node_id, config, outbox, folder, lambda: connection.identity.ahead_s),
+            stop,
+            options.patience_s,
+            options.step,
+            options.idle_exit_s,
+        )
+        terminated = _hear_signals(loop, stop)
+        notify("READY=1", "STATUS=asking for messages")
+        try:
+            with Heartbeat(presence, partial(_watch, loop)):
+                loop.run()
+        finally:
+            notify("STOPPING=1")
+        if not any(True for _ in Inbox(folder).waiting()):
+            presence.leave()
+        connection.calls.close()
+        return TERMINATED if terminated.is_set() else 0
+
+
+def _watch(loop: Loop) -> None:
+    """A watchdog's sign of life, while the loop turns or an answer is under way."""
+    if loop.answering or monotonic() - loop.seen < STUCK_S:
+        notify("WATCHDOG=1")
+
+
+def _hear_signals(loop: Loop, stop: Event) -> Event:
+    """End after the message in hand, or when the grace is over."""
+    terminated = Event()
+
+    def hear(number: int, _: FrameType | None) -> None:
+        if terminated.is_set():
+            return
+        terminated.set()
+        LOG.info("%s: the node ends%s", signal.Signals(number).name, " after its answer" if loop.answering else "")
+        stop.set()
+        Thread(target=_end_late, daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hear)
+    return terminated
+
+
+def _end_late() -> None:
+    Event().wait(GRACE_S)
+    LOG.info("the answer under way is given up; it is made again at the next start")
+    sys.stderr.flush()
+    os._exit(TERMINATED)

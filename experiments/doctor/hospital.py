@@ -1,0 +1,41 @@
+"""What keeps a hospital from taking part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from client.node_settings import read_settings
+from common.consortium.expiry import of_node
+from experiments.doctor import members, reaching, surroundings
+from experiments.doctor.approvals import approved
+from experiments.doctor.finding import Finding, looked, ok
+from experiments.doctor.keys import ends, hospital_certificate
+
+SECRETS = ("keys/tls.key", "keys/node.key", "identity.key", "keys")
+ENROL = "Run `wardround node enrol`, send the request, and accept the reply."
+
+
+def examined(folder: Path, at: datetime) -> Iterator[Finding]:
+    """Everything, also after what fails."""
+    yield from surroundings.versions()
+    yield surroundings.disk(folder)
+    yield from surroundings.permissions(folder, SECRETS)
+    found: list[Finding] = list(looked("settings", "Write node.toml; the docs show one.", lambda: _settings(folder)))
+    yield from found
+    if found[-1].status == "fail":
+        return
+    settings = read_settings(folder)
+    yield from looked("certificate", ENROL, lambda: hospital_certificate(folder, settings.site, at))
+    yield from looked("certificate", ENROL, lambda: ends(of_node(folder), at))
+    yield from looked("members", members.NEW_REPLY, lambda: members.signatures(folder))
+    yield from looked("membership", members.NEW_REPLY, lambda: members.own_keys(folder, settings.site))
+    yield from looked("approvals", "Approve the study once more.", lambda: approved(folder))
+    yield from looked("way", ENROL, lambda: reaching.way(folder, settings))
+
+
+def _settings(folder: Path) -> Iterator[Finding]:
+    settings = read_settings(folder)
+    way = f", through {settings.proxy.rpartition('@')[2]}" if settings.proxy else ""
+    yield ok("settings", f"{settings.site}, of the coordinator at {settings.coordinator}{way}")
