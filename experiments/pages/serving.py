@@ -58,7 +58,7 @@ def serve(
     build: is handed the keys, and an event that is set when all ends, so that no stream holds that up.
     """
     keys, closing = Keys(), Event()
-    with listening(port) as place, _server(build(keys, closing), place, closing) as thread:
+    with listening(port) as place, served(build(keys, closing), place, closing) as thread:
         address = link(place, keys)
         say([address, "Ctrl-C ends it. The link is for you alone: whoever has it sees and does what you may."])
         if opens:
@@ -68,7 +68,8 @@ def serve(
 
 
 @contextmanager
-def _server(app: ASGIApp, place: socket.socket, closing: Event) -> Iterator[Thread]:
+def served(app: ASGIApp, place: socket.socket, closing: Event) -> Iterator[Thread]:
+    """The thread that answers while the block runs; `closing` is set when it ends."""
     import uvicorn
 
     config = uvicorn.Config(
