@@ -168,8 +168,8 @@ class Loop:
             self.in_hand, self.seen = None, monotonic()
 
     def _note_repeat(self, about: About, reply: bytes) -> None:
-        facts = {"peer": "coordinator", "leg": about.kind, "run": about.run, "bytes_out": len(reply)}
-        self._durably(lambda: note(self.inbox.folder, REPEATED, **facts))
+        folder, leg, size = self.inbox.folder, about.kind, len(reply)
+        self._durably(lambda: note(folder, REPEATED, peer="coordinator", leg=leg, run=about.run, bytes_out=size))
 
     def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
         try:
