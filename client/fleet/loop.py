@@ -36,8 +36,8 @@ PULL_PAUSE_S, PULL_WAIT_S = 0.25, 120.0
 TOLERATED_S = 3.0
 """By which two clocks may differ: 5 s ahead are refused, and an answer's date is in whole seconds."""
 MOST_TRIES = 10
-REPEATED = "repeated"
-"""The log's word for a reply that went out once more, as it was."""
+PEER, REPEATED = "coordinator", "repeated"
+"""The log's words for who asks, and for a reply that went out once more, as it was."""
 LOG = logging.getLogger("wardround.node")
 _DRAWS = SystemRandom()
 
@@ -168,8 +168,8 @@ class Loop:
             self.in_hand, self.seen = None, monotonic()
 
     def _note_repeat(self, about: About, reply: bytes) -> None:
-        folder, leg, size = self.inbox.folder, about.kind, len(reply)
-        self._durably(lambda: note(folder, REPEATED, peer="coordinator", leg=leg, run=about.run, bytes_out=size))
+        leg, run, size = about.kind, about.run, len(reply)
+        self._durably(lambda: note(self.inbox.folder, REPEATED, peer=PEER, leg=leg, run=run, bytes_out=size))
 
     def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
         try:
