@@ -14,7 +14,7 @@ study and run. Without that list the model is kept and marked as unsigned.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,9 +33,10 @@ from client.hospital import Hospital
 from client.local import folder_of
 from client.new_cases import columns_digest
 from client.own_parts import put_own
-from common.errors import FileError, HospitalError, WireError
+from common.consortium.members import members_if_there
+from common.errors import HospitalError, WireError
 from common.files.access import private_folder, write
-from common.files.json_files import read_table, write_json
+from common.files.json_files import write_json
 from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented, shown_shape
 from common.learning.parameters import kept, read
@@ -51,7 +52,6 @@ from common.wire.orders import run_of, study_json
 
 FOLDER, MODEL, STUDY, ROSTER = "models", "model.safetensors", "study.toml", "roster.json"
 CARD, SCORES, ABOUT = "card.md", "scores.json", "about.json"
-MEMBERS = "members.json"
 
 
 def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> Payload:
@@ -76,17 +76,13 @@ def place_of(study: str, run: str) -> str:
 
 def _signer(folder: Path, model: HandedModel, study: str, run: str) -> bytes | None:
     """The key of the coordinator, which signed; None where the hospital knows none."""
-    try:
-        listed = read_table(folder, MEMBERS).get("coordinator")
-        key = None if listed is None else b64decode(listed["identity"], validate=True)
-        public = None if key is None else Ed25519PublicKey.from_public_bytes(key)
-    except (FileError, LookupError, TypeError, ValueError) as error:
-        raise HospitalError(f"{MEMBERS} does not say what the coordinator's key is: {error}") from error
-    if public is None:
+    listed = members_if_there(folder)
+    if listed is None:
         return None
+    key = listed.coordinator.identity
     try:
-        public.verify(model.signature, model.statement(study, run))
-    except InvalidSignature:
+        Ed25519PublicKey.from_public_bytes(key).verify(model.signature, model.statement(study, run))
+    except (InvalidSignature, ValueError):
         raise WireError("the model is not signed by the coordinator that the member list names.") from None
     return key
 

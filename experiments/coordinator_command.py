@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from client.fleet.notify import notify
 from common.errors import FileError, LastingError, StudyError
 from common.files.access import is_there, names, new_folder, read_text
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import FILE, NODE_KEYS, RUNS
+
+if TYPE_CHECKING:
+    from experiments.coordinator.serving import Serving
 
 NOT_SET_UP = 78
 """EX_CONFIG of sysexits.h: it will not mend by itself, and a service manager need not try again."""
@@ -29,8 +34,13 @@ def serve(folder: Path) -> None:
 
     _log_to_stderr()
     log = logging.getLogger("wardround.supervisor")
+
+    def begun(served: Serving) -> None:
+        log.info("serving %s; the SuperLink is at %s", folder, served.link.address)
+        notify("READY=1")
+
     try:
-        serve_all(folder, lambda served: log.info("serving %s; the SuperLink is at %s", folder, served.link.address))
+        serve_all(folder, begun)
     except (LastingError, StudyError) as error:
         log.error("%s", error)
         raise typer.Exit(NOT_SET_UP) from None

@@ -37,8 +37,8 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated, nodes:
-    whether the hospitals run nodes of ours, which may be asked the same again.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated and
+    nodes, whether the hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
         _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)

@@ -416,6 +416,8 @@ class Conductor:
 
     def _finish(self, state: Any, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
+        if hasattr(self.grid, "repeats"):
+            self.about["asked_again"] = int(self.grid.repeats)
         self.folder.write_json("about.json", self.about)
         self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
 

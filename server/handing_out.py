@@ -16,7 +16,7 @@ from common.data.names import SiteId
 from common.errors import FileError, StudyError
 from common.study.schedule import final_round
 from common.study.study import Study
-from common.sums.identity import signing_key
+from common.sums.identity import read_key
 from common.sums.update import Vector
 from common.wire.handed_model import KEPT, LEG, HandedModel, to_payload
 from server.exchange import GridExchange
@@ -38,7 +38,7 @@ class HandingOut:
     def check(self) -> None:
         """Raise StudyError where there is no key that could sign: said before the first round, not after the last."""
         try:
-            signing_key(self.signing)
+            read_key(self.signing)
         except (FileError, ValueError) as error:
             raise StudyError(f"the coordinator has no key to sign the model with: {error}") from error
 
@@ -72,7 +72,7 @@ class HandingOut:
         self.folder.write_text(CARD, card)
         unsigned = HandedModel(parameters, card, int(about["model_of_round"] or 0))
         statement = unsigned.statement(_digest(study.json), run)
-        return HandedModel(parameters, card, unsigned.of_round, signing_key(self.signing).sign(statement))
+        return HandedModel(parameters, card, unsigned.of_round, read_key(self.signing).sign(statement))
 
     def _kept(self, model: HandedModel, sites: Mapping[SiteId, int]) -> list[SiteId]:
         """Who has this very model with this very card."""

@@ -3,8 +3,9 @@
     FOLDER/from-pacs/QUERY/STUDY/SERIES/IMAGE.dcm and SERIES/.held.json: what the PACS said of the series when it was
     fetched whole. QUERY/.found.json: what all of it was at the last check.
 
-A series is held when `.held.json` has the state that the PACS tells; else whatever is missing of it is fetched, and
-what the PACS no longer has is removed. Every file is checked to be the image that was asked for before it is kept.
+A series is held when `.held.json` has the state that the PACS tells, and its files have the sizes they had; else
+whatever is missing of it is fetched, and what the PACS no longer has is removed. Every file is checked to be the
+image that was asked for before it is kept.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _checked_against(place: Path, settings: PacsSettings, query: Query, folder: 
         if before is None:
             raise
         remark = Quarantined("the PACS", f"{error}; what it held at the last check is used")
-        return Held(before.places, (*before.left_out, remark))
+        return _whole(folder, Held(before.places, (*before.left_out, remark)))
     table = {
         "checked": time.time(),
         "series": list(found.places),
@@ -82,6 +83,13 @@ def _checked_against(place: Path, settings: PacsSettings, query: Query, folder: 
     }
     write_json(place, FOUND, table, durable=True)
     return found
+
+
+def _whole(folder: Path, before: Held) -> Held:
+    """Without series that were being fetched anew when the PACS went away: some of their slices are not there."""
+    broken = [place for place in before.places if not read_table(folder, f"{place}/{HELD}").get("state")]
+    lost = [Quarantined(place, "was being fetched anew when the PACS went away") for place in broken]
+    return Held(tuple(place for place in before.places if place not in broken), (*before.left_out, *lost))
 
 
 def _before(place: Path, settings: PacsSettings) -> Held | None:
@@ -124,26 +132,34 @@ class Fetching:
         """
         name = f"{one.study}/{one.series}"
         there = self._kept(name, one)
-        if read_table(self.place, f"{name}/{HELD}").get("state") != one.state:
-            if there and not self._is_going_on(name, one):
-                self._drop(name, there)
-                there = ()
-            write_json(self.place, f"{name}/{HELD}", {"state": "", "coming": one.state}, durable=True)
+        is_same = read_table(self.place, f"{name}/{HELD}").get("state") == one.state
+        if there and not is_same and not self._is_going_on(name, one):
+            self._drop(name, there)
+            there = ()
         missing = set(one.images) - set(there)
+        if is_same and not missing:
+            return
+        begun = {"state": "", "coming": one.state, "boot": _boot()}
+        write_json(self.place, f"{name}/{HELD}", begun, durable=True)
         self.pacs.patiently(lambda: self._fetch(name, one, missing))
-        write_json(self.place, f"{name}/{HELD}", {"state": one.state}, durable=True)
+        sizes = {uid: (self.place / name / f"{uid}.dcm").stat().st_size for uid in one.images}
+        write_json(self.place, f"{name}/{HELD}", {"state": one.state, "sizes": sizes}, durable=True)
 
     def _is_going_on(self, name: str, one: Asked) -> bool:
-        return read_table(self.place, f"{name}/{HELD}").get("coming") == one.state
+        """Whether what is there was begun for the same series, and no loss of power came between."""
+        table = read_table(self.place, f"{name}/{HELD}")
+        return table.get("coming") == one.state and table.get("boot") == _boot()
 
     def _kept(self, name: str, one: Asked) -> tuple[str, ...]:
         """Images that are there and wanted; whatever else is, or was left by a crash, is removed."""
         kept = []
+        sizes = read_table(self.place, f"{name}/{HELD}").get("sizes", {})
         for found in files.names(self.place, name):
             uid = found.removesuffix(".dcm")
-            if found.endswith(".dcm") and uid in one.images:
+            size = (self.place / name / found).lstat().st_size
+            if found.endswith(".dcm") and uid in one.images and sizes.get(uid, size) == size:
                 kept.append(uid)
-                self._use((self.place / name / found).stat().st_size)
+                self._use(size)
             elif found != HELD:
                 files.remove(self.place, f"{name}/{found}")
         return tuple(kept)
@@ -198,6 +214,14 @@ class Fetching:
             )
         if shutil.disk_usage(self.place).free < LEAST_FREE_BYTES + count:
             raise PacsError(f"the disk of {self.place} is all but full: images from the PACS are kept there")
+
+
+def _boot() -> str:
+    """Of this start of the machine: files are not flushed one by one, and one start later may be empty."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _remove_others(place: Path, wanted: set[str]) -> None:

@@ -149,7 +149,7 @@ class Pacs:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise self._unreachable(error, late[0], longest_s) from error
-        except SourceError as error:
+        except (SourceError, ValueError, AttributeError) as error:  # the latter of a TLS socket that was shut down
             if late[0]:
                 raise self._unreachable(error, True, longest_s) from error
             raise

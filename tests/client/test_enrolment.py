@@ -26,9 +26,9 @@ from common.errors import HospitalError, RefusedError, SourceError, StudyError, 
 from common.study.study import Study, parse
 from common.sums import identity
 from common.sums.exchange import Payload
-from tests.own_consortium import accept_all, compare_all, found_consortium
 from server.consortium.changes import remove_member
 from server.consortium.joining import sign
+from tests.own_consortium import accept_all, compare_all, found_consortium
 
 AT = now()
 SITES = ("Aachen", "Bonn", "Köln")

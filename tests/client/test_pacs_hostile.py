@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import ssl
 import threading
 import time
@@ -26,9 +25,8 @@ from hypothesis import strategies as st
 from client.sources import _pacs_http
 from client.sources._pacs_multipart import Parts, boundary_of
 from client.sources._pacs_query import Query, all_said, takes_series
-from client.sources._pacs_settings import read_settings
 from client.sources.dicomweb import DicomWeb
-from common.errors import SourceError, StudyError
+from common.errors import SourceError
 from tests.client.dicom_files import slices, uid, values
 from tests.client.orthanc import write_settings
 
@@ -365,45 +363,12 @@ def test_only_the_hospitals_own_authority_is_trusted_where_it_names_one(tmp_path
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"url": "ftp://pacs"}, "https://host:port/path"),
-        ({"url": "https://user:word@pacs/x"}, "must not hold a password"),
-        ({"url": "https://pacs/x?y=z"}, "https://host:port/path"),
-        ({"url": "https://pacs:port/x"}, "no address"),
-        ({"url": "http://pacs.example.org/x"}, "anybody on the way"),
-        ({"token_file": "token"}, "one of them"),
-        ({"retries": 100}, "between 0 and 20"),
-        ({"page": 0}, "between 1 and 1000"),
-        ({"urll": "x"}, "url"),
-        ({"certificate": "a"}, "certificate and key"),
-    ],
-)
-def test_settings_that_cannot_be_are_named(settings: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    folder = write_settings(tmp_path, **{"url": "https://pacs/dicom-web", **settings})
-    with pytest.raises((StudyError, SourceError), match=reason):
-        read_settings(folder)
-
-
-def test_settings_that_others_can_write_and_secrets_that_others_can_read_are_refused(tmp_path: Path) -> None:
-    folder = write_settings(tmp_path, "http://127.0.0.1:9/x")
-    (folder / "password").chmod(0o644)
-    with pytest.raises(SourceError, match="chmod 600"):
-        DicomWeb(str(folder)).cases(None, 0)
-    (folder / "pacs.toml").chmod(0o666)
-    with pytest.raises(SourceError, match="can be written by others"):
-        DicomWeb(str(folder)).cases(None, 0)
-    (folder / "pacs.toml").chmod(0o600)
-    if os.geteuid() == 0:
-        os.chown(folder / "pacs.toml", 12345, 12345)
-        with pytest.raises(SourceError, match="another user"):
-            DicomWeb(str(folder)).cases(None, 0)
-
-
-def test_a_folder_without_settings_says_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"there is no pacs.toml in .* url = "):
-        DicomWeb(str(tmp_path)).cases(None, 0)
+def test_what_drips_in_through_tls_ends_in_time_too(tmp_path: Path) -> None:
+    (tmp_path / "hospital").mkdir()
+    with serving(endless_header, certified(tmp_path / "hospital")) as server:
+        url = f"https://localhost:{server.server_address[1]}/dicom-web"
+        with pytest.raises(SourceError, match="took longer than 2 s"):
+            source(url, tmp_path, authority="ca.pem", answer_s=2.0).cases(None, 0)
 
 
 def test_a_token_is_shown_and_comes_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
-from client.sources import _pacs_cache
+from client.sources import _pacs_cache, _pacs_http
 from client.sources._pacs_query import Query
 from client.sources.dicom import Dicom
 from client.sources.dicomweb import DicomWeb
@@ -159,6 +159,14 @@ def test_a_fetch_that_was_cut_off_goes_on_where_it_was(
     assert not (place / ".incoming.of-a-crash").exists()
 
 
+def test_files_that_a_loss_of_power_emptied_are_fetched_again(pacs: Orthanc, tmp_path: Path) -> None:
+    pacs.put(slices(values(), patient="P1"))
+    folder = write_settings(tmp_path / "hospital", pacs.url)
+    before = source(folder).cases(None, 0)
+    sorted(folder.rglob("*.dcm"))[1].write_bytes(b"")
+    np.testing.assert_array_equal(source(folder).cases(None, 0).inputs, before.inputs)
+
+
 def test_while_the_pacs_is_away_what_was_checked_lately_is_used_and_that_is_said(
     pacs: Orthanc, tmp_path: Path
 ) -> None:
@@ -172,6 +180,30 @@ def test_while_the_pacs_is_away_what_was_checked_lately_is_used_and_that_is_said
     write_settings(folder, "http://127.0.0.1:9/dicom-web", retries=0, offline_hours=0)
     with pytest.raises(SourceError, match="cannot be reached"):
         source(folder).cases(None, 0)
+
+
+def test_a_series_that_was_being_fetched_anew_when_the_pacs_went_away_is_not_read_in_part(
+    pacs: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pacs.put([*slices(values(), patient="P1"), *slices(values(), patient="P2", series="s2")])
+    folder = write_settings(tmp_path / "hospital", pacs.url, retries=0)
+    assert source(folder).cases(None, 0).patients.tolist() == ["p1", "p2"]
+    pacs.put(slices(values((6, 5, 6)), patient="P1")[4:])
+    plain, taken = _pacs_cache.Fetching._written, []
+
+    def once(self: Any, name: str, one: Any, pieces: Any) -> str:
+        if len(taken) == 3:
+            raise _pacs_http.UnreachableError("the PACS went away")
+        taken.append(name)
+        return plain(self, name, one, pieces)
+
+    monkeypatch.setattr(_pacs_cache.Fetching, "_written", once)
+    cases = source(folder).cases(None, 0)
+    assert cases.patients.tolist() == ["p2"]
+    assert [one for one in cases.quarantined if "being fetched anew" in one.reason]
+    monkeypatch.undo()
+    assert sorted(source(folder).cases(None, 0).patients) == ["p1", "p2"]
+    assert len(list(folder.rglob("*.dcm"))) == 10
 
 
 def test_a_wrong_password_is_said_at_once(pacs: Orthanc, tmp_path: Path) -> None:

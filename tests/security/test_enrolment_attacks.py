@@ -40,12 +40,12 @@ from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
-from tests.own_consortium import accept_all, compare_all, found_consortium
 from server.conduct import Conductor
 from server.consortium.joining import sign
 from server.consortium.place import Consortium, read_authority, read_consortium
 from server.progress import Progress
 from server.run_folder import RunFolder
+from tests.own_consortium import accept_all, compare_all, found_consortium
 
 AT = now()
 SITES = ("Aachen", "Bonn", "Köln")

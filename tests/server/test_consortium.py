@@ -33,13 +33,13 @@ from common.errors import HospitalError, SourceError, StudyError, UnknownNameErr
 from common.files import access
 from common.study.federation import RosterEntry
 from common.study.study import parse
-from tests.own_consortium import accept_all, compare_all, found_consortium
 from server.consortium import issuing
 from server.consortium.changes import remove_member, renew
 from server.consortium.create import create
 from server.consortium.joining import sign
 from server.consortium.listing import expiry_warnings, roster_text, rows
 from server.consortium.place import read_consortium, read_issues, read_public
+from tests.own_consortium import accept_all, compare_all, found_consortium
 
 AT = now()
 SITES = ("Aachen", "Bonn", "Köln")
