@@ -106,11 +106,11 @@ def _known(node: Node) -> tuple[Known, ...]:
 def _state(node: Node, waiting: list[Known]) -> Markup:
     if _alarms(node):
         return badge("bad", "Look at this")
-    return (
-        badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide")
-        if waiting
-        else badge("good", "Nothing waits")
-    )
+    if waiting:
+        return badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide")
+    if isinstance(node.members, Members) and node.members.left:
+        return badge("warn", "Keys to compare")
+    return badge("good", "Nothing waits")
 
 
 def _todo(one: Known) -> Markup:
