@@ -15,7 +15,7 @@ from client.policy import POLICY_FILE
 from client.waiting_studies import DECLINED, WAITING
 from common.consortium.members import FILE as MEMBERS
 from common.errors import StudyError, WardroundError
-from experiments.approval_command import agree, show_json
+from experiments.approving.agreement import agree, show_json
 from experiments.approving.kept import refuse
 from experiments.pages.answers import Streams, fault_page, new_app, private_document
 from experiments.pages.asgi import ASGIApp

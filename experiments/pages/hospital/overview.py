@@ -10,7 +10,7 @@ from typing import TypeVar
 from client.node_settings import read_settings
 from common.consortium.expiry import Expiry
 from common.errors import WardroundError
-from experiments.ledger_summary import Summary
+from experiments.hospital.ledger_summary import Summary
 from experiments.pages.hospital.activity import Activity, activity_of, answered_section, log_section, refusals_section
 from experiments.pages.hospital.holdings import models_section, policy_section
 from experiments.pages.hospital.keys_and_members import (
