@@ -25,13 +25,12 @@ from experiments.coordinator.link import Link
 from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
-from server.conducted import CONDUCTED
+from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"
 INTERRUPTED = ("SystemExit", "KeyboardInterrupt")
 """Reasons in about.json of a server app that was ended, and not by its study."""
-FLOWER_CALLS_IT_INTERRUPTED = "the run was stopped at the SuperLink"
 QUICK_COMMAND_S = 90.0
 
 Seen = Literal["starting", "running", "crashed", "over"]
@@ -138,7 +137,7 @@ def _runs(link: Link, *which: str) -> list[dict[str, Any]]:
 
 def _was_interrupted(about: dict[str, Any]) -> bool:
     reason = str(about.get("reason", ""))
-    return reason in INTERRUPTED or reason.startswith(("it was interrupted", FLOWER_CALLS_IT_INTERRUPTED))
+    return reason in INTERRUPTED or reason.startswith(("it was interrupted", STOPPED_AT_THE_LINK))
 
 
 def _is_alive(pid: object) -> bool:

@@ -59,6 +59,9 @@ class Conducting:
             except (WardroundError, OSError) as error:
                 LOG.warning("the jobs could not be served: %s", error)
                 self.given_up.wait(PAUSES_S[1])
+            except Exception:  # of one job: the thread that serves all of them goes on
+                LOG.exception("the jobs could not be served")
+                self.given_up.wait(PAUSES_S[-1])
 
     def _step(self) -> None:
         """Bring the oldest job that is not over to its end, or as far as this process lives."""
@@ -100,7 +103,11 @@ class Conducting:
                 raise
             return self._crashed(job, replace(standing, attempts=began), str(error))
         standing = replace(standing, state=RUNNING, run_id=attempt.run_id, attempts=began, reason="")
-        self.queue.keep(job, standing)
+        try:
+            self.queue.keep(job, standing)
+        except FileError:  # nobody would find the run again
+            attempts.stop(attempt.run_id, self.link)
+            raise
         LOG.info("job %s (%s): run %s at Flower, into %s", job.id, job.name, attempt.run_id, job.folder)
         outcome = self._watched(attempt)
         if outcome == "over":

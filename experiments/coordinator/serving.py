@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from common.errors import LastingError
+from common.errors import FileError, LastingError
 from common.files.access import private_folder, remove
 from common.files.json_files import write_json
 from common.files.locks import held
@@ -64,7 +64,10 @@ class Serving:
     def say(self) -> None:
         """Write what `wardround status` shows of the programs."""
         programs = {one.program.name: {"pid": one.pid, "restarts": one.restarts} for one in self.kept}
-        write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        try:
+            write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        except FileError as error:  # a full disk does not end what runs
+            LOG.warning("`wardround status` cannot be told how it goes: %s", error)
 
     def _ask_link(self) -> None:
         link = self.kept[0]

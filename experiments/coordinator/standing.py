@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from common.errors import EngineError, FileError
 from common.files.access import if_there, is_there, names
 from common.files.json_files import read_lines, read_table
+from common.files.locks import is_held
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.node_keys import REGISTERED
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR, demand_coordinator
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SERVING, SUPERVISOR, demand_coordinator
+from experiments.coordinator.supervision import is_of
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from experiments.engines._run_secrets import secrets_in
 
@@ -29,10 +29,10 @@ def standing_of(folder: Path) -> dict[str, Any]:
     folder = folder.resolve()
     known = _table(folder, SUPERVISOR)
     programs = {
-        name: {"running": _runs(one.get("pid")), "restarts": one.get("restarts", 0)}
+        name: {"running": is_of(one.get("pid"), folder), "restarts": one.get("restarts", 0)}
         for name, one in known.get("programs", {}).items()
     }
-    is_served = _runs(known.get("pid"))
+    is_served = bool(known) and is_held(folder, SERVING)
     up = is_served and bool(programs) and all(one["running"] for one in programs.values())
     queue = JobQueue(folder)
     return {
@@ -127,15 +127,6 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
         for one in said.get("nodes", [])
         if (number := str(one.get("node-id"))) in known
     ]
-
-
-def _runs(pid: object) -> bool:
-    if not isinstance(pid, int):
-        return False
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _table(folder: Path, name: str) -> dict[str, Any]:

@@ -129,7 +129,11 @@ class FrontServer(uvicorn.Server):
                 log.warning("no connection can be accepted: %s", error.strerror)
                 await asyncio.sleep(1.0 if error.errno in RESTS else 0.05)
                 continue
-            self._open(accepted, str(address[0]))
+            try:
+                self._open(accepted, str(address[0]))
+            except OSError as error:  # it was closed meanwhile, or no more can be open
+                accepted.close()
+                log.warning("a connection was not opened: %s", error.strerror)
 
     def _open(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
@@ -141,16 +145,16 @@ class FrontServer(uvicorn.Server):
             accepted.close()
             return
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kept_open = accepted.dup()
         self._opening[address] += 1
-        task = asyncio.create_task(self._shake_hands(accepted, address))
+        task = asyncio.create_task(self._shake_hands(accepted, kept_open, address))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
+    async def _shake_hands(self, accepted: socket.socket, kept_open: socket.socket, address: str) -> None:
         made = partial(self._protocol, asyncio.get_running_loop())
         words: list[bytes] = []
         LAST_WORDS.set(words)
-        kept_open = accepted.dup()
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 made,
