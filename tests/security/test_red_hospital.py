@@ -23,8 +23,10 @@ from common.wire.handed_model import HandedModel
 from common.wire.handed_model import to_payload as handed
 from common.wire.orders import RUN, Order, to_payload
 from experiments.cli import cli
+from experiments.pages.hospital.node_app import node_app
 from tests.client.played_rounds import FEDAVG, VICTIM, Federation, images, study_of
 from tests.client.test_policy_rules import policy, study, words
+from tests.experiments.pages_asked import Asked
 
 
 @pytest.fixture
@@ -112,3 +114,20 @@ def test_a_model_that_a_hospital_keeps_is_not_exchanged_later(played: Federation
     assert (place / "card.md").read_text() == "two"
     assert "kept already" in (played.own / VICTIM / "incidents.log").read_text()
     assert Payload(words={RUN: played.run}).words[RUN] in str(place)
+
+
+@pytest.mark.parametrize(
+    "others",
+    ["wardround=x; {}", "{}; wardround=x", 'state={{"a": [1]}}; {}', 'a="b; {}', "a[b]=1; {}", "=; {}", "wardround; {}"],
+)
+def test_cookies_of_other_programs_on_this_machine_end_no_session(tmp_path: Path, others: str) -> None:
+    """Cookies know no ports: whatever serves 127.0.0.1 sets some that a browser sends here as well."""
+    page = Asked(node_app, tmp_path).enter()
+    answer = page.get(cookie=others.format(page.cookie))
+    assert answer.status_code == 200 and "needs its key" not in answer.text
+
+
+def test_wrong_keys_of_another_program_keep_the_pages_user_not_out(tmp_path: Path) -> None:
+    page = Asked(node_app, tmp_path)
+    codes = {page.send("POST", "/enter", {"key": "x"}, {"origin": "-"}).status_code for _ in range(40)}
+    assert codes == {403, 429} and page.enter().get().status_code == 200
