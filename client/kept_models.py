@@ -9,8 +9,8 @@ about.json           written last: digests, and whose signature it was
 
 The hospital checks what it can: that the study is approved, that it took part in this run, that the parameters are of
 its network, and, where the consortium's member list names the coordinator's key, its signature over model, card,
-study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no other
-is put in its place, unless the hospital's own people moved it away.
+study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no
+other is put in its place, unless the hospital's own people moved it away.
 """
 
 from __future__ import annotations
