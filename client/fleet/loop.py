@@ -232,7 +232,7 @@ class Loop:
         while True:
             try:
                 result = called(call)
-                self._refused_since = None
+                self.seen, self._refused_since = monotonic(), None
                 self._say("")
                 return result
             except Unreached as fact:
