@@ -250,14 +250,20 @@ def refused_version(body: str) -> str | None:
     """What a SuperLink says that refuses this version of Flower; None where it says something else."""
     from flwr.supercore.runtime_version_compatibility import get_runtime_version_incompatibility_exit_message
 
-    return get_runtime_version_incompatibility_exit_message(body)
+    try:
+        return get_runtime_version_incompatibility_exit_message(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def error_code(body: str) -> int | None:
     """The number of Flower's own that an answer of an error bears."""
     from flwr.supercore.error import FlowerError
 
-    error = FlowerError.from_json(body)
+    try:
+        error = FlowerError.from_json(body)
+    except (ValueError, RecursionError):  # it is JSON of whoever answers
+        return None
     return None if error is None else error.code
 
 
