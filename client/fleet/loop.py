@@ -14,7 +14,7 @@ from typing import TypeVar
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from client.fleet.objects import Weighed, content_id, demand_named, message_of
+from common.wire.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
