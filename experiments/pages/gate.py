@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from experiments.pages.asgi import ASGIApp, Message, Receive, Scope, Send
 from experiments.pages.entry import entry_page
 from experiments.pages.keys import Keys, Session, is_proof
 from experiments.pages.sheet import policy
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 COOKIE, PROOF = "wardround", "proof"

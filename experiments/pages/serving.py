@@ -10,14 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from common.errors import EngineError, StudyError
 from common.files.access import write
+from experiments.pages.asgi import ASGIApp
 from experiments.pages.keys import Keys
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64
