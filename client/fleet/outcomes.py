@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import httpx
 
-from common.wire.flower_inside import error_code, refused_version
+from common.wire.flower_inside import error_code
 
 T = TypeVar("T")
 LOG = logging.getLogger("wardround.node")
 LONGEST_QUOTE = 200
 LONGEST_ERROR_BYTES = 1 << 14
-RUN_OVER, ACTIVATION_FAILED = 2007, 2004
+RUN_OVER, ACTIVATION_FAILED, OTHER_VERSION = 2007, 2004, 1001
+"""Flower's numbers of errors."""
 PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that say: later."""
 
@@ -62,7 +63,7 @@ def _of_status(response: httpx.Response) -> Exception:
     code = error_code(body)
     if code == RUN_OVER:
         return RunOver()
-    if refused_version(body) is not None:
+    if code == OTHER_VERSION:
         return Refused("the coordinator's Flower is of another version: install the version that it runs")
     if code == ACTIVATION_FAILED:
         return Refused(
@@ -89,4 +90,11 @@ def _of_transport(error: httpx.HTTPError) -> Exception:
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     text = " ".join(str(cause or error).split())[:LONGEST_QUOTE]
+    if cause is not None and "certificate revoked" in text:
+        return Refused("the coordinator revoked this node's certificate: enrol anew, or ask the coordinator why")
+    if cause is not None and "alert certificate expired" in text:
+        text = (
+            "its front takes this node's certificate for expired, or its own list of revoked ones is: "
+            "`wardround doctor` there says which, and a new reply renews the certificate (node accept)"
+        )
     return Unreached(f"{type(error).__name__}: {text}" if text else type(error).__name__)

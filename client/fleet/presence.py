@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -75,8 +74,8 @@ class Presence:
 class Heartbeat:
     """Says every few seconds, from a thread of its own, that the node lives, however long it trains."""
 
-    def __init__(self, presence: Presence, each: Callable[[], None] = lambda: None, beat_s: float = BEAT_S) -> None:
-        self._presence, self._each, self._beat_s = presence, each, beat_s
+    def __init__(self, presence: Presence, beat_s: float = BEAT_S) -> None:
+        self._presence, self._beat_s = presence, beat_s
         self._stop = Event()
         self._thread = Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -90,7 +89,6 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._stop.wait(self._beat_s):
             try:
-                self._each()
                 self._presence.ensure()
             except (Unreached, Refused) as fact:
                 LOG.debug("no heartbeat: %s", fact)

@@ -7,6 +7,7 @@ speaks to a SuperLink is imported where it is used: a hospital of a simulation n
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -262,25 +263,14 @@ def _version_headers() -> dict[str, str]:
     return dict(RuntimeVersionMetadata.from_local_component(COMPONENT).as_metadata())
 
 
-def refused_version(body: str) -> str | None:
-    """What a SuperLink says that refuses this version of Flower; None where it says something else."""
-    from flwr.supercore.runtime_version_compatibility import get_runtime_version_incompatibility_exit_message
-
-    try:
-        return get_runtime_version_incompatibility_exit_message(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def error_code(body: str) -> int | None:
     """The number of Flower's own that an answer of an error bears."""
-    from flwr.supercore.error import FlowerError
-
     try:
-        error = FlowerError.from_json(body)
-    except (ValueError, RecursionError):  # it is JSON of whoever answers
+        table = json.loads(body)
+    except (ValueError, RecursionError):
         return None
-    return None if error is None else error.code
+    code = table.get("code") if isinstance(table, dict) else None
+    return code if isinstance(code, int) else None
 
 
 class Calls:
