@@ -9,12 +9,13 @@ about.json           written last: digests, and whose signature it was
 
 The hospital checks what it can: that the study is approved, that it took part in this run, that the parameters are of
 its network, and, where the consortium's member list names the coordinator's key, its signature over model, card,
-study and run. Without that list the model is kept and marked as unsigned.
+study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no other
+is put in its place, unless the hospital's own people moved it away.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,8 @@ from client.hospital import Hospital
 from client.local import folder_of
 from client.new_cases import columns_digest
 from client.own_parts import put_own
-from common.errors import FileError, HospitalError, WireError
+from common.consortium.members import members_if_there
+from common.errors import HospitalError, WireError
 from common.files.access import private_folder, write
 from common.files.json_files import read_table, write_json
 from common.files.tensor_files import write_tensors
@@ -51,7 +53,6 @@ from common.wire.orders import run_of, study_json
 
 FOLDER, MODEL, STUDY, ROSTER = "models", "model.safetensors", "study.toml", "roster.json"
 CARD, SCORES, ABOUT = "card.md", "scores.json", "about.json"
-MEMBERS = "members.json"
 
 
 def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> Payload:
@@ -63,6 +64,7 @@ def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> P
         raise WireError("a model came of a run that this hospital took no part in.")
     model = from_payload(request, read(hospital.network).size)
     signer = _signer(folder, model, hospital.digest, run)
+    _refuse_another(folder / place_of(hospital.digest, run), model)
     write_parameters(hospital.network, model.parameters)
     put_own(hospital.network, own.vectors)
     _write(folder, hospital, parse_json(study_json(request)).text, run, model, signer)
@@ -74,19 +76,25 @@ def place_of(study: str, run: str) -> str:
     return f"{FOLDER}/{study}/{run or 'run'}"
 
 
+def _refuse_another(place: Path, model: HandedModel) -> None:
+    """Predictions of today and of a year from now are of one model, whatever a coordinator signs meanwhile."""
+    before = read_table(place, ABOUT).get("model_sha256")
+    if before not in (None, model.model_sha256):
+        raise WireError(
+            f"another model came of a run whose model is kept already: {place}. Whoever wants the other one moves "
+            "that folder away first."
+        )
+
+
 def _signer(folder: Path, model: HandedModel, study: str, run: str) -> bytes | None:
     """The key of the coordinator, which signed; None where the hospital knows none."""
-    try:
-        listed = read_table(folder, MEMBERS).get("coordinator")
-        key = None if listed is None else b64decode(listed["identity"], validate=True)
-        public = None if key is None else Ed25519PublicKey.from_public_bytes(key)
-    except (FileError, LookupError, TypeError, ValueError) as error:
-        raise HospitalError(f"{MEMBERS} does not say what the coordinator's key is: {error}") from error
-    if public is None:
+    listed = members_if_there(folder)
+    if listed is None:
         return None
+    key = listed.coordinator.identity
     try:
-        public.verify(model.signature, model.statement(study, run))
-    except InvalidSignature:
+        Ed25519PublicKey.from_public_bytes(key).verify(model.signature, model.statement(study, run))
+    except (InvalidSignature, ValueError):
         raise WireError("the model is not signed by the coordinator that the member list names.") from None
     return key
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -15,9 +12,7 @@ from typing import Any, cast
 import torch
 from flwr.serverapp import Grid
 
-from common import __version__
 from common.data.cases import SiteId
-from common.data.skew import label_divergence, size_gini
 from common.errors import WardroundError
 from common.learning.abilities import presented
 from common.learning.freezing import only
@@ -25,11 +20,8 @@ from common.learning.parameters import Layout, digest, read
 from common.learning.score_names import statistic_names
 from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
-from common.study.program import this_program
 from common.study.schedule import final_splits
 from common.study.study import Study
-from common.study.training_words import told_beside
-from common.study.trust import said
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected, Payload
@@ -50,10 +42,10 @@ from server.pins import Pins
 from server.private_terms import private_terms
 from server.problems import Problem, Stage, forget_from, keep
 from server.progress import HospitalJoined, ProblemFound, Progress, RoundFinished, RunFinished, RunStarted
-from server.public_numbers import counts_are_told, training_sizes
 from server.roster import Member
 from server.rounds import Rounds
 from server.run_folder import RunFolder
+from server.run_record import first_words, roster_table
 from server.strategy import Strategy
 from server.traffic import Traffic
 
@@ -87,7 +79,7 @@ class Conductor:
 
     def run(self) -> None:
         """The whole run. Whatever ends it, the folder says how, and the error rises to the caller."""
-        self.about = self._first_words()
+        self.about = first_words(self.study, self.name, self.grid, self.hospitals, self.sites)
         begin = perf_counter()
         try:
             start = Beginning.of(self.study, self.folder, self.simulated, self.resume)
@@ -176,7 +168,7 @@ class Conductor:
         }
         for site, known in members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
-        self._write_roster(members)
+        self.folder.write_json("roster.json", roster_table(self.study, members))
         return gathered
 
     def _prepare(self, pins: Pins, last: int, start: Beginning) -> tuple[Rounds, Layout, Checkpoint]:
@@ -351,71 +343,14 @@ class Conductor:
     def _at_once(self, rounds: Rounds) -> int:
         return max(1, min(len(rounds.members), int(getattr(self.grid, "hospitals_at_once", len(rounds.members)))))
 
-    def _first_words(self) -> dict[str, Any]:
-        study = self.study
-        packages = ("flwr", "torch", "numpy", "grpcio", "protobuf")
-        return {
-            "study": self.name,
-            "title": study.title,
-            "description": study.description,
-            "engine": getattr(self.grid, "engine", "flower"),
-            "device": getattr(self.grid, "device", ""),
-            "seed": study.seed,
-            "versions": {"wardround": __version__, "python": platform.python_version()}
-            | {package: version(package) for package in packages},
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": 0.0,
-            "state": "running",
-            "reason": "",
-            "rounds_done": 0,
-            "hospitals_expected": max(self.hospitals, len(study.federation.names)),
-            "sites_expected": list(study.federation.names or self.sites),
-            "model_sha256": None,
-            "model_of_round": None,
-            "last_model_sha256": None,
-            "ended_early": "",
-            "task": study.task.name,
-            "strategy": study.strategy.name,
-            "aggregation": study.aggregation.name,
-            "source": study.source.name,
-            "privacy": study.privacy.name if study.privacy else None,
-            "trusts": [*said(study, max(self.hospitals, len(study.federation.names))), *told_beside(study)],
-            "changes": [],
-            "plugins": dict(study.plugins),
-            "program": this_program().digest,
-            "time": dict.fromkeys(("start", "training", "evaluation", "waiting", "server"), 0.0),
-        }
-
     def _write_study(self) -> None:
         self.folder.write_text("study.toml", self.study.text)
         self.folder.write_json("about.json", self.about)
 
-    def _write_roster(self, members: Mapping[SiteId, Member]) -> None:
-        first = next(iter(members.values()))
-        told = self.study.privacy is None
-        labels = {site: dict(zip(m.classes, m.labels, strict=True)) for site, m in members.items()}
-        counted = counts_are_told(self.study)
-        sizes = training_sizes(self.study, members)
-        partition = self.study.partition
-        roster = {
-            "sites": [_described(member, told, counted) for member in members.values()],
-            "expected_patients": None if counted else sizes,
-            "skew": {
-                "label_divergence": label_divergence(labels) if told and first.classes else None,
-                "size_gini": size_gini(sizes) if counted else None,
-            },
-            "partition": partition.name if partition else None,
-            "shape": list(first.shape.inputs),
-            "classes": list(first.classes),
-            "class_counts": [sum(of_class) for of_class in zip(*(m.labels for m in members.values()), strict=True)]
-            if told
-            else [],
-            "columns": first.columns,
-        }
-        self.folder.write_json("roster.json", roster)
-
     def _finish(self, state: Any, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
+        if hasattr(self.grid, "repeats"):
+            self.about["asked_again"] = int(self.grid.repeats)
         self.folder.write_json("about.json", self.about)
         self.progress.publish(RunFinished(state, reason, self.folder.path, str(self.about["ended_early"])))
 
@@ -433,17 +368,3 @@ def _rounds_of_fine_tuning(study: Study) -> int:
 def _why_nothing_was_opened(rounds: Rounds) -> str:
     lost = [site for site in rounds.cohorts.roster if site not in rounds.members]
     return f"no scores were opened without {', '.join(lost)}" if lost else "no score came back that could be used"
-
-
-def _described(member: Member, told: bool, counted: bool) -> dict[str, Any]:
-    """told: whether it said how many cases of each label it holds, which no private study asks. counted: whether it
-    said how many cases it holds, which a study that expects numbers of patients does not ask.
-    """
-    total = sum(member.labels) or 1
-    return {
-        "site": member.site,
-        "cases": dict(member.cases) if counted else {},
-        "patients": dict(member.patients) if counted else {},
-        "quarantined": member.quarantined,
-        "labels": {name: n / total for name, n in zip(member.classes, member.labels, strict=True)} if told else {},
-    }

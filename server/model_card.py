@@ -1,6 +1,7 @@
 """A model card (Mitchell et al. 2019, Model cards for model reporting), in short: what hospitals get with the model.
 
-It is written from the run's own record, before the report is: names of hospitals stay out of it.
+It is written from the run's own record, before the report is: names of hospitals stay out of it, and so does whatever
+changes when a run is resumed: whoever has this card need not be given it again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _lines(
     yield f"- SHA-256 of its parameters: {about['model_sha256']}"
     strategy, aggregation = study.strategy.name, study.aggregation.name
     yield f"- strategy: {_plain(strategy)}; aggregation: {_plain(aggregation)}; seed {study.seed}"
-    yield f"- made with Wardround {about['versions']['wardround']}, begun {about['started']}"
+    yield f"- made with Wardround {about['versions']['wardround']}"
     yield from ("", "## Intended use", "", INTENDED, "", "## Scores", "", *_scores(final))
     yield from ("", "## Privacy", "", *_privacy(privacy))
     yield from (f"- {_plain(one)}" for one in about["trusts"])

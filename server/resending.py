@@ -45,7 +45,7 @@ SLOWEST_BYTES_A_S = 1 << 18
 """What a hospital's line carries at least: a large model is not sent twice at once over a slow one."""
 PAUSES_AFTER_ERRORS_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 NODES_POLL_S = 1.0
-POLL_S = 0.25
+POLL_S, LONGEST_POLL_S = 0.25, 2.0
 ABSENCE_S = 60.0
 """How long a hospital that gives no sign of life is waited for: by then a service manager has started it again.
 
@@ -68,6 +68,7 @@ class _Request:
 
     name: str
     message: Message
+    began: float
     deadline: float
     first_wait_s: float
     again_at: float
@@ -84,7 +85,6 @@ class Resending(Grid):
     """
 
     engine = "nodes"
-    longest_poll_s = POLL_S
 
     def __init__(
         self, inner: Grid, ask_again_s: float = ASK_AGAIN_S, packs: bool = True, clock: Clock = monotonic
@@ -96,6 +96,16 @@ class Resending(Grid):
         self._nodes: list[int] = []
         self._nodes_at = float("-inf")
         self.repeats = 0
+
+    @property
+    def longest_poll_s(self) -> float:
+        """Between two looks for a reply: a twentieth of the time since the first of those asked now, within bounds.
+
+        Every look is a transaction in the SuperLink's data base; whoever trains for minutes is not looked for four
+        times a second.
+        """
+        began = min((one.began for one in self._open.values()), default=self._clock())
+        return min(max(POLL_S, (self._clock() - began) / 20), LONGEST_POLL_S)
 
     def set_run(self, run: Run) -> None:
         """Take a run's identity."""
@@ -144,7 +154,7 @@ class Resending(Grid):
         wait_s = self._ask_again_s + size_of(message) / SLOWEST_BYTES_A_S
         content = packed(message.content) if self._packs else message.content
         kept = _copy(message, content, message.metadata.ttl)
-        request = _Request(str(uuid4()), kept, now + message.metadata.ttl, wait_s, now + wait_s)
+        request = _Request(str(uuid4()), kept, now, now + message.metadata.ttl, wait_s, now + wait_s)
         self._open[request.name] = request
         self._send(request)
         return request.name
@@ -180,7 +190,12 @@ class Resending(Grid):
     def _look(self, request: _Request) -> Message | None:
         """The one reply to a request, None while there is none."""
         now = self._clock()
-        for reply in self._pull(request):
+        try:
+            came = self._pull(request)
+        except Exception:
+            del self._open[request.name]
+            raise
+        for reply in came:
             if not self._may_be_mended(request, reply, now):
                 return self._close(request, reply)
             self._forget(request, reply)

@@ -11,14 +11,15 @@ from threading import Event
 from time import monotonic, time
 from typing import TypeVar
 
+from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from client.fleet.objects import Weighed, content_id, demand_named, message_of
+from common.wire.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
-from client.fleet.outcomes import Refused, RunOver, Unreached, called
+from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
-from common.errors import FileError, RefusedError, WireError
+from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
@@ -35,6 +36,8 @@ PULL_PAUSE_S, PULL_WAIT_S = 0.25, 120.0
 TOLERATED_S = 3.0
 """By which two clocks may differ: 5 s ahead are refused, and an answer's date is in whole seconds."""
 MOST_TRIES = 10
+PEER, REPEATED = "coordinator", "repeated"
+"""The log's words for who asks, and for a reply that went out once more, as it was."""
 LOG = logging.getLogger("wardround.node")
 _DRAWS = SystemRandom()
 
@@ -51,7 +54,7 @@ class Stopped(Exception):  # noqa: N818 - somebody asked the node to end
 class Loop:
     """step: told before every step, for tests of crashes. seen: when the loop last turned.
 
-    idle_exit_s: ends after as long without a message; 0: never.
+    idle_exit_s: ends after as long without a message; 0: never. in_hand: what the program is answering.
     """
 
     connection: Connection
@@ -64,7 +67,7 @@ class Loop:
     step: Callable[[str], None] = lambda name: None
     idle_exit_s: float = 0.0
     busy_until: float = 0.0
-    answering: bool = False
+    in_hand: Entry | None = None
     _refused_since: float | None = None
     _trouble: str = ""
     _answers: Answers | None = None
@@ -88,7 +91,7 @@ class Loop:
     def one(self) -> bool:
         """Ask for a message, and answer it if there is one; whether there was."""
         self.step("pull")
-        data = self._insist(lambda: self.connection.calls.pull(self._node_id))
+        data = self._insist(lambda: called_of_no_run(lambda: self.connection.calls.pull(self._node_id)))
         entry = self._put(data) if data else None
         if entry is None:
             self._pause(BUSY_POLL_S if monotonic() < self.busy_until else IDLE_POLL_S)
@@ -127,10 +130,15 @@ class Loop:
             raise Dropped("it came after its time")
         begin = monotonic()
         found = self.outbox.to_message(told.message_id)
-        if found is None:
+        if found is None or not self._may_leave(found[0]):
             found = self._made(entry)
         self._push(found[1], monotonic() - begin, told.created_at + told.ttl_s)
         LOG.info("%s of run %s is answered after %.2f s", told.kind, found[0].run[:8], monotonic() - begin)
+
+    def _may_leave(self, about: About) -> bool:
+        """A reply lies on the disk for as long as nobody takes it, and people may say no meanwhile."""
+        assert self._answers is not None
+        return self._answers.may_leave(about)
 
     def _made(self, entry: Entry) -> tuple[About, bytes]:
         """The reply, on the disk."""
@@ -150,18 +158,23 @@ class Loop:
         objects = self._objects(told)
         self.step("confirm")
         self._insist(lambda: self.connection.calls.confirm(self._node_id, told.run_id, told.message_id))
+        entry = self._durably(lambda: self.inbox.begin(entry))
+        if entry.tries > MOST_TRIES:  # to unfold it may be what ends the node
+            raise WireError(f"its answer ended this node {MOST_TRIES} times.")
         message, content = message_of(told, objects), content_id(objects[told.message_id])
         if (found := answers.kept(message, content)) is not None:
+            self._note_repeat(*found)
             return found
-        entry = self._durably(lambda: self.inbox.begin(entry))
-        if entry.tries > MOST_TRIES:
-            raise WireError(f"its answer ended this node {MOST_TRIES} times.")
         self.step("answer")
-        self.answering = True
+        self.in_hand = entry
         try:
             return answers.new(message, content)
         finally:
-            self.answering, self.seen = False, monotonic()
+            self.in_hand, self.seen = None, monotonic()
+
+    def _note_repeat(self, about: About, reply: bytes) -> None:
+        leg, run, size = about.kind, about.run, len(reply)
+        self._durably(lambda: note(self.inbox.folder, REPEATED, peer=PEER, leg=leg, run=run, bytes_out=size))
 
     def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
         try:
@@ -228,7 +241,8 @@ class Loop:
                 self._say("")
                 return result
             except Unreached as fact:
-                self._say(f"the coordinator is not reached: {fact}")
+                if pause > FIRST_PAUSE_S:  # a connection that was kept too long is met once, and is nothing
+                    self._say(f"the coordinator is not reached: {fact}")
             except Refused as fact:
                 self._refused(fact)
                 self._come_back()
@@ -274,8 +288,8 @@ class Loop:
         while True:
             try:
                 return write()
-            except FileError as error:
-                LOG.error("the hospital's folder cannot be written: %s Room is waited for.", error)
+            except (FileError, HospitalError) as error:
+                LOG.error("the hospital's folder cannot be written, which is waited for: %s", error)
             self._pause(LONGEST_PAUSE_S)
 
     def _pause(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ from threading import Event, Lock, Thread
 
 from client.durable import write_durably
 from client.fleet.connection import Connection
-from client.fleet.outcomes import Refused, Unreached, called
+from client.fleet.outcomes import Refused, Unreached, called_of_no_run
 from common.errors import FileError
 from common.files.access import if_there, read_text
 
@@ -45,7 +45,7 @@ class Presence:
         with self._lock:
             if self.node_id is not None and self._known(self.node_id):
                 return self.node_id
-            node_id = called(self.connection.calls.activate)
+            node_id = called_of_no_run(self.connection.calls.activate)
             if node_id != self.node_id:
                 self.node_id = node_id
                 with suppress(FileError):  # a disk that is full costs a minute after the next crash
@@ -57,11 +57,11 @@ class Presence:
         node_id = self.node_id
         if node_id is not None:
             with suppress(Unreached, Refused):
-                called(lambda: self.connection.calls.deactivate(node_id))
+                called_of_no_run(lambda: self.connection.calls.deactivate(node_id))
 
     def _known(self, node_id: int) -> bool:
         try:
-            return called(lambda: self.connection.calls.heartbeat(node_id))
+            return called_of_no_run(lambda: self.connection.calls.heartbeat(node_id))
         except Refused:
             return False
 

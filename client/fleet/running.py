@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from time import monotonic
 from types import FrameType
 
 from client.allocator import keep_freed_memory
+from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import LONGEST_CALL_S, Connection, connect
 from client.fleet.inbox import Inbox
@@ -26,6 +28,7 @@ from client.local import REHEARSAL
 from client.node import Config, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
+from common.errors import FileError, HospitalError
 from common.files.access import keep_private
 from common.files.locks import held
 
@@ -91,12 +94,15 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             options.idle_exit_s,
         )
         terminated = _hear_signals(loop, stop)
+        note(folder, "node started", coordinator=connection.address)
         notify("READY=1", "STATUS=asking for messages")
         try:
             with Watchdog(partial(_lives, loop)), Heartbeat(presence):
                 loop.run()
         finally:
             notify("STOPPING=1")
+            with suppress(HospitalError):
+                note(folder, "node ended")
         if not any(True for _ in Inbox(folder).waiting()):
             presence.leave()
         connection.calls.close()
@@ -105,7 +111,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
 
 def _lives(loop: Loop) -> bool:
     """While the loop turns, or an answer is under way, however long it trains."""
-    return loop.answering or monotonic() - loop.seen < STUCK_S
+    return loop.in_hand is not None or monotonic() - loop.seen < STUCK_S
 
 
 def _hear_signals(loop: Loop, stop: Event) -> Event:
@@ -116,17 +122,22 @@ def _hear_signals(loop: Loop, stop: Event) -> Event:
         if terminated.is_set():
             return
         terminated.set()
-        LOG.info("%s: the node ends%s", signal.Signals(number).name, " after its answer" if loop.answering else "")
+        LOG.info("%s: the node ends%s", signal.Signals(number).name, " after its answer" if loop.in_hand else "")
         stop.set()
-        Thread(target=_end_late, daemon=True).start()
+        Thread(target=_end_late, args=(loop,), daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
     return terminated
 
 
-def _end_late() -> None:
+def _end_late(loop: Loop) -> None:
+    """The answer under way is given up: its request stays in the inbox, and this try does not count."""
     Event().wait(GRACE_S)
+    entry = loop.in_hand
+    if entry is not None:
+        with suppress(FileError):
+            loop.inbox.give_up(entry)
     LOG.info("the answer under way is given up; it is made again at the next start")
     sys.stderr.flush()
     os._exit(TERMINATED)

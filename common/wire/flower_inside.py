@@ -7,8 +7,10 @@ speaks to a SuperLink is imported where it is used: a hospital of a simulation n
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -30,6 +32,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     import httpx
+    from flwr.serverapp import Grid
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
@@ -111,6 +114,7 @@ class Delivery:
     created_at: float
     ttl_s: float
     objects: tuple[str, ...]
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,11 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
     response = PullMessagesResponse.FromString(data)
     if not response.messages_list:
         return None
-    metadata, tree = response.messages_list[0].metadata, response.message_object_trees[0]
-    names: dict[str, None] = {}
+    return _delivery(response.messages_list[0], response.message_object_trees[0], most_objects)
+
+
+def _delivery(head: MessageProto, tree: ObjectTree, most_objects: int) -> Delivery:
+    metadata, names = head.metadata, dict[str, None]()
     for name in _names(tree):
         names[name] = None
         if len(names) > most_objects:
@@ -145,6 +152,7 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
         metadata.created_at,
         metadata.ttl,
         tuple(names),
+        metadata.reply_to_message_id,
     )
 
 
@@ -246,19 +254,14 @@ def _version_headers() -> dict[str, str]:
     return dict(RuntimeVersionMetadata.from_local_component(COMPONENT).as_metadata())
 
 
-def refused_version(body: str) -> str | None:
-    """What a SuperLink says that refuses this version of Flower; None where it says something else."""
-    from flwr.supercore.runtime_version_compatibility import get_runtime_version_incompatibility_exit_message
-
-    return get_runtime_version_incompatibility_exit_message(body)
-
-
 def error_code(body: str) -> int | None:
     """The number of Flower's own that an answer of an error bears."""
-    from flwr.supercore.error import FlowerError
-
-    error = FlowerError.from_json(body)
-    return None if error is None else error.code
+    try:
+        table = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    code = table.get("code") if isinstance(table, dict) else None
+    return code if isinstance(code, int) else None
 
 
 class Calls:
@@ -347,6 +350,54 @@ class Calls:
             node=_node(node_id), run_id=run_id, object_id=name, object_content=content, session_id=session
         )
         return bool(self._client.PushObject(request).stored)
+
+
+class AppCalls:
+    """What a server app asks its SuperLink for the replies to its messages, over the connection of Flower's grid.
+
+    Raises what httpx raises, and RunNotRunningException.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid: Any = grid
+
+    @staticmethod
+    def are_of(grid: Grid) -> bool:
+        """Whether this grid has such a connection."""
+        from flwr.superlink.grid.http_grid import HttpGrid
+
+        return isinstance(grid, HttpGrid)
+
+    def replies(self, message_ids: list[str], most_objects: int) -> list[Delivery]:
+        """Those that have come to any of these, without their objects, handed out once; those of too many not at all.
+
+        A SuperLink hands over whatever else is addressed to it, too.
+        """
+        from flwr.proto.runtime_pb2 import PullAppMessagesRequest
+
+        response = self._grid._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=message_ids))
+        found = []
+        for head, tree in zip(response.messages_list, response.message_object_trees, strict=True):
+            with suppress(ValueError):
+                found.append(_delivery(head, tree, most_objects))
+        return found
+
+    def pull_object(self, run_id: int, name: str) -> bytes | None:
+        """As `Calls.pull_object`."""
+        from flwr.proto.message_pb2 import PullObjectRequest
+
+        request = PullObjectRequest(node=self._grid.node, run_id=run_id, object_id=name)
+        response = self._grid._runtime_client.PullObject(request)
+        if not response.object_found:
+            return None
+        return bytes(response.object_content) if response.object_available else b""
+
+    def confirm(self, run_id: int, message_id: str) -> None:
+        """As `Calls.confirm`."""
+        from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
+
+        request = ConfirmMessageReceivedRequest(node=self._grid.node, run_id=run_id, message_object_id=message_id)
+        self._grid._runtime_client.ConfirmMessageReceived(request)
 
 
 def _node(node_id: int) -> Any:

@@ -32,12 +32,16 @@ LONGEST_S = 1800.0
 
 @dataclass(frozen=True)
 class Fault:
-    """One kill -9. after_round: as soon as so many rounds are finished, and delay_s later. site: of a node."""
+    """One kill -9. after_round: as soon as so many rounds are finished, and delay_s later. site: of a node.
+
+    frozen_s: it is held up for so long instead, and goes on then, as a machine that is overloaded or cut off.
+    """
 
     victim: Victim
     after_round: int
     delay_s: float = 0.0
     site: str = ""
+    frozen_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,10 +158,15 @@ class _Killing:
         pid = self._pid(fault)
         if pid is None:
             return False
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            return True
-        return False
+        try:
+            os.kill(pid, signal.SIGSTOP if fault.frozen_s else signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        if fault.frozen_s:
+            self._done.wait(fault.frozen_s)
+            with suppress(ProcessLookupError):  # whoever watches may have ended it
+                os.kill(pid, signal.SIGCONT)
+        return True
 
     def _pid(self, fault: Fault) -> int | None:
         if fault.victim == "server app":

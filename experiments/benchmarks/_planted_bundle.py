@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from common.errors import WardroundError
 from common.study.study import parse
-from experiments.engines import _bundle, deployment
+from experiments.engines._bundle import bundle
 from experiments.quiet import run_quietly
 
 APP = "client/app.py"
@@ -40,13 +40,12 @@ def plant(app: Path, mark: Path) -> None:
 @contextmanager
 def planted_bundles(mark: Path) -> Iterator[None]:
     """Every bundle that this process hands to Flower while the block lasts has the line."""
-    made = _bundle.bundle
 
     def with_line(app: Path) -> None:
-        made(app)
+        bundle(app)
         plant(app, mark)
 
-    with patch.object(deployment, "bundle", with_line):
+    with patch("experiments.engines.deployment.bundle", with_line):
         yield
 
 

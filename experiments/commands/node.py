@@ -24,7 +24,7 @@ def enrol(
 ) -> None:
     """Make this hospital's keys, once, and the one file to hand to the coordinator. Run as the node's own user."""
     with spoken_errors():
-        from experiments.enrolment_command import enrolled
+        from experiments.hospital.enrolment import enrolled
 
         say(enrolled(name, folder, coordinator, data_folder, proxy))
 
@@ -33,7 +33,7 @@ def enrol(
 def rotate(folder: Folder) -> None:
     """Make new keys, and a request for them that the present ones sign. These stay in use until the reply comes."""
     with spoken_errors():
-        from experiments.enrolment_command import rotated
+        from experiments.hospital.enrolment import rotated
 
         say(rotated(folder))
 
@@ -52,7 +52,7 @@ def accept(
     everybody's are compared, this hospital signs the member list. Without a reply: who is yet to be compared.
     """
     with spoken_errors():
-        from experiments.enrolment_command import accepted, compared
+        from experiments.hospital.enrolment import accepted, compared
 
         if compare and reply is not None:
             raise typer.BadParameter("accept a reply first, and compare then.")
@@ -86,6 +86,6 @@ def run(folder: Folder) -> None:
     Meant for a service manager: it logs to standard error, tells systemd that it lives, and its exit status is 143
     after SIGTERM and 78 for what no restart mends, such as a key that the coordinator does not know.
     """
-    from experiments.node_command import run_in
+    from experiments.hospital.node_process import run_in
 
     raise typer.Exit(run_in(folder))

@@ -24,7 +24,7 @@ def up(folder: Folder) -> None:
     Exits with 78 where something is not set up, which trying again does not mend.
     """
     with spoken_errors():
-        from experiments.coordinator_command import serve
+        from experiments.coordinator.process import serve
 
         serve(folder)
 
@@ -58,7 +58,7 @@ def front(
     without a restart. What it listens on stands in front/listening.json.
     """
     with spoken_errors():
-        from experiments.front_command import run_front
+        from experiments.coordinator.front_process import run_front
 
         run_front(folder, port, link)
 
@@ -70,7 +70,7 @@ def nginx(
 ) -> None:
     """Write the front as a configuration of nginx, with the same rules; again whenever members change."""
     with spoken_errors():
-        from experiments.front_command import nginx_text
+        from experiments.coordinator.front_process import nginx_text
 
         text = nginx_text(folder)
         if to is None:

@@ -19,6 +19,7 @@ import psutil
 from common.errors import EngineError, FileError
 from common.files.access import if_there, is_there, names, read_text, write
 from common.files.json_files import lines_of, read_table
+from common.sums.identity import KEY_FILE
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
 from experiments.coordinator.settings import NODE_KEYS
@@ -72,6 +73,7 @@ def begin(job: Job, link: Link, before: str = "") -> Attempt:
         "resume": is_there(place, CHECKPOINT),
         "accept-changed-data": job.accepts_changed_data,
         "nodes": True,
+        "signing-folder": str(link.folder) if is_there(link.folder, KEY_FILE) else "",
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
     write(link.home, "run.toml", lines)

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from common.errors import FileError, WardroundError
 from common.files.access import read
+from experiments.pages.asgi import Receive, Scope, Send
 from experiments.pages.sheet import document
 from server.reporting.markup import tag
 from server.reporting.page import policy as policy_of_reports
@@ -85,7 +86,7 @@ class _Stream(StreamingResponse):
         super().__init__(content, media_type="text/event-stream")
         self._ended = ended
 
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -10,14 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from common.errors import EngineError, StudyError
 from common.files.access import write
+from experiments.pages.asgi import ASGIApp
 from experiments.pages.keys import Keys
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64
@@ -58,7 +55,7 @@ def serve(
     build: is handed the keys, and an event that is set when all ends, so that no stream holds that up.
     """
     keys, closing = Keys(), Event()
-    with listening(port) as place, _server(build(keys, closing), place, closing) as thread:
+    with listening(port) as place, served(build(keys, closing), place, closing) as thread:
         address = link(place, keys)
         say([address, "Ctrl-C ends it. The link is for you alone: whoever has it sees and does what you may."])
         if opens:
@@ -68,7 +65,8 @@ def serve(
 
 
 @contextmanager
-def _server(app: ASGIApp, place: socket.socket, closing: Event) -> Iterator[Thread]:
+def served(app: ASGIApp, place: socket.socket, closing: Event) -> Iterator[Thread]:
+    """The thread that answers while the block runs; `closing` is set when it ends."""
     import uvicorn
 
     config = uvicorn.Config(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
 from fastapi.responses import HTMLResponse, Response
 
 from experiments.pages.answers import Streams, new_app, run_document
+from experiments.pages.asgi import ASGIApp
 from experiments.pages.gate import Gate
 from experiments.pages.keys import Keys
 from experiments.pages.moment import Followed
 from experiments.pages.run_page import run_page
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 
 def watch_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:

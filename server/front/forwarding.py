@@ -68,6 +68,9 @@ class Forwarder:
         try:
             async with asyncio.timeout(self._settings.body_s):
                 return response.status_code, await _pass_on(response, send)
+        except (httpx.HTTPError, TimeoutError) as error:
+            note("cut off", path=head.path, why=f"an answer that did not pass whole: {type(error).__name__}")
+            return response.status_code, 0  # uvicorn closes the connection of an answer that has no end
         finally:
             await response.aclose()
 
@@ -114,14 +117,27 @@ async def _body_of(receive: Receive) -> bytes | None:
 
 
 async def _pass_on(response: httpx.Response, send: Send) -> int:
+    """One piece behind, so that the last one says that it is the last.
+
+    A hospital that has as many bytes as the answer announced may ask again at once: by then it must be over here too.
+    """
     headers = [(name.encode(), value) for name, value in _headers(response)]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    waiting: list[Any] = [{"type": "http.response.start", "status": response.status_code, "headers": headers}]
     sent = 0
+    last = b""
     async for piece in response.aiter_raw():
-        sent += len(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+        if last:
+            waiting.append({"type": "http.response.body", "body": last, "more_body": True})
+            await _send_all(waiting, send)
+        sent, last = sent + len(piece), piece
+    await _send_all([*waiting, {"type": "http.response.body", "body": last}], send)
     return sent
+
+
+async def _send_all(events: list[Any], send: Send) -> None:
+    for event in events:
+        await send(event)
+    events.clear()
 
 
 def _headers(response: httpx.Response) -> list[tuple[str, bytes]]:

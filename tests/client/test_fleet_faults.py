@@ -16,6 +16,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 
 from client.approved_studies import APPROVED, digest_of
+from client.audit_log import verify
 from client.fleet import loop as loops
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection, connect_plainly
@@ -215,6 +216,8 @@ def test_the_repeat_of_what_was_answered_last_gets_the_same_bytes_and_brings_no_
         other = link.await_reply(run, link.ask(run, hospital.node_id, "train.round", order(2)))
         anew = link.await_reply(run, link.ask(run, hospital.node_id, "train.round", order()))
     assert again.content == first.content
+    (line,) = (hospital.folder / "log.jsonl").read_text().splitlines()
+    assert '"event":"repeated"' in line.replace(" ", "") and verify(hospital.folder).fault is None
     assert [answer_of(one) for one in (first, again, other, anew)] == [1, 1, 2, 3]
 
 

@@ -435,17 +435,3 @@ def test_a_patient_with_two_cases_costs_what_the_mixture_of_both_costs_at_most()
 
 def test_a_hospitals_release_counts_as_the_exchange_of_its_update():
     assert for_patient(Release(4.0, 0.5, 3), "hospital", 9) == Release(2.0, 1.0, 3)
-
-
-def test_the_policys_limit_stops_as_the_older_file_does_and_the_stricter_of_two_holds(tmp_path):
-    (tmp_path / "policy.toml").write_text("largest_epsilon_a_person = { epsilon = 2.5, delta = 1e-5 }\n")
-    limit(tmp_path, 100.0)
-    ledger = Ledger(tmp_path, steps)
-    for number in (1, 2):
-        ledger.spend(charge(number=number))
-    with pytest.raises(BudgetSpentError):
-        ledger.spend(charge(number=3))
-    limit(tmp_path, 1.5)
-    (tmp_path / "policy.toml").unlink()
-    with pytest.raises(BudgetSpentError):
-        ledger.spend(charge(number=4))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from flwr.app import Message
 
 from client.approved_studies import list_study
-from client.ledger import Ledger
+from client.ledger import Charge, Ledger
 from client.node import Config, Node, load_app
 from client.policy import POLICY_FILE, Policy, read_limits, read_policy
 from client.policy_rules import broken
 from client.privacy_limit import LIMIT_FILE
-from common.errors import StudyError, UnknownNameError
+from common.errors import BudgetSpentError, StudyError, UnknownNameError
+from common.privacy.release import Release
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
@@ -68,7 +70,9 @@ def words(folder: Path, lines: str, *overrides: str) -> list[str]:
         ("least_cohort = 2", (), ["cohort"]),
         ("least_in_sum = 5", (), ["cohort"]),
         ("least_in_sum = 5", PLAIN, []),
-        ("own_scores = false", (), []),
+        ("own_scores = false", ("federation.evaluate_every=0",), []),
+        ("own_scores = false", (), ["scores"]),
+        ("own_scores = false", ('privacy="none"',), []),
         ("own_scores = false", PLAIN, ["scores"]),
         ("own_scores = false", ('privacy="none"', "baselines.local=true"), ["scores"]),
         ("required_noise = {}", (), []),
@@ -178,4 +182,25 @@ def test_the_limit_of_a_person_is_the_policys_and_the_older_files_together(tmp_p
     policy(tmp_path, "largest_epsilon_a_person = { epsilon = 3.0, delta = 1e-5 }")
     (tmp_path / LIMIT_FILE).write_text("epsilon = 8.0\ndelta = 1e-6\n")
     assert [(one.epsilon, one.delta) for one in read_limits(tmp_path)] == [(3.0, 1e-5), (8.0, 1e-6)]
-    assert Ledger(tmp_path).folder == tmp_path
+
+
+def steps(releases: Iterable[Release], _: float) -> float:
+    """A plain accountant: one a step."""
+    return float(sum(release.steps for release in releases))
+
+
+def test_the_ledger_stops_at_the_policys_limit_and_at_the_older_files_whichever_comes_first(tmp_path: Path) -> None:
+    def spend(number: int) -> None:
+        charge = Charge("a" * 64, "a", number, "patient", 1e-5, (Release(1.0, 1.0, 1),), ("Ada",))
+        Ledger(tmp_path, steps).spend(charge)
+
+    policy(tmp_path, "largest_epsilon_a_person = { epsilon = 2.5, delta = 1e-5 }")
+    (tmp_path / LIMIT_FILE).write_text("epsilon = 100.0\ndelta = 1e-5\n")
+    spend(1)
+    spend(2)
+    with pytest.raises(BudgetSpentError):
+        spend(3)
+    policy(tmp_path, "")
+    (tmp_path / LIMIT_FILE).write_text("epsilon = 1.5\ndelta = 1e-5\n")
+    with pytest.raises(BudgetSpentError):
+        spend(4)

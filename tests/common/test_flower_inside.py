@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from base64 import b64decode
 from datetime import UTC, datetime
 
@@ -14,12 +15,14 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 from flwr.common.constant import TIMESTAMP_TOLERANCE
 from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2, node_pb2
 from flwr.supercore.constant import OBJECT_PUSH_SESSION_TTL_SECONDS
+from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import bytes_to_public_key, verify_signature
 from flwr.supercore.protobuf.client import ProtobufClient, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from client.fleet.outcomes import ACTIVATION_FAILED, OTHER_VERSION, RUN_OVER
 from common.wire import flower_inside
 from common.wire.flower_inside import SaysVersion, SignedIdentity, deflate, inflate, parts_of
 
@@ -176,3 +179,12 @@ def test_a_push_names_who_asks_and_who_speaks() -> None:
     assert flower_inside.senders(push.SerializeToString()) == (7, {7})
     with pytest.raises(ValueError, match="push"):
         flower_inside.senders(b"\xff\xff")
+
+
+def test_the_errors_that_a_node_tells_apart_have_flowers_numbers() -> None:
+    codes = (ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED, ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED)
+    assert (*codes, ApiErrorCode.RUNTIME_VERSION_INCOMPATIBLE) == (RUN_OVER, ACTIVATION_FAILED, OTHER_VERSION)
+    assert flower_inside.error_code(json.dumps(FlowerError(2007, "secret").to_json("public"))) == 2007
+    assert [flower_inside.error_code(body) for body in ("", "x", "[1]", '{"code": "2007"}', "[" * 99999)] == [
+        None
+    ] * 5

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from client.hospital import site_names
 from client.kept_models import place_of
+from common.consortium.members import CoordinatorKeys, MemberKeys, MemberList, write_members
 from common.errors import StudyError
 from common.files.access import is_there
 from common.study.study import Study
@@ -27,6 +28,7 @@ from server.handing_out import HandingOut
 from server.run_folder import RunFolder
 
 Run = Callable[..., Path]
+MEMBERS = {f"alike-{digit}": MemberKeys(digit.encode() * 32, digit.encode() * 97, digit * 64) for digit in "12"}
 
 
 @pytest.fixture
@@ -39,8 +41,7 @@ def handed(tmp_path: Path) -> Run:
         for site in sites if listed is not None else ():
             place = folder / "hospitals" / site
             place.mkdir(parents=True, exist_ok=True)
-            table = {"coordinator": {"identity": b64encode(listed or key).decode()}}
-            (place / "members.json").write_text(json.dumps(table))
+            write_members(place, MemberList("Aorta", MEMBERS, CoordinatorKeys(listed or key, "0" * 64), 1))
         config: dict[str, Any] = {"study": study.json, "run-folder": str(folder), "hospitals": len(sites)}
         config |= {"simulated": True, "signing-folder": str(tmp_path / "coordinator"), "resume": resume}
         Inline().run(server_app=app, client_app="client.app:app", sites=sites, run_config=config, folder=folder)

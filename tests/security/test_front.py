@@ -35,6 +35,7 @@ from tests.security.fronts import (
     recorder,
     status_of,
 )
+from tests.security.spellings import LENGTHS, LINES, OTHER_PATHS, SMUGGLED
 
 BODY_BYTES = 1 << 20
 PATIENCE_S, HURRY_S = 60.0, 1.0
@@ -223,59 +224,6 @@ def test_whoever_has_no_valid_certificate_of_a_hospital_is_refused(place: Place,
     place.demand_refused(post(header=place.alpha.header), who)
 
 
-OTHER_PATHS = [
-    "/v1/fleet/register-node",
-    "/v1/fleet/unregister-node",
-    "/v1/fleet/get-fab",
-    "/v1/control/list-runs",
-    "/v1/control/start-run",
-    "/v1/control/register-node",
-    "/v1/runtime/acquire-task",
-    "/docs",
-    "/openapi.json",
-    "/redoc",
-    "/health",
-    "/",
-    "*",
-    "//v1/fleet/pull-messages",
-    "/v1//fleet/pull-messages",
-    "/v1/fleet//pull-messages",
-    "/v1/fleet/pull-messages/",
-    "/v1/fleet/pull-messages//",
-    "/v1/fleet/./pull-messages",
-    "/v1/fleet/get-fab/../pull-messages",
-    "/v1/fleet/pull-messages/../get-fab",
-    "/v1/fleet/pull-messages/..;/get-fab",
-    "/v1/fleet/pull-messages/%2e%2e/get-fab",
-    "/v1/fleet/%70ull-messages",
-    "/v1/fleet%2fpull-messages",
-    "/v1/fleet/pull%2dmessages",
-    "/v1/fleet/pull-messages%00",
-    "/v1/fleet/pull-messages%20",
-    "/v1/fleet/pull-messages?",
-    "/v1/fleet/pull-messages?x=1",
-    "/v1/fleet/pull-messages#x",
-    "/v1/fleet/pull-messages;x",
-    "/v1/fleet/pull-messages.",
-    "/V1/fleet/pull-messages",
-    "/v1/fleet/Pull-Messages",
-    "/v1/fleet/PULL-MESSAGES",
-    "\\v1\\fleet\\pull-messages",
-    "/v1/fleet\\pull-messages",
-    "/v1/fleet/pull-messages\\..\\get-fab",
-    "http://localhost/v1/fleet/pull-messages",
-    "https://localhost/v1/fleet/pull-messages",
-    "http://127.0.0.1:9092/v1/control/list-runs",
-    "localhost:443",
-    "v1/fleet/pull-messages",
-    "/proxy/v1/fleet/pull-messages",
-    "/v1/fleet/",
-    "/v1/fleet",
-    "/v1/fleet/pull",
-    "/v1/fleet/pull-messagesx",
-]
-
-
 @pytest.mark.parametrize("path", OTHER_PATHS)
 def test_no_other_path_and_no_other_spelling_of_one_passes(place: Place, path: str) -> None:
     place.demand_refused(post(path, place.alpha.header))
@@ -288,41 +236,9 @@ def test_no_other_method_passes(place: Place, method: str) -> None:
     place.demand_refused(post(header=place.alpha.header, line=f"{method} {PULL} HTTP/1.1"))
 
 
-LINES = [
-    f"POST {PULL} HTTP/1.0",
-    f"POST {PULL} HTTP/2.0",
-    f"POST {PULL} HTTP/1.2",
-    f"POST {PULL}",
-    f"POST  {PULL} HTTP/1.1",
-    f"POST {PULL}  HTTP/1.1",
-    f"POST\t{PULL} HTTP/1.1",
-    f" POST {PULL} HTTP/1.1",
-    f"POST {PULL} HTTP/1.1 ",
-    f"POST {PULL} http/1.1",
-    "PRI * HTTP/2.0",
-    "CONNECT 127.0.0.1:9092 HTTP/1.1",
-    "x",
-]
-
-
 @pytest.mark.parametrize("line", LINES)
 def test_no_other_request_line_passes(place: Place, line: str) -> None:
     place.demand_refused(post(header=place.alpha.header, line=line))
-
-
-SMUGGLED = {
-    "a transfer coding": "transfer-encoding: chunked\r\n",
-    "one spelt oddly": "Transfer-Encoding : chunked\r\n",
-    "one in two": "transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n",
-    "one with a tab": "transfer-encoding:\tchunked\r\n",
-    "a second length": "content-length: 5\r\n",
-    "the same length twice": "content-length: 0\r\n",
-    "a websocket": "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGVzdA==\r\n",
-    "HTTP/2": "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
-    "a header dropped by name": "connection: flwr-public-key\r\n",
-    "an expectation": "expect: 100-continue\r\n",
-    "a compressed body": "content-encoding: gzip\r\n",
-}
 
 
 @pytest.mark.parametrize("more", SMUGGLED.values(), ids=SMUGGLED)
@@ -330,9 +246,6 @@ def test_what_two_programs_could_read_differently_is_refused(place: Place, more:
     if place.kind == "nginx" and more.startswith("Transfer-Encoding :"):
         pytest.skip("nginx drops a header of that name, and reads and passes on the length alone")
     place.demand_refused(post(header=place.alpha.header, more=more))
-
-
-LENGTHS = ["-1", "+0", "0x0", "0, 0", "1e1", "", "999999999999999999999", "٠"]
 
 
 @pytest.mark.parametrize("length", LENGTHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -9,17 +10,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from common.errors import FileError, StudyError
 from common.files.access import remove, write
+from server.front.forwarding import _pass_on
 from server.front.serving import FrontServer
 from server.front.settings import CERTIFICATE, KEY, REVOKED, FrontSettings, read_front
 from server.front.tls import context_of
@@ -147,6 +151,45 @@ def test_the_log_says_who_and_what_and_never_a_body(
     assert (line["hospital"], line["status"], line["received_bytes"], line["sent_bytes"]) == ("alpha", 200, 11, 6)
 
 
+def test_an_answer_is_over_with_its_last_byte() -> None:
+    """Else a hospital that asks again at once is taken for one that does not wait for its answer."""
+    events: list[dict[str, Any]] = []
+
+    async def send(event: dict[str, Any]) -> None:
+        events.append(event)
+
+    async def pieces(*content: bytes) -> AsyncIterator[bytes]:
+        for piece in content:
+            yield piece
+            assert all(event["more_body"] for event in events[1:])
+
+    async def passed(content: Any) -> int:
+        return await _pass_on(httpx.Response(200, headers={"content-length": "11"}, content=content), send)
+
+    assert asyncio.run(passed(pieces(b"one", b"two", b"three"))) == 11
+    assert [event.get("body") for event in events] == [None, b"one", b"two", b"three"]
+    events.clear()
+    assert asyncio.run(passed(pieces())) == 0
+    assert [event["type"] for event in events] == ["http.response.start", "http.response.body"]
+
+
+def test_a_hospital_may_ask_again_at_once(consortium: Consortium, behind: Recorder) -> None:
+    alpha = consortium.member("alpha")
+    context = context_for(consortium.authority, alpha)
+    with (
+        python_front(consortium.folder, settings_for(behind)) as port,
+        socket.create_connection(("127.0.0.1", port), GIVE_UP_S) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        for _ in range(200):
+            tls.sendall(post(header=alpha.header))
+            answer = b""
+            while not answer.endswith(b"answer"):
+                piece = tls.recv(4096)
+                assert piece
+                answer += piece
+
+
 def test_a_superlink_that_is_not_there_is_a_bad_gateway(consortium: Consortium) -> None:
     alpha = consortium.member("alpha")
     settings = FrontSettings(listen="127.0.0.1", port=0, link=f"http://127.0.0.1:{free_port()}")
@@ -194,3 +237,24 @@ def test_no_limit_can_be_put_off(tmp_path: Path) -> None:
     write(tmp_path, "server.toml", "[front]\nlink = 'http://127.0.0.1:1'\nhead_s = 0\n")
     with pytest.raises(StudyError, match="head_s must be positive"):
         read_front(tmp_path)
+
+
+def test_an_answer_that_breaks_off_is_no_whole_answer(consortium: Consortium) -> None:
+    alpha = consortium.member("alpha")
+    context = context_for(consortium.authority, alpha)
+    with socket.create_server(("127.0.0.1", 0)) as link:
+
+        def half() -> None:
+            for _ in range(2):
+                taken, _address = link.accept()
+                with taken:
+                    taken.recv(4096)
+                    taken.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
+
+        thread = threading.Thread(target=half)
+        thread.start()
+        settings = FrontSettings(listen="127.0.0.1", port=0, link=f"http://127.0.0.1:{link.getsockname()[1]}")
+        with python_front(consortium.folder, settings) as port:
+            answers = [exchange(port, context, post(header=alpha.header)) for _ in range(2)]
+        thread.join()
+    assert [status_of(answer) for answer in answers] == [500, 500]

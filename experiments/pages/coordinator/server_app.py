@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from common.errors import WardroundError
 from experiments.coordinator.job_queue import Job
-from experiments.coordinator_command import stop_job, submit_again
+from experiments.coordinator.jobs import stop_job, submit_again
 from experiments.pages.answers import Streams, fault_page, new_app, run_document
+from experiments.pages.asgi import ASGIApp
 from experiments.pages.coordinator.job_page import job_page
 from experiments.pages.coordinator.looked_at import LookedAt
 from experiments.pages.coordinator.overview import overview
 from experiments.pages.gate import Gate
 from experiments.pages.keys import Keys
 from experiments.pages.moment import Followed
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 
 def server_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -16,9 +15,10 @@ from client.policy import POLICY_FILE
 from client.waiting_studies import DECLINED, WAITING
 from common.consortium.members import FILE as MEMBERS
 from common.errors import StudyError, WardroundError
-from experiments.approval_command import agree, show_json
+from experiments.approving.agreement import agree, show_json
 from experiments.approving.kept import refuse
 from experiments.pages.answers import Streams, fault_page, new_app, private_document
+from experiments.pages.asgi import ASGIApp
 from experiments.pages.gate import Gate
 from experiments.pages.hospital.checking import Checks
 from experiments.pages.hospital.overview import node_of, overview
@@ -26,9 +26,6 @@ from experiments.pages.hospital.review import ANSWERED_ON_PAGE, review_page
 from experiments.pages.hospital.studies import Known, study_called
 from experiments.pages.keys import Keys
 from experiments.pages.moment import stamps
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 WATCHED: tuple[str, ...] = ("log.jsonl", "log.seal.json", APPROVED, "approvals", WAITING, DECLINED, POLICY_FILE)
 WATCHED += (MEMBERS, "compared.json", "keys", "models", "privacy-ledger.head", "privacy-limit.toml", "node.toml")

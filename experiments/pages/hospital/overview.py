@@ -10,7 +10,7 @@ from typing import TypeVar
 from client.node_settings import read_settings
 from common.consortium.expiry import Expiry
 from common.errors import WardroundError
-from experiments.ledger_summary import Summary
+from experiments.hospital.ledger_summary import Summary
 from experiments.pages.hospital.activity import Activity, activity_of, answered_section, log_section, refusals_section
 from experiments.pages.hospital.holdings import models_section, policy_section
 from experiments.pages.hospital.keys_and_members import (
@@ -106,11 +106,11 @@ def _known(node: Node) -> tuple[Known, ...]:
 def _state(node: Node, waiting: list[Known]) -> Markup:
     if _alarms(node):
         return badge("bad", "Look at this")
-    return (
-        badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide")
-        if waiting
-        else badge("good", "Nothing waits")
-    )
+    if waiting:
+        return badge("warn", f"{count(len(waiting), 'study', 'studies')} to decide")
+    if isinstance(node.members, Members) and node.members.left:
+        return badge("warn", "Keys to compare")
+    return badge("good", "Nothing waits")
 
 
 def _todo(one: Known) -> Markup:

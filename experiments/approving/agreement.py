@@ -94,7 +94,14 @@ def show_json(text: str, folder: Path, compared_with: str = "") -> Shown:
     """What people are shown of a study that waits. Raises StudyError where it cannot be run here."""
     _demand_folder(folder)
     with trusting(read_policy(folder).trust):
-        return shown_study(parse_json(text), text, folder, compared_with)
+        study = parse_json(text)
+        if study.json != text:
+            raise StudyError(
+                "it is not written as this program writes it: a setting is left out, stands twice or is spelt in "
+                "another way, and a study with the same meaning and another digest would count as another one. The "
+                "coordinator sends it from the version of Wardround that runs here."
+            )
+        return shown_study(study, text, folder, compared_with)
 
 
 def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") -> Shown:

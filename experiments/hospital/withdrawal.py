@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 from rich.console import Console
 
-from client import fine_tuning, own_parts, prepared, same_order
+from client import fine_tuning, kept_models, own_parts, prepared, same_order
 from client.answered_rounds import FOLDER as ANSWERED
 from client.answered_rounds import last_rounds
 from client.approved_studies import APPROVED
@@ -36,12 +36,13 @@ from common.files.tensor_files import SUFFIX
 from common.study.catalogue import SOURCES
 from common.study.plugins import trusting
 from common.study.study import Study, parse
-from experiments.ledger_summary import summary_of
+from experiments.hospital.ledger_summary import summary_of
 from experiments.places import data_root_of
 
 TRACES = frozenset(
     [
         *(APPROVED, RECORD, ANSWERED, FILE, prepared.FOLDER, fine_tuning.FOLDER, own_parts.FOLDER),
+        *(kept_models.FOLDER, "log.jsonl"),
         *("incidents.log", "output.log", "policy.toml"),
     ]
 )
@@ -145,6 +146,9 @@ def _kept_models(folder: Path) -> Iterator[str]:
     if is_there(folder, fine_tuning.FOLDER) and names(folder, fine_tuning.FOLDER):
         place = folder / fine_tuning.FOLDER
         yield f"Models that this hospital fine-tuned are in {place}, and have learned of this person: remove them."
+    if is_there(folder, kept_models.FOLDER) and names(folder, kept_models.FOLDER):
+        place = folder / kept_models.FOLDER
+        yield f"Models that runs ended with are in {place}: what they have learned of this person stays."
     if _keeps_state(folder):
         yield (
             f"What studies keep here between rounds ({folder / RECORD}: a strategy's state, parts of a model that "

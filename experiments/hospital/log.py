@@ -56,7 +56,7 @@ def checked(folder: Path, until: str = "", signed: Path | None = None) -> tuple[
 
 def _said(found: Found, until: str) -> Iterator[str]:
     if found.fault is not None:
-        yield f"The log is not as it was written: {found.fault}. The {found.head.count:,} lines before are."
+        yield f"The log is not as it was written: {found.fault}. Lines before it: {found.head.count:,}, as they were."
         return
     yield f"The chain of {found.head.count:,} lines is whole."
     if found.torn:
