@@ -63,6 +63,23 @@ def accept(
 
 
 @cli.command()
+def files(
+    folder: Folder,
+    user: Annotated[str, typer.Option(help="Whom the node runs as; else the owner of the folder.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Where to write them; else files/ in the folder.")] = None,
+    memory: Annotated[str, typer.Option(help="Most that the node may take, such as 8G.")] = "8G",
+) -> None:
+    """Write what a machine needs to run the node: a service for systemd, a compose file and a Containerfile.
+
+    They are filled in with the folder, the data that node.toml names, and the GPU where policy.toml names one.
+    """
+    with spoken_errors():
+        from experiments.handover.command import of_a_node
+
+        say(of_a_node(folder, user, into, memory))
+
+
+@cli.command()
 def run(folder: Folder) -> None:
     """Answer the coordinator's requests until SIGTERM, through every crash of either side.
 

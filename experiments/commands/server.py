@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import console, say, spoken_errors
 
 cli = typer.Typer(no_args_is_help=True, help="At the coordinator: what hospitals reach.")
 
@@ -27,6 +27,23 @@ def up(folder: Folder) -> None:
         from experiments.coordinator.process import serve
 
         serve(folder)
+
+
+@cli.command()
+def files(
+    folder: Folder,
+    user: Annotated[str, typer.Option(help="Whom the programs run as; else the owner of the folder.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Where to write them; else files/ in the folder.")] = None,
+    memory: Annotated[str, typer.Option(help="Most that all programs may take together, such as 8G.")] = "8G",
+) -> None:
+    """Write what a machine needs to run the coordinator: a service for systemd, a compose file and a Containerfile.
+
+    They are filled in with the folder and with the front's port in server.toml.
+    """
+    with spoken_errors():
+        from experiments.handover.command import of_a_coordinator
+
+        say(of_a_coordinator(folder, user, into, memory))
 
 
 @cli.command()

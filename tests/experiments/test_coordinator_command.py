@@ -94,9 +94,7 @@ def test_status_says_that_nothing_runs_and_exits_with_1(wardround: Wardround, pl
     assert code == 1 and not found["up"] and found["jobs"][0]["state"] == "waiting"
 
 
-def test_what_a_crash_of_the_machine_left_is_not_taken_for_programs(
-    wardround: Wardround, place: Path
-) -> None:
+def test_what_a_crash_of_the_machine_left_is_not_taken_for_programs(wardround: Wardround, place: Path) -> None:
     programs = {name: {"pid": os.getpid(), "restarts": 0} for name in ("superlink", "superexec", "front")}
     write_json(place, SUPERVISOR, {"pid": os.getpid(), "port": 1, "programs": programs})
     (place / SERVING).touch()
