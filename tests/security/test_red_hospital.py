@@ -118,7 +118,15 @@ def test_a_model_that_a_hospital_keeps_is_not_exchanged_later(played: Federation
 
 @pytest.mark.parametrize(
     "others",
-    ["wardround=x; {}", "{}; wardround=x", 'state={{"a": [1]}}; {}', 'a="b; {}', "a[b]=1; {}", "=; {}", "wardround; {}"],
+    [
+        "wardround=x; {}",
+        "{}; wardround=x",
+        'state={{"a": [1]}}; {}',
+        'a="b; {}',
+        "a[b]=1; {}",
+        "=; {}",
+        "wardround; {}",
+    ],
 )
 def test_cookies_of_other_programs_on_this_machine_end_no_session(tmp_path: Path, others: str) -> None:
     """Cookies know no ports: whatever serves 127.0.0.1 sets some that a browser sends here as well."""
