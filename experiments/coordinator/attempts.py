@@ -142,7 +142,7 @@ def _was_interrupted(about: dict[str, Any]) -> bool:
 
 def _is_alive(pid: object) -> bool:
     """Whether that process is there and a server app: numbers of processes are used again."""
-    if not isinstance(pid, int):
+    if not isinstance(pid, int) or pid <= 0:
         return False
     try:
         process = psutil.Process(pid)
