@@ -15,7 +15,6 @@ from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from common.wire.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
@@ -23,6 +22,7 @@ from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
+from common.wire.objects import Weighed, content_id, demand_named, message_of
 
 T = TypeVar("T")
 BUSY_POLL_S, IDLE_POLL_S, BUSY_S = 0.25, 2.0, 60.0
