@@ -100,7 +100,7 @@ class Conducting:
                 raise
             return self._crashed(job, replace(standing, attempts=began), str(error))
         standing = replace(standing, state=RUNNING, run_id=attempt.run_id, attempts=began, reason="")
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         LOG.info("job %s (%s): run %s at Flower, into %s", job.id, job.name, attempt.run_id, job.folder)
         outcome = self._watched(attempt)
         if outcome == "over":
@@ -161,7 +161,7 @@ class Conducting:
         pause_s = PAUSES_S[min(count, len(PAUSES_S)) - 1]
         LOG.warning("job %s (%s): %s; it goes on after round %s in %g s", job.id, job.name, why, done, pause_s)
         standing = replace(standing, reason=why, rounds_done=done, in_vain=count, next_at=self.now() + pause_s)
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         return standing
 
     def _finish(self, job: Job, standing: Standing) -> Standing:
@@ -177,9 +177,22 @@ class Conducting:
     def _over(self, job: Job, standing: Standing, state: str, reason: str, code: int) -> Standing:
         done = attempts.rounds_done(job)
         standing = replace(standing, state=state, reason=reason, code=code, rounds_done=done, next_at=0.0)
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         LOG.info("job %s (%s) is %s%s", job.id, job.name, state, f": {reason}" if reason else "")
         return standing
+
+    def _keep(self, job: Job, standing: Standing) -> None:
+        """On the disk when this returns, however long that is full: a run that is under way must be known."""
+        said = False
+        while True:
+            try:
+                return self.queue.keep(job, standing)
+            except (FileError, OSError) as error:
+                if not said:
+                    LOG.warning("how job %s stands cannot be written, which is waited for: %s", job.id, error)
+                said = True
+                if self.given_up.wait(PAUSES_S[1]):
+                    raise
 
     def _age_s(self, began: str) -> float:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from common.errors import LastingError
+from common.errors import FileError, LastingError
 from common.files.access import private_folder, remove
 from common.files.json_files import write_json
 from common.files.locks import held
@@ -42,9 +42,22 @@ class Serving:
     _asked_at: float = field(default_factory=monotonic)
     _deaf: int = 0
     _heard: int | None = None
+    _trouble: str = ""
 
     def look(self) -> None:
-        """Once: start again what has ended. Raises LastingError where a program says that it never will."""
+        """Once: start again what has ended. Raises LastingError where a program says that it never will.
+
+        A disk that is full ends nothing: what could not be written is written the next time.
+        """
+        try:
+            self._look()
+            self._trouble = ""
+        except (FileError, OSError) as error:
+            if str(error) != self._trouble:
+                LOG.warning("the coordinator's folder cannot be written, which is waited for: %s", error)
+            self._trouble = str(error)
+
+    def _look(self) -> None:
         for one in self.kept:
             one.look()
             if one.refuses:

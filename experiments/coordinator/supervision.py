@@ -14,6 +14,7 @@ from time import monotonic
 
 import psutil
 
+from common.errors import FileError
 from common.files.access import UMASK, appending, is_there, read, write
 
 LOG = logging.getLogger("wardround.supervisor")
@@ -129,7 +130,7 @@ class Kept:
             return
         self._looked = self.clock()
         name = f"{self.program.name}.log"
-        with suppress(OSError):
+        with suppress(OSError, FileError):
             if (self.logs / name).stat().st_size > LARGEST_LOG_BYTES:
                 write(self.logs, f"{name}.1", read(self.logs, name))
                 with appending(self.logs, name) as log:

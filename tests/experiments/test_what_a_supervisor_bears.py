@@ -1,4 +1,4 @@
-"""A SuperLink that lives and takes no connection is killed; one that only takes long to start is not."""
+"""What a supervisor bears: a SuperLink that takes long to start, one that is deaf, and a disk that is full."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from common.errors import FileError
 from experiments.coordinator import serving
 from experiments.coordinator.serving import ASK_LINK_EVERY_S, DEAF_TIMES, Serving
 from experiments.coordinator.settings import LinkSettings
@@ -16,11 +17,18 @@ from experiments.coordinator.settings import LinkSettings
 START_S = 600.0
 
 
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
 @dataclass
 class Program:
     """As `Kept` is seen from there."""
 
     pid: int | None = 7
+    program: Named = Named("superlink")
+    restarts: int = 0
     age_s: float = 0.0
     kills: int = 0
     refuses: bool = False
@@ -35,6 +43,7 @@ class Program:
 @dataclass
 class Link:
     hears: bool = False
+    port: int = 1
     settings: LinkSettings = field(default_factory=lambda: LinkSettings(start_timeout_s=START_S))
 
     def is_up(self) -> bool:
@@ -74,3 +83,27 @@ def test_a_superlink_that_was_heard_and_is_deaf_is_killed_within_a_minute(monkey
     assert program.kills == 1
     looked(program, link, DEAF_TIMES, monkeypatch, served)
     assert program.kills == 1, "the one in its place is starting"
+
+
+def test_a_full_disk_ends_no_supervisor_and_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    full = [True]
+
+    def write(folder: Path, name: str, value: object) -> None:
+        if full:
+            raise FileError(folder / name, "cannot be used: No space left on device")
+        written.append(name)
+
+    written: list[str] = []
+    monkeypatch.setattr(serving, "write_json", write)
+    link = Link(hears=True)
+    served = Serving(tmp_path, cast(Any, link), cast(Any, [Program()]), cast(Any, None), Event())
+    served.look()
+    served._said_at = float("-inf")
+    served.look()
+    assert written == [] and caplog.text.count("which is waited for") == 1
+    full.clear()
+    served._said_at = float("-inf")
+    served.look()
+    assert written == ["link/supervisor.json"]
