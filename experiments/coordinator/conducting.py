@@ -43,6 +43,7 @@ class Conducting:
     given_up: Event = field(default_factory=Event)
     now: Callable[[], float] = time.time
     _passed_over: set[str] = field(default_factory=set)
+    _waiting_for_room: set[str] = field(default_factory=set)
 
     def serve(self) -> None:
         """Until `given_up`. Whatever fails on the way, as a SuperLink that is just started again, is tried again."""
@@ -83,10 +84,18 @@ class Conducting:
         while not self.given_up.is_set() and not standing.is_over:
             if self.queue.is_to_stop(job):
                 standing = self._over(job, standing, "stopped", STOPPED_BY_HAND, 1)
-            elif self.now() < standing.next_at:
+            elif self.now() < standing.next_at or self._awaits_room(job):
                 self.given_up.wait(POLL_S)
             else:
                 standing = self._attempt(job, standing)
+
+    def _awaits_room(self, job: Job) -> bool:
+        """A full disk would end every attempt, and is no fault of the study."""
+        lacks = attempts.lacks_room(job)
+        if lacks and job.id not in self._waiting_for_room:
+            LOG.warning("job %s (%s) waits: the disk of %s is full", job.id, job.name, job.folder)
+        (self._waiting_for_room.add if lacks else self._waiting_for_room.discard)(job.id)
+        return lacks
 
     def _attempt(self, job: Job, standing: Standing) -> Standing:
         """One run at Flower, to its end. A job that was running when this process was killed is begun again."""
