@@ -33,6 +33,7 @@ from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged,
 from client.left_out import keep_left_out
 from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
 from client.logged_requests import note_reply, study_digest
+from client.own_place import demand_own_place
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
 from client.tidying import tidy
@@ -261,6 +262,7 @@ def _admit(study: str, context: Context, place: str) -> None:
 
 
 def _approved_hospital(study: str, context: Context, places: KeptSplit | None = None) -> Hospital:
+    demand_own_place(study, context)
     data_folder = context.node_config.get("data-folder")
     name = context.node_config.get("site")
     hospital = open_hospital(

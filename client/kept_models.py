@@ -9,7 +9,8 @@ about.json           written last: digests, and whose signature it was
 
 The hospital checks what it can: that the study is approved, that it took part in this run, that the parameters are of
 its network, and, where the consortium's member list names the coordinator's key, its signature over model, card,
-study and run. Without that list the model is kept and marked as unsigned.
+study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no
+other is put in its place, unless the hospital's own people moved it away.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from client.own_parts import put_own
 from common.consortium.members import members_if_there
 from common.errors import HospitalError, WireError
 from common.files.access import private_folder, write
-from common.files.json_files import write_json
+from common.files.json_files import read_table, write_json
 from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented, shown_shape
 from common.learning.parameters import kept, read
@@ -63,6 +64,7 @@ def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> P
         raise WireError("a model came of a run that this hospital took no part in.")
     model = from_payload(request, read(hospital.network).size)
     signer = _signer(folder, model, hospital.digest, run)
+    _refuse_another(folder / place_of(hospital.digest, run), model)
     write_parameters(hospital.network, model.parameters)
     put_own(hospital.network, own.vectors)
     _write(folder, hospital, parse_json(study_json(request)).text, run, model, signer)
@@ -72,6 +74,16 @@ def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> P
 def place_of(study: str, run: str) -> str:
     """Below the hospital's folder. study: its digest."""
     return f"{FOLDER}/{study}/{run or 'run'}"
+
+
+def _refuse_another(place: Path, model: HandedModel) -> None:
+    """Predictions of today and of a year from now are of one model, whatever a coordinator signs meanwhile."""
+    before = read_table(place, ABOUT).get("model_sha256")
+    if before not in (None, model.model_sha256):
+        raise WireError(
+            f"another model came of a run whose model is kept already: {place}. Whoever wants the other one moves "
+            "that folder away first."
+        )
 
 
 def _signer(folder: Path, model: HandedModel, study: str, run: str) -> bytes | None:

@@ -40,6 +40,9 @@ from common.sums.opening import Keeping, KeepsNothing
 SIMULATED_FOLDERS = "WARDROUND_SIMULATED_FOLDERS"
 """Folders of the simulated hospitals by their number, as JSON: set by our own engine, on this machine alone."""
 
+REHEARSAL = "rehearsal"
+"""In a node's configuration: whether a study may say where its data are."""
+
 
 def open_local(
     hospital: Hospital,

@@ -14,7 +14,7 @@ from client._log_chain import Fact
 from client.approved_studies import digest_of
 from client.audit_log import note
 from client.local import folder_of, is_simulated
-from common.wire.orders import RUN
+from common.wire.orders import PROTOCOL_LEG, RUN
 from common.wire.records import content_bytes
 
 COORDINATOR = "coordinator"
@@ -54,8 +54,9 @@ def _outcome(reply: RecordDict) -> tuple[str, dict[str, Fact]]:
 
 
 def _asked(leg: str, request: RecordDict) -> dict[str, Fact]:
+    """A protocol's leg is named by a word of the request; a word beside any other leg is nobody's name for it."""
     words = _words(request)
-    run, own = words.get(RUN), words.get("leg")
+    run, own = words.get(RUN), words.get("leg") if leg == PROTOCOL_LEG else None
     number = request.get("numbers")
     asked = number.get("round") if isinstance(number, MetricRecord) else None
     return {

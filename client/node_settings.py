@@ -23,13 +23,15 @@ class NodeSettings:
     """`node.toml`. site: the hospital's name. coordinator: https://host:port of its front.
 
     data_folder: of the hospital's data; a relative one is from the hospital's own folder on. proxy: the hospital's
-    way out, http://host:port, "" for none, or "environment" for what HTTPS_PROXY says.
+    way out, http://host:port, "" for none, or "environment" for what HTTPS_PROXY says. rehearsal: whether a study may
+    say where its data are, as on a machine that plays all parties; a hospital's own node refuses that.
     """
 
     site: str
     coordinator: str
     data_folder: str = ""
     proxy: str = ""
+    rehearsal: bool = False
 
     def __post_init__(self) -> None:
         if (fault := fault_of(self.site)) is not None:

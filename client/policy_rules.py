@@ -11,12 +11,15 @@ from client.policy import Policy, RequiredNoise
 from client.privacy_limit import Limit
 from common.errors import RefusedError, SourceError, StudyError
 from common.privacy.accounting import epsilon_of
+from common.privacy.cover import covers
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.release import Release, Unit
+from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
 from common.study.study import Study, parse_json
-from common.sums.cohorts import Cohorts, reveals
+from common.study.trust import is_coordinator, noise_maker, trusted
+from common.sums.cohorts import Cohorts, is_covered_by_noise, reveals
 from common.wire.refusals import BY_POLICY
 
 HIDES: dict[Unit, frozenset[Unit]] = {
@@ -116,11 +119,19 @@ def _name_of(entry: object) -> str | None:
 
 
 def _sums(study: Study, policy: Policy) -> Iterator[Broken]:
-    if policy.required_sums and reveals(study) == "each":
+    """A sum hides nobody where one party can open any, or where two of them may differ by one hospital."""
+    if not policy.required_sums:
+        return
+    if reveals(study) == "each":
         yield Broken(
             "sums",
             f"required_sums, and aggregation {study.aggregation.name!r} shows the coordinator every single update.",
         )
+        return
+    permitted = noise_maker(study) if policy.required_noise and policy.required_noise.trusts_coordinator else None
+    for one in trusted(study):
+        if is_coordinator(one) and one != permitted:
+            yield Broken("sums", f"required_sums, and the study trusts {one.who}: {one.with_what} {one.remedy}")
 
 
 def _cohort(study: Study, policy: Policy) -> Iterator[Broken]:
@@ -149,6 +160,8 @@ def _noise(study: Study, policy: Policy) -> Iterator[Broken]:
     if mechanism is None:
         yield Broken("noise", "required_noise, and the study adds none.")
         return
+    if not covers(mechanism):
+        yield Broken("noise", "required_noise, and the study's is so little that it bounds nothing.")
     if required.unit not in HIDES[mechanism.unit]:
         yield Broken("noise", f"required_noise.unit = {required.unit!r}, and the study hides a {mechanism.unit}.")
     if mechanism.place == "server" and not required.trusts_coordinator:
@@ -192,8 +205,15 @@ def _epsilon(releases: tuple[Release, ...], rounds: int, delta: float) -> float:
 
 
 def _person(study: Study, policy: Policy) -> Iterator[Broken]:
-    """Of a study that says its epsilon: it would be stopped on the way, at the ledger, having cost what it could."""
+    """Of a study that says its epsilon: it would be stopped on the way, at the ledger, having cost what it could.
+
+    One that trains without noise costs without bound, and no ledger would stop it.
+    """
     limit, mechanism = policy.largest_epsilon_a_person, mechanism_of(study)
+    if limit is not None and mechanism is None and study.rounds:
+        yield Broken(
+            "person", f"largest_epsilon_a_person = {_said(limit)}, and without noise a study costs without bound."
+        )
     epsilon = getattr(mechanism, "epsilon", None)
     if limit is None or mechanism is None or epsilon is None or mechanism.unit == "sample":
         return
@@ -210,5 +230,13 @@ def _scores(study: Study, policy: Policy) -> Iterator[Broken]:
         return
     if reveals(study) == "each":
         yield Broken("scores", f"own_scores = false, and {study.aggregation.name!r} shows each hospital's scores.")
+    elif getattr(AGGREGATIONS.build(study.aggregation), "keys", "") == "shared" or study.federation.groups == "off":
+        yield Broken("scores", "own_scores = false, and a sum of scores may be of this hospital, or differ by it.")
+    elif study.rounds and study.federation.evaluate_every and is_covered_by_noise(study):
+        yield Broken(
+            "scores",
+            "own_scores = false, and where noise lets sums of any hospitals be opened, two differ by one hospital's "
+            "scores, which carry none. federation.evaluate_every = 0 scores the last model alone, by whole groups.",
+        )
     elif study.baselines.local:
         yield Broken("scores", "own_scores = false, and baselines.local asks for scores of a model of its own.")

@@ -117,6 +117,10 @@ class LastingError(EngineError):
     """A program will not start as it is set up; trying again does not help."""
 
 
+LASTING = 78
+"""EX_CONFIG of sysexits.h: exit status of what no restart mends (systemd: RestartPreventExitStatus=78)."""
+
+
 class DeviceError(WardroundError):
     """A device to compute on that does not exist, or not on this machine."""
 

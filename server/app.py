@@ -24,6 +24,7 @@ from server.progress import Progress
 from server.report import write_report
 from server.resending import Resending
 from server.run_folder import RunFolder
+from server.taking import taking
 
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
 
@@ -41,7 +42,7 @@ def main(grid: Grid, context: Context) -> None:
     nodes, whether the hospitals run nodes of ours, which may be asked the same again.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
-        _run(Resending(grid) if context.run_config.get("nodes", False) else grid, context)
+        _run(Resending(taking(grid)) if context.run_config.get("nodes", False) else grid, context)
 
 
 def _trust(simulated: bool) -> Trust:

@@ -190,7 +190,12 @@ class Resending(Grid):
     def _look(self, request: _Request) -> Message | None:
         """The one reply to a request, None while there is none."""
         now = self._clock()
-        for reply in self._pull(request):
+        try:
+            came = self._pull(request)
+        except Exception:
+            del self._open[request.name]
+            raise
+        for reply in came:
             if not self._may_be_mended(request, reply, now):
                 return self._close(request, reply)
             self._forget(request, reply)

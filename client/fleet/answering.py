@@ -14,6 +14,8 @@ from flwr.clientapp import ClientApp
 from client.approved_studies import approve_study
 from client.fleet.outbox import About, Outbox
 from client.node import Config, Node
+from client.policy import read_policy
+from client.policy_rules import refuse_broken
 from common.errors import WardroundError, WireError
 from common.sums.exchange import Payload
 from common.wire.boundary import guarded
@@ -54,7 +56,7 @@ class Answers:
             return None
         about, data = found
         other_run = about.flower_run != message.metadata.run_id
-        if (other_run and about.kind == LEGS["hello"]) or not self._is_approved(about.study):
+        if (other_run and about.kind == LEGS["hello"]) or not self.may_leave(about):
             return None
         try:
             before = guarded(partial(from_own_bytes, data))
@@ -62,6 +64,17 @@ class Answers:
         except (WireError, ValueError):
             return None
         return _about(about.run, message, content, True, about.study), self._dated(reply)
+
+    def may_leave(self, about: About) -> bool:
+        """Whether the people here would still have this reply sent: its study approved, and within their rules."""
+        if not about.again:
+            return True
+        try:
+            approve_study(about.study, self.folder, needs_list=True)
+            refuse_broken(about.study, read_policy(self.folder))
+        except WardroundError:
+            return False
+        return True
 
     def new(self, message: Message, content: str) -> tuple[About, bytes]:
         """What the program answers. Whatever it raises has become a reply that tells nothing."""
@@ -95,12 +108,6 @@ class Answers:
         identify(run_id, self.node_id)
         return node
 
-    def _is_approved(self, study: str) -> bool:
-        try:
-            approve_study(study, self.folder, needs_list=True)
-        except WardroundError:
-            return False
-        return True
 
 
 def _about(run: str, message: Message, content: str, again: bool, study: str) -> About:

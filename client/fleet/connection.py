@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,18 +34,29 @@ LARGEST_ANSWER_BYTES = 1 << 22
 LARGEST_KEY_BYTES = 1 << 16
 
 
+LARGEST_SKEW_S = 86400.0
+"""More than a zone set wrong. What this node signs is dated by the coordinator's clock: nothing is dated years ahead."""
+LOG = logging.getLogger("wardround.node")
+
+
 @dataclass
 class Clock:
     """How far this machine's clock is ahead of the coordinator's, as its answers' Date says, to a second."""
 
     ahead_s: float = 0.0
     heard: bool = False
+    doubted: bool = False
 
     def hear(self, date: str | None, sent: float, came: float) -> None:
         """sent, came: this machine's time at both ends of the call."""
         with suppress(TypeError, ValueError, OverflowError):
             told = parsedate_to_datetime(str(date)).timestamp() + 0.5
-            self.ahead_s, self.heard = (sent + came) / 2 - told, True
+            ahead_s = (sent + came) / 2 - told
+            if abs(ahead_s) <= LARGEST_SKEW_S:
+                self.ahead_s, self.heard = ahead_s, True
+            elif not self.doubted:
+                self.doubted = True
+                LOG.warning("the coordinator says that it is %s, which is not believed: requests are not dated so", date)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.durable import write_durably
-from client.fleet.objects import LARGEST_MESSAGE_BYTES, delivery_in, demand_named
+from common.wire.objects import LARGEST_MESSAGE_BYTES, delivery_in, demand_named
 from common.errors import FileError, WireError
 from common.files.access import if_there, names, private_folder, read, remove
 from common.files.json_files import json_of, table_of

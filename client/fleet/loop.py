@@ -15,9 +15,9 @@ from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from client.fleet.objects import Weighed, content_id, demand_named, message_of
+from common.wire.objects import Weighed, content_id, demand_named, message_of
 from client.fleet.outbox import About, Outbox
-from client.fleet.outcomes import Refused, RunOver, Unreached, called
+from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
 from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
@@ -91,7 +91,7 @@ class Loop:
     def one(self) -> bool:
         """Ask for a message, and answer it if there is one; whether there was."""
         self.step("pull")
-        data = self._insist(lambda: self.connection.calls.pull(self._node_id))
+        data = self._insist(lambda: called_of_no_run(lambda: self.connection.calls.pull(self._node_id)))
         entry = self._put(data) if data else None
         if entry is None:
             self._pause(BUSY_POLL_S if monotonic() < self.busy_until else IDLE_POLL_S)
@@ -130,10 +130,15 @@ class Loop:
             raise Dropped("it came after its time")
         begin = monotonic()
         found = self.outbox.to_message(told.message_id)
-        if found is None:
+        if found is None or not self._may_leave(found[0]):
             found = self._made(entry)
         self._push(found[1], monotonic() - begin, told.created_at + told.ttl_s)
         LOG.info("%s of run %s is answered after %.2f s", told.kind, found[0].run[:8], monotonic() - begin)
+
+    def _may_leave(self, about: About) -> bool:
+        """A reply lies on the disk for as long as nobody takes it, and people may say no meanwhile."""
+        assert self._answers is not None
+        return self._answers.may_leave(about)
 
     def _made(self, entry: Entry) -> tuple[About, bytes]:
         """The reply, on the disk."""
@@ -153,13 +158,13 @@ class Loop:
         objects = self._objects(told)
         self.step("confirm")
         self._insist(lambda: self.connection.calls.confirm(self._node_id, told.run_id, told.message_id))
+        entry = self._durably(lambda: self.inbox.begin(entry))
+        if entry.tries > MOST_TRIES:  # to unfold it may be what ends the node
+            raise WireError(f"its answer ended this node {MOST_TRIES} times.")
         message, content = message_of(told, objects), content_id(objects[told.message_id])
         if (found := answers.kept(message, content)) is not None:
             self._note_repeat(*found)
             return found
-        entry = self._durably(lambda: self.inbox.begin(entry))
-        if entry.tries > MOST_TRIES:
-            raise WireError(f"its answer ended this node {MOST_TRIES} times.")
         self.step("answer")
         self.in_hand = entry
         try:
@@ -232,7 +237,7 @@ class Loop:
         while True:
             try:
                 result = called(call)
-                self._refused_since = None
+                self.seen, self._refused_since = monotonic(), None
                 self._say("")
                 return result
             except Unreached as fact:

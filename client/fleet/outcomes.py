@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,7 +12,9 @@ import httpx
 from common.wire.flower_inside import error_code
 
 T = TypeVar("T")
+LOG = logging.getLogger("wardround.node")
 LONGEST_QUOTE = 200
+LONGEST_ERROR_BYTES = 1 << 14
 RUN_OVER, ACTIVATION_FAILED, OTHER_VERSION = 2007, 2004, 1001
 """Flower's numbers of errors."""
 PASSING = frozenset({408, 425, 429})
@@ -34,16 +37,29 @@ def called(call: Callable[[], T]) -> T:
     """What a call returns. Raises Unreached, Refused or RunOver, and nothing else of a peer's making."""
     try:
         return call()
+    except (Unreached, Refused, RunOver):
+        raise
     except httpx.HTTPStatusError as error:
         raise _of_status(error.response) from None
     except httpx.HTTPError as error:
         raise _of_transport(error) from None
-    except (ValueError, OSError) as error:
+    except Exception as error:
+        # Broad on purpose: what a peer answers may make anything be raised, and none of it may end a hospital's node.
+        LOG.debug("an answer could not be read", exc_info=True)
         raise Unreached(f"what came is no answer of a SuperLink ({type(error).__name__})") from None
 
 
+def called_of_no_run(call: Callable[[], T]) -> T:
+    """As `called`, for a call that is about no run, whatever a coordinator says: nothing is dropped for it."""
+    try:
+        return called(call)
+    except RunOver:
+        raise Unreached("the coordinator says that a run is over where it was asked about none") from None
+
+
 def _of_status(response: httpx.Response) -> Exception:
-    status, body = response.status_code, response.text[: LONGEST_QUOTE * 100]
+    """Read as UTF-8, whatever the answer says: Python has codecs that unpack, and that take hours."""
+    status, body = response.status_code, response.content[:LONGEST_ERROR_BYTES].decode("utf-8", "replace")
     code = error_code(body)
     if code == RUN_OVER:
         return RunOver()

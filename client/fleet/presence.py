@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,7 +17,7 @@ from threading import Event, Lock, Thread
 
 from client.durable import write_durably
 from client.fleet.connection import Connection
-from client.fleet.outcomes import Refused, Unreached, called
+from client.fleet.outcomes import Refused, Unreached, called_of_no_run
 from common.errors import FileError
 from common.files.access import if_there, read_text
 
@@ -46,7 +45,7 @@ class Presence:
         with self._lock:
             if self.node_id is not None and self._known(self.node_id):
                 return self.node_id
-            node_id = called(self.connection.calls.activate)
+            node_id = called_of_no_run(self.connection.calls.activate)
             if node_id != self.node_id:
                 self.node_id = node_id
                 with suppress(FileError):  # a disk that is full costs a minute after the next crash
@@ -58,11 +57,11 @@ class Presence:
         node_id = self.node_id
         if node_id is not None:
             with suppress(Unreached, Refused):
-                called(lambda: self.connection.calls.deactivate(node_id))
+                called_of_no_run(lambda: self.connection.calls.deactivate(node_id))
 
     def _known(self, node_id: int) -> bool:
         try:
-            return called(lambda: self.connection.calls.heartbeat(node_id))
+            return called_of_no_run(lambda: self.connection.calls.heartbeat(node_id))
         except Refused:
             return False
 
@@ -75,8 +74,8 @@ class Presence:
 class Heartbeat:
     """Says every few seconds, from a thread of its own, that the node lives, however long it trains."""
 
-    def __init__(self, presence: Presence, each: Callable[[], None] = lambda: None, beat_s: float = BEAT_S) -> None:
-        self._presence, self._each, self._beat_s = presence, each, beat_s
+    def __init__(self, presence: Presence, beat_s: float = BEAT_S) -> None:
+        self._presence, self._beat_s = presence, beat_s
         self._stop = Event()
         self._thread = Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -90,7 +89,6 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._stop.wait(self._beat_s):
             try:
-                self._each()
                 self._presence.ensure()
             except (Unreached, Refused) as fact:
                 LOG.debug("no heartbeat: %s", fact)

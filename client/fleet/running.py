@@ -18,12 +18,13 @@ from types import FrameType
 from client.allocator import keep_freed_memory
 from client.audit_log import note
 from client.fleet.answering import Answers
-from client.fleet.connection import Connection, connect
+from client.fleet.connection import LONGEST_CALL_S, Connection, connect
 from client.fleet.inbox import Inbox
 from client.fleet.loop import PATIENCE_S, Loop
-from client.fleet.notify import notify
+from client.fleet.notify import Watchdog, notify
 from client.fleet.outbox import Outbox
 from client.fleet.presence import Heartbeat, Presence
+from client.local import REHEARSAL
 from client.node import Config, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
@@ -35,7 +36,8 @@ APP = "client.app:app"
 LOCK = ".node.lock"
 GRACE_S = 20.0
 """How long an answer under way may take after SIGTERM; then it is given up, and made again at the next start."""
-STUCK_S = 300.0
+STUCK_S = LONGEST_CALL_S + 300.0
+"""A loop that has not turned for longer is no slow line: the watchdog may end the process."""
 TERMINATED = 143
 LOG = logging.getLogger("wardround.node")
 
@@ -61,9 +63,11 @@ def run_node(folder: Path, options: Options = Options()) -> int:
 
 def node_config(settings: NodeSettings, folder: Path) -> Config:
     """What the hospital's program is told of itself."""
-    config = {"site": settings.site, "folder": str(folder)}
+    config: dict[str, str | bool] = {"site": settings.site, "folder": str(folder)}
     if settings.data_folder:
         config["data-folder"] = str(folder / settings.data_folder)
+    if settings.rehearsal:
+        config[REHEARSAL] = True
     return config
 
 
@@ -93,7 +97,7 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
         note(folder, "node started", coordinator=connection.address)
         notify("READY=1", "STATUS=asking for messages")
         try:
-            with Heartbeat(presence, partial(_watch, loop)):
+            with Watchdog(partial(_lives, loop)), Heartbeat(presence):
                 loop.run()
         finally:
             notify("STOPPING=1")
@@ -105,10 +109,9 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
         return TERMINATED if terminated.is_set() else 0
 
 
-def _watch(loop: Loop) -> None:
-    """A watchdog's sign of life, while the loop turns or an answer is under way."""
-    if loop.in_hand or monotonic() - loop.seen < STUCK_S:
-        notify("WATCHDOG=1")
+def _lives(loop: Loop) -> bool:
+    """While the loop turns, or an answer is under way, however long it trains."""
+    return loop.in_hand is not None or monotonic() - loop.seen < STUCK_S
 
 
 def _hear_signals(loop: Loop, stop: Event) -> Event:

@@ -215,6 +215,10 @@ def parse_json(text: str) -> Study:
         raise StudyError("the study that arrived is not valid JSON.") from error
     if not isinstance(table, dict):
         raise StudyError("the study that arrived is not a table.")
+    try:
+        json.dumps(table, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise StudyError("the study that arrived holds half a character (a lone surrogate).") from error
     return _built(table)
 
 

@@ -32,7 +32,7 @@ def trusted(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[Trusted, ...]:
 
     hospitals: how many there are, where that is known.
     """
-    found = [_reader(study, hospitals), _key_holders(study), _noise_maker(study), _groups(study), _unbounded(study)]
+    found = [_reader(study, hospitals), _key_holders(study), noise_maker(study), _groups(study), _unbounded(study)]
     return tuple(one for one in found if one is not None)
 
 
@@ -43,7 +43,12 @@ def said(study: Study, hospitals: int = LEAST_IN_SUM) -> tuple[str, ...]:
 
 def trusts_the_coordinator(study: Study) -> bool:
     """Whether a coordinator can learn what a single hospital sent without any hospital's help."""
-    return any(one.who.startswith("the coordinator") for one in trusted(study))
+    return any(is_coordinator(one) for one in trusted(study))
+
+
+def is_coordinator(one: Trusted) -> bool:
+    """Whether it is the coordinator, alone or with others."""
+    return one.who.startswith("the coordinator")
 
 
 def companion_words(study: Study) -> tuple[str, ...]:
@@ -97,7 +102,8 @@ def _key_holders(study: Study) -> Trusted | None:
     )
 
 
-def _noise_maker(study: Study) -> Trusted | None:
+def noise_maker(study: Study) -> Trusted | None:
+    """The coordinator, where it is the one who adds the noise."""
     if study.privacy is None or MECHANISMS.build(study.privacy).place != "server" or reveals(study) == "each":
         return None
     return Trusted(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -31,6 +32,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     import httpx
+    from flwr.serverapp import Grid
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
@@ -79,11 +81,18 @@ def name_message(message: Message, run_id: int, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
-def senders(push: bytes) -> tuple[int, frozenset[int]]:
-    """Of the body of a `push-messages`: the node that asks, and those that its messages name as theirs.
+@dataclass(frozen=True)
+class Pushed:
+    """What a `push-messages` brings. node: that asks. senders: nodes that its messages name as theirs."""
 
-    Raises ValueError where it is none.
-    """
+    node: int
+    senders: frozenset[int]
+    messages: int
+    objects: int
+
+
+def pushed_in(push: bytes) -> Pushed:
+    """Of the body of a `push-messages`. Raises ValueError where it is none."""
     from flwr.proto.fleet_pb2 import PushMessagesRequest
     from google.protobuf.message import DecodeError
 
@@ -91,7 +100,9 @@ def senders(push: bytes) -> tuple[int, frozenset[int]]:
         request = PushMessagesRequest.FromString(push)
     except DecodeError:
         raise ValueError("no push-messages") from None
-    return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+    named = frozenset(message.metadata.src_node_id for message in request.messages_list)
+    objects = sum(1 for tree in request.message_object_trees for _ in _names(tree))
+    return Pushed(request.node.node_id, named, len(request.messages_list), objects)
 
 
 def set_back(message: Message, ahead_s: float) -> None:
@@ -112,6 +123,7 @@ class Delivery:
     created_at: float
     ttl_s: float
     objects: tuple[str, ...]
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,8 +144,11 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
     response = PullMessagesResponse.FromString(data)
     if not response.messages_list:
         return None
-    metadata, tree = response.messages_list[0].metadata, response.message_object_trees[0]
-    names: dict[str, None] = {}
+    return _delivery(response.messages_list[0], response.message_object_trees[0], most_objects)
+
+
+def _delivery(head: MessageProto, tree: ObjectTree, most_objects: int) -> Delivery:
+    metadata, names = head.metadata, dict[str, None]()
     for name in _names(tree):
         names[name] = None
         if len(names) > most_objects:
@@ -146,6 +161,7 @@ def read_delivery(data: bytes, most_objects: int) -> Delivery | None:
         metadata.created_at,
         metadata.ttl,
         tuple(names),
+        metadata.reply_to_message_id,
     )
 
 
@@ -343,6 +359,54 @@ class Calls:
             node=_node(node_id), run_id=run_id, object_id=name, object_content=content, session_id=session
         )
         return bool(self._client.PushObject(request).stored)
+
+
+class AppCalls:
+    """What a server app asks its SuperLink for the replies to its messages, over the connection of Flower's grid.
+
+    Raises what httpx raises, and RunNotRunningException.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid: Any = grid
+
+    @staticmethod
+    def are_of(grid: Grid) -> bool:
+        """Whether this grid has such a connection."""
+        from flwr.superlink.grid.http_grid import HttpGrid
+
+        return isinstance(grid, HttpGrid)
+
+    def replies(self, message_ids: list[str], most_objects: int) -> list[Delivery]:
+        """Those that have come to any of these, without their objects, handed out once; those of too many not at all.
+
+        A SuperLink hands over whatever else is addressed to it, too.
+        """
+        from flwr.proto.runtime_pb2 import PullAppMessagesRequest
+
+        response = self._grid._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=message_ids))
+        found = []
+        for head, tree in zip(response.messages_list, response.message_object_trees, strict=True):
+            with suppress(ValueError):
+                found.append(_delivery(head, tree, most_objects))
+        return found
+
+    def pull_object(self, run_id: int, name: str) -> bytes | None:
+        """As `Calls.pull_object`."""
+        from flwr.proto.message_pb2 import PullObjectRequest
+
+        request = PullObjectRequest(node=self._grid.node, run_id=run_id, object_id=name)
+        response = self._grid._runtime_client.PullObject(request)
+        if not response.object_found:
+            return None
+        return bytes(response.object_content) if response.object_available else b""
+
+    def confirm(self, run_id: int, message_id: str) -> None:
+        """As `Calls.confirm`."""
+        from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
+
+        request = ConfirmMessageReceivedRequest(node=self._grid.node, run_id=run_id, message_object_id=message_id)
+        self._grid._runtime_client.ConfirmMessageReceived(request)
 
 
 def _node(node_id: int) -> Any:

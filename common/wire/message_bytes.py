@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 
-from flwr.app import Error, Message, RecordDict
+from flwr.app import Error, Message, Metadata, RecordDict
+from flwr.app.message import make_message
 
 from common.wire import flower_inside
 from common.wire._outline import check_outline
@@ -77,6 +79,22 @@ def node_error(reason: str, reply_to: Message) -> Message:
 def lost_on_the_way(request: Message) -> Message:
     """The reply that Flower makes to a request that it could not deliver."""
     return Message(Error(LOST_REQUEST, ""), reply_to=request)
+
+
+def lost_reply(run_id: int, node_id: int, request_id: str) -> Message:
+    """What Flower says in the place of a reply that did not come whole."""
+    told = Metadata(
+        run_id=run_id,
+        message_id="",
+        src_node_id=node_id,
+        dst_node_id=node_id,
+        reply_to_message_id=request_id,
+        group_id="",
+        created_at=datetime.now(UTC).timestamp(),
+        ttl=0,
+        message_type="system",
+    )
+    return make_message(told, error=Error(LOST_REPLY, ""))
 
 
 def as_reply_to(reply: Message, request_id: str, records: RecordDict | None) -> Message:

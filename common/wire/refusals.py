@@ -27,6 +27,7 @@ ASKED_AGAIN: Mapping[str, str] = {
 """What time may change: the coordinator asks again for as long as the study waits."""
 BY_PEOPLE: Mapping[str, str] = {
     "declined": "its people looked at this study and declined it",
+    "folder": "its node has no folder of data of its own (data_folder in node.toml), and no study chooses one",
     "program": "what it runs, the program or a plug-in, is not what its people approved this study with, or not what "
     "the study demands (federation.programs)",
 }

@@ -17,7 +17,7 @@ def policy_sentences(folder: Path) -> Sequence[str]:
     """What this hospital's own rules are. Raises as `read_policy`."""
     policy = read_policy(folder)
     there = f"{folder / POLICY_FILE}:" if is_there(folder, POLICY_FILE) else f"There is no {folder / POLICY_FILE}."
-    return (there, *_sentences(policy), *_limits(read_limits(folder)))
+    return (there, *_sentences(policy), *_limits(policy, read_limits(folder)))
 
 
 def fits(study: Study, folder: Path) -> tuple[Sequence[str], bool]:
@@ -101,11 +101,13 @@ def _plugins(policy: Policy) -> str:
     return f"Code of others may be imported: {', '.join(named)}."
 
 
-def _limits(limits: Sequence[Limit]) -> Iterator[str]:
+def _limits(policy: Policy, limits: Sequence[Limit]) -> Iterator[str]:
     if not limits:
         yield "What all studies together cost one person is written down, and nothing is stopped."
+    refused = policy.largest_epsilon_a_person is not None
+    unbounded = "they are refused" if refused else "they are not in it"
     for limit in limits:
         yield (
             f"All studies together may cost one person epsilon {limit.epsilon:g} at most, at delta {limit.delta:g} "
-            f"(largest_epsilon_a_person or {LIMIT_FILE}); studies without noise cost without bound and are not in it."
+            f"(largest_epsilon_a_person or {LIMIT_FILE}); studies without noise cost without bound: {unbounded}."
         )

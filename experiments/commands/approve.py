@@ -69,7 +69,7 @@ def approve(
 
 
 def _approve(named: str, set_: list[str] | None, own: Path, rewind_to: int | None, yes: bool, since: str) -> None:
-    from experiments import approval_command as approval
+    from experiments.approving import agreement
     from experiments.approving.kept import waiting_called
 
     asks, how = _asking(yes)
@@ -78,13 +78,13 @@ def _approve(named: str, set_: list[str] | None, own: Path, rewind_to: int | Non
             raise StudyError(
                 "a study that waits is approved as it came: --set and --rewind-to are of a study's file."
             )
-        approval.approve_json(waiting_called(named, own).study, own, console, asks, how, since)
+        agreement.approve_json(waiting_called(named, own).study, own, console, asks, how, since)
     else:
-        approval.approve_study(read_study(named)[0], set_ or [], own, console, rewind_to, asks, how, since)
+        agreement.approve_study(read_study(named)[0], set_ or [], own, console, rewind_to, asks, how, since)
 
 
 def _asking(yes: bool) -> tuple[Callable[[], bool] | None, str]:
-    from experiments.approval_command import ASKED, NO_TERMINAL, SAID_YES
+    from experiments.approving.agreement import ASKED, NO_TERMINAL, SAID_YES
 
     if yes:
         return None, SAID_YES

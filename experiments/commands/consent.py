@@ -24,7 +24,7 @@ def withdraw(
 ) -> None:
     """In a hospital: take a person out of all studies, from the next round on. What models have learned stays."""
     with spoken_errors():
-        from experiments.withdraw_command import carry_out
+        from experiments.hospital.withdrawal import carry_out
 
         text = read_study(study)[0] if study else None
         carry_out(person, folder, console, text, data_folder, anyway, again_consented, list_all)

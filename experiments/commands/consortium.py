@@ -28,7 +28,7 @@ def create(
 ) -> None:
     """Make a consortium: its authority, the coordinator's identity, the front's certificate."""
     with spoken_errors():
-        from experiments.consortium_command import created
+        from experiments.coordinator.consortium import created
 
         say(created(name, folder, host, port, days, leaf_days))
 
@@ -44,7 +44,7 @@ def sign(
 ) -> None:
     """Answer requests to join, or to rotate keys, with one reply a hospital. Needs the authority's key."""
     with spoken_errors():
-        from experiments.consortium_command import signed
+        from experiments.coordinator.consortium import signed
 
         say(signed(requests, folder, lost_key or [], days))
 
@@ -53,7 +53,7 @@ def sign(
 def revoke(name: Member, folder: Folder) -> None:
     """Shut a member out: its certificate is refused from now on, its keys for good; the list goes on without."""
     with spoken_errors():
-        from experiments.consortium_command import removed
+        from experiments.coordinator.consortium import removed
 
         say(removed(name, folder, "revoked", True))
 
@@ -62,7 +62,7 @@ def revoke(name: Member, folder: Folder) -> None:
 def leave(name: Member, folder: Folder) -> None:
     """Let a member go: as `revoke`, but with the same keys it may come back."""
     with spoken_errors():
-        from experiments.consortium_command import removed
+        from experiments.coordinator.consortium import removed
 
         say(removed(name, folder, "no longer a member", False))
 
@@ -77,7 +77,7 @@ def renew(
 ) -> None:
     """Make new certificates for the same keys, and a new revocation list; the member list stays as it is."""
     with spoken_errors():
-        from experiments.consortium_command import renewed
+        from experiments.coordinator.consortium import renewed
 
         say(renewed(folder, names or [], everybody, front, days))
 
@@ -86,7 +86,7 @@ def renew(
 def list_(folder: Folder) -> None:
     """Say who the members are, by their eight groups, and what runs out soon."""
     with spoken_errors():
-        from experiments.consortium_command import listed
+        from experiments.coordinator.consortium import listed
 
         say(listed(folder))
 

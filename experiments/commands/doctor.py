@@ -22,6 +22,6 @@ def doctor(
     Exits with 0 where nothing fails, 1 where something fails that may pass, 78 where it will not by itself.
     """
     with spoken_errors():
-        from experiments.doctor_command import examine
+        from experiments.doctor.examination import examine
 
         examine(folder, json_, console)

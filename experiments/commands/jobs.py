@@ -32,7 +32,7 @@ def submit(
     itself after any crash; it ends where the study does, or with `wardround stop`.
     """
     with spoken_errors(), trusting(ANYTHING):
-        from experiments.coordinator_command import await_end, submit_again, submit_study
+        from experiments.coordinator.jobs import await_end, submit_again, submit_study
 
         if (study is None) == (resume is None):
             raise StudyError("name a study, or a run to go on with by --resume; not both.")
@@ -72,7 +72,7 @@ def stop(
 ) -> None:
     """At the coordinator: end a job; its run folder can be gone on with by `wardround submit --resume`."""
     with spoken_errors():
-        from experiments.coordinator_command import stop_job
+        from experiments.coordinator.jobs import stop_job
 
         found = stop_job(folder, job)
         say([f"Job {int(found.id)} ({found.name}) will be stopped."])

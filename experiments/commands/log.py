@@ -17,7 +17,7 @@ Folder = Annotated[Path, typer.Option("--folder", help="The hospital's own folde
 def show(folder: Folder, last: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50) -> None:
     """Print the last lines in words, and whether the whole log is as it was written; exits 1 where it is not."""
     with spoken_errors():
-        from experiments.log_command import checked, shown
+        from experiments.hospital.log import checked, shown
 
         say(shown(folder, last))
         _end(*checked(folder))
@@ -34,7 +34,7 @@ def verify(
     Not noticed without a hash or a statement from elsewhere: a whole chain written anew, or an older copy put back.
     """
     with spoken_errors():
-        from experiments.log_command import checked
+        from experiments.hospital.log import checked
 
         _end(*checked(folder, until, signed))
 

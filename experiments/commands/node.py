@@ -24,7 +24,7 @@ def enrol(
 ) -> None:
     """Make this hospital's keys, once, and the one file to hand to the coordinator. Run as the node's own user."""
     with spoken_errors():
-        from experiments.enrolment_command import enrolled
+        from experiments.hospital.enrolment import enrolled
 
         say(enrolled(name, folder, coordinator, data_folder, proxy))
 
@@ -33,7 +33,7 @@ def enrol(
 def rotate(folder: Folder) -> None:
     """Make new keys, and a request for them that the present ones sign. These stay in use until the reply comes."""
     with spoken_errors():
-        from experiments.enrolment_command import rotated
+        from experiments.hospital.enrolment import rotated
 
         say(rotated(folder))
 
@@ -52,7 +52,7 @@ def accept(
     everybody's are compared, this hospital signs the member list. Without a reply: who is yet to be compared.
     """
     with spoken_errors():
-        from experiments.enrolment_command import accepted, compared
+        from experiments.hospital.enrolment import accepted, compared
 
         if compare and reply is not None:
             raise typer.BadParameter("accept a reply first, and compare then.")
@@ -63,12 +63,29 @@ def accept(
 
 
 @cli.command()
+def files(
+    folder: Folder,
+    user: Annotated[str, typer.Option(help="Whom the node runs as; else the owner of the folder.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Where to write them; else files/ in the folder.")] = None,
+    memory: Annotated[str, typer.Option(help="Most that the node may take, such as 8G.")] = "8G",
+) -> None:
+    """Write what a machine needs to run the node: a service for systemd, a compose file and a Containerfile.
+
+    They are filled in with the folder, the data that node.toml names, and the GPU where policy.toml names one.
+    """
+    with spoken_errors():
+        from experiments.handover_command import of_a_node
+
+        say(of_a_node(folder, user, into, memory))
+
+
+@cli.command()
 def run(folder: Folder) -> None:
     """Answer the coordinator's requests until SIGTERM, through every crash of either side.
 
     Meant for a service manager: it logs to standard error, tells systemd that it lives, and its exit status is 143
     after SIGTERM and 78 for what no restart mends, such as a key that the coordinator does not know.
     """
-    from experiments.node_command import run_in
+    from experiments.hospital.node_process import run_in
 
     raise typer.Exit(run_in(folder))

@@ -61,7 +61,7 @@ def server_ui(
     It is served on this machine alone, to whoever has the link; Ctrl-C ends it.
     """
     with spoken_errors(ENDED):
-        from experiments.coordinator_command import demand_coordinator
+        from experiments.coordinator.settings import demand_coordinator
         from experiments.pages.coordinator.server_app import server_app
         from experiments.pages.serving import serve
 

@@ -44,7 +44,7 @@ def privacy_ledger(
     Not noticed: an older copy of the whole ledger put back, all of its files gone, or entries of one who has its key.
     """
     with spoken_errors():
-        from experiments.ledger_command import show_ledgers
+        from experiments.hospital.ledger import show_ledgers
 
         files.demand_writable(json_file)
         if not show_ledgers(folder, console, json_file):

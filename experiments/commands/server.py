@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands._terminal import console, spoken_errors
+from experiments.commands._terminal import console, say, spoken_errors
 
 cli = typer.Typer(no_args_is_help=True, help="At the coordinator: what hospitals reach.")
 
@@ -24,9 +24,26 @@ def up(folder: Folder) -> None:
     Exits with 78 where something is not set up, which trying again does not mend.
     """
     with spoken_errors():
-        from experiments.coordinator_command import serve
+        from experiments.coordinator.process import serve
 
         serve(folder)
+
+
+@cli.command()
+def files(
+    folder: Folder,
+    user: Annotated[str, typer.Option(help="Whom the programs run as; else the owner of the folder.")] = "",
+    into: Annotated[Path | None, typer.Option(help="Where to write them; else files/ in the folder.")] = None,
+    memory: Annotated[str, typer.Option(help="Most that all programs may take together, such as 8G.")] = "8G",
+) -> None:
+    """Write what a machine needs to run the coordinator: a service for systemd, a compose file and a Containerfile.
+
+    They are filled in with the folder and with the front's port in server.toml.
+    """
+    with spoken_errors():
+        from experiments.handover_command import of_a_coordinator
+
+        say(of_a_coordinator(folder, user, into, memory))
 
 
 @cli.command()
@@ -41,7 +58,7 @@ def front(
     without a restart. What it listens on stands in front/listening.json.
     """
     with spoken_errors():
-        from experiments.front_command import run_front
+        from experiments.coordinator.front_process import run_front
 
         run_front(folder, port, link)
 
@@ -53,7 +70,7 @@ def nginx(
 ) -> None:
     """Write the front as a configuration of nginx, with the same rules; again whenever members change."""
     with spoken_errors():
-        from experiments.front_command import nginx_text
+        from experiments.coordinator.front_process import nginx_text
 
         text = nginx_text(folder)
         if to is None:

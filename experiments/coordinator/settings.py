@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.errors import StudyError
-from common.files.access import if_there, read_text
+from common.errors import FileError, StudyError
+from common.files.access import if_there, is_there, names, read_text
 from common.study.options import build
 from common.study.spelling import unknown
 
@@ -73,6 +73,14 @@ def read_link(folder: Path) -> LinkSettings:
 def read_jobs(folder: Path) -> JobSettings:
     """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
     return build(JobSettings, _table(folder, "jobs"), f"{FILE}, [jobs]")
+
+
+def demand_coordinator(folder: Path) -> None:
+    """Raise StudyError where it is no coordinator's folder."""
+    if not folder.is_dir():
+        raise FileError(folder, "is no folder; a coordinator's is made with: wardround consortium create")
+    if not is_there(folder, FILE) and not names(folder, NODE_KEYS) and not is_there(folder, "front"):
+        raise FileError(folder, f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/")
 
 
 def _table(folder: Path, name: str) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from common.files.json_files import read_lines, read_table
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.node_keys import REGISTERED
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR
-from experiments.coordinator_command import demand_coordinator
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR, demand_coordinator
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from experiments.engines._run_secrets import secrets_in
 

@@ -14,7 +14,7 @@ from time import monotonic
 
 import psutil
 
-from common.errors import FileError
+from common.errors import LASTING, FileError
 from common.files.access import UMASK, appending, is_there, read, write
 
 LOG = logging.getLogger("wardround.supervisor")
@@ -24,8 +24,6 @@ PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0
 """After this long the next end is the first again."""
 LARGEST_LOG_BYTES = 1 << 24
-LASTING = 78
-"""EX_CONFIG: a program that ends with it says that it will not mend by itself."""
 LOOK_AT_LOG_S = 10.0
 END_S = 8.0
 

@@ -7,4 +7,5 @@ surroundings.py  versions, disk, clock
 reaching.py      the way to the coordinator, step by step
 hospital.py      all of it for a hospital's folder
 coordinator.py   all of it for a coordinator's folder
+examination.py   whichever of the two a folder is
 """

@@ -13,10 +13,10 @@ from pathlib import Path
 from common.consortium.expiry import of_coordinator
 from common.errors import WardroundError
 from common.files.access import check, is_there, read_text
+from experiments.coordinator.settings import FRONT_LISTENING
 from experiments.doctor import members, surroundings
 from experiments.doctor.finding import Finding, fail, looked, ok, warn
 from experiments.doctor.keys import ends, front_certificate
-from experiments.front_command import LISTENING
 from server.front.settings import AUTHORITY, FILE, FrontSettings, read_front
 
 SECRETS = ("front/tls.key", "identity.key", "authority/ca.key", "authority", "link")
@@ -93,5 +93,5 @@ def _address(folder: Path, settings: FrontSettings) -> tuple[str, int]:
     host, port = settings.listen or "127.0.0.1", settings.port
     if not port:
         with suppress(WardroundError, ValueError, TypeError, KeyError):
-            port = int(json.loads(read_text(folder, LISTENING, 1 << 12))["port"])
+            port = int(json.loads(read_text(folder, FRONT_LISTENING, 1 << 12))["port"])
     return host, port

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from common.errors import WardroundError, first_line
+from common.errors import LASTING, WardroundError, first_line
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -59,6 +59,6 @@ def looked(what: str, remedy: str, look: Callable[[], Iterable[Finding]]) -> Ite
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 where all is well, 78 (EX_CONFIG) where something will not mend by itself, else 1."""
+    """0 where all is well, 78 where something will not mend by itself, else 1."""
     failed = [one for one in findings if one.status == "fail"]
-    return 78 if any(one.lasting for one in failed) else 1 if failed else 0
+    return LASTING if any(one.lasting for one in failed) else 1 if failed else 0

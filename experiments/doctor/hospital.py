@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from client.node_settings import read_settings
+from client.node_settings import NodeSettings, read_settings
 from common.consortium.expiry import of_node
 from experiments.doctor import members, reaching, surroundings
 from experiments.doctor.approvals import approved
-from experiments.doctor.finding import Finding, looked, ok
+from experiments.doctor.finding import Finding, fail, looked, ok, warn
 from experiments.doctor.keys import ends, hospital_certificate
 
 SECRETS = ("keys/tls.key", "keys/node.key", "identity.key", "keys")
@@ -27,6 +28,7 @@ def examined(folder: Path, at: datetime) -> Iterator[Finding]:
     if found[-1].status == "fail":
         return
     settings = read_settings(folder)
+    yield _data(folder, settings)
     yield from looked("certificate", ENROL, lambda: hospital_certificate(folder, settings.site, at))
     yield from looked("certificate", ENROL, lambda: ends(of_node(folder), at))
     yield from looked("members", members.NEW_REPLY, lambda: members.signatures(folder))
@@ -39,3 +41,17 @@ def _settings(folder: Path) -> Iterator[Finding]:
     settings = read_settings(folder)
     way = f", through {settings.proxy.rpartition('@')[2]}" if settings.proxy else ""
     yield ok("settings", f"{settings.site}, of the coordinator at {settings.coordinator}{way}")
+    if settings.rehearsal:
+        yield warn("settings", "rehearsal = true: studies say where the data are", "Remove it from node.toml.")
+
+
+def _data(folder: Path, settings: NodeSettings) -> Finding:
+    if not settings.data_folder:
+        remedy = "Set data_folder in node.toml; only studies of made-up data are answered without."
+        return warn("data", "node.toml names no data_folder", remedy)
+    place = folder / settings.data_folder
+    if not place.is_dir():
+        return fail("data", f"there is no folder {place}", "Mount it, or correct data_folder in node.toml.", False)
+    if not os.access(place, os.R_OK | os.X_OK):
+        return fail("data", f"{place} may not be read by this user", "Let the node's user read it, and only read it.")
+    return ok("data", str(place))

@@ -172,7 +172,7 @@ class _Federation:
         private_folder(own)
         key = self.secrets.node_keys[index]
         self._flower.say("supernode", "register", f"{key}.pub", FEDERATION)
-        config = f'site-index={index} partition-id={index} num-partitions={count} folder="{own}"'
+        config = f'site-index={index} partition-id={index} num-partitions={count} folder="{own}" rehearsal=true'
         self._start(
             f"supernode-{index}",
             "flower-supernode",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,17 @@ HERE = Path(__file__).parent
 CONTAINERFILE = "Containerfile"
 FIRST_FREE_PORT = 1024
 """Ports below are opened with a capability."""
+MEMORY = re.compile(r"[1-9][0-9]{0,8}[KMGT]")
 HOMES = ("/home", "/root", "/run/user")
+GPUS = """    deploy:
+      resources:
+        reservations:
+          devices: [{driver: nvidia, count: all, capabilities: [gpu]}]"""
 
 
 @dataclass(frozen=True)
 class Places:
-    """folder: the party's own. data: what a node reads; "" where it lies in the folder or in no folder.
+    """folder: the party's own. data: what a node reads; "" where it lies in the folder, or is none.
 
     port: of the coordinator's front. devices: whether a node computes on a GPU, and needs its device files.
     memory: as systemd and containers write it.
@@ -41,6 +47,8 @@ class Places:
                     f"{name} must be written without spaces, quotes, colons and the signs \\ % $ #: systemd and "
                     f"compose files give them a meaning of their own; it is {value!r}."
                 )
+        if not MEMORY.fullmatch(self.memory):
+            raise StudyError(f"memory must be a number with K, M, G or T, such as 8G; it is {self.memory[:80]!r}.")
 
 
 def write_files(role: Role, places: Places, into: Path) -> Sequence[Path]:
@@ -70,7 +78,7 @@ def _signs(places: Places) -> Mapping[str, str]:
         "PROGRAM": str(Path(sys.executable).parent / "wardround"),
         "FOLDER": folder,
         "DATA_OF_A_SERVICE": f"ReadOnlyPaths={places.data}" if places.data else "",
-        "DATA_OF_A_CONTAINER": f'      - "{places.data}:/data:ro"' if places.data else "",
+        "DATA_OF_A_CONTAINER": f'      - "{places.data}:{places.data}:ro"' if places.data else "",
         "USER": places.user,
         "PORT": str(places.port),
         "MEMORY": places.memory,
@@ -78,6 +86,10 @@ def _signs(places: Places) -> Mapping[str, str]:
         # A home is hidden whole, unless something that the service needs lies in one.
         "PROTECT_HOME": "read-only" if any(one.startswith(HOMES) for one in touched) else "yes",
         "PRIVATE_DEVICES": "no" if places.devices else "yes",
+        "DEVICES_OF_A_SERVICE": "DeviceAllow=char-nvidia* rw" if places.devices else "",
+        "DEVICES_OF_A_CONTAINER": GPUS if places.devices else "",
+        # In a user namespace of its own a service has no capability over the host's ports.
+        "PRIVATE_USERS": "no" if places.port < FIRST_FREE_PORT else "yes",
         "CAPABILITY": "CAP_NET_BIND_SERVICE" if places.port < FIRST_FREE_PORT else "",
     }
 

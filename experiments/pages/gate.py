@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl
 
 from experiments.pages.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -78,11 +77,10 @@ class Gate:
         await self._app({**scope, "root_path": root, "state": {**scope.get("state", {}), **state}}, receive, answer)
 
     def _session(self, headers: Mapping[str, str]) -> Session | None:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return None
-        return None if cookie is None else self._keys.session_of(cookie.value)
+        """Other programs of this machine set cookies too, for us to get: with our name, and in forms of their own."""
+        pairs = (pair.partition("=") for pair in headers.get("cookie", "").split(";"))
+        given = (self._keys.session_of(value.strip()) for name, _, value in pairs if name.strip() == COOKIE)
+        return next((session for session in given if session is not None), None)
 
     async def _outside(self, method: str, path: str, answer: _Answer) -> None:
         """Whoever has no session is told how to get one, at any address that a browser may have kept."""
@@ -97,7 +95,9 @@ class Gate:
             cookie = f"{COOKIE}={session.cookie}; Path={root}; HttpOnly; SameSite=Strict"
             await answer.text(303, "", {"location": root, "set-cookie": cookie})
         elif self._keys.is_closed:
-            await answer.page(429, entry_page("Too many wrong keys came; none is looked at for a minute."))
+            await answer.page(
+                429, entry_page("That is not the key, and many wrong ones came of late: somebody seems to guess.")
+            )
         else:
             await answer.page(
                 403, entry_page("That is not the key of this page. Each start of its program has another.")

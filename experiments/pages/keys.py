@@ -35,19 +35,20 @@ class Keys:
     key: str = field(default_factory=lambda: token_urlsafe(32))
     room: str = field(default_factory=lambda: token_urlsafe(12))
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _wrong: deque[float] = field(default_factory=deque)
+    _wrong: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_WRONG_KEYS))
 
     @property
     def is_closed(self) -> bool:
-        """Whether so many wrong keys came of late that none is looked at."""
+        """Whether so many wrong keys came of late that somebody seems to guess."""
         while self._wrong and self.clock() - self._wrong[0] > WRONG_KEYS_WITHIN_S:
             self._wrong.popleft()
         return len(self._wrong) >= MOST_WRONG_KEYS
 
     def enter(self, key: str) -> Session | None:
-        """A new session for the right key; None for a wrong one, or where too many were wrong."""
-        if self.is_closed:
-            return None
+        """A new session for the right key; None for a wrong one.
+
+        The right one is always taken: nobody guesses 256 bits, and wrong ones must not keep its owner out.
+        """
         if not compare_digest(key.strip().encode(), self.key.encode()):
             self._wrong.append(self.clock())
             return None

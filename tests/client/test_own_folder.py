@@ -17,7 +17,7 @@ from client.local import sources
 from common.errors import HospitalError, SourceError, StudyError
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
-from experiments.approval_command import approve_study
+from experiments.approving.agreement import approve_study
 
 TEXT = """
 title = "Tiny"

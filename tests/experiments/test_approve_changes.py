@@ -228,7 +228,8 @@ def test_a_study_that_waits_is_listed_approved_as_it_came_and_waits_no_more(own:
 
 
 def test_a_study_that_waits_and_does_not_say_which_model_it_begins_from_is_not_approved(own: Path) -> None:
-    asked = json.dumps({**json.loads(parse(TEXT).json), "start": {"model": "any.safetensors"}}, sort_keys=True)
+    start = {"model": "any.safetensors", "only": []}
+    asked = json.dumps({**json.loads(parse(TEXT).json), "start": start}, sort_keys=True)
     keep_waiting(asked, own)
     status, said = run(own, digest_of(asked)[:12], str(own), "--yes")
     assert status == 1 and "hospitals check it by its digest" in said and not (own / APPROVED).exists()

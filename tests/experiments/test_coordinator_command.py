@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from experiments.coordinator.job_queue import JobQueue, Standing
+from experiments.coordinator.jobs import await_end
 from experiments.coordinator.settings import SERVING
-from experiments.coordinator_command import await_end
 
 Wardround = Callable[..., tuple[int, str]]
 

@@ -310,3 +310,20 @@ def test_what_is_broken_at_a_coordinator_is_named(
 def test_a_folder_of_neither_is_said_so(tmp_path: Path) -> None:
     assert "neither" in examined(tmp_path)["folder"]["said"]
     assert examined(tmp_path / "absent")["exit"]["code"] == 78
+
+
+def test_a_hospitals_data_are_looked_for(made: Made) -> None:
+    settings = made.hospital / "node.toml"
+    own = settings.read_text()
+    assert examined(made.hospital)["data"]["status"] == "warn"
+    settings.write_text(own.replace('data_folder = ""', 'data_folder = "cases"'))
+    found = examined(made.hospital)["data"]
+    assert found["status"] == "fail" and "there is no folder" in str(found["said"])
+    (made.hospital / "cases").mkdir()
+    assert examined(made.hospital)["data"]["status"] == "ok"
+
+
+def test_a_rehearsal_is_said_to_be_one(made: Made) -> None:
+    settings = made.hospital / "node.toml"
+    settings.write_text(settings.read_text().replace("rehearsal = false", "rehearsal = true"))
+    assert "rehearsal = true" in str(examined(made.hospital)["settings"]["said"])

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from client.enrolment.comparing import accepted
 from common.consortium.certificates import now
 from common.consortium.fingerprints import digests_of, groups_of
-from experiments import consortium_command, enrolment_command, node_command
 from experiments.cli import cli
+from experiments.coordinator import consortium
+from experiments.hospital import enrolment, node_process
 from tests.own_consortium import found_consortium
 
 AT = now()
@@ -147,7 +148,7 @@ def test_a_lost_key_is_asked_about_before_it_is_taken(place: Path) -> None:
 
 
 def test_what_runs_out_soon_is_said_where_people_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (consortium_command, enrolment_command):
+    for module in (consortium, enrolment):
         monkeypatch.setattr(module, "now", lambda: AT + timedelta(days=720))
     assert 'wardround consortium renew "Bonn"' in said("consortium", "list", "--folder", place / "C")
     assert "this hospital's certificate runs out on" in said("node", "accept", "--folder", place / "Aachen")
@@ -163,10 +164,10 @@ def test_a_node_says_every_day_what_runs_out(
         if len(caplog.messages) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(node_command, "sleep", sleep)
-    monkeypatch.setattr(node_command, "now", lambda: AT + timedelta(days=next(days)))
+    monkeypatch.setattr(node_process, "sleep", sleep)
+    monkeypatch.setattr(node_process, "now", lambda: AT + timedelta(days=next(days)))
     with pytest.raises(KeyboardInterrupt):
-        node_command._warn_daily(place / "Aachen")
+        node_process._warn_daily(place / "Aachen")
     assert ["in 29 days" in caplog.messages[0], "in 28 days" in caplog.messages[1]] == [True, True]
 
 

@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from common.errors import FileError, StudyError
+from experiments.cli import cli
 from experiments.handover.files import Places, filled, write_files
 
 MOST_EXPOSED = 3.0
@@ -82,6 +84,68 @@ def test_a_port_below_1024_takes_one_capability_and_no_other_does():
 def test_a_refusal_that_lasts_is_not_tried_for_ever():
     for role in ("node", "server"):
         assert "RestartPreventExitStatus=78\n" in filled(role, NODE)[f"wardround-{role}.service"]
+
+
+def test_the_processor_is_not_hidden_from_a_node_since_other_instructions_give_other_bits():
+    assert "ProcSubset" not in filled("node", NODE)["wardround-node.service"]
+
+
+def test_a_gpu_is_let_in_where_the_node_computes_on_one():
+    with_gpu = filled("node", Places(Path("/var/lib/wardround"), devices=True))
+    assert "DeviceAllow=char-nvidia* rw\n" in with_gpu["wardround-node.service"]
+    assert "capabilities: [gpu]" in with_gpu["compose.yaml"]
+    assert "nvidia" not in "".join(filled("node", NODE).values())
+
+
+def node_folder(tmp_path, data="/srv/heart", policy=""):
+    folder = tmp_path / "node"
+    folder.mkdir()
+    (folder / "node.toml").write_text(
+        f'site = "Ulm"\ncoordinator = "https://front.example:8443"\ndata_folder = "{data}"'
+    )
+    (folder / "policy.toml").write_text(policy)
+    return folder
+
+
+def ran(*words):
+    return CliRunner().invoke(cli, [*map(str, words)])
+
+
+def test_files_of_a_node_are_filled_in_from_its_own_settings(tmp_path):
+    folder = node_folder(tmp_path, policy='device = "cuda:1"')
+    said = ran("node", "files", "--folder", folder, "--user", "daemon", "--memory", "16G")
+    assert said.exit_code == 0, said.output
+    text = (folder / "files" / "wardround-node.service").read_text()
+    for line in (f"ReadWritePaths={folder}", "ReadOnlyPaths=/srv/heart", "User=daemon", "MemoryMax=16G"):
+        assert f"\n{line}\n" in text
+    assert "PrivateDevices=no\n" in text and "systemctl enable --now wardround-node" in said.output
+    assert '"/srv/heart:/srv/heart:ro"' in (folder / "files" / "compose.yaml").read_text()
+
+
+@pytest.mark.parametrize("data", ["", "cases", "../node/cases"])
+def test_data_in_the_folder_itself_need_no_line_of_their_own(tmp_path, data):
+    folder = node_folder(tmp_path, data)
+    said = ran("node", "files", "--folder", folder, "--into", tmp_path / "out")
+    assert "computes on the CPU" in said.output
+    assert "ReadOnlyPaths" not in (tmp_path / "out" / "wardround-node.service").read_text()
+
+
+def test_files_of_the_coordinator_have_the_fronts_port(tmp_path):
+    folder = tmp_path / "coordinator"
+    assert ran("consortium", "create", "Aorta", "--folder", folder, "--host", "h", "--port", 443).exit_code == 0
+    assert ran("server", "files", "--folder", folder, "--into", tmp_path / "out").exit_code == 0
+    assert '"443:443"' in (tmp_path / "out" / "compose.yaml").read_text()
+    assert "PrivateUsers=no\n" in (tmp_path / "out" / "wardround-server.service").read_text()
+
+
+def test_a_folder_that_is_not_the_partys_is_refused(tmp_path):
+    for role, reason in (("node", "node.toml"), ("server", "holds no server.toml")):
+        refused = ran(role, "files", "--folder", tmp_path)
+        assert refused.exit_code == 1 and reason in refused.output
+    folder = node_folder(tmp_path)
+    assert "memory must be a number" in ran("node", "files", "--folder", folder, "--memory", "lots").output
+    assert ran("node", "files", "--folder", folder).exit_code == 0
+    assert "nothing was written" in ran("node", "files", "--folder", folder).output.replace("\n", " ")
 
 
 def test_nothing_is_written_over(tmp_path):

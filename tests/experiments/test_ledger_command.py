@@ -16,8 +16,8 @@ from rich.console import Console
 from client.ledger import Charge, Ledger
 from common.errors import BudgetSpentError, StudyError
 from common.privacy.release import Release, Unit
-from experiments.ledger_command import show_ledgers
-from experiments.ledger_summary import summary_of
+from experiments.hospital.ledger import show_ledgers
+from experiments.hospital.ledger_summary import summary_of
 
 Wardround = Callable[..., tuple[int, str]]
 NOISE, DELTA = 2.0, 1e-5

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from client.fleet.running import LOCK
+from common.errors import LASTING
 from common.files.locks import held
 from experiments.engines import _consortium
-from experiments.node_command import LASTING, run_in
+from experiments.hospital.node_process import run_in
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 300.0

@@ -233,7 +233,7 @@ def test_what_cannot_go_together_is_refused(tiny: Tiny, overrides: list[str], re
 def test_a_hospital_approves_no_model_without_a_digest(tiny: Tiny, tmp_path: Path) -> None:
     from rich.console import Console
 
-    from experiments.approval_command import approve_study
+    from experiments.approving.agreement import approve_study
 
     top = 'privacy = "none"\n' + tiny('start.model="first"').text
     console = Console(record=True, width=200)

@@ -20,7 +20,7 @@ from common.study.study import Study, parse
 from common.study.trust import said
 from common.sums.cohorts import Cohorts, is_covered_by_noise
 from common.sums.exchange import Payload
-from experiments.approval_command import approve_study
+from experiments.approving.agreement import approve_study
 from server import gathering
 from server.conversation import Conversation, Heard, Sent
 from server.problems import Problem

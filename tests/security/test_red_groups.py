@@ -30,12 +30,12 @@ from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.orders import Order
+from experiments.hospital.withdrawal import withdraw_person
 from experiments.patient_scores import score_patients
 from experiments.quiet import run_quietly
 from experiments.running import run_study
 from experiments.tuning.conduct import tune
 from experiments.tuning.grid import Candidate
-from experiments.withdraw_command import withdraw_person
 from server.reporting.patients import patients_of
 
 LEAST = 5

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from common.errors import WardroundError
 from experiments.coordinator.job_queue import Job
-from experiments.coordinator_command import stop_job, submit_again
+from experiments.coordinator.jobs import stop_job, submit_again
 from experiments.pages.answers import Streams, fault_page, new_app, run_document
 from experiments.pages.asgi import ASGIApp
 from experiments.pages.coordinator.job_page import job_page

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from client.approvals import approvals
 from common.errors import WardroundError
-from experiments.approval_command import Shown, show_json
+from experiments.approving.agreement import Shown, show_json
 from experiments.approving.changes import first_words, since
 from experiments.pages.hospital.checking import Checks
 from experiments.pages.hospital.studies import Known

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from client._ledger_file import FILE, HEAD_FILE, KEY_FILE, trace
 from common.files.access import is_there
-from experiments.ledger_command import sentences
-from experiments.ledger_summary import Summary, summary_of
+from experiments.hospital.ledger import sentences
+from experiments.hospital.ledger_summary import Summary, summary_of
 from experiments.pages.sheet import badge, banner, bulleted
 from server.reporting.charts.bars import bar, row
 from server.reporting.markup import Markup, table, tag

@@ -20,7 +20,7 @@ from client._ledger_file import FILE, HEAD_FILE, KEY_FILE, trace
 from common.errors import LedgerError, StudyError
 from common.files.access import is_there, write_to
 from common.privacy.relation import OF_LEDGERS
-from experiments.ledger_summary import Summary, summary_of
+from experiments.hospital.ledger_summary import Summary, summary_of
 from experiments.whole_tables import print_whole
 from server.reporting.markup import visible
 from server.reporting.records import Beside

@@ -13,11 +13,15 @@ from client.answered_rounds import rewind
 from client.approvals import Approval, approval_now, approvals, last_of, user
 from client.approved_studies import APPROVED, digest_of, list_json, plugins_before
 from client.audit_log import note
+from client.node_settings import FILE as NODE_FILE
+from client.node_settings import read_settings
+from client.own_place import reads_a_folder
 from client.ownership import give_to_owner
 from client.policy import POLICY_FILE, read_policy
 from client.policy_rules import broken
 from client.waiting_studies import forget_waiting, take_back_decline
 from common.errors import FileError, HospitalError, RefusedError, StudyError
+from common.files.access import is_there
 from common.study.own_weights import brings_weights, digest_of_weights
 from common.study.plugins import origin_of, trusting
 from common.study.program import this_program
@@ -90,7 +94,14 @@ def show_json(text: str, folder: Path, compared_with: str = "") -> Shown:
     """What people are shown of a study that waits. Raises StudyError where it cannot be run here."""
     _demand_folder(folder)
     with trusting(read_policy(folder).trust):
-        return shown_study(parse_json(text), text, folder, compared_with)
+        study = parse_json(text)
+        if study.json != text:
+            raise StudyError(
+                "it is not written as this program writes it: a setting is left out, stands twice or is spelt in "
+                "another way, and a study with the same meaning and another digest would count as another one. The "
+                "coordinator sends it from the version of Wardround that runs here."
+            )
+        return shown_study(study, text, folder, compared_with)
 
 
 def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") -> Shown:
@@ -100,7 +111,7 @@ def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") 
     return Shown(
         study,
         text,
-        (*study_facts(study), *_own_folder(study), *_plugins(study, folder), f"{this_program().sentence} runs here."),
+        (*study_facts(study), *_own_folder(study), *_no_folder(study, folder), *_plugins(study, folder), f"{this_program().sentence} runs here."),
         before,
         changed,
         _forbidden(study, text, folder),
@@ -178,6 +189,16 @@ def _own_folder(study: Study) -> Sequence[str]:
         "[partition] divides a pool in simulation only: a node with a folder of data of its own (data-folder) uses "
         "that folder whole, under the name in its configuration (site).",
     )
+
+
+def _no_folder(study: Study, folder: Path) -> Sequence[str]:
+    """A node that is set up without data would refuse the study, however much its people agreed."""
+    if not is_there(folder, NODE_FILE) or not reads_a_folder(study.source.name):
+        return ()
+    settings = read_settings(folder)
+    if settings.data_folder or settings.rehearsal:
+        return ()
+    return ("node.toml names no data_folder, and the node refuses this study until it does.",)
 
 
 def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:

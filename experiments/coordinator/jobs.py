@@ -1,49 +1,20 @@
-"""`wardround server up`, `submit`, `status` and `stop`."""
+"""`wardround submit` and `stop`: jobs into the queue, what becomes of them, and their end."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
-
-from client.fleet.notify import notify
-from common.errors import FileError, LastingError, StudyError
-from common.files.access import is_there, names, new_folder, read_text
+from common.errors import StudyError
+from common.files.access import is_there, new_folder, read_text
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
-from experiments.coordinator.settings import FILE, NODE_KEYS, RUNS
+from experiments.coordinator.settings import RUNS, demand_coordinator
 
-if TYPE_CHECKING:
-    from experiments.coordinator.serving import Serving
-
-NOT_SET_UP = 78
-"""EX_CONFIG of sysexits.h: it will not mend by itself, and a service manager need not try again."""
 POLL_S = 0.5
 Say = Callable[[Iterable[str]], None]
-
-
-def serve(folder: Path) -> None:
-    """Until a signal. Exits with 78 where a program says that it will never start as it is set up."""
-    from experiments.coordinator.serving import serve as serve_all
-
-    _log_to_stderr()
-    log = logging.getLogger("wardround.supervisor")
-
-    def begun(served: Serving) -> None:
-        log.info("serving %s; the SuperLink is at %s", folder, served.link.address)
-        notify("READY=1")
-
-    try:
-        serve_all(folder, begun)
-    except (LastingError, StudyError) as error:
-        log.error("%s", error)
-        raise typer.Exit(NOT_SET_UP) from None
 
 
 def submit_study(folder: Path, study: str, overrides: Sequence[str], say: Say) -> Job:
@@ -112,23 +83,7 @@ def stop_job(folder: Path, job_id: str) -> Job:
     return job
 
 
-def demand_coordinator(folder: Path) -> None:
-    """Raise StudyError where it is no coordinator's folder."""
-    if not folder.is_dir():
-        raise FileError(folder, "is no folder; a coordinator's is made with: wardround consortium create")
-    if not is_there(folder, FILE) and not names(folder, NODE_KEYS) and not is_there(folder, "front"):
-        raise FileError(folder, f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/")
-
-
 def _new_run_folder(place: Path) -> Path:
     time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     every = chain([time_now], (f"{time_now}-{number}" for number in count(2)))
     return place / next(one for one in every if new_folder(place, one))
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-    logger = logging.getLogger("wardround.supervisor")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import typer
 
-from common.errors import FileError, StudyError
+from common.errors import LASTING, FileError, StudyError
 from common.files.json_files import write_json
+from experiments.coordinator.settings import FRONT_LISTENING
 from server.front.settings import FrontSettings, read_front
-
-LISTENING = "front/listening.json"
-NOT_SET_UP = 78
-"""EX_CONFIG of sysexits.h: it will not mend by itself, and systemd need not try again."""
 
 
 def run_front(folder: Path, port: int | None, link: str) -> None:
@@ -29,7 +26,7 @@ def run_front(folder: Path, port: int | None, link: str) -> None:
         serve(folder, settings, lambda bound: _tell(folder, settings, bound))
     except (FileError, StudyError) as error:
         logging.getLogger("wardround.front").error(str(error))
-        raise typer.Exit(NOT_SET_UP) from None
+        raise typer.Exit(LASTING) from None
 
 
 def nginx_text(folder: Path) -> str:
@@ -45,7 +42,7 @@ def _changed(settings: FrontSettings, port: int | None, link: str) -> FrontSetti
 
 
 def _tell(folder: Path, settings: FrontSettings, port: int) -> None:
-    write_json(folder, LISTENING, {"host": settings.listen, "port": port, "pid": os.getpid()})
+    write_json(folder, FRONT_LISTENING, {"host": settings.listen, "port": port, "pid": os.getpid()})
 
 
 def _log_to_stderr() -> None:

@@ -36,7 +36,7 @@ from common.files.tensor_files import SUFFIX
 from common.study.catalogue import SOURCES
 from common.study.plugins import trusting
 from common.study.study import Study, parse
-from experiments.ledger_summary import summary_of
+from experiments.hospital.ledger_summary import summary_of
 from experiments.places import data_root_of
 
 TRACES = frozenset(

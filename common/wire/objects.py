@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from hashlib import sha256
 
@@ -29,8 +29,11 @@ _KINDS = frozenset({"Message", "RecordDict", "ArrayRecord", "Array", PIECE, "Met
 def delivery_in(data: bytes) -> Delivery | None:
     """The message that a SuperLink handed over, None where it handed over none. Raises WireError."""
     delivery = guarded(partial(read_delivery, data, MOST_OBJECTS))
-    if delivery is None:
-        return None
+    return None if delivery is None else demand_sound(delivery)
+
+
+def demand_sound(delivery: Delivery) -> Delivery:
+    """The delivery. Raises WireError where its objects are no tree of names with the message as its root."""
     if not all(_NAME.fullmatch(name) for name in (delivery.message_id, *delivery.objects)):
         raise WireError("an object's name is no SHA-256.")
     if delivery.message_id != delivery.objects[-1]:
@@ -75,26 +78,38 @@ class Weighed:
             check_record(body, kind)
 
 
-def message_of(delivery: Delivery, objects: Mapping[str, bytes]) -> Message:
-    """The message that its objects make. Raises WireError where they make none, or another than was announced."""
+def message_of(delivery: Delivery, objects: Mapping[str, bytes], may_be_error: bool = False) -> Message:
+    """The message that its objects make. Raises WireError where they make none, or another than was announced.
+
+    may_be_error: a reply may say that there is none.
+    """
     weighed = Weighed()
     for name in delivery.objects:
         demand_named(name, objects[name])
         weighed.add(objects[name])
-    guarded(partial(_demand_no_swelling, objects))
+    guarded(partial(_demand_no_swelling, delivery.message_id, objects))
     message = guarded(partial(inflate, delivery.message_id, objects))
     told = message.metadata
-    if (told.run_id, told.dst_node_id) != (delivery.run_id, delivery.node_id) or not message.has_content():
+    announced = (delivery.run_id, delivery.node_id, delivery.reply_to)
+    is_whole = message.has_content() or (may_be_error and message.has_error())
+    if (told.run_id, told.dst_node_id, told.reply_to_message_id) != announced or not is_whole:
         raise WireError("a message is not the one that was announced.")
     return message
 
 
-def _demand_no_swelling(objects: Mapping[str, bytes]) -> None:
-    """An array may name one piece many times: a megabyte of names would make a terabyte."""
-    size = 0
-    for content in objects.values():
-        kind, children, body = parts_of(content)
+def _demand_no_swelling(root: str, objects: Mapping[str, bytes]) -> None:
+    """An array may name one piece many times, and a record one array: a megabyte of names would make a terabyte."""
+    if _unfolded_bytes(root, objects, {}) > LARGEST_MESSAGE_BYTES:
+        raise WireError(f"a message unfolds to more than {LARGEST_MESSAGE_BYTES} bytes.")
+
+
+def _unfolded_bytes(name: str, objects: Mapping[str, bytes], known: dict[str, int]) -> int:
+    if name not in known:
+        kind, children, body = parts_of(objects[name])
+        named: Iterable[str] = children
         if kind == "Array":
-            size += sum(len(objects[children[at]]) for at in json.loads(body)["arraychunk_ids"])
-    if size > LARGEST_MESSAGE_BYTES:
-        raise WireError(f"a message's arrays make more than {LARGEST_MESSAGE_BYTES} bytes.")
+            named = [children[at] for at in json.loads(body)["arraychunk_ids"]]
+        elif kind in ("ArrayRecord", "RecordDict"):
+            named = json.loads(body).values()
+        known[name] = len(body) + sum(_unfolded_bytes(one, objects, known) for one in named)
+    return known[name]

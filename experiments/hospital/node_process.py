@@ -13,11 +13,9 @@ from client.fleet.loop import RefusedForGoodError
 from client.fleet.running import Options, run_node
 from common.consortium.certificates import now
 from common.consortium.expiry import of_node, warnings
-from common.errors import HospitalError, StudyError, WardroundError
+from common.errors import LASTING, HospitalError, StudyError, WardroundError
 from experiments.engine import quieten
 
-LASTING = 78
-"""EX_CONFIG: what a restart does not mend (systemd: RestartPreventExitStatus=78)."""
 DAY_S = 86400.0
 LOG = logging.getLogger("wardround.node")
 
