@@ -124,6 +124,8 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
         said = flower.say("supernode", "list", FEDERATION, longest_s=QUICK_COMMAND_S)
     except EngineError:
         return []
+    finally:
+        flower.end()
     known = {one.get("node"): name for name, one in _table(folder, REGISTERED).items() if isinstance(one, dict)}
     return [
         {"id": number, "name": known.get(number, ""), "status": str(one.get("status"))}
