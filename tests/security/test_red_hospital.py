@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from client.audit_log import lines, note, verify
 from client.kept_models import place_of
 from client.policy_rules import broken
 from client.waiting_studies import keep_waiting
-from common.errors import RefusedError, StudyError, WireError
+from common.errors import FileError, RefusedError, StudyError, WireError
 from common.files.tensor_files import read_tensors
 from common.study.study import parse_json
 from common.sums.exchange import Payload
+from common.sums.identity import read_key
 from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
 from common.wire.orders import RUN, Order, to_payload
@@ -28,6 +30,7 @@ from experiments.cli import cli
 from experiments.pages.hospital import log_reading
 from experiments.pages.hospital.log_reading import LogReader
 from experiments.pages.hospital.node_app import node_app
+from server.reporting.records import About, Round, Run
 from tests.client.played_rounds import FEDAVG, VICTIM, Federation, images, study_of
 from tests.client.test_policy_rules import policy, study, words
 from tests.experiments.pages_asked import Asked
@@ -203,3 +206,23 @@ def test_ever_other_refusals_fill_no_disk(tmp_path: Path, monkeypatch: pytest.Mo
     for number in range(100):
         incidents.refused(RefusedError("approval", f"study {number % 2} is not approved"), tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2500
+
+
+def test_a_long_run_is_shown_without_counting_its_rounds_for_each_of_them() -> None:
+    """The page of a run with 20,000 rounds, of anybody's, never came: every point of a curve counted them all."""
+    counted = []
+
+    class Rounds(tuple[Round, ...]):
+        def __iter__(self) -> Iterator[Round]:
+            counted.append(1)
+            return super().__iter__()
+
+    run = Run("run", About(), rounds=Rounds())
+    assert {run.model_round for _ in range(100)} == {0} and len(counted) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "AAAA", "A", "ä", "\x00"])
+def test_a_damaged_signing_key_is_said_in_a_line(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "identity.key").write_text(damage)
+    with pytest.raises(FileError, match="identity.key is no signing key"):
+        read_key(tmp_path)
