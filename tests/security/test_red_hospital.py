@@ -224,5 +224,5 @@ def test_a_long_run_is_shown_without_counting_its_rounds_for_each_of_them() -> N
 @pytest.mark.parametrize("damage", ["", "AAAA", "A", "ä", "\x00"])
 def test_a_damaged_signing_key_is_said_in_a_line(tmp_path: Path, damage: str) -> None:
     (tmp_path / "identity.key").write_text(damage)
-    with pytest.raises(FileError, match="identity.key is no signing key"):
+    with pytest.raises(FileError, match=r"identity\.key is no signing key"):
         read_key(tmp_path)
