@@ -21,11 +21,10 @@ from client.waiting_studies import keep_waiting
 from common.errors import FileError, RefusedError, StudyError, WireError
 from common.files.tensor_files import read_tensors
 from common.study.study import parse_json
-from common.sums.exchange import Payload
 from common.sums.identity import read_key
 from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
-from common.wire.orders import RUN, Order, to_payload
+from common.wire.orders import Order, to_payload
 from experiments.cli import cli
 from experiments.pages.hospital import log_reading
 from experiments.pages.hospital.log_reading import LogReader
@@ -121,7 +120,7 @@ def test_a_model_that_a_hospital_keeps_is_not_exchanged_later(played: Federation
     assert np.array_equal(np.sort(np.concatenate([one.ravel() for one in kept.values()])), np.sort(model))
     assert (place / "card.md").read_text() == "two"
     assert "kept already" in (played.own / VICTIM / "incidents.log").read_text()
-    assert Payload(words={RUN: played.run}).words[RUN] in str(place)
+    assert played.run in str(place)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,15 @@ def test_a_page_reads_a_large_log_once_and_still_finds_every_change(
     monkeypatch.setattr(files, "LARGEST_BYTES", 1000)
     for number in range(20):
         note(tmp_path, "refused", study=f"{number:064x}", run=RUN_WORD, reason="approval")
-    reader, read = LogReader(tmp_path), []
+    reader = LogReader(tmp_path)
+    read: list[str] = []
     real = files.raw_lines_of
-    monkeypatch.setattr(files, "raw_lines_of", lambda folder, name: read.append(name) or real(folder, name))
+
+    def noted(folder: Path, name: str) -> Iterator[bytes]:
+        read.append(name)
+        return real(folder, name)
+
+    monkeypatch.setattr(files, "raw_lines_of", noted)
     whole = reader.activity()
     assert (whole.refused, len(whole.served), whole.found) == (20, 20, verify(tmp_path))
     assert [one.number for one in whole.latest] == list(range(20, 0, -1))
