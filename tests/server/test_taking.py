@@ -1,4 +1,4 @@
-"""Replies as a stock SuperLink hands them over, of hospitals that cheat: each costs its sender's reply, and no more."""
+"""Replies as a stock SuperLink hands them over, of hospitals that cheat: each costs its sender, and nobody else."""
 
 from __future__ import annotations
 
