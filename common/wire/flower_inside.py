@@ -32,8 +32,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     import httpx
-    from flwr.serverapp import Grid
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from flwr.serverapp import Grid
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
 FLOWER = "1.41"

@@ -143,7 +143,7 @@ DIES_ONCE = """
 import os, sys
 from pathlib import Path
 from client.fleet.running import Options
-from experiments.node_command import run_in
+from experiments.hospital.node_process import run_in
 folder, times = Path(sys.argv[1]), [0]
 def step(name):
     times[0] += name == {step!r}

@@ -27,7 +27,7 @@ from experiments.coordinator.link import Link
 from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
-from server.conducted import CONDUCTED
+from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"
@@ -35,7 +35,6 @@ INTERRUPTED = ("SystemExit", "KeyboardInterrupt")
 """Reasons in about.json of a server app that was ended, and not by its study."""
 FULL_DISK = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
 LEAST_FREE_BYTES = 1 << 23
-FLOWER_CALLS_IT_INTERRUPTED = "the run was stopped at the SuperLink"
 QUICK_COMMAND_S = 90.0
 
 Seen = Literal["starting", "running", "crashed", "over"]
@@ -153,12 +152,12 @@ def _was_interrupted(about: dict[str, Any]) -> bool:
     reason = str(about.get("reason", ""))
     if any(words in reason for words in FULL_DISK):
         return True
-    return reason in INTERRUPTED or reason.startswith(("it was interrupted", FLOWER_CALLS_IT_INTERRUPTED))
+    return reason in INTERRUPTED or reason.startswith(("it was interrupted", STOPPED_AT_THE_LINK))
 
 
 def _is_alive(pid: object) -> bool:
     """Whether that process is there and a server app: numbers of processes are used again."""
-    if not isinstance(pid, int):
+    if not isinstance(pid, int) or pid <= 0:
         return False
     try:
         process = psutil.Process(pid)

@@ -60,6 +60,9 @@ class Conducting:
             except (WardroundError, OSError) as error:
                 LOG.warning("the jobs could not be served: %s", error)
                 self.given_up.wait(PAUSES_S[1])
+            except Exception:  # a thread that ends would leave everybody waiting, without a word
+                LOG.exception("the jobs could not be served")
+                self.given_up.wait(PAUSES_S[3])
 
     def _step(self) -> None:
         """Bring the oldest job that is not over to its end, or as far as this process lives."""

@@ -78,7 +78,10 @@ class Serving:
     def say(self) -> None:
         """Write what `wardround status` shows of the programs."""
         programs = {one.program.name: {"pid": one.pid, "restarts": one.restarts} for one in self.kept}
-        write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        try:
+            write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        except FileError as error:  # a full disk does not end what runs
+            LOG.warning("`wardround status` cannot be told how it goes: %s", error)
 
     def _ask_link(self) -> None:
         """One that was heard and is deaf now is killed; one that starts has the time that it is given for that."""

@@ -73,8 +73,7 @@ class Kept:
         """Start it where it has ended and its pause is over."""
         if self.process is None:
             if self.clock() >= self._next:
-                self.restarts += 1
-                self.start()
+                self._start_again()
             return
         code = self.process.poll()
         if code is None:
@@ -86,6 +85,14 @@ class Kept:
         LOG.warning("%s ended (%s); it is started again in %g s", self.program.name, _in_words(code), pause_s)
         self.process, self._next = None, self.clock() + pause_s
         self.last_code = code
+
+    def _start_again(self) -> None:
+        self.restarts += 1
+        try:
+            self.start()
+        except (OSError, FileError) as error:  # a machine without memory or disk for it is not so for ever
+            self._next = self.clock() + PAUSES_S[-1]
+            LOG.warning("%s cannot be started now: %s", self.program.name, error)
 
     last_code: int | None = None
 
@@ -157,6 +164,17 @@ def end_orphans(folder: Path) -> int:
     left = [one for one in psutil.process_iter() if one.pid != os.getpid() and _marked(one, folder)]
     _end(left, at_once=True)
     return len(left)
+
+
+def is_of(pid: object, folder: Path) -> bool:
+    """Whether that process runs, and was started for this folder: numbers of processes are used again."""
+    if not isinstance(pid, int):
+        return False
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and _marked(process, folder)
+    except psutil.Error:
+        return False
 
 
 def _marked(process: psutil.Process, folder: Path) -> bool:

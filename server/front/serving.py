@@ -128,7 +128,11 @@ class FrontServer(uvicorn.Server):
                 log.warning("no connection can be accepted: %s", error.strerror)
                 await asyncio.sleep(1.0 if error.errno in RESTS else 0.05)
                 continue
-            self._open(accepted, str(address[0]))
+            try:
+                self._open(accepted, str(address[0]))
+            except OSError as error:  # it was closed meanwhile
+                accepted.close()
+                log.warning("a connection was not opened: %s", error.strerror)
 
     def _open(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from common.errors import EngineError, FileError, StudyError
-from common.files.json_files import write_json
+from common.files.json_files import read_table, write_json
 from experiments.coordinator import attempts, conducting
 from experiments.coordinator.conducting import STOPPED_BY_HAND, Conducting
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import JobSettings, read_jobs, read_link
+from server.conducted import say_so
 
 Play = Callable[["Flower", Job], None]
 APP = ["bash", "-c", "exec -a flwr-serverapp sleep 300"]
@@ -378,3 +379,48 @@ def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, text: str, 
 def test_without_settings_everything_has_a_default(tmp_path: Path) -> None:
     assert read_link(tmp_path).port == 0 and read_jobs(tmp_path).restarts > 0
     assert conducting.PAUSES_S[0] == 0.0
+
+
+def test_a_run_that_cannot_be_written_down_is_ended_and_begun_again(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, flower, one = served(goes_on, completes)
+    job = submit(queue, tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(JobQueue, "keep", lambda *_: (_ for _ in ()).throw(FileError(tmp_path, "has no space left")))
+        with pytest.raises(FileError, match="no space left"):
+            step(one)
+    assert flower.stopped == ["run 1"]
+    step(one)
+    assert queue.standing(job).state == "completed" and len(flower.ran) == 2
+
+
+def test_a_defect_in_serving_a_job_does_not_end_the_thread_that_serves_all(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, _, one = served(completes)
+    job = submit(queue, tmp_path)
+    monkeypatch.setattr(conducting.NodeKeys, "bring_in_line", lambda self: None)
+    one.link.await_listening, one.link.is_new = lambda given_up: None, True  # type: ignore[method-assign, misc]
+    defects, finish = iter([KeyError("a defect")]), one._finish
+
+    def finishes(*job_and_standing: Any) -> Standing:
+        for defect in defects:
+            raise defect
+        one.given_up.set()
+        return finish(*job_and_standing)
+
+    monkeypatch.setattr(one, "_finish", finishes)
+    one.serve()
+    assert queue.standing(job).state == "completed"
+    assert "a defect" in caplog.text
+
+
+def test_an_end_that_an_earlier_attempt_wrote_is_none_of_the_one_that_conducts_now(tmp_path: Path) -> None:
+    job = submit(JobQueue(tmp_path), tmp_path)
+    place = Path(job.folder)
+    about(job, state="stopped", reason="too few hospitals", rounds_done=2)
+    say_so(place, 7)
+    write_json(place, "conducted.json", {**read_table(place, "conducted.json"), "pid": None})
+    assert attempts.Attempt(job, "7").seen() == "crashed"
+    assert read_table(place, "about.json")["rounds_done"] == 2
