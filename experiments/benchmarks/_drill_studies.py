@@ -29,7 +29,10 @@ file = "rows.csv"
 site = "hospital"
 label = "ill"
 classes = ["no", "yes"]
-scaling = "hospital"
+scaling = {{ a = {{ center = 0, spread = 1 }}, b = {{ center = 0, spread = 1 }}, c = {{ center = 0, spread = 1 }} }}
+decimal = "."
+delimiter = ","
+encoding = "utf-8"
 """
 ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     "plain": (),

@@ -50,7 +50,7 @@ class Row:
 
     def cells(self) -> Mapping[str, Cell]:
         """For the table."""
-        ratio = None if self.stall_s is None else self.stall_s / BOUND_S
+        ratio = None if self.stall_s is None else round(self.stall_s / BOUND_S, 2)
         return {
             "fault": self.drill.name,
             "rounds": f"{self.rounds}/{ROUNDS}",
@@ -73,8 +73,8 @@ def row_of(one: Drill, place: Path) -> Row:
     if reason:
         return Row(one, said=f"not drilled: {reason}")
     folder = private_folder(place) / RUN
-    study = drill_study(one.algorithm, place.parent, "nodes", ROUNDS, *one.settings)
     try:
+        study = drill_study(one.algorithm, place.parent, "nodes", ROUNDS, *one.settings)
         with one.stage(folder) as staged:
             if any(isinstance(fault, Fault) and fault.victim == "supervisor" for fault in staged.faults):
                 drilled = _of_campaign(study, place)

@@ -30,7 +30,7 @@ def standing_of(folder: Path) -> dict[str, Any]:
     known = _table(folder, SUPERVISOR)
     programs = {
         name: {"running": is_of(one.get("pid"), folder), "restarts": one.get("restarts", 0)}
-        for name, one in known.get("programs", {}).items()
+        for name, one in _tables(known.get("programs")).items()
     }
     is_served = bool(known) and is_held(folder, SERVING)
     up = is_served and bool(programs) and all(one["running"] for one in programs.values())
@@ -88,8 +88,8 @@ def _job(job: Job, standing: Standing) -> dict[str, Any]:
 
 def _waits_for(place: Path) -> list[str]:
     """Hospitals that were asked and have not replied."""
-    sites = _table(place, LIVE).get("sites", {})
-    return sorted(site for site, one in sites.items() if isinstance(one, dict) and one.get("state") == "asked")
+    sites = _tables(_table(place, LIVE).get("sites"))
+    return sorted(site for site, one in sites.items() if one.get("state") == "asked")
 
 
 def _dropped(place: Path) -> list[str]:
@@ -100,7 +100,10 @@ def _dropped(place: Path) -> list[str]:
         last = (read_lines(place, "rounds.jsonl") or [{}])[-1]
     except FileError:
         return []
-    return sorted({str(one.get("site")) for one in last.get("dropped", [])})
+    dropped = last.get("dropped")
+    return sorted(
+        {str(one.get("site")) for one in dropped if isinstance(one, dict)} if isinstance(dropped, list) else ()
+    )
 
 
 def _rounds(job: Job) -> int | None:
@@ -121,12 +124,19 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
         said = flower.say("supernode", "list", FEDERATION, longest_s=QUICK_COMMAND_S)
     except EngineError:
         return []
+    finally:
+        flower.end()
     known = {one.get("node"): name for name, one in _table(folder, REGISTERED).items() if isinstance(one, dict)}
     return [
         {"id": number, "name": known.get(number, ""), "status": str(one.get("status"))}
         for one in said.get("nodes", [])
         if (number := str(one.get("node-id"))) in known
     ]
+
+
+def _tables(value: object) -> dict[str, dict[str, Any]]:
+    """Those of a table's values that are tables: what stands in a file may be damaged."""
+    return {name: one for name, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}
 
 
 def _table(folder: Path, name: str) -> dict[str, Any]:

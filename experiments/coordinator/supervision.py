@@ -106,6 +106,11 @@ class Kept:
         """Of the process, None while there is none."""
         return None if self.process is None else self.process.pid
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started last."""
+        return self.clock() - self._began
+
     def last_words(self, characters: int = 600) -> str:
         """The end of its log."""
         name = f"{self.program.name}.log"

@@ -288,6 +288,40 @@ def test_a_server_app_that_never_begins_is_a_crash(served: Served, tmp_path: Pat
     assert set(flower.stopped) == {"run 1", "run 2"}
 
 
+def test_a_run_that_began_on_a_full_disk_is_watched_and_not_begun_twice(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, flower, one = served(completes)
+    job = submit(queue, tmp_path)
+    keep, full = JobQueue.keep, iter([True, True, False, False])
+
+    def kept(self: JobQueue, job: Job, standing: Standing) -> None:
+        if next(full, False):
+            raise FileError(tmp_path, "cannot be used: No space left on device")
+        keep(self, job, standing)
+
+    monkeypatch.setattr(JobQueue, "keep", kept)
+    step(one)
+    assert (queue.standing(job).state, len(flower.ran)) == ("completed", 1)
+
+
+def finds_no_room(flower: Flower, job: Job) -> None:
+    about(job, state="stopped", reason="/r/rounds.jsonl cannot be used: No space left on device.", rounds_done=1)
+    flower.conduct()
+
+
+def test_a_run_that_a_full_disk_stopped_goes_on_once_there_is_room(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, flower, one = served(finds_no_room, completes, restarts_without_progress=1)
+    job = submit(queue, tmp_path)
+    looks = iter([False, *[True] * 1000])
+    monkeypatch.setattr(attempts, "lacks_room", lambda job: next(looks, False))
+    step(one)
+    assert (queue.standing(job).state, len(flower.ran)) == ("completed", 2)
+    assert caplog.text.count("waits: the disk of") == 1
+
+
 def test_a_damaged_job_holds_up_no_other(served: Served, tmp_path: Path) -> None:
     queue, _, one = served(completes)
     damaged, empty, whole = submit(queue, tmp_path, "a"), submit(queue, tmp_path, "b"), submit(queue, tmp_path, "c")

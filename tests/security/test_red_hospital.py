@@ -11,16 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from client import _log_files as files
+from client import incidents, kept_models
 from client.approved_studies import digest_of, listed_digests
 from client.audit_log import lines, note, verify
 from client.kept_models import place_of
 from client.policy_rules import broken
 from client.waiting_studies import keep_waiting
-from common.errors import StudyError
+from common.errors import RefusedError, StudyError, WireError
 from common.files.tensor_files import read_tensors
 from common.study.study import parse_json
 from common.sums.exchange import Payload
-from common.wire.handed_model import HandedModel
+from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
 from common.wire.orders import RUN, Order, to_payload
 from experiments.cli import cli
@@ -175,3 +176,30 @@ def test_ever_new_runs_fill_no_pages_memory(tmp_path: Path, monkeypatch: pytest.
         note(tmp_path, "answered", study="a" * 64, run=f"{number:032x}", round=1, leg="train.round")
     found = LogReader(tmp_path).activity()
     assert [one.run[-1] for one in found.served] == ["8", "7", "6"] and found.rounds == 9
+
+
+def test_made_up_runs_fill_no_disk_with_models(played: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_models, "MOST_OF_A_STUDY", 1)
+    said = []
+    for digit in "ab":
+        run = Federation(played.study, played.own, digit * 32, FEDAVG)
+        run.hello()
+        request = handed(HandedModel(run.rounds(1), "", 1), run.study.json, run.run, run.study.rounds + 1)
+        said.append([*run.answer("keep", VICTIM, request).words])
+    assert said == [["kept"], ["incident"]]
+    assert "move those away" in (played.own / VICTIM / "incidents.log").read_text()
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\r", "\u202e", "\x9b0m", "\u200b", "\ud800"])
+def test_a_models_card_is_text_that_any_terminal_may_show(hostile: str) -> None:
+    request = handed(HandedModel(np.zeros(3, np.float32), f"# A\n{hostile}", 1), "{}", "", 1)
+    with pytest.raises(WireError, match="card is text"):
+        from_payload(request, 3)
+
+
+def test_ever_other_refusals_fill_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said last is not said again; a coordinator that alternates two studies wrote a line each time."""
+    monkeypatch.setattr(incidents, "LARGEST_BYTES", 1000)
+    for number in range(100):
+        incidents.refused(RefusedError("approval", f"study {number % 2} is not approved"), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2500
