@@ -15,14 +15,14 @@ from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from common.wire.objects import Weighed, content_id, demand_named, message_of
-from client.fleet.outbox import About, Outbox
+from client.fleet.outbox import REPLIED, About, Outbox
 from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
 from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
+from common.wire.objects import Weighed, content_id, demand_named, message_of
 
 T = TypeVar("T")
 BUSY_POLL_S, IDLE_POLL_S, BUSY_S = 0.25, 2.0, 60.0
@@ -70,6 +70,7 @@ class Loop:
     in_hand: Entry | None = None
     _refused_since: float | None = None
     _trouble: str = ""
+    _told: str = ""
     _answers: Answers | None = None
     seen: float = field(default_factory=monotonic)
 
@@ -77,7 +78,7 @@ class Loop:
         """Until the node is to end. Raises RefusedForGoodError where the coordinator refuses and goes on refusing."""
         try:
             self._insist(self.presence.ensure)
-            LOG.info("node %d is known to %s", self._node_id, self.connection.address)
+            LOG.info("connected to %s, as node %d; it asks for messages", self.connection.address, self._node_id)
             self._answers = self.answers(self._node_id)
             for entry in self.inbox.waiting():
                 LOG.info("message %s was not answered before; it is now", entry.delivery.message_id[:8])
@@ -133,12 +134,21 @@ class Loop:
         if found is None or not self._may_leave(found[0]):
             found = self._made(entry)
         self._push(found[1], monotonic() - begin, told.created_at + told.ttl_s)
-        LOG.info("%s of run %s is answered after %.2f s", told.kind, found[0].run[:8], monotonic() - begin)
+        self._tell(found[0], monotonic() - begin)
 
     def _may_leave(self, about: About) -> bool:
         """A reply lies on the disk for as long as nobody takes it, and people may say no meanwhile."""
         assert self._answers is not None
         return self._answers.may_leave(about)
+
+    def _tell(self, about: About, seconds: float) -> None:
+        """What became of a request; a refusal that is met again and again is said once."""
+        told = f"{about.kind} of run {about.run[:8]} is {about.outcome}"
+        if about.outcome == REPLIED:
+            LOG.info("%s, after %.2f s", told, seconds)
+        elif told != self._told:
+            LOG.warning("%s", told)
+        self._told = told
 
     def _made(self, entry: Entry) -> tuple[About, bytes]:
         """The reply, on the disk."""
