@@ -2,8 +2,8 @@
 
 python docs/walk_nodes.py --out walked
 
-Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux with
-iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
+Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux
+with iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
 """
 
 from __future__ import annotations

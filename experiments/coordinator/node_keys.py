@@ -22,6 +22,15 @@ LONGEST_S = 120.0
 GONE = ("unregistered", "deleted")
 
 
+def names_of_nodes(folder: Path) -> dict[str, str]:
+    """Hospitals' names by Flower's numbers of their nodes, as far as keys are registered."""
+    try:
+        table = read_table(folder, REGISTERED)
+    except FileError:
+        return {}
+    return {str(one.get("node")): name for name, one in table.items() if isinstance(one, dict)}
+
+
 @dataclass
 class NodeKeys:
     """Compares the folder with what the SuperLink knows; once with it, then with what was said last."""

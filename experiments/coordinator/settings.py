@@ -74,8 +74,12 @@ def read_jobs(folder: Path) -> JobSettings:
 
 
 def demand_coordinator(folder: Path) -> None:
-    """Raise StudyError where it is no coordinator's folder."""
+    """Raise FileError where it is no coordinator's folder."""
     if not folder.is_dir():
         raise FileError(folder, "is no folder; a coordinator's is made with: wardround consortium create")
     if not is_there(folder, FILE) and not names(folder, NODE_KEYS) and not is_there(folder, "front"):
-        raise FileError(folder, f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/")
+        raise FileError(
+            folder,
+            f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/; one is made with: "
+            "wardround consortium create",
+        )
