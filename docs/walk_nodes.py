@@ -2,8 +2,8 @@
 
 python docs/walk_nodes.py --out walked
 
-Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux with
-iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
+Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux
+with iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
 """
 
 from __future__ import annotations
@@ -209,7 +209,10 @@ class World:
     def _hand_out(self) -> None:
         """Replies go to whom they are for, and studies to everybody."""
         for name, host in self.hospitals.items():
-            for path in [self.coordinator.own / "replies" / f"{name}.reply.json", *self.coordinator.home.glob("*.toml")]:
+            for path in [
+                self.coordinator.own / "replies" / f"{name}.reply.json",
+                *self.coordinator.home.glob("*.toml"),
+            ]:
                 if path.is_file():
                     shutil.copy(path, host.home)
 
@@ -259,7 +262,9 @@ def _made_up_rows(number: int) -> np.ndarray:
     pressure, cholesterol = rng.normal(130, 18, PATIENTS), rng.normal(240, 50, PATIENTS)
     rate, angina = 205 - age + rng.normal(0, 15, PATIENTS), rng.integers(0, 2, PATIENTS)
     risk = (age - 55) / 10 + (pressure - 130) / 20 + angina + rng.normal(0, 1, PATIENTS)
-    return np.stack([age, sex, pressure.round(), cholesterol.round(), rate.round(), angina, risk > 0.5], 1).astype(float)
+    return np.stack([age, sex, pressure.round(), cholesterol.round(), rate.round(), angina, risk > 0.5], 1).astype(
+        float
+    )
 
 
 def _write_table(path: Path, rows: np.ndarray) -> None:
