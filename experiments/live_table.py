@@ -18,7 +18,7 @@ from rich.text import Text
 from experiments.run_view import RunView, SiteState, SiteView
 from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times
 from experiments.spoken_losses import Said, lines_at_once
-from experiments.writable import writable
+from experiments.terminal_letters import writable
 from server.progress import Event
 from server.reporting.wording import NOTHING, capital, duration, score, score_name, size
 

@@ -109,7 +109,6 @@ class Answers:
         return node
 
 
-
 def _about(run: str, message: Message, content: str, again: bool, study: str) -> About:
     told = message.metadata
     return About(run, told.run_id, told.message_type, content, told.message_id, again, study)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from common.errors import WardroundError
 from common.extras import needed_by
-from experiments.writable import writable
+from experiments.terminal_letters import writable
 from server.reporting.markup import visible
 
 SIGNALLED = 128

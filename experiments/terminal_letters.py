@@ -1,4 +1,4 @@
-"""Text for terminals that lack some of its letters."""
+"""What a terminal has no letter for is shown in letters that it has."""
 
 from __future__ import annotations
 
