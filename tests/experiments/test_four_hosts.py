@@ -21,6 +21,7 @@ from common.study.study import parse
 from experiments.benchmarks._namespaces import reason_against
 from experiments.quiet import read_outcome, run_quietly
 
+pytestmark = pytest.mark.timeout(3600)  # a minute on two idle cores, and much more on busy ones
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "heart-disease-4centre"
 PROMISE = re.compile(r"^privacy = .*$", re.MULTILINE)
