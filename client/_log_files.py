@@ -61,17 +61,22 @@ def rotate(folder: Path, head: Head) -> None:
 def tail(folder: Path) -> bytes:
     """The last lines of the file that grows, after those of the newest that was set aside, where it is small yet."""
     now = if_there(_end_of, folder, FILE) or b""
-    older = _older(folder)
-    return now if len(now) == _TAIL_BYTES or not older else _end_of(folder, older[-1]) + now
+    before = older(folder)
+    return now if len(now) == _TAIL_BYTES or not before else _end_of(folder, before[-1]) + now
 
 
 def raw_lines(folder: Path) -> Iterator[bytes]:
     """Every line of all files in order, with its line feed; the last may lack it."""
-    for name in [*_older(folder), FILE]:
-        if is_there(folder, name):
-            with open_inside(folder, name) as file:
-                while line := file.readline(LARGEST_LINE_BYTES):
-                    yield line
+    for name in [*older(folder), FILE]:
+        yield from raw_lines_of(folder, name)
+
+
+def raw_lines_of(folder: Path, name: str) -> Iterator[bytes]:
+    """Those of one of its files; none where it is not there."""
+    if is_there(folder, name):
+        with open_inside(folder, name) as file:
+            while line := file.readline(LARGEST_LINE_BYTES):
+                yield line
 
 
 def read_seal(folder: Path) -> Head:
@@ -88,7 +93,8 @@ def write_seal(folder: Path, head: Head) -> None:
     write_json(folder, SEAL, {"count": head.count, "last": head.last}, durable=True)
 
 
-def _older(folder: Path) -> list[str]:
+def older(folder: Path) -> list[str]:
+    """Files that were set aside, the oldest first."""
     return [name for name in names(folder) if _SET_ASIDE.fullmatch(name)]
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -73,19 +73,49 @@ def verify(folder: Path, until: str = "") -> Found:
     then as it was, whoever has written in the folder since.
     """
     with files.alone(folder):
-        seal = files.read_seal(folder)
-        head, sealed, left, asked = Head(), Head(), 0, None
+        reading, asked = Reading(files.read_seal(folder)), 0
         for raw in files.raw_lines(folder):
-            line = parsed(raw)
-            if left or (line is None and head.count >= seal.count):
-                left += len(raw)
-            elif (fault := _fault(line, head)) is not None:
-                return Found(head, fault)
-            elif line is not None:
-                head = line.head
-                sealed = head if head.count == seal.count else sealed
-                asked = head.count if until and head.last.startswith(until) else asked
-        return Found(head, _seal_fault(seal, sealed, head, left), head.count - seal.count, left, asked)
+            line = reading.take(raw)
+            if reading.fault is not None:
+                return reading.found()
+            if line is not None and until and line.hash.startswith(until):
+                asked = line.number
+        return replace(reading.found(), until=asked or None)
+
+
+@dataclass
+class Reading:
+    """A log while it is read from its first line on. seal: what its seal says.
+
+    head: of the lines so far. sealed: where it was as long as the seal says. left: bytes after the last whole line.
+    """
+
+    seal: Head
+    head: Head = field(default_factory=Head)
+    sealed: Head = field(default_factory=Head)
+    fault: str | None = None
+    left: int = 0
+
+    def take(self, raw: bytes) -> Line | None:
+        """The next line, checked; None where it is none, or what a crash left of one."""
+        line = parsed(raw)
+        if self.left or (line is None and self.head.count >= self.seal.count):
+            self.left += len(raw)
+            return None
+        self.fault = _fault(line, self.head)
+        if line is None or self.fault is not None:
+            return None
+        self.head = line.head
+        if self.head.count == self.seal.count:
+            self.sealed = self.head
+        return line
+
+    def found(self) -> Found:
+        """What the log is found to be, its last line read."""
+        if self.fault is not None:
+            return Found(self.head, self.fault)
+        fault = _seal_fault(self.seal, self.sealed, self.head, self.left)
+        return Found(self.head, fault, self.head.count - self.seal.count, self.left)
 
 
 def lines(folder: Path) -> Iterator[Line]:

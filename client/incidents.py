@@ -14,7 +14,7 @@ from common.files.access import append
 
 FILE, OLDER = "incidents.log", "incidents.older.log"
 LONGEST_LINE = 2000
-REFUSALS = "refusals.log"
+REFUSALS, OLDER_REFUSALS = "refusals.log", "refusals.older.log"
 LARGEST_BYTES = 1 << 24
 """Whoever asks what fails again and again does not fill the disk: beyond it the older half is that before."""
 LOG = logging.getLogger("wardround.hospital")
@@ -34,9 +34,7 @@ def report(error: BaseException, folder: Path | None) -> str:
         LOG.error("%s", text)
         return number
     try:
-        append(folder, FILE, text)
-        if (folder / FILE).stat().st_size > LARGEST_BYTES:
-            rename_durably(folder, FILE, OLDER)
+        _append(folder, FILE, OLDER, text)
     except (FileError, OSError) as failure:
         LOG.error("%s could not be written (%s): %s", folder / "incidents.log", failure, text)
     return number
@@ -53,9 +51,15 @@ def refused(refusal: RefusedError, folder: Path | None) -> None:
     _said_last[folder] = line
     when = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        append(folder, REFUSALS, f"{when} {line}\n")
-    except FileError as failure:
+        _append(folder, REFUSALS, OLDER_REFUSALS, f"{when} {line}\n")
+    except (FileError, OSError) as failure:
         LOG.error("%s could not be written (%s): %s", folder / REFUSALS, failure, line)
+
+
+def _append(folder: Path, name: str, older: str, text: str) -> None:
+    append(folder, name, text)
+    if (folder / name).stat().st_size > LARGEST_BYTES:
+        rename_durably(folder, name, older)
 
 
 def _in_short(error: BaseException) -> str:

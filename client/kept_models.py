@@ -9,8 +9,8 @@ about.json           written last: digests, and whose signature it was
 
 The hospital checks what it can: that the study is approved, that it took part in this run, that the parameters are of
 its network, and, where the consortium's member list names the coordinator's key, its signature over model, card,
-study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no other
-is put in its place, unless the hospital's own people moved it away.
+study and run. Without that list the model is kept and marked as unsigned. A run has one model: once it is kept, no
+other is put in its place, unless the hospital's own people moved it away.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from client.new_cases import columns_digest
 from client.own_parts import put_own
 from common.consortium.members import members_if_there
 from common.errors import HospitalError, WireError
-from common.files.access import private_folder, write
+from common.files.access import names, private_folder, write
 from common.files.json_files import read_table, write_json
 from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented, shown_shape
@@ -53,6 +53,8 @@ from common.wire.orders import run_of, study_json
 
 FOLDER, MODEL, STUDY, ROSTER = "models", "model.safetensors", "study.toml", "roster.json"
 CARD, SCORES, ABOUT = "card.md", "scores.json", "about.json"
+MOST_OF_A_STUDY = 32
+"""Runs whose models are kept: a coordinator that makes up ever new runs fills no disk with models."""
 
 
 def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> Payload:
@@ -64,7 +66,7 @@ def take(context: Context, hospital: Hospital, request: Payload, own: Kept) -> P
         raise WireError("a model came of a run that this hospital took no part in.")
     model = from_payload(request, read(hospital.network).size)
     signer = _signer(folder, model, hospital.digest, run)
-    _refuse_another(folder / place_of(hospital.digest, run), model)
+    _refuse_another(folder, hospital.digest, run, model)
     write_parameters(hospital.network, model.parameters)
     put_own(hospital.network, own.vectors)
     _write(folder, hospital, parse_json(study_json(request)).text, run, model, signer)
@@ -76,14 +78,17 @@ def place_of(study: str, run: str) -> str:
     return f"{FOLDER}/{study}/{run or 'run'}"
 
 
-def _refuse_another(place: Path, model: HandedModel) -> None:
+def _refuse_another(folder: Path, study: str, run: str, model: HandedModel) -> None:
     """Predictions of today and of a year from now are of one model, whatever a coordinator signs meanwhile."""
+    place, others = folder / place_of(study, run), names(folder, f"{FOLDER}/{study}")
     before = read_table(place, ABOUT).get("model_sha256")
     if before not in (None, model.model_sha256):
         raise WireError(
             f"another model came of a run whose model is kept already: {place}. Whoever wants the other one moves "
             "that folder away first."
         )
+    if place.name not in others and len(others) >= MOST_OF_A_STUDY:
+        raise WireError(f"models of {len(others)} runs of this study are kept: move those away that nobody needs.")
 
 
 def _signer(folder: Path, model: HandedModel, study: str, run: str) -> bytes | None:

@@ -7,9 +7,12 @@ make a key, a mask or privacy noise: those come from the operating system.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def entropy(seed: int, *words: object) -> int:
@@ -34,4 +37,6 @@ def case_generators(rng: np.random.Generator, count: int) -> list[np.random.Gene
 
 def torch_generator(seed: int, *words: object) -> torch.Generator:
     """A torch CPU generator for one purpose."""
+    import torch
+
     return torch.Generator().manual_seed(entropy(seed, *words) % 2**63)

@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.run_view import RunView, SiteState, SiteView
-from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times, writable
+from experiments.run_words import STATE_WORDS, census, finish_line, one_line, plain_line, sparkline, times
 from experiments.spoken_losses import Said, lines_at_once
+from experiments.terminal_letters import writable
 from server.progress import Event
 from server.reporting.wording import NOTHING, capital, duration, score, score_name, size
 

@@ -63,7 +63,7 @@ def messages(folder: Path) -> Iterator[Recorded]:
     """All that have content, in order. Raises StudyError where none were recorded, FileError where one is damaged."""
     entries = if_there(read_lines, folder, INDEX)
     if entries is None:
-        remedy = "run the study with --set federation.record_traffic=true."
+        remedy = "run the study on engine 'inline' or 'processes' with --set federation.record_traffic=true."
         raise StudyError(f"{folder.name} recorded no traffic: {remedy}")
     for entry in entries:
         name, site, direction, kind = (entry.get(key) for key in ("file", "site", "direction", "type"))

@@ -36,6 +36,7 @@ from common.wire.message_bytes import (
     size_of,
 )
 from common.wire.packing import packed, unpacked
+from server.conducted import STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.resending")
 
@@ -238,7 +239,7 @@ class Resending(Grid):
             LOG.info("the SuperLink could not be asked for a reply", exc_info=True)
             return []
         except RunIsOver as error:
-            raise KeyboardInterrupt("the run was stopped at the SuperLink") from error
+            raise KeyboardInterrupt(STOPPED_AT_THE_LINK) from error
 
     def _close(self, request: _Request, reply: Message) -> Message:
         """Take a reply as the answer; other repeats' replies are thrown away as they come."""
@@ -283,7 +284,7 @@ class Resending(Grid):
         try:
             return ask()
         except RunIsOver as error:
-            raise KeyboardInterrupt("the run was stopped at the SuperLink") from error
+            raise KeyboardInterrupt(STOPPED_AT_THE_LINK) from error
         except Exception:  # nothing of a peer's is read here: whatever fails is the way
             LOG.info("the SuperLink could not be reached", exc_info=True)
             return None

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.durable import write_durably
-from common.wire.objects import LARGEST_MESSAGE_BYTES, delivery_in, demand_named
 from common.errors import FileError, WireError
 from common.files.access import if_there, names, private_folder, read, remove
 from common.files.json_files import json_of, table_of
 from common.wire.flower_inside import Delivery
+from common.wire.objects import LARGEST_MESSAGE_BYTES, delivery_in, demand_named
 
 FOLDER, OBJECTS = "inbox", "inbox/objects"
 SUFFIX = ".json"

@@ -16,7 +16,7 @@ from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
 from client.fleet.outbox import REPLIED, About, Outbox
-from client.fleet.outcomes import Refused, RunOver, Unreached, called, called_of_no_run
+from client.fleet.outcomes import Doubtful, Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
 from common.errors import FileError, HospitalError, RefusedError, WireError
 from common.wire.boundary import guarded
@@ -31,6 +31,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 PATIENCE_S = 75.0
 """A refusal lasts that long before it is believed: a SuperLink forgets a killed node's activation in a minute, and a
 coordinator that starts anew registers its nodes a moment later."""
+LONG_PATIENCE_S = 3600.0
+"""With a coordinator that let this node in before, and whose refusal may be maintenance: a node that believes it ends
+for good, and somebody must start it again in every hospital."""
 PULL_PAUSE_S, PULL_WAIT_S = 0.25, 120.0
 """While a message's objects are still on their way to the SuperLink."""
 TOLERATED_S = 3.0
@@ -68,6 +71,8 @@ class Loop:
     idle_exit_s: float = 0.0
     busy_until: float = 0.0
     in_hand: Entry | None = None
+    long_patience_s: float = LONG_PATIENCE_S
+    _was_let_in: bool = False
     _refused_since: float | None = None
     _trouble: str = ""
     _told: str = ""
@@ -247,7 +252,7 @@ class Loop:
         while True:
             try:
                 result = called(call)
-                self.seen, self._refused_since = monotonic(), None
+                self.seen, self._refused_since, self._was_let_in = monotonic(), None, True
                 self._say("")
                 return result
             except Unreached as fact:
@@ -276,7 +281,8 @@ class Loop:
 
     def _refused(self, fact: Refused) -> None:
         since = self._refused_since = self._refused_since or monotonic()
-        if monotonic() - since > self.patience_s:
+        is_doubtful = self._was_let_in and isinstance(fact, Doubtful)
+        if monotonic() - since > (self.long_patience_s if is_doubtful else self.patience_s):
             raise RefusedForGoodError(str(fact))
         self._say(f"refused, and tried again: {fact}")
 

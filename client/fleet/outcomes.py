@@ -29,6 +29,10 @@ class Refused(Exception):  # noqa: N818
     """The coordinator answered, and will not: lasting, if it lasts. Its text says what mends it."""
 
 
+class Doubtful(Refused):
+    """A refusal that maintenance of the other side may be, where it let this node in before."""
+
+
 class RunOver(Exception):  # noqa: N818
     """The run that a call is about goes on no longer: what belongs to it is dropped."""
 
@@ -73,7 +77,7 @@ def _of_status(response: httpx.Response) -> Exception:
     if status >= 500 or status in PASSING:
         return Unreached(f"the coordinator answers with status {status}")
     if status == 401:
-        return Refused(
+        return Doubtful(
             "the coordinator does not accept this node's signature (401): its key is not registered there, or the "
             "two clocks differ"
         )
@@ -82,7 +86,7 @@ def _of_status(response: httpx.Response) -> Exception:
             "the coordinator's front refuses this node (403): its certificate is not the one of this key, or was "
             "revoked; take the coordinator's reply over again (node accept), or enrol again"
         )
-    return Refused(f"no coordinator's front is at the address of node.toml (status {status})")
+    return Doubtful(f"no coordinator's front is at the address of node.toml (status {status})")
 
 
 def _of_transport(error: httpx.HTTPError) -> Exception:
@@ -90,7 +94,8 @@ def _of_transport(error: httpx.HTTPError) -> Exception:
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     text = " ".join(str(cause or error).split())[:LONGEST_QUOTE]
-    if cause is not None and "certificate revoked" in text:
+    is_authentic = not isinstance(error, httpx.ConnectError)  # before, anybody on the way says what they like
+    if is_authentic and cause is not None and "certificate revoked" in text:
         return Refused("the coordinator revoked this node's certificate: enrol anew, or ask the coordinator why")
     if cause is not None and "alert certificate expired" in text:
         text = (

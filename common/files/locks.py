@@ -12,7 +12,7 @@ from errno import EACCES, EAGAIN
 from pathlib import Path
 
 from common.errors import FileError
-from common.files.access import appending
+from common.files.access import appending, is_there
 
 
 @contextmanager
@@ -29,6 +29,18 @@ def held(folder: Path, name: str, reason: str, busy: Callable[[], None] | None =
             busy()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_held(folder: Path, name: str) -> bool:
+    """Whether a process holds `name` now; True where the file system knows no locks. It is asked for an instant."""
+    if not is_there(folder, name):
+        return False
+    with appending(folder, name) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def _taken(file: int) -> bool:

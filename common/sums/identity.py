@@ -19,7 +19,6 @@ from common.errors import FileError, HospitalError, WireError
 from common.files import access as files
 from common.files.access import is_there, read
 from common.files.json_files import read_table, write_json
-from common.seeding import entropy
 
 KEY_FILE, PEERS_FILE = "identity.key", "peers.json"
 LARGEST_KEY_BYTES = 1 << 10
@@ -89,6 +88,8 @@ def read_key(folder: Path) -> Ed25519PrivateKey:
 
 
 def _simulated_key(site: SiteId, seed: int) -> Ed25519PrivateKey:
+    from common.seeding import entropy  # brings torch, which a command that reads keys does without
+
     return Ed25519PrivateKey.from_private_bytes(entropy(seed, site, "simulated identity").to_bytes(32, "big"))
 
 

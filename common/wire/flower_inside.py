@@ -32,8 +32,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     import httpx
-    from flwr.serverapp import Grid
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from flwr.serverapp import Grid
     from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
 FLOWER = "1.41"
@@ -81,11 +81,18 @@ def name_message(message: Message, run_id: int, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
-def senders(push: bytes) -> tuple[int, frozenset[int]]:
-    """Of the body of a `push-messages`: the node that asks, and those that its messages name as theirs.
+@dataclass(frozen=True)
+class Pushed:
+    """What a `push-messages` brings. node: that asks. senders: nodes that its messages name as theirs."""
 
-    Raises ValueError where it is none.
-    """
+    node: int
+    senders: frozenset[int]
+    messages: int
+    objects: int
+
+
+def pushed_in(push: bytes) -> Pushed:
+    """Of the body of a `push-messages`. Raises ValueError where it is none."""
     from flwr.proto.fleet_pb2 import PushMessagesRequest
     from google.protobuf.message import DecodeError
 
@@ -93,7 +100,9 @@ def senders(push: bytes) -> tuple[int, frozenset[int]]:
         request = PushMessagesRequest.FromString(push)
     except DecodeError:
         raise ValueError("no push-messages") from None
-    return request.node.node_id, frozenset(message.metadata.src_node_id for message in request.messages_list)
+    named = frozenset(message.metadata.src_node_id for message in request.messages_list)
+    objects = sum(1 for tree in request.message_object_trees for _ in _names(tree))
+    return Pushed(request.node.node_id, named, len(request.messages_list), objects)
 
 
 def set_back(message: Message, ahead_s: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from unicodedata import category
 
 import numpy as np
 
@@ -18,6 +19,7 @@ LEG = "keep"
 CARD, OF_ROUND, KEPT = "card", "of_round", "kept"
 """Words and numbers of the message, and the word of a reply: the SHA-256 of the model that is kept."""
 LARGEST_CARD_CHARACTERS = 1 << 16
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 SIGNATURE_BYTES = 64
 WHAT = "model of a Wardround run 1"
 """In whatever is signed: a signature of anything else is none of a model."""
@@ -63,6 +65,8 @@ def from_payload(payload: Payload, length: int) -> HandedModel:
         raise WireError("a model whose parameters are not all finite came.")
     if not isinstance(card, str) or len(card) > LARGEST_CARD_CHARACTERS:
         raise WireError(f"a model comes with a card of at most {LARGEST_CARD_CHARACTERS} characters.")
+    if any(category(one) in _INVISIBLE for one in card if one != "\n"):
+        raise WireError("a model's card is text; what a terminal obeys, or what hides or turns text, came in it.")
     if type(number) is not int or number < 0:
         raise WireError("a model comes with the round that made it.")
     signature = b"" if payload.data is None else payload.data.tobytes()

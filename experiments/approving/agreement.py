@@ -111,7 +111,13 @@ def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") 
     return Shown(
         study,
         text,
-        (*study_facts(study), *_own_folder(study), *_no_folder(study, folder), *_plugins(study, folder), f"{this_program().sentence} runs here."),
+        (
+            *study_facts(study),
+            *_own_folder(study),
+            *_no_folder(study, folder),
+            *_plugins(study, folder),
+            f"{this_program().sentence} runs here.",
+        ),
         before,
         changed,
         _forbidden(study, text, folder),

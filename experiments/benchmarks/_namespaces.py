@@ -24,18 +24,22 @@ SUBNET = "10.77.0"
 
 @dataclass
 class Laboratory:
-    """The hosts, by their names. prefix: sets this laboratory's namespaces apart from others'."""
+    """The hosts, by their names. prefix: sets this laboratory's namespaces apart from others'.
+
+    aliases: further names of hosts.
+    """
 
     prefix: str
     addresses: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
     @contextmanager
-    def built(cls, hosts: Sequence[str]) -> Iterator[Laboratory]:
+    def built(cls, hosts: Sequence[str], aliases: Mapping[str, str] | None = None) -> Iterator[Laboratory]:
         """All hosts reach each other by name, and nothing else. Raises EngineError where none can be made."""
         prefix = f"w{token_hex(2)}"
-        laboratory = cls(prefix, {host: f"{SUBNET}.{number}" for number, host in enumerate(hosts, 1)})
+        laboratory = cls(prefix, {host: f"{SUBNET}.{number}" for number, host in enumerate(hosts, 1)}, aliases or {})
         try:
             laboratory._build()
             yield laboratory
@@ -59,6 +63,10 @@ class Laboratory:
     def mend(self, host: str) -> None:
         """Plug it in again."""
         _ip("netns", "exec", self._hub, "ip", "link", "set", self._cable(host), "up")
+
+    def forbid(self, host: str, other: str) -> None:
+        """No way leads from one to the other any more, as behind a firewall."""
+        _ip("-n", self._space(host), "route", "add", "prohibit", f"{self.addresses[other]}/32")
 
     @property
     def _hub(self) -> str:
@@ -91,7 +99,8 @@ class Laboratory:
     def _name_all(self, space: str) -> None:
         """`ip netns exec` shows a host this file in the place of /etc/hosts."""
         (NETS / space).mkdir(parents=True)
-        lines = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in self.addresses.items())]
+        named = {**self.addresses, **{alias: self.addresses[host] for alias, host in self.aliases.items()}}
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in named.items())]
         (NETS / space / "hosts").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def _end(self) -> None:

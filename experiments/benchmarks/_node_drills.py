@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Literal, get_args
 
 from client.hospital import site_names
+from common.data.cases import SiteId
 from common.errors import EngineError, FileError
 from common.files.access import is_there
 from common.files.json_files import read_lines, read_table
 from common.study.study import Study
-from experiments.coordinator.job_queue import Job, JobQueue
-from experiments.coordinator.supervision import Kept, Program, end_all, end_orphans
-from experiments.engines.nodes import LOGS, Rehearsal, prepared, started
+from experiments.coordinator.job_queue import Job
+from experiments.coordinator.supervision import Kept
+from experiments.engines.nodes import Rehearsal, started
 from experiments.quiet import Outcome, read_outcome
 from server.conducted import CONDUCTED
 
@@ -35,6 +35,7 @@ class Fault:
     """One kill -9. after_round: as soon as so many rounds are finished, and delay_s later. site: of a node.
 
     frozen_s: it is held up for so long instead, and goes on then, as a machine that is overloaded or cut off.
+    away_s: it is killed and does not start before so much later, as a machine that must be mended.
     """
 
     victim: Victim
@@ -42,33 +43,58 @@ class Fault:
     delay_s: float = 0.0
     site: str = ""
     frozen_s: float = 0.0
+    away_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Anything else that is done once so many rounds are finished. do: to a run, for as long as it lasts."""
+
+    name: str
+    after_round: int
+    do: Callable[[Rehearsal], None]
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Killed:
     """A fault that was done, and how long after it another round was finished; None: there was none."""
 
-    fault: Fault
+    fault: Fault | Deed
     at_s: float
     next_round_after_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Drilled:
-    """What became of it. attempts: runs at Flower, one more than the server app had to be begun again."""
+    """What became of it. attempts: runs at Flower, one more than the server app had to be begun again.
+
+    ends: exit statuses of programs that ended, by their names; negative: the signal. code: of the job.
+    """
 
     outcome: Outcome
     killed: tuple[Killed, ...]
     attempts: int
     seconds: float
     dropped: tuple[str, ...] = ()
-    missed: tuple[Fault, ...] = field(default=())
+    missed: tuple[Fault | Deed, ...] = field(default=())
+    ends: Mapping[str, int] = field(default_factory=dict)
+    code: int | None = None
 
 
-def drill(study: Study, folder: Path, faults: Sequence[Fault], name: str = "drill") -> Drilled:
-    """Run the study in nodes under the faults, in their order. Raises EngineError where it did not complete."""
+def drill(
+    study: Study,
+    folder: Path,
+    faults: Sequence[Fault | Deed],
+    name: str = "drill",
+    arrange: Callable[[Mapping[SiteId, Kept]], None] = lambda _: None,
+) -> Drilled:
+    """Run the study in nodes under the faults, in their order. Raises EngineError where it did not complete.
+
+    arrange: told the nodes before they are started.
+    """
     begin = monotonic()
-    with started(folder.resolve(), site_names(study), LONGEST_S, study.text) as rehearsal:
+    with started(folder.resolve(), site_names(study), LONGEST_S, study.text, arrange) as rehearsal:
         job = rehearsal.submit({"study": study.text, "study-name": name})
         killing = _Killing(rehearsal, job, list(faults))
         try:
@@ -76,43 +102,17 @@ def drill(study: Study, folder: Path, faults: Sequence[Fault], name: str = "dril
             rehearsal.await_end(job, LONGEST_S)
         finally:
             killing.end()
-        attempts = len(rehearsal.queue.standing(job).attempts)
-    outcome = read_outcome(folder)
+        standing = rehearsal.queue.standing(job)
+        kept = (*rehearsal.served.kept, *rehearsal.nodes.values())
+        ends = {one.program.name: one.last_code for one in kept if one.last_code is not None}
+    outcome, seconds = read_outcome(folder), monotonic() - begin
     dropped = tuple(f"round {one['round']}: {drop['site']}" for one in outcome.rounds for drop in one["dropped"])
-    return Drilled(outcome, killing.told(), attempts, monotonic() - begin, dropped, tuple(killing.left))
+    attempts, left = len(standing.attempts), tuple(killing.left)
+    return Drilled(outcome, killing.told(), attempts, seconds, dropped, left, ends, standing.code)
 
 
-def drill_supervisor(study: Study, folder: Path, after_round: int, name: str = "drill") -> Drilled:
-    """`wardround server up` in a process of its own, killed once, so that all that it started is left behind."""
-    begin, place = monotonic(), folder.resolve()
-    coordinator, sent, nodes = prepared(place, site_names(study), LONGEST_S, study.text)
-    command = [sys.executable, "-m", "experiments.cli", "server", "up", "--folder", str(coordinator)]
-    served = Kept(Program("server-up", command, dict(os.environ), place), coordinator / LOGS)
-    queue = JobQueue(coordinator)
-    job = queue.submit(name, sent.text, place)
-    fault, killed_at = Fault("supervisor", after_round), 0.0
-    try:
-        for one in (served, *nodes.values()):
-            one.start()
-        while not (standing := queue.standing(job)).is_over:
-            for one in (served, *nodes.values()):
-                one.look()
-            if not killed_at and served.pid is not None and _rounds_in(place) >= after_round:
-                os.kill(served.pid, signal.SIGKILL)
-                killed_at = monotonic() - begin
-            if served.refuses or monotonic() > begin + LONGEST_S:
-                raise EngineError(f"the run did not end: {served.last_words()}")
-            sleep(POLL_S)
-    finally:
-        end_all([*nodes.values(), served])
-        end_orphans(coordinator.resolve())
-    if standing.state != "completed":
-        raise EngineError(f"the run ended as {standing.state}: {standing.reason}")
-    outcome = read_outcome(place)
-    return Drilled(outcome, (Killed(fault, killed_at),), len(standing.attempts), monotonic() - begin)
-
-
-def _rounds_in(folder: Path) -> int:
+def rounds_in(folder: Path) -> int:
+    """Finished so far."""
     if not is_there(folder, "rounds.jsonl"):
         return 0
     try:
@@ -124,10 +124,10 @@ def _rounds_in(folder: Path) -> int:
 class _Killing:
     """Does the faults in turn, in a thread of its own; what the run did not last for is left."""
 
-    def __init__(self, rehearsal: Rehearsal, job: Job, faults: list[Fault]) -> None:
+    def __init__(self, rehearsal: Rehearsal, job: Job, faults: list[Fault | Deed]) -> None:
         self._rehearsal, self._folder, self.left = rehearsal, Path(job.folder), faults
         self._done, self._begin = Event(), monotonic()
-        self._killed: list[tuple[Fault, float, int]] = []
+        self._killed: list[tuple[Fault | Deed, float, int]] = []
         self._finished: dict[int, float] = {}
         self.thread = Thread(target=self._work, name="faults", daemon=True)
 
@@ -151,15 +151,24 @@ class _Killing:
             self._finished.setdefault(rounds, monotonic() - self._begin)
             if self.left and rounds >= self.left[0].after_round and self._began():
                 sleep(self.left[0].delay_s)
-                if self._kill(self.left[0]):
-                    self._killed.append((self.left.pop(0), monotonic() - self._begin, self._rounds()))
+                at, rounds = monotonic() - self._begin, self._rounds()
+                if self._did(self.left[0]):
+                    self._killed.append((self.left.pop(0), at, rounds))
+
+    def _did(self, fault: Fault | Deed) -> bool:
+        if isinstance(fault, Fault):
+            return self._kill(fault)
+        doing = Thread(target=fault.do, args=(self._rehearsal,), name=fault.name, daemon=True)
+        doing.start()
+        return True
 
     def _kill(self, fault: Fault) -> bool:
         pid = self._pid(fault)
         if pid is None:
             return False
         try:
-            os.kill(pid, signal.SIGSTOP if fault.frozen_s else signal.SIGKILL)
+            with self._kept_away(fault):
+                os.kill(pid, signal.SIGSTOP if fault.frozen_s else signal.SIGKILL)
         except ProcessLookupError:
             return False
         if fault.frozen_s:
@@ -168,20 +177,40 @@ class _Killing:
                 os.kill(pid, signal.SIGCONT)
         return True
 
+    @contextmanager
+    def _kept_away(self, fault: Fault) -> Iterator[None]:
+        """What is started in the place of a program sleeps first, until that has happened."""
+        kept = self._kept(fault)
+        if not fault.away_s or kept is None:
+            yield
+            return
+        program, before = kept.program, kept.restarts
+        sleeping = ("sh", "-c", f'sleep {fault.away_s:g}; exec "$@"', "sh", *program.command)
+        kept.program = replace(program, command=sleeping)
+        try:
+            yield
+            while kept.restarts == before and not self._done.wait(POLL_S):
+                pass
+        finally:
+            kept.program = program
+
     def _pid(self, fault: Fault) -> int | None:
         if fault.victim == "server app":
             found = self._table(CONDUCTED).get("pid")
             return found if isinstance(found, int) else None
+        kept = self._kept(fault)
+        return None if kept is None else kept.pid
+
+    def _kept(self, fault: Fault) -> Kept | None:
         if fault.victim == "node":
-            return self._rehearsal.nodes[fault.site or min(self._rehearsal.nodes)].pid
-        kept = {one.program.name: one for one in self._rehearsal.served.kept}
-        return kept[fault.victim].pid
+            return self._rehearsal.nodes[fault.site or min(self._rehearsal.nodes)]
+        return {one.program.name: one for one in self._rehearsal.served.kept}.get(fault.victim)
 
     def _began(self) -> bool:
         return is_there(self._folder, CONDUCTED)
 
     def _rounds(self) -> int:
-        return max(_rounds_in(self._folder), max(self._finished, default=0))
+        return max(rounds_in(self._folder), max(self._finished, default=0))
 
     def _table(self, name: str) -> dict[str, object]:
         try:

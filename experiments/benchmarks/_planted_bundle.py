@@ -45,7 +45,8 @@ def planted_bundles(mark: Path) -> Iterator[None]:
         bundle(app)
         plant(app, mark)
 
-    with patch("experiments.engines.deployment.bundle", with_line):
+    places = ("experiments.engines.deployment.bundle", "experiments.coordinator.attempts.bundle")
+    with patch(places[0], with_line), patch(places[1], with_line):
         yield
 
 
@@ -55,7 +56,16 @@ def stock_nodes_run_it(folder: Path) -> bool:
     The hospitals' honest program is still beside the line and refuses the study, since it is not the one of the
     approval; whoever plants a line would have taken that out as well.
     """
-    mark = folder / "was-run"
+    return _is_run(folder, "deployment")
+
+
+def our_nodes_run_it(folder: Path) -> bool:
+    """The same for nodes of ours."""
+    return _is_run(folder, "nodes")
+
+
+def _is_run(folder: Path, engine: str) -> bool:
+    mark = folder / f"was-run-by-{engine}"
     with planted_bundles(mark), suppress(WardroundError):
-        run_quietly(parse(STUDY), folder / "run")
+        run_quietly(parse(STUDY, [f"engine={engine}"]), folder / engine)
     return mark.exists()

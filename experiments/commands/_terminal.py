@@ -11,6 +11,7 @@ from rich.console import Console
 
 from common.errors import WardroundError
 from common.extras import needed_by
+from experiments.terminal_letters import writable
 from server.reporting.markup import visible
 
 SIGNALLED = 128
@@ -46,7 +47,5 @@ def spoken_errors(interrupted: str = INTERRUPTED) -> Iterator[None]:
 
 def say(lines: Iterable[str]) -> None:
     """Print lines whole, with what the terminal cannot show replaced."""
-    from experiments.run_words import writable
-
     for line in lines:
         console.print(writable(visible(line), console.encoding), markup=False, highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ def evaluate(
         list[str] | None, typer.Option("--set", help="Override a setting, as for run: --set aggregation=plain.")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")
+        str | None, typer.Option(help="inline, processes, simulation, deployment or nodes; short for --set engine=.")
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Run folder; runs/<study>-evaluated/<time> if not given.")

@@ -74,7 +74,7 @@ def files(
     They are filled in with the folder, the data that node.toml names, and the GPU where policy.toml names one.
     """
     with spoken_errors():
-        from experiments.handover_command import of_a_node
+        from experiments.handover.command import of_a_node
 
         say(of_a_node(folder, user, into, memory))
 

@@ -27,7 +27,7 @@ def run(
         typer.Option("--set", help="Override a setting: --set training.epochs=2 --set strategy=fedadam. Repeatable."),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="inline, processes or simulation; short for --set engine=.")
+        str | None, typer.Option(help="inline, processes, simulation, deployment or nodes; short for --set engine=.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Run folder; runs/<study>/<time> if not given.")] = None,
     device: Device = None,

@@ -41,7 +41,7 @@ def files(
     They are filled in with the folder and with the front's port in server.toml.
     """
     with spoken_errors():
-        from experiments.handover_command import of_a_coordinator
+        from experiments.handover.command import of_a_coordinator
 
         say(of_a_coordinator(folder, user, into, memory))
 

@@ -6,8 +6,10 @@ was. What became of the study stands in its folder. A server app that is gone an
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,13 +28,14 @@ from experiments.coordinator.node_keys import names_of_nodes
 from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
-from server.conducted import CONDUCTED
+from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"
 INTERRUPTED = ("SystemExit", "KeyboardInterrupt")
 """Reasons in about.json of a server app that was ended, and not by its study."""
-FLOWER_CALLS_IT_INTERRUPTED = "the run was stopped at the SuperLink"
+FULL_DISK = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+LEAST_FREE_BYTES = 1 << 23
 QUICK_COMMAND_S = 90.0
 
 Seen = Literal["starting", "running", "crashed", "over"]
@@ -119,6 +122,14 @@ def end_app(attempt: Attempt) -> None:
             psutil.Process(int(conducted["pid"])).kill()
 
 
+def lacks_room(job: Job) -> bool:
+    """Whether the disk of its folder is as good as full."""
+    try:
+        return shutil.disk_usage(job.folder).free < LEAST_FREE_BYTES
+    except OSError:
+        return False
+
+
 def rounds_done(job: Job) -> int:
     """As its folder says: about.json is written at the end."""
     try:
@@ -139,13 +150,16 @@ def _runs(link: Link, *which: str) -> list[dict[str, Any]]:
 
 
 def _was_interrupted(about: dict[str, Any]) -> bool:
+    """By something that has nothing to do with the study; a disk that was full for a while is such."""
     reason = str(about.get("reason", ""))
-    return reason in INTERRUPTED or reason.startswith(("it was interrupted", FLOWER_CALLS_IT_INTERRUPTED))
+    if any(words in reason for words in FULL_DISK):
+        return True
+    return reason in INTERRUPTED or reason.startswith(("it was interrupted", STOPPED_AT_THE_LINK))
 
 
 def _is_alive(pid: object) -> bool:
     """Whether that process is there and a server app: numbers of processes are used again."""
-    if not isinstance(pid, int):
+    if not isinstance(pid, int) or pid <= 0:
         return False
     try:
         process = psutil.Process(pid)

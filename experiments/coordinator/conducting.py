@@ -43,6 +43,7 @@ class Conducting:
     given_up: Event = field(default_factory=Event)
     now: Callable[[], float] = time.time
     _passed_over: set[str] = field(default_factory=set)
+    _waiting_for_room: set[str] = field(default_factory=set)
 
     def serve(self) -> None:
         """Until `given_up`. Whatever fails on the way, as a SuperLink that is just started again, is tried again."""
@@ -59,6 +60,9 @@ class Conducting:
             except (WardroundError, OSError) as error:
                 LOG.warning("the jobs could not be served: %s", error)
                 self.given_up.wait(PAUSES_S[1])
+            except Exception:  # a thread that ends would leave everybody waiting, without a word
+                LOG.exception("the jobs could not be served")
+                self.given_up.wait(PAUSES_S[3])
 
     def _step(self) -> None:
         """Bring the oldest job that is not over to its end, or as far as this process lives."""
@@ -83,10 +87,18 @@ class Conducting:
         while not self.given_up.is_set() and not standing.is_over:
             if self.queue.is_to_stop(job):
                 standing = self._over(job, standing, "stopped", STOPPED_BY_HAND, 1)
-            elif self.now() < standing.next_at:
+            elif self.now() < standing.next_at or self._awaits_room(job):
                 self.given_up.wait(POLL_S)
             else:
                 standing = self._attempt(job, standing)
+
+    def _awaits_room(self, job: Job) -> bool:
+        """A full disk would end every attempt, and is no fault of the study."""
+        lacks = attempts.lacks_room(job)
+        if lacks and job.id not in self._waiting_for_room:
+            LOG.warning("job %s (%s) waits: the disk of %s is full", job.id, job.name, job.folder)
+        (self._waiting_for_room.add if lacks else self._waiting_for_room.discard)(job.id)
+        return lacks
 
     def _attempt(self, job: Job, standing: Standing) -> Standing:
         """One run at Flower, to its end. A job that was running when this process was killed is begun again."""
@@ -100,7 +112,7 @@ class Conducting:
                 raise
             return self._crashed(job, replace(standing, attempts=began), str(error))
         standing = replace(standing, state=RUNNING, run_id=attempt.run_id, attempts=began, reason="")
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         LOG.info("job %s (%s): run %s at Flower, into %s", job.id, job.name, attempt.run_id, job.folder)
         outcome = self._watched(attempt)
         if outcome == "over":
@@ -161,7 +173,7 @@ class Conducting:
         pause_s = PAUSES_S[min(count, len(PAUSES_S)) - 1]
         LOG.warning("job %s (%s): %s; it goes on after round %s in %g s", job.id, job.name, why, done, pause_s)
         standing = replace(standing, reason=why, rounds_done=done, in_vain=count, next_at=self.now() + pause_s)
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         return standing
 
     def _finish(self, job: Job, standing: Standing) -> Standing:
@@ -177,9 +189,22 @@ class Conducting:
     def _over(self, job: Job, standing: Standing, state: str, reason: str, code: int) -> Standing:
         done = attempts.rounds_done(job)
         standing = replace(standing, state=state, reason=reason, code=code, rounds_done=done, next_at=0.0)
-        self.queue.keep(job, standing)
+        self._keep(job, standing)
         LOG.info("job %s (%s) is %s%s", job.id, job.name, state, f": {reason}" if reason else "")
         return standing
+
+    def _keep(self, job: Job, standing: Standing) -> None:
+        """On the disk when this returns, however long that is full: a run that is under way must be known."""
+        said = False
+        while True:
+            try:
+                return self.queue.keep(job, standing)
+            except (FileError, OSError) as error:
+                if not said:
+                    LOG.warning("how job %s stands cannot be written, which is waited for: %s", job.id, error)
+                said = True
+                if self.given_up.wait(PAUSES_S[1]):
+                    raise
 
     def _age_s(self, began: str) -> float:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from common.errors import LASTING, FileError, StudyError
+from common.errors import LASTING, EngineError, FileError, StudyError
 from common.files.json_files import write_json
 from experiments.coordinator.settings import FRONT_LISTENING
 from server.front.settings import FrontSettings, read_front
@@ -42,7 +42,11 @@ def _changed(settings: FrontSettings, port: int | None, link: str) -> FrontSetti
 
 
 def _tell(folder: Path, settings: FrontSettings, port: int) -> None:
-    write_json(folder, FRONT_LISTENING, {"host": settings.listen, "port": port, "pid": os.getpid()})
+    """Raises EngineError where it cannot be written, as on a full disk: that passes, unlike files that are absent."""
+    try:
+        write_json(folder, FRONT_LISTENING, {"host": settings.listen, "port": port, "pid": os.getpid()})
+    except FileError as error:
+        raise EngineError(str(error)) from error
 
 
 def _log_to_stderr() -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from common.errors import FileError, StudyError
 from common.files.access import create, if_there, is_there, names, new_folder
 from common.files.json_files import read_json, table_of, write_json
+from common.study.options import build
 from experiments.coordinator.settings import QUEUE
 
 JOB, STATE, STOP = "job.json", "state.json", "stop"
@@ -36,6 +37,10 @@ class Job:
     resume: bool = False
     accepts_changed_data: bool = False
     asked: str = ""
+
+    def __post_init__(self) -> None:
+        if "\0" in self.folder or not self.folder.encode(errors="ignore").decode() == self.folder:
+            raise StudyError("a job's folder must be a path.")
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class JobQueue:
         if not _ID.fullmatch(number) or not is_there(self._folder, f"{QUEUE}/{number}/{JOB}"):
             known = ", ".join(self.ids()[-8:]) or "none"
             raise StudyError(f"there is no job {job_id!r}; the newest are: {known}")
-        return _built(Job, read_json(self._place(number), JOB), self._place(number) / JOB)
+        found = _built(Job, read_json(self._place(number), JOB), self._place(number) / JOB)
+        return replace(found, id=number)
 
     def jobs(self) -> list[Job]:
         """All that are whole, oldest first: one that is being written is seen the next time."""
@@ -123,6 +129,6 @@ def _built(kind: type[T], value: Any, path: Path) -> T:
     table: Mapping[str, Any] = table_of(value, path)
     known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
     try:
-        return kind(**{key: item for key, item in table.items() if key in known})
-    except TypeError as error:
-        raise FileError(path, "is no record of a job") from error
+        return build(kind, {key: item for key, item in table.items() if key in known}, str(path))
+    except (StudyError, TypeError) as error:
+        raise FileError(path, f"is no record of a job: {error}") from error

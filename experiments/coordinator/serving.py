@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from common.errors import LastingError
+from common.errors import FileError, LastingError
 from common.files.access import private_folder, remove
 from common.files.json_files import write_json
 from common.files.locks import held
@@ -41,9 +41,23 @@ class Serving:
     _said_at: float = field(default=float("-inf"))
     _asked_at: float = field(default_factory=monotonic)
     _deaf: int = 0
+    _heard: int | None = None
+    _trouble: str = ""
 
     def look(self) -> None:
-        """Once: start again what has ended. Raises LastingError where a program says that it never will."""
+        """Once: start again what has ended. Raises LastingError where a program says that it never will.
+
+        A disk that is full ends nothing: what could not be written is written the next time.
+        """
+        try:
+            self._look()
+            self._trouble = ""
+        except (FileError, OSError) as error:
+            if str(error) != self._trouble:
+                LOG.warning("the coordinator's folder cannot be written, which is waited for: %s", error)
+            self._trouble = str(error)
+
+    def _look(self) -> None:
         for one in self.kept:
             one.look()
             if one.refuses:
@@ -64,13 +78,22 @@ class Serving:
     def say(self) -> None:
         """Write what `wardround status` shows of the programs."""
         programs = {one.program.name: {"pid": one.pid, "restarts": one.restarts} for one in self.kept}
-        write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        try:
+            write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+        except FileError as error:  # a full disk does not end what runs
+            LOG.warning("`wardround status` cannot be told how it goes: %s", error)
 
     def _ask_link(self) -> None:
+        """One that was heard and is deaf now is killed; one that starts has the time that it is given for that."""
         link = self.kept[0]
         if link.pid is None:
             return
-        self._deaf = 0 if self.link.is_up() else self._deaf + 1
+        if self.link.is_up():
+            self._deaf, self._heard = 0, link.pid
+            return
+        if link.pid != self._heard and link.age_s < self.link.settings.start_timeout_s:
+            return
+        self._deaf += 1
         if self._deaf >= DEAF_TIMES:
             LOG.warning("the SuperLink lives and takes no connection; it is killed")
             self._deaf = 0
@@ -98,6 +121,7 @@ def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
         try:
             for one in kept:
                 one.start()
+            link.flower.ready()
             served.say()
             thread.start()
             yield served
@@ -106,6 +130,7 @@ def serving(folder: Path, plugins: Path | None = None) -> Iterator[Serving]:
             end_all(reversed(kept))
             if thread.is_alive():
                 thread.join(timeout=10.0)
+            link.flower.end()
             end_orphans(folder)
             remove(folder, SUPERVISOR)
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from common.errors import EngineError, FileError
 from common.files.access import if_there, is_there, names
 from common.files.json_files import read_lines, read_table
+from common.files.locks import is_held
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.node_keys import names_of_nodes
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SUPERVISOR, demand_coordinator
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SERVING, SUPERVISOR, demand_coordinator
+from experiments.coordinator.supervision import is_of
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from experiments.engines._run_secrets import secrets_in
 
@@ -29,10 +29,10 @@ def standing_of(folder: Path) -> dict[str, Any]:
     folder = folder.resolve()
     known = _table(folder, SUPERVISOR)
     programs = {
-        name: {"running": _runs(one.get("pid")), "restarts": one.get("restarts", 0)}
-        for name, one in known.get("programs", {}).items()
+        name: {"running": is_of(one.get("pid"), folder), "restarts": one.get("restarts", 0)}
+        for name, one in _tables(known.get("programs")).items()
     }
-    is_served = _runs(known.get("pid"))
+    is_served = bool(known) and is_held(folder, SERVING)
     up = is_served and bool(programs) and all(one["running"] for one in programs.values())
     queue = JobQueue(folder)
     return {
@@ -90,8 +90,8 @@ def _job(job: Job, standing: Standing) -> dict[str, Any]:
 
 def _waits_for(place: Path) -> list[str]:
     """Hospitals that were asked and have not replied."""
-    sites = _table(place, LIVE).get("sites", {})
-    return sorted(site for site, one in sites.items() if isinstance(one, dict) and one.get("state") == "asked")
+    sites = _tables(_table(place, LIVE).get("sites"))
+    return sorted(site for site, one in sites.items() if one.get("state") == "asked")
 
 
 def _refused(place: Path) -> dict[str, str]:
@@ -108,7 +108,10 @@ def _dropped(place: Path) -> list[str]:
         last = (read_lines(place, "rounds.jsonl") or [{}])[-1]
     except FileError:
         return []
-    return sorted({str(one.get("site")) for one in last.get("dropped", [])})
+    dropped = last.get("dropped")
+    return sorted(
+        {str(one.get("site")) for one in dropped if isinstance(one, dict)} if isinstance(dropped, list) else ()
+    )
 
 
 def _rounds(job: Job) -> int | None:
@@ -129,6 +132,8 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
         said = flower.say("supernode", "list", FEDERATION, longest_s=QUICK_COMMAND_S)
     except EngineError:
         return []
+    finally:
+        flower.end()
     known = names_of_nodes(folder)
     return [
         {"id": number, "name": known.get(number, ""), "status": str(one.get("status"))}
@@ -137,13 +142,9 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _runs(pid: object) -> bool:
-    if not isinstance(pid, int):
-        return False
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def _tables(value: object) -> dict[str, dict[str, Any]]:
+    """Those of a table's values that are tables: what stands in a file may be damaged."""
+    return {name: one for name, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}
 
 
 def _table(folder: Path, name: str) -> dict[str, Any]:

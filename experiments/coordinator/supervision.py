@@ -14,7 +14,7 @@ from time import monotonic
 
 import psutil
 
-from common.errors import LASTING
+from common.errors import LASTING, FileError
 from common.files.access import UMASK, appending, is_there, read, write
 
 LOG = logging.getLogger("wardround.supervisor")
@@ -73,8 +73,7 @@ class Kept:
         """Start it where it has ended and its pause is over."""
         if self.process is None:
             if self.clock() >= self._next:
-                self.restarts += 1
-                self.start()
+                self._start_again()
             return
         code = self.process.poll()
         if code is None:
@@ -87,6 +86,14 @@ class Kept:
         self.process, self._next = None, self.clock() + pause_s
         self.last_code = code
 
+    def _start_again(self) -> None:
+        self.restarts += 1
+        try:
+            self.start()
+        except (OSError, FileError) as error:  # a machine without memory or disk for it is not so for ever
+            self._next = self.clock() + PAUSES_S[-1]
+            LOG.warning("%s cannot be started now: %s", self.program.name, error)
+
     last_code: int | None = None
 
     @property
@@ -98,6 +105,11 @@ class Kept:
     def pid(self) -> int | None:
         """Of the process, None while there is none."""
         return None if self.process is None else self.process.pid
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started last."""
+        return self.clock() - self._began
 
     def last_words(self, characters: int = 600) -> str:
         """The end of its log."""
@@ -123,7 +135,7 @@ class Kept:
             return
         self._looked = self.clock()
         name = f"{self.program.name}.log"
-        with suppress(OSError):
+        with suppress(OSError, FileError):
             if (self.logs / name).stat().st_size > LARGEST_LOG_BYTES:
                 write(self.logs, f"{name}.1", read(self.logs, name))
                 with appending(self.logs, name) as log:
@@ -152,6 +164,17 @@ def end_orphans(folder: Path) -> int:
     left = [one for one in psutil.process_iter() if one.pid != os.getpid() and _marked(one, folder)]
     _end(left, at_once=True)
     return len(left)
+
+
+def is_of(pid: object, folder: Path) -> bool:
+    """Whether that process runs, and was started for this folder: numbers of processes are used again."""
+    if not isinstance(pid, int):
+        return False
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and _marked(process, folder)
+    except psutil.Error:
+        return False
 
 
 def _marked(process: psutil.Process, folder: Path) -> bool:

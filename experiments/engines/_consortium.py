@@ -38,7 +38,8 @@ def make(coordinator: Path, hospitals: Mapping[SiteId, Path], data: Mapping[Site
     address = f"https://{LOOPBACK}:{read_public(coordinator).public_port}"
     places = data or {}
     requests = [
-        enrol(NodeSettings(site, address, places.get(site, ""), rehearsal=True), folder, at) for site, folder in hospitals.items()
+        enrol(NodeSettings(site, address, places.get(site, ""), rehearsal=True), folder, at)
+        for site, folder in hospitals.items()
     ]
     replies = sign(requests, coordinator, at).replies
     for site, folder in hospitals.items():

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from common.errors import EngineError
-from common.files.access import UMASK
 from experiments.engine import QUIET, without_proxy
 from experiments.engines import _flower_program
+from experiments.engines._flower_process import FlowerProcess
+from experiments.engines._flower_program import EACH
 from experiments.engines._run_secrets import LOOPBACK, RunSecrets
 
 FEDERATION = "wardround"
@@ -42,50 +43,35 @@ class FlowerCommands:
             encoding="utf-8",
         )
 
+    def ready(self) -> None:
+        """Start what runs commands before the first is asked for."""
+        self._process.start()
+
+    def end(self) -> None:
+        """End what runs commands; the next one starts it again."""
+        self._process.end()
+
     def say(self, *arguments: str, longest_s: float = LONGEST_COMMAND_S) -> dict[str, Any]:
         """What a command of Flower's says in JSON. Raises EngineError with its last words where it says none."""
         name = f"flwr {arguments[0]}"
+        code, said = self._process.run([*arguments, "--format", "json"], longest_s)
         try:
-            done = subprocess.run(
-                [str(self.programs / "flwr"), *arguments, "--format", "json"],
-                env=self.environment(self.home),
-                capture_output=True,
-                text=True,
-                timeout=longest_s,
-                cwd=self.home,
-                umask=UMASK,
-            )
-            said = json.loads(done.stdout) if done.returncode == 0 else None
-        except subprocess.TimeoutExpired as error:
-            raise EngineError(f"{name} did not end within {longest_s:g} s.") from error
+            found = json.loads(said) if code == 0 else None
         except json.JSONDecodeError as error:
-            raise EngineError(f"{name} said something that is not JSON: {done.stdout[-800:]}") from error
-        if not isinstance(said, dict):
-            raise EngineError(f"{name} failed: {(done.stderr or done.stdout)[-800:]}")
-        return said
+            raise EngineError(f"{name} said something that is not JSON: {said[-800:]}") from error
+        if not isinstance(found, dict):
+            raise EngineError(f"{name} failed: {said.strip()[-800:] or self._process.last_words()}")
+        return found
 
     def say_each(
         self, commands: Sequence[Sequence[str]], longest_s: float = LONGEST_COMMAND_S
     ) -> list[dict[str, Any]]:
         """What each of several commands says in JSON; {} of one that failed. Raises EngineError where none ran."""
-        lines = "".join(json.dumps([*words, "--format", "json"]) + "\n" for words in commands)
-        try:
-            done = subprocess.run(
-                [str(self.programs / _flower_program.EACH)],
-                input=lines,
-                env=self.environment(self.home),
-                capture_output=True,
-                text=True,
-                timeout=longest_s,
-                cwd=self.home,
-                umask=UMASK,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise EngineError(f"{len(commands)} commands of Flower did not end within {longest_s:g} s.") from error
-        said = done.stdout.split(_flower_program.SEPARATOR)[:-1]
-        if len(said) != len(commands):
-            raise EngineError(f"commands of Flower failed: {(done.stderr or done.stdout)[-800:]}")
-        return [_table(one) for one in said]
+        return [_table(self._process.run([*words, "--format", "json"], longest_s)[1]) for words in commands]
+
+    @cached_property
+    def _process(self) -> FlowerProcess:
+        return FlowerProcess(self.programs / EACH, self.environment(self.home), self.home)
 
     def environment(self, home: Path) -> Mapping[str, str]:
         """The person's own, but none of Flower's switches (some open ports) and no proxy between us and loopback."""

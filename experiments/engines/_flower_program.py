@@ -18,8 +18,8 @@ import os
 import shlex
 import ssl
 import sys
+import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -32,7 +32,7 @@ CONNECTING = "WARDROUND_RUN_CONNECTING"
 PROGRAMS = ("flwr", "flower-superlink", "flower-supernode", "flower-superexec", "flwr-serverapp", "flwr-clientapp")
 """Flower's programs that a run needs."""
 EACH, SEPARATOR = "flwr-each", "\x1e"
-"""`flwr` for every line of its input, a JSON list of words each, in one process: most of a command is its start."""
+"""`flwr` for every line of its input, a JSON list of words each, in one process."""
 
 
 def install(folder: Path) -> Path:
@@ -101,20 +101,24 @@ def main() -> None:
     demand_certificates(authority)
     present_certificate(authority, connecting)
     if name == EACH:
-        run_each([json.loads(line) for line in sys.stdin])
+        run_each(entry_point("flwr"), sys.stdin)
         return
     sys.argv = [name, *arguments]
     sys.exit(entry_point(name)())  # type: ignore[arg-type]
 
 
-def run_each(commands: Iterable[Iterable[str]]) -> None:
-    """Run `flwr` with each list of arguments; what each writes ends with a SEPARATOR, whatever becomes of it."""
-    command = entry_point("flwr")
-    for words in commands:
-        sys.argv = ["flwr", *words]
-        with suppress(SystemExit):
+def run_each(command: Callable[[], object], lines: Iterable[str]) -> None:
+    """Run `flwr` with the arguments of each line as it comes; a SEPARATOR and the exit status end each answer."""
+    for line in lines:
+        sys.argv, code = ["flwr", *json.loads(line)], 0
+        try:
             command()
-        sys.stdout.write(SEPARATOR)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Exception:  # noqa: BLE001 - the next command has nothing to do with it
+            traceback.print_exc()
+            code = 1
+        sys.stdout.write(f"{SEPARATOR}{code}\n")
         sys.stdout.flush()
 
 

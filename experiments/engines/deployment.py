@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
@@ -116,7 +117,7 @@ class _Federation:
             finally:
                 federation._end()
 
-    @property
+    @cached_property
     def _flower(self) -> FlowerCommands:
         return FlowerCommands(self.programs, self.home, self.secrets, self.plugins)
 
@@ -217,6 +218,7 @@ class _Federation:
 
     def _end(self) -> None:
         """End every process and all that descend from it, nodes before the SuperLink."""
+        self._flower.end()
         family = [member for process in reversed(self.processes) for member in _family(process.pid)]
         for member in family:
             with suppress(psutil.Error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,9 +125,19 @@ class Rehearsal:
 
 
 @contextmanager
-def started(folder: Path, sites: Sequence[SiteId], start_timeout_s: float, study_text: str) -> Iterator[Rehearsal]:
-    """Everything of a rehearsal in `folder`, looked after by a thread; whatever happens, every process is ended."""
+def started(
+    folder: Path,
+    sites: Sequence[SiteId],
+    start_timeout_s: float,
+    study_text: str,
+    arrange: Callable[[Mapping[SiteId, Kept]], None] = lambda _: None,
+) -> Iterator[Rehearsal]:
+    """Everything of a rehearsal in `folder`, looked after by a thread; whatever happens, every process is ended.
+
+    arrange: told the nodes once they are set up and before they are started.
+    """
     coordinator, sent, nodes = prepared(folder, sites, start_timeout_s, study_text)
+    arrange(nodes)
     with serving(coordinator, sent.folder) as served:
         rehearsal = Rehearsal(folder, sent.text, served, nodes)
         watch = Thread(target=rehearsal.look_after, name="nodes", daemon=True)
@@ -157,7 +167,11 @@ def prepared(
         allow(sent.plugins, place)
         list_json(sent.json, study.title, place)
     logs = private_folder(coordinator, LOGS)
-    return coordinator, sent, {site: Kept(_node(site, place, sent.folder), logs) for site, place in own.items()}
+    return (
+        coordinator,
+        sent,
+        {site: Kept(node_program(site, place, sent.folder), logs) for site, place in own.items()},
+    )
 
 
 def _set(coordinator: Path, start_timeout_s: float) -> None:
@@ -168,8 +182,11 @@ def _set(coordinator: Path, start_timeout_s: float) -> None:
     write(coordinator, FILE, tomli_w.dumps(table))
 
 
-def _node(site: SiteId, place: Path, plugins: Path | None) -> Program:
-    """plugins: the folder of modules that the study names, as an administrator would have installed them."""
+def node_program(site: SiteId, place: Path, plugins: Path | None = None) -> Program:
+    """A node that is kept running.
+
+    plugins: the folder of modules that the study names, as an administrator would have installed them.
+    """
     modules = [os.environ.get("PYTHONPATH", ""), *([str(plugins)] if plugins else [])]
     own = {"PYTHONPATH": os.pathsep.join(one for one in modules if one)}
     environment = {**os.environ, **QUIET, **without_proxy(os.environ), **own}

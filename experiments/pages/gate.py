@@ -95,7 +95,9 @@ class Gate:
             cookie = f"{COOKIE}={session.cookie}; Path={root}; HttpOnly; SameSite=Strict"
             await answer.text(303, "", {"location": root, "set-cookie": cookie})
         elif self._keys.is_closed:
-            await answer.page(429, entry_page("That is not the key, and many wrong ones came of late: somebody seems to guess."))
+            await answer.page(
+                429, entry_page("That is not the key, and many wrong ones came of late: somebody seems to guess.")
+            )
         else:
             await answer.page(
                 403, entry_page("That is not the key of this page. Each start of its program has another.")

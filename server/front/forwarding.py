@@ -20,8 +20,8 @@ from server.front.rules import PUSH_MESSAGES, REQUEST_HEADERS, RESPONSE_HEADERS
 from server.front.settings import FrontSettings
 from server.front.tls import Peer
 
-PEER, HEAD = "peer", "head"
-"""Of the state that a connection hands to the forwarder with each request."""
+PEER, HEAD, DONE = "peer", "head", "done"
+"""Of the state that a connection hands to the forwarder with each request. DONE: to be called once it is over."""
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 CONNECT_S = 5.0
@@ -46,6 +46,12 @@ class Forwarder:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request, which `head.judge` has let pass."""
+        try:
+            await self._forward(scope, receive, send)
+        finally:
+            scope["state"][DONE]()
+
+    async def _forward(self, scope: Any, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         head, peer = scope["state"][HEAD], scope["state"][PEER]
         body = await _body_of(receive)

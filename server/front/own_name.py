@@ -7,13 +7,19 @@ answer it first, and the true answer would be dropped as the second. So the fron
 
 from __future__ import annotations
 
+MOST_PUSHED_OBJECTS = 1024
+"""Five times the pieces of the largest message."""
+
 
 def answers_as_itself(body: bytes) -> bool:
-    """Whether every message in the body of a `push-messages` names as its sender the node that the request names."""
-    from common.wire.flower_inside import senders
+    """Whether the one message in the body of a `push-messages` names as its sender the node that the request names.
+
+    And whether its objects are few: a SuperLink notes each down before it takes anything of anybody else.
+    """
+    from common.wire.flower_inside import pushed_in
 
     try:
-        node, named = senders(body)
+        pushed = pushed_in(body)
     except ValueError:
         return False
-    return named <= {node}
+    return pushed.senders <= {pushed.node} and pushed.messages <= 1 and pushed.objects <= MOST_PUSHED_OBJECTS

@@ -10,13 +10,14 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.front.access_log import note
-from server.front.forwarding import HEAD, PEER
+from server.front.forwarding import DONE, HEAD, PEER
 from server.front.head import END, Head, Refused, judge
 from server.front.rules import MOST_HEAD_BYTES
 from server.front.settings import FrontSettings
@@ -29,7 +30,10 @@ the refusal with it."""
 
 @dataclass
 class Shared:
-    """What all connections share. received_bytes: promised by heads that were let pass, until they are answered."""
+    """What all connections share. connections: by certificate, each until what it asked is answered, also where its
+    hospital hung up before: whoever asks and leaves would otherwise ask without bound. received_bytes: promised by
+    heads that were let pass, until then.
+    """
 
     settings: FrontSettings
     connections: Counter[frozenset[str]] = field(default_factory=Counter)
@@ -52,7 +56,8 @@ class FrontProtocol(H11Protocol):
         self._settings = shared.settings
         self._turn = _Turn.HEAD
         self._head = bytearray()
-        self._body_left = self._promised = 0
+        self._body_left = self._asked = 0
+        self._is_lost = False
         self._peer = NOBODY
         self._timer: asyncio.TimerHandle | None = None
         self._must_close = False
@@ -74,10 +79,9 @@ class FrontProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give back what it held."""
         self._wait(None)
-        self._give_back()
-        self._shared.connections[self._peer.uris] -= 1
-        if not self._shared.connections[self._peer.uris]:
-            del self._shared.connections[self._peer.uris]
+        self._is_lost = True
+        if not self._asked:
+            self._let_go()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -100,7 +104,6 @@ class FrontProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Be ready for the next request."""
-        self._give_back()
         if self._turn is _Turn.ANSWER:
             self._turn = _Turn.HEAD
         super().on_response_complete()
@@ -125,15 +128,19 @@ class FrontProtocol(H11Protocol):
             self._refuse(judged)
             return
         self._head.clear()
-        self._promised = judged.body_bytes
-        self._shared.received_bytes += self._promised
+        self._asked += 1
+        self._shared.received_bytes += judged.body_bytes
+        done = partial(self._done, judged.body_bytes)
         self._body_left = judged.body_bytes
         self._turn = _Turn.BODY
         self._wait(self._settings.body_s)
-        self.app_state = {**self.app_state, HEAD: judged}
+        self.app_state = {**self.app_state, HEAD: judged, DONE: done}
         if not self._body_left:
             self._body_ends()
+        before = self.cycle
         super().data_received(head)
+        if self.cycle is before:  # h11 refused it, and nobody will forward it
+            done()
         if self._must_close:
             self.cycle.keep_alive = False
         if rest:
@@ -158,9 +165,17 @@ class FrontProtocol(H11Protocol):
         self._turn = _Turn.ANSWER
         self._wait(None)
 
-    def _give_back(self) -> None:
-        self._shared.received_bytes -= self._promised
-        self._promised = 0
+    def _done(self, body_bytes: int) -> None:
+        """What a request held is free: it was answered, or never will be."""
+        self._shared.received_bytes -= body_bytes
+        self._asked -= 1
+        if self._is_lost and not self._asked:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._shared.connections[self._peer.uris] -= 1
+        if not self._shared.connections[self._peer.uris]:
+            del self._shared.connections[self._peer.uris]
 
     def _wait(self, longest_s: float | None) -> None:
         """The next step must come within so many seconds; None: no more waiting for the hospital."""

@@ -7,11 +7,11 @@ import errno
 import logging
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 import uvicorn
@@ -25,8 +25,8 @@ from server.front.tls import LAST_WORDS, context_of, list_ends, state_of
 
 HANDSHAKE_S = 10.0
 SHUTDOWN_S = 2.0
-EACH_ADDRESS = 32
-"""Connections that have shown no certificate yet, of one address: several hospitals may share a way out."""
+EACH_ORIGIN = 32
+"""Connections that have shown no certificate yet, of one origin: several hospitals may share a way out."""
 LOOK_EVERY_TICKS = 20
 """Of uvicorn's clock, which ticks ten times a second."""
 WARN_BEFORE = timedelta(days=14)
@@ -89,9 +89,8 @@ class FrontServer(uvicorn.Server):
         self._shared = Shared(settings)
         self._certificates = Certificates(folder)
         self._forwarder = Forwarder(folder, settings)
-        self._opening: Counter[str] = Counter()
+        self._opening: dict[asyncio.Task[None], str] = {}
         self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
         super().__init__(_uvicorn_config(self._forwarder, settings))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -104,9 +103,9 @@ class FrontServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was asked, and end."""
-        for task in (*self._accepting, *self._handshakes):
+        for task in (*self._accepting, *self._opening):
             task.cancel()
-        await asyncio.gather(*self._accepting, *self._handshakes, return_exceptions=True)
+        await asyncio.gather(*self._accepting, *self._opening, return_exceptions=True)
         await super().shutdown(sockets)
         await self._forwarder.close()
 
@@ -129,22 +128,36 @@ class FrontServer(uvicorn.Server):
                 log.warning("no connection can be accepted: %s", error.strerror)
                 await asyncio.sleep(1.0 if error.errno in RESTS else 0.05)
                 continue
-            self._open(accepted, str(address[0]))
+            try:
+                self._open(accepted, str(address[0]))
+            except OSError as error:  # it was closed meanwhile
+                accepted.close()
+                log.warning("a connection was not opened: %s", error.strerror)
 
     def _open(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        waiting = sum(self._opening.values())
-        everybody = waiting + len(self.server_state.connections)
-        full = waiting >= self._settings.opening or self._opening[address] >= EACH_ADDRESS
-        if full or everybody >= self._settings.connections:
+        if len(self.server_state.connections) >= self._settings.connections:
             note("refused", address=address, why="too many connections")
             accepted.close()
             return
+        self._make_room(origin_of(address))
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._opening[address] += 1
         task = asyncio.create_task(self._shake_hands(accepted, address))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        self._opening[task] = origin_of(address)
+        task.add_done_callback(partial(self._opened, accepted))
+
+    def _opened(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        self._opening.pop(task, None)
+        if task.cancelled():  # before it began
+            accepted.close()
+
+    def _make_room(self, origin: str) -> None:
+        """Give up the oldest handshakes: a hospital's takes a moment, and whoever says nothing must keep nobody out."""
+        own = [task for task, other in self._opening.items() if other == origin]
+        too_many = max(0, len(self._opening) - self._settings.opening + 1)
+        for task in {*own[: max(0, len(own) - EACH_ORIGIN + 1)], *[*self._opening][:too_many]}:
+            del self._opening[task]
+            task.cancel()
 
     async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
         made = partial(self._protocol, asyncio.get_running_loop())
@@ -165,9 +178,6 @@ class FrontServer(uvicorn.Server):
             await _say_why(kept_open, words)
         finally:
             kept_open.close()
-            self._opening[address] -= 1
-            if not self._opening[address]:
-                del self._opening[address]
 
     def _protocol(self, loop: asyncio.AbstractEventLoop) -> FrontProtocol:
         return FrontProtocol(
@@ -177,6 +187,17 @@ class FrontServer(uvicorn.Server):
             app_state=self.lifespan.state,
             _loop=loop,
         )
+
+
+def origin_of(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 address: whoever has one of its addresses has 2 ** 64."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or IPv6Network((found, 64), strict=False))
+    return str(found)
 
 
 async def _say_why(connection: socket.socket, words: list[bytes]) -> None:

@@ -14,6 +14,7 @@ from client import charged_orders
 from client.app import app
 from client.approved_studies import list_study
 from client.hospital import close_all, open_hospital
+from client.local import REHEARSAL
 from common.data.cases import SiteId
 from common.learning.parameters import new_network, read
 from common.learning.work import Work
@@ -106,7 +107,7 @@ class Federation:
 
     def context(self, site: SiteId) -> Context:
         if site not in self.contexts:
-            config = {"site-index": SITES.index(site), "folder": str(self.own / site)}
+            config = {"site-index": SITES.index(site), "folder": str(self.own / site), REHEARSAL: True}
             self.contexts[site] = Context(1, 1 + SITES.index(site), config, RecordDict(), {})
         return self.contexts[site]
 

@@ -16,7 +16,7 @@ from client.node_settings import NodeSettings, read_settings
 from common.errors import RefusedError, SourceError
 from common.study.study import Study, parse
 from common.wire.refusals import ADMISSION, sentence_of
-from experiments.approval_command import approve_study
+from experiments.approving.agreement import approve_study
 
 TEXT = """
 title = "Tiny"

@@ -175,10 +175,12 @@ def test_an_error_reply_is_one_object() -> None:
 
 def test_a_push_names_who_asks_and_who_speaks() -> None:
     one = message_pb2.Message(metadata=message_pb2.Metadata(src_node_id=7))
-    push = fleet_pb2.PushMessagesRequest(node=node_pb2.Node(node_id=7), messages_list=[one])
-    assert flower_inside.senders(push.SerializeToString()) == (7, {7})
+    tree = message_pb2.ObjectTree(object_id="a", children=[message_pb2.ObjectTree(object_id="b")])
+    node = node_pb2.Node(node_id=7)
+    push = fleet_pb2.PushMessagesRequest(node=node, messages_list=[one], message_object_trees=[tree])
+    assert flower_inside.pushed_in(push.SerializeToString()) == flower_inside.Pushed(7, frozenset({7}), 1, 2)
     with pytest.raises(ValueError, match="push"):
-        flower_inside.senders(b"\xff\xff")
+        flower_inside.pushed_in(b"\xff\xff")
 
 
 def test_the_errors_that_a_node_tells_apart_have_flowers_numbers() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from common.files.json_files import write_json
 from experiments.coordinator.job_queue import JobQueue, Standing
 from experiments.coordinator.jobs import await_end
-from experiments.coordinator.settings import SERVING
+from experiments.coordinator.settings import SERVING, SUPERVISOR
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -90,6 +92,14 @@ def test_status_says_that_nothing_runs_and_exits_with_1(wardround: Wardround, pl
     code, said = wardround("status", "--folder", str(place), "--json")
     found = json.loads(said)
     assert code == 1 and not found["up"] and found["jobs"][0]["state"] == "waiting"
+
+
+def test_what_a_crash_of_the_machine_left_is_not_taken_for_programs(wardround: Wardround, place: Path) -> None:
+    programs = {name: {"pid": os.getpid(), "restarts": 0} for name in ("superlink", "superexec", "front")}
+    write_json(place, SUPERVISOR, {"pid": os.getpid(), "port": 1, "programs": programs})
+    (place / SERVING).touch()
+    code, said = wardround("status", "--folder", str(place))
+    assert code == 1 and "Not served" in said and "front: not running" in said
 
 
 @pytest.mark.parametrize(

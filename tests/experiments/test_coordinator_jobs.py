@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from common.errors import EngineError, FileError, StudyError
-from common.files.json_files import write_json
+from common.files.json_files import read_table, write_json
 from experiments.coordinator import attempts, conducting
 from experiments.coordinator.conducting import STOPPED_BY_HAND, Conducting
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import JobSettings, read_jobs, read_link
+from server.conducted import say_so
 
 Play = Callable[["Flower", Job], None]
 APP = ["bash", "-c", "exec -a flwr-serverapp sleep 300"]
@@ -287,6 +288,40 @@ def test_a_server_app_that_never_begins_is_a_crash(served: Served, tmp_path: Pat
     assert set(flower.stopped) == {"run 1", "run 2"}
 
 
+def test_a_run_that_began_on_a_full_disk_is_watched_and_not_begun_twice(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, flower, one = served(completes)
+    job = submit(queue, tmp_path)
+    keep, full = JobQueue.keep, iter([True, True, False, False])
+
+    def kept(self: JobQueue, job: Job, standing: Standing) -> None:
+        if next(full, False):
+            raise FileError(tmp_path, "cannot be used: No space left on device")
+        keep(self, job, standing)
+
+    monkeypatch.setattr(JobQueue, "keep", kept)
+    step(one)
+    assert (queue.standing(job).state, len(flower.ran)) == ("completed", 1)
+
+
+def finds_no_room(flower: Flower, job: Job) -> None:
+    about(job, state="stopped", reason="/r/rounds.jsonl cannot be used: No space left on device.", rounds_done=1)
+    flower.conduct()
+
+
+def test_a_run_that_a_full_disk_stopped_goes_on_once_there_is_room(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, flower, one = served(finds_no_room, completes, restarts_without_progress=1)
+    job = submit(queue, tmp_path)
+    looks = iter([False, *[True] * 1000])
+    monkeypatch.setattr(attempts, "lacks_room", lambda job: next(looks, False))
+    step(one)
+    assert (queue.standing(job).state, len(flower.ran)) == ("completed", 2)
+    assert caplog.text.count("waits: the disk of") == 1
+
+
 def test_a_damaged_job_holds_up_no_other(served: Served, tmp_path: Path) -> None:
     queue, _, one = served(completes)
     damaged, empty, whole = submit(queue, tmp_path, "a"), submit(queue, tmp_path, "b"), submit(queue, tmp_path, "c")
@@ -344,3 +379,48 @@ def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, text: str, 
 def test_without_settings_everything_has_a_default(tmp_path: Path) -> None:
     assert read_link(tmp_path).port == 0 and read_jobs(tmp_path).restarts > 0
     assert conducting.PAUSES_S[0] == 0.0
+
+
+def test_a_run_that_cannot_be_written_down_is_ended_and_begun_again(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, flower, one = served(goes_on, completes)
+    job = submit(queue, tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(JobQueue, "keep", lambda *_: (_ for _ in ()).throw(FileError(tmp_path, "has no space left")))
+        with pytest.raises(FileError, match="no space left"):
+            step(one)
+    assert flower.stopped == ["run 1"]
+    step(one)
+    assert queue.standing(job).state == "completed" and len(flower.ran) == 2
+
+
+def test_a_defect_in_serving_a_job_does_not_end_the_thread_that_serves_all(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, _, one = served(completes)
+    job = submit(queue, tmp_path)
+    monkeypatch.setattr(conducting.NodeKeys, "bring_in_line", lambda self: None)
+    one.link.await_listening, one.link.is_new = lambda given_up: None, True  # type: ignore[method-assign, misc]
+    defects, finish = iter([KeyError("a defect")]), one._finish
+
+    def finishes(*job_and_standing: Any) -> Standing:
+        for defect in defects:
+            raise defect
+        one.given_up.set()
+        return finish(*job_and_standing)
+
+    monkeypatch.setattr(one, "_finish", finishes)
+    one.serve()
+    assert queue.standing(job).state == "completed"
+    assert "a defect" in caplog.text
+
+
+def test_an_end_that_an_earlier_attempt_wrote_is_none_of_the_one_that_conducts_now(tmp_path: Path) -> None:
+    job = submit(JobQueue(tmp_path), tmp_path)
+    place = Path(job.folder)
+    about(job, state="stopped", reason="too few hospitals", rounds_done=2)
+    say_so(place, 7)
+    write_json(place, "conducted.json", {**read_table(place, "conducted.json"), "pid": None})
+    assert attempts.Attempt(job, "7").seen() == "crashed"
+    assert read_table(place, "about.json")["rounds_done"] == 2

@@ -114,6 +114,24 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_and_nothing_else(
         stranger.wait()
 
 
+def test_a_program_that_cannot_be_started_again_now_is_tried_later(
+    keep: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time()
+    one = keep("exit 1", time)
+    one.start()
+    until(lambda: ended(one))
+    one.look()
+    with monkeypatch.context() as without_memory:
+        without_memory.setattr(Kept, "start", lambda self: (_ for _ in ()).throw(OSError("no memory")))
+        one.look()
+        one.look()
+    assert one.process is None and one.restarts == 1
+    time.now += PAUSES_S[-1]
+    one.look()
+    assert one.process is not None and one.restarts == 2
+
+
 def test_a_log_is_bounded_and_its_last_part_is_kept(
     keep: Callable[..., Kept], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,16 @@ MAY_IMPORT: dict[tuple[str, ...], set[str]] = {
     ("report", "."): {"numpy"},
     ("privacy", "ledger", "."): {"numpy"},
     ("check", "heart", "--set", "source.folder=absent"): {"numpy", "torch", "cryptography"},
+    ("status", "--folder", "."): {"cryptography"},
+    ("stop", "1", "--folder", "."): set(),
+    ("doctor", "--folder", "."): {"cryptography"},
+    ("log", "verify", "."): {"cryptography"},
+    ("approve", "--list", "."): set(),
+    ("policy", "."): {"numpy"},
+    ("node", "accept", "--folder", "."): {"cryptography"},
+    ("consortium", "list", "--folder", "."): {"cryptography"},
+    ("server", "front", "--folder", "."): {"cryptography"},
+    ("server", "up", "--folder", "absent/folder"): {"cryptography"},
     ("metrics", "absent.nii", "absent.nii"): {"numpy", "scipy", "nibabel", "pydicom", "PIL"},
 }
 

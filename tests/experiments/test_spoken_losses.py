@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from experiments.live_table import LiveTable
-from experiments.run_words import writable
 from experiments.spoken_losses import FEW_CASES, Said, last_lines, lines_at_once
+from experiments.terminal_letters import writable
 from server.problems import Problem
 from server.progress import HospitalDropped, HospitalJoined, ProblemFound
 

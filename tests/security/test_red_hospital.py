@@ -1,4 +1,4 @@
-"""Attacks of a cheating coordinator and a careless insider on one enrolled hospital: each worked before it was mended."""
+"""Attacks of a cheating coordinator and a careless insider on one hospital: each worked before it was mended."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from client import _log_files as files
+from client import incidents, kept_models
 from client.approved_studies import digest_of, listed_digests
-from client.audit_log import lines
+from client.audit_log import lines, note, verify
 from client.kept_models import place_of
 from client.policy_rules import broken
 from client.waiting_studies import keep_waiting
-from common.errors import StudyError
+from common.errors import RefusedError, StudyError, WireError
 from common.files.tensor_files import read_tensors
 from common.study.study import parse_json
 from common.sums.exchange import Payload
-from common.wire.handed_model import HandedModel
+from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
 from common.wire.orders import RUN, Order, to_payload
 from experiments.cli import cli
+from experiments.pages.hospital import log_reading
+from experiments.pages.hospital.log_reading import LogReader
 from experiments.pages.hospital.node_app import node_app
 from tests.client.played_rounds import FEDAVG, VICTIM, Federation, images, study_of
 from tests.client.test_policy_rules import policy, study, words
@@ -35,6 +39,7 @@ def played(tmp_path: Path) -> Federation:
     return Federation(asked, tmp_path / "own", work=FEDAVG)
 
 
+RUN_WORD = "f" * 32
 UNBOUNDED = "largest_epsilon_a_person = { epsilon = 100.0, delta = 1e-3 }"
 
 
@@ -118,7 +123,15 @@ def test_a_model_that_a_hospital_keeps_is_not_exchanged_later(played: Federation
 
 @pytest.mark.parametrize(
     "others",
-    ["wardround=x; {}", "{}; wardround=x", 'state={{"a": [1]}}; {}', 'a="b; {}', "a[b]=1; {}", "=; {}", "wardround; {}"],
+    [
+        "wardround=x; {}",
+        "{}; wardround=x",
+        'state={{"a": [1]}}; {}',
+        'a="b; {}',
+        "a[b]=1; {}",
+        "=; {}",
+        "wardround; {}",
+    ],
 )
 def test_cookies_of_other_programs_on_this_machine_end_no_session(tmp_path: Path, others: str) -> None:
     """Cookies know no ports: whatever serves 127.0.0.1 sets some that a browser sends here as well."""
@@ -131,3 +144,62 @@ def test_wrong_keys_of_another_program_keep_the_pages_user_not_out(tmp_path: Pat
     page = Asked(node_app, tmp_path)
     codes = {page.send("POST", "/enter", {"key": "x"}, {"origin": "-"}).status_code for _ in range(40)}
     assert codes == {403, 429} and page.enter().get().status_code == 200
+
+
+def test_a_page_reads_a_large_log_once_and_still_finds_every_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read all lines twice after every line that a coordinator caused: hours of computing, an hour later."""
+    monkeypatch.setattr(files, "LARGEST_BYTES", 1000)
+    for number in range(20):
+        note(tmp_path, "refused", study=f"{number:064x}", run=RUN_WORD, reason="approval")
+    reader, read = LogReader(tmp_path), []
+    real = files.raw_lines_of
+    monkeypatch.setattr(files, "raw_lines_of", lambda folder, name: read.append(name) or real(folder, name))
+    whole = reader.activity()
+    assert (whole.refused, len(whole.served), whole.found) == (20, 20, verify(tmp_path))
+    assert [one.number for one in whole.latest] == list(range(20, 0, -1))
+    read.clear()
+    note(tmp_path, "refused", study="0" * 64, run=RUN_WORD, reason="approval")
+    assert reader.activity().refused == 21 and len(read) <= 2
+    old = tmp_path / files.older(tmp_path)[0]
+    old.write_text(old.read_text().replace("approval", "declined", 1))
+    assert reader.activity().found.fault == "line 1 was changed"
+    old.write_text(old.read_text().replace("declined", "approval", 1))
+    again = reader.activity()
+    assert (again.refused, again.found) == (21, verify(tmp_path)) and again.found.fault is None
+
+
+def test_ever_new_runs_fill_no_pages_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_reading, "MOST_RUNS_KEPT", 3)
+    for number in range(9):
+        note(tmp_path, "answered", study="a" * 64, run=f"{number:032x}", round=1, leg="train.round")
+    found = LogReader(tmp_path).activity()
+    assert [one.run[-1] for one in found.served] == ["8", "7", "6"] and found.rounds == 9
+
+
+def test_made_up_runs_fill_no_disk_with_models(played: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_models, "MOST_OF_A_STUDY", 1)
+    said = []
+    for digit in "ab":
+        run = Federation(played.study, played.own, digit * 32, FEDAVG)
+        run.hello()
+        request = handed(HandedModel(run.rounds(1), "", 1), run.study.json, run.run, run.study.rounds + 1)
+        said.append([*run.answer("keep", VICTIM, request).words])
+    assert said == [["kept"], ["incident"]]
+    assert "move those away" in (played.own / VICTIM / "incidents.log").read_text()
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\r", "\u202e", "\x9b0m", "\u200b", "\ud800"])
+def test_a_models_card_is_text_that_any_terminal_may_show(hostile: str) -> None:
+    request = handed(HandedModel(np.zeros(3, np.float32), f"# A\n{hostile}", 1), "{}", "", 1)
+    with pytest.raises(WireError, match="card is text"):
+        from_payload(request, 3)
+
+
+def test_ever_other_refusals_fill_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said last is not said again; a coordinator that alternates two studies wrote a line each time."""
+    monkeypatch.setattr(incidents, "LARGEST_BYTES", 1000)
+    for number in range(100):
+        incidents.refused(RefusedError("approval", f"study {number % 2} is not approved"), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2500

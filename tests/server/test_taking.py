@@ -60,7 +60,9 @@ class Place:
         self.taking = Taking(self, AppCalls(self), lambda: self.now)  # type: ignore[arg-type]
 
     def ask(self, of: int) -> str:
-        return self.link.ask(self.run, self.nodes[of], "train.round", RecordDict({"numbers": MetricRecord({"n": of})}))
+        return self.link.ask(
+            self.run, self.nodes[of], "train.round", RecordDict({"numbers": MetricRecord({"n": of})})
+        )
 
     def reply(self, of: int, to: str, content: RecordDict) -> Deflated:
         told = Metadata(self.run, "", self.nodes[of], SUPERLINK_NODE_ID, to, "", self.link.now(), 60.0, "train.round")
@@ -136,7 +138,9 @@ def test_a_message_in_the_servers_own_name_is_no_hospitals_answer() -> None:
     """A SuperLink takes it from any hospital, and hands it over with the next replies, whoever was asked."""
     place = Place()
     asked = place.ask(0)
-    told = Metadata(place.run, "", SUPERLINK_NODE_ID, SUPERLINK_NODE_ID, "", "", place.link.now(), 60.0, "train.round")
+    told = Metadata(
+        place.run, "", SUPERLINK_NODE_ID, SUPERLINK_NODE_ID, "", "", place.link.now(), 60.0, "train.round"
+    )
     forged = make_message(told, numbers(666.0))
     forged.metadata.delivered_at = ""
     one = flower_inside.deflate(forged)

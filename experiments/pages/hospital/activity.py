@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from client._log_chain import Line
-from client.audit_log import Found, lines, verify
+from client.audit_log import Found
 from client.logged_requests import ANSWERED, FAILED, REFUSED
 from common.wire.refusals import sentence_of
 from experiments.pages.hospital.studies import Known, names_of
@@ -20,7 +18,7 @@ from server.reporting.wording import count as counted
 from server.reporting.wording import shortened, size
 
 SHOWN_DIGITS = 8
-LAST_LINES, LAST_REFUSALS, MOST_RUNS = 40, 12, 60
+MOST_RUNS = 60
 EVENT_WORDS = {
     ANSWERED: "answered",
     REFUSED: "refused",
@@ -59,38 +57,14 @@ class Served:
 
 @dataclass(frozen=True)
 class Activity:
-    """All that the log tells. found: whether it is as it was written."""
+    """All that the log tells. found: whether it is as it was written. rounds: answered, over all runs."""
 
     found: Found
     served: tuple[Served, ...]
     refusals: tuple[Line, ...]
     latest: tuple[Line, ...]
     refused: int
-
-    @property
-    def rounds(self) -> int:
-        """Rounds answered, over all runs."""
-        return sum(len(one.rounds) for one in self.served)
-
-
-def activity_of(folder: Path) -> Activity:
-    """Raises FileError where the log cannot be read."""
-    found = verify(folder)
-    served: dict[tuple[str, str], Served] = {}
-    refusals: deque[Line] = deque(maxlen=LAST_REFUSALS)
-    latest: deque[Line] = deque(maxlen=LAST_LINES)
-    refused = 0
-    for line in lines(folder):
-        latest.append(line)
-        event = line.facts.get("event")
-        if event in (ANSWERED, REFUSED, FAILED):
-            key = text(line.facts.get("study")), text(line.facts.get("run"))
-            served.setdefault(key, Served(*key)).take(line.facts)
-        if event in (REFUSED, FAILED):
-            refused += 1
-            refusals.append(line)
-    newest = sorted(served.values(), key=lambda one: one.last, reverse=True)
-    return Activity(found, tuple(newest), tuple(reversed(refusals)), tuple(reversed(latest)), refused)
+    rounds: int
 
 
 def answered_section(activity: Activity, known: Iterable[Known]) -> Markup:

@@ -21,6 +21,7 @@ from experiments.pages.answers import Streams, fault_page, new_app, private_docu
 from experiments.pages.asgi import ASGIApp
 from experiments.pages.gate import Gate
 from experiments.pages.hospital.checking import Checks
+from experiments.pages.hospital.log_reading import LogReader
 from experiments.pages.hospital.overview import node_of, overview
 from experiments.pages.hospital.review import ANSWERED_ON_PAGE, review_page
 from experiments.pages.hospital.studies import Known, study_called
@@ -33,11 +34,11 @@ WATCHED += (MEMBERS, "compared.json", "keys", "models", "privacy-ledger.head", "
 
 def node_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
     """The application."""
-    app, checks, streams = new_app(), Checks(folder), Streams(closing)
+    app, checks, streams, log = new_app(), Checks(folder), Streams(closing), LogReader(folder)
 
     @app.get("/", response_model=None)
     def page(request: Request, said: str = "") -> Response:
-        return HTMLResponse(overview(node_of(folder), _proof(request), SAID.get(said, "")))
+        return HTMLResponse(overview(node_of(log), _proof(request), SAID.get(said, "")))
 
     @app.get("/events", response_model=None)
     def events() -> Response:
@@ -73,7 +74,7 @@ def node_app(folder: Path, keys: Keys, closing: Event) -> ASGIApp:
 
     @app.post("/compare", response_model=None)
     def compare(request: Request) -> Response:
-        form, node = _form(request), node_of(folder)
+        form, node = _form(request), node_of(log)
         try:
             right = is_right(folder, node.site, form.get("member", ""), form.get("groups", ""))
         except WardroundError as error:

@@ -11,7 +11,7 @@ from client.node_settings import read_settings
 from common.consortium.expiry import Expiry
 from common.errors import WardroundError
 from experiments.hospital.ledger_summary import Summary
-from experiments.pages.hospital.activity import Activity, activity_of, answered_section, log_section, refusals_section
+from experiments.pages.hospital.activity import Activity, answered_section, log_section, refusals_section
 from experiments.pages.hospital.holdings import models_section, policy_section
 from experiments.pages.hospital.keys_and_members import (
     Members,
@@ -21,6 +21,7 @@ from experiments.pages.hospital.keys_and_members import (
     members_of,
     members_section,
 )
+from experiments.pages.hospital.log_reading import LogReader
 from experiments.pages.hospital.spending import ledger_of, ledger_section
 from experiments.pages.hospital.studies import Known, known_studies
 from experiments.pages.parts import part
@@ -46,15 +47,16 @@ class Node:
     certificates: list[Expiry] | WardroundError
 
 
-def node_of(folder: Path) -> Node:
+def node_of(log: LogReader) -> Node:
     """The node as its folder is now."""
+    folder = log.folder
     settings = _or_error(lambda: read_settings(folder))
     site = folder.resolve().name if isinstance(settings, WardroundError) else settings.site
     return Node(
         folder,
         site,
         _or_error(lambda: known_studies(folder)),
-        _or_error(lambda: activity_of(folder)),
+        _or_error(log.activity),
         _or_error(lambda: ledger_of(folder)),
         _or_error(lambda: members_of(folder, site)),
         _or_error(lambda: certificates_of(folder)),

@@ -70,7 +70,9 @@ def _user(folder: Path, named: str) -> str:
     try:
         return pwd.getpwuid(owner).pw_name
     except KeyError:
-        raise FileError(folder, f"belongs to user {owner}, who has no name here; say whose it is with --user") from None
+        raise FileError(
+            folder, f"belongs to user {owner}, who has no name here; say whose it is with --user"
+        ) from None
 
 
 def _number(user: str) -> int | None:
