@@ -76,7 +76,7 @@ def approve_study(
     with trusting(read_policy(folder).trust):
         study = parse(text, overrides)
         shown = shown_study(study, study.json, folder, compared_with)
-    _demand_written_out(study, text, overrides)
+    demand_written_out(study, text, overrides)
     _agree(shown, folder, console, asks, how)
     if rewind_to is not None:
         further = rewind(folder, shown.digest, rewind_to)
@@ -207,7 +207,7 @@ def _no_folder(study: Study, folder: Path) -> Sequence[str]:
     return ("node.toml names no data_folder, and the node refuses this study until it does.",)
 
 
-def _demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:
+def demand_written_out(study: Study, text: str, overrides: Sequence[str]) -> None:
     """What protects least must stand in the study's own words: nobody agrees to it by leaving a line out."""
     said = keys_of(text, overrides)
     if reveals(study) == "each" and "aggregation" not in said:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,7 @@ class Conducting:
             if self.queue.is_to_stop(attempt.job):
                 self._end(attempt)
                 return "stopped"
+            self._end_waiting(attempt.job)
             seen = attempt.seen()
             if seen == "over":
                 return "over"
@@ -146,6 +148,16 @@ class Conducting:
                 if said is not None and attempt.seen() == "starting":
                     return said
         return "given up"
+
+    def _end_waiting(self, running: Job) -> None:
+        """Jobs that are to stop before it is their turn."""
+        for job_id in self.queue.ids():
+            with suppress(FileError, StudyError):
+                job = self.queue.job(job_id)
+                if job.id != running.id and self.queue.is_to_stop(job):
+                    standing = self.queue.standing(job)
+                    if not standing.is_over:
+                        self._over(job, standing, "stopped", STOPPED_BY_HAND, 1)
 
     def _ended_at_flower(self, attempt: Attempt) -> str | None:
         try:

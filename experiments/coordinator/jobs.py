@@ -14,12 +14,15 @@ from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import RUNS, demand_coordinator
 
 POLL_S = 0.5
+SHORT_WAIT_S = 3600.0
+"""In less, nobody can be asked who is not at their desk."""
 Say = Callable[[Iterable[str]], None]
 
 
 def submit_study(folder: Path, study: str, overrides: Sequence[str], say: Say) -> Job:
     """A checked study into the queue, as it stands: hospitals approved every setting of it."""
     from common.study.study import parse
+    from experiments.approving.agreement import demand_written_out
     from experiments.commands._study_text import read_study
 
     demand_coordinator(folder)
@@ -29,6 +32,13 @@ def submit_study(folder: Path, study: str, overrides: Sequence[str], say: Say) -
         raise StudyError(f"a study's name becomes a folder: letters, digits, - and _ only; it is {name!r}.")
     if not parsed.federation.roster:
         say(["The study has no roster (federation.roster): whoever is let in takes part."])
+    try:
+        demand_written_out(parsed, text, overrides)
+    except StudyError as error:
+        say([f"No hospital can approve this file: {error}"])
+    if parsed.federation.start_timeout_s < SHORT_WAIT_S:
+        seconds = f"{parsed.federation.start_timeout_s:g} s"
+        say([f"Hospitals that have yet to approve it, or to come up, are waited for {seconds} (start_timeout_s)."])
     return JobQueue(folder).submit(name, parsed.text, _new_run_folder(folder.resolve() / RUNS / name))
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -239,6 +240,21 @@ def test_a_job_is_stopped_while_it_waits_and_while_it_runs(served: Served, tmp_p
     assert [queue.standing(job).state for job in (waiting, running)] == ["stopped", "stopped"]
     assert {queue.standing(job).reason for job in (waiting, running)} == {STOPPED_BY_HAND}
     assert [ran["study-name"] for ran in flower.ran] == ["running"] and flower.stopped == ["run 1"]
+
+
+def test_a_job_that_waits_is_stopped_at_once_while_another_runs(served: Served, tmp_path: Path) -> None:
+    queue, flower, one = served(goes_on)
+    running, waiting = submit(queue, tmp_path, "running"), submit(queue, tmp_path, "waiting")
+    queue.stop(waiting)
+    with ThreadPoolExecutor(1) as pool:
+        conducted = pool.submit(step, one)
+        deadline = monotonic() + 60
+        while not queue.standing(waiting).is_over and monotonic() < deadline:
+            sleep(0.02)
+        found = queue.standing(running).state, queue.standing(waiting).state
+        one.given_up.set()
+        conducted.result()
+    assert found == ("running", "stopped")
 
 
 def test_a_job_goes_on_after_its_supervisor_was_killed(served: Served, tmp_path: Path) -> None:
