@@ -18,7 +18,7 @@ from client.fleet.inbox import Entry, Inbox
 from client.fleet.outbox import About, Outbox
 from client.fleet.outcomes import Doubtful, Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
-from common.errors import FileError, HospitalError, RefusedError, WireError
+from common.errors import FileError, RefusedError, UnwrittenError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
@@ -81,6 +81,7 @@ class Loop:
     def run(self) -> None:
         """Until the node is to end. Raises RefusedForGoodError where the coordinator refuses and goes on refusing."""
         try:
+            self._durably(lambda: note(self.inbox.folder, "node started", coordinator=self.connection.address))
             self._insist(self.presence.ensure)
             LOG.info("node %d is known to %s", self._node_id, self.connection.address)
             self._answers = self.answers(self._node_id)
@@ -290,11 +291,11 @@ class Loop:
             LOG.debug("not present: %s", fact)
 
     def _durably(self, write: Callable[[], T]) -> T:
-        """What a write returns, once there is room for it."""
+        """What a write returns, once there is room for it. Raises HospitalError where room is not what it lacks."""
         while True:
             try:
                 return write()
-            except (FileError, HospitalError) as error:
+            except (FileError, UnwrittenError) as error:
                 LOG.error("the hospital's folder cannot be written, which is waited for: %s", error)
             self._pause(LONGEST_PAUSE_S)
 

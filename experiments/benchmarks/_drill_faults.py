@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +15,7 @@ import tomli_w
 from client.node_settings import FILE, read_settings
 from common.files.access import private_folder, write
 from experiments.benchmarks import _drill_disks as disks
+from experiments.benchmarks import _dying_node
 from experiments.benchmarks._drill_studies import SITES
 from experiments.benchmarks._drill_way import Way, open_way
 from experiments.benchmarks._node_drills import Deed, Fault, Victim
@@ -139,29 +139,13 @@ def _no_faketime() -> str:
     return "" if FAKETIME.exists() else "Debian's faketime is not installed"
 
 
-DIES_ONCE = """
-import os, sys
-from pathlib import Path
-from client.fleet.running import Options
-from experiments.hospital.node_process import run_in
-folder, times = Path(sys.argv[1]), [0]
-def step(name):
-    times[0] += name == {step!r}
-    if times[0] == {nth} and not (folder / ".died").exists():
-        (folder / ".died").touch()
-        os._exit(9)
-sys.exit(run_in(folder, Options(step=step)))
-"""
-
-
 def _dies_at(step: str, nth: int) -> Stage:
     """The node ends at once as it takes a step for the nth time, as by a loss of power; its disk stays as it is."""
 
     def arrange(nodes: Mapping[str, Kept]) -> None:
         program = nodes[SITE].program
-        command = (sys.executable, "-c", DIES_ONCE.format(step=step, nth=nth), str(program.place))
-        environment = {**program.environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "") or str(Path.cwd())}
-        nodes[SITE].program = replace(program, command=command, environment=environment)
+        command = (sys.executable, "-m", _dying_node.__name__, str(program.place), step, str(nth))
+        nodes[SITE].program = replace(program, command=command)
 
     return lambda _: nullcontext(Staged((), arrange))
 

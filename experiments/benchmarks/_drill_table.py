@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,7 @@ from experiments.quiet import Outcome, read_outcome, run_quietly
 
 ROUNDS = 6
 LONGEST_WORDS = 90
+SUPERVISOR_LOG = "supervisor.log"
 WARNED = re.compile(r"(?:WARNING|ERROR) (.*)")
 
 
@@ -79,7 +82,8 @@ def row_of(one: Drill, place: Path) -> Row:
             if any(isinstance(fault, Fault) and fault.victim == "supervisor" for fault in staged.faults):
                 drilled = _of_campaign(study, place)
             else:
-                drilled = drill(study, folder, staged.faults, "drill", staged.arrange)
+                with _heard(place):
+                    drilled = drill(study, folder, staged.faults, "drill", staged.arrange)
             return _judged(one, drilled, folder, place)
     except WardroundError as error:
         return Row(one, said=f"FAILED: {error}"[: 3 * LONGEST_WORDS])
@@ -136,11 +140,24 @@ def _stall_s(one: Drill, drilled: Drilled) -> float | None:
     return round(max(0.0, longest_s - one.lasts_s - usual_s), 1)
 
 
+@contextmanager
+def _heard(place: Path) -> Iterator[None]:
+    """What the supervisor says in this process goes into a file of its own, on a disk that nobody fills."""
+    handler = logging.FileHandler(place / SUPERVISOR_LOG, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("wardround.supervisor")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 def _said(folder: Path) -> str:
     """The first warning of the hospital's node, or else of the supervisor."""
     logs = folder / COORDINATOR / LOGS
-    for name in (f"{SITE}.log", "server-up.log"):
-        file = logs / name
+    for file in (logs / f"{SITE}.log", folder.parent / SUPERVISOR_LOG, logs / "server-up.log"):
         if file.exists():
             words = next(_warnings(file.read_text(encoding="utf-8", errors="replace").splitlines()), "")
             if words:

@@ -3,6 +3,7 @@
 WARDROUND_DRILLS_FOLDER keeps everything, and whoever is interrupted goes on there with the next call.
 WARDROUND_DRILLS_KILLS is how many kills each long run takes (50), WARDROUND_DRILLS_MINUTES when a call ends, and
 WARDROUND_DRILLS names what is done, of: faults, bundle, plain, scaffold, dpsgd, secagg; all where it is not set.
+Hospitals approved the program that a long run was begun with: it goes on with no other.
 """
 
 from __future__ import annotations

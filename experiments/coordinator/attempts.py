@@ -24,10 +24,10 @@ from common.files.json_files import lines_of, read_table
 from common.sums.identity import KEY_FILE
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
-from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
 from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
+from server.coordinator_folder import NODE_KEYS
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"

@@ -11,8 +11,8 @@ from typing import Any
 from common.errors import EngineError, FileError
 from common.files.access import names, read
 from common.files.json_files import read_table, write_json
-from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
+from server.coordinator_folder import NODE_KEYS
 
 LOG = logging.getLogger("wardround.supervisor")
 REGISTERED = "link/nodes.json"

@@ -13,10 +13,11 @@ from common.files.locks import is_held
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.node_keys import REGISTERED
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SERVING, SUPERVISOR, demand_coordinator
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, SERVING, SUPERVISOR, demand_coordinator
 from experiments.coordinator.supervision import is_of
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from experiments.engines._run_secrets import secrets_in
+from server.coordinator_folder import NODE_KEYS
 
 LIVE = "live.json"
 MOST_SHOWN = 20

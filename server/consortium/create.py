@@ -21,12 +21,12 @@ from server.consortium.place import (
     AUTHORITY_KEY,
     FILE,
     LOCK,
-    SETTINGS,
     Consortium,
     Issues,
     Public,
     read_public,
 )
+from server.coordinator_folder import SETTINGS
 
 LONGEST_DAYS = 36500
 

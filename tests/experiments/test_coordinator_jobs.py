@@ -424,3 +424,9 @@ def test_an_end_that_an_earlier_attempt_wrote_is_none_of_the_one_that_conducts_n
     write_json(place, "conducted.json", {**read_table(place, "conducted.json"), "pid": None})
     assert attempts.Attempt(job, "7").seen() == "crashed"
     assert read_table(place, "about.json")["rounds_done"] == 2
+
+
+def test_a_table_that_no_program_reads_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "server.toml").write_text("[lnik]\nport = 9092\n")
+    with pytest.raises(StudyError, match=r"'lnik'; did you mean 'link'\?"):
+        read_link(tmp_path)
