@@ -15,7 +15,7 @@ from common.errors import FileError, RefusedError, StudyError
 from common.study.plugins import Reference
 from common.study.program import has_changed, this_program
 
-_AGAIN = "Look at what changed, and approve the study once more: wardround approve."
+_AGAIN = "Look at what changed, and approve the study once more: wardround approve {} FOLDER."
 
 
 def admit(study_json: str, folder: Path | None, is_deployed: bool) -> None:
@@ -58,7 +58,7 @@ def _demand_program(approval: Approval) -> None:
         raise RefusedError(
             "program",
             f"study {approval.digest} was approved with program {approval.program} (wardround {approval.version}); "
-            f"here runs {own.digest} (wardround {own.version}). {_AGAIN}",
+            f"here runs {own.digest} (wardround {own.version}). {_AGAIN.format(approval.digest[:12])}",
         )
 
 
@@ -70,7 +70,8 @@ def _demand_plugins(approval: Approval) -> None:
         except StudyError as error:
             raise RefusedError("program", f"plug-in {module} cannot be run here: {error}") from error
         if found != digest:
-            raise RefusedError("program", f"plug-in {module} was approved as {digest} and is {found} here. {_AGAIN}")
+            again = _AGAIN.format(approval.digest[:12])
+            raise RefusedError("program", f"plug-in {module} was approved as {digest} and is {found} here. {again}")
 
 
 def _kept(study_json: str, digest: str, folder: Path) -> str:

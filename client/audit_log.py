@@ -26,7 +26,7 @@ from pathlib import Path
 from client import _log_files as files
 from client._log_chain import LARGEST_LINE_BYTES, Fact, Head, Line, parsed, written
 from client._log_files import FILE, SEAL
-from common.errors import FileError, HospitalError
+from common.errors import FileError, HospitalError, UnwrittenError
 from common.files.access import create
 
 TORN = "torn"
@@ -51,8 +51,8 @@ class Found:
 def note(folder: Path | None, event: str, **facts: Fact) -> None:
     """Add a line; it is on the disk when this returns. Nothing where there is no folder.
 
-    Raises HospitalError where it cannot be written or the log is not as it was left: what must be logged must not
-    happen then.
+    Raises UnwrittenError where it cannot be written now, and HospitalError where the log is not as it was left: what
+    must be logged must not happen then.
     """
     if folder is None:
         return
@@ -61,7 +61,7 @@ def note(folder: Path | None, event: str, **facts: Fact) -> None:
             head = _add(folder, _mended(folder), event, facts)
             files.rotate(folder, head)
     except (FileError, OSError) as error:
-        raise HospitalError(
+        raise UnwrittenError(
             f"{FILE} in the hospital's folder cannot be written; nothing goes out: {error}"
         ) from error
 

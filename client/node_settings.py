@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.names import RULE, fault_of
-from common.errors import FileError, HospitalError, StudyError
+from common.errors import AbsentFileError, FileError, HospitalError, StudyError
 from common.files.access import read_text
 from common.study.options import build
 
@@ -54,6 +54,11 @@ def read_settings(folder: Path) -> NodeSettings:
     """
     try:
         table = tomllib.loads(read_text(folder, FILE, LARGEST_BYTES))
+    except AbsentFileError:
+        raise HospitalError(
+            f"{folder} is no hospital's folder: it holds no {FILE}. One is made with: wardround node enrol NAME "
+            f"--folder '{folder}' --coordinator https://host:port"
+        ) from None
     except (FileError, ValueError, RecursionError) as error:
         raise HospitalError(f"{FILE} in the hospital's folder cannot be read: {error}") from error
     return build(NodeSettings, table, FILE)

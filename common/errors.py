@@ -14,6 +14,7 @@ WardroundError
 +-- HospitalError          a hospital could not answer; its text never leaves the hospital
 |   +-- DataChangedError   a hospital's data are not those that the run began with
 |   +-- LedgerError        a hospital's ledger of privacy spending is damaged, changed or cannot be written
+|   +-- UnwrittenError     a hospital's own folder cannot be written now
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
 +-- EngineError            processes could not be started or reached
@@ -95,6 +96,10 @@ class DataChangedError(HospitalError):
 
 class LedgerError(HospitalError):
     """A hospital's ledger of privacy spending is damaged, changed or cannot be written."""
+
+
+class UnwrittenError(HospitalError):
+    """A hospital's own folder cannot be written now, as on a full disk: it can once somebody made room."""
 
 
 class RoundError(WardroundError):

@@ -2,8 +2,8 @@
 
 python docs/walk_nodes.py --out walked
 
-Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux with
-iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
+Every machine is a network namespace with an address and a name, its own /var/lib and /srv, and its own home. Linux
+with iproute2, for root only. One hospital reaches the coordinator by a CONNECT proxy alone.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class World:
         while True:
             done = host.type(line, f"{typed}\n" if typed else "")
             if done.returncode == 0:
-                self.say(f"{monotonic():.1f} {host.name}$ {line}\n{done.stdout}")
+                self.say(f"{host.name}$ {line}\n{done.stdout}")
                 return done.stdout
             is_tried_again = any(f"wardround {word} " in line for word in TRIED_AGAIN)
             if not is_tried_again or monotonic() > deadline:
@@ -323,6 +323,7 @@ def main(words: list[str] | None = None) -> None:
         proxy(asked.proxy)
     if asked.out is None:
         parser.error("--out is needed")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all machines are taken away again
     asked.out.mkdir(parents=True)
     with built(asked.out.resolve(), asked.data) as world:
         left_out = world.follow(PAGE.read_text(encoding="utf-8"))

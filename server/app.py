@@ -38,11 +38,17 @@ progress = Progress()
 def main(grid: Grid, context: Context) -> None:
     """Run the study of the run's configuration.
 
-    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated and
-    nodes, whether the hospitals run nodes of ours, which may be asked the same again.
+    Keys: study, study-name, run-folder, hospitals, sites, resume, accept-changed-data, signing-folder, simulated,
+    nodes, whether the hospitals run nodes of ours, which may be asked the same again, and node-names.
     """
     with trusting(_trust(bool(context.run_config.get("simulated", False)))):
-        _run(Resending(taking(grid)) if context.run_config.get("nodes", False) else grid, context)
+        _run(_resending(grid, context) if context.run_config.get("nodes", False) else grid, context)
+
+
+def _resending(grid: Grid, context: Context) -> Grid:
+    """With the names of those whose nodes are known: one that refuses does not say its own."""
+    found = json.loads(str(context.run_config.get("node-names", "")) or "{}")
+    return Resending(taking(grid), names={int(node): str(name) for node, name in found.items()})
 
 
 def _trust(simulated: bool) -> Trust:

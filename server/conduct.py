@@ -41,7 +41,15 @@ from server.own_strategy import demand_state, told
 from server.pins import Pins
 from server.private_terms import private_terms
 from server.problems import Problem, Stage, forget_from, keep
-from server.progress import HospitalJoined, ProblemFound, Progress, RoundFinished, RunFinished, RunStarted
+from server.progress import (
+    HospitalJoined,
+    HospitalsRefuse,
+    ProblemFound,
+    Progress,
+    RoundFinished,
+    RunFinished,
+    RunStarted,
+)
 from server.roster import Member
 from server.rounds import Rounds
 from server.run_folder import RunFolder
@@ -158,7 +166,15 @@ class Conductor:
         accepts = self.resume and self.accepts_changed_data
         expected = self.study.federation.names or self.sites
         gathered = gather(
-            conversation, self.study, self.hospitals, self.traffic, self._note, expected, pins.run, accepts
+            conversation,
+            self.study,
+            self.hospitals,
+            self.traffic,
+            self._note,
+            expected,
+            pins.run,
+            accepts,
+            lambda refused: self.progress.publish(HospitalsRefuse(refused)),
         )
         members = gathered.members
         pins.compare(members, last, accepts)

@@ -38,6 +38,8 @@ class Gathered:
 
 Note = Callable[[Problem], None]
 """Told of everybody who takes no part, and why, whether or not the others are enough."""
+Refuses = Callable[[Mapping[SiteId, str]], None]
+"""Told who refuses for now, and why, each time that all were asked."""
 
 
 def gather(
@@ -49,6 +51,7 @@ def gather(
     expected: Sequence[SiteId] = (),
     run: str = "",
     accepts_changed_data: bool = False,
+    refuses: Refuses = lambda refused: None,
 ) -> Gathered:
     """What every hospital holds, and its node, by its name, sorted. run: the run's name to them.
 
@@ -61,7 +64,7 @@ def gather(
     nodes = _await_nodes(conversation, max(hospitals, wanted), study.federation.start_timeout_s)
     accepts: dict[str, Number] = {ACCEPTS_CHANGED_DATA: 1} if accepts_changed_data else {}
     request = Payload(None, accepts, {"study": study.json, RUN: run})
-    heard, sent = _heard(conversation, request, study.federation.start_timeout_s, nodes)
+    heard, sent = _heard(conversation, request, study.federation.start_timeout_s, nodes, refuses)
     claims: dict[SiteId, list[tuple[Member, int]]] = {}
     failures: list[Problem] = []
     for event in heard:
@@ -92,7 +95,11 @@ def gather(
 
 
 def _heard(
-    conversation: Conversation, request: Payload, timeout_s: float, nodes: Sequence[int]
+    conversation: Conversation,
+    request: Payload,
+    timeout_s: float,
+    nodes: Sequence[int],
+    refuses: Refuses,
 ) -> tuple[list[Heard], dict[int, int]]:
     """What came of the question to every node, by the node's number, and how many bytes each was sent.
 
@@ -108,6 +115,7 @@ def _heard(
             elif event.node not in heard or event.payload is not None or event.refused:
                 heard[event.node] = event  # a refusal says more than the silence after it
         asked = [node for node in asked if heard[node].refused in ASKED_AGAIN]
+        refuses({_name_given(heard[node], conversation) or f"node {node}": heard[node].reason for node in asked})
         if deadline - monotonic() <= pause:
             break
         sleep(pause if asked else 0)

@@ -26,6 +26,7 @@ from server.progress import (
     HospitalJoined,
     HospitalReplied,
     HospitalsAsked,
+    HospitalsRefuse,
     Progress,
     RoundFinished,
     RoundStarted,
@@ -67,6 +68,7 @@ class LiveRun:
     begun: float = 0.0
     since: float = 0.0
     sites: dict[SiteId, LiveSite] = field(default_factory=dict)
+    refused: dict[SiteId, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.begun = self.since = self.clock()
@@ -77,7 +79,10 @@ class LiveRun:
         match event:
             case HospitalJoined():
                 self.sites[event.site] = LiveSite(since=now)
+            case HospitalsRefuse():
+                self.refused = {site: why[:LONGEST_REASON] for site, why in event.refused.items()}
             case RunStarted():
+                self.refused = {}
                 self.phase, self.since = "training", now
                 self.rounds, self.round = event.rounds, event.rounds_done
                 self.sites = {site: LiveSite(since=now) for site in event.sites}
@@ -109,6 +114,7 @@ class LiveRun:
             "at": self.clock(),
             **{key: getattr(self, key) for key in keys},
             "counts": counts,
+            "refused": dict(sorted(self.refused.items())[:MOST_SITES]),
             "sites": {name: asdict(site) for name, site in sorted(kept)},
         }
 

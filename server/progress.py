@@ -26,6 +26,13 @@ class HospitalJoined:
 
 
 @dataclass(frozen=True)
+class HospitalsRefuse:
+    """Before the first round: who refuses for a reason that time may change, and which; all others are heard."""
+
+    refused: Mapping[SiteId, str]
+
+
+@dataclass(frozen=True)
 class ProblemFound:
     """Something was lost beside the rounds' replies."""
 
@@ -106,6 +113,7 @@ class RunFinished:
 
 Event = (
     HospitalJoined
+    | HospitalsRefuse
     | ProblemFound
     | RunStarted
     | RoundStarted

@@ -12,7 +12,7 @@ taken for such an outage here. Only that the run was stopped, and an interrupt, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, sleep
@@ -82,14 +82,21 @@ class _Request:
 class Resending(Grid):
     """A Grid around another. Replies come under the name that `push_messages` gave their request, each once.
 
-    packs: put the content of every message into one record, as nodes of ours understand.
+    packs: put the content of every message into one record, as nodes of ours understand. names: of hospitals, by
+    node, as far as they are known.
     """
 
     engine = "nodes"
 
     def __init__(
-        self, inner: Grid, ask_again_s: float = ASK_AGAIN_S, packs: bool = True, clock: Clock = monotonic
+        self,
+        inner: Grid,
+        ask_again_s: float = ASK_AGAIN_S,
+        packs: bool = True,
+        clock: Clock = monotonic,
+        names: Mapping[int, str] | None = None,
     ) -> None:
+        self.names = dict(names or {})
         self._inner, self._ask_again_s, self._packs, self._clock = inner, ask_again_s, packs, clock
         self._open: dict[str, _Request] = {}
         self._late: dict[str, float] = {}

@@ -77,7 +77,7 @@ class Taking(Grid):
         raise NotImplementedError
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Replies to these that are here as a whole. Raises WireError for one that is none, which is then forgotten."""
+        """Replies to these that are here as a whole. Raises WireError for one that is none, and forgets it."""
         wanted = list(message_ids)
         unheard = [one for one in wanted if one not in self._coming]  # a SuperLink calls lost what it handed out
         for told in self._calls.replies(unheard, MOST_OBJECTS) if unheard else ():

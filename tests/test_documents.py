@@ -13,7 +13,7 @@ from experiments.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"^(?:\$ |\w+\$ | {4}(?:\$ )?)?(wardround .*?)(?:\s+#.*)?$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ |\w+\$ | {4}(?:\$ )?)?(wardround .*?)(?:\s+(?:#|>).*)?$", re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:

@@ -21,6 +21,8 @@ from common.files.access import is_there, private_folder
 from common.files.json_files import write_json
 from common.files.locks import held
 
+COORDINATORS = "consortium.json"
+"""What a coordinator's folder holds from its first day on, and no hospital's."""
 _ADDRESS = re.compile(r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?")
 
 
@@ -32,6 +34,11 @@ def enrol(settings: NodeSettings, folder: Path, at: datetime) -> Path:
     """
     as_source_error("the hospital's name", lambda: member_name(settings.site))
     _demand_address(settings.coordinator)
+    if is_there(folder, COORDINATORS):
+        raise HospitalError(
+            f"{folder} is a coordinator's folder: it holds {COORDINATORS}. A hospital has a folder, and keys, of its "
+            "own: name another."
+        )
     private_folder(folder)
     with held(folder, LOCK, BUSY):
         if is_there(folder, FILE):

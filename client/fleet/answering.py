@@ -12,7 +12,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.approved_studies import approve_study
-from client.fleet.outbox import About, Outbox
+from client.fleet.outbox import REPLIED, About, Outbox
 from client.node import Config, Node
 from client.policy import read_policy
 from client.policy_rules import refuse_broken
@@ -23,11 +23,13 @@ from common.wire.flower_inside import set_back
 from common.wire.message_bytes import from_own_bytes, identify, to_bytes
 from common.wire.orders import LEGS, RUN, run_of
 from common.wire.packing import is_packed, packed, unpacked
+from common.wire.refusals import sentence_of
 
 MOST_RUNS = 4
 """Runs of Flower's whose contexts are kept at a time."""
 NOT_TO_REPEAT = frozenset({"refused", "incident"})
 """Words of replies that say what was so at that moment: who asks again is answered anew."""
+NOT_READ = "not answered: it could not be read; incidents.log says why"
 
 
 @dataclass
@@ -85,16 +87,17 @@ class Answers:
             return self.unable(error, message, content)
         reply = self._node(message.metadata.run_id).reply(message)
         words = _words(message.content)
-        again = reply.has_content() and not NOT_TO_REPEAT & _words(reply.content).keys()
+        said = _words(reply.content) if reply.has_content() else ConfigRecord()
+        again = reply.has_content() and not NOT_TO_REPEAT & said.keys()
         if packs and reply.has_content():
             reply.content = packed(reply.content)
         run, study = _run(words) or _run_of_flower(message), str(words.get("study", ""))
-        return _about(run, message, content, again, study if again else ""), self._dated(reply)
+        return _about(run, message, content, again, study if again else "", _outcome(said)), self._dated(reply)
 
     def unable(self, error: WireError, message: Message, content: str) -> tuple[About, bytes]:
         """The reply to a message that is none that this program could read."""
         reply = self._node(message.metadata.run_id).unable(error, message)
-        return _about(_run_of_flower(message), message, content, False, ""), self._dated(reply)
+        return _about(_run_of_flower(message), message, content, False, "", NOT_READ), self._dated(reply)
 
     def _dated(self, reply: Message) -> bytes:
         set_back(reply, self.ahead_s())
@@ -109,9 +112,18 @@ class Answers:
         return node
 
 
-def _about(run: str, message: Message, content: str, again: bool, study: str) -> About:
+def _about(run: str, message: Message, content: str, again: bool, study: str, outcome: str = REPLIED) -> About:
     told = message.metadata
-    return About(run, told.run_id, told.message_type, content, told.message_id, again, study)
+    return About(run, told.run_id, told.message_type, content, told.message_id, again, study, outcome)
+
+
+def _outcome(said: ConfigRecord) -> str:
+    """What became of a request, by the words of its reply, for the node's own log: a refusal is no answer."""
+    if "refused" in said:
+        return f"refused: {sentence_of(str(said['refused']))}; refusals.log says what to do"
+    if "incident" in said:
+        return f"not answered: incident {said['incident']!s}, of which incidents.log has the text"
+    return REPLIED
 
 
 def _run_of_flower(message: Message) -> str:

@@ -35,7 +35,7 @@ LARGEST_KEY_BYTES = 1 << 16
 
 
 LARGEST_SKEW_S = 86400.0
-"""More than a zone set wrong. What this node signs is dated by the coordinator's clock: nothing is dated years ahead."""
+"""More than a zone set wrong. What this node signs is dated by the coordinator's clock, but never years ahead."""
 LOG = logging.getLogger("wardround.node")
 
 
@@ -56,9 +56,7 @@ class Clock:
                 self.ahead_s, self.heard = ahead_s, True
             elif not self.doubted:
                 self.doubted = True
-                LOG.warning(
-                    "the coordinator says that it is %s, which is not believed: requests are not dated so", date
-                )
+                LOG.warning("the coordinator says that it is %s, which is not believed", date)
 
 
 @dataclass

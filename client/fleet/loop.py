@@ -15,10 +15,10 @@ from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
 from client.fleet.inbox import Entry, Inbox
-from client.fleet.outbox import About, Outbox
+from client.fleet.outbox import REPLIED, About, Outbox
 from client.fleet.outcomes import Doubtful, Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
-from common.errors import FileError, HospitalError, RefusedError, WireError
+from common.errors import FileError, RefusedError, UnwrittenError, WireError
 from common.wire.boundary import guarded
 from common.wire.flower_inside import Deflated, Delivery, deflate, delivered_head
 from common.wire.message_bytes import from_own_bytes
@@ -75,14 +75,16 @@ class Loop:
     _was_let_in: bool = False
     _refused_since: float | None = None
     _trouble: str = ""
+    _told: str = ""
     _answers: Answers | None = None
     seen: float = field(default_factory=monotonic)
 
     def run(self) -> None:
         """Until the node is to end. Raises RefusedForGoodError where the coordinator refuses and goes on refusing."""
         try:
+            self._durably(lambda: note(self.inbox.folder, "node started", coordinator=self.connection.address))
             self._insist(self.presence.ensure)
-            LOG.info("node %d is known to %s", self._node_id, self.connection.address)
+            LOG.info("connected to %s, as node %d; it asks for messages", self.connection.address, self._node_id)
             self._answers = self.answers(self._node_id)
             for entry in self.inbox.waiting():
                 LOG.info("message %s was not answered before; it is now", entry.delivery.message_id[:8])
@@ -138,12 +140,21 @@ class Loop:
         if found is None or not self._may_leave(found[0]):
             found = self._made(entry)
         self._push(found[1], monotonic() - begin, told.created_at + told.ttl_s)
-        LOG.info("%s of run %s is answered after %.2f s", told.kind, found[0].run[:8], monotonic() - begin)
+        self._tell(found[0], monotonic() - begin)
 
     def _may_leave(self, about: About) -> bool:
         """A reply lies on the disk for as long as nobody takes it, and people may say no meanwhile."""
         assert self._answers is not None
         return self._answers.may_leave(about)
+
+    def _tell(self, about: About, seconds: float) -> None:
+        """What became of a request; a refusal that is met again and again is said once."""
+        told = f"{about.kind} of run {about.run[:8]} is {about.outcome}"
+        if about.outcome == REPLIED:
+            LOG.info("%s, after %.2f s", told, seconds)
+        elif told != self._told:
+            LOG.warning("%s", told)
+        self._told = told
 
     def _made(self, entry: Entry) -> tuple[About, bytes]:
         """The reply, on the disk."""
@@ -290,11 +301,11 @@ class Loop:
             LOG.debug("not present: %s", fact)
 
     def _durably(self, write: Callable[[], T]) -> T:
-        """What a write returns, once there is room for it."""
+        """What a write returns, once there is room for it. Raises HospitalError where room is not what it lacks."""
         while True:
             try:
                 return write()
-            except (FileError, HospitalError) as error:
+            except (FileError, UnwrittenError) as error:
                 LOG.error("the hospital's folder cannot be written, which is waited for: %s", error)
             self._pause(LONGEST_PAUSE_S)
 

@@ -24,6 +24,7 @@ SUFFIX = ".reply"
 LARGEST_REPLY_BYTES = 1 << 31
 LARGEST_ABOUT_BYTES = 1 << 21
 MOST_REPLIES = 16
+REPLIED = "answered"
 MOST_BYTES = 1 << 32
 
 
@@ -32,6 +33,7 @@ class About:
     """Which request a reply is to. run: the study's own, or Flower's where it names none. content: its name.
 
     again: whether the same request in another message gets it. study: as the request gave it, "" where it did not.
+    outcome: what became of the request, for the node's own log.
     """
 
     run: str
@@ -41,6 +43,7 @@ class About:
     message_id: str
     again: bool
     study: str = ""
+    outcome: str = REPLIED
 
     def repeats(self, kind: str, content: str) -> bool:
         """Whether a request of this kind and content is the one that was answered."""

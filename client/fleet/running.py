@@ -94,7 +94,6 @@ def serve(folder: Path, config: Config, connecting: Callable[[], Connection], op
             options.idle_exit_s,
         )
         terminated = _hear_signals(loop, stop)
-        note(folder, "node started", coordinator=connection.address)
         notify("READY=1", "STATUS=asking for messages")
         try:
             with Watchdog(partial(_lives, loop)), Heartbeat(presence):

@@ -71,7 +71,7 @@ def new_authority(consortium: str, at: datetime, days: int = AUTHORITY_DAYS) -> 
     builder = (
         _builder(name, name, key.public_key(), at - EARLY, at + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(key_usage(signs_certificates=True), critical=True)
     )
     return Authority(key, builder.sign(key, SHA384()))
 
@@ -270,7 +270,7 @@ def _leaf(
     builder = (
         _builder(_name(subject), authority.certificate.subject, _p384(key), start, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(_issuer_key(authority), critical=False)
@@ -293,7 +293,8 @@ def _builder(
     )
 
 
-def _usage(signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(signs_certificates: bool) -> x509.KeyUsage:
+    """Of an authority's certificate, or of one that signs no other."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

@@ -15,6 +15,7 @@ LONGEST_NAME_BYTES = 64
 """A name is a certificate's common name too, and RFC 5280 gives that so many."""
 RESERVED = frozenset({"coordinator", "front"})
 """Whom commands mean by these words is no hospital."""
+LONGEST_FORMAT = 64
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -25,6 +26,16 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 def encoded(data: bytes) -> str:
     """As base64."""
     return b64encode(data).decode()
+
+
+def demand_format(value: Any, wanted: str) -> None:
+    """Raise WireError where a file is another of ours, or none of ours, before anything else is said of it."""
+    found = value.get("format") if isinstance(value, dict) else None
+    if found == wanted:
+        return
+    if isinstance(found, str) and 0 < len(found) <= LONGEST_FORMAT and found.isprintable():
+        raise WireError(f"this is a {found!r}, and a {wanted!r} is needed.")
+    raise WireError(f"this is no {wanted!r}.")
 
 
 def exactly(value: Any, names: Iterable[str], what: str) -> dict[str, Any]:

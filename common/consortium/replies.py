@@ -29,6 +29,7 @@ from common.consortium.certificates import (
 from common.consortium.forms import (
     canonical,
     data_of,
+    demand_format,
     encoded,
     exactly,
     member_name,
@@ -85,9 +86,8 @@ def read_reply(value: Any, at: datetime) -> Reply:
 
     Whether it is for the hospital that reads it is for that to see: its keys, its name, what it accepted before.
     """
+    demand_format(value, FORMAT)
     found = dict(exactly(value, _FIELDS, "a reply"))
-    if found["format"] != FORMAT:
-        raise WireError(f"this is no {FORMAT!r}, or one of another version of the program.")
     signature = data_of(found.pop("signature"), "a reply's signature", SIGNATURE_BYTES, SIGNATURE_BYTES)
     listed = facts_of(found["list"])
     _demand_signed(listed.coordinator.identity, signature, found)

@@ -21,7 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA384
 
 from common.consortium.certificates import PrivateKey, PublicKey, key_digest, node_bytes, read_public_key
-from common.consortium.forms import canonical, data_of, encoded, exactly, hexadecimal, member_name, sequence, word
+from common.consortium.forms import (
+    canonical,
+    data_of,
+    demand_format,
+    encoded,
+    exactly,
+    hexadecimal,
+    member_name,
+    sequence,
+    word,
+)
 from common.consortium.members import MemberKeys
 from common.data.names import SiteId
 from common.errors import WireError
@@ -146,9 +156,8 @@ def make(name: SiteId, secrets: Secrets, at: datetime, former: Secrets | None = 
 
 def read_request(value: Any, at: datetime) -> Request:
     """A request whose every field and proof was checked, except those of keys before. Raises WireError."""
+    demand_format(value, FORMAT)
     found = exactly(value, _FIELDS, "a request")
-    if found["format"] != FORMAT:
-        raise WireError(f"this is no {FORMAT!r}, or one of another version of the program.")
     replaces = hexadecimal(found["replaces"], "a request's replaces") if found["replaces"] != "" else ""
     request = Request(
         member_name(found["name"]),

@@ -83,8 +83,12 @@ def load(site: SiteId, folder: Path) -> Identity:
 
 
 def read_key(folder: Path) -> Ed25519PrivateKey:
-    """The signing key in a folder. Raises FileError where it is absent, ValueError where it is damaged."""
-    return Ed25519PrivateKey.from_private_bytes(b64decode(read(folder, KEY_FILE, LARGEST_KEY_BYTES), validate=True))
+    """The signing key in a folder. Raises FileError where it is absent or damaged."""
+    try:
+        secret = b64decode(read(folder, KEY_FILE, LARGEST_KEY_BYTES), validate=True)
+        return Ed25519PrivateKey.from_private_bytes(secret)
+    except ValueError as error:
+        raise FileError(folder / KEY_FILE, "is no signing key: bring it back from a copy") from error
 
 
 def _simulated_key(site: SiteId, seed: int) -> Ed25519PrivateKey:

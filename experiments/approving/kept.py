@@ -35,6 +35,15 @@ def waiting_called(digits: str, folder: Path) -> Asked:
     return found[_the_one(digits, found, f"study that waits in {folder}")]
 
 
+def known_study(digits: str, folder: Path) -> str:
+    """The JSON of a study that waits, or that was approved here before: after an update it is agreed to once more.
+
+    Raises HospitalError where there is none, or several.
+    """
+    found = {one.digest: one.study for one in approvals(folder)} | {one.digest: one.study for one in waiting(folder)}
+    return found[_the_one(digits, found, f"study in {folder}, waiting or approved before,")]
+
+
 def told_approvals(folder: Path) -> Sequence[str]:
     """Every study of the list: who agreed, when, and to which program."""
     said = [_told(digest, read_approval(folder, digest)) for digest in listed_digests(folder)]

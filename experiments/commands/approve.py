@@ -17,7 +17,9 @@ from experiments.commands._terminal import console, say, spoken_errors
 def approve(
     study: Annotated[
         str | None,
-        typer.Argument(help="A shipped study's name, a TOML file, or the first digits of a study that waits."),
+        typer.Argument(
+            help="A study's name or TOML file, or the first 8 digits of one that waits or was approved before."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Argument(help="The hospital's own folder, as in its node's configuration.")
@@ -70,15 +72,15 @@ def approve(
 
 def _approve(named: str, set_: list[str] | None, own: Path, rewind_to: int | None, yes: bool, since: str) -> None:
     from experiments.approving import agreement
-    from experiments.approving.kept import waiting_called
+    from experiments.approving.kept import known_study
 
     asks, how = _asking(yes)
     if _is_waiting(named, own):
         if set_ or rewind_to is not None:
             raise StudyError(
-                "a study that waits is approved as it came: --set and --rewind-to are of a study's file."
+                "a study named by its digest is approved as it came: --set and --rewind-to are of a study's file."
             )
-        agreement.approve_json(waiting_called(named, own).study, own, console, asks, how, since)
+        agreement.approve_json(known_study(named, own), own, console, asks, how, since)
     else:
         agreement.approve_study(read_study(named)[0], set_ or [], own, console, rewind_to, asks, how, since)
 

@@ -24,10 +24,11 @@ from common.files.json_files import lines_of, read_table
 from common.sums.identity import KEY_FILE
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
-from experiments.coordinator.settings import NODE_KEYS
+from experiments.coordinator.node_keys import names_of_nodes
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
 from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
+from server.coordinator_folder import NODE_KEYS
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"
@@ -76,6 +77,7 @@ def begin(job: Job, link: Link, before: str = "") -> Attempt:
         "resume": is_there(place, CHECKPOINT),
         "accept-changed-data": job.accepts_changed_data,
         "nodes": True,
+        "node-names": json.dumps(names_of_nodes(link.folder)),
         "signing-folder": str(link.folder) if is_there(link.folder, KEY_FILE) else "",
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())

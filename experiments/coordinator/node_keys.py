@@ -11,8 +11,8 @@ from typing import Any
 from common.errors import EngineError, FileError
 from common.files.access import names, read
 from common.files.json_files import read_table, write_json
-from experiments.coordinator.settings import NODE_KEYS
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
+from server.coordinator_folder import NODE_KEYS
 
 LOG = logging.getLogger("wardround.supervisor")
 REGISTERED = "link/nodes.json"
@@ -20,6 +20,15 @@ REGISTERED = "link/nodes.json"
 LARGEST_KEY_BYTES = 1 << 12
 LONGEST_S = 120.0
 GONE = ("unregistered", "deleted")
+
+
+def names_of_nodes(folder: Path) -> dict[str, str]:
+    """Hospitals' names by Flower's numbers of their nodes, as far as keys are registered."""
+    try:
+        table = read_table(folder, REGISTERED)
+    except FileError:
+        return {}
+    return {str(one.get("node")): name for name, one in table.items() if isinstance(one, dict)}
 
 
 @dataclass

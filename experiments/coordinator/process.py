@@ -9,9 +9,10 @@ from pathlib import Path
 import typer
 
 from client.fleet.notify import notify
-from common.errors import LASTING, LastingError, StudyError
+from common.errors import LASTING, FileError, LastingError, StudyError
 from experiments.coordinator.serving import Serving
 from experiments.coordinator.serving import serve as serve_all
+from experiments.coordinator.settings import demand_coordinator
 
 
 def serve(folder: Path) -> None:
@@ -23,6 +24,11 @@ def serve(folder: Path) -> None:
         log.info("serving %s; the SuperLink is at %s", folder, served.link.address)
         notify("READY=1")
 
+    try:
+        demand_coordinator(folder)
+    except FileError as error:
+        log.error("%s", error)
+        raise typer.Exit(LASTING) from None
     try:
         serve_all(folder, begun)
     except (LastingError, StudyError) as error:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.errors import FileError, StudyError
-from common.files.access import if_there, is_there, names, read_text
+from common.files.access import is_there, names
 from common.study.options import build
 from common.study.spelling import unknown
+from server.coordinator_folder import NODE_KEYS, SETTINGS, settings_table
 
-FILE = "server.toml"
-LARGEST_BYTES = 1 << 16
-LINK, QUEUE, RUNS, NODE_KEYS = "link", "queue", "runs", "node-keys"
+FILE = SETTINGS
+LINK, QUEUE, RUNS = "link", "queue", "runs"
 FRONTS = ("own", "none")
 SERVING = ".serving"
 """Held by the one process that serves the folder."""
@@ -67,27 +65,21 @@ class JobSettings:
 
 def read_link(folder: Path) -> LinkSettings:
     """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
-    return build(LinkSettings, _table(folder, "link"), f"{FILE}, [link]")
+    return build(LinkSettings, settings_table(folder, "link"), f"{FILE}, [link]")
 
 
 def read_jobs(folder: Path) -> JobSettings:
     """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
-    return build(JobSettings, _table(folder, "jobs"), f"{FILE}, [jobs]")
+    return build(JobSettings, settings_table(folder, "jobs"), f"{FILE}, [jobs]")
 
 
 def demand_coordinator(folder: Path) -> None:
-    """Raise StudyError where it is no coordinator's folder."""
+    """Raise FileError where it is no coordinator's folder."""
     if not folder.is_dir():
         raise FileError(folder, "is no folder; a coordinator's is made with: wardround consortium create")
     if not is_there(folder, FILE) and not names(folder, NODE_KEYS) and not is_there(folder, "front"):
-        raise FileError(folder, f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/")
-
-
-def _table(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(if_there(read_text, folder, FILE, LARGEST_BYTES) or "").get(name, {})
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"{FILE} in the coordinator's folder is not TOML: {error}") from error
-    if not isinstance(table, dict):
-        raise StudyError(f"{FILE}: {name} must be a table.")
-    return table
+        raise FileError(
+            folder,
+            f"is no coordinator's folder: it holds neither {FILE} nor {NODE_KEYS}/ nor front/; one is made with: "
+            "wardround consortium create",
+        )

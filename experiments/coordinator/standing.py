@@ -12,11 +12,12 @@ from common.files.json_files import read_lines, read_table
 from common.files.locks import is_held
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
-from experiments.coordinator.node_keys import REGISTERED
-from experiments.coordinator.settings import FRONT_LISTENING, LINK, NODE_KEYS, SERVING, SUPERVISOR, demand_coordinator
+from experiments.coordinator.node_keys import names_of_nodes
+from experiments.coordinator.settings import FRONT_LISTENING, LINK, SERVING, SUPERVISOR, demand_coordinator
 from experiments.coordinator.supervision import is_of
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from experiments.engines._run_secrets import secrets_in
+from server.coordinator_folder import NODE_KEYS
 
 LIVE = "live.json"
 MOST_SHOWN = 20
@@ -66,7 +67,8 @@ def _job_lines(job: Mapping[str, Any]) -> list[str]:
     reason = f": {job['reason']}" if job["reason"] else ""
     rounds = f", {job['rounds_done']} of {job['rounds'] or '?'} rounds" if job["attempts"] else ""
     lines = [f"job {job['id']} ({job['name']}): {job['state']}{again}{rounds}{reason}"]
-    return lines + [f"  waits for {', '.join(job['waits_for'])}"] * bool(job["waits_for"])
+    lines += [f"  waits for {', '.join(job['waits_for'])}"] * bool(job["waits_for"])
+    return lines + [f"  {site} refuses, and is asked again: {why}" for site, why in job["refused"].items()]
 
 
 def _job(job: Job, standing: Standing) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def _job(job: Job, standing: Standing) -> dict[str, Any]:
         "rounds_done": rounds_done(job),
         "rounds": _rounds(job),
         "waits_for": _waits_for(place) if standing.state == "running" else [],
+        "refused": _refused(place) if standing.state == "running" else {},
         "dropped": _dropped(place),
     }
 
@@ -90,6 +93,12 @@ def _waits_for(place: Path) -> list[str]:
     """Hospitals that were asked and have not replied."""
     sites = _tables(_table(place, LIVE).get("sites"))
     return sorted(site for site, one in sites.items() if one.get("state") == "asked")
+
+
+def _refused(place: Path) -> dict[str, str]:
+    """Before the first round: who refuses for a reason that time may change, and which."""
+    refused = _table(place, LIVE).get("refused", {})
+    return {str(site): str(why) for site, why in sorted(refused.items())} if isinstance(refused, dict) else {}
 
 
 def _dropped(place: Path) -> list[str]:
@@ -126,7 +135,7 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
         return []
     finally:
         flower.end()
-    known = {one.get("node"): name for name, one in _table(folder, REGISTERED).items() if isinstance(one, dict)}
+    known = names_of_nodes(folder)
     return [
         {"id": number, "name": known.get(number, ""), "status": str(one.get("status"))}
         for one in said.get("nodes", [])

@@ -17,6 +17,10 @@ def approved(folder: Path) -> Iterator[Finding]:
     for one in standing:
         if one.program != program.digest:
             said = f"{one.title or one.digest[:12]} was approved for program {one.program[:12]} ({one.version})"
-            yield warn("approval", f"{said}; this is {program.digest[:12]}", "wardround approve it again.")
+            yield warn(
+                "approval",
+                f"{said}; this is {program.digest[:12]}",
+                f"wardround approve {one.digest[:12]} --folder '{folder}'",
+            )
     if all(one.program == program.digest for one in standing):
         yield ok("approvals", f"{len(standing)} studies are approved, for this program")

@@ -17,7 +17,9 @@ from experiments.coordinator.settings import FRONT_LISTENING
 from experiments.doctor import members, surroundings
 from experiments.doctor.finding import Finding, fail, looked, ok, warn
 from experiments.doctor.keys import ends, front_certificate
-from server.front.settings import AUTHORITY, FILE, FrontSettings, read_front
+from server.coordinator_folder import NODE_KEYS
+from server.coordinator_folder import SETTINGS as FILE
+from server.front.settings import AUTHORITY, FrontSettings, read_front
 
 SECRETS = ("front/tls.key", "identity.key", "authority/ca.key", "authority", "link")
 CREATE = "Run `wardround consortium create`."
@@ -26,7 +28,7 @@ STEP_S = 10.0
 
 def is_coordinators(folder: Path) -> bool:
     """Whether a folder is one."""
-    return any(is_there(folder, name) for name in (FILE, "authority", "front", "node-keys"))
+    return any(is_there(folder, name) for name in (FILE, "authority", "front", NODE_KEYS))
 
 
 def examined(folder: Path, at: datetime) -> Iterator[Finding]:

@@ -16,8 +16,8 @@ from common.files.access import is_there, names, read
 from common.sums.identity import KEY_FILE, read_key
 from experiments.doctor.finding import Finding, fail, ok, warn
 from experiments.doctor.keys import first_certificate, private_key
+from server.coordinator_folder import NODE_KEYS
 
-NODE_KEYS = "node-keys"
 SIGN = "wardround consortium sign."
 LARGEST_KEY_BYTES = 1 << 14
 NEW_REPLY = "Have the coordinator run `wardround consortium sign` with this hospital's request, and accept its reply."

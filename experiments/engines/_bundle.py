@@ -34,6 +34,7 @@ SETTINGS = {
                     "accept-changed-data": False,
                     "nodes": False,
                     "signing-folder": "",
+                    "node-names": "",
                 },
             }
         }

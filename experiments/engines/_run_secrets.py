@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from common.consortium.certificates import key_usage
+
 LOOPBACK = "127.0.0.1"
 HERE = [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
 """Both: nginx holds a certificate against names alone."""
@@ -73,7 +75,7 @@ class _Issuer:
         return (
             self._certificate(self._key, self._name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(key_usage(signs_certificates=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -82,7 +84,7 @@ class _Issuer:
         return (
             self._certificate(key, name)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
             .add_extension(x509.SubjectAlternativeName(HERE), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -101,20 +103,6 @@ class _Issuer:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(issuer_key, critical=False)
         )
-
-
-def _usage(signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _node_key(folder: Path, index: int) -> Path:

@@ -51,14 +51,15 @@ def _written(role: Role, places: Places, into: Path | None) -> Iterator[str]:
     containerfile = next(path for path in paths if path.name == CONTAINERFILE)
     yield "In a container instead, from a checkout after `make wheels`:"
     yield f"  podman build --file {containerfile.absolute()} --tag wardround ."
-    yield f"  sudo chown -R 10001:10001 {folder} && podman compose --file {paths[0].parent.absolute()}/compose.yaml up -d"
+    compose = f"podman compose --file {service.absolute().parent}/compose.yaml up -d"
+    yield f"  sudo chown -R 10001:10001 {folder} && {compose}"
 
 
 def _outside(folder: Path, data: str) -> str:
     """The folder of data, absolute; "" where it lies in the node's own, which it may read anyway."""
     if not data:
         return ""
-    place = Path(os.path.abspath(folder / data))
+    place = Path(os.path.normpath(folder.absolute() / data))
     return "" if place.is_relative_to(folder.absolute()) else str(place)
 
 

@@ -24,6 +24,8 @@ def enrolled(name: str, folder: Path, coordinator: str, data_folder: str, proxy:
     """Enrol; what to do next."""
     request = enrol(NodeSettings(in_one_form(name), coordinator, data_folder, proxy), folder, now())
     yield f"{request} is this hospital's request: hand it to the coordinator. It holds no secret."
+    site = in_one_form(name)
+    yield f"When the coordinator's reply comes: wardround node accept {site}.reply.json --folder '{folder}'"
     yield f"Its keys stay in {folder}: keep a copy where only this hospital can read it."
 
 
@@ -44,7 +46,7 @@ def accepted(folder: Path, reply: Path | None) -> Iterator[str]:
     for name, digest in digests_of(listed).items():
         state = "yours, to read out" if name == site else "to be compared" if name in waiting else "compared"
         yield f"  {groups_of(digest)}  {name} ({state})"
-    yield from _next_step(site, listed, waiting)
+    yield from _next_step(site, listed, waiting, folder)
     yield from warnings(of_node(folder), now())
 
 
@@ -69,14 +71,16 @@ def compared(folder: Path, name: str, ask: Callable[[str], str], tell: Say) -> b
 def _compared(folder: Path, site: str, name: str) -> Iterator[str]:
     listed = accepted_list(folder)
     yield f"{name} is compared: these are its keys."
-    yield from _next_step(site, listed, not_compared(site, listed, read_marks(folder)))
+    yield from _next_step(site, listed, not_compared(site, listed, read_marks(folder)), folder)
 
 
-def _next_step(site: str, listed: MemberList, waiting: list[str]) -> Iterator[str]:
+def _next_step(site: str, listed: MemberList, waiting: list[str], folder: Path) -> Iterator[str]:
     if waiting:
-        yield f"Compare by telephone, then: wardround node accept --compare NAME. Left: {', '.join(waiting)}."
+        yield f"Left to compare by telephone: {', '.join(waiting)}. Call {waiting[0]}, and then:"
+        yield f"  wardround node accept --compare '{waiting[0]}' --folder '{folder}'"
     else:
-        yield "Everybody is compared, and this hospital has signed the member list."
+        yield "Everybody is compared, and this hospital has signed the member list. Is all else in place?"
+        yield f"  wardround doctor --folder '{folder}'"
     others = [name for name in listed.unsigned if name != site]
     if others:
         yield f"Signatures that come with a study's next run: {', '.join(others)}."

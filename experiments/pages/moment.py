@@ -57,6 +57,7 @@ class Live:
     begun: float
     since: float
     sites: dict[SiteId, Site] = field(default_factory=dict)
+    refused: dict[SiteId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def read_live(folder: Path) -> Live | None:
         number(raw.get("begun")) or at,
         number(raw.get("since")) or at,
         {name: _site(one, at) for name, one in table(raw.get("sites")).items()},
+        {name: text(why) for name, why in table(raw.get("refused")).items()},
     )
 
 

@@ -134,7 +134,7 @@ def finding(moment: Moment) -> str:
     planned = run.about.rounds_planned
     done = f"{run.rounds_done} of {planned} rounds are done" if planned else f"{count(run.rounds_done, 'round')} done"
     if standing == "starting":
-        return f"It waits for its hospitals: {_expected(moment)}."
+        return f"It waits for its hospitals: {_expected(moment)}.{_refusing(moment)}"
     if standing == "running" and moment.live is not None:
         if moment.live.phase == "evaluating":
             return f"All rounds are done; {moment.live.stage or 'what follows them'} is under way. {_score(moment)}"
@@ -151,11 +151,21 @@ def _expected(moment: Moment) -> str:
     there = [] if moment.live is None else list(moment.live.sites)
     expected = max(about.hospitals_expected, len(about.sites_expected))
     if not there:
-        return f"{count(expected, 'hospital')} expected, none is there yet" if expected else "none is there yet"
+        return (
+            f"{count(expected, 'hospital')} expected, and not all have answered yet"
+            if expected
+            else "none is there yet"
+        )
     missing = [site for site in about.sites_expected if site not in there]
     return f"{len(there)} of {max(expected, len(there))} are there" + (
         f", still missing: {listed(missing)}" if missing else ""
     )
+
+
+def _refusing(moment: Moment) -> str:
+    """Who was asked and refuses for now: the page's reader can telephone."""
+    refused = {} if moment.live is None else moment.live.refused
+    return "".join(f" {site} refuses, and is asked again: {why}." for site, why in refused.items())
 
 
 def _replies(moment: Moment) -> str:

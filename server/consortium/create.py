@@ -21,14 +21,16 @@ from server.consortium.place import (
     AUTHORITY_KEY,
     FILE,
     LOCK,
-    SETTINGS,
     Consortium,
     Issues,
     Public,
     read_public,
 )
+from server.coordinator_folder import SETTINGS
 
 LONGEST_DAYS = 36500
+HOSPITALS = "node.toml"
+"""What a hospital's folder holds from its enrolment on, and no coordinator's."""
 
 
 def create(
@@ -40,6 +42,11 @@ def create(
     be.
     """
     as_source_error("the consortium's name", lambda: member_name(name))
+    if is_there(folder, HOSPITALS):
+        raise SourceError(
+            f"{folder} is a hospital's folder: it holds {HOSPITALS}. A coordinator has a folder, and keys, of "
+            "its own: name another."
+        )
     private_folder(folder)
     with held(folder, LOCK, "is being changed by another command; try again"):
         for made in (FILE, AUTHORITY_KEY):

@@ -47,7 +47,6 @@ from server.consortium.place import (
     FRONT_CRL,
     FRONT_KEY,
     FRONT_NAME,
-    NODE_KEYS,
     REPLIES,
     Consortium,
     Issued,
@@ -57,6 +56,7 @@ from server.consortium.place import (
     write_consortium,
     write_issues,
 )
+from server.coordinator_folder import NODE_KEYS
 
 
 @dataclass

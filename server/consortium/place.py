@@ -42,8 +42,9 @@ from common.files.json_files import read_json, write_json
 from common.files.locks import held
 from common.study.options import build
 from common.study.spelling import unknown
+from server.coordinator_folder import SETTINGS
 
-FILE, SETTINGS, LOCK = "consortium.json", "server.toml", "consortium.lock"
+FILE, LOCK = "consortium.json", "consortium.lock"
 AUTHORITY_KEY, AUTHORITY, ISSUED = "authority/ca.key", "authority/ca.crt", "authority/issued.json"
 CRL = "authority/crl.pem"
 FRONT_AUTHORITY, FRONT_CRL, FRONT_CERTIFICATE, FRONT_KEY = (
@@ -52,7 +53,7 @@ FRONT_AUTHORITY, FRONT_CRL, FRONT_CERTIFICATE, FRONT_KEY = (
     "front/tls.crt",
     "front/tls.key",
 )
-CERTIFICATES, NODE_KEYS, REPLIES = "certificates", "node-keys", "replies"
+CERTIFICATES, REPLIES = "certificates", "replies"
 LARGEST_BYTES = 1 << 26
 MOST_ISSUED = 100_000
 FRONT_NAME = "front"

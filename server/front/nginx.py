@@ -13,10 +13,10 @@ from pathlib import Path
 from common.consortium.certificates import ORGANISATION
 from common.errors import FileError, StudyError
 from common.files.access import is_there, names, read
+from server.coordinator_folder import NODE_KEYS
 from server.front.rules import MOST_HEAD_BYTES, PATHS, PUBLIC_KEY, REQUEST_HEADERS
 from server.front.settings import AUTHORITY, CERTIFICATE, KEY, REVOKED, FrontSettings
 
-NODE_KEYS = "node-keys"
 HIDDEN = ("set-cookie", "x-powered-by", "via", "link", "location", "alt-svc")
 LARGEST_KEY_BYTES = 1 << 14
 _PLAIN = re.compile(r"[\w./@:+=, -]{1,4000}")

@@ -152,7 +152,7 @@ class FrontServer(uvicorn.Server):
             accepted.close()
 
     def _make_room(self, origin: str) -> None:
-        """Give up the oldest handshakes: a hospital's takes a moment, and whoever says nothing must keep nobody out."""
+        """Give up the oldest handshakes: a hospital's takes a moment, and whoever says nothing keeps nobody out."""
         own = [task for task, other in self._opening.items() if other == origin]
         too_many = max(0, len(self._opening) - self._settings.opening + 1)
         for task in {*own[: max(0, len(own) - EACH_ORIGIN + 1)], *[*self._opening][:too_many]}:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import StudyError
-from common.files.access import if_there, read_text
 from common.study.options import build
+from server.coordinator_folder import SETTINGS as FILE
+from server.coordinator_folder import settings_table
 from server.front.rules import MOST_BODY_BYTES
 
-FILE = "server.toml"
 TABLE = "front"
-LARGEST_BYTES = 1 << 16
 CERTIFICATE, KEY, AUTHORITY, REVOKED = "front/tls.crt", "front/tls.key", "front/ca.crt", "front/crl.pem"
 LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 
@@ -69,10 +67,4 @@ class FrontSettings:
 
 def read_front(folder: Path) -> FrontSettings:
     """Of the coordinator whose folder that is. Raises StudyError for a key or value that cannot be."""
-    try:
-        table = tomllib.loads(if_there(read_text, folder, FILE, LARGEST_BYTES) or "").get(TABLE, {})
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"{FILE} in the coordinator's folder is not TOML: {error}") from error
-    if not isinstance(table, dict):
-        raise StudyError(f"{FILE}: {TABLE} must be a table.")
-    return build(FrontSettings, table, f"{FILE}, [{TABLE}]")
+    return build(FrontSettings, settings_table(folder, TABLE), f"{FILE}, [{TABLE}]")

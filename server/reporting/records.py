@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from common.data.names import SiteId
 from server.problems import Problem
@@ -291,7 +292,7 @@ class Run:
         """After which round the run's model was."""
         return self.rounds_done if self.about.model_of_round is None else self.about.model_of_round
 
-    @property
+    @cached_property
     def rounds_done(self) -> int:
         """The last finished round: what the run says of itself, or what its records show."""
         return max([self.about.rounds_done, *(one.number for one in self.rounds)])

@@ -44,21 +44,21 @@ def test_every_leg_of_a_round_is_a_line_with_its_bytes(played: Federation) -> No
     assert verify(played.own / VICTIM).fault is None
 
 
-def test_what_fails_is_an_incidents_number_and_no_word_of_it(played: Federation) -> None:
+def test_what_fails_is_an_incidents_number_or_a_word_of_the_list_and_nothing_else_of_it(played: Federation) -> None:
     """An exception's text with the place of the data, a study that is not approved, and hostile words."""
     (Path(played.study.source.options["folder"]) / "tiny.npz").unlink()
     played.restart(VICTIM)
     hello = Payload(words={"study": played.study.json, RUN: played.run})
     assert "incident" in played.answer("hello", VICTIM, hello).words
     (played.own / VICTIM / APPROVED).write_text("")
-    assert "incident" in played.answer("hello", VICTIM, hello).words
+    assert played.answer("hello", VICTIM, hello).words == {"refused": "approval"}
     hostile = Payload(numbers={"round": -7}, words={"study": SECRET, RUN: SECRET, "leg": f"{SECRET}\n\x1b[2J"})
     assert "incident" in played.answer("hello", VICTIM, hostile).words
     found = facts(played)
-    assert [one["event"] for one in found] == ["failed"] * 3
+    assert [one["event"] for one in found] == ["failed", "refused", "failed"]
     assert (found[2]["run"], found[2]["round"], found[2]["leg"]) == ("", 0, "query.hello")
     incidents = (played.own / VICTIM / "incidents.log").read_text()
-    assert SECRET in incidents and all(str(one["incident"]) in incidents for one in found)
+    assert SECRET in incidents and all(str(found[one]["incident"]) in incidents for one in (0, 2))
     written = b"".join(path.read_bytes() for path in (played.own / VICTIM).glob("log.*"))
     assert SECRET.encode() not in written and str(played.own).encode() not in written
     assert b"hospital-1" not in written

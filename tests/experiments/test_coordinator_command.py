@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import EngineError, FileError
 from common.files.json_files import write_json
+from experiments.coordinator import front_process
 from experiments.coordinator.job_queue import JobQueue, Standing
 from experiments.coordinator.jobs import await_end
 from experiments.coordinator.settings import SERVING, SUPERVISOR
+from server.front.settings import FrontSettings
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -134,3 +137,14 @@ def test_a_folder_is_served_by_one_process(wardround: Wardround, place: Path) ->
 def test_a_server_toml_that_cannot_be_exits_with_78(wardround: Wardround, place: Path) -> None:
     (place / "server.toml").write_text("[link]\nport = -1\n")
     assert wardround("server", "up", "--folder", str(place))[0] == 78
+
+
+def test_a_front_whose_disk_is_full_fails_for_now_and_not_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, name: str, table: object) -> None:
+        raise FileError(folder / name, "cannot be written: no space is left")
+
+    monkeypatch.setattr(front_process, "write_json", full)
+    with pytest.raises(EngineError, match="no space is left"):
+        front_process._tell(tmp_path, FrontSettings(), 8443)

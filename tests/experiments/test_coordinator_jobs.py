@@ -381,20 +381,6 @@ def test_without_settings_everything_has_a_default(tmp_path: Path) -> None:
     assert conducting.PAUSES_S[0] == 0.0
 
 
-def test_a_run_that_cannot_be_written_down_is_ended_and_begun_again(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue, flower, one = served(goes_on, completes)
-    job = submit(queue, tmp_path)
-    with monkeypatch.context() as full:
-        full.setattr(JobQueue, "keep", lambda *_: (_ for _ in ()).throw(FileError(tmp_path, "has no space left")))
-        with pytest.raises(FileError, match="no space left"):
-            step(one)
-    assert flower.stopped == ["run 1"]
-    step(one)
-    assert queue.standing(job).state == "completed" and len(flower.ran) == 2
-
-
 def test_a_defect_in_serving_a_job_does_not_end_the_thread_that_serves_all(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -424,3 +410,9 @@ def test_an_end_that_an_earlier_attempt_wrote_is_none_of_the_one_that_conducts_n
     write_json(place, "conducted.json", {**read_table(place, "conducted.json"), "pid": None})
     assert attempts.Attempt(job, "7").seen() == "crashed"
     assert read_table(place, "about.json")["rounds_done"] == 2
+
+
+def test_a_table_that_no_program_reads_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "server.toml").write_text("[lnik]\nport = 9092\n")
+    with pytest.raises(StudyError, match=r"'lnik'; did you mean 'link'\?"):
+        read_link(tmp_path)

@@ -64,7 +64,7 @@ def test_from_keys_to_a_signed_list_by_commands_alone(tmp_path: Path) -> None:
     for site, other in (SITES, SITES[::-1]):
         spoken = groups(tmp_path / other, other)
         text = said("node", "accept", "--folder", tmp_path / site, "--compare", other, typed=f"{spoken}\n")
-        assert f"{other} is compared" in text and "Left: coordinator" in text
+        assert f"{other} is compared" in text and "Left to compare by telephone: coordinator" in text
         spoken = groups(tmp_path / other, "coordinator")
         text = said("node", "accept", "--folder", tmp_path / site, "--compare", "coordinator", typed=f"{spoken}\n")
         assert "this hospital has signed the member list" in text
@@ -178,3 +178,14 @@ def test_the_help_names_every_step() -> None:
     ):
         text = said(group, "--help")
         assert all(name in text for name in names)
+
+
+def test_folders_and_files_of_the_other_side_are_told_apart_before_anything_is_written(place: Path) -> None:
+    own, coordinator = place / "Aachen", place / "C"
+    before = sorted(coordinator.rglob("*"))
+    text = said("node", "enrol", "Xanten", "--folder", coordinator, "--coordinator", "https://front:8443", code=1)
+    assert "a coordinator's folder" in text and sorted(coordinator.rglob("*")) == before
+    assert "a hospital's folder" in said("consortium", "create", "B", "--folder", own, "--host", "front", code=1)
+    assert "is no coordinator's folder" in said("server", "up", "--folder", own, code=78)
+    request = own / "Aachen.request.json"
+    assert "enrolment reply 1' is needed" in said("node", "accept", request, "--folder", own, code=1)

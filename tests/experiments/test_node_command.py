@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from client.fleet import loop
 from client.fleet.running import LOCK
-from common.errors import LASTING
+from common.errors import LASTING, HospitalError, UnwrittenError
 from common.files.locks import held
 from experiments.engines import _consortium
 from experiments.hospital.node_process import run_in
@@ -49,6 +50,20 @@ def test_a_key_that_cannot_be_used_is_a_lasting_failure(
     (tmp_path / "node.toml").write_bytes((folder / "node.toml").read_bytes())
     assert run_in(tmp_path) == LASTING
     assert "keys" in caplog.text
+
+
+def test_a_full_disk_is_waited_for_and_a_log_that_somebody_changed_is_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def noted(where: Path, event: str, **facts: object) -> None:
+        if event == "node started" and not caplog.text.count("waited for"):
+            raise UnwrittenError("log.jsonl cannot be written: no space is left")
+        raise HospitalError("the end of log.jsonl is not the one that its seal names")
+
+    monkeypatch.setattr(loop, "note", noted)
+    monkeypatch.setattr(loop, "LONGEST_PAUSE_S", 0.01)
+    assert run_in(folder) == LASTING
+    assert "no space is left" in caplog.text and "is not the one" in caplog.text
 
 
 def test_a_node_tells_systemd_that_it_is_ready_and_ends_with_143_on_sigterm_wherever_it_waits(

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.fleet.inbox import FOLDER, OBJECTS, Inbox
-from client.fleet.objects import MOST_OBJECTS, MOST_SMALL, Weighed, content_id, delivery_in, message_of
 from client.fleet.outbox import MOST_REPLIES, About, Outbox
 from common.errors import WireError
 from common.wire import flower_inside
 from common.wire.flower_inside import Deflated, deflate
+from common.wire.objects import MOST_OBJECTS, MOST_SMALL, Weighed, content_id, delivery_in, message_of
 
 RUN, NODE = 3, 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,17 +18,18 @@ from client.audit_log import lines, note, verify
 from client.kept_models import place_of
 from client.policy_rules import broken
 from client.waiting_studies import keep_waiting
-from common.errors import RefusedError, StudyError, WireError
+from common.errors import FileError, RefusedError, StudyError, WireError
 from common.files.tensor_files import read_tensors
 from common.study.study import parse_json
-from common.sums.exchange import Payload
+from common.sums.identity import read_key
 from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
-from common.wire.orders import RUN, Order, to_payload
+from common.wire.orders import Order, to_payload
 from experiments.cli import cli
 from experiments.pages.hospital import log_reading
 from experiments.pages.hospital.log_reading import LogReader
 from experiments.pages.hospital.node_app import node_app
+from server.reporting.records import About, Round, Run
 from tests.client.played_rounds import FEDAVG, VICTIM, Federation, images, study_of
 from tests.client.test_policy_rules import policy, study, words
 from tests.experiments.pages_asked import Asked
@@ -118,7 +120,7 @@ def test_a_model_that_a_hospital_keeps_is_not_exchanged_later(played: Federation
     assert np.array_equal(np.sort(np.concatenate([one.ravel() for one in kept.values()])), np.sort(model))
     assert (place / "card.md").read_text() == "two"
     assert "kept already" in (played.own / VICTIM / "incidents.log").read_text()
-    assert Payload(words={RUN: played.run}).words[RUN] in str(place)
+    assert played.run in str(place)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +155,15 @@ def test_a_page_reads_a_large_log_once_and_still_finds_every_change(
     monkeypatch.setattr(files, "LARGEST_BYTES", 1000)
     for number in range(20):
         note(tmp_path, "refused", study=f"{number:064x}", run=RUN_WORD, reason="approval")
-    reader, read = LogReader(tmp_path), []
+    reader = LogReader(tmp_path)
+    read: list[str] = []
     real = files.raw_lines_of
-    monkeypatch.setattr(files, "raw_lines_of", lambda folder, name: read.append(name) or real(folder, name))
+
+    def noted(folder: Path, name: str) -> Iterator[bytes]:
+        read.append(name)
+        return real(folder, name)
+
+    monkeypatch.setattr(files, "raw_lines_of", noted)
     whole = reader.activity()
     assert (whole.refused, len(whole.served), whole.found) == (20, 20, verify(tmp_path))
     assert [one.number for one in whole.latest] == list(range(20, 0, -1))
@@ -203,3 +211,23 @@ def test_ever_other_refusals_fill_no_disk(tmp_path: Path, monkeypatch: pytest.Mo
     for number in range(100):
         incidents.refused(RefusedError("approval", f"study {number % 2} is not approved"), tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2500
+
+
+def test_a_long_run_is_shown_without_counting_its_rounds_for_each_of_them() -> None:
+    """The page of a run with 20,000 rounds, of anybody's, never came: every point of a curve counted them all."""
+    counted = []
+
+    class Rounds(tuple[Round, ...]):
+        def __iter__(self) -> Iterator[Round]:
+            counted.append(1)
+            return super().__iter__()
+
+    run = Run("run", About(), rounds=Rounds())
+    assert {run.model_round for _ in range(100)} == {0} and len(counted) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "AAAA", "A", "ä", "\x00"])
+def test_a_damaged_signing_key_is_said_in_a_line(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "identity.key").write_text(damage)
+    with pytest.raises(FileError, match=r"identity\.key is no signing key"):
+        read_key(tmp_path)

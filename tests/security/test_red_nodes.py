@@ -49,7 +49,7 @@ PUSH = "/v1/fleet/push-messages"
 
 @dataclass
 class Behind:
-    """A SuperLink that takes requests and answers none until it is told to. asked: connections with a whole request."""
+    """A SuperLink that takes requests and answers none until it is told to. asked: how many whole ones came."""
 
     port: int = 0
     asked: int = 0
@@ -281,11 +281,10 @@ def test_a_web_server_in_the_place_of_the_front_ends_no_node_that_was_let_in(sta
     liar = Liar()
     with lying(liar) as connection:
         one = Loop(connection, None, None, None, None, threading.Event(), patience_s=0.0)  # type: ignore[arg-type]
-        one._come_back = lambda: one.stop.set()  # type: ignore[method-assign]
+        one._come_back = one.stop.set  # type: ignore[method-assign]
         one._insist(lambda: connection.calls.pull(5))
         liar.status = status
         with pytest.raises(RefusedForGoodError if is_believed else Stopped):
-            one._insist(lambda: connection.calls.pull(5))
             one._insist(lambda: connection.calls.pull(5))
 
 
@@ -380,7 +379,7 @@ def test_a_hospital_cannot_be_the_front_of_others_by_its_name(consortium: Consor
         context = context_for(consortium.authority, consortium.member("alpha"))
         with (
             socket.create_connection(server.getsockname(), GIVE_UP_S) as plain,
-            pytest.raises(ssl.SSLCertVerificationError, match="purpose|unsuitable"),
+            pytest.raises(ssl.SSLCertVerificationError, match=r"purpose|unsuitable"),
         ):
             context.wrap_socket(plain, server_hostname="localhost")
         thread.join()

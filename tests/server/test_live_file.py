@@ -14,6 +14,7 @@ from server.progress import (
     HospitalJoined,
     HospitalReplied,
     HospitalsAsked,
+    HospitalsRefuse,
     ProblemFound,
     Progress,
     RoundFinished,
@@ -113,3 +114,13 @@ def test_a_disk_that_does_not_take_it_ends_no_run(tmp_path: Path) -> None:
     with kept_live(tmp_path, progress):
         progress.publish(RunStarted("T", 2, SITES, "dice"))
     assert (tmp_path / FILE).is_dir()
+
+
+def test_whoever_refuses_for_now_is_named_until_the_run_starts(run: LiveRun) -> None:
+    run.hear(HospitalsRefuse({"b": "its people have not approved this study"}))
+    assert run.table()["refused"] == {"b": "its people have not approved this study"}
+    run.hear(HospitalsRefuse({}))
+    assert run.table()["refused"] == {}
+    run.hear(HospitalsRefuse({"c": "why"}))
+    run.hear(RunStarted("T", 2, SITES, "dice"))
+    assert run.table()["refused"] == {}
