@@ -43,6 +43,7 @@ class Serving:
     _deaf: int = 0
     _heard: int | None = None
     _trouble: str = ""
+    _unsaid: bool = False
 
     def look(self) -> None:
         """Once: start again what has ended. Raises LastingError where a program says that it never will.
@@ -80,8 +81,11 @@ class Serving:
         programs = {one.program.name: {"pid": one.pid, "restarts": one.restarts} for one in self.kept}
         try:
             write_json(self.folder, SUPERVISOR, {"pid": os.getpid(), "port": self.link.port, "programs": programs})
+            self._unsaid = False
         except FileError as error:  # a full disk does not end what runs
-            LOG.warning("`wardround status` cannot be told how it goes: %s", error)
+            if not self._unsaid:
+                LOG.warning("`wardround status` cannot be told how it goes, which is waited for: %s", error)
+            self._unsaid = True
 
     def _ask_link(self) -> None:
         """One that was heard and is deaf now is killed; one that starts has the time that it is given for that."""
