@@ -243,7 +243,7 @@ def test_a_job_is_stopped_while_it_waits_and_while_it_runs(served: Served, tmp_p
 
 
 def test_a_job_that_waits_is_stopped_at_once_while_another_runs(served: Served, tmp_path: Path) -> None:
-    queue, flower, one = served(goes_on)
+    queue, _, one = served(goes_on)
     running, waiting = submit(queue, tmp_path, "running"), submit(queue, tmp_path, "waiting")
     queue.stop(waiting)
     with ThreadPoolExecutor(1) as pool:
