@@ -29,7 +29,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 def loop(answering: bool, turned_s_ago: float, monkeypatch: pytest.MonkeyPatch) -> Loop:
     monkeypatch.setattr("client.fleet.running.monotonic", lambda: 10_000.0)
-    return cast(Loop, SimpleNamespace(answering=answering, seen=10_000.0 - turned_s_ago))
+    return cast(Loop, SimpleNamespace(in_hand=object() if answering else None, seen=10_000.0 - turned_s_ago))
 
 
 def test_words_arrive_one_a_line(systemd: socket.socket) -> None:

@@ -67,7 +67,7 @@ def test_the_authority_can_sign_no_further_authority(tmp_path: Path) -> None:
             AT + timedelta(days=9),
         )
         .add_extension(made.x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(made._usage(signs_certificates=True), critical=True)
+        .add_extension(made.key_usage(signs_certificates=True), critical=True)
         .add_extension(made._issuer_key(AUTHORITY), critical=False)
     )
     between = made.Authority(lower.key, builder.sign(AUTHORITY.key, made.SHA384()))
