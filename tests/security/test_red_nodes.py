@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 
 from client.fleet.connection import Connection, connect_plainly
+from client.fleet.inbox import Inbox
 from client.fleet.loop import Loop, RefusedForGoodError, Stopped
 from client.fleet.outcomes import Unreached, called
 from client.fleet.presence import Presence
@@ -292,7 +293,7 @@ def test_a_run_that_is_said_to_be_over_where_none_was_asked_about_ends_no_node(t
     over = json.dumps({"code": 2007, "detail": "x"}).encode()
     with lying(Liar(412, body=over)) as connection:
         presence = Presence(connection, tmp_path, 5)
-        one = Loop(connection, presence, None, None, None, threading.Event())  # type: ignore[arg-type]
+        one = Loop(connection, presence, Inbox(tmp_path), None, None, threading.Event())  # type: ignore[arg-type]
         presence.node_id = 5
         with pytest.raises(Unreached):
             presence.ensure()
