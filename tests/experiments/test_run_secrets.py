@@ -20,6 +20,7 @@ from flwr.supercore.protobuf.client import ProtobufClient
 
 from common.errors import EngineError
 from experiments.engines import _flower_program
+from experiments.engines._flower_commands import FlowerCommands
 from experiments.engines._run_secrets import RunSecrets
 from experiments.engines.deployment import _Federation
 
@@ -112,7 +113,7 @@ def test_the_status_is_that_of_our_run_and_of_no_other(
         asked.append(arguments)
         return {"runs": runs}
 
-    monkeypatch.setattr(federation, "_flwr", said)
+    monkeypatch.setattr(FlowerCommands, "say", lambda self, *arguments: said(*arguments))
     assert federation._status("7") == ("running", "")
     assert asked[0][:4] == ("ls", "wardround", "--run-id", "7")
     with pytest.raises(EngineError, match="knows no run 9"):
@@ -124,7 +125,7 @@ def test_flowers_own_switches_and_proxies_are_not_inherited(
 ) -> None:
     monkeypatch.setenv("FLWR_INTERNAL_GRPC_CONTROL_API", "1")
     monkeypatch.setenv("HTTPS_PROXY", "http://10.0.0.1:8080")
-    environment = _Federation(tmp_path, tmp_path, 0, secrets, tmp_path)._environment(tmp_path)
+    environment = FlowerCommands(tmp_path, tmp_path, secrets).environment(tmp_path)
     assert "FLWR_INTERNAL_GRPC_CONTROL_API" not in environment
     assert environment["NO_PROXY"] == environment["no_proxy"] == "127.0.0.1,localhost,::1"
     assert not [value for value in environment.values() if "PRIVATE KEY" in value]
