@@ -24,17 +24,19 @@ FILE = ".pool.json"
 def fork_context(study: Study, folder: Path) -> Any:
     """The context in which hospitals' processes start; by spawning where the system cannot fork from a server.
 
-    A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for.
+    A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for. So is
+    one that was started with other settings in its environment: hospitals would have those.
     """
     from client.pool import POOL_FILE, key_of
 
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     pool = "" if study.partition is None else key_of(json.loads(study.json))
-    if pool != _Held.pool:
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    _Held.pool = pool
     os.environ.pop(POOL_FILE, None)
+    settings = _settings()
+    if (pool, settings) != (_Held.pool, _Held.settings or settings):
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    _Held.pool, _Held.settings = pool, settings
     if pool:
         os.environ[POOL_FILE] = str(write(folder, FILE, pool).absolute())
     return _context()
@@ -44,6 +46,7 @@ def begin_early() -> None:
     """Start the server of a study that has no pool while this process still imports what takes as long."""
     if "forkserver" in multiprocessing.get_all_start_methods():
         quieten()
+        _Held.settings = _settings()
         _context()
         forkserver.ensure_running()
 
@@ -71,7 +74,13 @@ def forget_pool() -> None:
         _Held.pool = ""
 
 
+def _settings() -> dict[str, str]:
+    """What the environment says to this program; `fork_context` writes there afterwards."""
+    return {name: said for name, said in os.environ.items() if name.startswith("WARDROUND_")}
+
+
 class _Held:
-    """What the running fork server has read."""
+    """What the running fork server has read, and the settings that it was started with, once one was."""
 
     pool = ""
+    settings: dict[str, str] | None = None

@@ -144,12 +144,12 @@ def test_the_stock_command_of_a_stranger_lists_starts_and_registers_nothing(
     app.mkdir()
     (app / "pyproject.toml").write_text(APP)
     (app / "intruder.py").write_text(CODE)
-    nodes = federation._flwr("supernode", "list", "--format", "json")["nodes"]
+    nodes = federation._flower.say("supernode", "list")["nodes"]
     for command in (["ls"], ["run", str(app)], ["supernode", "register", f"{federation.secrets.node_keys[0]}.pub"]):
         done = as_stranger(federation, tmp_path, *command)
         assert done.returncode != 0, (command, done.stdout)
-    assert federation._flwr("ls", "--format", "json")["runs"] == []
-    assert [one["node-id"] for one in federation._flwr("supernode", "list", "--format", "json")["nodes"]] == [
+    assert federation._flower.say("ls")["runs"] == []
+    assert [one["node-id"] for one in federation._flower.say("supernode", "list")["nodes"]] == [
         one["node-id"] for one in nodes
     ]
 
