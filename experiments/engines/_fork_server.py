@@ -25,7 +25,7 @@ def fork_context(study: Study, folder: Path) -> Any:
     """The context in which hospitals' processes start; by spawning where the system cannot fork from a server.
 
     A server that a run before has left, which holds another pool, is ended: it would keep what nobody asks for. So is
-    one that was started with other settings in its environment: hospitals would have those.
+    one that was started with other settings in its environment, or by somebody else: hospitals would have those.
     """
     from client.pool import POOL_FILE, key_of
 
@@ -34,7 +34,7 @@ def fork_context(study: Study, folder: Path) -> Any:
     pool = "" if study.partition is None else key_of(json.loads(study.json))
     os.environ.pop(POOL_FILE, None)
     settings = _settings()
-    if (pool, settings) != (_Held.pool, _Held.settings or settings):
+    if (pool, settings) != (_Held.pool, _Held.settings):
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
     _Held.pool, _Held.settings = pool, settings
     if pool:
@@ -80,7 +80,7 @@ def _settings() -> dict[str, str]:
 
 
 class _Held:
-    """What the running fork server has read, and the settings that it was started with, once one was."""
+    """What the running fork server has read, and the settings that it was started with; None: nobody knows."""
 
     pool = ""
     settings: dict[str, str] | None = None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing import forkserver
+from pathlib import Path
 from threading import Event
 
 import pytest
 
 from common.errors import StudyError
+from common.study.study import Study
 from experiments.commands import runs
 from experiments.engines import _fork_server
 from experiments.later import Later
@@ -64,3 +67,16 @@ def test_what_failed_on_its_own_thread_is_told_to_whoever_asks() -> None:
     assert failed.wait(60)
     with pytest.raises(StudyError, match="no room"):
         later.begun()
+
+
+def test_hospitals_are_forked_by_no_process_that_was_started_with_other_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: Callable[..., Study]
+) -> None:
+    stopped: list[str] = []
+    monkeypatch.setattr(forkserver._forkserver, "_stop", lambda: stopped.append("stop"))  # type: ignore[attr-defined]
+    monkeypatch.setattr(_fork_server._Held, "settings", None)
+    monkeypatch.setattr(_fork_server._Held, "pool", "")
+    for prepared, times in (("here", 1), ("here", 1), ("there", 2)):
+        monkeypatch.setenv("WARDROUND_PREPARED", prepared)
+        _fork_server.fork_context(tiny(), tmp_path)
+        assert len(stopped) == times
