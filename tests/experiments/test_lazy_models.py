@@ -9,6 +9,7 @@ import pytest
 from client import hospital
 from client.prepared import OFF, VARIABLE
 from common.study.study import Study, parse
+from experiments.engines import _fork_server
 from experiments.quiet import run_quietly
 from tests.client.source_makers import make_nifti
 
@@ -55,6 +56,7 @@ def study_of(folder: Path, *settings: str) -> Study:
 
 def model_of(study: Study, place: Path, prepared: str, patch: pytest.MonkeyPatch) -> str:
     hospital.close_all()
+    _fork_server.end()  # one that another test left has that test's environment
     patch.setenv(VARIABLE, prepared)
     return str(run_quietly(study, place).about["model_sha256"])
 
