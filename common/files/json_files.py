@@ -22,6 +22,14 @@ def read_table(folder: Path, name: str, required: bool = False) -> dict[str, Any
     return {} if text is None else table_of(json_of(text, folder / name), folder / name)
 
 
+def readable_table(folder: Path, name: str) -> dict[str, Any]:
+    """`read_table`; {} also where it is damaged: for whoever goes on without it."""
+    try:
+        return read_table(folder, name)
+    except FileError:
+        return {}
+
+
 def read_lines(folder: Path, name: str) -> list[dict[str, Any]]:
     """The tables of a file that holds one a line. Raises FileError that names the line."""
     lines = lines_of(read_text(folder, name))

@@ -20,7 +20,7 @@ import psutil
 
 from common.errors import EngineError, FileError
 from common.files.access import if_there, is_there, names, read_text, write
-from common.files.json_files import lines_of, read_table
+from common.files.json_files import lines_of, readable_table
 from common.sums.identity import KEY_FILE
 from experiments.coordinator.job_queue import ENDS, Job
 from experiments.coordinator.link import Link
@@ -51,12 +51,13 @@ class Attempt:
     def seen(self) -> Seen:
         """How it goes, without asking Flower."""
         place = Path(self.job.folder)
-        conducted = _table(place, CONDUCTED)
+        # Where a file is damaged the job is taken for crashed, which is bounded.
+        conducted = readable_table(place, CONDUCTED)
         if str(conducted.get("run")) != self.run_id:
             return "starting"
         if _is_alive(conducted.get("pid")):
             return "running"
-        about = _table(place, "about.json")
+        about = readable_table(place, "about.json")
         return "over" if about.get("state") in ENDS and not _was_interrupted(about) else "crashed"
 
 
@@ -116,7 +117,7 @@ def stop(run_id: str, link: Link) -> None:
 
 def end_app(attempt: Attempt) -> None:
     """End a server app that Flower could not."""
-    conducted = _table(Path(attempt.job.folder), CONDUCTED)
+    conducted = readable_table(Path(attempt.job.folder), CONDUCTED)
     if str(conducted.get("run")) == attempt.run_id and _is_alive(conducted.get("pid")):
         with suppress(psutil.Error):
             psutil.Process(int(conducted["pid"])).kill()
@@ -140,7 +141,7 @@ def rounds_done(job: Job) -> int:
 
 def end_of(job: Job) -> tuple[str, str]:
     """State and reason of a run that is over."""
-    about = _table(Path(job.folder), "about.json")
+    about = readable_table(Path(job.folder), "about.json")
     return str(about.get("state", "")), str(about.get("reason", ""))
 
 
@@ -166,11 +167,3 @@ def _is_alive(pid: object) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and "flwr-serverapp" in " ".join(process.cmdline())
     except psutil.Error:
         return False
-
-
-def _table(folder: Path, name: str) -> dict[str, Any]:
-    """{} where it is absent or cannot be read: a job is then taken for crashed, which is bounded."""
-    try:
-        return read_table(folder, name)
-    except FileError:
-        return {}

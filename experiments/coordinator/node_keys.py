@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import EngineError, FileError
+from common.errors import EngineError
 from common.files.access import names, read
-from common.files.json_files import read_table, write_json
+from common.files.json_files import readable_table, write_json
 from experiments.engines._flower_commands import FEDERATION, FlowerCommands
 from server.coordinator_folder import NODE_KEYS
 
@@ -24,10 +24,7 @@ GONE = ("unregistered", "deleted")
 
 def names_of_nodes(folder: Path) -> dict[str, str]:
     """Hospitals' names by Flower's numbers of their nodes, as far as keys are registered."""
-    try:
-        table = read_table(folder, REGISTERED)
-    except FileError:
-        return {}
+    table = readable_table(folder, REGISTERED)
     return {str(one.get("node")): name for name, one in table.items() if isinstance(one, dict)}
 
 
@@ -76,10 +73,7 @@ class NodeKeys:
 
     def _at_the_superlink(self) -> dict[str, dict[str, str]]:
         """What was registered before, as far as the SuperLink's data base still holds it."""
-        try:
-            before = read_table(self.folder, REGISTERED)
-        except FileError:
-            before = {}
+        before = readable_table(self.folder, REGISTERED)
         if not before:
             return {}
         said = self.flower.say("supernode", "list", FEDERATION, longest_s=LONGEST_S)

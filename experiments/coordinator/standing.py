@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import EngineError, FileError
-from common.files.access import if_there, is_there, names
-from common.files.json_files import read_lines, read_table
+from common.files.access import is_there, names
+from common.files.json_files import read_lines, readable_table
 from common.files.locks import is_held
 from experiments.coordinator.attempts import rounds_done
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
@@ -28,7 +28,7 @@ def standing_of(folder: Path) -> dict[str, Any]:
     """For JSON. up: whether the supervisor and every program it keeps are running."""
     demand_coordinator(folder)
     folder = folder.resolve()
-    known = _table(folder, SUPERVISOR)
+    known = readable_table(folder, SUPERVISOR)
     programs = {
         name: {"running": is_of(one.get("pid"), folder), "restarts": one.get("restarts", 0)}
         for name, one in _tables(known.get("programs")).items()
@@ -40,7 +40,7 @@ def standing_of(folder: Path) -> dict[str, Any]:
         "up": up,
         "served": is_served,
         "programs": programs,
-        "front": _table(folder, FRONT_LISTENING) if programs.get("front", {}).get("running") else {},
+        "front": readable_table(folder, FRONT_LISTENING) if programs.get("front", {}).get("running") else {},
         "members": sorted(one.removesuffix(".pub") for one in names(folder, NODE_KEYS) if one.endswith(".pub")),
         "nodes": _nodes(folder) if up else [],
         "jobs": [_job(job, queue.standing(job)) for job in queue.jobs()[-MOST_SHOWN:]],
@@ -91,13 +91,13 @@ def _job(job: Job, standing: Standing) -> dict[str, Any]:
 
 def _waits_for(place: Path) -> list[str]:
     """Hospitals that were asked and have not replied."""
-    sites = _tables(_table(place, LIVE).get("sites"))
+    sites = _tables(readable_table(place, LIVE).get("sites"))
     return sorted(site for site, one in sites.items() if one.get("state") == "asked")
 
 
 def _refused(place: Path) -> dict[str, str]:
     """Before the first round: who refuses for a reason that time may change, and which."""
-    refused = _table(place, LIVE).get("refused", {})
+    refused = readable_table(place, LIVE).get("refused", {})
     return {str(site): str(why) for site, why in sorted(refused.items())} if isinstance(refused, dict) else {}
 
 
@@ -146,10 +146,3 @@ def _nodes(folder: Path) -> list[dict[str, Any]]:
 def _tables(value: object) -> dict[str, dict[str, Any]]:
     """Those of a table's values that are tables: what stands in a file may be damaged."""
     return {name: one for name, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}
-
-
-def _table(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        return if_there(read_table, folder, name) or {}
-    except FileError:
-        return {}

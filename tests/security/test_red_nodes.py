@@ -41,6 +41,7 @@ from tests.security.fronts import (
     context_for,
     exchange,
     post,
+    served,
     status_of,
 )
 
@@ -76,18 +77,11 @@ def slow_link() -> Iterator[Behind]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    kept.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield kept
-    finally:
-        kept.go_on.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as kept.port:
+        try:
+            yield kept
+        finally:
+            kept.go_on.set()
 
 
 @dataclass
