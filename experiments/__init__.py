@@ -14,6 +14,9 @@ for _name in ("common", "client", "server"):
         )
 
 if TYPE_CHECKING:
+    from experiments.access import Access as Access
+    from experiments.adversary import Adversary as Adversary
+    from experiments.adversary import View as View
     from experiments.attack import Attack as Attack
     from experiments.attack import Finding as Finding
     from experiments.attack import Membership as Membership
@@ -26,15 +29,21 @@ if TYPE_CHECKING:
     from experiments.engine import Engine as Engine
     from experiments.engine import RunConfig as RunConfig
     from experiments.observation import Observation as Observation
+    from experiments.question import Attempt as Attempt
+    from experiments.question import Plant as Plant
+    from experiments.question import Question as Question
 else:
     from common.handed_on import handed_on
 
     __getattr__ = handed_on(
         __name__,
         {
+            "access": ("Access",),
+            "adversary": ("Adversary", "View"),
             "attack": ("Attack", "Finding", "Membership", "Reconstruction", "Sees"),
             "benchmark": ("Benchmark", "Cell", "Measured", "Target"),
             "engine": ("Engine", "RunConfig"),
             "observation": ("Observation",),
+            "question": ("Attempt", "Plant", "Question"),
         },
     )

@@ -1,4 +1,9 @@
-"""The role of an attack: what it must see, what it tries, what came back. Entries live in `experiments/attacks/`."""
+"""The role of an attack: what it must see, what it tries, what it claims. Entries live in `experiments/attacks/`.
+
+An attack claims, and a question of the audit scores the claim (`experiments/question.py`); who could have made it is
+an adversary's (`experiments/adversary.py`). So one file is enough for a new attack: the audit runs it wherever an
+adversary sees and has what it asks for.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
+from experiments.access import Need
 from experiments.observation import Observation, Observer
 
 Sees = Literal["each", "sum", "model"]
 """The least an attack needs: single updates, a sum of updates (which single ones also make), or a model."""
+Per = Literal["site", "run"]
+"""Whether it is run on each hospital's own updates where these are seen, or once on all that is seen."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,13 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Membership:
-    """Scores of cases: the higher, the surer the attack is that the case was trained on, in the order given."""
+    """Scores of cases: the higher, the surer the attack is that the case was trained on, in the order given.
+
+    site: whose candidates they are.
+    """
 
     scores: NDArray[np.float64]
+    site: SiteId = ""
 
 
 UNTRIED = "untried"
@@ -46,21 +58,26 @@ class Finding:
     """What came of one attack.
 
     possible: False where the observer does not see what the attack needs; `reason` then says what it sees instead.
-    figures: measured numbers by name, unit in the name. settings: all that one needs to do it again.
+    figures: measured numbers by name, unit in the name. settings: all that one needs to do it again. claims: whatever
+    the attack's question knows how to score, such as `Membership`; inputs go into reconstructions.
     """
 
     attack: str
-    observer: Observer
+    observer: Observer | str
     possible: bool
     reason: str = ""
     seconds: float = 0.0
     figures: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     reconstructions: tuple[Reconstruction, ...] = ()
+    claims: tuple[Any, ...] = ()
 
 
 class Attack(Protocol):
-    """A frozen dataclass of options. Everything random comes from `rng`; it ends soon after `budget_seconds`."""
+    """A frozen dataclass of options. Everything random comes from `rng`; it ends soon after `budget_seconds`.
+
+    Beside these members it may declare those of `Declared`.
+    """
 
     sees: ClassVar[Sees]
     source: ClassVar[str]
@@ -69,3 +86,27 @@ class Attack(Protocol):
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Try. Nothing is read but `observed`."""
         ...
+
+
+class Declared(Protocol):
+    """Members that an attack may have, and what is taken where it lacks one."""
+
+    question: ClassVar[str]
+    """Name of the question that scores it; "reconstruction"."""
+    needs: ClassVar[tuple[Need, ...]]
+    """What it must be handed beside what it sees, in `observed.access`; nothing."""
+    words: ClassVar[str]
+    """What it does, for somebody who never trained a model; the first line of its file."""
+    share: ClassVar[float]
+    """Of its question's seconds, beside other attacks; 1."""
+    per: ClassVar[Per]
+    """As in `Per`; "site"."""
+
+
+OPTIONAL = ("question", "needs", "words", "share", "per")
+WITHOUT: Mapping[str, Any] = {"question": "reconstruction", "needs": (), "words": "", "share": 1.0, "per": "site"}
+
+
+def declared(attack: object, member: str) -> Any:
+    """An optional member, or what is taken where the attack has none."""
+    return getattr(attack, member, WITHOUT[member])

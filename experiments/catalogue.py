@@ -1,4 +1,4 @@
-"""What only experiments can run: engines, which a study names, and attacks and benchmarks, which commands name."""
+"""What only experiments can run: engines, which a study names, and what audits and benchmarks are made of."""
 
 from __future__ import annotations
 
@@ -7,4 +7,13 @@ from common.study.catalogue import Catalogue
 
 ENGINES = catalogue.ENGINES
 BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks", "experiments.benchmark:Benchmark")
-ATTACKS = Catalogue("attack", "experiments.attacks", "experiments.attack:Attack")
+ATTACKS = Catalogue(
+    "attack", "experiments.attacks", "experiments.attack:Attack", ("question", "needs", "words", "share", "per")
+)
+QUESTIONS = Catalogue(
+    "question",
+    "experiments.audit.questions",
+    "experiments.question:Question",
+    ("happened", "weakly", "standing", "plants", "figure"),
+)
+ADVERSARIES = Catalogue("adversary", "experiments.audit.adversaries", "experiments.adversary:Adversary", ("only",))

@@ -21,8 +21,8 @@ from common.sums.cohort import Cohort
 from common.sums.exchange import Payload
 from common.sums.identity import simulated
 from common.sums.update import Update
-from experiments.observation import observe
-from experiments.running import run_study
+from experiments.evidence.observing import observe
+from experiments.running.run import run_study
 from server.strategy import Contributions
 from wardround.testing.__main__ import tried
 from wardround.testing.of_file import KINDS

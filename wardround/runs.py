@@ -23,7 +23,7 @@ from common.learning.parameters import new_network
 from common.study.plugins import ANYTHING, NOTHING, trusting
 from common.study.study import Study, parse
 from experiments.prediction.trained import demand_room, put
-from experiments.running import run_study
+from experiments.running.run import run_study
 from server.app import new_default_folder, progress
 from server.reporting.folder import read_run
 from server.reporting.losses import Losses
@@ -79,7 +79,7 @@ def _shown(show: bool, folder: Path, remarks: Sequence[str]) -> Iterator[None]:
     if not show:
         yield
         return
-    from experiments.live_table import LiveTable
+    from experiments.running.live_table import LiveTable
 
     console = Console()
     for remark in remarks:
@@ -174,7 +174,7 @@ class Run:
         The run must have recorded its traffic: run(..., federation={"record_traffic": True}).
         """
         from experiments.audit.conduct import Effort, audit_run
-        from experiments.audit.page import write
+        from experiments.audit.report.page import write
 
         with self._trusting(), kept_private():
             found = audit_run(self.folder, Effort(seconds, pictures))

@@ -18,8 +18,8 @@ from common.study.options import Entry, options_of
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study, keys_of, parse
 from experiments.commands._study_text import is_file_name, read_study
-from experiments.few_hospitals import with_readable_updates
 from experiments.places import with_whole_folder
+from experiments.running.few_hospitals import with_readable_updates
 
 TABLES = ("training", "split", "federation", "baselines", "audit")
 """Of a study, that are no entries."""

@@ -51,7 +51,7 @@ class Catalogue:
         if self.known or not self.package:
             return self.known
         paths = import_module(self.package).__path__
-        return tuple(sorted(m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_")))
+        return tuple(sorted(m.name for m in pkgutil.iter_modules(paths) if not (m.ispkg or m.name.startswith("_"))))
 
     def plugged(self) -> Mapping[str, str]:
         """Entry points of installed packages, `module:Name` by name, none of them imported. Our names stay ours."""

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from common.learning.parameters import trainable
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._captured import captured_updates, obstacle
-from experiments.attacks._inversion import finding, problem_of
-from experiments.attacks._layers import Layer, layers_in_order
-from experiments.attacks._problem import Attempt, Problem
-from experiments.attacks._victim import Parts
+from experiments.attacks.inversion.differentiable_client import Parts
+from experiments.attacks.inversion.inverting import finding, problem_of
+from experiments.attacks.inversion.layers import Layer, layers_in_order
+from experiments.attacks.inversion.problem import Attempt, Problem
+from experiments.attacks.inversion.updates import captured_updates, obstacle
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 AGREE = 1e-4

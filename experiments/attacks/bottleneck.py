@@ -19,16 +19,16 @@ from torch import Tensor
 
 from common.study.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._captured import captured_updates, obstacle
-from experiments.attacks._descent import adam
-from experiments.attacks._inversion import finding, problem_of
-from experiments.attacks._layers import layers_in_order
-from experiments.attacks._priors import beyond_deviations, relative_total_variation
-from experiments.attacks._problem import Attempt, Problem
-from experiments.attacks._softened import Softened
-from experiments.attacks._told import LARGEST_DOUBT, Told, told_by
+from experiments.attacks.inversion.descent import adam
+from experiments.attacks.inversion.inverting import finding, problem_of
+from experiments.attacks.inversion.layers import layers_in_order
+from experiments.attacks.inversion.leaky_relu import Softened
+from experiments.attacks.inversion.priors import beyond_deviations, relative_total_variation
+from experiments.attacks.inversion.problem import Attempt, Problem
+from experiments.attacks.inversion.recovered_features import LARGEST_DOUBT, Told, told_by
+from experiments.attacks.inversion.updates import captured_updates, obstacle
 from experiments.attacks.matching import warm_then_cosine
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 LEAKS_UNTIL = 0.6

@@ -17,13 +17,13 @@ from torch import Tensor
 from common.errors import StudyError
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._descent import adam
-from experiments.attacks._distances import cosine_distance
-from experiments.attacks._inversion import Limits, invert
-from experiments.attacks._problem import Attempt, Problem, best_of_restarts
-from experiments.attacks._untrained import GROUPS, Decoder
+from experiments.attacks.inversion.descent import adam
+from experiments.attacks.inversion.distances import cosine_distance
+from experiments.attacks.inversion.inverting import Limits, invert
+from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.untrained import GROUPS, Decoder
 from experiments.attacks.matching import warm_then_cosine
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 

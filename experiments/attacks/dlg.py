@@ -16,11 +16,11 @@ from torch import Tensor
 
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._descent import lbfgs
-from experiments.attacks._distances import relative_squared_distance
-from experiments.attacks._inversion import Limits, invert
-from experiments.attacks._problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.descent import lbfgs
+from experiments.attacks.inversion.distances import relative_squared_distance
+from experiments.attacks.inversion.inverting import Limits, invert
+from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 

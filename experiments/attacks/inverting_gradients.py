@@ -17,12 +17,12 @@ from torch import Tensor
 
 from common.study.checks import non_negative, positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._descent import adam, falling_by_tenths
-from experiments.attacks._distances import cosine_distance
-from experiments.attacks._inversion import Limits, invert
-from experiments.attacks._priors import total_variation
-from experiments.attacks._problem import Attempt, Problem, best_of_restarts
+from experiments.attacks.inversion.descent import adam, falling_by_tenths
+from experiments.attacks.inversion.distances import cosine_distance
+from experiments.attacks.inversion.inverting import Limits, invert
+from experiments.attacks.inversion.priors import total_variation
+from experiments.attacks.inversion.problem import Attempt, Problem, best_of_restarts
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 

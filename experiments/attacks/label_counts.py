@@ -19,10 +19,10 @@ from common.data.cases import SiteId
 from common.learning.abilities import abilities, can, no_case_loss
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._captured import Captured, as_gradient, captured_updates, what_is_seen_instead
-from experiments.attacks._labels import class_evidence, label_counts, mean_answer, unweighted
-from experiments.attacks._victim import Victim
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.labels import class_evidence, label_counts, mean_answer, unweighted
+from experiments.attacks.inversion.updates import Captured, as_gradient, captured_updates, what_is_seen_instead
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 

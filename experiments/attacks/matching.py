@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from common.learning.parameters import trainable
 from common.study.checks import between, non_negative, positive
 from experiments.attack import Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._descent import adam, lbfgs
-from experiments.attacks._distances import cosine_distance, relative_squared_distance
-from experiments.attacks._inversion import Limits, invert
-from experiments.attacks._priors import relative_total_variation, total_variation
-from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts
+from experiments.attacks.inversion.descent import adam, lbfgs
+from experiments.attacks.inversion.distances import cosine_distance, relative_squared_distance
+from experiments.attacks.inversion.inverting import Limits, invert
+from experiments.attacks.inversion.priors import relative_total_variation, total_variation
+from experiments.attacks.inversion.problem import Attempt, Guess, Problem, best_of_restarts
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.MaxPool2d, nn.MaxPool3d, nn.Hardtanh)

@@ -24,16 +24,16 @@ from common.seeding import generator as named_generator
 from common.study.checks import between, non_negative, positive
 from common.study.study import Study
 from experiments.attack import UNTRIED, Attack, Finding, Sees
-from experiments.attacks._budget import Budget
-from experiments.attacks._captured import Captured, captured_updates, local_steps, what_is_seen_instead
-from experiments.attacks._descent import adam
-from experiments.attacks._distances import cosine_distance
-from experiments.attacks._inversion import finding, most_cases, problem_of
-from experiments.attacks._local_steps import not_simulated
-from experiments.attacks._priors import relative_total_variation
-from experiments.attacks._problem import Attempt, Guess, Problem, best_of_restarts, closest
-from experiments.attacks._simulated import Steps
+from experiments.attacks.inversion.descent import adam
+from experiments.attacks.inversion.distances import cosine_distance
+from experiments.attacks.inversion.inverting import finding, most_cases, problem_of
+from experiments.attacks.inversion.local_steps import not_simulated
+from experiments.attacks.inversion.priors import relative_total_variation
+from experiments.attacks.inversion.problem import Attempt, Guess, Problem, best_of_restarts, closest
+from experiments.attacks.inversion.simulated import Steps
+from experiments.attacks.inversion.updates import Captured, captured_updates, local_steps, what_is_seen_instead
 from experiments.attacks.matching import Matching, is_smooth, polished, tiled_noise, warm_then_cosine
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 Batches = list[NDArray[np.int64]]

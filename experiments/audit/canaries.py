@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from common.errors import StudyError
 from common.sums.update import Vector
-from experiments.audit.epsilon import Floats, Measured, measured_epsilon
+from experiments.audit.questions._epsilon_bounds import Floats, Measured, measured_epsilon
 
 TIMES_TOO_LONG = 10.0
 VALUES_A_CHUNK = 1 << 23

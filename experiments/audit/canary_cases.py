@@ -2,7 +2,7 @@
 
 Images (or rows) of pure noise with a wrong label each: nothing but having been trained on them makes a model do well
 on one. A fair coin says which of them are patients of the hospital. The score of one is by how much training has
-raised its log-odds (see experiments/membership/lira.py).
+raised its log-odds (see experiments/attacks/membership/lira.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from common.data.cases import Cases, concatenate
-from experiments.audit.epsilon import Floats, Measured, measured_epsilon
-from experiments.membership.lira import log_odds
+from experiments.attacks.membership.lira import log_odds
+from experiments.audit.questions._epsilon_bounds import Floats, Measured, measured_epsilon
 
 Trained = Callable[[Cases, Cases], tuple[Floats, Floats]]
 """Trains on the first cases; losses (m,) of the second before, and after."""

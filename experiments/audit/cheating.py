@@ -26,9 +26,9 @@ from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.orders import Order, to_payload
 from experiments.attack import Reconstruction
-from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.attacks.inversion.imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.audit.refusals import refusals
-from experiments.audit.replay import Orders, error_bound, own_updates
+from experiments.evidence.recomputed_updates import Orders, error_bound, own_updates
 from experiments.observation import Observation
 
 BINS = 256

@@ -11,8 +11,8 @@ from common.errors import StudyError, WardroundError
 from experiments.audit.cheating import BINS, BLUR, HIGHEST, LOWEST, ORDERS, Cheat, carrier_of, cheats
 from experiments.audit.inversion_trials import scored
 from experiments.audit.records import Trial
-from experiments.audit.replay import Orders
-from experiments.audit.truth import Truth, all_cases
+from experiments.evidence.ground_truth import Truth, all_cases
+from experiments.evidence.recomputed_updates import Orders
 from experiments.observation import Observation
 
 NAMES = {False: "imprint", True: "blurred imprint"}

@@ -16,8 +16,9 @@ from common.errors import StudyError
 from common.sums.aggregations._agreement import read_agreement
 from common.sums.update import Update
 from experiments.audit.records import Claim, Opening
-from experiments.audit.replay import Orders, computed_update, error_bound, own_updates
-from experiments.observation import Observation, Summed, without
+from experiments.evidence.observing import without
+from experiments.evidence.recomputed_updates import Orders, computed_update, error_bound, own_updates
+from experiments.observation import Observation, Summed
 
 SYSTEM = "operating system"
 NO_SUM = "no sum of two or more hospitals was made in this run"

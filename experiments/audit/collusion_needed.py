@@ -23,8 +23,8 @@ from common.sums.aggregation import Aggregation
 from common.sums.cohort import Cohort
 from common.sums.cohorts import is_covered_by_noise
 from experiments.audit.openable import cohorts_of, honestly_opened, openable, threshold_of
-from experiments.audit.replay import aggregation_of
-from experiments.told_apart import fewest_told_apart
+from experiments.evidence.recomputed_updates import aggregation_of
+from experiments.evidence.told_apart import fewest_told_apart
 
 
 def opening_hospitals(study: Study, roster: Sequence[SiteId]) -> int:

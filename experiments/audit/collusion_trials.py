@@ -12,8 +12,8 @@ from experiments.attack import Attack
 from experiments.audit.collusion import Collusion
 from experiments.audit.inversion_trials import Plan, trial_of
 from experiments.audit.records import Opening, Trial
-from experiments.audit.truth import Truth, all_cases
 from experiments.catalogue import ATTACKS
+from experiments.evidence.ground_truth import Truth, all_cases
 from server.reporting.wording import count
 
 ON_ONE, ON_SEVERAL = ("analytic", "bottleneck", "matching"), ("analytic",)

@@ -28,14 +28,15 @@ from experiments.audit.inversion_trials import inversion_trials
 from experiments.audit.label_trials import label_trials
 from experiments.audit.membership import membership_trials
 from experiments.audit.own_trials import own_trials
-from experiments.audit.parties import as_rows, parties_of
 from experiments.audit.poisoning_trials import poisoning_trials
 from experiments.audit.records import Claim, Kind, Opening, Report, Trial
-from experiments.audit.replay import Orders
 from experiments.audit.robustness import robustness_trials
 from experiments.audit.tried import tried
 from experiments.audit.verdicts import verdicts
-from experiments.observation import Observation, observe, sent_orders
+from experiments.audit.visibility import as_rows, parties_of
+from experiments.evidence.observing import observe, sent_orders
+from experiments.evidence.recomputed_updates import Orders
+from experiments.observation import Observation
 from server.reporting.folder import read_run
 from server.reporting.losses import Losses
 from server.reporting.parsing import traffic_of

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.audit.records import Claim, Light, Trial
+from experiments.audit.records import Claim, Reason, Trial
 from server.reporting.wording import count
 
-Reason = tuple[Light, str, str]
-"""A light, the rule that gave it with its figures, and what to change."""
 GROUPS = (
     "Let sums be opened of whole groups only (federation.groups = 'whole'), under keys that hospitals do not share "
     "(aggregation 'secagg', or 'bfv' with keys = 'distributed')."

@@ -27,10 +27,10 @@ from common.sums.cohorts import Cohorts
 from common.sums.exchange import Payload
 from common.sums.update import Update
 from experiments.audit.records import Claim, Trial
-from experiments.audit.replay import Orders, aggregation_of, computed_update
-from experiments.in_memory import InMemoryExchange, expected_of
+from experiments.engines._loopback_exchange import InMemoryExchange, expected_of
+from experiments.evidence.recomputed_updates import Orders, aggregation_of, computed_update
+from experiments.evidence.told_apart import combination, fewest_told_apart, nearest, told_apart
 from experiments.observation import Observation, Summed
-from experiments.told_apart import combination, fewest_told_apart, nearest, told_apart
 
 LOOKING, CHEATING = "differences of sums", "two sums that differ"
 QUESTIONS = {

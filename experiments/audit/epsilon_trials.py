@@ -19,14 +19,14 @@ from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
+from experiments.attacks.membership.shadows import local_training
+from experiments.attacks.membership.target import Target
 from experiments.audit.canaries import FEWEST_COUNTED, audit_gradients
 from experiments.audit.canary_cases import audit_cases
-from experiments.audit.epsilon import Floats, Measured, most_telling_count
-from experiments.audit.private_steps import audited_mechanism, trainer_steps
+from experiments.audit.questions._epsilon_bounds import Floats, Measured, most_telling_count
 from experiments.audit.records import Interval, Trial
-from experiments.audit.truth import facts_of_hospital, hospital_of
-from experiments.membership.shadows import local_training
-from experiments.membership.target import Target
+from experiments.evidence.ground_truth import facts_of_hospital, hospital_of
+from experiments.evidence.private_steps import audited_mechanism, trainer_steps
 
 SOURCE = "Steinke, Nasr and Jagielski 2023, Privacy auditing with one (1) training run (NeurIPS)"
 QUESTION = "Does the training lose more privacy than was promised?"

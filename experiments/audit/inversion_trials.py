@@ -13,13 +13,13 @@ from common.data.cases import SiteId
 from common.seeding import generator
 from common.study.options import Entry
 from experiments.attack import Attack, Finding, Reconstruction
-from experiments.audit.images import pair_of
-from experiments.audit.reconstruction import CaseScore, score
+from experiments.audit.questions._likeness_to_patients import CaseScore, score
+from experiments.audit.questions._similarity import fitted
 from experiments.audit.records import Rebuilt, Trial
-from experiments.audit.similarity import fitted
+from experiments.audit.report.images import pair_of
 from experiments.audit.tried import FAILED, reason_of
-from experiments.audit.truth import Truth, all_cases, others_than, truth_of
 from experiments.catalogue import ATTACKS
+from experiments.evidence.ground_truth import Truth, all_cases, others_than, truth_of
 from experiments.observation import Observation
 
 INVERSIONS = ("analytic", "bottleneck", "matching", "multi_step", "inverting_gradients", "dlg", "deep_image_prior")

@@ -14,8 +14,8 @@ from common.seeding import generator
 from common.study.options import Entry
 from experiments.attack import Attack, Reconstruction
 from experiments.audit.records import Trial
-from experiments.audit.truth import truth_of
 from experiments.catalogue import ATTACKS
+from experiments.evidence.ground_truth import truth_of
 from experiments.observation import Observation
 
 NAME = "label_counts"

@@ -13,11 +13,11 @@ from common.files.json_files import write_json
 from common.study.options import Entry
 from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.matrix_page import Column, matrix_page
-from experiments.audit.page import write
 from experiments.audit.records import Report
-from experiments.audit.truth import hospital_of
-from experiments.quiet import run_quietly
+from experiments.audit.report.matrix_page import Column, matrix_page
+from experiments.audit.report.page import write
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.ground_truth import hospital_of
 
 MOST_ROUNDS = 3
 DELTA_SHARE = 0.1

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from common.data.cases import Cases, SiteId, concatenate
 from common.learning.abilities import no_case_loss
 from common.seeding import generator
-from experiments.attacks._budget import Budget
-from experiments.audit.candidates import MOST_PATIENTS, Question, question_of
+from experiments.attacks.membership import lira, loss_threshold, rmia, server_rounds
+from experiments.attacks.membership.shadows import MOST_SHADOWS, Shadows, train_shadows
+from experiments.attacks.membership.target import Floats, Target
 from experiments.audit.membership_scores import QUESTION, Scored, scored_trials
 from experiments.audit.records import Trial
-from experiments.membership import lira, loss_threshold, rmia, server_rounds
-from experiments.membership.shadows import MOST_SHADOWS, Shadows, train_shadows
-from experiments.membership.target import Floats, Target
+from experiments.evidence.budget import Budget
+from experiments.evidence.membership_samples import MOST_PATIENTS, Question, question_of
 from experiments.observation import Observation
 
 PATIENTS_IN_ALL, VALUES_IN_ALL = 1000, 1 << 24

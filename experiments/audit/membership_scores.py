@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.data.cases import SiteId
-from experiments.audit.candidates import Candidates, Question
+from experiments.attacks.membership.target import Floats
+from experiments.audit.questions._roc import area_interval, curve, rate_at, rate_without_false_alarm
 from experiments.audit.records import Interval, Trial
-from experiments.audit.roc import area_interval, curve, rate_at, rate_without_false_alarm
-from experiments.membership.target import Floats
+from experiments.evidence.membership_samples import Candidates, Question
 from experiments.observation import Observation
 
 QUESTION = "Was this patient's data used in training?"

@@ -15,8 +15,8 @@ from common.study.plugins import ANYTHING, trusting
 from experiments.attack import Attack, Finding
 from experiments.audit.inversion_trials import Plan, trial_of
 from experiments.audit.records import Trial
-from experiments.audit.truth import all_cases
 from experiments.catalogue import ATTACKS
+from experiments.evidence.ground_truth import all_cases
 from experiments.observation import Observation
 
 QUESTION = "What does an attack that was named for this audit find in what hospitals sent?"

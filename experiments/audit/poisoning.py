@@ -19,7 +19,7 @@ from common.study.catalogue import ENGINES, STRATEGIES
 from common.study.options import Entry
 from common.study.study import Study
 from experiments.audit.poisoned_app import KINDS, NOTE
-from experiments.quiet import read_outcome
+from experiments.engines._quiet import read_outcome
 from server.app import app as server_app
 
 STRATEGIES_TRIED = ("fedavg", "median", "trimmed_mean", "krum")

@@ -11,6 +11,8 @@ from server.reporting.records import Beside, Uncovered
 
 Kind = Literal["differences", "reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
+Reason = tuple[Light, str, str]
+"""A light, the rule that gave it with its figures, and what to change."""
 Topic = Literal["readers", "rebuilt", "members", "epsilon", "colluding", "cheating"]
 """Of a rule: who reads what; patients' data; who was one; the promised bound; what needs colluders or a cheat."""
 SCHEMA_VERSION = 4

@@ -12,7 +12,7 @@ from common.data.cases import SiteId
 from common.errors import RefusedError, WireError
 from common.study.study import Study, parse_json
 from common.wire.orders import Order, from_payload, to_payload
-from experiments.audit.truth import hospital_of
+from experiments.evidence.ground_truth import hospital_of
 
 
 def refusals(approved: Study, order: Order, site: SiteId) -> dict[str, str]:

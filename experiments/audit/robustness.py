@@ -18,7 +18,7 @@ from common.learning.task import Task
 from common.seeding import generator
 from common.sums.mean import merge
 from experiments.audit.records import Trial
-from experiments.audit.truth import hospital_of
+from experiments.evidence.ground_truth import hospital_of
 from experiments.observation import Observation
 
 SIZES = (0.01, 0.05, 0.1)

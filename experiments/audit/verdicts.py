@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from common.data.cases import SiteId
 from common.study.audit_settings import Audit
 from experiments.attack import UNTRIED
-from experiments.audit.difference_rules import Reason, differences
-from experiments.audit.records import CHANCE, Claim, Light, Rebuilt, Topic, Trial, Verdict
+from experiments.audit.difference_rules import differences
+from experiments.audit.records import CHANCE, Claim, Light, Reason, Rebuilt, Topic, Trial, Verdict
 from experiments.audit.tried import FAILED
 
 WORST: tuple[Light, ...] = ("green", "amber", "red")

@@ -29,7 +29,7 @@ from common.sums.update import Update
 from common.wire.message_bytes import from_bytes, identify, name_message, to_bytes
 from common.wire.orders import LEGS, PROTOCOL_LEG, Order, protocol_payload
 from common.wire.records import from_records, to_records
-from experiments.audit.truth import hospital_of
+from experiments.evidence.ground_truth import hospital_of
 
 RUN_ID, LARGEST = 1, 1 << 26
 PLACE, IMAGES, SIDE, CLASSES = "images.npz", 160, 6, 4

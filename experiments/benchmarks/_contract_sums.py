@@ -20,9 +20,9 @@ from common.sums.cohort import Cohort
 from common.sums.exchange import Expected
 from common.sums.update import Sum, Update
 from common.wire.orders import Order, to_payload
-from experiments.audit.truth import hospital_of
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, cases_of
-from experiments.told_apart import nearest
+from experiments.evidence.ground_truth import hospital_of
+from experiments.evidence.told_apart import nearest
 from server.strategy import Strategy
 
 LOSS = "training/loss"

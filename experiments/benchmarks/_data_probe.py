@@ -12,7 +12,7 @@ from time import perf_counter, process_time
 import psutil
 
 from common.study.study import parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 
 def main() -> None:

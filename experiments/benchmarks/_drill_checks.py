@@ -12,7 +12,7 @@ from client.kept_models import FOLDER, MODEL
 from client.ledger import Ledger
 from common.errors import WardroundError
 from experiments.engines._local_grid import hospital_folder
-from experiments.quiet import Outcome
+from experiments.engines._quiet import Outcome
 
 
 def lost(outcome: Outcome, folder: Path, sites: Sequence[str], rounds: int, is_charged: bool) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from experiments.benchmarks._drill_faults import BOUND_S, NOT_MEASURED
 from experiments.benchmarks._drill_schedule import Done, schedule
 from experiments.benchmarks._drill_studies import SECRET_DRAWS, SITES, drill_study
 from experiments.benchmarks._node_drills import VICTIMS, same_model
-from experiments.quiet import Outcome, read_outcome, run_quietly
+from experiments.engines._quiet import Outcome, read_outcome, run_quietly
 
 KILLS, SEED = 50, 7
 ROUNDS_A_KILL = 2

@@ -22,8 +22,8 @@ from experiments.benchmarks._drill_faults import BOUND_S, NOT_MEASURED, SITE, Dr
 from experiments.benchmarks._drill_schedule import Kill
 from experiments.benchmarks._drill_studies import SECRET_DRAWS, SITES, drill_study
 from experiments.benchmarks._node_drills import LONGEST_S, Drilled, Fault, Killed, drill, same_model
+from experiments.engines._quiet import Outcome, read_outcome, run_quietly
 from experiments.engines.nodes import COORDINATOR, LOGS
-from experiments.quiet import Outcome, read_outcome, run_quietly
 
 ROUNDS = 6
 LONGEST_WORDS = 90

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from common.study.study import parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from common.errors import EngineError
 from common.sums.aggregation import Aggregation, Local
 from common.sums.exchange import Payload
 from common.sums.mean import Mean
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 
 HOSPITALS, VALUES = 4, 24
 HOSTILE = "hospital-01"

@@ -17,7 +17,7 @@ from common.learning.networks.groupnorm_cnn import GroupNormCNN
 from common.learning.networks.mlp import Mlp
 from common.learning.tasks.classification import soft_cross_entropy
 from common.seeding import entropy, generator
-from experiments.attacks._victim import Victim
+from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.benchmarks._data import find
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 

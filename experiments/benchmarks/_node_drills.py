@@ -20,8 +20,8 @@ from common.files.json_files import read_lines, read_table
 from common.study.study import Study
 from experiments.coordinator.job_queue import Job
 from experiments.coordinator.supervision import Kept
+from experiments.engines._quiet import Outcome, read_outcome
 from experiments.engines.nodes import Rehearsal, started
-from experiments.quiet import Outcome, read_outcome
 from server.conducted import CONDUCTED
 
 Victim = Literal["node", "server app", "superlink", "superexec", "front", "supervisor"]

@@ -14,7 +14,7 @@ from unittest.mock import patch
 from common.errors import WardroundError
 from common.study.study import parse
 from experiments.engines._bundle import bundle
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 APP = "client/app.py"
 STUDY = """

@@ -21,7 +21,7 @@ from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.message_bytes import identify, size_of
 from common.wire.records import to_records
-from experiments.in_memory import InMemoryExchange, collect
+from experiments.engines._loopback_exchange import InMemoryExchange, collect
 
 LARGEST, LEAST_WEIGHT, WEIGHT_STEPS = 0.9, 100, 900
 

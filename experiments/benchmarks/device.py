@@ -23,12 +23,12 @@ from common.privacy.noise import SeededNoise
 from common.seeding import generator, torch_generator
 from common.study.catalogue import TASKS
 from common.study.options import Entry
-from experiments.attacks._budget import Budget
-from experiments.attacks._losses import soft_losses, truth_shape
-from experiments.attacks._problem import Problem
-from experiments.attacks._victim import Victim
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.losses import soft_losses, truth_shape
+from experiments.attacks.inversion.problem import Problem
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.benchmark import Benchmark, Cell, Measured, Target
+from experiments.evidence.budget import Budget
 
 REPEATS = 3
 STEPS, ITERATIONS = 2, 10

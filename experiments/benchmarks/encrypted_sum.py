@@ -20,7 +20,7 @@ from common.sums.aggregations.ckks import Ckks
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._sums import Work, least, work, worked
 from experiments.benchmarks._tenseal_sums import NVFLARE, TUTORIAL, Settings, ckks_sum
-from experiments.in_memory import expected_of
+from experiments.engines._loopback_exchange import expected_of
 
 HOSPITALS, VALUES, WARMING_VALUES, REPEATS = 10, 1_000_000, 20_000, 3
 EXPANSION, TIMES_LESS, LARGEST_ERROR = 1.05, 10.0, 1e-6

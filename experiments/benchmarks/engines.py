@@ -21,7 +21,7 @@ from common.errors import EngineError
 from common.seeding import generator
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
-from experiments.quiet import Outcome, read_outcome
+from experiments.engines._quiet import Outcome, read_outcome
 
 HOSPITALS = 8
 IMAGES_A_HOSPITAL = 160

@@ -26,7 +26,7 @@ from common.registration.sampling import resample
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
-from experiments.running import run_study
+from experiments.running.run import run_study
 
 STUDY = Path(__file__).parents[1] / "studies" / "registration.toml"
 CLASSICAL = {"classical, affine": "affine", "classical, displacement": "displacement"}

@@ -14,8 +14,8 @@ from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
 from experiments.benchmarks._flamby import Setting, published_mean, published_means
-from experiments.pooled import train_pooled
-from experiments.quiet import run_quietly
+from experiments.engines._pooled import train_pooled
+from experiments.engines._quiet import run_quietly
 
 SEEDS = (42, 43, 44, 45, 46)
 PUBLISHED_BEST = 0.731

@@ -21,7 +21,7 @@ from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
 from experiments.benchmarks._log_chart import log_chart
 from experiments.benchmarks.heart import SEEDS, STUDY
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 EPSILONS = (10.0, 1.0, 0.1)
 PUBLISHED = {None: 0.7125, 10.0: None, 1.0: 0.6853, 0.1: 0.6056}

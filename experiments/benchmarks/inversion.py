@@ -22,12 +22,11 @@ from common.learning.parameters import trainable
 from common.learning.tasks.classification import soft_cross_entropy
 from common.learning.work import Training
 from common.seeding import entropy
-from experiments.attacks import _problem as searched
-from experiments.attacks._budget import Budget
-from experiments.attacks._victim import Victim
+from experiments.attacks.inversion import problem as searched
+from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
-from experiments.audit.similarity import fitted, psnr_db, ssim
+from experiments.audit.questions._similarity import fitted, psnr_db, ssim
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._inversion_problems import (
     CLASSES,
@@ -41,6 +40,7 @@ from experiments.benchmarks._inversion_problems import (
     networks,
     problems,
 )
+from experiments.evidence.budget import Budget
 
 PEERS_PYTHON = "WARDROUND_PEERS_PYTHON"
 PEERS = ("breaching, modern", "breaching, invertinggradients")

@@ -18,18 +18,18 @@ from common.data.cases import Cases
 from common.errors import SourceError
 from common.seeding import entropy
 from experiments.attack import Reconstruction
-from experiments.attacks._budget import Budget
-from experiments.attacks._labels import recovered_labels
-from experiments.attacks._layers import layers_in_order
-from experiments.attacks._problem import Problem
-from experiments.attacks._told import told_by
 from experiments.attacks.analytic import invert_first_layer
 from experiments.attacks.bottleneck import Bottleneck
+from experiments.attacks.inversion.labels import recovered_labels
+from experiments.attacks.inversion.layers import layers_in_order
+from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.recovered_features import told_by
 from experiments.attacks.matching import Matching
-from experiments.audit.reconstruction import CaseScore, score
-from experiments.audit.truth import Truth
+from experiments.audit.questions._likeness_to_patients import CaseScore, score
 from experiments.benchmark import Benchmark, Cell, Measured
 from experiments.benchmarks._inversion_batches import CANDIDATES, KINDS, Kind
+from experiments.evidence.budget import Budget
+from experiments.evidence.ground_truth import Truth
 
 BATCHES = (1, 2, 4, 8, 16)
 FEWEST_CASES = 4

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
-from experiments.quiet import Outcome, run_quietly
+from experiments.engines._quiet import Outcome, run_quietly
 
 TARGET_ACCURACY = 0.97
 STUDY = """

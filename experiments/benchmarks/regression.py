@@ -18,7 +18,7 @@ from client.hospital import Hospital, open_hospital, site_names
 from common.study.study import Study, parse
 from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks._data import find
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 SEEDS = (42, 43, 44, 45, 46)
 COLUMNS = {0: "age", 1: "sex", 3: "resting_mmhg", 7: "heart_rate", 8: "angina", 9: "st_depression_mm"}

@@ -49,8 +49,8 @@ def asked_study(study: str, overrides: Sequence[str] | None) -> Asked:
     text, name = read_study(study)
 
     from common.study.study import keys_of, parse
-    from experiments.few_hospitals import with_readable_updates
     from experiments.places import with_whole_folder, with_whole_network, with_whole_start
+    from experiments.running.few_hospitals import with_readable_updates
 
     beside = Path(study).parent if is_file_name(study) else None
     parsed = with_whole_folder(parse(text, overrides or (), beside), Path(study))

@@ -34,7 +34,7 @@ def audit(
 ) -> None:
     """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
     with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
-        from experiments import audit_command
+        from experiments.audit import command as audit_command
         from experiments.audit.conduct import Effort
         from experiments.places import with_modules_of
         from server.app import new_default_folder

@@ -59,7 +59,7 @@ def metrics(
 ) -> None:
     """Compare predicted with true outlines: overlap and distances in mm, label by label."""
     with spoken_errors():
-        from experiments.metrics_command import compare
+        from experiments.measuring.command import compare
 
         files.demand_writable(csv_file, json_file, figure)
         compare(prediction, truth, console, tolerance, label, csv_file, json_file, figure, surface)
@@ -89,7 +89,7 @@ def register(
     Exits with 1 where the search has probably failed, and says why in its first lines; what was found is written.
     """
     with spoken_errors():
-        from experiments.registration_cli import align
+        from experiments.commands._register import align
 
         files.demand_writable(out, transform_out, pictures)
         if not align(

@@ -26,7 +26,7 @@ def privacy_plan(
 ) -> None:
     """Say what a study's privacy will cost in every hospital, without training: epsilon, or the noise for it."""
     with spoken_errors(), trusting(ANYTHING):
-        from experiments.privacy_cli import show_plan
+        from experiments.planning.command import show_plan
 
         files.demand_writable(json_file, plot)
         asked = asked_study(study, set_)

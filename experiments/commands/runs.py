@@ -105,9 +105,9 @@ def _starting_early(study: str, overrides: list[str]) -> Iterator[None]:
 
 def run_asked(study: Study, name: str, folder: Path, resume: bool, accepts: bool = False) -> None:
     """Run a study under a live table, and say what came of it. Exits with 3 where something was lost."""
-    from experiments.live_table import LiveTable
-    from experiments.running import run_study
-    from experiments.spoken_losses import last_lines, lost_lines
+    from experiments.running.live_table import LiveTable
+    from experiments.running.run import run_study
+    from experiments.running.spoken_losses import last_lines, lost_lines
     from server.app import progress
 
     table, before = LiveTable(console, folder), _about(folder)

@@ -10,8 +10,8 @@ from common.errors import WardroundError
 from common.files.access import read_text
 from common.seeding import generator
 from common.study.study import parse
-from experiments.bootstrap import FEWEST_PERSONS, Interval, differences, intervals
-from experiments.patient_scores import PatientScores, score_patients
+from experiments.running.bootstrap import FEWEST_PERSONS, Interval, differences, intervals
+from experiments.running.patient_scores import PatientScores, score_patients
 from server.reporting.folder import read_run
 from server.reporting.losses import Losses
 from server.reporting.records import Run

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from common.files.access import write
-from experiments.bootstrap import Interval
 from experiments.comparing.measured import Compared
 from experiments.comparing.settings import differing_settings
+from experiments.running.bootstrap import Interval
 from server.reporting.charts.forest import Estimate, forest
 from server.reporting.charts.lines import Line, line_chart
 from server.reporting.curves import Points, evaluation_curves, training_curves

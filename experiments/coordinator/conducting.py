@@ -193,7 +193,7 @@ class Conducting:
         state, reason = attempts.end_of(job)
         code = 1
         if state == "completed":
-            from experiments.spoken_losses import last_lines
+            from experiments.running.spoken_losses import last_lines
 
             _, code = last_lines(Path(job.folder))
         return self._over(job, standing, state if state in ENDS else "failed", reason, code)

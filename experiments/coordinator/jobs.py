@@ -66,7 +66,7 @@ def await_end(folder: Path, job: Job, say: Say) -> int:
             say([words])
         if standing.is_over:
             if standing.state == "completed":
-                from experiments.spoken_losses import last_lines
+                from experiments.running.spoken_losses import last_lines
 
                 say(last_lines(Path(job.folder))[0])
             return 1 if standing.code is None else standing.code

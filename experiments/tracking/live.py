@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from common.study.study import Study
-from experiments.after_run import note
+from experiments.running.after_run import note
 from experiments.tracking.mlflow import MLflow
 from experiments.tracking.tensorboard import TensorBoard
 from experiments.tracking.told import Tracker, facts_of, in_a_line, scalars_of_end, scalars_of_round, settings_of

@@ -15,9 +15,9 @@ from common.files.access import is_there
 from common.files.json_files import read_table
 from common.metrics.bias_variance import Parts, of_classes, of_numbers
 from common.study.study import Baselines, Study
+from experiments.engines._quiet import Outcome, run_quietly
 from experiments.prediction.trained import load_trained
-from experiments.quiet import Outcome, run_quietly
-from experiments.running import run_study
+from experiments.running.run import run_study
 from experiments.tuning.choice import Score, choose, is_lower_better
 from experiments.tuning.grid import Candidate
 

@@ -19,7 +19,7 @@ from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
 from common.study.study import parse
 from common.wire.orders import Order, to_payload
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 TEXT = """
 title = "Tiny"

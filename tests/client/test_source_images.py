@@ -19,7 +19,7 @@ from client.sources.images import Images
 from common.data.cases import Cases
 from common.errors import SourceError, StudyError
 from common.study.study import parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 BLACK = np.zeros((4, 6), np.uint8)
 MASKED: dict[str, Any] = {"masks": "masks/{name}.png", "classes": ("background", "lesion"), "size": 0}

@@ -16,7 +16,7 @@ from common.data.cases import Cases
 from common.errors import SourceError, StudyError
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 MINIMAL = """
 import torch

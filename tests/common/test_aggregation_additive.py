@@ -22,7 +22,7 @@ from common.sums.aggregations.additive import SEALED_BYTES, AdditiveSharing
 from common.sums.exchange import Payload
 from common.sums.mean import Mean
 from common.sums.update import Update
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 
 Cheat = Callable[[SiteId, Payload], Payload]
 KEPT = "additive/kept"

@@ -24,7 +24,7 @@ from common.sums.aggregations._ring import Ring, Words
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from common.sums.identity import Identity
-from experiments.in_memory import STUDY, InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import STUDY, InMemoryExchange, collect, expected_of, random_updates
 
 VICTIM = "hospital-00"
 SITES_ALL = tuple(f"hospital-{place:02d}" for place in range(5))

@@ -25,7 +25,7 @@ from common.sums.aggregations._ring import Ring
 from common.sums.aggregations.additive import AdditiveSharing
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.update import Update
-from experiments.in_memory import InMemoryExchange, collect
+from experiments.engines._loopback_exchange import InMemoryExchange, collect
 
 FALSE_ALARM = 1e-12
 LOWEST, HIGHEST = chi2.ppf(FALSE_ALARM, 255), chi2.isf(FALSE_ALARM, 255)

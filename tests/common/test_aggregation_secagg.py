@@ -24,7 +24,7 @@ from common.sums.exchange import Payload
 from common.sums.mean import UNITS_PER_ONE, Mean
 from common.sums.update import Update
 from common.wire.records import from_records, to_records
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 
 LEGS = ("keys", "shares", "round", "survivors", "unmask")
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,7 +19,7 @@ from common.learning.tasks.segmentation import Segmentation
 from common.learning.work import Training
 from common.study.options import Entry
 from common.study.study import parse
-from experiments.attacks._losses import soft_losses
+from experiments.attacks.inversion.losses import soft_losses
 
 TEXT = """
 title = "Tiny"

@@ -12,7 +12,7 @@ from common.study.options import Entry
 from common.sums.aggregations.plain import Plain
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Expected
-from experiments.in_memory import InMemoryExchange, collect, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, random_updates
 from server.private_terms import _rounding
 from wardround.testing import AggregationTests
 

@@ -15,7 +15,7 @@ from common.data.nifti_files import read_nifti
 from common.errors import FileError, ImageError
 from common.registration.displacement import DisplacementField
 from common.registration.itk_files import read_transform, write_transform
-from experiments.measured_pairs import Row, measure, read_pair
+from experiments.measuring.metrics_table import Row, measure, read_pair
 
 SHAPE = (6, 5, 4)
 

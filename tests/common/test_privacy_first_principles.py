@@ -18,7 +18,7 @@ from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.release import Release
-from experiments.privacy_plan import planned_site
+from experiments.planning.privacy_plan import planned_site
 from tests.common.hockey_stick import (
     NOTHING,
     Cells,

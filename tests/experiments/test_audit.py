@@ -18,12 +18,12 @@ from common.study.audit_settings import Audit
 from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.epsilon_trials import epsilon_trials
-from experiments.audit.page import SCHEMA, json_of, page_of
 from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
-from experiments.audit.sentence import opening_sentence
+from experiments.audit.report.headline import opening_sentence
+from experiments.audit.report.page import SCHEMA, json_of, page_of
+from experiments.audit.report.words import promise_sentence
 from experiments.audit.verdicts import verdicts
-from experiments.audit.words import promise_sentence
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
 SECONDS = 6.0

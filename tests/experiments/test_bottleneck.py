@@ -10,24 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from common.study.study import Study, parse
-from experiments.attacks._captured import captured_updates
-from experiments.attacks._convolution_inputs import (
+from experiments.attacks.bottleneck import Bottleneck
+from experiments.attacks.inversion.convolution_inputs import (
     Convolution,
     input_of_convolution,
     places_under_kernel,
     tells_its_input,
 )
-from experiments.attacks._inversion import problem_of
-from experiments.attacks._layers import layers_in_order
-from experiments.attacks._skipped_features import skipped_features
-from experiments.attacks._softened import Softened
-from experiments.attacks._told import told_by
-from experiments.attacks.bottleneck import Bottleneck
-from experiments.audit.reconstruction import score
-from experiments.audit.similarity import correlations
-from experiments.audit.truth import all_training_cases, truth_of
-from experiments.observation import Observation, observe
-from experiments.running import run_study
+from experiments.attacks.inversion.inverting import problem_of
+from experiments.attacks.inversion.layers import layers_in_order
+from experiments.attacks.inversion.leaky_relu import Softened
+from experiments.attacks.inversion.recovered_features import told_by
+from experiments.attacks.inversion.skipped_features import skipped_features
+from experiments.attacks.inversion.updates import captured_updates
+from experiments.audit.questions._likeness_to_patients import score
+from experiments.audit.questions._similarity import correlations
+from experiments.evidence.ground_truth import all_training_cases, truth_of
+from experiments.evidence.observing import observe
+from experiments.observation import Observation
+from experiments.running.run import run_study
 
 STUDY = """
 title = "Outlined"

@@ -16,8 +16,8 @@ from common.files.json_files import read_table
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.orders import ACCEPTS_CHANGED_DATA
-from experiments.quiet import run_quietly
-from experiments.running import run_study
+from experiments.engines._quiet import run_quietly
+from experiments.running.run import run_study
 from server.pins import Pins
 from server.run_folder import RunFolder
 

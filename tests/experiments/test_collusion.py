@@ -20,7 +20,6 @@ from common.seeding import generator
 from common.study.audit_settings import Audit
 from common.study.catalogue import PARTITIONS
 from common.study.study import Study
-from experiments import observation
 from experiments.audit.collusion import SYSTEM, collusions
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
@@ -31,15 +30,17 @@ from experiments.audit.collusion_needed import (
 )
 from experiments.audit.collusion_trials import collusion_trials
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.page import SCHEMA, json_of, page_of
-from experiments.audit.parties import parties_of
 from experiments.audit.records import Claim, Rebuilt, Report, Trial
-from experiments.audit.replay import computed_update, error_bound, own_updates
-from experiments.audit.sentence import opening_sentence
+from experiments.audit.report.headline import opening_sentence
+from experiments.audit.report.page import SCHEMA, json_of, page_of
+from experiments.audit.report.words import promise_sentence
 from experiments.audit.verdicts import verdicts
-from experiments.audit.words import promise_sentence
-from experiments.observation import Observation, observe, sent_orders, without
-from experiments.quiet import run_quietly
+from experiments.audit.visibility import parties_of
+from experiments.engines._quiet import run_quietly
+from experiments.evidence import observation
+from experiments.evidence.observing import observe, sent_orders, without
+from experiments.evidence.recomputed_updates import computed_update, error_bound, own_updates
+from experiments.observation import Observation
 
 RECORDED = ("rounds=2", "federation.record_traffic=true")
 GRADIENTS = (*RECORDED, "strategy=fedsgd", "training={batch_size=1}")

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from common.study.study import parse
-from experiments.bootstrap import differences, intervals
 from experiments.cli import cli
 from experiments.comparing.measured import Compared, compare_runs, short_names
 from experiments.comparing.page import page_of
 from experiments.comparing.settings import differing_settings
-from experiments.patient_scores import PatientScores, score_patients
-from experiments.quiet import read_outcome
-from experiments.running import run_study
+from experiments.engines._quiet import read_outcome
+from experiments.running.bootstrap import differences, intervals
+from experiments.running.patient_scores import PatientScores, score_patients
+from experiments.running.run import run_study
 
 STUDY = """
 title = "Points"

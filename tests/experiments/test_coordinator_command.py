@@ -117,7 +117,9 @@ def test_what_a_crash_of_the_machine_left_is_not_taken_for_programs(wardround: W
 def test_waiting_exits_as_a_run_does(
     place: Path, standing: Standing, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.spoken_losses.last_lines", lambda folder: (["the last line"], standing.code))
+    monkeypatch.setattr(
+        "experiments.running.spoken_losses.last_lines", lambda folder: (["the last line"], standing.code)
+    )
     queue = JobQueue(place)
     job = queue.submit("heart", "", place)
     queue.keep(job, replace(standing, attempts=("2026-11-27T10:00:00+00:00",) * 2))

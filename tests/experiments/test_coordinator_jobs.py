@@ -154,7 +154,7 @@ Served = Callable[..., tuple[JobQueue, Flower, Conducting]]
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     made: list[Flower] = []
     monkeypatch.setattr(attempts, "bundle", lambda place: place.mkdir(parents=True))
-    monkeypatch.setattr("experiments.spoken_losses.last_lines", lambda folder: ([], 3))
+    monkeypatch.setattr("experiments.running.spoken_losses.last_lines", lambda folder: ([], 3))
 
     def serve(*plays: Play, **limits: float) -> tuple[JobQueue, Flower, Conducting]:
         queue, time = JobQueue(tmp_path), Time()

@@ -15,11 +15,11 @@ from common.study.study import Study
 from experiments.audit.claims import claim_of
 from experiments.audit.conduct import Effort, audit_run
 from experiments.audit.difference_trials import CHEATING, LOOKING, difference_trials
-from experiments.audit.page import SCHEMA, json_of, page_of
 from experiments.audit.records import Claim, Trial
+from experiments.audit.report.page import SCHEMA, json_of, page_of
 from experiments.audit.verdicts import verdicts
-from experiments.observation import observe, sent_orders
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.observing import observe, sent_orders
 from server.report import write_report
 
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "training.learning_rate=1e-3")

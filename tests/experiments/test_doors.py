@@ -15,7 +15,7 @@ from common.errors import FileError
 from common.files.access import demand_writable
 from common.study.study import Study, parse
 from experiments.places import data_root_of, with_whole_folder
-from experiments.running import run_study
+from experiments.running.run import run_study
 from experiments.whole_tables import print_whole
 
 TEXT = 'title = "Säule"\r\nrounds = 1\r\nsource = "phantom"\r\nstrategy = "fedavg"\r\naggregation = "plain"\r\n'

@@ -24,7 +24,7 @@ from experiments.benchmarks._drill_table import ROUNDS, Row
 from experiments.benchmarks._drill_way import open_way
 from experiments.benchmarks._node_drills import VICTIMS
 from experiments.engines._local_grid import hospital_folder
-from experiments.quiet import Outcome
+from experiments.engines._quiet import Outcome
 
 KILL = Done(0, "front", "", 1, 1000.0, 12.0)
 

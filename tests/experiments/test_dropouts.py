@@ -13,7 +13,7 @@ from client.hospital import Hospital
 from common.errors import TooFewHospitalsError
 from common.study.study import Study
 from common.sums.exchange import Payload
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 SUMS = ("aggregation=secagg", "federation.dropout_wait_s=600")
 LOST = "hospital-0"

@@ -13,7 +13,7 @@ from common.errors import StudyError
 from common.study.study import Study
 from experiments.commands import runs
 from experiments.engines import _fork_server
-from experiments.later import Later
+from experiments.running.later import Later
 
 
 @pytest.fixture

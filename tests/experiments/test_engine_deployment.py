@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from client.prepared import OFF, VARIABLE
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from tests.client.source_makers import make_nifti
 from tests.experiments.test_lazy_models import study_of
 

@@ -10,7 +10,7 @@ import psutil
 from common.study.study import Study
 from experiments.benchmarks._node_drills import Fault, drill, same_model
 from experiments.coordinator.standing import lines_of, standing_of
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 
 def test_nodes_give_the_model_of_inline_to_the_bit_though_a_node_and_the_front_are_killed(

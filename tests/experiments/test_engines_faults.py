@@ -13,8 +13,8 @@ import pytest
 from client.hospital import site_names
 from common.errors import TooFewHospitalsError
 from common.study.study import Study
+from experiments.engines._quiet import read_outcome
 from experiments.engines.processes import Processes
-from experiments.quiet import read_outcome
 from server.app import app as server_app
 
 VILLAIN = "hospital-2"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.study.study import Study
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 
 @pytest.mark.parametrize("strategy", ["fedavg", "scaffold", "fedsgd"])

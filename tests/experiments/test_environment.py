@@ -15,7 +15,7 @@ import pytest
 from client.process import GRPC_OPTIONS
 from common.study.study import Study
 from experiments.engine import QUIET, without_proxy
-from experiments.running import run_study
+from experiments.running.run import run_study
 from server.app import progress
 from server.progress import Event, RoundFinished
 
@@ -26,7 +26,7 @@ import json, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from common.study.study import parse_json
-from experiments.running import run_study
+from experiments.running.run import run_study
 run_study(parse_json(Path("study.json").read_text()), "tiny", Path("run"))
 """
 

@@ -19,7 +19,8 @@ from common.study.study import Study
 from common.sums.update import Vector
 from experiments.audit.canaries import audit_gradients
 from experiments.audit.canary_cases import audit_cases, canary_cases
-from experiments.audit.epsilon import (
+from experiments.audit.epsilon_trials import EpsilonAudit, epsilon_trials
+from experiments.audit.questions._epsilon_bounds import (
     Measured,
     ceiling,
     epsilon_lower_bound,
@@ -28,8 +29,7 @@ from experiments.audit.epsilon import (
     most_telling_count,
     p_value,
 )
-from experiments.audit.epsilon_trials import EpsilonAudit, epsilon_trials
-from experiments.audit.private_steps import HandedTrainer, audited_mechanism, trainer_steps
+from experiments.evidence.private_steps import HandedTrainer, audited_mechanism, trainer_steps
 
 
 def test_all_right_guesses_give_the_bound_that_can_be_computed_by_hand() -> None:

@@ -67,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "near.toml").write_text(TRAIN)
     (folder / "far.toml").write_text(ELSEWHERE + 'engine = "inline"\n')
     from experiments.commands._study_text import asked_study
-    from experiments.running import run_study
+    from experiments.running.run import run_study
 
     run_study(asked_study(str(folder / "near.toml"), ()).study, "near", folder / "run")
     return folder

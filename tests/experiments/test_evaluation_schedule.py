@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import TooFewHospitalsError
 from common.study.study import Study
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from server import rounds
 
 EVERY_TWO = ("rounds=5", "federation.evaluate_every=2")

@@ -24,7 +24,7 @@ from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
 from common.sums.aggregation import stated_error as aggregation_error
 from common.sums.exchange import Expected
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 NOISES = {
     "none": (),

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from client.fine_tuning import FOLDER, MODEL, SCORES
 from common.errors import StudyError
 from common.study.study import Study
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from experiments.study_view import study_facts
 from server.report import write_report
 

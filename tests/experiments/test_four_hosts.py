@@ -19,7 +19,7 @@ import pytest
 from client.ledger import Ledger
 from common.study.study import parse
 from experiments.benchmarks._namespaces import reason_against
-from experiments.quiet import read_outcome, run_quietly
+from experiments.engines._quiet import read_outcome, run_quietly
 
 pytestmark = pytest.mark.timeout(3600)  # a minute on two idle cores, and much more on busy ones
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from common.study.study import parse
-from experiments.gallery import COLOURS
-from experiments.gallery_panels import grey, outline_panels, outlined, pair_panels, upright
-from experiments.running import run_study
+from experiments.running.case_panels import grey, outline_panels, outlined, pair_panels, upright
+from experiments.running.gallery import COLOURS
+from experiments.running.run import run_study
 
 PAIRS = """
 title = "Pairs"

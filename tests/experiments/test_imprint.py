@@ -22,16 +22,16 @@ from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.orders import Order, to_payload
 from common.wire.records import from_records, to_records
-from experiments.attacks._imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.attacks.inversion.imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.audit import cheating_trials as trials_of_cheating
 from experiments.audit.cheating import BLUR, LOWEST, cheats
 from experiments.audit.cheating_trials import cheating_trials
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.page import page_of
-from experiments.audit.truth import truth_of
+from experiments.audit.report.page import page_of
 from experiments.audit.verdicts import verdicts
-from experiments.observation import observe, sent_orders
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.ground_truth import truth_of
+from experiments.evidence.observing import observe, sent_orders
 
 OUTLINED = """
 title = "Outlined"

@@ -14,24 +14,25 @@ from common.learning.parameters import new_network, read_gradient, write
 from common.learning.tasks.classification import soft_cross_entropy
 from common.study.study import Study, parse
 from experiments.attack import Attack, Finding
-from experiments.attacks._budget import Budget
-from experiments.attacks._captured import as_gradient, captured_updates
-from experiments.attacks._inversion import problem_of
-from experiments.attacks._problem import Problem
-from experiments.attacks._victim import Victim
 from experiments.attacks.analytic import Analytic
 from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.inverting import problem_of
+from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.updates import as_gradient, captured_updates
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.multi_step import MultiStep
-from experiments.audit.reconstruction import ReconstructionScore, score
-from experiments.audit.similarity import psnr_db
-from experiments.audit.truth import Truth, all_training_cases, truth_of
+from experiments.audit.questions._likeness_to_patients import ReconstructionScore, score
+from experiments.audit.questions._similarity import psnr_db
 from experiments.benchmarks import inversion
 from experiments.benchmarks._inversion_problems import LOCAL_LEARNING_RATE, LOCAL_STEPS, networks, problems
-from experiments.observation import Observation, observe
-from experiments.running import run_study
+from experiments.evidence.budget import Budget
+from experiments.evidence.ground_truth import Truth, all_training_cases, truth_of
+from experiments.evidence.observing import observe
+from experiments.observation import Observation
+from experiments.running.run import run_study
 
 SECONDS = 60.0
 SIDE = 12

@@ -11,7 +11,7 @@ import torch
 
 from common.data.cases import Cases, Shape
 from common.learning.networks.mlp import Mlp
-from experiments.audit.reconstruction import CaseScore
+from experiments.audit.questions._likeness_to_patients import CaseScore
 from experiments.benchmarks._inversion_batches import KINDS, Kind, radiographs
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 from experiments.benchmarks.inversion_batch import BATCHES, FIGURES, Attacked, attacked, captured, figures, row

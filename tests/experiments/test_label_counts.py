@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from common.study.study import Study
-from experiments.attacks._labels import unweighted
+from experiments.attacks.inversion.labels import unweighted
 from experiments.attacks.label_counts import LabelCounts
 from experiments.audit.label_trials import guessed_share, label_trials
-from experiments.audit.truth import truth_of
-from experiments.observation import Observation, observe
-from experiments.running import run_study
+from experiments.evidence.ground_truth import truth_of
+from experiments.evidence.observing import observe
+from experiments.observation import Observation
+from experiments.running.run import run_study
 
 GRADIENTS = ("rounds=1", "strategy=fedsgd", 'training={batch_size="full"}', "federation.record_traffic=true")
 

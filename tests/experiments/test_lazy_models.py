@@ -10,7 +10,7 @@ from client import hospital
 from client.prepared import OFF, VARIABLE
 from common.study.study import Study, parse
 from experiments.engines import _fork_server
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from tests.client.source_makers import make_nifti
 
 STUDY = """

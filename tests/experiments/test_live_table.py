@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from experiments.live_table import LiveTable
-from experiments.run_view import RunView
-from experiments.run_words import census, one_line, sparkline, times
+from experiments.running.live_table import LiveTable
+from experiments.running.view import RunView
+from experiments.running.words import census, one_line, sparkline, times
 from server.progress import (
     Event,
     HospitalDropped,

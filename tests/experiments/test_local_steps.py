@@ -20,12 +20,12 @@ from common.learning.parameters import trainable
 from common.learning.tasks.classification import Classification
 from common.learning.work import Training
 from common.seeding import generator
-from experiments.attacks._budget import Budget
-from experiments.attacks._local_steps import Moving, steps_of
-from experiments.attacks._losses import soft_losses
-from experiments.attacks._problem import Problem
-from experiments.attacks._victim import Victim
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.local_steps import Moving, steps_of
+from experiments.attacks.inversion.losses import soft_losses
+from experiments.attacks.inversion.problem import Problem
 from experiments.attacks.multi_step import MultiStep, believed
+from experiments.evidence.budget import Budget
 
 Optimiser = Literal["sgd", "adam", "adamw"]
 SIDE, CLASSES, SECONDS = 12, 3, 60.0

@@ -12,7 +12,7 @@ from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError
 from common.study.study import Study
 from common.sums.exchange import Payload
-from experiments.quiet import Outcome, run_quietly
+from experiments.engines._quiet import Outcome, run_quietly
 from server import rounds
 from server.checkpoint import load
 from server.exchange import GridExchange

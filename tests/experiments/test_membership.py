@@ -14,18 +14,25 @@ from scipy.stats import norm
 from client.hospital import open_hospital, site_names
 from common.learning.parameters import new_network, read, read_gradient, write
 from common.study.study import parse
-from experiments.audit.candidates import question_of
+from experiments.attacks.membership.lira import lira_offline, lira_online, log_odds
+from experiments.attacks.membership.rmia import log_ratios, rmia
+from experiments.attacks.membership.server_rounds import moves_of
+from experiments.attacks.membership.shadows import Shadows, train_shadows
+from experiments.attacks.membership.target import Target
 from experiments.audit.membership import membership_trials
 from experiments.audit.membership_scores import each_confidence
+from experiments.audit.questions._roc import (
+    area,
+    area_interval,
+    curve,
+    delong_variance,
+    rate_at,
+    rate_without_false_alarm,
+)
 from experiments.audit.records import Interval, Trial
-from experiments.audit.roc import area, area_interval, curve, delong_variance, rate_at, rate_without_false_alarm
-from experiments.membership.lira import lira_offline, lira_online, log_odds
-from experiments.membership.rmia import log_ratios, rmia
-from experiments.membership.server_rounds import moves_of
-from experiments.membership.shadows import Shadows, train_shadows
-from experiments.membership.target import Target
-from experiments.observation import observe
-from experiments.running import run_study
+from experiments.evidence.membership_samples import question_of
+from experiments.evidence.observing import observe
+from experiments.running.run import run_study
 
 MEMBERS, OTHERS = np.array([3.0, 2.0, 5.0]), np.array([1.0, 2.0])
 SOME = st.lists(st.integers(0, 6).map(float), min_size=2, max_size=12).map(np.array)

@@ -11,7 +11,7 @@ import pytest
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study
 from experiments.commands.new import USES
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 Wardround = Callable[..., tuple[int, str]]
 

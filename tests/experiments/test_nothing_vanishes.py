@@ -15,11 +15,14 @@ from vanishing_app import PATIENT
 
 from common.errors import StudyError
 from common.study.study import Study
-from experiments import gallery, pooled, quiet, running
 from experiments.audit import conduct
-from experiments.audit.truth import all_cases
 from experiments.cli import cli
-from experiments.observation import observe
+from experiments.engines import _pooled as pooled
+from experiments.engines import _quiet as quiet
+from experiments.evidence.ground_truth import all_cases
+from experiments.evidence.observing import observe
+from experiments.running.run import gallery
+from experiments.running.run import run as running
 
 LOST = "hospital-2"
 AT_START = "federation.hospitals_at_start=3"

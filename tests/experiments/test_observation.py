@@ -11,8 +11,8 @@ from client.training import Trainer
 from common.errors import StudyError
 from common.learning.parameters import read, write
 from common.study.study import Study
-from experiments.observation import observe
-from experiments.running import run_study
+from experiments.evidence.observing import observe
+from experiments.running.run import run_study
 
 
 def recorded(study: Study, folder: Path) -> Path:

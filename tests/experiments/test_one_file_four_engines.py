@@ -127,7 +127,7 @@ def test_the_wheel_holds_what_is_read_while_it_runs(wheel: Path) -> None:
         if path.is_file() and path.suffix not in (".pyc",) and "__pycache__" not in path.parts
     }
     assert data <= names and "experiments/studies/demo.toml" in names
-    assert {"common/py.typed", "experiments/py.typed", "experiments/audit/schema.json"} <= names
+    assert {"common/py.typed", "experiments/py.typed", "experiments/audit/report/schema.json"} <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 

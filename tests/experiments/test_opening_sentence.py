@@ -9,7 +9,7 @@ import pytest
 
 from common.study.audit_settings import Audit
 from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
-from experiments.audit.sentence import opening_sentence
+from experiments.audit.report.headline import opening_sentence
 from experiments.audit.verdicts import verdicts
 
 PROMISED = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0, "b": 2.0, "c": 2.0}, 1e-5, "seed")

@@ -21,7 +21,7 @@ from experiments.benchmarks._first_result_document import (
 from experiments.benchmarks._first_result_words import what_went_wrong
 from experiments.benchmarks.first_result import MOST_COMMANDS, MOST_LINES, STORIES
 from experiments.commands._study_text import asked_study
-from experiments.running import run_study
+from experiments.running.run import run_study
 
 STUDIES = documented_studies(own_data_page())
 PERSONS, SIDE = 3, 16

@@ -12,7 +12,7 @@ import pytest
 from client.policy import POLICY_FILE, read_policy
 from common.study.plugins import ANYTHING, trusting
 from experiments.commands._study_text import asked_study
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own-model.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(python|toml)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

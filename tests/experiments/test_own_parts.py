@@ -21,9 +21,9 @@ from common.learning.parameters import Layout, first_personal
 from common.learning.start import digest_of, shapes_taken, with_digest
 from common.study.study import Study
 from common.sums.exchange import Payload
-from experiments.observation import observe
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.observing import observe
 from experiments.prediction.trained import load_trained
-from experiments.quiet import run_quietly
 from experiments.study_view import study_facts
 from server import conduct
 from wardround import load

@@ -19,10 +19,10 @@ from common.seeding import generator
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.page import page_of
+from experiments.audit.report.page import page_of
+from experiments.engines._quiet import run_quietly
 from experiments.first_look import first_look
-from experiments.gallery import write_pictures
-from experiments.quiet import run_quietly
+from experiments.running.gallery import write_pictures
 
 OWN = Path(__file__).with_name("own_tasks.py")
 NAMES = ("SimCLR", "BYOL", "GAN")

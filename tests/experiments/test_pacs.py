@@ -20,7 +20,7 @@ from common.errors import SourceError
 from common.study.study import parse
 from experiments.cli import cli
 from experiments.prediction.results import DETAILS
-from experiments.running import run_study
+from experiments.running.run import run_study
 from tests.client.dicom_files import segmentation, slices, uid, values
 from tests.client.orthanc import Orthanc, running, write_settings
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common.study.study import parse
-from experiments.running import run_study
+from experiments.running.run import run_study
 
 STUDY = """
 title = "Two hospitals"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.gallery import COLOURS
+from experiments.running.gallery import COLOURS
 from server.reporting.sections.holdings import PICTURE_COLOURS
 from server.reporting.style import STYLE
 

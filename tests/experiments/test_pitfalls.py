@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import observers, robustness
-from experiments.pitfalls import _figures, pitfalls, write
+from experiments.pitfalls import noise_curve, raters
+from experiments.pitfalls.page import _figures, pitfalls, write
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -18,7 +18,7 @@ def test_the_page_is_what_the_code_writes(tmp_path: Path) -> None:
     names = ["pitfalls.md", *(f"pitfalls/{path.name}" for path in (tmp_path / "pitfalls").iterdir())]
     for name in names:
         assert (DOCS / name).read_text() == (tmp_path / name).read_text(), (
-            f"{name}: run python -m experiments.pitfalls"
+            f"{name}: run python -m experiments.pitfalls.page"
         )
 
 
@@ -39,18 +39,18 @@ def test_every_lesson_is_borne_out_by_its_figures() -> None:
 
 
 def test_votes_repair_scatter_and_not_bias() -> None:
-    biased, scattered = observers.figures()
+    biased, scattered = raters.figures()
     trueness, precision, dice, own, voted = biased
     assert biased[trueness] == pytest.approx(2.0, abs=0.15) and biased[precision] < 0.15
     assert abs(scattered[trueness]) < 0.3 and scattered[precision] > 0.6
     assert abs(biased[dice] - scattered[dice]) < 0.05
     assert biased[own] > scattered[own] + 0.1
     assert scattered[voted] > scattered[dice] + 0.05 and biased[voted] < biased[dice] + 0.01
-    assert observers.between()["Dice"] < min(biased[own], scattered[own])
+    assert raters.between()["Dice"] < min(biased[own], scattered[own])
 
 
 def test_the_order_of_methods_turns_round_as_noise_grows() -> None:
-    plain, smoothed = robustness.curves().values()
+    plain, smoothed = noise_curve.curves().values()
     assert plain[0] == 1 > smoothed[0] > 0.9
     assert all(after < before for before, after in pairwise(plain))
     assert all(b > a + 0.1 for a, b in zip(plain[1:], smoothed[1:], strict=True))

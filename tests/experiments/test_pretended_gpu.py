@@ -23,21 +23,21 @@ from common.registration.learned.similarity import _window_means
 from common.registration.learned.spatial_transformer import gathered, warp
 from common.study.catalogue import NETWORKS, TASKS
 from common.study.options import Entry
-from experiments.attacks._budget import Budget
-from experiments.attacks._layers import layers_in_order
-from experiments.attacks._losses import soft_losses
-from experiments.attacks._problem import Problem
-from experiments.attacks._told import Told
-from experiments.attacks._victim import Victim
 from experiments.attacks.bottleneck import Bottleneck
 from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.layers import layers_in_order
+from experiments.attacks.inversion.losses import soft_losses
+from experiments.attacks.inversion.problem import Problem
+from experiments.attacks.inversion.recovered_features import Told
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
+from experiments.attacks.membership.target import Target
 from experiments.attacks.multi_step import MultiStep
 from experiments.audit.robustness import fgsm, pgd
 from experiments.benchmarks import device
-from experiments.membership.target import Target
+from experiments.evidence.budget import Budget
 from tests.pretended_device import GPU, NOT_REPEATABLE, DevicesMetError, pretended_gpu
 
 CLOSE = {"rtol": 2e-3, "atol": 1e-5}

@@ -14,7 +14,7 @@ from common.errors import TooFewHospitalsError
 from common.study.study import Study
 from common.sums.exchange import Payload
 from experiments.engines._local_grid import hospital_folder
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 PRIVATE = (
     "strategy=fedsgd",

@@ -19,8 +19,8 @@ from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.release import Release
 from common.study.study import Study
-from experiments.privacy_plan import Plan, PlannedSite, count, marks, plan_of, planned_site
-from experiments.privacy_plan_view import blocks, drawing
+from experiments.planning.privacy_plan import Plan, PlannedSite, count, marks, plan_of, planned_site
+from experiments.planning.view import blocks, drawing
 
 SVG = "{http://www.w3.org/2000/svg}"
 FOR_PATIENTS = ("privacy.name=dpsgd", "privacy.delta=0.001")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.audit.rival import rivals
-from experiments.audit.similarity import fitted, ssim
-from experiments.audit.truth import Truth
+from experiments.audit.questions._nearest_other import rivals
+from experiments.audit.questions._similarity import fitted, ssim
+from experiments.evidence.ground_truth import Truth
 
 
 def crowd(inputs: NDArray[np.float32], patients: str) -> Truth:

@@ -17,8 +17,8 @@ from common.study.options import Entry
 from common.study.study import Study
 from experiments.audit.poisoning import poisoned_scores
 from experiments.audit.robustness import SIZES, fgsm, headline, pgd, robustness_trials
-from experiments.observation import observe
-from experiments.running import run_study
+from experiments.evidence.observing import observe
+from experiments.running.run import run_study
 
 
 def halves() -> tuple[nn.Module, Classification, Batch]:

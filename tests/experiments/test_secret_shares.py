@@ -16,7 +16,7 @@ from common.sums.aggregations._notes import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from experiments.audit.secret_shares import NOTHING, Given, Watched, unmasked
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 
 HOSPITALS, THRESHOLD = 6, 4
 VICTIM, HONEST = "hospital-05", "hospital-04"

@@ -17,7 +17,7 @@ from common.errors import FileError, StudyError
 from common.files.locks import held
 from common.study.study import Study
 from experiments.datasets import fetch_with_progress
-from experiments.running import run_study
+from experiments.running.run import run_study
 from server.app import new_default_folder, progress
 from server.progress import Event, RoundFinished
 

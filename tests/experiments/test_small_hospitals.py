@@ -9,7 +9,7 @@ import pytest
 from client.hospital import open_hospital
 from common.errors import TooFewHospitalsError
 from common.study.study import Study, parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 SITES = ("cleveland", "hungarian", "switzerland", "va")
 TEXT = """

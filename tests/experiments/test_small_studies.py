@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.study.study import parse
-from experiments.few_hospitals import with_readable_updates
+from experiments.running.few_hospitals import with_readable_updates
 
 Command = Callable[..., tuple[int, str]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments.live_table import LiveTable
-from experiments.spoken_losses import FEW_CASES, Said, last_lines, lines_at_once
+from experiments.running.live_table import LiveTable
+from experiments.running.spoken_losses import FEW_CASES, Said, last_lines, lines_at_once
 from experiments.terminal_letters import writable
 from server.problems import Problem
 from server.progress import HospitalDropped, HospitalJoined, ProblemFound

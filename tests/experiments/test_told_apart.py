@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.told_apart import combination, fewest_told_apart, nearest, told_apart
+from experiments.evidence.told_apart import combination, fewest_told_apart, nearest, told_apart
 
 SITES = st.sampled_from("abcd")
 OPENED = st.lists(st.sets(SITES, min_size=1), min_size=1, max_size=4)

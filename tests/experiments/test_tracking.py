@@ -11,7 +11,7 @@ import pytest
 import tomli_w
 
 from common.study.study import Study, parse
-from experiments.running import run_study
+from experiments.running.run import run_study
 from experiments.tracking import live
 from experiments.tracking.finished import tell
 from experiments.tracking.mlflow import MLflow, _allowed

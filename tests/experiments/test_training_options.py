@@ -18,7 +18,7 @@ from common.learning.parameters import Layout, digest, new_network, read
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 from common.wire.orders import Order, from_payload, to_payload
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from experiments.study_view import study_facts
 from server.report import write_report
 

@@ -14,7 +14,7 @@ from common.learning.parameters import read_gradient
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.study import Study
-from experiments.audit.truth import facts_of_hospital, hospital_of, truth_of
+from experiments.evidence.ground_truth import facts_of_hospital, hospital_of, truth_of
 
 UNCLIPPED = 1e6
 

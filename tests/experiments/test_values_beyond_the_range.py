@@ -12,7 +12,7 @@ from client.hospital import open_hospital
 from common.errors import TooFewHospitalsError
 from common.learning.parameters import new_network, read
 from common.study.study import Study, parse
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from server import value_range
 from server.checkpoint import load
 from server.value_range import factor_of

@@ -12,11 +12,11 @@ import pytest
 from common.study.audit_settings import Audit
 from experiments.attack import Reconstruction
 from experiments.audit.inversion_trials import _best_of_each, _rebuilt
-from experiments.audit.reconstruction import CaseScore
+from experiments.audit.questions._likeness_to_patients import CaseScore
 from experiments.audit.records import Claim, Light, Rebuilt, Trial
-from experiments.audit.truth import Truth
+from experiments.audit.report.words import answer
 from experiments.audit.verdicts import WORST, verdicts
-from experiments.audit.words import answer
+from experiments.evidence.ground_truth import Truth
 
 PROMISED = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5, "operating system")
 BLURRED = Rebuilt("a", "", "", ssim=0.26, psnr_db=20.0, rank=1, among=50)

@@ -20,24 +20,24 @@ from common.data.cases import Shape
 from common.learning.tasks.classification import soft_cross_entropy
 from common.study.study import Study, parse
 from experiments.attack import Attack
-from experiments.attacks._budget import Budget
-from experiments.attacks._descent import lbfgs
-from experiments.attacks._inversion import most_cases
-from experiments.attacks._priors import total_variation
-from experiments.attacks._problem import Problem
-from experiments.attacks._victim import Victim
 from experiments.attacks.analytic import Analytic
 from experiments.attacks.deep_image_prior import DeepImagePrior
+from experiments.attacks.inversion.descent import lbfgs
+from experiments.attacks.inversion.differentiable_client import Victim
+from experiments.attacks.inversion.inverting import most_cases
+from experiments.attacks.inversion.priors import total_variation
+from experiments.attacks.inversion.problem import Problem
 from experiments.attacks.matching import Matching, tiled_noise
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.images import picture_of
-from experiments.audit.page import SCHEMA, json_of, page_of
-from experiments.audit.reconstruction import ReconstructionScore, score
+from experiments.audit.questions._likeness_to_patients import ReconstructionScore, score
+from experiments.audit.questions._similarity import fitted, psnr_db, ssim
 from experiments.audit.records import Report
-from experiments.audit.similarity import fitted, psnr_db, ssim
-from experiments.audit.truth import all_training_cases, truth_of
-from experiments.observation import observe
-from experiments.quiet import run_quietly
+from experiments.audit.report.images import picture_of
+from experiments.audit.report.page import SCHEMA, json_of, page_of
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.budget import Budget
+from experiments.evidence.ground_truth import all_training_cases, truth_of
+from experiments.evidence.observing import observe
 
 SECONDS = 60.0
 SIDE = 8

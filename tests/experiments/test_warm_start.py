@@ -15,7 +15,7 @@ from common.files.tensor_files import read_tensors, write_tensors
 from common.learning.parameters import digest, read
 from common.learning.start import begins_with, first_network
 from common.study.study import Study, parse_json
-from experiments.quiet import Outcome, run_quietly
+from experiments.engines._quiet import Outcome, run_quietly
 
 Tiny = Callable[..., Study]
 
@@ -59,7 +59,7 @@ def test_a_run_goes_on_without_the_file_it_began_from(tiny: Tiny, tmp_path: Path
 
 
 def test_baselines_begin_there_too(tiny: Tiny, tmp_path: Path) -> None:
-    from experiments.pooled import train_pooled
+    from experiments.engines._pooled import train_pooled
 
     model_of(tiny, tmp_path / "before")
     study = tiny("rounds=1", f'start.model="{tmp_path / "before"}"', "training.learning_rate=1e-9")

@@ -23,8 +23,8 @@ from common.files.json_files import read_table
 from common.study.study import Study, parse
 from common.sums.mean import Mean
 from common.sums.update import Update
-from experiments.quiet import run_quietly
-from experiments.running import run_study
+from experiments.engines._quiet import run_quietly
+from experiments.running.run import run_study
 from server.app import progress
 from server.checkpoint import load
 from server.progress import Event, RoundFinished

@@ -22,7 +22,7 @@ from common.sums import identity
 from common.sums.aggregation import Local
 from common.sums.exchange import Payload
 from common.wire.orders import Order, to_payload
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 
 EXPECTED = "federation.expected_patients=17"
 BY_EPSILON = 'privacy={name="dpsgd",epsilon=5.0,delta=1e-3}'

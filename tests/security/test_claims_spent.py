@@ -16,8 +16,8 @@ from common.errors import RoundError, TooFewHospitalsError
 from common.study.study import Study
 from common.sums.exchange import Payload
 from experiments.engines._local_grid import hospital_folder
+from experiments.engines._quiet import run_quietly
 from experiments.hospital.ledger_summary import summary_of
-from experiments.quiet import run_quietly
 from server.charges import FILE, Charges, charged_rounds
 from server.reporting.folder import read_run
 from server.rounds import Rounds

@@ -25,7 +25,7 @@ from client.privacy_limit import LIMIT_FILE, read_limit
 from common.errors import WardroundError
 from common.files import access as files
 from common.files import json_files
-from experiments.recorded import INDEX, messages
+from experiments.evidence.recorded import INDEX, messages
 from server import checkpoint
 from server.charges import FILE as CHARGES
 from server.charges import Charges

@@ -35,9 +35,9 @@ from common.study.study import Study, parse
 from common.sums import identity
 from experiments.audit import conduct
 from experiments.cli import cli
-from experiments.observation import observe
-from experiments.quiet import run_quietly
-from experiments.running import run_study
+from experiments.engines._quiet import run_quietly
+from experiments.evidence.observing import observe
+from experiments.running.run import run_study
 from server.checkpoint import Checkpoint, save
 from server.report import write_report
 from tests.security.damage import SECRET, damage

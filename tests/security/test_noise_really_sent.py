@@ -34,7 +34,7 @@ from common.study.catalogue import MECHANISMS
 from common.study.study import Study, parse
 from common.sums.mean import Mean
 from common.sums.update import Update
-from experiments.quiet import run_quietly
+from experiments.engines._quiet import run_quietly
 from server.central_noise import BELOW, CLIP_NORM, CentralNoise
 from server.strategies.fedavg import FedAvg
 from server.strategies.fedsgd import FedSGD

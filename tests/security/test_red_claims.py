@@ -156,7 +156,7 @@ def test_models_that_are_trained_without_noise_to_compare_with_are_in_the_table(
 ) -> None:
     import json
 
-    from experiments.quiet import run_quietly
+    from experiments.engines._quiet import run_quietly
 
     study = tiny('privacy={name="dpsgd",noise_multiplier=2.0,delta=1e-3}', "baselines.local=true", "rounds=1")
     run_quietly(study, tmp_path)

@@ -24,10 +24,10 @@ from common.sums.cohort import Cohort
 from common.sums.exchange import Expected, Payload
 from common.sums.update import Update
 from common.wire.orders import Order, to_payload
-from experiments.audit.truth import hospital_of
 from experiments.benchmarks import _contract_sums
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, study_of, write_images
 from experiments.benchmarks._contract_sums import BASE_ROUND, NEARLY, Opened, Opener
+from experiments.evidence.ground_truth import hospital_of
 
 HOSPITALS = 6
 

@@ -30,10 +30,10 @@ from common.study.study import parse
 from experiments.commands._study_text import NOT_OURS
 from experiments.evaluating import evaluation_of
 from experiments.exporting.card import card_of
-from experiments.patient_scores import score_patients
 from experiments.prediction.inputs import new_files
 from experiments.prediction.results import _csv
 from experiments.prediction.trained import load_trained
+from experiments.running.patient_scores import score_patients
 from experiments.tracking.finished import tell
 from experiments.tracking.tensorboard import TensorBoard
 from experiments.tracking.told import settings_of

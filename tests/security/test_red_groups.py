@@ -30,10 +30,10 @@ from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.orders import Order
+from experiments.engines._quiet import run_quietly
 from experiments.hospital.withdrawal import withdraw_person
-from experiments.patient_scores import score_patients
-from experiments.quiet import run_quietly
-from experiments.running import run_study
+from experiments.running.patient_scores import score_patients
+from experiments.running.run import run_study
 from experiments.tuning.conduct import tune
 from experiments.tuning.grid import Candidate
 from server.reporting.patients import patients_of

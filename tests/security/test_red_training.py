@@ -28,13 +28,13 @@ from common.sums.mean import Mean, merge
 from common.sums.update import Update
 from common.wire.orders import Order
 from experiments.attack import UNTRIED
-from experiments.attacks._captured import captured_updates
-from experiments.attacks._imprint import carries
+from experiments.attacks.inversion.imprint import carries
+from experiments.attacks.inversion.updates import captured_updates
 from experiments.audit.records import Claim, Trial
 from experiments.audit.verdicts import verdicts
-from experiments.bootstrap import differences, intervals
 from experiments.observation import Observation, Single
-from experiments.patient_scores import PatientScores
+from experiments.running.bootstrap import differences, intervals
+from experiments.running.patient_scores import PatientScores
 from experiments.study_view import study_facts
 from server.evaluation_details import details
 from server.not_covered import not_covered
@@ -159,7 +159,7 @@ def of_persons(sizes: Sequence[int], values: Sequence[float]) -> PatientScores:
 
 def test_five_hospitals_with_one_patient_each_do_not_prove_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before: each was in every sample, and the interval had no width: it held the truth in 0 of 200 repetitions."""
-    monkeypatch.setattr("experiments.bootstrap.SAMPLES", 500)
+    monkeypatch.setattr("experiments.running.bootstrap.SAMPLES", 500)
     rng, held, truth = np.random.default_rng(0), 0, 0.1
     for _ in range(40):
         first = rng.normal(0, 0.1, 5)

@@ -13,8 +13,8 @@ from client.private_training import PrivateTrainer
 from common.privacy.noise import SeededNoise
 from common.study.catalogue import PARTITIONS
 from common.study.study import Study, parse
-from experiments.audit.candidates import question_of
-from experiments.audit.truth import Truth, others_than
+from experiments.evidence.ground_truth import Truth, others_than
+from experiments.evidence.membership_samples import question_of
 
 PRIVATE = 'privacy={name="dpsgd",epsilon=2.0,delta=1e-3}'
 TEXT = """

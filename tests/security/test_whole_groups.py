@@ -16,7 +16,7 @@ from common.sums.aggregations._notes import SITES
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 
 LENGTH = 200
 HOSPITALS = 6

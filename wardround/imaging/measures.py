@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from common.data.image import Image
 from common.errors import ImageError
-from experiments.measured_pairs import Row, outline_of
-from experiments.measured_pairs import measure as measured
+from experiments.measuring.metrics_table import Row, outline_of
+from experiments.measuring.metrics_table import measure as measured
 from wardround.imaging.images import as_image
 
 Surface = Literal["voxels", "elements"]

@@ -15,7 +15,7 @@ from common.sums.aggregation import Aggregation, stated_error
 from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
 from common.sums.update import Update
-from experiments.in_memory import InMemoryExchange, collect, expected_of, random_updates
+from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
 from wardround.testing.laws import check_options
 
 LENGTH = 500

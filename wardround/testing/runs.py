@@ -14,7 +14,8 @@ from client.hospital import site_names
 from common.study.study import Study, parse
 from experiments.engine import Engine
 from experiments.engines.inline import Inline
-from experiments.observation import Observation, observe
+from experiments.evidence.observing import observe
+from experiments.observation import Observation
 from server.app import app as server_app
 
 CLIENT_APP = "client.app:app"

@@ -1,0 +1,83 @@
+"""What an adversary may ask of hospitals, or is handed, beside what it sees of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from common.data.cases import Cases, SiteId
+    from common.sums.update import Update, Vector
+    from common.wire.orders import Order
+
+Need = Literal["candidates", "population", "answers", "training", "tests"]
+"""Members of `Access` that an attack may declare in `needs`."""
+NEEDS: tuple[Need, ...] = get_args(Need)
+
+
+class Answers(Protocol):
+    """Hospitals that answer whatever a coordinator sends: their own code, asked by one that cheats."""
+
+    sites: tuple[SiteId, ...]
+    """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+
+    def answer(self, order: Order) -> Update:
+        """The sum of what they answer, rounded and noised as they would, whatever they think of the order."""
+        ...
+
+    def refused(self, order: Order) -> Mapping[str, str]:
+        """Why a hospital's own checks refuse the order, by what it keeps: "first", "later", "listed"; "" where it
+        does not."""
+        ...
+
+
+class PrivateSteps(Protocol):
+    """One hospital's private training as it is, but for the auditor's hand in its sums."""
+
+    @property
+    def length(self) -> int:
+        """P, the number of parameters."""
+        ...
+
+    @property
+    def clip_norm(self) -> float:
+        """The most a case's gradient may add to a sum, in L2, as claimed."""
+        ...
+
+    @property
+    def sampling_rate(self) -> float:
+        """Chance of a case to be in a step's sum."""
+        ...
+
+    def step(self, gradients: Iterator[NDArray[np.float32]]) -> tuple[Vector, Vector]:
+        """Clip these gradients too, (n, P) each time, add them in, add the noise, release the sum, and move on.
+
+        Returns the released sum, (P,), and the clipped sum of the hospital's own cases that is in it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Access:
+    """Each member is empty or None where its adversary cannot.
+
+    candidates: cases a membership attack is asked about, by hospital, in an order that tells nothing. population:
+    others of the same kind, which nobody trained on. answers: hospitals that can be sent orders. training: by
+    hospital, its private training done again, with the auditor's hand in it. tests: by hospital, cases that the final
+    model is asked about, with their truth.
+    """
+
+    candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
+    population: Cases | None = None
+    answers: Answers | None = None
+    training: Mapping[SiteId, PrivateSteps] = field(default_factory=dict)
+    tests: Mapping[SiteId, Cases] = field(default_factory=dict)
+
+    def has(self, need: Need) -> bool:
+        """Whether this member is there."""
+        found = getattr(self, need)
+        return bool(found) if isinstance(found, Mapping) else found is not None

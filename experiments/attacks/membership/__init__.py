@@ -1,0 +1,1 @@
+"""What attacks on membership share: targets, shadow models, statistics."""

@@ -1,0 +1,1 @@
+"""Catalogue of adversaries: who looks, what each can see and do; one file each."""

@@ -1,0 +1,1 @@
+"""Catalogue of the questions that an audit asks: one file each."""

@@ -1,0 +1,1 @@
+"""The audit as a page, from its first sentence to its last table."""

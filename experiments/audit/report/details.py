@@ -1,0 +1,98 @@
+"""What every party could read, what was not tried, every attempt with its settings, and how to do it again."""
+
+from __future__ import annotations
+
+import json
+
+from experiments.audit.records import Report, Trial
+from experiments.audit.report.glossary import ATTACKS, WORDS
+from server.reporting.markup import Markup, table, tag
+from server.reporting.sections.layout import facts, numbers, section
+from server.reporting.wording import size
+
+
+def readable(report: Report) -> Markup:
+    """A row a party, and the bytes by kind of message."""
+    rows = [[one["party"], one["reads"], one["cannot_read"]] for one in report.parties]
+    kinds = [
+        [str(k["content"]), str(k["direction"]), str(k["leg"]), f"{k['messages']:,}", size(int(k["bytes"]))]
+        for k in report.traffic
+    ]
+    return section(
+        "read",
+        "What every party could read",
+        "From the messages that this run recorded.",
+        table(["Party", "Could read", "Could not read"], rows, words=3),
+        numbers("All messages by kind", table(["What", "Direction", "Leg", "Messages", "Bytes"], kinds, words=3)),
+    )
+
+
+def untried(report: Report) -> Markup:
+    """Limits of the audit."""
+    rows = [[what, why] for what, why in report.not_tried]
+    rows += [[attack, f"not here{where}: {reason}"] for attack, reason, where in _impossible(report)]
+    return section(
+        "untried",
+        "What was not tried",
+        "An attack that fails is no proof that none can succeed. Only a promised epsilon bounds attacks nobody has "
+        "thought of, and only masks or encryption hide an update altogether.",
+        table(["What", "Why"], rows, words=2),
+    )
+
+
+def _impossible(report: Report) -> list[tuple[str, str, str]]:
+    """Attack, reason and, where others were attacked by it, the hospitals it is the reason for; each once."""
+    sites: dict[tuple[str, str], list[str]] = {}
+    for trial in report.trials:
+        if not trial.possible:
+            sites.setdefault((trial.attack, trial.reason), []).append(trial.site)
+    made = {trial.attack for trial in report.trials if trial.possible}
+    return sorted(
+        (attack, reason, f", at {', '.join(named)}" if attack in made and all(named) else "")
+        for (attack, reason), named in sites.items()
+    )
+
+
+def details(report: Report) -> Markup:
+    """Every attempt, thresholds, and the command."""
+    head = ["Attack", "By", "Hospital", "Seconds", "Figures", "Settings", "Source"]
+    rows = [_row(trial) for trial in report.trials if trial.possible]
+    limits = [(name.replace("_", " "), f"{value:g}") for name, value in report.thresholds.items()]
+    return section(
+        "details",
+        "Every attempt, and how to make it again",
+        "The same command on the same run folder makes every figure again; attacks that search until their seconds "
+        "are used up get a little farther on a faster machine.",
+        tag("pre", report.command),
+        facts(
+            [
+                ("Study", report.study),
+                ("Run", report.run),
+                ("Seed", str(report.seed)),
+                ("SHA-256 of the model", report.model_sha256),
+            ]
+        ),
+        numbers("Limits of the rules", facts(list(limits))),
+        numbers("All attempts", table(head, rows, words=7)),
+        numbers("Words used on this page", facts([*WORDS.items(), *_attacks(report)])),
+    )
+
+
+def _attacks(report: Report) -> list[tuple[str, str]]:
+    """Those of this report, in words."""
+    names = dict.fromkeys(trial.attack for trial in report.trials)
+    return [(name, ATTACKS[name]) for name in names if name in ATTACKS]
+
+
+def _row(trial: Trial) -> list[str]:
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in trial.figures.items())
+    settings = json.dumps(dict(trial.settings), default=str)
+    return [
+        trial.attack,
+        trial.observer,
+        trial.site or "all",
+        f"{trial.seconds:.1f}",
+        figures,
+        settings,
+        trial.source,
+    ]

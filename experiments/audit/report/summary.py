@@ -1,0 +1,71 @@
+"""The first page: what was promised, what was tried, and what came back."""
+
+from __future__ import annotations
+
+from experiments.audit.records import Report
+from experiments.audit.report.headline import opening_sentence
+from experiments.audit.report.words import KINDS, LIGHTS, QUESTIONS, answer, by_whom, overall, promise_sentence
+from server.reporting.markup import Markup, table, tag
+from server.reporting.sections.layout import section
+from server.reporting.sections.promise import beside_list, uncovered_table
+from server.reporting.wording import duration
+
+NEEDLESS = "Not needed: the coordinator reads every hospital's single update as it is."
+
+
+def opening(report: Report) -> Markup:
+    """Title, overall light, finding, key figures."""
+    word, look, sign = LIGHTS[overall(report)]
+    badge = tag("span", f"{sign} {word}", class_=f"badge {look}")
+    return tag(
+        "header",
+        tag("p", tag("span", "Privacy audit report", class_="kind"), badge, class_="overline"),
+        tag("h1", report.title or report.study),
+        tag("p", opening_sentence(report), class_="finding"),
+        _tiles(report),
+    )
+
+
+def _tiles(report: Report) -> Markup:
+    tried = [trial for trial in report.trials if trial.possible]
+    tiles = [
+        (str(len(report.verdicts)), "hospitals"),
+        (str(len({trial.attack for trial in tried})), "kinds of attack made"),
+        (str(len(tried)), "attempts"),
+        (duration(report.seconds), "of attacking"),
+    ]
+    return tag("div", *(tag("div", tag("b", a), tag("span", b), class_="tile") for a, b in tiles), class_="tiles")
+
+
+def promised(report: Report) -> Markup:
+    """What the run claims of itself."""
+    claim = report.claim
+    simulated = claim.noise_source.startswith("seed")
+    words = "The noise of this run came from its seed, as in every simulation: a deployment draws it from the system."
+    return section(
+        "promised",
+        "What was promised",
+        promise_sentence(report),
+        tag("p", f"Who can read what hospitals send: {claim.readers}"),
+        tag("ul", *(tag("li", sentence) for sentence in claim.trusts)) if claim.trusts else None,
+        beside_list(claim.beside, claim.unit, claim.delta),
+        uncovered_table(claim.not_covered),
+        tag("p", words, class_="note") if simulated else None,
+    )
+
+
+def tried(report: Report) -> Markup:
+    """One row a kind of attack, in plain words."""
+    rows = []
+    for kind, title in KINDS.items():
+        own = [trial for trial in report.trials if trial.kind == kind]
+        known = dict.fromkeys(f"{by_whom(trial)}, given {trial.knowledge}" for trial in own if trial.possible)
+        needless = kind == "differences" and not own and report.claim.reveals == "each"
+        came_back = NEEDLESS if needless else answer(kind, report.trials)
+        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", came_back])
+    return section(
+        "tried",
+        "What was tried, and what came back",
+        "Each attack knows only what its attacker could know. The true data were used afterwards, to score it.",
+        table(["Attack", "The question", "By whom, given what", "What came back"], rows, words=4),
+    )

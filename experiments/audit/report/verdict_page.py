@@ -1,0 +1,111 @@
+"""The verdict: a light for every hospital and question, what to change, and each rule with what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from experiments.audit.records import Light, Report, Topic, Verdict
+from experiments.audit.report.headline import unmeasured_sites
+from experiments.audit.report.words import LIGHTS
+from server.reporting.markup import Markup, table, tag
+from server.reporting.sections.layout import section
+from server.reporting.wording import count
+
+QUESTIONS: Mapping[Topic, str] = {
+    "readers": "What it sends hidden?",
+    "rebuilt": "Patients' data hidden?",
+    "members": "Who was a patient hidden?",
+    "epsilon": "A promise, and kept?",
+    "colluding": "If other hospitals collude?",
+    "cheating": "If the coordinator cheats?",
+}
+CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
+Rule = tuple[Light, str]
+
+
+def judged(report: Report) -> Markup:
+    """Lights first, then advice, then the rules: what all hospitals share once, the rest under each one's name."""
+    verdicts = report.verdicts
+    shared = _shared(verdicts)
+    return section(
+        "verdict",
+        "The verdict, hospital by hospital",
+        "A hospital's light is the worst of the rules below it. Their limits are settings of the study, agreed on "
+        "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
+        "Held means that nothing that was tried got at it, which is no proof.",
+        _lights(report),
+        _advice(verdicts),
+        _rules("What was found for every hospital", shared) if shared else None,
+        *(_own(verdict, shared) for verdict in verdicts),
+    )
+
+
+def _lights(report: Report) -> Markup:
+    asked = [topic for topic in QUESTIONS if any(topic in verdict.lights for verdict in report.verdicts)]
+    rows = [
+        [
+            verdict.site,
+            _badge(verdict.light, LIGHTS[verdict.light][0]),
+            *(_cell(verdict, one, report) for one in asked),
+        ]
+        for verdict in report.verdicts
+    ]
+    head = ["Hospital", "Verdict", *(QUESTIONS[topic] for topic in asked)]
+    return table(head, rows, words=len(head))
+
+
+def _cell(verdict: Verdict, topic: Topic, report: Report) -> Markup | str:
+    light = verdict.lights.get(topic)
+    if light is None:
+        return "not tried"
+    unmeasured = topic == "epsilon" and light == "green" and verdict.site in unmeasured_sites(report)
+    return _badge(light, "not measured" if unmeasured else CELLS[light])
+
+
+def _badge(light: Light, words: str) -> Markup:
+    _, look, sign = LIGHTS[light]
+    return tag("span", f"{sign} {words}".strip(), class_=f"badge {look}")
+
+
+def _advice(verdicts: Sequence[Verdict]) -> Markup | None:
+    """Each once, with the hospitals it is for where it is not for all."""
+    lines = []
+    for change in dict.fromkeys(line for verdict in verdicts for line in verdict.advice):
+        sites = [verdict.site for verdict in verdicts if change in verdict.advice]
+        lines.append(change if len(sites) == len(verdicts) else f"{change} (For {', '.join(sites)}.)")
+    if not lines:
+        return None
+    return tag("div", tag("h3", "What to change"), tag("ul", *(tag("li", line) for line in lines)), class_="figure")
+
+
+def _shared(verdicts: Sequence[Verdict]) -> list[Rule]:
+    """Rules that say the same of every hospital; none where there is only one."""
+    if len(verdicts) < 2:
+        return []
+    others = [set(verdict.reasons) for verdict in verdicts[1:]]
+    return [rule for rule in dict.fromkeys(verdicts[0].reasons) if all(rule in other for other in others)]
+
+
+def _rules(title: str, rules: Sequence[Rule]) -> Markup:
+    return tag("div", tag("h3", title), _listed(rules), class_="figure")
+
+
+def _listed(rules: Sequence[Rule]) -> Markup:
+    return tag("ul", *(tag("li", _badge(light, ""), f" {words}") for light, words in rules), class_="plain")
+
+
+def _own(verdict: Verdict, shared: Sequence[Rule]) -> Markup | None:
+    """What was found for one hospital alone: objections open, the rest folded."""
+    rules = [rule for rule in dict.fromkeys(verdict.reasons) if rule not in shared]
+    open_, folded = [rule for rule in rules if rule[0] != "green"], [rule for rule in rules if rule[0] == "green"]
+    if not rules:
+        return None
+    title = f"{verdict.site}: {count(len(folded), 'rule')} without objection"
+    more = tag("details", tag("summary", title), _listed(folded)) if folded else None
+    return tag(
+        "div",
+        tag("h3", verdict.site) if open_ else None,
+        _listed(open_) if open_ else None,
+        more,
+        class_="figure" if open_ else None,
+    )

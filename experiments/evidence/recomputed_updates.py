@@ -1,0 +1,118 @@
+"""What hospitals sent in a round, made again from their own data and the order that reached them.
+
+In a simulation all draws of a hospital come from the study's seed, so that whoever opens its data again gets its
+update to the last bit, rounding to whole numbers and noise included; a real colluder needs none of this, for it
+simply keeps what it sent. Only the hospitals named are opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from client.answers import Kept, Memory, update_of
+from client.hospital import Hospital
+from client.privacy import Sources
+from common.data.cases import SiteId
+from common.errors import StudyError
+from common.privacy.noise import SeededNoise
+from common.seeding import generator
+from common.study.catalogue import AGGREGATIONS
+from common.study.study import Study
+from common.sums.aggregation import Aggregation, Local, stated_error
+from common.sums.aggregations._agreement import read_agreement
+from common.sums.aggregations._fixed_point import FixedPoint
+from common.sums.exchange import Payload
+from common.sums.update import Update
+from common.wire.orders import from_payload
+from experiments.evidence.ground_truth import hospital_of
+
+Orders = Mapping[tuple[int, SiteId], Payload]
+"""As recorded, by round and hospital."""
+STORED = 2.0**-24
+"""Relative rounding of a recorded sum, which is kept in float32."""
+
+
+def own_updates(
+    study: Study, orders: Orders, sites: Iterable[SiteId], rounds: Iterable[int]
+) -> dict[tuple[int, SiteId], Update]:
+    """By round and hospital, what each of `sites` put into the sums of `rounds` it was asked in, float64.
+
+    Where hospitals keep a control variate, all their earlier rounds are trained again as well.
+    """
+    wanted, found = set(rounds), {}
+    for site in sorted(sites):
+        hospital, memory = hospital_of(study, site), cast(Memory, {})
+        for number in sorted(number for number, asked in orders if asked == site and number <= max(wanted)):
+            request = orders[number, site]
+            order = from_payload(request)
+            if number not in wanted and order.control is None:
+                continue
+            update = update_of(hospital, order, _kept(hospital, number, memory))
+            if number in wanted:
+                found[number, site] = _as_added(
+                    study, update, request, generator(study.seed, number, site, "protocol")
+                )
+    return found
+
+
+def computed_update(study: Study, orders: Orders, site: SiteId, number: int) -> Update:
+    """What that hospital's training came to, before anything rounded it."""
+    hospital, memory, update = hospital_of(study, site), cast(Memory, {}), None
+    for earlier in sorted(one for one, asked in orders if asked == site and one <= number):
+        order = from_payload(orders[earlier, site])
+        if earlier == number or order.control is not None:
+            update = update_of(hospital, order, _kept(hospital, earlier, memory))
+    if update is None:
+        raise StudyError(f"{site} was not asked to train in round {number}.")
+    return update
+
+
+def error_bound(study: Study, request: Payload, sites: int, left: int, largest: float) -> float:
+    """Of any coordinate of a sum of `sites` less all but `left`, where nothing was clipped.
+
+    request: the round's order as recorded. largest: absolute value in the sum, which is kept in float32.
+    """
+    aggregation = aggregation_of(study)
+    if aggregation.reveals == "each":
+        return sites * 2.0**-52 * largest
+    agreement, codec = read_agreement(request), codec_of(aggregation)
+    beyond_rounding = stated_error(aggregation, sites, agreement.expected) - codec.largest_error(sites, agreement)
+    return codec.largest_error(left, agreement) + beyond_rounding + largest * STORED
+
+
+def aggregation_of(study: Study) -> Aggregation:
+    """With its options."""
+    return cast(Aggregation, AGGREGATIONS.build(study.aggregation))
+
+
+def codec_of(aggregation: Aggregation) -> FixedPoint:
+    """How it rounds. Raises StudyError where it is not known to."""
+    codec = getattr(aggregation, "codec", None)
+    if not isinstance(codec, FixedPoint):
+        raise StudyError("how this aggregation rounds what hospitals send is not known.")
+    return codec
+
+
+def _kept(hospital: Hospital, number: int, memory: Memory) -> Kept:
+    def draws(purpose: str) -> np.random.Generator:
+        return generator(hospital.study.seed, number, hospital.site, purpose)
+
+    return Kept(memory, _no_protocol, Sources(draws, lambda purpose: SeededNoise(draws(purpose)), None))
+
+
+def _no_protocol() -> Local:
+    raise StudyError("an update is computed before any protocol is run.")
+
+
+def _as_added(study: Study, update: Update, request: Payload, rng: np.random.Generator) -> Update:
+    """With the hospital's own rounding: the statistics, which come after the values, need not be known for it."""
+    aggregation = aggregation_of(study)
+    if aggregation.reveals == "each":
+        return update
+    agreement, codec = replace(read_agreement(request), names=()), codec_of(aggregation)
+    words = codec.encode(replace(update, statistics={}), agreement, rng)
+    return replace(codec.decode(words.astype(np.uint64), 1, agreement), statistics={})

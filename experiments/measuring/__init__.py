@@ -1,0 +1,1 @@
+"""`wardround metrics`: figures of predicted and true label maps."""

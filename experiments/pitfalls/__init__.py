@@ -1,0 +1,1 @@
+"""Where metrics mislead, as pictures with the figures measured on them."""

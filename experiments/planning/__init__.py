@@ -1,0 +1,1 @@
+"""What a study's privacy will cost, before any training."""

@@ -1,0 +1,92 @@
+"""The role of a question: one that an audit asks of a run. Entries live in `experiments/audit/questions/`.
+
+A question knows how what an attack claims is scored, which light that gives a hospital, how it is said to somebody
+who never trained a model, and what figure shows it. The rest of the audit knows no question by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from common.data.cases import SiteId
+from experiments.adversary import View
+from experiments.attack import Finding
+from experiments.audit.records import Reason, Report, Trial
+from experiments.audit.run import Run
+from server.reporting.markup import Markup
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attack on one view. tries: how many the same adversary makes at this question, all told."""
+
+    attack: str
+    source: str
+    adversary: str
+    view: View
+    tries: int = 1
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A fault put in on purpose, to see whether the audit would see it.
+
+    fault: in words ("no noise"). view: what the attack is shown of a run that has it. repeats: how often it is tried.
+    """
+
+    fault: str
+    view: View
+    repeats: int = 1
+
+
+class Question(Protocol):
+    """A frozen dataclass of options. Where a member of `Declared` below is absent, there is none."""
+
+    title: ClassVar[str]
+    """What is tried, as the head of a row: "Rebuilding a patient's data"."""
+    asks: ClassVar[str]
+    """In one plain sentence with a question mark."""
+    heading: ClassVar[str]
+    """Head of its column in the table of lights, a question to which "held" answers: "Patients' data hidden?"."""
+    share: ClassVar[float]
+    """Of the audit's seconds, beside other questions."""
+    place: ClassVar[int]
+    """Where it stands on the page, the smallest first."""
+
+    def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
+        """The finding beside the truth, as trials of this question."""
+        ...
+
+    def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
+        """What a trial that was possible says of a hospital: lights, each with the rule that gave it."""
+        ...
+
+    def answer(self, trials: Sequence[Trial]) -> str:
+        """What all its possible trials came to, in a sentence or two."""
+        ...
+
+
+class Declared(Protocol):
+    """Members that a question may have."""
+
+    happened: ClassVar[str]
+    """Of a red light, for the first sentence of the report: "a patient's data came back"."""
+    weakly: ClassVar[str]
+    """The same of an amber one."""
+
+    def standing(self, site: SiteId, trials: Sequence[Trial], run: Run) -> Iterator[Reason]:
+        """Lights that rest on what was promised, whatever was tried."""
+        ...
+
+    def plants(self, run: Run) -> Iterable[Plant]:
+        """Faults to find, each shown to the same attacks and scored by the same code."""
+        ...
+
+    def figure(self, report: Report) -> Markup | None:
+        """A section of the page; None where there is nothing to show."""
+        ...
+
+
+OPTIONAL = ("happened", "weakly", "standing", "plants", "figure")

@@ -1,0 +1,1 @@
+"""One study, run: engine, baselines, terminal, pictures, records of patients."""
