@@ -95,6 +95,7 @@ def audited_mechanism(study: Study) -> Dpsgd | None:
 def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrainer] = HandedTrainer) -> TrainerSteps:
     """Ready to train from the study's first model, on this hospital's cases, with seeded noise."""
     facts, study = facts_of_hospital(hospital), hospital.study
+    noise = SeededNoise(generator(study.seed, hospital.site, "audit noise"))
     return TrainerSteps(
         trainer(
             hospital.task,
@@ -102,11 +103,10 @@ def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrai
             hospital.train,
             replace(local_training(study), steps=1),
             clip_norm=mechanism.clip_norm,
-            noise_multiplier=mechanism.noise(facts),
+            noised=lambda total: mechanism.noised(total, facts, noise),
             unit=mechanism.unit,
             sampling_rate=mechanism.sampling_rate(facts),
             rng=generator(study.seed, hospital.site, "audit sampling"),
-            noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
             public_size=expected_patients(study.federation, hospital.site),
         )
     )
