@@ -57,7 +57,7 @@ class NoisySteps(Protocol):
         ...
 
     def clipped_sum(self) -> Vector:
-        """(P,) float32 WITHOUT noise: of one sample drawn anew, each gradient clipped in L2; zeros where it is empty."""
+        """(P,) float32 WITHOUT noise: of one sample drawn anew, each gradient clipped in L2; zeros if empty."""
         ...
 
     def unit_gradients(self) -> Iterator[Vector]:
