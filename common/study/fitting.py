@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import Parameter, getattr_static, isfunction, signature
 from typing import Any, Literal, get_args, get_origin
@@ -117,7 +117,7 @@ def _declares(loaded: type, name: str) -> bool:
 
 def _misspelt(loaded: type, role: Role) -> Iterator[str]:
     """Members that are none of the role's, and all but the name of an optional one."""
-    known = {*role.members, *role.may_have, *getattr(loaded, "__dataclass_fields__", {})}
+    known = {*role.members, *role.may_have, *(one.name for one in fields(loaded))}
     own = {member for base in loaded.__mro__ for member in vars(base) if not member.startswith("_")}
     for member in sorted(own - known):
         if meant := get_close_matches(member, list(role.may_have), 1, MISSPELT):
@@ -133,11 +133,16 @@ def _fault_of_method(own: Any, wanted: Callable[..., Any], name: str, protocol: 
     if not callable(called):
         yield f"{name} is no method, but {_kind_of(own)}: write {_spelled(protocol, name)}"
         return
-    given = [one for one in signature(wanted).parameters.values() if one.kind is not Parameter.KEYWORD_ONLY]
+    given = [one for one in signature(wanted).parameters.values() if _is_always_given(one)]
     named = {one.name: None for one in signature(wanted).parameters.values() if one.kind is Parameter.KEYWORD_ONLY}
     skipped = 1 if isinstance(own, staticmethod) else 0
     if not _takes(called, [None] * (len(given) - skipped), named):
         yield f"{name} takes {_written(signature(called))}: write {_spelled(protocol, name)}"
+
+
+def _is_always_given(one: Parameter) -> bool:
+    """By position. What has a default is asked for only of an entry that needs it."""
+    return one.kind is not Parameter.KEYWORD_ONLY and one.default is Parameter.empty
 
 
 def _takes(called: Callable[..., Any], values: list[None], named: dict[str, None]) -> bool:
