@@ -122,7 +122,7 @@ class MechanismTests:
             total = total + update
         if can(made, "release"):
             total, _ = made.release(total, {}, AtServer(self.facts, SeededNoise(generator(seed, "server"))))
-        return np.asarray(total.vectors[0], np.float64)  # type: ignore[return-value]
+        return np.asarray(total.vectors[0], np.float64)
 
 
 def _gradient(norm: float) -> Vector:
