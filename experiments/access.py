@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from common.data.cases import Cases, SiteId
     from common.sums.update import Update, Vector
     from common.wire.orders import Order
+    from experiments.noisy_sums import Recomputed
 
-Need = Literal["candidates", "population", "answers", "training", "tests", "federation"]
+Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed"]
 """Members of `Access` that an attack may declare in `needs`."""
 NEEDS: tuple[Need, ...] = get_args(Need)
 
@@ -107,7 +108,8 @@ class Access:
     candidates: cases a membership attack is asked about, by hospital, in an order that tells nothing. population:
     others of the same kind, which nobody trained on. answers: hospitals that can be sent orders. training: by
     hospital, its private training, to be done again with the auditor's hand in it. tests: by hospital, cases that the
-    final model is asked about, with their truth. federation: to be poisoned.
+    final model is asked about, with their truth. federation: to be poisoned. recomputed: what hospitals sent with
+    noise, beside the same without.
     """
 
     candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Access:
     training: Mapping[SiteId, PrivateTraining] = field(default_factory=dict)
     tests: Mapping[SiteId, Cases] = field(default_factory=dict)
     federation: Federation | None = None
+    recomputed: Recomputed | None = None
 
     def has(self, need: Need) -> bool:
         """Whether this member is there."""
