@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from common.data.cases import Cases, SiteId
     from common.sums.update import Update, Vector
     from common.wire.orders import Order
+    from experiments.noisy_sums import Recomputed
 
-Need = Literal["candidates", "population", "answers", "training", "tests"]
+Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed"]
 """Members of `Access` that an attack may declare in `needs`."""
 NEEDS: tuple[Need, ...] = get_args(Need)
 
@@ -60,6 +61,45 @@ class PrivateSteps(Protocol):
         """
         ...
 
+    def losses(self, cases: Cases) -> NDArray[np.float64]:
+        """(N,) of the model as it is by now."""
+        ...
+
+
+class PrivateTraining(Protocol):
+    """One hospital's private training, which can be done again as often as an auditor likes."""
+
+    @property
+    def steps(self) -> int:
+        """Noisy sums in the whole study."""
+        ...
+
+    @property
+    def delta(self) -> float:
+        """Of the promise."""
+        ...
+
+    @property
+    def cases(self) -> Cases:
+        """The hospital's own, which an auditor knows."""
+        ...
+
+    def claimed(self, steps: int) -> float:
+        """The epsilon that is promised for so many noisy sums."""
+        ...
+
+    def begun(self, more: Cases | None = None) -> PrivateSteps:
+        """From the study's first model, on the hospital's cases and `more`."""
+        ...
+
+
+class Federation(Protocol):
+    """Small federations of the study's hospitals, of which one sends what it likes, run anew."""
+
+    def score(self, kind: str, strategy: str) -> float:
+        """The headline score on all test cases; NaN where the model diverged. kind: of poison, "" for none."""
+        ...
+
 
 @dataclass(frozen=True)
 class Access:
@@ -67,15 +107,18 @@ class Access:
 
     candidates: cases a membership attack is asked about, by hospital, in an order that tells nothing. population:
     others of the same kind, which nobody trained on. answers: hospitals that can be sent orders. training: by
-    hospital, its private training done again, with the auditor's hand in it. tests: by hospital, cases that the final
-    model is asked about, with their truth.
+    hospital, its private training, to be done again with the auditor's hand in it. tests: by hospital, cases that the
+    final model is asked about, with their truth. federation: to be poisoned. recomputed: what hospitals sent with
+    noise, beside the same without.
     """
 
     candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
     population: Cases | None = None
     answers: Answers | None = None
-    training: Mapping[SiteId, PrivateSteps] = field(default_factory=dict)
+    training: Mapping[SiteId, PrivateTraining] = field(default_factory=dict)
     tests: Mapping[SiteId, Cases] = field(default_factory=dict)
+    federation: Federation | None = None
+    recomputed: Recomputed | None = None
 
     def has(self, need: Need) -> bool:
         """Whether this member is there."""

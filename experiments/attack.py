@@ -18,8 +18,9 @@ from common.data.cases import SiteId
 from experiments.access import Need
 from experiments.observation import Observation, Observer
 
-Sees = Literal["each", "sum", "model"]
-"""The least an attack needs: single updates, a sum of updates (which single ones also make), or a model."""
+Sees = Literal["each", "sum", "models", "model"]
+"""What an attack reads: single updates, a sum of updates (which single ones also make), the models of several rounds,
+or the last model alone."""
 Per = Literal["site", "run"]
 """Whether it is run on each hospital's own updates where these are seen, or once on all that is seen."""
 
@@ -80,6 +81,7 @@ class Attack(Protocol):
     """
 
     sees: ClassVar[Sees]
+    """The least it needs."""
     source: ClassVar[str]
     """The paper."""
 
@@ -97,16 +99,30 @@ class Declared(Protocol):
     """What it must be handed beside what it sees, in `observed.access`; nothing."""
     words: ClassVar[str]
     """What it does, for somebody who never trained a model; the first line of its file."""
+    uses: ClassVar[Sees]
+    """The most that it makes use of, "model" where the last one alone is looked at: the weakest adversary that sees as
+    much as any does makes it; "each"."""
     share: ClassVar[float]
     """Of its question's seconds, beside other attacks; 1."""
+    elsewhere: ClassVar[float]
+    """The same on hospitals other than that of the fewest cases, 0 where it is not tried there; at most 1."""
     per: ClassVar[Per]
     """As in `Per`; "site"."""
 
 
-OPTIONAL = ("question", "needs", "words", "share", "per")
-WITHOUT: Mapping[str, Any] = {"question": "reconstruction", "needs": (), "words": "", "share": 1.0, "per": "site"}
+OPTIONAL = ("question", "needs", "words", "uses", "share", "elsewhere", "per")
+WITHOUT: Mapping[str, Any] = {
+    "question": "reconstruction",
+    "needs": (),
+    "words": "",
+    "uses": "each",
+    "share": 1.0,
+    "per": "site",
+}
 
 
-def declared(attack: object, member: str) -> Any:
+def declared(attack: Any, member: str) -> Any:
     """An optional member, or what is taken where the attack has none."""
-    return getattr(attack, member, WITHOUT[member])
+    if hasattr(attack, member):
+        return getattr(attack, member)
+    return min(float(declared(attack, "share")), 1.0) if member == "elsewhere" else WITHOUT[member]

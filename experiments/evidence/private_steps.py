@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
-from common.learning.parameters import Layout
+from common.data.cases import Cases, concatenate
+from common.learning.parameters import Layout, read
+from common.privacy.accounting import epsilon_of
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
+from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
 from common.sums.update import Vector
 from experiments.attacks.membership.shadows import local_training
+from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
 
 
@@ -57,7 +61,7 @@ class HandedTrainer(PrivateTrainer):
 
 @dataclass(frozen=True)
 class TrainerSteps:
-    """The trainer as `experiments.audit.canaries.PrivateSteps`: one step of its training at a time.
+    """The trainer as `experiments.access.PrivateSteps`: one step of its training at a time.
 
     An adaptive optimiser begins anew with every step; that moves the model differently, and releases as much.
     """
@@ -85,6 +89,45 @@ class TrainerSteps:
         self.trainer.train()
         return self.trainer.hand.released, self.trainer.hand.own
 
+    def losses(self, cases: Cases) -> NDArray[np.float64]:
+        """Of the model as it is by now."""
+        return Target(self.trainer.task, deepcopy(self.trainer.network)).losses(read(self.trainer.network), cases)
+
+
+@dataclass(frozen=True)
+class Repeatable:
+    """A hospital's private training as `experiments.access.PrivateTraining`, by its own trainer or one like it."""
+
+    hospital: Hospital
+    mechanism: Dpsgd
+    trainer: type[HandedTrainer] = HandedTrainer
+
+    @property
+    def steps(self) -> int:
+        """Noisy sums in the whole study."""
+        facts = facts_of_hospital(self.hospital)
+        return self.mechanism.steps_a_round(facts) * facts.rounds
+
+    @property
+    def delta(self) -> float:
+        """Of the promise."""
+        return self.mechanism.delta
+
+    @property
+    def cases(self) -> Cases:
+        """Of training."""
+        return self.hospital.train
+
+    def claimed(self, steps: int) -> float:
+        """The epsilon that is promised for so many noisy sums."""
+        facts = facts_of_hospital(self.hospital)
+        release = Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
+        return epsilon_of([release], self.mechanism.delta).epsilon
+
+    def begun(self, more: Cases | None = None) -> TrainerSteps:
+        """From the study's first model."""
+        return trainer_steps(self.hospital, self.mechanism, self.trainer, more)
+
 
 def audited_mechanism(study: Study) -> Dpsgd | None:
     """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
@@ -92,14 +135,23 @@ def audited_mechanism(study: Study) -> Dpsgd | None:
     return mechanism if isinstance(mechanism, Dpsgd) else None
 
 
-def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrainer] = HandedTrainer) -> TrainerSteps:
-    """Ready to train from the study's first model, on this hospital's cases, with seeded noise."""
+def trainer_steps(
+    hospital: Hospital,
+    mechanism: Dpsgd,
+    trainer: type[HandedTrainer] = HandedTrainer,
+    more: Cases | None = None,
+) -> TrainerSteps:
+    """Ready to train from the study's first model, on this hospital's cases and `more`, with seeded noise.
+
+    Rates and noise stay those of the hospital's own cases.
+    """
     facts, study = facts_of_hospital(hospital), hospital.study
+    cases = hospital.train if more is None else concatenate([hospital.train, more])
     return TrainerSteps(
         trainer(
             hospital.task,
             deepcopy(hospital.network),
-            hospital.train,
+            cases,
             replace(local_training(study), steps=1),
             clip_norm=mechanism.clip_norm,
             noise_multiplier=mechanism.noise(facts),
