@@ -23,8 +23,10 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 class Answers(Protocol):
     """Hospitals that answer whatever a coordinator sends: their own code, asked by one that cheats."""
 
-    sites: tuple[SiteId, ...]
-    """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+        ...
 
     def answer(self, order: Order) -> Update:
         """The sum of what they answer, rounded and noised as they would, whatever they think of the order."""
