@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from common.data.cases import SiteId
 from experiments.adversary import View
@@ -16,6 +16,11 @@ from experiments.attack import Finding
 from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from server.reporting.markup import Markup
+
+Severity = Literal["negligible", "limited", "significant", "maximum"]
+"""Of what a person would bear, in the words of the CNIL's method; an officer has the last word."""
+Test = Literal["singling out", "linkability", "inference"]
+"""Of the three by which the Article 29 Working Party (WP216) asks whether data are anonymous."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,13 @@ class Declared(Protocol):
     weakly: ClassVar[str]
     """The same of an amber one."""
 
+    feared: ClassVar[str]
+    """What it would be for a patient, as a row of a table of risks: "Somebody sees a patient's image or record"."""
+    severity: ClassVar[Severity]
+    """Of that, as a suggestion with which an officer begins."""
+    bears_on: ClassVar[tuple[Test, ...]]
+    """Tests of anonymity on which its findings bear; ()."""
+
     def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
         """In the place of both where one word for each is not enough; "" for nothing to say."""
         ...
@@ -121,4 +133,4 @@ class Declared(Protocol):
         ...
 
 
-OPTIONAL = ("happened", "weakly", "happening", "standing", "plants", "figure")
+OPTIONAL = ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure")
