@@ -90,7 +90,9 @@ class DifferencesBetweenSums:
         if near is not None:
             said.append(f"The best estimate of a hospital's update has a cosine of {near:.3f} with the true one.")
         for trial in (one for one in trials if "opened" in one.figures):
-            helped = f"is refused: {trial.refused}" if trial.refused else "gets two whose difference is that hospital's"
+            helped = (
+                f"is refused: {trial.refused}" if trial.refused else "gets two whose difference is that hospital's"
+            )
             said.append(f"A coordinator that cheats, and asks for sums that differ by one hospital, {helped}.")
         return " ".join(said)
 

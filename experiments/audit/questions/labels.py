@@ -47,7 +47,11 @@ class CountsOfLabels:
         by_chance = trial.figures.get("exact_by_chance", 0.0) ** trial.figures.get("updates", 1.0)
         whose = "an update" if trial.site else "the sum of all hospitals"
         if trial.figures.get("exact_share", 0.0) < 1 or by_chance >= CHANCE:
-            yield "green", f"How many cases of each class {whose} rests on was not read from it for certain ({trial.attack}).", ""
+            yield (
+                "green",
+                f"How many cases of each class {whose} rests on was not read from it for certain ({trial.attack}).",
+                "",
+            )
             return
         words = f"How many cases of each class {whose} rests on was read from it ({trial.attack})."
         yield "amber", words, SUM if run.claim.reveals == "each" else NOISE
@@ -57,7 +61,9 @@ class CountsOfLabels:
         shares = [trial.figures["exact_share"] for trial in trials if "exact_share" in trial.figures]
         if not shares:
             return "Nothing was read."
-        return f"Counts of cases by diagnosis were read exactly in {100 * max(shares):.0f} % of the best attack's tries."
+        return (
+            f"Counts of cases by diagnosis were read exactly in {100 * max(shares):.0f} % of the best attack's tries."
+        )
 
 
 def figures(observed: Observation, found: Sequence[Reconstruction]) -> Mapping[str, float]:
