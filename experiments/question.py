@@ -17,7 +17,6 @@ from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from server.reporting.markup import Markup
 
-
 Severity = Literal["negligible", "limited", "significant", "maximum"]
 """Of what a person would bear, in the words of the CNIL's method; an officer has the last word."""
 Test = Literal["singling out", "linkability", "inference"]
