@@ -32,7 +32,11 @@ class Answers(Protocol):
 
     def refused(self, order: Order) -> Mapping[str, str]:
         """Why a hospital's own checks refuse the order, by what it keeps: "first", "later", "listed"; "" where it
-        does not."""
+        does not. It belongs into a finding's settings, as `refused`."""
+        ...
+
+    def rounding(self, order: Order, largest: float) -> float:
+        """The most that any number of an answer is off, of answers whose largest number is `largest`."""
         ...
 
 

@@ -27,6 +27,7 @@ Test = Literal["singling out", "linkability", "inference"]
 class Attempt:
     """One attack on one view. tries: how many the same adversary makes at this question, all told.
 
+    tries_of_all: how many all adversaries make at it together, over which a chance of a false alarm is counted.
     question: name of the one that scores it. condition: as `Trial.condition`.
     """
 
@@ -35,6 +36,7 @@ class Attempt:
     adversary: str
     view: View
     tries: int = 1
+    tries_of_all: int = 1
     question: str = ""
     condition: str = ""
 

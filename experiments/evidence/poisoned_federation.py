@@ -7,8 +7,7 @@ exchanged before training (Biggio et al. 2012, Poisoning Attacks against Support
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,27 +17,32 @@ from common.errors import RoundError, StudyError
 from common.study.catalogue import ENGINES, STRATEGIES
 from common.study.options import Entry
 from common.study.study import Study
-from experiments.audit.poisoned_app import KINDS, NOTE
+from experiments.evidence.poisoned_app import KINDS, NOTE
 from experiments.engines._quiet import read_outcome
 from server.app import app as server_app
 
-STRATEGIES_TRIED = ("fedavg", "median", "trimmed_mean", "krum")
 ROUNDS = 3
-POISONED_APP = "experiments.audit.poisoned_app:app"
+POISONED_APP = "experiments.evidence.poisoned_app:app"
 
 
-def poisoned_scores(study: Study, kind: str, strategies: Sequence[str] = STRATEGIES_TRIED) -> Mapping[str, float]:
-    """The headline score on all test cases after a few rounds, by strategy; NaN where the model diverged,
-    or where the strategy refuses so few hospitals.
+@dataclass(frozen=True)
+class PoisonedFederation:
+    """As `experiments.access.Federation`. The last hospital is the one that poisons."""
 
-    kind: "" for an honest federation, or one of `poisoned_app.KINDS`. The last hospital is the one that poisons.
-    Sums are made in the clear, whatever the study says. Raises StudyError for another kind, and under privacy.
-    """
-    if kind and kind not in KINDS:
-        raise StudyError(f"there is no poisoning {kind!r}; there are {', '.join(KINDS)}.")
-    if study.privacy is not None:
-        raise StudyError("poisoning is tried without privacy: its noise would hide what the strategy does.")
-    return {name: _score(_small(study, name), kind) for name in strategies}
+    study: Study
+
+    def score(self, kind: str, strategy: str) -> float:
+        """The headline score on all test cases after a few rounds; NaN where the model diverged, or where the strategy
+        refuses so few hospitals.
+
+        kind: "" for an honest federation, or one of `poisoned_app.KINDS`. Sums are made in the clear, whatever the
+        study says. Raises StudyError for another kind, and under privacy.
+        """
+        if kind and kind not in KINDS:
+            raise StudyError(f"there is no poisoning {kind!r}; there are {', '.join(KINDS)}.")
+        if self.study.privacy is not None:
+            raise StudyError("poisoning is tried without privacy: its noise would hide what the strategy does.")
+        return _score(_small(self.study, strategy), kind)
 
 
 def _small(study: Study, strategy: str) -> Study:
