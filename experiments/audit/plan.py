@@ -85,11 +85,16 @@ def failure(error: Failure) -> str:
     return line if isinstance(error, WardroundError) else f"it failed: {type(error).__name__}: {line}"
 
 
-def planned(cast: Cast, views: Mapping[str, Sequence[View]], plants: Mapping[str, Sequence[Plant]], run: Run) -> list[Planned]:
+def planned(
+    cast: Cast, views: Mapping[str, Sequence[View]], plants: Mapping[str, Sequence[Plant]], run: Run
+) -> list[Planned]:
     """All attempts, by question, the quickest first; those that are not possible among them, with why."""
     found = [one for name in cast.attacks for one in _of_attack(name, cast, views, run)]
     tries = Counter((one.attempt.adversary, one.attempt.question) for one in found if not one.reason)
-    found = [replace(one, attempt=replace(one.attempt, tries=max(1, tries[one.attempt.adversary, one.attempt.question]))) for one in found]
+    found = [
+        replace(one, attempt=replace(one.attempt, tries=max(1, tries[one.attempt.adversary, one.attempt.question])))
+        for one in found
+    ]
     found += [one for name, planted in plants.items() for one in _of_plants(name, planted, cast)]
     place = {name: number for number, (name, _) in enumerate(cast.in_order())}
     found.sort(key=lambda one: (one.plant is not None, place[one.attempt.question], one.weight))
@@ -180,7 +185,10 @@ def _parts(attack: Attack, view: View, run: Run) -> Iterator[tuple[View, float]]
     elsewhere = _number(declared(attack, "elsewhere"), least=0.0)
     for site in sorted(sites, key=lambda site: (site != smallest, site)):
         if site == smallest or elsewhere > 0:
-            yield replace(view, observed=_of_site(view.observed, site), site=site), share if site == smallest else elsewhere
+            yield (
+                replace(view, observed=_of_site(view.observed, site), site=site),
+                share if site == smallest else elsewhere,
+            )
 
 
 def _sites(attack: Attack, view: View) -> list[SiteId]:

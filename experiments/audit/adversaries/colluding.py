@@ -54,7 +54,9 @@ class Colluding:
             yield _impossible(observed, reason)
             return
         one, victim = chosen
-        others = sorted((site for site in one.sites if site != victim), key=lambda site: (-observed.cases[site], site))
+        others = sorted(
+            (site for site in one.sites if site != victim), key=lambda site: (-observed.cases[site], site)
+        )
         try:
             own = own_updates(observed.study, run.orders, others, [one.round])
             groups = dict.fromkeys((len(others), min(run.claim.opening_hospitals, len(others))))

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from experiments.audit.dossier.risks import asked, light_of
+from experiments.audit.cast import cast_of_report
+from experiments.audit.dossier.risks import answered, light_of
 from experiments.audit.dossier.sheet import Bearing, Recognition
 from experiments.audit.records import Report
 from experiments.question import Test
@@ -22,14 +23,12 @@ NONE_TRIED = "No attack of this kind is among those that were tried: open."
 
 def bearings(report: Report, found: Sequence[Recognition], note: str) -> Iterator[Bearing]:
     """Test by test, what each question that bears on it came to; then what the promise bounds."""
-    questions = asked(report)
+    questions = cast_of_report(report).in_order()
     for test in TESTS:
-        own = [one for one in questions if test in one.bears_on]
-        said = [one for one in own if light_of(report, one.name) is not None]
-        for one in said:
-            tried = [trial for trial in report.trials if trial.kind == one.name and trial.possible]
-            answer = str(one.entry.answer(tried)) if tried else "Could not be tried here."
-            yield Bearing(test, light_of(report, one.name) or "amber", f"{one.title}: {answer}")
+        own = [(name, one) for name, one in questions if test in getattr(one, "bears_on", ())]
+        said = [(name, one, light) for name, one in own if (light := light_of(report, name)) is not None]
+        for name, one, light in said:
+            yield Bearing(test, light, f"{one.title}: {answered(report, name)}")
         if not said:
             yield Bearing(test, "amber", NONE_TRIED)
     if found:
@@ -51,6 +50,6 @@ def answer(report: Report, found: Sequence[Bearing]) -> str:
             "attack could do. Treat it as personal data unless you can say why not."
         )
     return (
-        "Left to you: nothing that was tried points to a person, and epsilon bounds every attack, but whether what is "
-        "left is insignificant for each of them is a judgement on this study, its data and who will have the model."
+        "Left to you: nothing that was tried points to a person, and epsilon bounds every attack, but whether what "
+        "is left is insignificant for each of them is a judgement on this study, its data and who gets the model."
     )

@@ -23,8 +23,8 @@ def sentence(kind: Judged, hospitals: int) -> str:
     """The first line of a dossier."""
     many = count(hospitals, "hospital")
     return {
-        "simulation": f"Judged is a simulation: one computer played all {many} with their data at hand. No hospital's "
-        "own machine, key or network was part of it.",
+        "simulation": f"Judged is a simulation: one computer played all {many} with their data at hand. No "
+        "hospital's own machine, key or network was part of it.",
         "rehearsal": f"Judged is a rehearsal: real nodes of {many} ran on one computer with all data at hand. No "
         "hospital's own machine or network was part of it.",
         "deployment": f"Judged is a deployment: {many} took part with machines of their own.",
@@ -40,7 +40,9 @@ def conditions(kind: Judged, study: Study, claim: Claim, programs: Mapping[str, 
     if claim.reveals == "sum":
         yield _sums(claim)
     else:
-        yield Condition("amber", "The coordinator is trusted: it reads what each hospital sends, hospital by hospital.")
+        yield Condition(
+            "amber", "The coordinator is trusted: it reads what each hospital sends, hospital by hospital."
+        )
     if study.plugins:
         yield Condition("amber", f"Code that is not ours ran too: {', '.join(study.plugins)}. Somebody has read it.")
 
@@ -49,8 +51,8 @@ def _same_study(kind: Judged) -> Iterator[Condition]:
     if kind != "deployment":
         yield Condition(
             "amber",
-            "The study that hospitals run is this very one: they approve its digest, below, on machines of their own. "
-            "Another study, or other data, asks for another audit.",
+            "The study that hospitals run is this very one: they approve its digest, below, on machines of their "
+            "own. Another study, or other data, asks for another audit.",
         )
 
 
@@ -83,8 +85,8 @@ def _sums(claim: Claim) -> Condition:
     if claim.opening_if_cheating == 0 and claim.mechanism:
         return Condition(
             "amber",
-            "A coordinator that cheats can ask for two sums that differ by one hospital; what it then reads is hidden "
-            "by the noise alone, as far as epsilon goes.",
+            "A coordinator that cheats can ask for two sums that differ by one hospital; what it then reads is "
+            "hidden by the noise alone, as far as epsilon goes.",
         )
     if claim.opening_if_cheating == 0:
         return Condition("red", "A coordinator that cheats reads a single hospital's update, with nobody's help.")

@@ -7,71 +7,45 @@ is a question's own suggestion, and the officer's to judge.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.files.json_files import read_json
-from common.study.study import Study
+from experiments.audit.cast import cast_of_report
 from experiments.audit.dossier.prices import MATRIX, matrix_beside
 from experiments.audit.dossier.sheet import Risk
 from experiments.audit.records import WORST, Light, Report
-from experiments.catalogue import QUESTIONS
 
 LEVELS = ("negligible", "limited", "significant", "maximum")
 LIKELIHOOD: Mapping[Light, str] = {"red": "maximum", "amber": "significant", "green": "limited"}
 RULE = (
-    "Likelihood: maximum where it was done here; significant where something pointed to it, or could not be ruled out "
-    "with the power there was; limited where nothing that was tried did it; negligible where, beside that, a promised "
-    "epsilon bounds every attack."
+    "Likelihood: maximum where it was done here; significant where something pointed to it, where it was done under a "
+    "condition only, or where it could not be ruled out with the power there was; limited where nothing that was tried "
+    "did it; negligible where, beside that, a promised epsilon bounds every attack."
 )
 UNJUDGED = "not judged"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A question, as far as the dossier needs it."""
-
-    name: str
-    title: str
-    feared: str
-    severity: str
-    bears_on: tuple[str, ...]
-    entry: Any
-
-
-def asked(report: Report) -> list[Asked]:
-    """Those of ours, and others of this audit, in the order of the page."""
-    there = dict.fromkeys(QUESTIONS.names())
-    found = [QUESTIONS.load(name) for name in there]
-    both = sorted(zip(there, found, strict=True), key=lambda pair: getattr(pair[1], "place", 0))
-    return [_of(name, entry) for name, entry in both]
-
-
-def _of(name: str, entry: Any) -> Asked:
-    title = str(getattr(entry, "title", name))
-    feared = str(getattr(entry, "feared", "")) or title
-    severity = str(getattr(entry, "severity", UNJUDGED))
-    return Asked(name, title, feared, severity, tuple(getattr(entry, "bears_on", ())), entry())
-
-
-def risks(report: Report, study: Study, run: Path) -> Iterator[Risk]:
+def risks(report: Report, run: Path) -> Iterator[Risk]:
     """One for each question that was asked and says what is feared."""
     without = _without_measures(run, report.study)
     bare = report.claim.reveals == "each" and not report.claim.epsilon
-    for one in asked(report):
-        light = light_of(report, one.name)
-        if light is None or not hasattr(type(one.entry), "feared"):
+    for name, question in cast_of_report(report).in_order():
+        light, feared = light_of(report, name), getattr(question, "feared", "")
+        if light is None or not feared:
             continue
         after = _likelihood(light, report)
-        because = _because(light, one, report)
-        before, why = (after, "This study has no measure against it.") if bare else _before(one.name, without, study)
-        yield Risk(one.title, one.feared, one.severity, before, why, after, because)
+        before, why = (after, "This study has no measure against it.") if bare else _before(name, without)
+        severity = getattr(question, "severity", UNJUDGED)
+        yield Risk(
+            question.title, feared, severity, before, why, after, f"{answered(report, name)}{_power(name, report)}"
+        )
 
 
 def light_of(report: Report, question: str) -> Light | None:
-    """The worst of any hospital; None where it was not tried."""
-    found = [one.lights[question] for one in report.verdicts if question in one.lights]
+    """The worst of any hospital, amber where it was got at under a condition only; None where it was not tried."""
+    found: list[Light] = [one.lights[question] for one in report.verdicts if question in one.lights]
+    found += ["amber" for one in report.verdicts for about, _ in one.conditional if about == question]
     return max(found, key=WORST.index) if found else None
 
 
@@ -81,10 +55,10 @@ def _likelihood(light: Light, report: Report) -> str:
     return LIKELIHOOD[light]
 
 
-def _because(light: Light, one: Asked, report: Report) -> str:
-    own = [trial for trial in report.trials if trial.kind == one.name and trial.possible]
-    said = str(one.entry.answer(own)) if own else "Nothing of this kind could be tried."
-    return f"{said}{_power(one.name, report)}"
+def answered(report: Report, question: str) -> str:
+    """What all its possible trials came to, in its own words."""
+    own = [trial for trial in report.trials if trial.kind == question and trial.possible]
+    return cast_of_report(report).questions[question].answer(own) if own else "Nothing of this kind could be tried."
 
 
 def _power(question: str, report: Report) -> str:
@@ -95,13 +69,15 @@ def _power(question: str, report: Report) -> str:
     return f" Planted faults were seen in {sum(one.seen for one in own)} of {sum(one.of for one in own)} tries."
 
 
-def _before(question: str, without: Mapping[str, Any] | None, study: Study) -> tuple[str, str]:
+def _before(question: str, without: Mapping[str, Any] | None) -> tuple[str, str]:
     if without is None:
         return UNJUDGED, "Not measured here; the comparison of protections (--matrix) measures it."
-    light = without.get("lights", {}).get(question) if isinstance(without.get("lights"), Mapping) else None
-    if light not in LIKELIHOOD:
+    lights = without.get("lights")
+    light: Any = lights.get(question) if isinstance(lights, Mapping) else None
+    likelihood = next((LIKELIHOOD[one] for one in WORST if one == light), None)
+    if likelihood is None:
         return UNJUDGED, "The comparison of protections does not say."
-    return LIKELIHOOD[light], f"As measured with {without.get('protection')!s}, in the comparison of protections."
+    return likelihood, f"As measured with {without.get('protection')!s}, in the comparison of protections."
 
 
 def _without_measures(run: Path, study: str) -> Mapping[str, Any] | None:

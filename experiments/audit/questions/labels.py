@@ -16,7 +16,7 @@ from experiments.audit.records import CHANCE, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import truth_of
 from experiments.observation import Observation
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 
 ASKED = "Can one read from what hospitals sent how many of its cases have which diagnosis?"
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
@@ -32,6 +32,9 @@ class CountsOfLabels:
     heading: ClassVar[str] = "Diagnoses hidden?"
     share: ClassVar[float] = 0.03
     place: ClassVar[int] = 50
+    feared: ClassVar[str] = "Somebody learns how many patients of a hospital have a disease."
+    severity: ClassVar[Severity] = "limited"
+    bears_on: ClassVar[tuple[Test, ...]] = ("inference",)
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial over all updates whose counts were read."""
@@ -47,7 +50,11 @@ class CountsOfLabels:
         by_chance = trial.figures.get("exact_by_chance", 0.0) ** trial.figures.get("updates", 1.0)
         whose = "an update" if trial.site else "the sum of all hospitals"
         if trial.figures.get("exact_share", 0.0) < 1 or by_chance >= CHANCE:
-            yield "green", f"How many cases of each class {whose} rests on was not read from it for certain ({trial.attack}).", ""
+            yield (
+                "green",
+                f"How many cases of each class {whose} rests on was not read from it for certain ({trial.attack}).",
+                "",
+            )
             return
         words = f"How many cases of each class {whose} rests on was read from it ({trial.attack})."
         yield "amber", words, SUM if run.claim.reveals == "each" else NOISE
@@ -57,7 +64,9 @@ class CountsOfLabels:
         shares = [trial.figures["exact_share"] for trial in trials if "exact_share" in trial.figures]
         if not shares:
             return "Nothing was read."
-        return f"Counts of cases by diagnosis were read exactly in {100 * max(shares):.0f} % of the best attack's tries."
+        return (
+            f"Counts of cases by diagnosis were read exactly in {100 * max(shares):.0f} % of the best attack's tries."
+        )
 
 
 def figures(observed: Observation, found: Sequence[Reconstruction]) -> Mapping[str, float]:
