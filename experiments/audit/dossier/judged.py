@@ -12,6 +12,11 @@ from server.reporting.wording import count
 PLAYED = ("inline", "processes", "simulation")
 """Engines in which one machine plays all hospitals; the rehearsing ones start real nodes on it too."""
 REHEARSED = ("deployment", "nodes")
+LABELS: Mapping[Judged, str] = {
+    "simulation": "Simulation",
+    "rehearsal": "Rehearsal on one computer",
+    "deployment": "Deployment",
+}
 
 
 def kind_of(engine: str) -> Judged:

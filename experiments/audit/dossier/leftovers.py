@@ -1,4 +1,4 @@
-"""Who withdrew or did not consent, what earlier models still hold of them, and what the ledgers say of all studies."""
+"""Who withdrew or did not consent, what earlier models still hold of them, and what all studies have spent."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def retained(found: tuple[Departed, ...], claim: Claim) -> Iterator[str]:
         bound = max(claim.epsilon.values())
         if isfinite(bound):
             yield (
-                f"By this study's promise, what that can tell of one {claim.unit} is bounded by an epsilon of {bound:.3g} "
-                f"at delta {claim.delta:g}."
+                f"By this study's promise, what that can tell of one {claim.unit} is bounded by an epsilon of "
+                f"{bound:.3g} at delta {claim.delta:g}."
             )
     yield "A person withdraws at the hospital: `wardround withdraw NAME --folder FOLDER`."
 

@@ -19,9 +19,9 @@ from experiments.audit.records import WORST, Light, Report
 LEVELS = ("negligible", "limited", "significant", "maximum")
 LIKELIHOOD: Mapping[Light, str] = {"red": "maximum", "amber": "significant", "green": "limited"}
 RULE = (
-    "Likelihood: maximum where it was done here; significant where something pointed to it, where it was done under a "
-    "condition only, or where it could not be ruled out with the power there was; limited where nothing that was tried "
-    "did it; negligible where, beside that, a promised epsilon bounds every attack."
+    "Likelihood: maximum where it was done here; significant where something pointed to it, where it was done under "
+    "a condition only, or where the power did not suffice to rule it out; limited where nothing that was tried did "
+    "it; negligible where, beside that, a promised epsilon bounds every attack."
 )
 UNJUDGED = "not judged"
 
