@@ -80,7 +80,9 @@ def tests_of(sent: SentNoise, level: float) -> NoiseTests:
     if sent.samples:
         chances["samples drawn as claimed"] = float(all(set(one.claimed) == set(one.taken) for one in sent.samples))
     if sent.steps:
-        chances["as many noisy steps as claimed"] = float(all(made <= claimed for claimed, made in sent.steps.values()))
+        chances["as many noisy steps as claimed"] = float(
+            all(made <= claimed for claimed, made in sent.steps.values())
+        )
     if sent.loudest is not None:
         chances["one patient adds no more than claimed"] = float(sent.loudest <= 1 + LOUDER)
     deviation = float(np.sqrt((noise**2).mean()))

@@ -54,7 +54,10 @@ class TwoSumsThatDiffer:
             opened, cosine, refused = _two_sums(study, cohort, victim)
         except WardroundError as error:
             return Finding("two_sums_that_differ", observed.observer, False, str(error).rstrip("."))
-        figures, settings = {"opened": float(opened), "cosine": cosine}, {"victim": victim, "refused": {"listed": refused}}
+        figures, settings = (
+            {"opened": float(opened), "cosine": cosine},
+            {"victim": victim, "refused": {"listed": refused}},
+        )
         spent = perf_counter() - begin
         return Finding("two_sums_that_differ", observed.observer, True, "", spent, figures, settings)
 

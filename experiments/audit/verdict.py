@@ -18,6 +18,7 @@ from experiments.audit.run import Run
 
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
+NOT_POWERFUL = "not powerful enough to tell"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}
 
 
@@ -117,7 +118,7 @@ def _too_weak(name: str, power: Sequence[Power], cast: Cast) -> Iterator[Reason]
         if best.seen < ENOUGH * max(1, best.of):
             yield (
                 "amber",
-                f"{cast.questions[name].title}: not powerful enough to tell. A planted fault ({fault}) would have "
+                f"{cast.questions[name].title}: {NOT_POWERFUL}. A planted fault ({fault}) would have "
                 f"been seen in {best.seen} of {best.of} tries.",
                 "Measure again with more time, or on more data; until then the promise stands on trust.",
             )

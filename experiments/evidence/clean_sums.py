@@ -77,8 +77,7 @@ def gradient_of(hospital: Hospital, batch: Batch) -> Floats:
     parameters = [parameter for _, parameter in trainable(hospital.network)]
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     parts = [
-        torch.zeros_like(parameter) if one is None else one
-        for one, parameter in zip(found, parameters, strict=True)
+        torch.zeros_like(parameter) if one is None else one for one, parameter in zip(found, parameters, strict=True)
     ]
     return np.concatenate([part.detach().cpu().numpy().astype(np.float64).reshape(-1) for part in parts])
 

@@ -51,7 +51,11 @@ class _Always(np.random.Generator):
 def loudest(hospital: Hospital, order: Order, promise: Promise, fault: Fault) -> float | None:
     """Over what was claimed: 1 at most, as claimed. None where no such data can be worked with."""
     study = fault.study(hospital)
-    once = replace(study, training=replace(study.training, steps=1)) if order.work is not None and order.work.sends == "delta" else study
+    once = (
+        replace(study, training=replace(study.training, steps=1))
+        if order.work is not None and order.work.sends == "delta"
+        else study
+    )
     silent = Fault(
         fault.name,
         noise=lambda make, number: cast(NoiseSource, _Silent()),

@@ -6,7 +6,7 @@ planted comes in by the places that a hospital's secret draws and its settings c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np

@@ -17,8 +17,8 @@ from common.errors import RoundError, StudyError
 from common.study.catalogue import ENGINES, STRATEGIES
 from common.study.options import Entry
 from common.study.study import Study
-from experiments.evidence.poisoned_app import KINDS, NOTE
 from experiments.engines._quiet import read_outcome
+from experiments.evidence.poisoned_app import KINDS, NOTE
 from server.app import app as server_app
 
 ROUNDS = 3

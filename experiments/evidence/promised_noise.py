@@ -109,7 +109,3 @@ def clipping_at_twice(study: Study, hospital: Hospital, parameters: int) -> Stud
     else:
         options["noise_multiplier"] = promise.deviation / promise.clip_norm / 2
     return replace(study, privacy=Entry(study.privacy.name, options))
-
-
-
-

@@ -176,9 +176,7 @@ class _Answer:
         )
 
     def _sample(self, claimed: tuple[int, ...], taken: tuple[int, ...], units: int) -> Sample:
-        return Sample(
-            self.order.round, self.hospital.site, claimed, taken, units, self.promise.sampling_rate
-        )
+        return Sample(self.order.round, self.hospital.site, claimed, taken, units, self.promise.sampling_rate)
 
     def _beside(self, parameters: Floats) -> Floats:
         """What the study adds to a gradient that looks at no case."""

@@ -23,9 +23,12 @@ from common.sums.update import Update
 from common.wire.orders import Order, from_payload, to_payload
 from experiments.access import Access, Need
 from experiments.adversary import Adversary, View
+from experiments.audit.adversaries._cheated import cheated
+from experiments.audit.records import Report
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.recomputed_updates import Orders, error_bound, own_updates
+from server.reporting.markup import Markup
 
 KNOWLEDGE = "every setting of the study, and what hospitals answer to whatever the coordinator made up"
 UNSEEN = "the coordinator cheats, and no check of a hospital sees it:"
@@ -53,6 +56,10 @@ class Cheating:
             access = Access(answers=AskedHospitals(run.study, run.orders, sites))
             one = sites[0] if len(sites) == 1 else ""
             yield View(replace(seen, access=access), one, KNOWLEDGE, condition=UNSEEN)
+
+    def figure(self, report: Report) -> Markup | None:
+        """What comes back from hospitals that check nothing, and who refuses."""
+        return cheated(report, "cheating")
 
 
 @dataclass(frozen=True)

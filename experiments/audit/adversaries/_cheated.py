@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from experiments.audit.questions._pairs import pair
 from experiments.audit.records import Rebuilt, Report, Trial
-from experiments.audit.report.findings import pair
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 
@@ -30,51 +30,58 @@ OWN_PROGRAM = (
 )
 
 
-def cheated(report: Report) -> Markup | None:
-    """A row a way to cheat; None where none was played."""
-    own = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
-    played = [trial for trial in own if trial.observer == "cheating"]
+def cheated(report: Report, name: str) -> Markup | None:
+    """A row an attack of the adversary of that name; None where none was played."""
+    own = [trial for trial in report.trials if trial.observer == name and trial.possible]
+    played = [trial for trial in own if isinstance(trial.settings.get("refused"), Mapping)]
     if not played:
         return None
     return section(
         "cheated",
         "If the coordinator cheats",
-        "An imprint is a model made to copy a hospital's cases into its answer, sorted by their brightness. It was "
-        f"sent to the hospitals' own software, opened for this audit. {_what_stops_it(played[0])}",
+        "Whatever such a coordinator may send was sent to the hospitals' own software, opened for this audit. "
+        f"{_what_stops_it(played)}",
         table(HEAD, _rows(played), words=len(HEAD)),
         tag("p", OWN_PROGRAM, class_="note"),
         tag("div", *(pair(trial, one) for trial, one in _pictured(played)), class_="cards"),
     )
 
 
-def _what_stops_it(trial: Trial) -> str:
-    if trial.settings["own_study"]:
+def _what_stops_it(played: Sequence[Trial]) -> str:
+    told = [trial for trial in played if "own_study" in trial.settings]
+    if not told:
+        return ""
+    if all(trial.settings["own_study"] for trial in told):
         return OWN_STUDY
-    return f"{SAME_STUDY} {LOCAL_STEPS}" if trial.settings["sends"] == "delta" else SAME_STUDY
+    return f"{SAME_STUDY} {LOCAL_STEPS}" if told[0].settings.get("sends") == "delta" else SAME_STUDY
 
 
 def _rows(played: Sequence[Trial]) -> list[list[str]]:
-    plain, blurred = (
-        [trial for trial in played if bool(trial.settings["blur"]) == is_blurred] for is_blurred in (False, True)
-    )
-    return [
-        ["an imprint as the first model", *_cells(plain, "first", "first")],
-        ["an imprint as a later model", *_cells(plain, "later", "listed")],
-        ["an imprint blurred by noise, as a later model", *_cells(blurred, "later", "listed")],
-    ]
+    """As the first model where hospitals refuse that otherwise than as a later one."""
+    rows = []
+    for attack in dict.fromkeys(trial.attack for trial in played):
+        own = [trial for trial in played if trial.attack == attack]
+        refused, back, what = own[0].settings["refused"], _came_back(own), attack.replace("_", " ")
+        if refused.get("first", "") != refused.get("later", ""):
+            rows.append(
+                [f"{what}, as the first model", back, *(_cell(refused, key, back) for key in ("first", "first"))]
+            )
+            what = f"{what}, as a later model"
+        checked = "later" if "later" in refused else "listed"
+        rows.append([what, back, *(_cell(refused, key, back) for key in (checked, "listed"))])
+    return rows
 
 
-def _cells(trials: Sequence[Trial], checked: str, listed: str) -> list[str]:
-    """What came back, and which of the two kinds of hospital refuse."""
-    back = _came_back([one for trial in trials for one in trial.rebuilt])
-    refused = trials[0].settings["refused"]
-    return [back, *(f"refused: {refused[key]}" if refused[key] else f"answered: {back}" for key in (checked, listed))]
+def _cell(refused: Mapping[str, str], key: str, back: str) -> str:
+    return f"refused: {refused[key]}" if refused.get(key) else f"answered: {back}"
 
 
-def _came_back(rebuilt: Sequence[Rebuilt]) -> str:
+def _came_back(trials: Sequence[Trial]) -> str:
     """The cases that are this patient and nobody else, of those that are shown."""
+    rebuilt = [one for trial in trials for one in trial.rebuilt]
     if not rebuilt:
-        return "nothing came back"
+        opened = any(trial.figures.get("opened") for trial in trials)
+        return "a single hospital's update" if opened else "nothing came back"
     known, best = sum(one.identifies for one in rebuilt), max(rebuilt, key=lambda one: (one.identifies, one.ssim))
     if not known:
         return f"no patient came back (best likeness {best.ssim:.2f})"
