@@ -24,8 +24,10 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 class Answers(Protocol):
     """Hospitals that answer whatever a coordinator sends: their own code, asked by one that cheats."""
 
-    sites: tuple[SiteId, ...]
-    """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+        ...
 
     def answer(self, order: Order) -> Update:
         """The sum of what they answer, rounded and noised as they would, whatever they think of the order."""
@@ -33,7 +35,11 @@ class Answers(Protocol):
 
     def refused(self, order: Order) -> Mapping[str, str]:
         """Why a hospital's own checks refuse the order, by what it keeps: "first", "later", "listed"; "" where it
-        does not."""
+        does not. It belongs into a finding's settings, as `refused`."""
+        ...
+
+    def rounding(self, order: Order, largest: float) -> float:
+        """The most that any number of an answer is off, of answers whose largest number is `largest`."""
         ...
 
 

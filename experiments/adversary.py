@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from common.data.cases import SiteId
 from experiments.access import Need
-from experiments.audit.records import Report
+from experiments.audit.records import Opening, Report
 from experiments.audit.run import Run
 from experiments.observation import Observation
 from server.reporting.markup import Markup
@@ -20,7 +20,8 @@ class View:
 
     site: whose data are at stake; "" for those of all in a sum. knowledge: what it was given, in words. reason: why
     this could not be played; "" where it could. figures, settings: of how the view came about; kept with every trial
-    on it. condition: the adversary's, said more exactly; as it says where "".
+    on it. condition: the adversary's, said more exactly; as it says where "". opening: what of a sum it opened; None
+    where it opened none.
     """
 
     observed: Observation
@@ -30,6 +31,7 @@ class View:
     figures: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     condition: str = ""
+    opening: Opening | None = None
 
 
 class Adversary(Protocol):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
+from common.study.study import Study
 from experiments.access import Need
 from experiments.observation import Observation, Observer
 
@@ -30,12 +31,14 @@ class Reconstruction:
     """Inputs an attack believes some hospital trained on.
 
     inputs: (N, *shape) float32, as the network sees them. labels: (N,) or None. sites: whom the update is from.
+    study: that hospitals were sent, where it is another than the run's.
     """
 
     round: int
     sites: tuple[SiteId, ...]
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64] | None = None
+    study: Study | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Declared(Protocol):
     words: ClassVar[str]
     """What it does, for somebody who never trained a model; the first line of its file."""
     uses: ClassVar[Sees]
-    """The most that it makes use of, "model" where the last one alone is looked at: the weakest adversary that sees as
+    """The most that it makes use of, "model" where it looks at the last one alone: the weakest adversary that sees as
     much as any does makes it; "each"."""
     share: ClassVar[float]
     """Of its question's seconds, beside other attacks; 1."""

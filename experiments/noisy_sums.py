@@ -74,6 +74,27 @@ class SentNoise:
 class Recomputed(Protocol):
     """What hospitals sent, made again from their own data; in simulation alone."""
 
-    def sent_noise(self, seconds: float) -> SentNoise:
-        """As much evidence as there is time for, and at least some."""
+    def sent_noise(self, seconds: float, rng: np.random.Generator) -> SentNoise:
+        """As much evidence as there is time for, at the least some. rng: of what is planted, for another run."""
         ...
+
+
+@dataclass(frozen=True)
+class NoiseTests:
+    """What tests of the noise came to. chances: by what is tested, in words: how often claimed noise is as odd as
+    what was found, 0 where it never is. level: of all tests together, at which they speak.
+
+    deviation: of the noise found, over the claimed. resolves: how far below 1 that must be to be found in nine of
+    ten cases, as a share.
+    """
+
+    chances: Mapping[str, float]
+    level: float
+    deviation: float
+    resolves: float
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What is not as claimed, the oddest first (Bonferroni)."""
+        limit = self.level / max(len(self.chances), 1)
+        return tuple(sorted((name for name, chance in self.chances.items() if chance < limit), key=self.chances.get))  # type: ignore[arg-type]

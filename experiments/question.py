@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from common.data.cases import SiteId
 from experiments.adversary import View
@@ -17,11 +17,17 @@ from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from server.reporting.markup import Markup
 
+Severity = Literal["negligible", "limited", "significant", "maximum"]
+"""Of what a person would bear, in the words of the CNIL's method; an officer has the last word."""
+Test = Literal["singling out", "linkability", "inference"]
+"""Of the three by which the Article 29 Working Party (WP216) asks whether data are anonymous."""
+
 
 @dataclass(frozen=True)
 class Attempt:
     """One attack on one view. tries: how many the same adversary makes at this question, all told.
 
+    tries_of_all: how many all adversaries make at it together, over which a chance of a false alarm is counted.
     question: name of the one that scores it. condition: as `Trial.condition`.
     """
 
@@ -30,6 +36,7 @@ class Attempt:
     adversary: str
     view: View
     tries: int = 1
+    tries_of_all: int = 1
     question: str = ""
     condition: str = ""
 
@@ -102,6 +109,13 @@ class Declared(Protocol):
     weakly: ClassVar[str]
     """The same of an amber one."""
 
+    feared: ClassVar[str]
+    """What it would be for a patient, as a row of a table of risks: "Somebody sees a patient's image or record"."""
+    severity: ClassVar[Severity]
+    """Of that, as a suggestion with which an officer begins."""
+    bears_on: ClassVar[tuple[Test, ...]]
+    """Tests of anonymity on which its findings bear; ()."""
+
     def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
         """In the place of both where one word for each is not enough; "" for nothing to say."""
         ...
@@ -119,4 +133,4 @@ class Declared(Protocol):
         ...
 
 
-OPTIONAL = ("happened", "weakly", "happening", "standing", "plants", "figure")
+OPTIONAL = ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure")

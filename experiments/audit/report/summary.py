@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from experiments.audit.cast import cast_of_report
 from experiments.audit.records import Report
 from experiments.audit.report.headline import opening_sentence
-from experiments.audit.report.words import KINDS, LIGHTS, QUESTIONS, answer, by_whom, overall, promise_sentence
+from experiments.audit.report.words import LIGHTS, answer, by_whom, overall, promise_sentence
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.sections.promise import beside_list, uncovered_table
 from server.reporting.wording import duration
-
-NEEDLESS = "Not needed: the coordinator reads every hospital's single update as it is."
 
 
 def opening(report: Report) -> Markup:
@@ -55,14 +54,13 @@ def promised(report: Report) -> Markup:
 
 
 def tried(report: Report) -> Markup:
-    """One row a kind of attack, in plain words."""
-    rows = []
-    for kind, title in KINDS.items():
-        own = [trial for trial in report.trials if trial.kind == kind]
-        known = dict.fromkeys(f"{by_whom(trial)}, given {trial.knowledge}" for trial in own if trial.possible)
-        needless = kind == "differences" and not own and report.claim.reveals == "each"
-        came_back = NEEDLESS if needless else answer(kind, report.trials)
-        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", came_back])
+    """One row a question, in plain words."""
+    rows, cast = [], cast_of_report(report)
+    for name, question in cast.in_order():
+        own = [trial for trial in report.trials if trial.kind == name]
+        known = dict.fromkeys(f"{by_whom(trial, cast)}, given {trial.knowledge}" for trial in own if trial.possible)
+        if own:
+            rows.append([question.title, question.asks, "; ".join(known) or "–", answer(name, report, cast)])
     return section(
         "tried",
         "What was tried, and what came back",

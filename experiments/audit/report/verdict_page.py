@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.audit.records import Light, Report, Topic, Verdict
-from experiments.audit.report.headline import unmeasured_sites
+from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.records import Light, Report, Verdict
 from experiments.audit.report.words import LIGHTS
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
 
-QUESTIONS: Mapping[Topic, str] = {
-    "readers": "What it sends hidden?",
-    "rebuilt": "Patients' data hidden?",
-    "members": "Who was a patient hidden?",
-    "epsilon": "A promise, and kept?",
-    "colluding": "If other hospitals collude?",
-    "cheating": "If the coordinator cheats?",
-}
 CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
 Rule = tuple[Light, str]
 
@@ -41,25 +33,39 @@ def judged(report: Report) -> Markup:
 
 
 def _lights(report: Report) -> Markup:
-    asked = [topic for topic in QUESTIONS if any(topic in verdict.lights for verdict in report.verdicts)]
+    columns = _columns(report, cast_of_report(report))
     rows = [
         [
             verdict.site,
             _badge(verdict.light, LIGHTS[verdict.light][0]),
-            *(_cell(verdict, one, report) for one in asked),
+            *(_cell(verdict, one, report) for one in columns),
         ]
         for verdict in report.verdicts
     ]
-    head = ["Hospital", "Verdict", *(QUESTIONS[topic] for topic in asked)]
+    head = ["Hospital", "Verdict", *columns.values()]
     return table(head, rows, words=len(head))
 
 
-def _cell(verdict: Verdict, topic: Topic, report: Report) -> Markup | str:
-    light = verdict.lights.get(topic)
+def _columns(report: Report, cast: Cast) -> dict[str, str]:
+    """Heads of those that any hospital has a light in: of questions, then of adversaries that take a condition."""
+    heads = {name: question.heading for name, question in cast.in_order()}
+    heads |= {name: adversary.heading for name, adversary in cast.adversaries.items() if adversary.heading}
+    return {name: head for name, head in heads.items() if any(name in one.lights for one in report.verdicts)}
+
+
+def _cell(verdict: Verdict, column: str, report: Report) -> Markup | str:
+    light = verdict.lights.get(column)
     if light is None:
         return "not tried"
-    unmeasured = topic == "epsilon" and light == "green" and verdict.site in unmeasured_sites(report)
-    return _badge(light, "not measured" if unmeasured else CELLS[light])
+    return _badge(light, _weak(verdict, column, light, report))
+
+
+def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
+    """What the light is of: nothing was measured, or not by a test that could have told."""
+    own = [trial for trial in report.trials if trial.kind == column and trial.site in ("", verdict.site)]
+    if light == "green" and own and not any(trial.possible for trial in own):
+        return "not measured"
+    return "could not tell" if column in verdict.could_not_tell else CELLS[light]
 
 
 def _badge(light: Light, words: str) -> Markup:
