@@ -95,7 +95,9 @@ class GradientCanaries:
             lengths = (one.begun().length for one in training.values())
             return self._impossible(observed, TOO_SMALL.format(length=max(lengths)))
         settings, seconds = asdict(self), budget.spent
-        return Finding("gradient_canaries", observed.observer, True, seconds=seconds, settings=settings, claims=claims)
+        return Finding(
+            "gradient_canaries", observed.observer, True, seconds=seconds, settings=settings, claims=claims
+        )
 
     def _claim(
         self, site: SiteId, training: PrivateTraining, rng: np.random.Generator, seconds: float
