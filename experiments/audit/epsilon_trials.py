@@ -145,17 +145,17 @@ class EpsilonAudit:
         """The hospital's own, one step a call, with noise that can be repeated."""
         hospital, facts = self.hospital, facts_of_hospital(self.hospital)
         seed, site = hospital.study.seed, hospital.site
+        noise = SeededNoise(generator(seed, site, "canary cases, noise"))
         return PrivateTrainer(
             hospital.task,
             deepcopy(hospital.network),
             cases,
             replace(local_training(hospital.study), steps=1),
             clip_norm=self.mechanism.clip_norm,
-            noise_multiplier=self.mechanism.noise(facts),
+            noised=lambda total: self.mechanism.noised(total, facts, noise),
             unit=self.mechanism.unit,
             sampling_rate=self.mechanism.sampling_rate(facts),
             rng=generator(seed, site, "canary cases, sampling"),
-            noise=SeededNoise(generator(seed, site, "canary cases, noise")),
             public_size=expected_patients(hospital.study.federation, site),
         )
 

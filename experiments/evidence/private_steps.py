@@ -177,6 +177,7 @@ def trainer_steps(
     """
     facts, study = facts_of_hospital(hospital), hospital.study
     cases = hospital.train if more is None else concatenate([hospital.train, more])
+    noise = SeededNoise(generator(study.seed, hospital.site, "audit noise"))
     return TrainerSteps(
         trainer(
             hospital.task,
@@ -184,11 +185,10 @@ def trainer_steps(
             cases,
             replace(local_training(study), steps=1),
             clip_norm=mechanism.clip_norm,
-            noise_multiplier=mechanism.noise(facts),
+            noised=lambda total: mechanism.noised(total, facts, noise),
             unit=mechanism.unit,
             sampling_rate=mechanism.sampling_rate(facts),
             rng=generator(study.seed, hospital.site, "audit sampling"),
-            noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
             public_size=expected_patients(study.federation, hospital.site),
             idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
         )
