@@ -1,8 +1,8 @@
 """Plants signals in a private training done again, and tells from every noisy sum which of them were let in.
 
 Each canary is a gradient along one coordinate, no two along the same, forward or backward by a fair coin, ten times
-as long as the clip norm allows, so that the hospital's own clipping has work to do (the Dirac canaries of Steinke, Nasr
-and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled, clipped
+as long as the clip norm allows, so that the hospital's own clipping has work to do (the Dirac canaries of Steinke,
+Nasr and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled, clipped
 and noised by the hospital's own code in every step, like any case. What is released along a canary, less what the
 hospital's own cases put there, is all that is looked at: an adversary that knows everything but the canary's coin is
 just whom differential privacy is about.

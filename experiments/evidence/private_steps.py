@@ -182,17 +182,17 @@ class Repeatable:
         hospital, facts = self.hospital, facts_of_hospital(self.hospital)
         study = hospital.study
         asked = audited_mechanism(self.fault.study(hospital)) or self.mechanism
+        noise = self.fault.noise(self._honest, 1)
         return self.trainer(
             hospital.task,
             deepcopy(hospital.network),
             cases,
             replace(local_training(study), steps=1),
             clip_norm=asked.clip_norm,
-            noise_multiplier=asked.noise(facts),
+            noised=lambda total: asked.noised(total, facts, noise),
             unit=asked.unit,
             sampling_rate=self.mechanism.sampling_rate(facts),
             rng=self.fault.draws(self._drawn("audit sampling")),
-            noise=self.fault.noise(self._honest, 1),
             public_size=expected_patients(study.federation, hospital.site),
             idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,10 @@ CASES = {
     "shares of noise": (SHARES, "strategy=fedsgd", "aggregation=secagg"),
     "the server's noise": (SERVER, *STEPS, "strategy=fedadam", "aggregation=secagg"),
 }
-SEEN_BY = {DOUBLE_CLIP.name: "one patient adds no more than claimed", ONE_STEP_MORE.name: "as many noisy steps as claimed"}
+SEEN_BY = {
+    DOUBLE_CLIP.name: "one patient adds no more than claimed",
+    ONE_STEP_MORE.name: "as many noisy steps as claimed",
+}
 
 Recording = tuple[Observation, Orders]
 
@@ -43,26 +46,34 @@ def runs() -> dict[str, Recording]:
     return {}
 
 
+@pytest.fixture
+def recorded(runs: dict[str, Recording], tiny: Callable[..., Study], tmp_path: Path) -> Callable[[str], Recording]:
+    """The tiny study's run by a mechanism, made once."""
+
+    def run(case: str) -> Recording:
+        if case not in runs:
+            run_quietly(tiny("rounds=2", "federation.record_traffic=true", *CASES[case]), tmp_path / "run")
+            runs[case] = observe(tmp_path / "run"), sent_orders(tmp_path / "run")
+        return runs[case]
+
+    return run
+
+
 @pytest.fixture(params=CASES)
-def recording(
-    request: pytest.FixtureRequest, runs: dict[str, Recording], tiny: Callable[..., Study], tmp_path: Path
-) -> Iterator[Recording]:
-    """A run of the tiny study by each mechanism, run once."""
-    if request.param not in runs:
-        run_quietly(tiny("rounds=2", "federation.record_traffic=true", *CASES[request.param]), tmp_path)
-        runs[request.param] = observe(tmp_path), sent_orders(tmp_path)
-    yield runs[request.param]
+def recording(request: pytest.FixtureRequest, recorded: Callable[[str], Recording]) -> Recording:
+    """A run by each mechanism."""
+    return recorded(request.param)
 
 
-def tested(recording: Recording, fault: Fault | None = None, seed: int = 0) -> Finding:
+def finding_of(recording: Recording, fault: Fault | None = None, seed: int = 0) -> Finding:
     observed, orders = recording
-    values = 50_000 if fault is None else 1
+    values = 50_000 if fault is None else 4000
     handed = replace(observed, access=Access(recomputed=Recorded(observed, orders, fault, values)))
     return SentNoiseTest().run(handed, np.random.default_rng(seed), 60.0)
 
 
 def test_noise_that_is_right_is_found_right(recording: Recording) -> None:
-    found = tested(recording)
+    found = finding_of(recording)
     assert found.possible, found.reason
     assert found.claims[0].failed == ()
     assert found.figures["deviation_over_claimed"] == pytest.approx(1, abs=0.08)
@@ -75,10 +86,10 @@ def test_every_planted_fault_is_found_by_the_code_that_found_nothing(recording: 
     faults = faults_of(hospital_of(observed.study, observed.sites[0]))
     assert len(faults) >= 7
     for number, fault in enumerate(faults):
-        failed = tested(recording, fault, number).claims[0].failed
+        failed = finding_of(recording, fault, number).claims[0].failed
         assert failed, fault.name
         assert SEEN_BY.get(fault.name, failed[0]) in failed
-    assert tested(recording, Fault("nothing")).claims[0].failed == ()
+    assert finding_of(recording, Fault("nothing")).claims[0].failed == ()
 
 
 def test_faults_are_those_that_the_study_can_have(tiny: Callable[..., Study]) -> None:
@@ -93,28 +104,25 @@ def test_faults_are_those_that_the_study_can_have(tiny: Callable[..., Study]) ->
     assert names() == set()
 
 
-def test_what_another_program_sent_is_not_called_right_or_wrong(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    run_quietly(tiny("rounds=1", "federation.record_traffic=true", *CASES["noisy steps, read alone"]), tmp_path)
-    observed, orders = observe(tmp_path), sent_orders(tmp_path)
+def test_what_another_program_sent_is_not_called_right_or_wrong(recorded: Callable[[str], Recording]) -> None:
+    observed, orders = recorded("noisy steps, read alone")
     first = observed.singles[0]
     sent = replace(first.update, vectors=(first.update.vectors[0] * np.float32(1.01),))
     other = replace(observed, singles=(replace(first, update=sent), *observed.singles[1:]))
-    assert tested((other, orders)).reason == OTHER_CODE
+    assert finding_of((other, orders)).reason == OTHER_CODE
 
 
-def test_of_a_gradient_what_was_sent_speaks_for_itself(tiny: Callable[..., Study], tmp_path: Path) -> None:
+def test_of_a_gradient_what_was_sent_speaks_for_itself(recorded: Callable[[str], Recording]) -> None:
     """A program that adds half the noise sent it; ours, run again, adds all. What counts is what was sent."""
-    run_quietly(tiny("rounds=2", "federation.record_traffic=true", DPSGD, *GRADIENTS, "aggregation=plain"), tmp_path)
-    observed, orders = observe(tmp_path), sent_orders(tmp_path)
+    observed, orders = recorded("noisy gradients, in encrypted sums")
     halved = tuple(
-        replace(one, update=replace(one.update, vectors=(one.update.vectors[0] * np.float32(0.5),)))
-        for one in observed.singles
+        replace(one, update=replace(one.update, vectors=(one.update.vectors[0] * 0.5,))) for one in observed.sums
     )
-    found = tested((replace(observed, singles=halved), orders))
+    found = finding_of((replace(observed, sums=halved), orders))
     assert "size of the noise" in found.claims[0].failed
     assert found.figures["deviation_over_claimed"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_without_a_promise_there_is_nothing_to_test(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    run_quietly(tiny("rounds=1", "federation.record_traffic=true"), tmp_path)
-    assert tested((observe(tmp_path), sent_orders(tmp_path))).reason == NO_PROMISE
+def test_without_a_promise_there_is_nothing_to_test(recorded: Callable[[str], Recording]) -> None:
+    observed, orders = recorded("noisy steps, read alone")
+    assert finding_of((replace(observed, study=replace(observed.study, privacy=None)), orders)).reason == NO_PROMISE
