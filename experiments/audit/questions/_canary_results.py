@@ -1,4 +1,4 @@
-"""What canaries' scores come to: whether the claim can be true, and how large epsilon is at least, by what is assumed.
+"""What canaries' scores come to: whether the claim can be true, and how large epsilon is at least.
 
 Three lower bounds, the more assumed the higher. Whatever the mechanism, if it keeps some (epsilon, delta): Steinke,
 Nasr and Jagielski 2023, theorem 5.2. If it adds Gaussian noise at the claimed rate and steps, of whatever size, and
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from common.privacy.release import Release
 from experiments.audit.questions import _canary_test as canary_test
+from experiments.audit.questions import _f_dp_bound as f_dp_bound
 from experiments.audit.questions._epsilon_bounds import Measured, measured_epsilon
 from experiments.audit.questions._f_dp_bound import refuted
 from experiments.audit.questions._guesses import Floats, Guessed, Guessing
@@ -28,12 +29,12 @@ TESTED = ((0.54, True), (0.98, True), (0.05, False))
 """
 PLANNED, OTHER = 0.7, 0.3
 """Of the allowed error: for the guesses that promise most if the claim is true, and for many, if it is not."""
-COUNTS = (10, 20, 40, 80, 160, 320, 640, 1280, 2560)
+COUNTS = (2560, 1280, 640, 320, 160, 80, 40, 20, 10)
 FINENESS = 1.01
 """Ratio of one size of noise to the next that is asked about."""
 MOST_NOISE, LEAST_NOISE = 512, -256
-"""Sizes from the claimed one, in such ratios: from a thirteenth to 160 times. Powers of two, so that searches meet."""
-COARSE = 16
+"""Sizes from the claimed one, in such ratios: from a thirteenth to 160 times. Powers of two: searches meet."""
+COARSE = 8
 """Ratios to which a size is searched for where only a plan depends on it."""
 
 
@@ -47,9 +48,13 @@ class Bounds:
     own_noise: float | None
 
 
-def chance_of(promised: Release, scores: Floats, included: NDArray[np.bool_]) -> float:
-    """At most this is the chance of so many right guesses, or more, if the claim is true and canaries are apart."""
-    return canary_test.smallest_chance(trade_off(promised), _made(tested(len(scores)), scores, included))
+def chance_of(promised: Release, scores: Floats, included: NDArray[np.bool_], apart: bool) -> float:
+    """At most this is the chance of so many right guesses, or more, if the claim is true."""
+    claimed = trade_off(promised)
+    if apart:
+        return canary_test.smallest_chance(claimed, _made(tested(len(scores)), scores, included))
+    ways = (Guessing(max(1, len(scores) // 20), False), Guessing(max(1, 2 * len(scores) // 5), True))
+    return min(1.0, len(ways) * min(f_dp_bound.chance(claimed, one) for one in _made(ways, scores, included)))
 
 
 def bounds_of(
@@ -57,7 +62,9 @@ def bounds_of(
 ) -> Bounds:
     """Each holds with this confidence, if what it assumes is so."""
     error, count = 1 - confidence, len(scores)
-    planned, other = _made((planned_guessing(promised, count, error), Guessing(max(1, 2 * count // 5), True)), scores, included)
+    planned, other = _made(
+        (planned_guessing(promised, count, error), Guessing(max(1, 2 * count // 5), True)), scores, included
+    )
 
     def by_recursion(found: TradeOff) -> bool:
         return refuted(found, planned, PLANNED * error) or refuted(found, other, OTHER * error)
@@ -88,7 +95,10 @@ def planned_guessing(promised: Release, count: int, error: float) -> Guessing:
     choice does not look at what is measured."""
     claimed = trade_off(promised)
     ways = [Guessing(each, both) for each in COUNTS if 2 * each < count for both in (True, False)]
-    return max(ways or [Guessing(1, False)], key=lambda way: _refuted_sizes(promised, _expected(claimed, way, count), PLANNED * error))
+    return max(
+        ways or [Guessing(1, False)],
+        key=lambda way: _refuted_sizes(promised, _expected(claimed, way, count), PLANNED * error),
+    )
 
 
 def _refuted_sizes(promised: Release, expected: Guessed, error: float) -> int:
@@ -113,7 +123,7 @@ def least_epsilon(promised: Release, is_refuted: Callable[[TradeOff], bool], del
 
 
 def _smallest_refuted(promised: Release, is_refuted: Callable[[TradeOff], bool], fineness: int = 1) -> int:
-    """In ratios from the claimed size; beyond MOST_NOISE for none. More noise gives less away: it is refuted sooner."""
+    """In ratios from the claimed size; beyond MOST_NOISE for none. More noise gives less away."""
     if not is_refuted(_of_size(promised, MOST_NOISE)):
         return MOST_NOISE + 1
     low, high = (LEAST_NOISE, 0) if is_refuted(_of_size(promised, 0)) else (0, MOST_NOISE)
