@@ -91,14 +91,18 @@ def planned(
     """All attempts, by question, the quickest first; those that are not possible among them, with why."""
     found = [one for name in cast.attacks for one in _of_attack(name, cast, views, run)]
     tries = Counter((one.attempt.adversary, one.attempt.question) for one in found if not one.reason)
-    found = [
-        replace(one, attempt=replace(one.attempt, tries=max(1, tries[one.attempt.adversary, one.attempt.question])))
-        for one in found
-    ]
+    found = [replace(one, attempt=_counted(one.attempt, tries)) for one in found]
     found += [one for name, planted in plants.items() for one in _of_plants(name, planted, cast)]
     place = {name: number for number, (name, _) in enumerate(cast.in_order())}
     found.sort(key=lambda one: (one.plant is not None, place[one.attempt.question], one.weight))
     return _shared(found, cast)
+
+
+def _counted(attempt: Attempt, tries: Counter[tuple[str, str]]) -> Attempt:
+    """With how many tries there are beside it. tries: by adversary and question."""
+    of_all = sum(many for (_, question), many in tries.items() if question == attempt.question)
+    own = tries[attempt.adversary, attempt.question]
+    return replace(attempt, tries=max(1, own), tries_of_all=max(1, of_all))
 
 
 def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: Run) -> Iterator[Planned]:
