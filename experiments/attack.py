@@ -53,6 +53,19 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """What a hospital's patients in training have in common: which share of them is of each cell of a column.
+
+    column: of `report.subgroups`. shares: by cell; they add up to 1. guessed: what one would say who saw no update.
+    """
+
+    site: SiteId
+    column: str
+    shares: Mapping[str, float]
+    guessed: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Evasion:
     """Test cases moved so that the final model errs.
 

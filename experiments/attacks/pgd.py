@@ -28,9 +28,7 @@ class Pgd:
 
     sees: ClassVar[Sees] = "model"
     uses: ClassVar[Sees] = "model"
-    source: ClassVar[str] = (
-        "Madry et al. 2018, Towards deep learning models resistant to adversarial attacks (ICLR)"
-    )
+    source: ClassVar[str] = "Madry et al. 2018, Towards deep learning models resistant to adversarial attacks (ICLR)"
     question: ClassVar[str] = "robustness"
     needs: ClassVar[tuple[Need, ...]] = ("tests",)
     words: ClassVar[str] = "moves every value of an input again and again, to where the model errs most"

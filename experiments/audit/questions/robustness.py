@@ -97,7 +97,9 @@ def check_moved(one: Evasion, cases: Cases) -> None:
         if moved.shape != case.shape or not np.isfinite(moved).all():
             raise StudyError(f"case {index} of {one.site} came back as no input of the network")
         if (np.abs(moved - case) > room).any():
-            raise StudyError(f"a value of case {index} of {one.site} was moved further than {one.size:g} of the range")
+            raise StudyError(
+                f"a value of case {index} of {one.site} was moved further than {one.size:g} of the range"
+            )
         if (moved < one.low - slack).any() or (moved > one.high + slack).any():
             raise StudyError(f"a value of case {index} of {one.site} was moved out of the range of the data")
 
