@@ -17,7 +17,7 @@ QUESTIONS = Catalogue(
     "question",
     "experiments.audit.questions",
     "experiments.question:Question",
-    ("happened", "weakly", "happening", "standing", "plants", "figure"),
+    ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure"),
 )
 ADVERSARIES = Catalogue(
     "adversary",

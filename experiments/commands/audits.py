@@ -27,6 +27,16 @@ def audit(
         list[str] | None,
         typer.Option("--attack", help="Try this attack too, and run its code: a name, module or file. Repeatable."),
     ] = None,
+    question: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--question", help="Ask this question too, and run its code: a name, module or file. Repeatable."
+        ),
+    ] = None,
+    adversary: Annotated[
+        list[str] | None,
+        typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
     trust_code: TrustCode = False,
@@ -40,8 +50,8 @@ def audit(
         from server.app import new_default_folder
 
         use(device)
-        names = tuple(resolved(name, Path.cwd()) for name in attack or ())
-        effort = Effort(seconds, pictures, poisoning, names)
+        named = [tuple(resolved(one, Path.cwd()) for one in names or ()) for names in (attack, question, adversary)]
+        effort = Effort(seconds, pictures, poisoning, *named)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:
