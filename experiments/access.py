@@ -45,7 +45,7 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Signals:
-    """n units of the training data whose gradients an auditor chose: each zero but for one value, no two at one place.
+    """n units of training data with gradients of an auditor's choice: zero but for one value, no two at one place.
 
     coordinates: (n,) of these places, below P. values: (n,) float32.
     """
@@ -115,6 +115,10 @@ class PrivateTraining(Protocol):
 
     def begun(self, more: Cases | None = None) -> PrivateSteps:
         """From the study's first model, on the hospital's cases and `more`."""
+        ...
+
+    def alone(self) -> PrivateSteps:
+        """The same code on no unit but the auditor's, which is quicker: a promise holds whatever the data are."""
         ...
 
 

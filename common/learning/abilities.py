@@ -7,6 +7,7 @@ and never for the name or the class of a task.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
 
@@ -189,7 +190,8 @@ def no_soft_loss(task: Task) -> str:
 def check_declared(task: Task, name: str) -> None:
     """Raise StudyError, naming the member, where a task declares one that is misspelt, of another kind or half."""
     own = {member for base in type(task).__mro__ for member in vars(base) if not member.startswith("_")}
-    for member in sorted(own - {*NAMES, *ROLE, *getattr(type(task), "__dataclass_fields__", {})}):
+    options = {one.name for one in fields(type(task))} if is_dataclass(task) else set()
+    for member in sorted(own - {*NAMES, *ROLE, *options}):
         if meant := get_close_matches(member, NAMES, 1, MISSPELT):
             raise StudyError(
                 f"task {name!r} has {member!r}, which is no member of a task; did you mean {meant[0]!r}? "
