@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.audit.cast import cast_of_report
+from experiments.audit.dossier.front import asked, judged_line
 from experiments.audit.records import Report
 from experiments.audit.report.headline import opening_sentence
 from experiments.audit.report.words import LIGHTS, answer, by_whom, overall, promise_sentence
@@ -13,14 +14,16 @@ from server.reporting.wording import duration
 
 
 def opening(report: Report) -> Markup:
-    """Title, overall light, finding, key figures."""
-    word, look, sign = LIGHTS[overall(report)]
+    """What is judged, the question and its answer, key figures."""
+    light = overall(report)
+    word, look, sign = LIGHTS[light]
     badge = tag("span", f"{sign} {word}", class_=f"badge {look}")
     return tag(
         "header",
         tag("p", tag("span", "Privacy audit report", class_="kind"), badge, class_="overline"),
+        judged_line(report),
         tag("h1", report.title or report.study),
-        tag("p", opening_sentence(report), class_="finding"),
+        asked(light, opening_sentence(report)),
         _tiles(report),
     )
 
