@@ -4,15 +4,14 @@ Rounds, kind of work, splits to score and the hospitals of a round are those of 
 (`answered_rounds`); one that is asked for again, as after a crash of the server, is answered where the very same
 order comes.
 
-A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Two things can
-be checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding, or from those of
-the model whose digest the study names; that no linear
-layer before the last is an imprint, rows of one direction that sort cases into bins so that each bin's gradient is
-an input (Fowl et al. 2022, Robbing the Fed, section 3). There is no bound on how far a later model may be from an
-earlier one: a server's learning rate is free, and a hospital that was not drawn for many rounds has seen none of
-what lies between. A server that calls its first model round 2 and blurs its imprint with noise is therefore not
-caught, as the audit shows (`experiments/audit/cheating.py`): differential privacy helps, or a network without such
-layers.
+A cheating server may still send any parameters, such as a model made to copy cases into a gradient. Three things are
+checked of them: that round 1 starts from the parameters that the study's seed gives, to rounding, or from those of
+the model whose digest the study names; that no linear layer before the last is an imprint, rows of nearly one
+direction that sort cases into bins so that each bin's gradient is an input (Fowl et al. 2022, Robbing the Fed,
+section 3); and what the model makes of the hospital's own cases (`singled_out`). There is no bound on how far a later
+model may be from an earlier one: a server's learning rate is free, and a hospital that was not drawn for many rounds
+has seen none of what lies between. What of this a cheating server gets past is played by every audit
+(`experiments/audit/adversaries/cheating.py`) and said in `docs/security.md`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from torch import nn
 
 from client.hospital import Hospital
 from client.own_parts import model_in
+from client.singled_out import refuse_singling_out
 from common.errors import WireError
 from common.learning.parameters import Layout, trainable
 from common.learning.start import begins_with
@@ -38,6 +38,12 @@ PARALLEL = 0.9999
 """Cosine, of either sign, from which two rows have one direction; a server's imprint has 1 but for rounding."""
 MOST_PARALLEL = 3
 """Rows of one direction that may be chance; an imprint of so few bins tells cases apart no better than any layer."""
+NEARLY_PARALLEL = 0.8
+"""An imprint under noise of half its rows' norm still has it; more noise mixes the cases of its bins."""
+MOST_NEARLY_PARALLEL = 0.25
+"""Of a layer's rows; at most an eighth were in honest training, of 16 units."""
+LEAST_BINS = 8
+"""Of so few rows that are nearly of one direction honest training may bring some together."""
 LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
 
@@ -52,6 +58,8 @@ def approve(hospital: Hospital, order: Order) -> None:
         _refuse_another_start(hospital, order.parameters)
         _refuse_early_control(order.control)
     _refuse_imprint(hospital, order.parameters)
+    if order.work is not None:
+        refuse_singling_out(hospital, order.parameters)
 
 
 def approve_alone(hospital: Hospital, order: Order) -> None:
@@ -113,8 +121,14 @@ def _refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
         raise WireError(f"the model has {layout.length} parameters; {parameters.size} came.")
     tensors = layout.tensors(parameters)
     for name in _hidden_linear_layers(hospital.network):
-        if f"{name}.weight" in tensors and _parallel_rows(tensors[f"{name}.weight"]) > MOST_PARALLEL:
+        if f"{name}.weight" not in tensors:
+            continue
+        weights = tensors[f"{name}.weight"]
+        if _parallel_rows(weights, PARALLEL) > MOST_PARALLEL:
             raise WireError(f"more than {MOST_PARALLEL} rows of layer {name} have one direction: an imprint.")
+        most = max(LEAST_BINS - 1, MOST_NEARLY_PARALLEL * len(weights))
+        if (alike := _parallel_rows(weights, NEARLY_PARALLEL)) > most:
+            raise WireError(f"{alike} rows of layer {name} have nearly one direction: a blurred imprint.")
 
 
 def _hidden_linear_layers(network: nn.Module) -> list[str]:
@@ -127,11 +141,11 @@ def _hidden_linear_layers(network: nn.Module) -> list[str]:
     return [name for name in linear if f"{name}.weight" in learned or f"{name}.bias" in learned][:-1]
 
 
-def _parallel_rows(weights: NDArray[np.float32]) -> int:
-    """The most rows that have the direction of one of them. Rows of zeros have none."""
+def _parallel_rows(weights: NDArray[np.float32], least_cosine: float) -> int:
+    """The most rows that have the direction of one of them, of either sign. Rows of zeros have none."""
     rows = weights.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1)
     rows = rows[norms > 0] / norms[norms > 0, None]
     if not len(rows) or rows.shape[1] < LEAST_COLUMNS:
         return 0
-    return int((np.abs(rows @ rows.T) >= PARALLEL).sum(axis=1).max())
+    return int((np.abs(rows @ rows.T) >= least_cosine).sum(axis=1).max())

@@ -103,7 +103,7 @@ class Declared(Protocol):
     words: ClassVar[str]
     """What it does, for somebody who never trained a model; the first line of its file."""
     uses: ClassVar[Sees]
-    """The most that it makes use of, "model" where the last one alone is looked at: the weakest adversary that sees as
+    """The most that it makes use of, "model" where it looks at the last one alone: the weakest adversary that sees as
     much as any does makes it; "each"."""
     share: ClassVar[float]
     """Of its question's seconds, beside other attacks; 1."""

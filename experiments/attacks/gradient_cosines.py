@@ -27,7 +27,7 @@ from experiments.observation import Observation
 class GradientCosines:
     """rounds: so many are looked at, evenly spread."""
 
-    sees: ClassVar[Sees] = "model"
+    sees: ClassVar[Sees] = "models"
     source: ClassVar[str] = (
         "Li et al. 2022, Effective passive membership inference attacks in federated learning (ICLR)"
     )

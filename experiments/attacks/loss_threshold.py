@@ -23,6 +23,7 @@ class LossThreshold:
     """It has no options."""
 
     sees: ClassVar[Sees] = "model"
+    uses: ClassVar[Sees] = "model"
     source: ClassVar[str] = "Yeom et al. 2018, Privacy risk in machine learning (CSF)"
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)

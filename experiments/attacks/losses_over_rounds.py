@@ -27,7 +27,7 @@ from experiments.observation import Observation
 class LossesOverRounds:
     """rounds: so many are looked at, evenly spread."""
 
-    sees: ClassVar[Sees] = "model"
+    sees: ClassVar[Sees] = "models"
     source: ClassVar[str] = "Zari et al. 2021, Efficient passive membership inference attack in federated learning"
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)

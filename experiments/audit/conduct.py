@@ -47,8 +47,8 @@ USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; neither "
-        "hospitals made up nor other models for other hospitals",
+        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; "
+        "neither hospitals made up nor other models for other hospitals",
     ),
     (
         "hospitals that collude and cheat",
@@ -126,9 +126,8 @@ def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
     for number, one in enumerate(attempts):
         advance(f"{one.attempt.attack} {one.attempt.view.site}".strip())
         part = one.weight / (sum(other.weight for other in attempts[number:]) or 1.0)
-        if spent > MOST_TIMES * run.seconds + GRACE_S and not one.reason:
-            one = replace(one, reason=USED_UP)
-        finding = _found(one, run, max(left, 0.0) * part)
+        late = USED_UP if spent > MOST_TIMES * run.seconds + GRACE_S else ""
+        finding = _found(one, run, max(left, 0.0) * part, one.reason or late)
         spent, left = spent + finding.seconds, left - finding.seconds
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
@@ -149,17 +148,17 @@ def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]
         try:
             plants[name] = list(question.plants(run))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
-            told = {"possible": False, "reason": failure(error), "settings": {FAILED: True}}
-            trials.append(replace(Trial("planted faults", name, "auditor", "", question.asks, "", ""), **told))
+            none = Trial("planted faults", name, "", "", str(question.asks), "", "")
+            trials.append(replace(none, possible=False, reason=failure(error), settings={FAILED: True}))
     return plants, trials
 
 
-def _found(one: Planned, run: Run, seconds: float) -> Finding:
-    """What the attack says, or that it failed; the seconds are those that it took."""
+def _found(one: Planned, run: Run, seconds: float, reason: str) -> Finding:
+    """What the attack says, or that it failed; the seconds are those that it took. reason: why it is not run."""
     attempt, observed, begin = one.attempt, one.attempt.view.observed, perf_counter()
-    failed = {FAILED: True} if one.reason == USED_UP else {}
-    if one.reason:
-        return Finding(attempt.attack, observed.observer, False, one.reason, settings=failed)
+    if reason:
+        failed = {FAILED: True} if reason == USED_UP else {}
+        return Finding(attempt.attack, observed.observer, False, reason, settings=failed)
     try:
         found = one.attack.run(observed, generator(run.study.seed, *one.words), seconds)
         if not isinstance(found, Finding):

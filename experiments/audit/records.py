@@ -186,8 +186,8 @@ class Opening:
 class Verdict:
     """A hospital's light, each rule that gave one, and what to change.
 
-    lights: the worst light of each column of the table, by the name of its question, or of its adversary. conditional:
-    questions and adversaries, by name, of what got at the hospital under a condition only.
+    lights: the worst light of each column of the table, by the name of its question, or of its adversary.
+    conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
     """
 
     site: SiteId

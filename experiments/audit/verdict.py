@@ -1,13 +1,14 @@
 """From findings to a light for each hospital, by rules that name themselves: each question's own, and three of all.
 
-What an adversary needs a condition for weighs one light less. What came to no end proves nothing. And what was held is
-so only where a fault that was planted on purpose would have been seen.
+What an adversary needs a condition for weighs one light less. What came to no end proves nothing. And what was held
+is so only where a fault that was planted on purpose would have been seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from common.data.cases import SiteId
 from experiments.attack import UNTRIED
@@ -50,7 +51,7 @@ def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power:
     for name, question in cast.in_order():
         if standing := getattr(question, "standing", None):
             about = [trial for trial in own if trial.kind == name]
-            found.add(name, _guarded(lambda standing=standing, about=about: standing(site, about, run), name))
+            found.add(name, _guarded(partial(standing, site, about, run), name))
     for trial in own:
         found.add(_column(trial, cast), _untold(trial))
         if trial.possible:
@@ -83,7 +84,7 @@ def _judge(site: SiteId, trial: Trial, run: Run, cast: Cast, found: _Found) -> N
         found.add(column, [("green", words, "")])
         return
     question = cast.questions[trial.kind]
-    reasons = _guarded(lambda: question.reasons(site, trial, run), trial.attack)
+    reasons = _guarded(partial(question.reasons, site, trial, run), trial.attack)
     if trial.condition:
         reasons = [(MILDER[light], f"If {trial.condition} {words}", change) for light, words, change in reasons]
         if any(light != "green" for light, _, _ in reasons):

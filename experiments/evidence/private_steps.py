@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
-from common.privacy.accounting import epsilon_of
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
@@ -24,39 +23,71 @@ from common.seeding import generator
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
 from common.sums.update import Vector
+from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
 from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
+
+ROOM_FOR_SIGNALS = 12_000
+"""A network of fewer parameters gets idle ones beside it: enough for canaries to be counted, and places without."""
+CLIPPED_AT_ONCE = 64
 
 
 @dataclass
 class Hand:
     """What goes into the next sum, and what came of it."""
 
-    gradients: Iterator[NDArray[np.float32]] = field(default_factory=lambda: iter(()))
+    signals: Signals = field(default_factory=lambda: Signals(np.zeros(0, np.int64), np.zeros(0, np.float32)))
     own: Vector = field(default_factory=lambda: np.zeros(0, np.float32))
     released: Vector = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
 class HandedTrainer(PrivateTrainer):
-    """The hospital's trainer; nothing is changed but that more gradients are clipped, by its own code, and added."""
+    """The hospital's trainer; nothing is changed but that its own code samples, clips and adds the auditor's units too.
+
+    idle: so many coordinates stand behind the network's in every sum. No case has a gradient there; they are clipped
+    and noised with the others by the same code, and training never sees them.
+    """
 
     hand: Hand = field(default_factory=Hand)
+    idle: int = 0
 
     def clipped_sum(self) -> Vector:
-        """(P,) of the sampled units and the auditor's gradients."""
-        own = super().clipped_sum()
-        total = own.copy()
-        for gradients in self.hand.gradients:
-            total += clip_and_add([Whole(torch.from_numpy(gradients))], self.clip_norm)
+        """(P,) of the sampled units, the auditor's among them."""
+        own = np.concatenate([super().clipped_sum(), np.zeros(self.idle, np.float32)])
         self.hand.own = own
-        return total
+        units = cast(Cases, _Units(np.arange(len(self.hand.signals))))
+        drawn = self.hand.signals.take(replace(self, cases=units).sample())
+        return own + clipped_signals(drawn, len(own), self.clip_norm)
 
     def noisy_sum(self) -> Vector:
-        """(P,) as released."""
+        """The network's part of what is released."""
         self.hand.released = super().noisy_sum()
-        return self.hand.released
+        return self.hand.released[: len(self.hand.released) - self.idle]
+
+
+@dataclass(frozen=True)
+class _Units:
+    """All that sampling looks at: one case a person. patients: (n,)."""
+
+    patients: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+def clipped_signals(signals: Signals, length: int, clip_norm: float) -> Vector:
+    """(length,) float32: their sum, each clipped by the hospitals' own code.
+
+    Several are clipped at once, as a hospital's cases are; places where all of these are zero are left out.
+    """
+    total = np.zeros(length, np.float32)
+    for begin in range(0, len(signals), CLIPPED_AT_ONCE):
+        chosen = slice(begin, begin + CLIPPED_AT_ONCE)
+        some = signals.take(chosen)
+        total[some.coordinates] += clip_and_add([Whole(torch.from_numpy(np.diag(some.values)))], clip_norm)
+    return total
 
 
 @dataclass(frozen=True)
@@ -71,7 +102,7 @@ class TrainerSteps:
     @property
     def length(self) -> int:
         """P."""
-        return Layout.of(self.trainer.network).length
+        return Layout.of(self.trainer.network).length + self.trainer.idle
 
     @property
     def clip_norm(self) -> float:
@@ -83,9 +114,9 @@ class TrainerSteps:
         """As the mechanism has it."""
         return self.trainer.sampling_rate
 
-    def step(self, gradients: Iterator[NDArray[np.float32]]) -> tuple[Vector, Vector]:
+    def step(self, signals: Signals) -> tuple[Vector, Vector]:
         """The released sum, and the hospital's own part of it before noise."""
-        self.trainer.hand.gradients = gradients
+        self.trainer.hand.signals = signals
         self.trainer.train()
         return self.trainer.hand.released, self.trainer.hand.own
 
@@ -118,11 +149,10 @@ class Repeatable:
         """Of training."""
         return self.hospital.train
 
-    def claimed(self, steps: int) -> float:
-        """The epsilon that is promised for so many noisy sums."""
+    def promised(self, steps: int) -> Release:
+        """What is claimed of so many noisy sums."""
         facts = facts_of_hospital(self.hospital)
-        release = Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
-        return epsilon_of([release], self.mechanism.delta).epsilon
+        return Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
 
     def begun(self, more: Cases | None = None) -> TrainerSteps:
         """From the study's first model."""
@@ -160,5 +190,6 @@ def trainer_steps(
             rng=generator(study.seed, hospital.site, "audit sampling"),
             noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
             public_size=expected_patients(study.federation, hospital.site),
+            idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
         )
     )

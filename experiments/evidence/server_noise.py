@@ -8,33 +8,36 @@ from typing import cast
 import numpy as np
 
 from client.hospital import Hospital
-from common.data.cases import SiteId
+from common.errors import WardroundError
 from common.learning.parameters import Layout
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
-from common.sums.update import Update
-from common.wire.orders import from_payload
+from common.sums.update import Update, Vector
+from common.wire.orders import Order, from_payload
+from experiments.evidence.clean_sums import blocks_of
 from experiments.evidence.ground_truth import facts_of_hospital, hospital_of
 from experiments.evidence.planted import Fault
 from experiments.evidence.promised_noise import rounding, server_deviation
 from experiments.evidence.recomputed_updates import Orders
-from experiments.evidence.replayed import replayed
+from experiments.evidence.replayed import HONEST, replayed
 from experiments.noisy_sums import NoisySum, SentNoise
 from experiments.observation import Observation, Summed
 from server.central_noise import CLIP_NORM, CentralNoise, own_state
 from server.strategy import Contributions, State, Strategy, in_round
 
+TIMES = (1.0, 100.0, 10_000.0)
+"""Of the learning rate."""
 
-def server_noise(
-    seen: Observation, orders: Orders, fault: Fault, repeat: int = 0, is_planted: bool = False
-) -> SentNoise:
-    """Of every round. repeat: see `experiments.evidence.sent_noise`; where planted, no model that was sent counts."""
+
+def server_noise(seen: Observation, orders: Orders, planted: Fault | None, repeat: int = 0) -> SentNoise:
+    """Of every round. planted: of a server in the recorded one's place; repeat: which of its runs."""
+    fault = planted or HONEST
     site = min(site for _, site in orders)
     server, hospital = _Server(seen, hospital_of(seen.study, site), fault, repeat), hospital_of(seen.study, site)
-    sums, off, state = [], 0.0, cast(State, {})
+    sums, off = list[NoisySum](), 0.0
     state = server.strategy.init(seen.models[min(seen.models)])
     for one in sorted(seen.sums, key=lambda one: one.round):
         clip_norm = seen.orders[one.round].clip_norm
@@ -51,12 +54,10 @@ def server_noise(
                 deviation,
             )
         )
-        sent = model if is_planted else seen.models.get(one.round + 1, model)
+        sent = model if planted else seen.models.get(one.round + 1, model)
         moved = float(np.std(sent.astype(np.float64) - one.parameters)) or 1.0
         off = max(off, float(np.abs(sent.astype(np.float64) - model).max(initial=0.0)) / moved)
-    layout = Layout.of(hospital.network)
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in layout.shapes.values())]).tolist()
-    blocks = {name: slice(ends[index], ends[index + 1]) for index, name in enumerate(layout.shapes)}
+    blocks = blocks_of(hospital.network)
     return SentNoise(tuple(sums), blocks, off=off, loudest=_largest_update(seen, orders, fault))
 
 
@@ -85,7 +86,7 @@ class _Server:
         state = {CLIP_NORM: np.array([clip_norm])} if clip_norm else {}
         return self.central.release(one.round, state, one.update)[0]
 
-    def step(self, state: State, one: Summed, released: Update) -> tuple[State, np.ndarray]:
+    def step(self, state: State, one: Summed, released: Update) -> tuple[State, Vector]:
         """The strategy's step on it."""
         study = self.seen.study
         strategy = in_round(self.strategy, study.server_schedule, one.round)
@@ -94,25 +95,21 @@ class _Server:
 
 
 def _largest_update(seen: Observation, orders: Orders, fault: Fault) -> float | None:
-    """Of those a round's hospitals send, over the clip norm; the first round's, made again where only sums came."""
-    found: list[float] = []
-    number = min(number for number, _ in orders)
-    singles = {(one.round, one.site): one.update for one in seen.singles}
-    for asked, site in sorted(orders):
-        if asked == number:
-            found.append(_norm(seen, orders, (asked, site), singles, fault))
-    return max(found, default=None)
+    """Over the clip norm: of a hospital that trains at rates so high that it has to clip."""
+    number, site = min(orders)
+    order, hospital = from_payload(orders[number, site]), hospital_of(seen.study, site)
+    if not order.clip_norm:
+        return None
+    found = [_norm(hospital, order, fault, times) for times in TIMES]
+    return max((norm for norm in found if norm is not None), default=None)
 
 
-def _norm(
-    seen: Observation,
-    orders: Orders,
-    key: tuple[int, SiteId],
-    singles: dict[tuple[int, SiteId], Update],
-    fault: Fault,
-) -> float:
-    order = from_payload(orders[key])
-    hospital = hospital_of(seen.study, key[1])
-    steep = replace(order, parameters=order.parameters)
-    update = replayed(hospital, steep, fault).update if fault.name != "none" or key not in singles else singles[key]
-    return float(np.linalg.norm(update.vectors[0].astype(np.float64))) / (order.clip_norm or 1.0)
+def _norm(hospital: Hospital, order: Order, fault: Fault, times: float) -> float | None:
+    training = hospital.study.training
+    fast = replace(hospital.study, training=replace(training, learning_rate=training.learning_rate * times))
+    steep = Fault(fault.name, study=lambda _: fast, order=fault.order)
+    try:
+        update = replayed(hospital, order, steep).update
+    except WardroundError:
+        return None
+    return float(np.linalg.norm(update.vectors[0].astype(np.float64))) / order.clip_norm
