@@ -73,6 +73,7 @@ class GradientCanaries:
     )
     question: ClassVar[str] = "epsilon"
     needs: ClassVar[tuple[Need, ...]] = ("training",)
+    called: ClassVar[str] = "planted signals"
     words: ClassVar[str] = (
         "plants signals in the training done again and counts how many can be told from noise afterwards"
     )
@@ -95,7 +96,9 @@ class GradientCanaries:
             lengths = (one.begun().length for one in training.values())
             return self._impossible(observed, TOO_SMALL.format(length=max(lengths)))
         settings, seconds = asdict(self), budget.spent
-        return Finding("gradient_canaries", observed.observer, True, seconds=seconds, settings=settings, claims=claims)
+        return Finding(
+            "gradient_canaries", observed.observer, True, seconds=seconds, settings=settings, claims=claims
+        )
 
     def _claim(
         self, site: SiteId, training: PrivateTraining, rng: np.random.Generator, seconds: float

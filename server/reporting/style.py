@@ -194,7 +194,7 @@ footer { color: var(--quiet); font-size: .8125rem; }
   .wordy th, .wordy td, .wordy td.number { text-align: left; white-space: normal; }
   .wordy td::before { content: attr(data-label) ": "; color: var(--quiet); }
 }
-.judged { font-size: .95rem; margin: .8rem 0 0; }
+.judged { font-size: .95rem; margin: .8rem 0 .9rem; }
 .judged .badge, .conditions .badge { margin-right: 4px; }
 .question { font-size: 1.05rem; color: var(--quiet); margin: 1.2rem 0 .2rem; }
 .facts ul.plain, td ul.plain { margin: 0; padding: 0; list-style: none; }
@@ -208,7 +208,7 @@ footer { color: var(--quiet); font-size: .8125rem; }
 .heat { width: auto; min-width: 0; border-collapse: separate; border-spacing: 3px; }
 .heat td { width: 8.5rem; height: 2.2rem; text-align: center; vertical-align: middle; }
 .heat td { border: 0; border-radius: 4px; padding: 4px; }
-.heat th { border: 0; padding: 4px 8px; color: var(--quiet); font-weight: 500; }
+.heat th { vertical-align: middle; border: 0; padding: 4px 8px; color: var(--quiet); font-weight: 500; }
 
 @page {
   size: A4; margin: 17mm 16mm 18mm;
@@ -239,7 +239,10 @@ footer { color: var(--quiet); font-size: .8125rem; }
   table { font-size: 8.5pt; width: 100%; min-width: 0; }
   .heat { width: auto; }
   .heat td { width: 26mm; }
-  th, td { padding: 4px 8px 4px 0; overflow-wrap: anywhere; }
+  th, td { padding: 4px 8px 4px 0; overflow-wrap: break-word; }
+  .tiles { display: none; }
+  .note, .quiet { font-size: 8.5pt; }
+  #decision, #promised { break-before: page; border-top: 0; }
   .facts { font-size: 9pt; }
   .facts div { grid-template-columns: 40mm 1fr; padding: 4px 0; break-inside: avoid; }
   .take { display: none; }

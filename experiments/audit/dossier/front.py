@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from common.study.dossier_settings import Dossier
 from experiments.audit.dossier.judged import LABELS
+from experiments.audit.dossier.pyramid import epsilon_in_words
 from experiments.audit.dossier.risks import LEVELS, RULE, placed
 from experiments.audit.dossier.sheet import Risk, Sheet
 from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS
-from server.reporting.markup import Child, Markup, table, tag
+from server.reporting.markup import Child, Markup, joined, table, tag
+from server.reporting.sections.departures import WHAT
 from server.reporting.sections.layout import facts, section
 from server.reporting.wording import capital, count, difference, listed, score, score_name
 
@@ -107,9 +109,10 @@ def _parties(report: Report, sheet: Sheet) -> Markup:
 
 
 def _leaving(report: Report) -> Markup:
-    out = [str(kind["content"]) for kind in report.traffic if str(kind.get("direction")) != "to hospital"]
+    sent = dict.fromkeys(str(kind["content"]) for kind in report.traffic if kind.get("direction") != "to hospital")
+    out = [WHAT.get(content, content).partition(":")[0] for content in sent]
     reads = {one["party"]: one["reads"] for one in report.parties}
-    told, read = listed(list(dict.fromkeys(out)), most=6), reads.get("the coordinator", "all of it")
+    told, read = listed(out, most=9), reads.get("the coordinator", "all of it")
     lines = [f"To the coordinator: {told}. It reads {read}."]
     lines += [f"{capital(who)} reads {what}." for who, what in reads.items() if who.startswith("an outsider")]
     lines.append("No image, label or name of a patient is sent.")
@@ -120,7 +123,7 @@ def _promised(report: Report, sheet: Sheet) -> Child:
     claim = report.claim
     if not claim.epsilon:
         return "No bound on what the model itself tells of a patient (no epsilon). " + claim.readers
-    here = score(max(claim.epsilon.values()))
+    here = epsilon_in_words(max(claim.epsilon.values()))
     lines: list[Child] = [
         f"Epsilon {here} at delta {claim.delta:g}, for one {claim.unit}, over all rounds of this study.",
         f"Compared are {claim.relation.partition(': ')[2] or claim.relation}.",
@@ -136,13 +139,13 @@ def _all_studies(sheet: Sheet) -> Iterator[str]:
         if one.fault:
             yield f"The ledger of {one.site} cannot be relied on: {one.fault}"
     if not known:
-        yield "Over all studies: each hospital's own ledger says (`wardround privacy ledger`); none lies beside this run."
+        yield "Over all studies: each hospital's own ledger says (`wardround privacy ledger`); none lies here."
         return
     worst = max(known, key=lambda one: one.epsilon or 0.0)
     where = "in the ledgers of this run's hospitals"
     yield (
         f"Over {count(worst.studies, 'study', 'studies')} {where}, for the patient who spent most: epsilon "
-        f"{score(worst.epsilon)} at delta {worst.delta:g} ({worst.site})."
+        f"{worst.epsilon:.3g} at delta {worst.delta:g} ({worst.site})."
     )
 
 
@@ -241,14 +244,16 @@ def _consent(sheet: Sheet) -> Markup:
         "consent",
         "Consent and withdrawals, and what models keep",
         None,
-        tag("ul", *(tag("li", one) for one in sheet.retained)),
+        tag("ul", *(tag("li", _coded(one)) for one in sheet.retained)),
         table(head, rows) if rows else None,
     )
 
 
 def _decision(sheet: Sheet) -> Markup:
     conditions = tag(
-        "ol", *(tag("li", _badge(one.light), f" {one.sentence}") for one in sheet.conditions), class_="conditions"
+        "ol",
+        *(tag("li", _badge(one.light), " ", _coded(one.sentence)) for one in sheet.conditions),
+        class_="conditions",
     )
     choices = ["sign", "sign under the conditions that are ticked", "do not sign"]
     boxes = tag("p", *(tag("span", f"\u2610 {one}", class_="choice") for one in choices))
@@ -278,7 +283,15 @@ def _badge(light: Light) -> Markup:
 
 
 def _list(lines: Iterable[Child]) -> Markup:
-    return tag("ul", *(tag("li", one) for one in lines if one), class_="plain")
+    return tag("ul", *(tag("li", _coded(one)) for one in lines if one), class_="plain")
+
+
+def _coded(words: Child) -> Markup:
+    """What stands between backticks as code."""
+    if words is None or isinstance(words, Markup):
+        return joined([words])
+    parts = words.split("`")
+    return joined(tag("code", part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def _line() -> Markup:

@@ -47,7 +47,14 @@ def chance(found: TradeOff, guessed: Guessed) -> float:
         return float(binom.sf(guessed.correct - 1, each, right_in).mean())
     others = (np.arange(NODES) * (sqrt(5) - 1) / 2) % 1
     below = (1 - above) * beta.ppf(others.clip(0.5 / NODES, 1 - 0.5 / NODES), each + 1, max(canaries - 2 * each, 1))
-    return float(np.mean([_either(guessed.correct, each, *both) for both in zip(right_in, found.presence.right_out(below), strict=True)]))
+    return float(
+        np.mean(
+            [
+                _either(guessed.correct, each, *both)
+                for both in zip(right_in, found.presence.right_out(below), strict=True)
+            ]
+        )
+    )
 
 
 def _either(correct: int, each: int, right_in: float, right_out: float) -> float:

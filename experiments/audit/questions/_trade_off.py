@@ -42,7 +42,8 @@ class Roc:
         false_alarms = np.concatenate([[0.0], crossings[::-1], [1.0]])
         corners = np.concatenate([[deltas[-1]], power[::-1], [1.0]])
         return cls(
-            np.maximum.accumulate(false_alarms.clip(0, 1)), np.maximum.accumulate(corners.clip(0, 1)).astype(np.float64)
+            np.maximum.accumulate(false_alarms.clip(0, 1)),
+            np.maximum.accumulate(corners.clip(0, 1)).astype(np.float64),
         )
 
     def most_power(self, false_alarms: float) -> float:

@@ -58,7 +58,9 @@ class WhoWasTrainedOn:
         counted = max(attempt.tries, attempt.tries_of_all) + 1
         level = Level(1 - confidence, counted, len(candidates))
         trials = [
-            replace(one, settings={**one.settings, RANKS: ranked(by_patient[site]), PLACES: _places(candidates[site])})
+            replace(
+                one, settings={**one.settings, RANKS: ranked(by_patient[site]), PLACES: _places(candidates[site])}
+            )
             for site, own in parted.items()
             for one in [_trial(trial, site, own, confidence, level, run)]
         ]
