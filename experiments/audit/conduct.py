@@ -96,20 +96,25 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     """Attack a finished run of a simulation. Raises StudyError where it recorded no traffic or did not complete."""
     torch.set_num_threads(1)
     begin = perf_counter()
-    cast = cast_of(effort.named)
+    cast, about = cast_of(effort.named), _about(folder)
     advance("reading what the coordinator saw")
-    about, observed, orders = _about(folder), observe(folder), sent_orders(folder)
-    _check_hospitals(observed)
-    claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
-    seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
-    run = Run(folder, observed, orders, claim, effort.pictures, seconds)
+    run = opened(folder, effort)
     with repeatable(chosen()):
-        report = _report(run, about, effort, cast, _attacked(run, cast, advance))
+        report = _report(run, about, effort, cast, attacked(run, cast, advance))
     return with_sheet(replace(report, seconds=perf_counter() - begin), run.study, folder, effort.said)
 
 
+def opened(folder: Path, effort: Effort) -> Run:
+    """A finished run, with what was seen of it and what it promised."""
+    observed, orders = observe(folder), sent_orders(folder)
+    _check_hospitals(observed)
+    claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
+    seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
+    return Run(folder, observed, orders, claim, effort.pictures, seconds)
+
+
 @dataclass(frozen=True)
-class _Attacked:
+class Attacked:
     """All attempts, what was opened of sums, and which planted faults were seen."""
 
     trials: tuple[Trial, ...]
@@ -117,7 +122,7 @@ class _Attacked:
     power: tuple[Power, ...]
 
 
-def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
+def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacked:
     """The loop: what one attempt leaves of its share is for those after it."""
     advance("what each adversary could see")
     views, (plants, trials) = seen(cast, run), _planted(cast, run)
@@ -135,7 +140,7 @@ def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
         else:
             sightings.append((one, _is_seen(one, scored, run, cast)))
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
-    return _Attacked(tuple(trials), openings, _power(plants, sightings))
+    return Attacked(tuple(trials), openings, _power(plants, sightings))
 
 
 def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]:
@@ -221,9 +226,9 @@ def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[tuple[Plan
     )
 
 
-def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, attacked: _Attacked) -> Report:
+def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, found: Attacked) -> Report:
     """What the attacks found, judged; the seconds are still to be told."""
-    study, trials = run.study, attacked.trials
+    study, trials = run.study, found.trials
     return Report(
         study=str(about["study"]),
         title=study.title,
@@ -234,12 +239,12 @@ def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, atta
         thresholds=_limits(study.audit),
         claim=run.claim,
         trials=trials,
-        verdicts=verdicts(run.observed.sites, trials, run, cast, attacked.power),
+        verdicts=verdicts(run.observed.sites, trials, run, cast, found.power),
         not_tried=(*NOT_TRIED, *_not_audited(run.folder)),
         traffic=[asdict(kind) for kind in traffic_of(read_table(run.folder, "traffic.json")).kinds],
-        parties=as_rows(parties_of(run.observed, run.claim, attacked.openings)),
-        openings=attacked.openings,
-        power=attacked.power,
+        parties=as_rows(parties_of(run.observed, run.claim, found.openings)),
+        openings=found.openings,
+        power=found.power,
         plugins=cast.plugins,
         command=_command(run, effort),
     )

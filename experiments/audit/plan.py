@@ -10,12 +10,12 @@ from typing import Any
 
 from common.data.cases import SiteId
 from common.errors import WardroundError, first_line
-from experiments.access import Access, Need
+from experiments.access import NEEDS, Access, Need
 from experiments.adversary import Adversary, View
 from experiments.attack import Attack, Sees, declared
 from experiments.audit.cast import Cast
 from experiments.audit.records import FAILED
-from experiments.audit.run import Run
+from experiments.audit.run import HANDED, Run
 from experiments.observation import Observation
 from experiments.question import Attempt, Plant
 
@@ -176,9 +176,11 @@ def _exposed(observed: Observation, attack: Attack) -> float:
     return 1e6 if uses != "model" and len(observed.models) > 1 else 1e9
 
 
-def _strength(views: Sequence[View]) -> tuple[int, int]:
-    seen_of = [view.observed for view in views if not view.reason]
-    return max((len(one.singles) + len(one.sums), len(one.models)) for one in seen_of)
+def _strength(views: Sequence[View]) -> tuple[bool, int, int]:
+    """Whether it does more than look at a run, how many updates it reads, and how many models."""
+    found = [view.observed for view in views if not view.reason]
+    does = any(one.access.has(need) for one in found for need in NEEDS if need not in HANDED)
+    return does, *max((len(one.singles) + len(one.sums), len(one.models)) for one in found)
 
 
 def _parts(attack: Attack, view: View, run: Run) -> Iterator[tuple[View, float]]:

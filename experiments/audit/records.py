@@ -188,6 +188,7 @@ class Verdict:
 
     lights: the worst light of each column of the table, by the name of its question, or of its adversary.
     conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
+    could_not_tell: columns that are amber since no test was powerful enough, and for nothing else.
     """
 
     site: SiteId
@@ -196,6 +197,7 @@ class Verdict:
     advice: Sequence[str]
     lights: Mapping[str, Light] = field(default_factory=dict)
     conditional: Sequence[tuple[str, str]] = ()
+    could_not_tell: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,15 @@ class _Found:
         columns = dict.fromkeys(column for column, _ in self.reasons)
         return {column: worst(one for about, one in self.reasons if about == column) for column in columns}
 
+    @property
+    def could_not_tell(self) -> tuple[str, ...]:
+        """Columns whose every objection is that no test was powerful enough."""
+        objections: dict[str, list[str]] = {}
+        for column, (light, words, _) in self.reasons:
+            if light != "green":
+                objections.setdefault(column, []).append(words)
+        return tuple(name for name, said in objections.items() if all(NOT_POWERFUL in words for words in said))
+
 
 def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power: Sequence[Power]) -> Verdict:
     own, found = [trial for trial in trials if trial.site in ("", site)], _Found()
@@ -62,7 +71,8 @@ def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power:
     reasons = sorted((reason for _, reason in found.reasons), key=lambda reason: -WORST.index(reason[0]))
     advice = tuple(dict.fromkeys(change for light, _, change in reasons if change and light != "green"))
     said = tuple((light, rule) for light, rule, _ in reasons)
-    return Verdict(site, worst(reasons), said, advice, found.lights, tuple(found.conditional))
+    lights, conditional = found.lights, tuple(found.conditional)
+    return Verdict(site, worst(reasons), said, advice, lights, conditional, found.could_not_tell)
 
 
 def worst(reasons: Iterable[Reason]) -> Light:

@@ -57,10 +57,13 @@ def audit(
     ] = None,
     question: Annotated[
         list[str] | None,
-        typer.Option("--question", help="Ask this question too: a name, module or file. Repeatable."),
+        typer.Option(
+            "--question", help="Ask this question too, and run its code: a name, module or file. Repeatable."
+        ),
     ] = None,
     adversary: Annotated[
-        list[str] | None, typer.Option("--adversary", help="Play this adversary too, likewise. Repeatable.")
+        list[str] | None,
+        typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
     ] = None,
     words: Annotated[
         Path | None, typer.Option(help="A TOML file with [dossier], in the place of what the study says of it.")

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from experiments.audit.cast import Cast, cast_of_report
 from experiments.audit.records import Light, Report, Verdict
 from experiments.audit.report.words import LIGHTS, plainly
-from experiments.audit.verdict import NOT_POWERFUL
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
@@ -66,14 +65,7 @@ def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
     own = [trial for trial in report.trials if trial.kind == column and trial.site in ("", verdict.site)]
     if light == "green" and own and not any(trial.possible for trial in own):
         return "not measured"
-    power = [one for one in report.power if one.question == column]
-    if (
-        light == "amber"
-        and power
-        and any(NOT_POWERFUL in rule for colour, rule in verdict.reasons if colour == light)
-    ):
-        return "could not tell"
-    return CELLS[light]
+    return "could not tell" if column in verdict.could_not_tell else CELLS[light]
 
 
 def _badge(light: Light, words: str) -> Markup:
