@@ -19,6 +19,7 @@ from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
+from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
 from common.study.fine_tuning import FineTuning, check_fine_tuning
 from common.study.options import EXAMPLE, Entry, build
@@ -98,7 +99,8 @@ class Study:
     divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
     own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
     round, and who is waited for. baselines: models trained without a federation, to compare. audit: how long
-    attacks take, and when a light is amber or red. report: what the report tells of groups of persons.
+    attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
+    purpose, parties and legal basis, for whoever signs.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -123,6 +125,7 @@ class Study:
     baselines: Baselines = field(default_factory=Baselines)
     audit: Audit = field(default_factory=Audit)
     report: Report = field(default_factory=Report)
+    dossier: Dossier = field(default_factory=Dossier)
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -180,9 +183,10 @@ class Study:
 
     @property
     def _table(self) -> dict[str, Any]:
-        """A study of our own entries alone reads as it did before there were plug-ins, or subgroups."""
-        unsaid = {"plugins": {}, "report": asdict(Report())}
-        return {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
+        """A study of our own entries alone reads as it did before there were plug-ins, subgroups or a dossier."""
+        unsaid = {"plugins": {}, "report": asdict(Report()), "dossier": {}}
+        table = {**asdict(self), "dossier": {key: said for key, said in asdict(self.dossier).items() if said}}
+        return {key: value for key, value in table.items() if key not in unsaid or value != unsaid[key]}
 
 
 def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) -> Study:

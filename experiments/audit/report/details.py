@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from experiments.attack import declared
+from experiments.audit.cast import cast_of_report
 from experiments.audit.records import Report, Trial
-from experiments.audit.report.glossary import ATTACKS, WORDS
+from experiments.audit.report.glossary import WORDS
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import facts, numbers, section
 from server.reporting.wording import size
@@ -74,14 +76,22 @@ def details(report: Report) -> Markup:
         ),
         numbers("Limits of the rules", facts(list(limits))),
         numbers("All attempts", table(head, rows, words=7)),
+        _plugins(report),
         numbers("Words used on this page", facts([*WORDS.items(), *_attacks(report)])),
     )
 
 
 def _attacks(report: Report) -> list[tuple[str, str]]:
     """Those of this report, in words."""
-    names = dict.fromkeys(trial.attack for trial in report.trials)
-    return [(name, ATTACKS[name]) for name in names if name in ATTACKS]
+    attacks = cast_of_report(report).attacks
+    names = dict.fromkeys(trial.attack for trial in report.trials if trial.attack in attacks)
+    return [(name, words) for name in names if (words := str(declared(attacks[name], "words")))]
+
+
+def _plugins(report: Report) -> Markup | None:
+    rows = [[one.kind, one.name, one.reference, one.sha256] for one in report.plugins]
+    head = ["Kind", "Name", "From", "SHA-256"]
+    return numbers("Entries that were named for this audit", table(head, rows, words=4)) if rows else None
 
 
 def _row(trial: Trial) -> list[str]:
