@@ -9,12 +9,11 @@ from typing import ClassVar
 from experiments.access import Access, Need, PrivateTraining
 from experiments.adversary import Adversary, View
 from experiments.audit.run import Run
+from experiments.evidence.audited_training import promised_by, training_of, why_not
 from experiments.evidence.ground_truth import hospital_of
-from experiments.evidence.private_steps import Repeatable, audited_mechanism
+from experiments.evidence.sent_noise import Recorded
 
 KNOWLEDGE = "every noisy step of a training done again, into which it may put gradients and cases of its own"
-NO_PROMISE = "no differential privacy was promised, so there is no epsilon to measure against"
-NOT_INSIDE = "privacy {name!r} is not kept inside single hospitals, and only what they do alone can be done again"
 
 
 @dataclass(frozen=True)
@@ -25,22 +24,22 @@ class Auditor:
     condition: ClassVar[str] = ""
     heading: ClassVar[str] = ""
     share: ClassVar[float] = 1.0
-    gives: ClassVar[tuple[Need, ...]] = ("training",)
+    gives: ClassVar[tuple[Need, ...]] = ("training", "recomputed")
 
     most_hospitals: int = 5
 
     def views(self, run: Run) -> Iterator[View]:
         """One of all whose training is done again, and one of each other hospital, which says why not."""
-        study, mechanism = run.study, audited_mechanism(run.study)
-        if mechanism is None:
-            reason = NO_PROMISE if study.privacy is None else NOT_INSIDE.format(name=study.privacy.name)
-            yield View(run.observed, reason=reason)
+        study = run.study
+        if study.privacy is None:
+            yield View(run.observed, reason=why_not(study))
             return
-        sites = run.observed.sites
-        training: dict[str, PrivateTraining] = {
-            site: Repeatable(hospital_of(study, site), mechanism) for site in sites[: self.most_hospitals]
-        }
-        yield View(replace(run.observed, access=Access(training=training)), knowledge=KNOWLEDGE)
+        recomputed, sites = Recorded(run.observed, run.orders), promised_by(study, run.observed.sites)
+        training: dict[str, PrivateTraining] = {}
+        if not why_not(study):
+            training = {site: training_of(hospital_of(study, site)) for site in sites[: self.most_hospitals]}
+        access = Access(training=training, recomputed=recomputed)
+        yield View(replace(run.observed, access=access), knowledge=KNOWLEDGE)
         for site in sites[self.most_hospitals :]:
             enough = f"it was measured at the first {self.most_hospitals} hospitals by name, for measuring takes time"
             yield View(run.observed, site, KNOWLEDGE, reason=enough)
