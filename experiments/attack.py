@@ -128,6 +128,8 @@ class Declared(Protocol):
     """Name of the question that scores it; "reconstruction"."""
     needs: ClassVar[tuple[Need, ...]]
     """What it must be handed beside what it sees, in `observed.access`; nothing."""
+    called: ClassVar[str]
+    """What it is called in a sentence for such a person, "planted signals"; its name with spaces for underscores."""
     words: ClassVar[str]
     """What it does, for somebody who never trained a model; the first line of its file."""
     uses: ClassVar[Sees]
@@ -141,10 +143,11 @@ class Declared(Protocol):
     """As in `Per`; "site"."""
 
 
-OPTIONAL = ("question", "needs", "words", "uses", "share", "elsewhere", "per")
+OPTIONAL = ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per")
 WITHOUT: Mapping[str, Any] = {
     "question": "reconstruction",
     "needs": (),
+    "called": "",
     "words": "",
     "uses": "each",
     "share": 1.0,

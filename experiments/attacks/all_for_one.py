@@ -39,6 +39,7 @@ class AllForOne:
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
+    called: ClassVar[str] = "comparing a hospital's update with the others'"
     words: ClassVar[str] = "compares what a hospital's update says of a patient with what the others' updates say"
 
     rounds: int = 8

@@ -43,6 +43,7 @@ class QuantileRegression:
     needs: ClassVar[tuple[Need, ...]] = ("candidates", "population")
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 0.2
+    called: ClassVar[str] = "comparing with what such a case usually gives"
     words: ClassVar[str] = "asks on which patients the final model does better than on strangers like them"
 
     directions: int = 16

@@ -38,6 +38,7 @@ class UserLevel:
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 1.0
+    called: ClassVar[str] = "putting all cases of a patient together"
     words: ClassVar[str] = "compares the final model with models trained with and without all cases of a patient"
 
     shadows: int = MOST_SHADOWS
