@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.data.cases import Cases, SiteId
+    from common.privacy.release import Release
     from common.sums.update import Update, Vector
     from common.wire.orders import Order
     from experiments.noisy_sums import Recomputed
@@ -23,8 +24,10 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 class Answers(Protocol):
     """Hospitals that answer whatever a coordinator sends: their own code, asked by one that cheats."""
 
-    sites: tuple[SiteId, ...]
-    """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
+        ...
 
     def answer(self, order: Order, instead: Mapping[SiteId, Order] = ...) -> Update:
         """The sum of what they answer, rounded and noised as they would, whatever they think of the order.
@@ -43,12 +46,30 @@ class Answers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Signals:
+    """n units of training data with gradients of an auditor's choice: zero but for one value, no two at one place.
+
+    coordinates: (n,) of these places, below P. values: (n,) float32.
+    """
+
+    coordinates: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def take(self, chosen: NDArray[np.int64] | slice) -> Signals:
+        """Some of them."""
+        return Signals(self.coordinates[chosen], self.values[chosen])
+
+
 class PrivateSteps(Protocol):
     """One hospital's private training as it is, but for the auditor's hand in its sums."""
 
     @property
     def length(self) -> int:
-        """P, the number of parameters."""
+        """P, the number of parameters, idle ones included that are there for signals alone."""
         ...
 
     @property
@@ -61,8 +82,8 @@ class PrivateSteps(Protocol):
         """Chance of a case to be in a step's sum."""
         ...
 
-    def step(self, gradients: Iterator[NDArray[np.float32]]) -> tuple[Vector, Vector]:
-        """Clip these gradients too, (n, P) each time, add them in, add the noise, release the sum, and move on.
+    def step(self, signals: Signals) -> tuple[Vector, Vector]:
+        """Sample these as the hospital's own units, clip and add in those drawn, add the noise, release, move on.
 
         Returns the released sum, (P,), and the clipped sum of the hospital's own cases that is in it.
         """
@@ -91,12 +112,16 @@ class PrivateTraining(Protocol):
         """The hospital's own, which an auditor knows."""
         ...
 
-    def claimed(self, steps: int) -> float:
-        """The epsilon that is promised for so many noisy sums."""
+    def promised(self, steps: int) -> Release:
+        """What is claimed of so many noisy sums."""
         ...
 
     def begun(self, more: Cases | None = None) -> PrivateSteps:
         """From the study's first model, on the hospital's cases and `more`."""
+        ...
+
+    def alone(self) -> PrivateSteps:
+        """The same code on no unit but the auditor's, which is quicker: a promise holds whatever the data are."""
         ...
 
 

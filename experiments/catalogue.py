@@ -11,13 +11,13 @@ ATTACKS = Catalogue(
     "attack",
     "experiments.attacks",
     "experiments.attack:Attack",
-    ("question", "needs", "words", "uses", "share", "elsewhere", "per"),
+    ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per"),
 )
 QUESTIONS = Catalogue(
     "question",
     "experiments.audit.questions",
     "experiments.question:Question",
-    ("happened", "weakly", "happening", "standing", "plants", "figure"),
+    ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure"),
 )
 ADVERSARIES = Catalogue(
     "adversary",

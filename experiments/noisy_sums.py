@@ -74,8 +74,8 @@ class SentNoise:
 class Recomputed(Protocol):
     """What hospitals sent, made again from their own data; in simulation alone."""
 
-    def sent_noise(self, seconds: float) -> SentNoise:
-        """As much evidence as there is time for, and at least some."""
+    def sent_noise(self, seconds: float, rng: np.random.Generator) -> SentNoise:
+        """As much evidence as there is time for, at the least some. rng: of what is planted, for another run."""
         ...
 
 

@@ -27,13 +27,14 @@ from experiments.observation import Observation
 class GradientCosines:
     """rounds: so many are looked at, evenly spread."""
 
-    sees: ClassVar[Sees] = "model"
+    sees: ClassVar[Sees] = "models"
     source: ClassVar[str] = (
         "Li et al. 2022, Effective passive membership inference attacks in federated learning (ICLR)"
     )
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
+    called: ClassVar[str] = "asking whether a case pulls where the model went"
     words: ClassVar[str] = "takes for patients of a hospital those who would have pulled the model where it went"
 
     rounds: int = 8

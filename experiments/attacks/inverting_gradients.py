@@ -38,9 +38,8 @@ class InvertingGradients:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Geiping et al. 2020, Inverting Gradients (NeurIPS)"
-    words: ClassVar[str] = (
-        "moves an image until its gradient points as the update does, under a prior for smooth images"
-    )
+    called: ClassVar[str] = "matching the direction of a gradient"
+    words: ClassVar[str] = "moves a smooth image until its gradient points as the update does"
     elsewhere: ClassVar[float] = 0.0
 
     iterations: int = 1000

@@ -27,11 +27,12 @@ from experiments.observation import Observation
 class LossesOverRounds:
     """rounds: so many are looked at, evenly spread."""
 
-    sees: ClassVar[Sees] = "model"
+    sees: ClassVar[Sees] = "models"
     source: ClassVar[str] = "Zari et al. 2021, Efficient passive membership inference attack in federated learning"
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
+    called: ClassVar[str] = "watching the error on a case over the rounds"
     words: ClassVar[str] = "takes for patients of a hospital those on whom its training made the models better"
 
     rounds: int = 8

@@ -34,6 +34,7 @@ class SentNoiseTest:
     source: ClassVar[str] = "Abadi et al. 2016, algorithm 1; classical tests of a normal distribution, Bonferroni"
     question: ClassVar[str] = "epsilon"
     needs: ClassVar[tuple[Need, ...]] = ("recomputed",)
+    called: ClassVar[str] = "taking the training out of what was sent"
     words: ClassVar[str] = (
         "makes every noisy sum again without its noise, and tests whether what is left is the noise that was promised"
     )
@@ -47,8 +48,8 @@ class SentNoiseTest:
         begun = perf_counter()
         if observed.access.recomputed is None:
             return Finding("sent_noise", observed.observer, False, NOT_HANDED)
-        sent = observed.access.recomputed.sent_noise(budget_seconds)
-        reason = sent.reason or (OTHER_CODE if sent.off > ALIKE else "")
+        sent = observed.access.recomputed.sent_noise(budget_seconds, rng)
+        reason = sent.reason or (OTHER_CODE if sent.off > ALIKE and not sent.direct else "")
         if reason:
             return Finding("sent_noise", observed.observer, False, reason, perf_counter() - begun)
         found = tests_of(sent, self.level)
@@ -78,7 +79,9 @@ def tests_of(sent: SentNoise, level: float) -> NoiseTests:
         "sums clipped and added as claimed": statistics.of_share_of(noise, _in_deviations(sent.sums)),
     }
     if sent.samples:
-        chances["samples drawn as claimed"] = float(all(set(one.claimed) == set(one.taken) for one in sent.samples))
+        chances["samples drawn as claimed"] = float(
+            all(sorted(one.claimed) == sorted(one.taken) for one in sent.samples)
+        )
     if sent.steps:
         chances["as many noisy steps as claimed"] = float(
             all(made <= claimed for claimed, made in sent.steps.values())

@@ -44,7 +44,7 @@ class TwoSumsThatDiffer:
     words: ClassVar[str] = "asks hospitals for the sum of all, and once more without one of them"
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
-        """opened: 1 where both were. cosine: of their difference with the update of the hospital that was left out."""
+        """opened: 1 where both were. cosine: of their difference with the update of the hospital left out."""
         begin, study = perf_counter(), observed.study
         cohort = Cohorts.of(study, observed.sites).of_round(1)
         victim = min(cohort.sites, key=lambda site: (observed.cases[site], site))

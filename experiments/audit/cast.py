@@ -44,7 +44,7 @@ class Cast:
 
 
 def cast_of(named: Iterable[tuple[str, str]]) -> Cast:
-    """Ours, and whatever is named by (kind, name, module or file), whose code is run: whoever began the audit named it.
+    """Ours, and what is named by (kind, name, module or file), whose code is run: whoever began the audit named it.
 
     An adversary of ours that is only `asked` for plays where it is named. Raises StudyError where one is not there,
     does not fit its role, or is an attack on a question that there is not.
@@ -82,7 +82,7 @@ def _cast(named: Named) -> Cast:
 
 
 def _short(reference: str, taken: Mapping[str, Any]) -> str:
-    """The name of a file's or module's last part, or of the class where that is named; all of it where it is taken."""
+    """The last part of a file's or module's name, or that of the class it names; all of it where that is taken."""
     found = Reference.of(reference)
     if found is None:
         return reference

@@ -23,9 +23,11 @@ from common.files.json_files import read_table
 from common.learning.device import chosen, repeatable
 from common.seeding import generator
 from common.study.audit_settings import Audit
+from common.study.dossier_settings import Dossier
 from experiments.attack import Finding
 from experiments.audit.cast import Cast, cast_of
 from experiments.audit.claims import claim_of, hospitals_asked
+from experiments.audit.dossier.assembling import with_sheet
 from experiments.audit.plan import Planned, failure, planned, seen
 from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
 from experiments.audit.run import Run
@@ -45,8 +47,8 @@ USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; neither "
-        "hospitals made up nor other models for other hospitals",
+        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; "
+        "neither hospitals made up nor other models for other hospitals",
     ),
     (
         "hospitals that collude and cheat",
@@ -67,15 +69,17 @@ class Effort:
     """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report.
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
-    questions, adversaries: by name, module or file, beside those of every audit; their code is run.
+    questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
+    `[dossier]` in the place of the study's.
     """
 
     seconds: float | None = None
-    pictures: bool = True
+    pictures: bool = False
     poisoning: bool = False
     attacks: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
+    said: Dossier | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -92,20 +96,25 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     """Attack a finished run of a simulation. Raises StudyError where it recorded no traffic or did not complete."""
     torch.set_num_threads(1)
     begin = perf_counter()
-    cast = cast_of(effort.named)
+    cast, about = cast_of(effort.named), _about(folder)
     advance("reading what the coordinator saw")
-    about, observed, orders = _about(folder), observe(folder), sent_orders(folder)
+    run = opened(folder, effort)
+    with repeatable(chosen()):
+        report = _report(run, about, effort, cast, attacked(run, cast, advance))
+    return with_sheet(replace(report, seconds=perf_counter() - begin), run.study, folder, effort.said)
+
+
+def opened(folder: Path, effort: Effort) -> Run:
+    """A finished run, with what was seen of it and what it promised."""
+    observed, orders = observe(folder), sent_orders(folder)
     _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
-    run = Run(folder, observed, orders, claim, effort.pictures, seconds)
-    with repeatable(chosen()):
-        report = _report(run, about, effort, cast, _attacked(run, cast, advance))
-    return replace(report, seconds=perf_counter() - begin)
+    return Run(folder, observed, orders, claim, effort.pictures, seconds)
 
 
 @dataclass(frozen=True)
-class _Attacked:
+class Attacked:
     """All attempts, what was opened of sums, and which planted faults were seen."""
 
     trials: tuple[Trial, ...]
@@ -113,7 +122,7 @@ class _Attacked:
     power: tuple[Power, ...]
 
 
-def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
+def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacked:
     """The loop: what one attempt leaves of its share is for those after it."""
     advance("what each adversary could see")
     views, (plants, trials) = seen(cast, run), _planted(cast, run)
@@ -122,9 +131,8 @@ def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
     for number, one in enumerate(attempts):
         advance(f"{one.attempt.attack} {one.attempt.view.site}".strip())
         part = one.weight / (sum(other.weight for other in attempts[number:]) or 1.0)
-        if spent > MOST_TIMES * run.seconds + GRACE_S and not one.reason:
-            one = replace(one, reason=USED_UP)
-        finding = _found(one, run, max(left, 0.0) * part)
+        late = USED_UP if spent > MOST_TIMES * run.seconds + GRACE_S else ""
+        finding = _found(one, run, max(left, 0.0) * part, one.reason or late)
         spent, left = spent + finding.seconds, left - finding.seconds
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
@@ -132,7 +140,7 @@ def _attacked(run: Run, cast: Cast, advance: Advance) -> _Attacked:
         else:
             sightings.append((one, _is_seen(one, scored, run, cast)))
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
-    return _Attacked(tuple(trials), openings, _power(plants, sightings))
+    return Attacked(tuple(trials), openings, _power(plants, sightings))
 
 
 def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]:
@@ -145,17 +153,17 @@ def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]
         try:
             plants[name] = list(question.plants(run))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
-            told = {"possible": False, "reason": failure(error), "settings": {FAILED: True}}
-            trials.append(replace(Trial("planted faults", name, "auditor", "", question.asks, "", ""), **told))
+            none = Trial("planted faults", name, "", "", str(question.asks), "", "")
+            trials.append(replace(none, possible=False, reason=failure(error), settings={FAILED: True}))
     return plants, trials
 
 
-def _found(one: Planned, run: Run, seconds: float) -> Finding:
-    """What the attack says, or that it failed; the seconds are those that it took."""
+def _found(one: Planned, run: Run, seconds: float, reason: str) -> Finding:
+    """What the attack says, or that it failed; the seconds are those that it took. reason: why it is not run."""
     attempt, observed, begin = one.attempt, one.attempt.view.observed, perf_counter()
-    failed = {FAILED: True} if one.reason == USED_UP else {}
-    if one.reason:
-        return Finding(attempt.attack, observed.observer, False, one.reason, settings=failed)
+    if reason:
+        failed = {FAILED: True} if reason == USED_UP else {}
+        return Finding(attempt.attack, observed.observer, False, reason, settings=failed)
     try:
         found = one.attack.run(observed, generator(run.study.seed, *one.words), seconds)
         if not isinstance(found, Finding):
@@ -218,9 +226,9 @@ def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[tuple[Plan
     )
 
 
-def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, attacked: _Attacked) -> Report:
+def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, found: Attacked) -> Report:
     """What the attacks found, judged; the seconds are still to be told."""
-    study, trials = run.study, attacked.trials
+    study, trials = run.study, found.trials
     return Report(
         study=str(about["study"]),
         title=study.title,
@@ -231,12 +239,12 @@ def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, atta
         thresholds=_limits(study.audit),
         claim=run.claim,
         trials=trials,
-        verdicts=verdicts(run.observed.sites, trials, run, cast, attacked.power),
+        verdicts=verdicts(run.observed.sites, trials, run, cast, found.power),
         not_tried=(*NOT_TRIED, *_not_audited(run.folder)),
         traffic=[asdict(kind) for kind in traffic_of(read_table(run.folder, "traffic.json")).kinds],
-        parties=as_rows(parties_of(run.observed, run.claim, attacked.openings)),
-        openings=attacked.openings,
-        power=attacked.power,
+        parties=as_rows(parties_of(run.observed, run.claim, found.openings)),
+        openings=found.openings,
+        power=found.power,
         plugins=cast.plugins,
         command=_command(run, effort),
     )
@@ -253,7 +261,7 @@ def _limits(audit: Audit) -> dict[str, float]:
 
 
 def _command(run: Run, effort: Effort) -> str:
-    options = [] if effort.pictures else ["--no-pictures"]
+    options = ["--pictures"] if effort.pictures else []
     options += ["--poisoning"] if effort.poisoning else []
     for word, names in (("--attack", effort.attacks), ("--question", effort.questions)):
         options += [part for name in names for part in (word, name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
@@ -10,12 +10,12 @@ from typing import Any
 
 from common.data.cases import SiteId
 from common.errors import WardroundError, first_line
-from experiments.access import Access, Need
+from experiments.access import NEEDS, Access, Need
 from experiments.adversary import Adversary, View
 from experiments.attack import Attack, Sees, declared
 from experiments.audit.cast import Cast
 from experiments.audit.records import FAILED
-from experiments.audit.run import Run
+from experiments.audit.run import HANDED, Run
 from experiments.observation import Observation
 from experiments.question import Attempt, Plant
 
@@ -89,16 +89,22 @@ def planned(
     cast: Cast, views: Mapping[str, Sequence[View]], plants: Mapping[str, Sequence[Plant]], run: Run
 ) -> list[Planned]:
     """All attempts, by question, the quickest first; those that are not possible among them, with why."""
-    found = [one for name in cast.attacks for one in _of_attack(name, cast, views, run)]
-    tries = Counter((one.attempt.adversary, one.attempt.question) for one in found if not one.reason)
-    found = [
-        replace(one, attempt=replace(one.attempt, tries=max(1, tries[one.attempt.adversary, one.attempt.question])))
-        for one in found
-    ]
+    found = _counted([one for name in cast.attacks for one in _of_attack(name, cast, views, run)])
     found += [one for name, planted in plants.items() for one in _of_plants(name, planted, cast)]
     place = {name: number for number, (name, _) in enumerate(cast.in_order())}
     found.sort(key=lambda one: (one.plant is not None, place[one.attempt.question], one.weight))
     return _shared(found, cast)
+
+
+def _counted(found: Sequence[Planned]) -> list[Planned]:
+    """With how many tries there are at the same question, by the same adversary and by all."""
+    made = [one.attempt for one in found if not one.reason]
+    by, of_all = Counter((one.adversary, one.question) for one in made), Counter(one.question for one in made)
+    counts = ((by[one.attempt.adversary, one.attempt.question], of_all[one.attempt.question]) for one in found)
+    return [
+        replace(one, attempt=replace(one.attempt, tries=max(1, tries), tries_of_all=max(1, every)))
+        for one, (tries, every) in zip(found, counts, strict=True)
+    ]
 
 
 def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: Run) -> Iterator[Planned]:
@@ -170,9 +176,11 @@ def _exposed(observed: Observation, attack: Attack) -> float:
     return 1e6 if uses != "model" and len(observed.models) > 1 else 1e9
 
 
-def _strength(views: Sequence[View]) -> tuple[int, int]:
-    seen_of = [view.observed for view in views if not view.reason]
-    return max((len(one.singles) + len(one.sums), len(one.models)) for one in seen_of)
+def _strength(views: Sequence[View]) -> tuple[bool, int, int]:
+    """Whether it does more than look at a run, how many updates it reads, and how many models."""
+    found = [view.observed for view in views if not view.reason]
+    does = any(one.access.has(need) for one in found for need in NEEDS if need not in HANDED)
+    return does, *max((len(one.singles) + len(one.sums), len(one.models)) for one in found)
 
 
 def _parts(attack: Attack, view: View, run: Run) -> Iterator[tuple[View, float]]:
@@ -252,7 +260,7 @@ def _of_plants(question: str, plants: Sequence[Plant], cast: Cast) -> Iterator[P
 
 def _shared(found: Sequence[Planned], cast: Cast) -> list[Planned]:
     """With weights that give each question its share, and planted faults theirs of it."""
-    total: Counter[tuple[str, bool]] = Counter()
+    total: dict[tuple[str, bool], float] = defaultdict(float)
     for one in found:
         total[one.attempt.question, one.plant is not None] += one.weight
     shared = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from common.data.cases import SiteId
+from experiments.audit.dossier.sheet import Sheet
 from server.reporting.records import Beside, Uncovered
 
 Light = Literal["green", "amber", "red"]
@@ -185,8 +186,9 @@ class Opening:
 class Verdict:
     """A hospital's light, each rule that gave one, and what to change.
 
-    lights: the worst light of each column of the table, by the name of its question, or of its adversary. conditional:
-    questions and adversaries, by name, of what got at the hospital under a condition only.
+    lights: the worst light of each column of the table, by the name of its question, or of its adversary.
+    conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
+    could_not_tell: columns that are amber since no test was powerful enough, and for nothing else.
     """
 
     site: SiteId
@@ -195,6 +197,7 @@ class Verdict:
     advice: Sequence[str]
     lights: Mapping[str, Light] = field(default_factory=dict)
     conditional: Sequence[tuple[str, str]] = ()
+    could_not_tell: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,8 @@ class Plugin:
 class Report:
     """A whole audit. not_tried: attacks that were left out, and why. parties: what each could read. command:
     makes every figure again. openings: what colluding hospitals read; none where the coordinator reads all alone.
-    power: whether planted faults would have been seen. plugins: entries that are not ours, named for this audit."""
+    power: whether planted faults would have been seen. plugins: entries that are not ours, named for this audit.
+    dossier: what its first page says."""
 
     study: str
     title: str
@@ -241,4 +245,5 @@ class Report:
     openings: Sequence[Opening] = ()
     power: Sequence[Power] = ()
     plugins: Sequence[Plugin] = ()
+    dossier: Sheet | None = None
     schema: int = SCHEMA_VERSION

@@ -1,13 +1,14 @@
 """From findings to a light for each hospital, by rules that name themselves: each question's own, and three of all.
 
-What an adversary needs a condition for weighs one light less. What came to no end proves nothing. And what was held is
-so only where a fault that was planted on purpose would have been seen.
+What an adversary needs a condition for weighs one light less. What came to no end proves nothing. And what was held
+is so only where a fault that was planted on purpose would have been seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from common.data.cases import SiteId
 from experiments.attack import UNTRIED
@@ -44,13 +45,22 @@ class _Found:
         columns = dict.fromkeys(column for column, _ in self.reasons)
         return {column: worst(one for about, one in self.reasons if about == column) for column in columns}
 
+    @property
+    def could_not_tell(self) -> tuple[str, ...]:
+        """Columns whose every objection is that no test was powerful enough."""
+        objections: dict[str, list[str]] = {}
+        for column, (light, words, _) in self.reasons:
+            if light != "green":
+                objections.setdefault(column, []).append(words)
+        return tuple(name for name, said in objections.items() if all(NOT_POWERFUL in words for words in said))
+
 
 def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power: Sequence[Power]) -> Verdict:
     own, found = [trial for trial in trials if trial.site in ("", site)], _Found()
     for name, question in cast.in_order():
         if standing := getattr(question, "standing", None):
             about = [trial for trial in own if trial.kind == name]
-            found.add(name, _guarded(lambda standing=standing, about=about: standing(site, about, run), name))
+            found.add(name, _guarded(partial(standing, site, about, run), name))
     for trial in own:
         found.add(_column(trial, cast), _untold(trial))
         if trial.possible:
@@ -61,7 +71,8 @@ def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power:
     reasons = sorted((reason for _, reason in found.reasons), key=lambda reason: -WORST.index(reason[0]))
     advice = tuple(dict.fromkeys(change for light, _, change in reasons if change and light != "green"))
     said = tuple((light, rule) for light, rule, _ in reasons)
-    return Verdict(site, worst(reasons), said, advice, found.lights, tuple(found.conditional))
+    lights, conditional = found.lights, tuple(found.conditional)
+    return Verdict(site, worst(reasons), said, advice, lights, conditional, found.could_not_tell)
 
 
 def worst(reasons: Iterable[Reason]) -> Light:
@@ -83,7 +94,7 @@ def _judge(site: SiteId, trial: Trial, run: Run, cast: Cast, found: _Found) -> N
         found.add(column, [("green", words, "")])
         return
     question = cast.questions[trial.kind]
-    reasons = _guarded(lambda: question.reasons(site, trial, run), trial.attack)
+    reasons = _guarded(partial(question.reasons, site, trial, run), trial.attack)
     if trial.condition:
         reasons = [(MILDER[light], f"If {trial.condition} {words}", change) for light, words, change in reasons]
         if any(light != "green" for light, _, _ in reasons):

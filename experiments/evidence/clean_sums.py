@@ -1,24 +1,29 @@
 """A step's clipped sum once more, as slowly and plainly as the paper has it: what a test takes off to find the noise.
 
-Nothing of the hospital's clipping, sampling or adding up is used: one case at a time, its gradient by itself, its norm
-and its share in float64. What a case's loss is, and how it is augmented, is the task's own.
+Nothing of the hospital's clipping, sampling or adding up is used: one case at a time, its gradient by itself, its
+norm and its share in float64. What a case's loss is, and how it is augmented, is the task's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from client.hospital import Hospital
 from client.objective import class_weights
 from common.data.cases import Batch
 from common.learning.class_weights import with_weights
+from common.learning.device import autocast
 from common.learning.losses import augmented
-from common.learning.parameters import trainable, write
+from common.learning.parameters import Layout, trainable, write
 from common.learning.task import Task
 from common.sums.update import Vector
 from experiments.evidence.promised_noise import Promise
@@ -34,7 +39,7 @@ class CleanSums:
     rng: np.random.Generator
 
     def next(self, parameters: Vector) -> tuple[Floats, tuple[int, ...], int]:
-        """Of the next step, at these parameters: (P,) the sum, which cases are in it, and how many units there are."""
+        """Of the next step, at these parameters: (P,) the sum, which cases are in it, and of how many units."""
         drawn, units = self._drawn()
         total = np.zeros(parameters.size)
         if drawn:
@@ -53,11 +58,17 @@ class CleanSums:
         cases, rate = self.hospital.train, self.promise.sampling_rate
         if self.promise.unit == "sample":
             return tuple(np.flatnonzero(self.rng.random(len(cases)) < rate).tolist()), len(cases)
-        own = _by_patient(cases.patients)
+        own = self._by_patient
         coins = self.rng.random(len(own))
         dice = self.rng.integers(0, np.array([len(one) for one in own]))
         pairs = zip(own, coins, dice, strict=True)
         return tuple(int(one[die]) for one, coin, die in pairs if coin < rate), len(own)
+
+    @cached_property
+    def _by_patient(self) -> list[NDArray[np.int64]]:
+        """Numbers of each patient's cases, patients in the order of their names."""
+        patients = self.hospital.train.patients
+        return [np.flatnonzero(patients == name) for name in np.unique(patients)]
 
     def _shown(self, drawn: Sequence[int]) -> list[Batch]:
         weights = class_weights(self.hospital.train, self.hospital.study.training)
@@ -66,14 +77,10 @@ class CleanSums:
         return [with_weights(one, weights) for one in shown]
 
 
-def _by_patient(patients: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Numbers of each patient's cases, patients in the order of their names."""
-    return [np.flatnonzero(patients == name) for name in np.unique(patients)]
-
-
 def gradient_of(hospital: Hospital, batch: Batch) -> Floats:
     """(P,) of one case, at the network's own parameters."""
-    loss = hospital.task.loss(hospital.network, batch).float().sum()
+    with autocast(hospital.network, hospital.study.training.precision):
+        loss = hospital.task.loss(hospital.network, batch).float().sum()
     parameters = [parameter for _, parameter in trainable(hospital.network)]
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     parts = [
@@ -88,3 +95,10 @@ def clipped(gradient: Floats, clip_norm: float) -> Floats:
     if not np.isfinite(norm):
         return np.zeros_like(gradient)
     return gradient * min(1.0, clip_norm / norm) if norm else gradient
+
+
+def blocks_of(network: nn.Module) -> dict[str, slice]:
+    """Where each layer's parameters stand in a sum, by name."""
+    shapes = Layout.of(network).shapes
+    ends = np.cumsum([0, *(prod(shape) for shape in shapes.values())]).tolist()
+    return {name: slice(*pair) for name, pair in zip(shapes, pairwise(ends), strict=True)}

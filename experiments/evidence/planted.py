@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from client.hospital import Hospital
 from common.learning.parameters import Layout
 from common.privacy.noise_source import NoiseSource
+from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.study import Study
 from common.wire.orders import Order
 from experiments.evidence.promised_noise import clipping_at_twice, promise_of
@@ -31,8 +32,7 @@ def _as_it_is(make: Make, number: int) -> NoiseSource:
 @dataclass(frozen=True)
 class Fault:
     """name: in words. noise: of a round, from the honest sources. draws: of samples, from the honest generator.
-    study, order: what the hospital's code is asked to do. inside: whether it is the hospital's; server: whether the
-    server, where it adds the noise, can have it. steps: whether it needs rounds of several steps.
+    study, order: what the hospital's code is asked to do.
     """
 
     name: str
@@ -40,9 +40,6 @@ class Fault:
     draws: Callable[[np.random.Generator], np.random.Generator] = lambda rng: rng
     study: Callable[[Hospital], Study] = lambda hospital: hospital.study
     order: Callable[[Order], Order] = lambda order: order
-    inside: bool = True
-    server: bool = True
-    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,8 @@ class Scaled:
 
     def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
         """See NoiseSource."""
-        return np.rint(self.source.discrete_gaussian(size, sigma) * self.factor).astype(np.int64)
+        noise = self.source.discrete_gaussian(size, sigma).astype(np.float64)
+        return np.rint(noise * self.factor).astype(np.int64)
 
 
 @dataclass
@@ -133,7 +131,7 @@ def _twice(make: Make, number: int) -> NoiseSource:
     return Twice(make((number + 1) // 2))
 
 
-def _everyone_once(hospital: Hospital) -> Study:
+def _one_more(hospital: Hospital) -> Study:
     """One step more than was asked for."""
     promise = promise_of(hospital, 1)
     steps = 1 if promise is None else promise.steps
@@ -141,7 +139,7 @@ def _everyone_once(hospital: Hospital) -> Study:
 
 
 def _clipped_to_twice(hospital: Hospital) -> Study:
-    return clipping_at_twice(hospital.study, hospital, Layout.of(hospital.network).length)
+    return clipping_at_twice(hospital.study, hospital)
 
 
 NO_NOISE = Fault("no noise", _scaled(0.0))
@@ -156,20 +154,27 @@ SAME_TWICE = Fault("the same noise twice", _twice)
 CONSTANT = Fault("constant noise from a seeded NumPy", lambda make, number: Constant())
 LAYER_LEFT_OUT = Fault("half the layers without noise", lambda make, number: LeftOut(make(number)))
 NO_POISSON = Fault("batches of a fixed size, no Poisson sample", draws=lambda rng: FixedSize(rng.bit_generator))
-ONE_STEP_MORE = Fault("one step too many", study=_everyone_once, steps=True)
-FAULTS = (
-    NO_NOISE,
-    HALF_NOISE,
-    TENTH_LESS,
-    DOUBLE_CLIP,
-    SAME_TWICE,
-    CONSTANT,
-    LAYER_LEFT_OUT,
-    NO_POISSON,
-    ONE_STEP_MORE,
-)
+ONE_STEP_MORE = Fault("one step too many", study=_one_more)
+OF_NOISE = (NO_NOISE, HALF_NOISE, TENTH_LESS, SAME_TWICE, CONSTANT, LAYER_LEFT_OUT)
 
 
 def wrong_scale(hospitals: int) -> Fault:
     """Each hospital's noise divided by the number of hospitals, as if all others added as much."""
     return Fault("noise on the scale of the mean in place of the sum", _scaled(1 / max(hospitals, 2)))
+
+
+def faults_of(hospital: Hospital) -> tuple[Fault, ...]:
+    """Those that the code of a study with this hospital can have."""
+    study, promise = hospital.study, promise_of(hospital, Layout.of(hospital.network).length)
+    if study.privacy is None:
+        return ()
+    if promise is None:
+        return (*OF_NOISE, DOUBLE_CLIP)
+    found = [*OF_NOISE, DOUBLE_CLIP]
+    if AGGREGATIONS.load(study.aggregation.name).reveals == "sum":
+        found.append(wrong_scale(len(hospital.roster)))
+    if promise.sampling_rate < 1:
+        found.append(NO_POISSON)
+    if STRATEGIES.load(study.strategy.name).sends == "delta":
+        found.append(ONE_STEP_MORE)
+    return tuple(found)

@@ -32,10 +32,9 @@ class PoisonedFederation:
     study: Study
 
     def score(self, kind: str, strategy: str) -> float:
-        """The headline score on all test cases after a few rounds; NaN where the model diverged, or where the strategy
-        refuses so few hospitals.
+        """The headline score on all test cases after a few rounds.
 
-        kind: "" for an honest federation, or one of `poisoned_app.KINDS`. Sums are made in the clear, whatever the
+        NaN where the model diverged, or where the strategy refuses so few hospitals. kind: "" for an honest federation, or one of `poisoned_app.KINDS`. Sums are made in the clear, whatever the
         study says. Raises StudyError for another kind, and under privacy.
         """
         if kind and kind not in KINDS:

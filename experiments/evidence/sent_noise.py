@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import sqrt
 from time import perf_counter
 
@@ -21,9 +20,9 @@ from client.hospital import Hospital
 from common.data.cases import SiteId
 from common.errors import StudyError
 from common.learning.parameters import Layout
-from common.sums.update import Update
+from common.sums.update import Update, Vector
 from common.wire.orders import Order, from_payload
-from experiments.evidence.clean_sums import CleanSums
+from experiments.evidence.clean_sums import CleanSums, blocks_of
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.loudest import loudest
 from experiments.evidence.planted import Fault
@@ -46,31 +45,26 @@ NEVER_ASKED = "no hospital was asked to train"
 
 @dataclass(frozen=True)
 class Recorded:
-    """Evidence on the noise of a run. fault, repeat: of code that is run in the place of what was recorded.
+    """Evidence on the noise of a run. Implements `experiments.noisy_sums.Recomputed`.
 
-    most_values: of noise, at which to stop. Implements `experiments.noisy_sums.Recomputed`.
+    fault: of code that answers the same orders, in the place of what was recorded; None: as recorded. most_values: of
+    noise, at which to stop.
     """
 
     observed: Observation
     orders: Orders
-    fault: Fault = HONEST
-    repeat: int = 0
+    fault: Fault | None = None
     most_values: int = MOST_VALUES
 
-    @property
-    def is_planted(self) -> bool:
-        """Whether nothing recorded is looked at."""
-        return self.fault is not HONEST or self.repeat > 0
-
-    def sent_noise(self, seconds: float) -> SentNoise:
+    def sent_noise(self, seconds: float, rng: np.random.Generator) -> SentNoise:
         """See Recomputed."""
-        study = self.observed.study
+        study, repeat = self.observed.study, 0 if self.fault is None else int(rng.integers(1, 1 << 62))
         if study.privacy is None:
             return SentNoise(reason=NO_PROMISE)
         if not self.orders:
             return SentNoise(reason=NEVER_ASKED)
         if adds_at_server(study):
-            return server_noise(self.observed, self.orders, self.fault, self.repeat, self.is_planted)
+            return server_noise(self.observed, self.orders, self.fault, repeat)
         site = min(site for _, site in self.orders)
         hospital = hospital_of(study, site)
         if promise_of(hospital, Layout.of(hospital.network).length) is None:
@@ -79,23 +73,23 @@ class Recorded:
             return SentNoise(reason=CORRECTED)
         if study.training.clip_gradient_norm is not None:
             return SentNoise(reason=CUT)
-        return self._of_hospitals(seconds)
+        return self._of_hospitals(seconds, repeat)
 
-    def _of_hospitals(self, seconds: float) -> SentNoise:
+    def _of_hospitals(self, seconds: float, repeat: int) -> SentNoise:
         begun, found = perf_counter(), _Found()
         for number, sites in self._rounds():
             if found.sums and (found.values > self.most_values or perf_counter() - begun > seconds):
                 break
-            answers = [self._answer(site, number) for site in sites]
+            answers = [self._answer(site, number, repeat) for site in sites]
             found.add(answers, self._off(number, sites, answers))
         first = found.first
         return SentNoise(
             tuple(found.sums),
-            blocks_of(first.hospital),
+            blocks_of(first.hospital.network),
             tuple(found.samples),
             found.steps,
             found.off,
-            loudest(first.hospital, first.order, first.promise, self.fault),
+            loudest(first.hospital, first.order, first.promise, self.fault or HONEST),
             direct=not first.replay.steps,
         )
 
@@ -111,24 +105,24 @@ class Recorded:
 
     def _groups(self, number: int) -> Iterator[tuple[int, tuple[SiteId, ...]]]:
         asked = sorted(site for one, site in self.orders if one == number)
-        if self.is_planted or any(one.round == number for one in self.observed.singles):
+        if self.fault is not None or any(one.round == number for one in self.observed.singles):
             present = {one.site for one in self.observed.singles if one.round == number}
-            yield from ((number, (site,)) for site in asked if self.is_planted or site in present)
+            yield from ((number, (site,)) for site in asked if self.fault is not None or site in present)
             return
         yield from ((number, one.sites) for one in self.observed.sums if one.round == number)
 
-    def _answer(self, site: SiteId, number: int) -> _Answer:
+    def _answer(self, site: SiteId, number: int, repeat: int) -> _Answer:
         hospital, order = hospital_of(self.observed.study, site), from_payload(self.orders[number, site])
         promise = promise_of(hospital, order.parameters.size)
         assert promise is not None
-        again = replayed(hospital, order, self.fault, self.repeat)
-        rng = drawn(hospital, number, "sampling", self.repeat)
+        again = replayed(hospital, order, self.fault or HONEST, repeat)
+        rng = drawn(hospital, number, "sampling", repeat)
         return _Answer(hospital, order, promise, again, CleanSums(hospital, promise, rng))
 
     def _off(self, number: int, sites: Sequence[SiteId], answers: Sequence[_Answer]) -> tuple[Floats, float]:
         """What was sent, and by how much the code run again sends something else, in deviations of the noise."""
         again = sum((one.replay.update.vectors[0].astype(np.float64) for one in answers), start=np.float64(0))
-        sent = again if self.is_planted else _sent(self.observed, number, sites).vectors[0].astype(np.float64)
+        sent = again if self.fault is not None else _sent(self.observed, number, sites).vectors[0].astype(np.float64)
         deviation = sqrt(sum(one.deviation_sent**2 for one in answers))
         return np.asarray(sent), float(np.abs(sent - again).max(initial=0.0)) / deviation
 
@@ -178,11 +172,11 @@ class _Answer:
     def _sample(self, claimed: tuple[int, ...], taken: tuple[int, ...], units: int) -> Sample:
         return Sample(self.order.round, self.hospital.site, claimed, taken, units, self.promise.sampling_rate)
 
-    def _beside(self, parameters: Floats) -> Floats:
+    def _beside(self, parameters: Vector) -> Floats:
         """What the study adds to a gradient that looks at no case."""
         work = self.order.work
         mu = 0.0 if work is None else work.proximal_mu
-        return mu * (parameters.astype(np.float64) - self.order.parameters)
+        return np.multiply(mu, parameters.astype(np.float64) - self.order.parameters, dtype=np.float64)
 
 
 @dataclass
@@ -208,10 +202,12 @@ class _Found:
         for one in answers:
             made = len(one.replay.steps) or 1
             self.steps[one.order.round, one.hospital.site] = (one.promise.steps, made)
-        parts = answers if sent[1] <= ALIKE else ()
-        found = [pair for one in parts for pair in one.sums()] or [(self._whole(answers, sent[0]), None)]
+        if sent[1] > ALIKE and not answers[0].replay.steps:
+            self.sums.append(self._whole(answers, sent[0]))
+            return
+        found = [pair for one in answers for pair in one.sums()]
         self.sums += [noisy for noisy, _ in found]
-        self.samples += [sample for _, sample in found if sample is not None]
+        self.samples += [sample for _, sample in found]
         self.values += sum(noisy.released.size for noisy, _ in found)
 
     def _whole(self, answers: Sequence[_Answer], sent: Floats) -> NoisySum:
@@ -232,10 +228,3 @@ def _sent(observed: Observation, number: int, sites: Sequence[SiteId]) -> Update
         if added.round == number and added.sites == tuple(sites):
             return added.update
     raise StudyError(f"what {', '.join(sites)} sent in round {number} was not recorded.")
-
-
-def blocks_of(hospital: Hospital) -> dict[str, slice]:
-    """Where each layer's parameters stand in a vector, by name."""
-    layout = Layout.of(hospital.network)
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in layout.shapes.values())]).tolist()
-    return {name: slice(*pair) for name, pair in zip(layout.shapes, pairwise(ends), strict=True)}

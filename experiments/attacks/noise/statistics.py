@@ -1,8 +1,8 @@
 """How odd would these numbers be, were they independent draws of a standard normal distribution?
 
-Every function returns a chance under that claim, exact but for the cells of float64: chi-squared, Student's and
-Kolmogorov's own distributions, and a union bound where a largest value is asked for. Matrices are (N, P): a row a sum,
-a column a coordinate.
+Every function returns a chance under that claim, exact but for float64: by the chi-squared, beta and Kolmogorov's own
+distributions, and by a union bound where a largest value is asked for. Matrices are (N, P): a row a sum, a column a
+coordinate.
 """
 
 from __future__ import annotations

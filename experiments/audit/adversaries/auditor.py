@@ -1,4 +1,4 @@
-"""The auditor, who does private training again with a hand in it: more than any attacker has, to measure a promise."""
+"""The auditor does private training again with a hand in it, which no attacker has: to measure a promise."""
 
 from __future__ import annotations
 

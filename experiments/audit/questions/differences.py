@@ -20,7 +20,7 @@ from experiments.attacks.differences_of_sums import Estimate, ToldApart
 from experiments.audit.records import Claim, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.recomputed_updates import computed_update
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 from server.reporting.wording import count
 
 ASKED = "Do the sums that were opened, or that hospitals help to open, tell a hospital's own update apart?"
@@ -45,7 +45,10 @@ class DifferencesBetweenSums:
     heading: ClassVar[str] = "What it sends hidden?"
     share: ClassVar[float] = 0.02
     place: ClassVar[int] = 10
-    happened: ClassVar[str] = "the sums that were opened tell its own update apart"
+    feared: ClassVar[str] = "Somebody reads what one hospital sent, and attacks it alone."
+    severity: ClassVar[Severity] = "limited"
+    bears_on: ClassVar[tuple[Test, ...]] = ("linkability",)
+    happened: ClassVar[str] = "what a single hospital sent is told apart from the sums that were opened"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial a hospital that is told apart, or one of all."""

@@ -16,7 +16,7 @@ from experiments.audit.records import CHANCE, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import truth_of
 from experiments.observation import Observation
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 
 ASKED = "Can one read from what hospitals sent how many of its cases have which diagnosis?"
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
@@ -32,6 +32,9 @@ class CountsOfLabels:
     heading: ClassVar[str] = "Diagnoses hidden?"
     share: ClassVar[float] = 0.03
     place: ClassVar[int] = 50
+    feared: ClassVar[str] = "Somebody learns how many patients of a hospital have a disease."
+    severity: ClassVar[Severity] = "limited"
+    bears_on: ClassVar[tuple[Test, ...]] = ("inference",)
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial over all updates whose counts were read."""

@@ -10,7 +10,7 @@ from common.data.cases import SiteId
 from experiments.attack import Finding
 from experiments.audit.records import Reason, Trial
 from experiments.audit.run import Run
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity
 from server.reporting.wording import count
 
 ASKED = "What does one hospital that sends poisoned updates do to the model, under each way of adding up?"
@@ -25,6 +25,8 @@ class HarmByOneHospital:
     heading: ClassVar[str] = "Borne with a poisoner?"
     share: ClassVar[float] = 0.1
     place: ClassVar[int] = 70
+    feared: ClassVar[str] = "The model is spoilt on purpose, and patients are treated by wrong answers."
+    severity: ClassVar[Severity] = "maximum"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """Scores, as measured."""

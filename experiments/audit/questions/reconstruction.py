@@ -20,7 +20,7 @@ from experiments.audit.questions._pairs import pictured
 from experiments.audit.questions._rebuilt_cases import scored, telling
 from experiments.audit.records import WORST, Light, Reason, Rebuilt, Report, Trial
 from experiments.audit.run import Run
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 from server.reporting.markup import Markup
 
 ASKED = "Can a patient's data be rebuilt from what hospitals sent?"
@@ -37,6 +37,9 @@ class ReconstructionOfCases:
     heading: ClassVar[str] = "Patients' data hidden?"
     share: ClassVar[float] = 0.5
     place: ClassVar[int] = 20
+    feared: ClassVar[str] = "Somebody sees an image or a record of a patient."
+    severity: ClassVar[Severity] = "significant"
+    bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "inference")
     happened: ClassVar[str] = "a patient's data came back"
     weakly: ClassVar[str] = "something like patients' data came back, in which nobody in particular is recognised"
 
