@@ -23,7 +23,7 @@ from experiments.access import Answers, Need
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.orders import MOST_FOUND, first_inputs
 from experiments.attacks.cheating.played import Played, finding_of, own_network_of
-from experiments.attacks.cheating.traps import caught_by
+from experiments.attacks.cheating.traps import Search, caught_by
 from experiments.observation import Observation
 
 OFFSET = 4.0
@@ -49,8 +49,8 @@ class _Carried:
 
 
 @dataclass(frozen=True)
-class LatentTraps:
-    """As of trap weights."""
+class LatentTraps(Search):
+    """As `Search`."""
 
     sees: ClassVar[Sees] = "model"
     source: ClassVar[str] = (
@@ -61,10 +61,6 @@ class LatentTraps:
     needs: ClassVar[tuple[Need, ...]] = ("answers",)
     words: ClassVar[str] = "convolutions that hand pictures on to a layer of traps"
 
-    lowest: float = 0.01
-    highest: float = 100.0
-    orders: int = 10
-
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """The pictures in the traps, those first on which traps agree."""
         return finding_of("latent_traps", observed, asdict(self), self._played, own_network_of)
@@ -72,7 +68,7 @@ class LatentTraps:
     def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         carried, halvings = hand_on(network, observed.shape.inputs)
-        order, latents = caught_by(network, study, answers, self.lowest, self.highest, self.orders, AGREE)
+        order, latents = caught_by(network, study, answers, self, AGREE)
         pictures = [decoded(one, carried, halvings, observed.shape.inputs) for one in latents[:MOST_FOUND]]
         return Played(order, ((answers.sites, first_inputs(np.array(pictures), observed.shape.inputs)),))
 

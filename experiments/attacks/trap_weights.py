@@ -18,13 +18,13 @@ from experiments.access import Answers, Need
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.orders import first_inputs
 from experiments.attacks.cheating.played import Played, finding_of
-from experiments.attacks.cheating.traps import caught_by
+from experiments.attacks.cheating.traps import Search, caught_by
 from experiments.observation import Observation
 
 
 @dataclass(frozen=True)
-class TrapWeights:
-    """lowest, highest: between which a unit's threshold is sought. orders: one after the other, each halving that."""
+class TrapWeights(Search):
+    """As `Search`."""
 
     sees: ClassVar[Sees] = "model"
     source: ClassVar[str] = (
@@ -32,19 +32,16 @@ class TrapWeights:
     )
     question: ClassVar[str] = "reconstruction"
     needs: ClassVar[tuple[Need, ...]] = ("answers",)
+    name: ClassVar[str] = "trap_weights"
     words: ClassVar[str] = "a model whose units are traps, each of which hardly any case reaches"
-
-    lowest: float = 0.01
-    highest: float = 100.0
-    orders: int = 10
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """The inputs in the traps, those first on which traps agree."""
-        return finding_of("trap_weights", observed, asdict(self), self._played)
+        return finding_of(self.name, observed, asdict(self), self._played)
 
     def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
-        order, inputs = caught_by(network, study, answers, self.lowest, self.highest, self.orders)
+        order, inputs = caught_by(network, study, answers, self)
         return Played(order, ((answers.sites, first_inputs(inputs, observed.shape.inputs)),))
 
 

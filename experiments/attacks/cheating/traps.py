@@ -7,6 +7,8 @@ layer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,43 +29,61 @@ NOTHING, FAINTEST = 1e-12, 1e-6
 """Of the loudest unit's: a smaller gradient of a threshold is silence."""
 
 
+@dataclass(frozen=True)
+class Search:
+    """lowest, highest: between which a unit's threshold is sought. orders: one after the other, each halving that.
+    share: of the layer's units that are made traps; the others stay what they are.
+    """
+
+    lowest: float = 0.01
+    highest: float = 100.0
+    orders: int = 10
+    share: float = 1.0
+
+
 def caught_by(
-    network: nn.Module, study: Study, answers: Answers, lowest: float, highest: float, orders: int, agree: float = AGREE
+    network: nn.Module, study: Study, answers: Answers, search: Search, agree: float = AGREE
 ) -> tuple[Order, NDArray[np.float64]]:
     """The last order, and (N, features) what the first linear layer was shown, that of most units first.
 
-    network: what stands before that layer is sent as it is. lowest, highest: between which thresholds are sought. agree: as AGREE.
+    network: what stands before that layer is sent as it is. agree: as AGREE.
     """
-    units = linear_layers(network)[0].out_features
-    reached, unreached = np.full(units, lowest), np.full(units, highest)
-    numbers = later_rounds(study, orders)
+    units = max(1, round(search.share * linear_layers(network)[0].out_features))
+    reached, unreached = np.full(units, search.lowest), np.full(units, search.highest)
+    numbers = later_rounds(study, search.orders)
     for count, number in enumerate(numbers, 1):
         thresholds = reached if count == len(numbers) > 1 else np.sqrt(reached * unreached)
         order = order_of(study, number, traps(network, thresholds, study.seed))
         total = answers.answer(order).vectors[0].astype(np.float64)
         error = answers.rounding(order, float(np.abs(total).max()))
-        speaks = _speaks(_first(network, total)[1], error)
+        speaks = _speaks(_first(network, total)[1][:units], error)
         reached, unreached = np.where(speaks, thresholds, reached), np.where(speaks, unreached, thresholds)
-    return order, caught(network, total, error, agree)
+    return order, caught(network, total, error, agree, units)
 
 
 def traps(network: nn.Module, thresholds: NDArray[np.float64], seed: int) -> Vector:
-    """(P,) the network's parameters with its first two linear layers replaced; the network becomes them."""
+    """(P,) the network's parameters with so many units of the first linear layer made traps; it becomes them.
+
+    A unit's weights in the next layer are unlike for any two classes, so that no class is without a gradient.
+    """
     first, second = linear_layers(network)[:2]
-    generator = torch_generator(seed, "audit", "traps")
+    generator, units = torch_generator(seed, "audit", "traps"), len(thresholds)
     with torch.no_grad():
-        rows = torch.randn(first.weight.shape, generator=generator)
+        rows = torch.randn((units, first.in_features), generator=generator)
         rows -= rows.mean(1, keepdim=True)
-        first.weight.copy_(rows / rows.norm(dim=1, keepdim=True))
-        first.bias.copy_(-torch.from_numpy(thresholds).float())
+        first.weight[:units] = rows / rows.norm(dim=1, keepdim=True)
+        first.bias[:units] = -torch.from_numpy(thresholds).float()
         unlike = torch.linspace(0, 1, second.out_features) ** 2 / first.out_features
-        second.weight.copy_(unlike[:, None].expand_as(second.weight))
+        second.weight[:, :units] = unlike[:, None]
     return read(network)
 
 
-def caught(network: nn.Module, gradient: NDArray[np.float64], error: float, agree: float = AGREE) -> NDArray[np.float64]:
-    """(N, features) what the first layer's rows hold, those of most rows first. error: of any number, by rounding."""
-    weight, bias = _first(network, gradient)
+def caught(
+    network: nn.Module, gradient: NDArray[np.float64], error: float, agree: float, units: int
+) -> NDArray[np.float64]:
+    """(N, features) what the first layer's rows hold, those of most rows first. error: of any number, by
+    rounding. units: the first so many are traps."""
+    weight, bias = (part[:units] for part in _first(network, gradient))
     size = np.abs(bias)
     loud = np.flatnonzero(_speaks(bias, error))
     shown = weight[loud] / bias[loud, None]
