@@ -13,7 +13,10 @@ from experiments.evidence.audited_training import promised_by, training_of, why_
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.sent_noise import Recorded
 
-KNOWLEDGE = "every noisy step of a training done again, into which it may put gradients and cases of its own"
+KNOWLEDGE = (
+    "every noisy step of a training done again, into which it may put gradients and cases of its own, and what was "
+    "sent beside the same without noise"
+)
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,25 @@ class Auditor:
 
     def views(self, run: Run) -> Iterator[View]:
         """One of all whose training is done again, and one of each other hospital, which says why not."""
-        study = run.study
+        study, sites, reason = run.study, promised_by(run.study, run.observed.sites), why_not(run.study)
         if study.privacy is None:
-            yield View(run.observed, reason=why_not(study))
+            yield View(run.observed, reason=reason)
             return
-        recomputed, sites = Recorded(run.observed, run.orders), promised_by(study, run.observed.sites)
-        training: dict[str, PrivateTraining] = {}
-        if not why_not(study):
-            training = {site: training_of(hospital_of(study, site)) for site in sites[: self.most_hospitals]}
-        access = Access(training=training, recomputed=recomputed)
+        access = Access(training=self._training(run), recomputed=Recorded(run.observed, run.orders))
         yield View(replace(run.observed, access=access), knowledge=KNOWLEDGE)
+        if reason:
+            yield View(run.observed, reason=reason)
+            return
         for site in sites[self.most_hospitals :]:
             enough = f"it was measured at the first {self.most_hospitals} hospitals by name, for measuring takes time"
             yield View(run.observed, site, KNOWLEDGE, reason=enough)
+
+    def _training(self, run: Run) -> dict[SiteId, PrivateTraining]:
+        """By hospital; none where it cannot be done again."""
+        if why_not(run.study):
+            return {}
+        sites = promised_by(run.study, run.observed.sites)[: self.most_hospitals]
+        return {site: training_of(hospital_of(run.study, site)) for site in sites}
 
 
 adversary: type[Adversary] = Auditor
