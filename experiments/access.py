@@ -29,12 +29,15 @@ class Answers(Protocol):
         """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
         ...
 
-    def answer(self, order: Order) -> Update:
-        """The sum of what they answer, rounded and noised as they would, whatever they think of the order."""
+    def answer(self, order: Order, instead: Mapping[SiteId, Order] = ...) -> Update:
+        """The sum of what they answer, rounded and noised as they would, whatever they think of the order.
+
+        instead: of the same round and study, to some hospitals in the order's place.
+        """
         ...
 
-    def refused(self, order: Order) -> Mapping[str, str]:
-        """Why a hospital's own checks refuse the order, by what it keeps: "first", "later", "listed"; "" where it
+    def refused(self, order: Order, instead: Mapping[SiteId, Order] = ...) -> Mapping[str, str]:
+        """Why hospitals' own checks refuse the orders, by what they keep: "first", "later", "listed"; "" where one
         does not. It belongs into a finding's settings, as `refused`."""
         ...
 

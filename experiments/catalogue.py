@@ -11,7 +11,7 @@ ATTACKS = Catalogue(
     "attack",
     "experiments.attacks",
     "experiments.attack:Attack",
-    ("question", "needs", "words", "uses", "share", "elsewhere", "per"),
+    ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per"),
 )
 QUESTIONS = Catalogue(
     "question",

@@ -147,7 +147,13 @@ AGGREGATIONS = Catalogue(
     "common.sums.aggregation:Aggregation",
     beside="common.sums.abilities:AggregationAbilities",
 )
-SOURCES = Catalogue("source", "client.sources", "client.source:Source", ("pooled_statistics", "persons"))
+SOURCES = Catalogue(
+    "source",
+    "client.sources",
+    "client.source:Source",
+    ("pooled_statistics", "persons"),
+    beside="client.source_abilities:SourceAbilities",
+)
 PARTITIONS = Catalogue("partition", "client.partitions", "client.partition:Partition", ("pooled_statistics",))
 MECHANISMS = Catalogue(
     "mechanism",

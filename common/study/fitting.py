@@ -59,7 +59,7 @@ def fitted(loaded: Any, name: str, role: Role) -> Any:
             f"{what} lacks {', '.join(lacking)}. Add {wanted}. `wardround new {role.kind} NAME` writes a whole one."
         )
     _demand_dataclass(loaded, what)
-    for fault in (*_faults(loaded, role), *_misspelt(loaded, role)):
+    for fault in (*_faults(loaded, role), *_misspelt(loaded, role), *_halves(loaded, role)):
         raise StudyError(f"{what}: {fault}")
     return loaded
 
@@ -125,6 +125,14 @@ def _misspelt(loaded: type, role: Role) -> Iterator[str]:
                 f"it has {member!r}, which is no member of a {role.kind}; did you mean {meant[0]!r}? "
                 f"If not, call it _{member}."
             )
+
+
+def _halves(loaded: type, role: Role) -> Iterator[str]:
+    """Optional members without those that they are of no use without."""
+    together = vars(sys.modules[role.beside.__module__]).get("TOGETHER", ()) if role.beside else ()
+    for member, needed in together:
+        if _declares(loaded, member) and not _declares(loaded, needed) and not _has(loaded, needed):
+            yield f"it has {member} and no {needed}: one is of no use without the other."
 
 
 def _fault_of_method(own: Any, wanted: Callable[..., Any], name: str, protocol: Any) -> Iterator[str]:

@@ -34,6 +34,7 @@ class CanaryCases:
     source: ClassVar[str] = "Steinke, Nasr and Jagielski 2023, Privacy auditing with one (1) training run (NeurIPS)"
     question: ClassVar[str] = "epsilon"
     needs: ClassVar[tuple[Need, ...]] = ("training",)
+    called: ClassVar[str] = "planted cases"
     words: ClassVar[str] = (
         "plants odd cases among a hospital's in a training done again and counts how many the model gives away"
     )

@@ -75,6 +75,7 @@ class GradientCanaries:
     )
     question: ClassVar[str] = "epsilon"
     needs: ClassVar[tuple[Need, ...]] = ("training",)
+    called: ClassVar[str] = "planted signals"
     words: ClassVar[str] = (
         "plants signals in the training done again and counts how many can be told from noise afterwards"
     )

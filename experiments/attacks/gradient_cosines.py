@@ -34,6 +34,7 @@ class GradientCosines:
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
+    called: ClassVar[str] = "asking whether a case pulls where the model went"
     words: ClassVar[str] = "takes for patients of a hospital those who would have pulled the model where it went"
 
     rounds: int = 8

@@ -33,6 +33,7 @@ class LabelCounts:
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Zhao et al. 2020; Wainakh et al. 2022"
     question: ClassVar[str] = "labels"
+    called: ClassVar[str] = "counting diagnoses in the last layer"
     words: ClassVar[str] = "reads off the last layer how many cases of each diagnosis an update rests on"
 
     rounds: int = 1

@@ -31,6 +31,7 @@ class LiraOnline:
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 2.0
+    called: ClassVar[str] = "comparing with models trained with and without the patient (LiRA)"
     words: ClassVar[str] = "compares the final model with models that the attacker trained with and without a patient"
 
     shadows: int = MOST_SHADOWS

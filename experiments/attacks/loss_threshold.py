@@ -29,6 +29,7 @@ class LossThreshold:
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 0.1
+    called: ClassVar[str] = "taking whom the model knows best"
     words: ClassVar[str] = "takes for patients of the study those on whom the final model does best"
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:

@@ -32,6 +32,7 @@ class LossesOverRounds:
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
+    called: ClassVar[str] = "watching the error on a case over the rounds"
     words: ClassVar[str] = "takes for patients of a hospital those on whom its training made the models better"
 
     rounds: int = 8

@@ -36,6 +36,7 @@ class Rmia:
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
     per: ClassVar[Per] = "run"
     share: ClassVar[float] = 2.0
+    called: ClassVar[str] = "comparing with other people's cases (RMIA)"
     words: ClassVar[str] = "asks on which patients the final model has learned more than it would have anyway"
 
     shadows: int = MOST_SHADOWS

@@ -34,6 +34,7 @@ class SentNoiseTest:
     source: ClassVar[str] = "Abadi et al. 2016, algorithm 1; classical tests of a normal distribution, Bonferroni"
     question: ClassVar[str] = "epsilon"
     needs: ClassVar[tuple[Need, ...]] = ("recomputed",)
+    called: ClassVar[str] = "taking the training out of what was sent"
     words: ClassVar[str] = (
         "makes every noisy sum again without its noise, and tests whether what is left is the noise that was promised"
     )

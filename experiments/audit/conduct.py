@@ -23,9 +23,11 @@ from common.files.json_files import read_table
 from common.learning.device import chosen, repeatable
 from common.seeding import generator
 from common.study.audit_settings import Audit
+from common.study.dossier_settings import Dossier
 from experiments.attack import Finding
 from experiments.audit.cast import Cast, cast_of
 from experiments.audit.claims import claim_of, hospitals_asked
+from experiments.audit.dossier.assembling import with_sheet
 from experiments.audit.plan import Planned, failure, planned, seen
 from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
 from experiments.audit.run import Run
@@ -39,7 +41,7 @@ from server.reporting.losses import Losses
 from server.reporting.parsing import traffic_of
 
 Advance = Callable[[str], None]
-MOST_TIMES, GRACE_S = 2.0, 15.0
+MOST_TIMES, GRACE_S = 2.0, 60.0
 """After so many times the seconds, and these, no further attempt is begun, whoever used them up."""
 USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
@@ -67,15 +69,17 @@ class Effort:
     """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report.
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
-    questions, adversaries: by name, module or file, beside those of every audit; their code is run.
+    questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
+    `[dossier]` in the place of the study's.
     """
 
     seconds: float | None = None
-    pictures: bool = True
+    pictures: bool = False
     poisoning: bool = False
     attacks: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
+    said: Dossier | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -97,7 +101,7 @@ def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -
     run = opened(folder, effort)
     with repeatable(chosen()):
         report = _report(run, about, effort, cast, attacked(run, cast, advance))
-    return replace(report, seconds=perf_counter() - begin)
+    return with_sheet(replace(report, seconds=perf_counter() - begin), run.study, folder, effort.said)
 
 
 def opened(folder: Path, effort: Effort) -> Run:
@@ -133,7 +137,7 @@ def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacke
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
             trials += scored
-        else:
+        elif not late:
             sightings.append((one, _is_seen(one, scored, run, cast)))
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
     return Attacked(tuple(trials), openings, _power(plants, sightings))
@@ -257,7 +261,7 @@ def _limits(audit: Audit) -> dict[str, float]:
 
 
 def _command(run: Run, effort: Effort) -> str:
-    options = [] if effort.pictures else ["--no-pictures"]
+    options = ["--pictures"] if effort.pictures else []
     options += ["--poisoning"] if effort.poisoning else []
     for word, names in (("--attack", effort.attacks), ("--question", effort.questions)):
         options += [part for name in names for part in (word, name)]

@@ -14,7 +14,7 @@ from typing import get_args
 from experiments.audit.cast import cast_of_report
 from experiments.audit.dossier.risks import answered, light_of
 from experiments.audit.dossier.sheet import Bearing, Recognition
-from experiments.audit.records import Report
+from experiments.audit.records import Light, Report
 from experiments.question import Test
 
 TESTS: tuple[str, ...] = get_args(Test)
@@ -23,14 +23,17 @@ NONE_TRIED = "No attack of this kind is among those that were tried: open."
 
 def bearings(report: Report, found: Sequence[Recognition], note: str) -> Iterator[Bearing]:
     """Test by test, what each question that bears on it came to; then what the promise bounds."""
+    told: dict[tuple[Light, str], list[str]] = {}
     questions = cast_of_report(report).in_order()
     for test in TESTS:
         own = [(name, one) for name, one in questions if test in getattr(one, "bears_on", ())]
         said = [(name, one, light) for name, one in own if (light := light_of(report, name)) is not None]
         for name, one, light in said:
-            yield Bearing(test, light, f"{one.title}: {answered(report, name)}")
+            told.setdefault((light, f"{one.title}: {answered(report, name)}"), []).append(test)
         if not said:
-            yield Bearing(test, "amber", NONE_TRIED)
+            told.setdefault(("amber", NONE_TRIED), []).append(test)
+    for (light, fact), tests in told.items():
+        yield Bearing(" and ".join(tests), light, fact)
     if found:
         yield Bearing("all three", "green", note)
     else:

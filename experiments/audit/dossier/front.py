@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from common.study.dossier_settings import Dossier
 from experiments.audit.dossier.judged import LABELS
+from experiments.audit.dossier.pyramid import epsilon_in_words
 from experiments.audit.dossier.risks import LEVELS, RULE, placed
-from experiments.audit.dossier.sheet import Sheet
+from experiments.audit.dossier.sheet import Risk, Sheet
 from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS
-from server.reporting.markup import Child, Markup, table, tag
+from server.reporting.markup import Child, Markup, joined, table, tag
+from server.reporting.sections.departures import WHAT
 from server.reporting.sections.layout import facts, section
 from server.reporting.wording import capital, count, difference, listed, score, score_name
 
@@ -38,9 +40,9 @@ BLANKS = {
 }
 """Of `[dossier]`: the words of a row, and who fills it in where the study does not say."""
 EDPB = (
-    "A model is anonymous only where it is too unlikely to count, for everybody whose data trained it and by all means "
-    "reasonably likely to be used, both that their data are taken out of it and that questions bring them out (EDPB, "
-    "Opinion 28/2024). Three tests ask for more than a name: singling out, linkability, inference (WP216)."
+    "A model is anonymous only where it is too unlikely to count, for everybody whose data trained it and by all "
+    "means reasonably likely to be used, both that their data are taken out of it and that questions bring them out "
+    "(EDPB, Opinion 28/2024). Three tests ask for more than a name: singling out, linkability, inference (WP216)."
 )
 
 
@@ -63,12 +65,18 @@ def asked(light: Light, finding: str) -> Markup:
     )
 
 
-def front(report: Report) -> list[Markup]:
-    """The sections that a person signs; none where a report has no dossier."""
+def front(report: Report) -> list[tuple[str, str, Markup]]:
+    """The sections that a person signs, each with its word and key; none where a report has no dossier."""
     sheet = report.dossier
     if sheet is None:
         return []
-    return [_context(report, sheet), _risks(sheet), _anonymous(sheet), _consent(sheet), _decision(report, sheet)]
+    return [
+        ("Study", "dossier", _context(report, sheet)),
+        ("Risks", "risks", _risks(sheet)),
+        ("Anonymous?", "anonymous", _anonymous(sheet)),
+        ("Consent", "consent", _consent(sheet)),
+        ("Decision", "decision", _decision(sheet)),
+    ]
 
 
 def _context(report: Report, sheet: Sheet) -> Markup:
@@ -101,11 +109,11 @@ def _parties(report: Report, sheet: Sheet) -> Markup:
 
 
 def _leaving(report: Report) -> Markup:
-    out = [str(kind["content"]) for kind in report.traffic if str(kind.get("direction")) != "to hospital"]
+    sent = dict.fromkeys(str(kind["content"]) for kind in report.traffic if kind.get("direction") != "to hospital")
+    out = [WHAT.get(content, content).partition(":")[0] for content in sent]
     reads = {one["party"]: one["reads"] for one in report.parties}
-    lines = [
-        f"To the coordinator: {listed(list(dict.fromkeys(out)), most=6)}. It reads {reads.get('the coordinator', 'all of it')}."
-    ]
+    told, read = listed(out, most=9), reads.get("the coordinator", "all of it")
+    lines = [f"To the coordinator: {told}. It reads {read}."]
     lines += [f"{capital(who)} reads {what}." for who, what in reads.items() if who.startswith("an outsider")]
     lines.append("No image, label or name of a patient is sent.")
     return _list(lines)
@@ -115,7 +123,7 @@ def _promised(report: Report, sheet: Sheet) -> Child:
     claim = report.claim
     if not claim.epsilon:
         return "No bound on what the model itself tells of a patient (no epsilon). " + claim.readers
-    here = score(max(claim.epsilon.values()))
+    here = epsilon_in_words(max(claim.epsilon.values()))
     lines: list[Child] = [
         f"Epsilon {here} at delta {claim.delta:g}, for one {claim.unit}, over all rounds of this study.",
         f"Compared are {claim.relation.partition(': ')[2] or claim.relation}.",
@@ -131,13 +139,13 @@ def _all_studies(sheet: Sheet) -> Iterator[str]:
         if one.fault:
             yield f"The ledger of {one.site} cannot be relied on: {one.fault}"
     if not known:
-        yield "Over all studies: no ledger lies beside this run; each hospital's own says (`wardround privacy ledger`)."
+        yield "Over all studies: each hospital's own ledger says (`wardround privacy ledger`); none lies here."
         return
     worst = max(known, key=lambda one: one.epsilon or 0.0)
     where = "in the ledgers of this run's hospitals"
     yield (
         f"Over {count(worst.studies, 'study', 'studies')} {where}, for the patient who spent most: epsilon "
-        f"{score(worst.epsilon)} at delta {worst.delta:g} ({worst.site})."
+        f"{worst.epsilon:.3g} at delta {worst.delta:g} ({worst.site})."
     )
 
 
@@ -145,9 +153,8 @@ def _tried(report: Report) -> Markup:
     tried = [trial for trial in report.trials if trial.possible]
     kinds = len({trial.attack for trial in tried})
     seen, of = sum(one.seen for one in report.power), sum(one.of for one in report.power)
-    lines = [
-        f"{count(kinds, 'kind')} of attack in {count(len(tried), 'attempt')}, {report.seconds:.0f} seconds in all."
-    ]
+    many = f"{count(kinds, 'kind')} of attack in {count(len(tried), 'attempt')}"
+    lines = [f"{many}, {report.seconds:.0f} seconds in all."]
     if of:
         lines.append(f"Faults planted on purpose were seen in {seen} of {of} tries; the table below says which.")
     else:
@@ -184,6 +191,10 @@ def _risks(sheet: Sheet) -> Markup:
     )
 
 
+def _why(one: Risk) -> str:
+    return f"Before: {one.before_because} With the measures: {one.after_because}"
+
+
 def _matrix(sheet: Sheet) -> Markup:
     """Severity upwards, likelihood to the right; a number in brackets is the risk before the measures."""
     cells = placed(sheet.risks)
@@ -201,9 +212,8 @@ def _matrix(sheet: Sheet) -> Markup:
     head = tag(
         "tr", tag("th", "Severity \u2191, likelihood \u2192"), *(tag("th", one, scope="col") for one in LEVELS)
     )
-    note = tag(
-        "p", "In brackets: before the measures, where that was judged. Numbers are those of the table.", class_="note"
-    )
+    said = "In brackets: before the measures, where that was judged. Numbers are those of the table."
+    note = tag("p", said, class_="note")
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"), note, class_="figure")
 
 
@@ -234,14 +244,16 @@ def _consent(sheet: Sheet) -> Markup:
         "consent",
         "Consent and withdrawals, and what models keep",
         None,
-        tag("ul", *(tag("li", one) for one in sheet.retained)),
+        tag("ul", *(tag("li", _coded(one)) for one in sheet.retained)),
         table(head, rows) if rows else None,
     )
 
 
-def _decision(report: Report, sheet: Sheet) -> Markup:
+def _decision(sheet: Sheet) -> Markup:
     conditions = tag(
-        "ol", *(tag("li", _badge(one.light), f" {one.sentence}") for one in sheet.conditions), class_="conditions"
+        "ol",
+        *(tag("li", _badge(one.light), " ", _coded(one.sentence)) for one in sheet.conditions),
+        class_="conditions",
     )
     choices = ["sign", "sign under the conditions that are ticked", "do not sign"]
     boxes = tag("p", *(tag("span", f"\u2610 {one}", class_="choice") for one in choices))
@@ -271,7 +283,15 @@ def _badge(light: Light) -> Markup:
 
 
 def _list(lines: Iterable[Child]) -> Markup:
-    return tag("ul", *(tag("li", one) for one in lines if one), class_="plain")
+    return tag("ul", *(tag("li", _coded(one)) for one in lines if one), class_="plain")
+
+
+def _coded(words: Child) -> Markup:
+    """What stands between backticks as code."""
+    if words is None or isinstance(words, Markup):
+        return joined([words])
+    parts = words.split("`")
+    return joined(tag("code", part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def _line() -> Markup:

@@ -15,7 +15,6 @@ from experiments.audit.dossier.sheet import Recognition
 from experiments.audit.records import Claim, Trial
 from server.privacy_recount import counted
 from server.privacy_spent import releases_of
-from server.reporting.wording import percent
 
 AMONG = (2, 10, 100)
 UNITS = {"patient": "patient", "sample": "single case", "hospital": "hospital"}
@@ -79,4 +78,5 @@ def _towards(claim: Claim) -> str:
 
 
 def _chance(value: float) -> str:
-    return percent(value) if value >= 0.001 else f"{100 * value:.2g} %"
+    """Two digits that count, as chances are compared by their ratio."""
+    return f"{100 * value:.2g} %" if value < 0.995 else "99 %"

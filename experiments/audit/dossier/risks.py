@@ -15,6 +15,7 @@ from experiments.audit.cast import cast_of_report
 from experiments.audit.dossier.prices import MATRIX, matrix_beside
 from experiments.audit.dossier.sheet import Risk
 from experiments.audit.records import WORST, Light, Report
+from experiments.audit.report.words import answer, plainly
 
 LEVELS = ("negligible", "limited", "significant", "maximum")
 LIKELIHOOD: Mapping[Light, str] = {"red": "maximum", "amber": "significant", "green": "limited"}
@@ -56,9 +57,9 @@ def _likelihood(light: Light, report: Report) -> str:
 
 
 def answered(report: Report, question: str) -> str:
-    """What all its possible trials came to, in its own words."""
-    own = [trial for trial in report.trials if trial.kind == question and trial.possible]
-    return cast_of_report(report).questions[question].answer(own) if own else "Nothing of this kind could be tried."
+    """What all its attempts came to, in its own words, with no name of code in them."""
+    cast = cast_of_report(report)
+    return plainly(answer(question, report, cast), cast)
 
 
 def _power(question: str, report: Report) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from experiments.audit.records import CHANCE, Rebuilt, Report, Trial
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
+from server.reporting.wording import capital
 
 MOST_PAIRS, FEWEST_PAIRS = 9, 3
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
-    "you treat the data. `--no-pictures` leaves them out."
+    "you treat the data. The copy for the file, in the folder dossier, has none of them."
 )
 
 
@@ -22,8 +23,8 @@ def pictured(report: Report) -> Markup | None:
     telling = sum(one.tells for _, one in pairs)
     cards = [pair for pair in pairs if pair[1].original][: min(MOST_PAIRS, max(telling, FEWEST_PAIRS))]
     likeness = ["Likeness", "To others", "Of others"]
-    head = ["Attack", "Hospital", *likeness, "PSNR, dB", "The right patient is", "1 by chance"]
-    rows = [[_attack(t), r.site, *_likeness(r), f"{r.psnr_db:.1f}", _place(r), f"{r.chance:.3f}"] for t, r in pairs]
+    head = ["Attack", "Hospital", *likeness, "PSNR, dB", "Recognised?"]
+    rows = [[_attack(t), r.site, *_likeness(r), f"{r.psnr_db:.1f}", recognised(r)] for t, r in pairs]
     return section(
         "rebuilt",
         "What came back of patients' data",
@@ -31,7 +32,7 @@ def pictured(report: Report) -> Markup | None:
         "across its three axes. Likeness is structural similarity (for tables, correlation) once brightness and "
         "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient "
         "who is not behind the update. Of others: of another patient's case, put in the place of what came back.",
-        tag("p", SECRET.replace("`", ""), class_="banner warn") if cards else None,
+        tag("p", SECRET, class_="banner warn") if cards else None,
         tag("div", *(pair(t, r) for t, r in cards), class_="cards") if cards else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
     )
@@ -46,8 +47,15 @@ def _likeness(one: Rebuilt) -> list[str]:
     return [f"{value:.2f}" for value in (one.ssim, one.rival, one.decoy)]
 
 
-def _place(one: Rebuilt) -> str:
-    return f"number {one.rank} of {one.among}"
+def recognised(one: Rebuilt) -> str:
+    """Whether it is this patient and nobody else; a likeness that chance would give is none."""
+    if one.identifies:
+        return f"yes, the right one of {one.among:,} patients"
+    if one.rank > 1:
+        return f"no, {one.rank - 1:,} of {one.among:,} patients are more like it"
+    if one.chance >= CHANCE and not one.copies:
+        return f"no, chance gives as much in {100 * one.chance:.0f} of 100 tries"
+    return f"no, others of {one.among:,} patients are about as like it"
 
 
 def pair(trial: Trial, one: Rebuilt) -> Markup:
@@ -57,13 +65,6 @@ def pair(trial: Trial, one: Rebuilt) -> Markup:
         tag("figure", tag("img", src=source, alt=word), tag("figcaption", word))
         for source, word in ((one.original, "the patient's own"), (one.rebuilt, "rebuilt"))
     ]
-    words = f"The right patient is {_place(one)} by likeness{_by_chance(one)}"
-    note = tag("p", f"{words}; to the most alike of others it has {one.rival:.2f}.", class_="note")
+    words = f"Recognised? {capital(recognised(one))}."
+    note = tag("p", f"{words} To the most alike of others it has {one.rival:.2f}.", class_="note")
     return tag("div", head, tag("div", *images, class_="triple"), note)
-
-
-def _by_chance(one: Rebuilt) -> str:
-    """What a first place is worth, where chance gives it often and nothing else speaks for it."""
-    if one.rank > 1 or one.chance < CHANCE or one.copies:
-        return ""
-    return f" (by chance alone in {100 * one.chance:.0f} of 100 tries)"

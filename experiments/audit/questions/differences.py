@@ -48,7 +48,7 @@ class DifferencesBetweenSums:
     feared: ClassVar[str] = "Somebody reads what one hospital sent, and attacks it alone."
     severity: ClassVar[Severity] = "limited"
     bears_on: ClassVar[tuple[Test, ...]] = ("linkability",)
-    happened: ClassVar[str] = "the sums that were opened tell its own update apart"
+    happened: ClassVar[str] = "what a single hospital sent is told apart from the sums that were opened"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial a hospital that is told apart, or one of all."""

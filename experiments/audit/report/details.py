@@ -76,7 +76,6 @@ def details(report: Report) -> Markup:
         ),
         numbers("Limits of the rules", facts(list(limits))),
         numbers("All attempts", table(head, rows, words=7)),
-        _power(report),
         _plugins(report),
         numbers("Words used on this page", facts([*WORDS.items(), *_attacks(report)])),
     )
@@ -87,15 +86,6 @@ def _attacks(report: Report) -> list[tuple[str, str]]:
     attacks = cast_of_report(report).attacks
     names = dict.fromkeys(trial.attack for trial in report.trials if trial.attack in attacks)
     return [(name, words) for name in names if (words := str(declared(attacks[name], "words")))]
-
-
-def _power(report: Report) -> Markup | None:
-    """What would have been seen of faults that were planted on purpose."""
-    rows = [[one.question, one.attack, one.fault, f"{one.seen} of {one.of}"] for one in report.power]
-    head = ["Question", "Attack", "Planted fault", "Seen"]
-    return (
-        numbers("Planted faults, and whether they would have been seen", table(head, rows, words=3)) if rows else None
-    )
 
 
 def _plugins(report: Report) -> Markup | None:

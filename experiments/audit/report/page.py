@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from common.files import access as files
 from experiments.audit.cast import cast_of_report
+from experiments.audit.dossier.front import front
 from experiments.audit.plan import failure
 from experiments.audit.records import Report
 from experiments.audit.report.details import details, readable, untried
@@ -25,6 +26,7 @@ SCHEMA = Path(__file__).with_name("schema.json")
 def page_of(report: Report) -> str:
     """The HTML of an audit."""
     parts = [
+        *front(report),
         ("Promised", "promised", promised(report)),
         ("Tried", "tried", tried(report)),
         ("Verdict", "verdict", judged(report)),
@@ -37,7 +39,7 @@ def page_of(report: Report) -> str:
     sections: list[Markup | None] = [part for _, _, part in parts]
     foot = tag("footer", "Figures for machines are in ", tag("code", "audit.json"), ".")
     body = tag("main", opening(report), tag("nav", *links, aria_label="Sections"), *sections, foot)
-    return document(f"{report.title or report.study}, privacy audit report", body)
+    return document(f"{report.title or report.study}, privacy audit", body)
 
 
 def _figures(report: Report) -> list[tuple[str, str, Markup]]:
@@ -69,6 +71,15 @@ def json_of(report: Report) -> str:
         for one in trial["rebuilt"]:
             del one["original"], one["rebuilt"]
     return json.dumps(_plain(table), indent=1, allow_nan=False) + "\n"
+
+
+def without_pictures(report: Report) -> Report:
+    """The report without patients' data, for the file."""
+    trials = [
+        replace(trial, rebuilt=[replace(one, original="", rebuilt="") for one in trial.rebuilt])
+        for trial in report.trials
+    ]
+    return replace(report, trials=trials)
 
 
 def write(report: Report, folder: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from experiments.audit.cast import Cast, cast_of_report
 from experiments.audit.records import Light, Report, Verdict
-from experiments.audit.report.words import LIGHTS
+from experiments.audit.report.words import LIGHTS, plainly
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
@@ -18,7 +18,7 @@ Rule = tuple[Light, str]
 def judged(report: Report) -> Markup:
     """Lights first, then advice, then the rules: what all hospitals share once, the rest under each one's name."""
     verdicts = report.verdicts
-    shared = _shared(verdicts)
+    shared, cast = _shared(verdicts), cast_of_report(report)
     return section(
         "verdict",
         "The verdict, hospital by hospital",
@@ -27,8 +27,8 @@ def judged(report: Report) -> Markup:
         "Held means that nothing that was tried got at it, which is no proof.",
         _lights(report),
         _advice(verdicts),
-        _rules("What was found for every hospital", shared) if shared else None,
-        *(_own(verdict, shared) for verdict in verdicts),
+        _rules("What was found for every hospital", shared, cast) if shared else None,
+        *(_own(verdict, shared, cast) for verdict in verdicts),
     )
 
 
@@ -92,26 +92,27 @@ def _shared(verdicts: Sequence[Verdict]) -> list[Rule]:
     return [rule for rule in dict.fromkeys(verdicts[0].reasons) if all(rule in other for other in others)]
 
 
-def _rules(title: str, rules: Sequence[Rule]) -> Markup:
-    return tag("div", tag("h3", title), _listed(rules), class_="figure")
+def _rules(title: str, rules: Sequence[Rule], cast: Cast) -> Markup:
+    return tag("div", tag("h3", title), _listed(rules, cast), class_="figure")
 
 
-def _listed(rules: Sequence[Rule]) -> Markup:
-    return tag("ul", *(tag("li", _badge(light, ""), f" {words}") for light, words in rules), class_="plain")
+def _listed(rules: Sequence[Rule], cast: Cast) -> Markup:
+    lines = (tag("li", _badge(light, ""), f" {plainly(words, cast)}") for light, words in rules)
+    return tag("ul", *lines, class_="plain")
 
 
-def _own(verdict: Verdict, shared: Sequence[Rule]) -> Markup | None:
+def _own(verdict: Verdict, shared: Sequence[Rule], cast: Cast) -> Markup | None:
     """What was found for one hospital alone: objections open, the rest folded."""
     rules = [rule for rule in dict.fromkeys(verdict.reasons) if rule not in shared]
     open_, folded = [rule for rule in rules if rule[0] != "green"], [rule for rule in rules if rule[0] == "green"]
     if not rules:
         return None
     title = f"{verdict.site}: {count(len(folded), 'rule')} without objection"
-    more = tag("details", tag("summary", title), _listed(folded)) if folded else None
+    more = tag("details", tag("summary", title), _listed(folded, cast)) if folded else None
     return tag(
         "div",
         tag("h3", verdict.site) if open_ else None,
-        _listed(open_) if open_ else None,
+        _listed(open_, cast) if open_ else None,
         more,
         class_="figure" if open_ else None,
     )

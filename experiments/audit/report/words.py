@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+from experiments.attack import declared
 from experiments.audit.cast import Cast
 from experiments.audit.plan import failure
 from experiments.audit.records import WORST, Claim, Light, Report, Trial
 from server.reporting.sections.promise import neighbours
-from server.reporting.wording import count, score
+from server.reporting.wording import capital, count, score
 
 LIGHTS: dict[Light, tuple[str, str, str]] = {
     "green": ("No objection found", "good", "✓"),
@@ -14,6 +17,8 @@ LIGHTS: dict[Light, tuple[str, str, str]] = {
     "red": ("Do not sign", "bad", "✕"),
 }
 """Of each light: its word, its look and its sign."""
+ACRONYMS = frozenset({"dlg", "rmia"})
+"""Names of attacks in code that no sentence holds by chance; others without an underscore may be plain words."""
 
 
 def overall(report: Report) -> Light:
@@ -83,6 +88,15 @@ def _noise_of_few(claim: Claim) -> str:
         f" Each hospital adds a share of the noise. The epsilon allows for {paid} to collude with the coordinator; "
         f"if all others did, one share alone would be left, and epsilon {score(claim.epsilon_of_one_share)}."
     )
+
+
+def plainly(text: str, cast: Cast) -> str:
+    """With what attacks are called in the place of their names in code."""
+    for name in sorted(cast.attacks, key=len, reverse=True):
+        called = str(declared(cast.attacks[name], "called")) or name.replace("_", " ")
+        if called != name and ("_" in name or name in ACRONYMS):
+            text = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", called, text)
+    return capital(text)
 
 
 def by_whom(trial: Trial, cast: Cast) -> str:
