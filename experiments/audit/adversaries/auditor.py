@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from common.data.cases import SiteId
 from experiments.access import Access, Need, PrivateTraining
 from experiments.adversary import Adversary, View
 from experiments.audit.run import Run
