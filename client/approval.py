@@ -38,12 +38,13 @@ PARALLEL = 0.9999
 """Cosine, of either sign, from which two rows have one direction; a server's imprint has 1 but for rounding."""
 MOST_PARALLEL = 3
 """Rows of one direction that may be chance; an imprint of so few bins tells cases apart no better than any layer."""
-NEARLY_PARALLEL = 0.8
-"""An imprint under noise of half its rows' norm still has it; more noise mixes the cases of its bins."""
-MOST_NEARLY_PARALLEL = 0.25
-"""Of a layer's rows; at most an eighth were in honest training, of 16 units."""
+NEARLY_PARALLEL, NEARLY_PARALLEL_IF_SHORT, SHORT = 0.8, 0.95, 32
+"""An imprint under noise of half its rows' norm still has the first; of fewer inputs than the last, chance has it."""
+MOST_IN_BINS = 0.25
+"""Of a layer's rows, those in sets of one direction, of whatever direction: honest training was measured to bring a
+fiftieth there (tests/experiments/test_cheats_refused.py)."""
 LEAST_BINS = 8
-"""Of so few rows that are nearly of one direction honest training may bring some together."""
+"""So few rows that are nearly of one direction may be chance."""
 LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
 
@@ -124,11 +125,10 @@ def _refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
         if f"{name}.weight" not in tensors:
             continue
         weights = tensors[f"{name}.weight"]
-        if _parallel_rows(weights, PARALLEL) > MOST_PARALLEL:
+        if _parallel_rows(weights) > MOST_PARALLEL:
             raise WireError(f"more than {MOST_PARALLEL} rows of layer {name} have one direction: an imprint.")
-        most = max(LEAST_BINS - 1, MOST_NEARLY_PARALLEL * len(weights))
-        if (alike := _parallel_rows(weights, NEARLY_PARALLEL)) > most:
-            raise WireError(f"{alike} rows of layer {name} have nearly one direction: a blurred imprint.")
+        if (binned := _rows_in_bins(weights)) > max(LEAST_BINS - 1, MOST_IN_BINS * len(weights)):
+            raise WireError(f"{binned} rows of layer {name} have the direction of others, nearly: a blurred imprint.")
 
 
 def _hidden_linear_layers(network: nn.Module) -> list[str]:
@@ -141,11 +141,22 @@ def _hidden_linear_layers(network: nn.Module) -> list[str]:
     return [name for name in linear if f"{name}.weight" in learned or f"{name}.bias" in learned][:-1]
 
 
-def _parallel_rows(weights: NDArray[np.float32], least_cosine: float) -> int:
+def _parallel_rows(weights: NDArray[np.float32]) -> int:
     """The most rows that have the direction of one of them, of either sign. Rows of zeros have none."""
+    cosines = _cosines(weights)
+    return int((cosines >= PARALLEL).sum(axis=1).max()) if cosines.size else 0
+
+
+def _rows_in_bins(weights: NDArray[np.float32]) -> int:
+    """How many rows have nearly the direction of MOST_PARALLEL others or more."""
+    cosines = _cosines(weights)
+    least = NEARLY_PARALLEL if weights.shape[1] >= SHORT else NEARLY_PARALLEL_IF_SHORT
+    return int(((cosines >= least).sum(axis=1) > MOST_PARALLEL).sum())
+
+
+def _cosines(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(rows, rows) absolute; empty where none has a direction that chance would not give to others."""
     rows = weights.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1)
     rows = rows[norms > 0] / norms[norms > 0, None]
-    if not len(rows) or rows.shape[1] < LEAST_COLUMNS:
-        return 0
-    return int((np.abs(rows @ rows.T) >= least_cosine).sum(axis=1).max())
+    return np.abs(rows @ rows.T) if rows.shape[1] >= LEAST_COLUMNS else np.zeros((0, 0))

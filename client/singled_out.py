@@ -40,15 +40,16 @@ from common.sums.update import Vector
 
 FAINT = 1e-3
 """Of the largest derivative by a unit: a smaller one is silence."""
-FEW_CASES, FEW_CASES_FOR_ONE = 64, 16
-"""Of fewer cases a wide honest layer tells most apart as well, and one may well have all of the gradient."""
+FEW_CASES = 16
+"""Of fewer an honest layer tells most apart as well, and one may well have all of the gradient."""
 FEW_UNITS = 16
+"""That answer to anybody; of fewer so many cases at most are told."""
 MOST_CASES = 256
 """Looked at, evenly spread: it takes a fraction of an epoch."""
 RARE, ALIKE = 0.05, 0.02
 """Of all cases."""
 NEIGHBOURS = 3
-MOST_RARE, MOST_ALIKE, MOST_OF_ONE = 0.75, 0.75, 0.99
+MOST_RARE, MOST_ALIKE, MOST_OF_ONE = 0.9, 0.9, 0.99
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def singled_out(hospital: Hospital, parameters: Vector) -> dict[str, Singled]:
     """By learned linear layer, as far as there are enough cases and units to tell; {} where there is none."""
     layers = _learned_linear(hospital.network)
     count = len(hospital.train)
-    if not layers or count < FEW_CASES_FOR_ONE:
+    if not layers or count < FEW_CASES:
         return {}
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_CASES)).astype(np.int64))
     by_units, by_features = _derivatives(hospital, parameters, layers, chosen)
@@ -150,8 +151,6 @@ def _of_units(derivatives: NDArray[np.float32]) -> Singled:
     size = np.abs(derivatives)
     answers = (size > FAINT * np.maximum(size.max(0), np.finfo(np.float32).tiny)).T
     cases, counts = answers.shape[1], answers.sum(1)
-    if cases < FEW_CASES:
-        return Singled(0.0, 0.0, 0.0)
     speaking = answers[counts > 0]
     rare = float((speaking.sum(1) <= max(1, RARE * cases)).mean()) if len(speaking) >= FEW_UNITS else 0.0
     return Singled(rare, _alike(answers[(counts > 0) & (counts < cases)].astype(np.float32)), 0.0)

@@ -29,12 +29,15 @@ class Answers(Protocol):
         """Whom one order goes to; their answers come back as one sum, or alone where the study reveals each."""
         ...
 
-    def answer(self, order: Order) -> Update:
-        """The sum of what they answer, rounded and noised as they would, whatever they think of the order."""
+    def answer(self, order: Order, instead: Mapping[SiteId, Order] = ...) -> Update:
+        """The sum of what they answer, rounded and noised as they would, whatever they think of the order.
+
+        instead: of the same round and study, to some hospitals in the order's place.
+        """
         ...
 
-    def refused(self, order: Order) -> Mapping[str, str]:
-        """Why a hospital's own checks refuse the order, by what it keeps: "first", "later", "listed"; "" where it
+    def refused(self, order: Order, instead: Mapping[SiteId, Order] = ...) -> Mapping[str, str]:
+        """Why hospitals' own checks refuse the orders, by what they keep: "first", "later", "listed"; "" where one
         does not. It belongs into a finding's settings, as `refused`."""
         ...
 
@@ -45,7 +48,7 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Signals:
-    """n units of the training data whose gradients an auditor chose: each zero but for one value, no two at one place.
+    """n units of training data with gradients of an auditor's choice: zero but for one value, no two at one place.
 
     coordinates: (n,) of these places, below P. values: (n,) float32.
     """
@@ -115,6 +118,10 @@ class PrivateTraining(Protocol):
 
     def begun(self, more: Cases | None = None) -> PrivateSteps:
         """From the study's first model, on the hospital's cases and `more`."""
+        ...
+
+    def alone(self) -> PrivateSteps:
+        """The same code on no unit but the auditor's, which is quicker: a promise holds whatever the data are."""
         ...
 
 

@@ -52,6 +52,34 @@ class Membership:
     site: SiteId = ""
 
 
+@dataclass(frozen=True)
+class Shares:
+    """What a hospital's patients in training have in common: which share of them is of each cell of a column.
+
+    column: of `report.subgroups`. shares: by cell; they add up to 1. guessed: what one would say who saw no update.
+    """
+
+    site: SiteId
+    column: str
+    shares: Mapping[str, float]
+    guessed: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evasion:
+    """Test cases moved so that the final model errs.
+
+    inputs: of the hospital's first N tests, in their order, each (*shape,) float32. size: the largest change of any
+    value, as a share of the range between `low` and `high`, which broadcast to an input and which no value leaves.
+    """
+
+    site: SiteId
+    size: float
+    inputs: tuple[NDArray[np.float32], ...]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+
 UNTRIED = "untried"
 """Setting of a finding that was not possible because this attack does not know the study's way of training, although
 its observer sees what an attack would need: another may succeed."""

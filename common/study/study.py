@@ -15,6 +15,7 @@ from common.errors import StudyError
 from common.learning.schedules import Schedule
 from common.learning.task import Task
 from common.learning.work import Training
+from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
@@ -377,6 +378,7 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
     if study.privacy is None:
         return
     mechanism = MECHANISMS.build(study.privacy)
+    check_declared(mechanism, study.privacy.name)
     place = mechanism.place
     if mechanism.unit == "sample" and study.federation.expected_patients is not None:
         raise StudyError(

@@ -22,6 +22,7 @@ from common.seeding import entropy
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.federation import Federation
 from common.study.study import Study
+from common.sums.abilities import colluding_of
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Reveals
 from common.sums.selection import how_many, select
@@ -164,5 +165,5 @@ def groups_of(federation: Federation, sites: Sequence[SiteId], size: int) -> Gro
 
 
 def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
-    colluding = int(getattr(AGGREGATIONS.build(study.aggregation), "colluding", 0))
+    colluding = colluding_of(AGGREGATIONS.build(study.aggregation))
     return groups_of(study.federation, sites, least + colluding)

@@ -34,7 +34,7 @@ class AllForOne:
 
     sees: ClassVar[Sees] = "each"
     source: ClassVar[str] = (
-        "Zhu et al. 2025, FedMIA: an effective membership inference attack exploiting the all for one principle (CVPR)"
+        "Zhu et al. 2025, FedMIA: an effective membership inference attack exploiting all for one (CVPR)"
     )
     question: ClassVar[str] = "membership"
     needs: ClassVar[tuple[Need, ...]] = ("candidates",)
@@ -72,9 +72,9 @@ class AllForOne:
         for number in spread(sorted(moves.get(site, {})), self.rounds):
             if found[cosine] and budget.left == 0:
                 break
-            for measure, kept in found.items():
+            for measure in found:
                 deviation = _beyond_others(site, [one for one in observed.sites if one != site], number, measure)
-                kept += [] if deviation is None else [deviation]
+                found[measure].extend([] if deviation is None else [deviation])
         parts = [standardised(np.mean(kept, axis=0)) for kept in found.values() if kept]
         return np.sum(parts, axis=0) if parts else None
 
@@ -82,7 +82,7 @@ class AllForOne:
 def _beyond_others(
     site: SiteId, others: list[SiteId], number: int, measure: Callable[[SiteId, int], Floats | None]
 ) -> Floats | None:
-    """(N,) how far the hospital's measure lies above the others', in deviations; those of few are drawn to the mean."""
+    """(N,) how far the hospital's measure lies above the others', in deviations, which are drawn to their mean."""
     own = measure(site, number)
     theirs = [one for other in others if (one := measure(other, number)) is not None]
     if own is None or len(theirs) < FEWEST_OTHERS:

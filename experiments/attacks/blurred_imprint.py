@@ -11,8 +11,9 @@ from experiments.attacks.imprint import Imprint
 
 @dataclass(frozen=True)
 class BlurredImprint(Imprint):
-    """As `Imprint`: rows are then less alike than a hospital's check asks for."""
+    """As `Imprint`, of rows that are less alike."""
 
+    name: ClassVar[str] = "blurred_imprint"
     words: ClassVar[str] = "an imprint under a little noise, so that a hospital's check does not know it"
 
     blur: float = 0.05

@@ -1,8 +1,8 @@
-"""Plants signals of its own in a private training done again, and tells from every noisy sum which of them were let in.
+"""Plants signals in a private training done again, and tells from every noisy sum which of them were let in.
 
-Each canary is a gradient along one coordinate, no two along the same, forward or backward by a fair coin, ten times as
-long as the clip norm allows, so that the hospital's own clipping has work to do (the Dirac canaries of Steinke, Nasr
-and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled, clipped
+Each canary is a gradient along one coordinate, no two along the same, forward or backward by a fair coin, ten times
+as long as the clip norm allows, so that the hospital's own clipping has work to do (the Dirac canaries of Steinke,
+Nasr and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled, clipped
 and noised by the hospital's own code in every step, like any case. What is released along a canary, less what the
 hospital's own cases put there, is all that is looked at: an adversary that knows everything but the canary's coin is
 just whom differential privacy is about.
@@ -32,6 +32,8 @@ SHARE_BESIDE = 6
 """Of so many places one stays without a canary, to show the noise."""
 MOST_RECEIVED = 1 << 25
 """Numbers that are kept of all steps; with many steps there are fewer canaries, and never fewer than 1000."""
+TRIED_STEPS = 3
+"""By which it is seen whether there is time for the hospital's own cases in all others."""
 NOT_HANDED = "it takes private training that can be done again, which only a simulation has"
 TOO_SMALL = "a network of {length} parameters holds too few canaries to count"
 
@@ -108,6 +110,10 @@ class GradientCanaries:
         canaries = Canaries.draw(min(self.canaries, most), private.length, rng)
         if len(canaries) < FEWEST_COUNTED:
             return None
+        begun = perf_counter()
+        received(private, canaries, TRIED_STEPS, seconds)
+        own = (perf_counter() - begun) / TRIED_STEPS * training.steps <= seconds
+        private = training.begun() if own else training.alone()
         along, beside = received(private, canaries, training.steps, seconds)
         return CanaryScores(
             site,
@@ -117,6 +123,7 @@ class GradientCanaries:
             whole=training.promised(training.steps),
             delta=training.delta,
             apart=True,
+            beside_own=own,
         )
 
     def _impossible(self, observed: Observation, reason: str) -> Finding:

@@ -44,7 +44,7 @@ class UserLevel:
     shadows: int = MOST_SHADOWS
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
-        """All cases of a person have its score. Shadows draw from the study's seed, so that all attacks share them."""
+        """All cases of a person have its score. Shadows draw from the study's seed: all attacks share them."""
         if reason := missing(observed) or _all_single(observed):
             return Finding("user_level", observed.observer, False, reason)
         return by_shadows("user_level", self, observed, budget_seconds, self.shadows, by_person, FEWEST_ONLINE)

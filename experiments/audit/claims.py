@@ -14,6 +14,7 @@ from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.study import Study
 from common.study.trust import said
 from common.sums.aggregations._agreement import read_agreement
+from common.sums.abilities import readers_of
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,
@@ -36,7 +37,7 @@ def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId
     about, privacy = read_table(folder, "about.json"), counted(read_table(folder, "privacy.json"), folder)
     promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
-    readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
+    readers = str(about.get("readers") or readers_of(aggregation)) or PLAIN_READERS
     epsilon = _epsilons(privacy, folder / "privacy.json")
     return Claim(
         aggregation=study.aggregation.name,

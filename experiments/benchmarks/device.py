@@ -19,7 +19,7 @@ from common.data.cases import Cases
 from common.learning.device import chosen, described, gpus, placed, repeatable
 from common.learning.parameters import new_network, read
 from common.learning.work import Training
-from common.privacy.noise import SeededNoise
+from common.privacy.noise import SeededNoise, gaussian
 from common.seeding import generator, torch_generator
 from common.study.catalogue import TASKS
 from common.study.options import Entry
@@ -130,7 +130,9 @@ def _private(task: Any, inputs: tuple[int, ...], count: int) -> Work:
 
         def run() -> Result:
             rng, noise = generator(1, "sampling"), SeededNoise(generator(1, "noise"))
-            return PrivateTrainer(task, network, cases, Training(), 1.0, 1.0, "patient", 1.0, rng, noise).noisy_sum()
+            return PrivateTrainer(
+                task, network, cases, Training(), 1.0, gaussian(1.0, noise), "patient", 1.0, rng
+            ).noisy_sum()
 
         return run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 
@@ -57,22 +58,23 @@ class CleanSums:
         cases, rate = self.hospital.train, self.promise.sampling_rate
         if self.promise.unit == "sample":
             return tuple(np.flatnonzero(self.rng.random(len(cases)) < rate).tolist()), len(cases)
-        own = _by_patient(cases.patients)
+        own = self._by_patient
         coins = self.rng.random(len(own))
         dice = self.rng.integers(0, np.array([len(one) for one in own]))
         pairs = zip(own, coins, dice, strict=True)
         return tuple(int(one[die]) for one, coin, die in pairs if coin < rate), len(own)
+
+    @cached_property
+    def _by_patient(self) -> list[NDArray[np.int64]]:
+        """Numbers of each patient's cases, patients in the order of their names."""
+        patients = self.hospital.train.patients
+        return [np.flatnonzero(patients == name) for name in np.unique(patients)]
 
     def _shown(self, drawn: Sequence[int]) -> list[Batch]:
         weights = class_weights(self.hospital.train, self.hospital.study.training)
         task: Task = self.hospital.task
         shown = [augmented(task, self.hospital.train.batch(np.array([one])), self.rng) for one in drawn]
         return [with_weights(one, weights) for one in shown]
-
-
-def _by_patient(patients: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Numbers of each patient's cases, patients in the order of their names."""
-    return [np.flatnonzero(patients == name) for name in np.unique(patients)]
 
 
 def gradient_of(hospital: Hospital, batch: Batch) -> Floats:

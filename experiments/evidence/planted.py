@@ -139,7 +139,7 @@ def _one_more(hospital: Hospital) -> Study:
 
 
 def _clipped_to_twice(hospital: Hospital) -> Study:
-    return clipping_at_twice(hospital.study, hospital, Layout.of(hospital.network).length)
+    return clipping_at_twice(hospital.study, hospital)
 
 
 NO_NOISE = Fault("no noise", _scaled(0.0))

@@ -18,6 +18,7 @@ from common.learning.parameters import Layout, read
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.noise import SeededNoise
+from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
@@ -27,10 +28,14 @@ from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
 from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
+from experiments.evidence.planted import Fault
 
 ROOM_FOR_SIGNALS = 12_000
 """A network of fewer parameters gets idle ones beside it: enough for canaries to be counted, and places without."""
 CLIPPED_AT_ONCE = 64
+
+
+NO_FAULT = Fault("none")
 
 
 @dataclass
@@ -44,19 +49,23 @@ class Hand:
 
 @dataclass(frozen=True)
 class HandedTrainer(PrivateTrainer):
-    """The hospital's trainer; nothing is changed but that its own code samples, clips and adds the auditor's units too.
+    """The hospital's trainer; all that is changed is that its code samples, clips and adds the auditor's units too.
 
     idle: so many coordinates stand behind the network's in every sum. No case has a gradient there; they are clipped
-    and noised with the others by the same code, and training never sees them.
+    and noised with the others by the same code, and training never sees them. alone: whether the auditor's units are
+    all that there is to train on.
     """
 
     hand: Hand = field(default_factory=Hand)
     idle: int = 0
+    alone: bool = False
 
     def clipped_sum(self) -> Vector:
         """(P,) of the sampled units, the auditor's among them."""
-        own = np.concatenate([super().clipped_sum(), np.zeros(self.idle, np.float32)])
-        self.hand.own = own
+        length = Layout.of(self.network).length
+        self.hand.own = own = np.zeros(length + self.idle, np.float32)
+        if not self.alone:
+            own[:length] = super().clipped_sum()
         units = cast(Cases, _Units(np.arange(len(self.hand.signals))))
         drawn = self.hand.signals.take(replace(self, cases=units).sample())
         return own + clipped_signals(drawn, len(own), self.clip_norm)
@@ -98,21 +107,15 @@ class TrainerSteps:
     """
 
     trainer: HandedTrainer
+    clip_norm: float
+    """As claimed."""
+    sampling_rate: float
+    """As claimed."""
 
     @property
     def length(self) -> int:
         """P."""
         return Layout.of(self.trainer.network).length + self.trainer.idle
-
-    @property
-    def clip_norm(self) -> float:
-        """As the mechanism has it."""
-        return self.trainer.clip_norm
-
-    @property
-    def sampling_rate(self) -> float:
-        """As the mechanism has it."""
-        return self.trainer.sampling_rate
 
     def step(self, signals: Signals) -> tuple[Vector, Vector]:
         """The released sum, and the hospital's own part of it before noise."""
@@ -127,17 +130,25 @@ class TrainerSteps:
 
 @dataclass(frozen=True)
 class Repeatable:
-    """A hospital's private training as `experiments.access.PrivateTraining`, by its own trainer or one like it."""
+    """A hospital's private training as `experiments.access.PrivateTraining`, by its own trainer or one like it.
+
+    fault: planted in its code; repeat: for the so-manyth time, with draws of its own. most_steps: of those that are
+    done again.
+    """
 
     hospital: Hospital
     mechanism: Dpsgd
     trainer: type[HandedTrainer] = HandedTrainer
+    fault: Fault = NO_FAULT
+    repeat: int = 0
+    most_steps: int | None = None
 
     @property
     def steps(self) -> int:
-        """Noisy sums in the whole study."""
+        """Noisy sums in the whole study, or as many as are done again."""
         facts = facts_of_hospital(self.hospital)
-        return self.mechanism.steps_a_round(facts) * facts.rounds
+        steps = self.mechanism.steps_a_round(facts) * facts.rounds
+        return steps if self.most_steps is None else min(steps, self.most_steps)
 
     @property
     def delta(self) -> float:
@@ -156,40 +167,45 @@ class Repeatable:
 
     def begun(self, more: Cases | None = None) -> TrainerSteps:
         """From the study's first model."""
-        return trainer_steps(self.hospital, self.mechanism, self.trainer, more)
+        cases = self.hospital.train if more is None else concatenate([self.hospital.train, more])
+        return self._steps(self._trainer(cases))
+
+    def alone(self) -> TrainerSteps:
+        """From the study's first model, on the auditor's units."""
+        return self._steps(replace(self._trainer(self.hospital.train), alone=True))
+
+    def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
+        return TrainerSteps(trainer, self.mechanism.clip_norm, trainer.sampling_rate)
+
+    def _trainer(self, cases: Cases) -> HandedTrainer:
+        """Rates and noise stay those of the hospital's own cases, whatever the cases are."""
+        hospital, facts = self.hospital, facts_of_hospital(self.hospital)
+        study = hospital.study
+        asked = audited_mechanism(self.fault.study(hospital)) or self.mechanism
+        noise = self.fault.noise(self._honest, 1)
+        return self.trainer(
+            hospital.task,
+            deepcopy(hospital.network),
+            cases,
+            replace(local_training(study), steps=1),
+            clip_norm=asked.clip_norm,
+            noised=lambda total: asked.noised(total, facts, noise),
+            unit=asked.unit,
+            sampling_rate=self.mechanism.sampling_rate(facts),
+            rng=self.fault.draws(self._drawn("audit sampling")),
+            public_size=expected_patients(study.federation, hospital.site),
+            idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
+        )
+
+    def _honest(self, number: int) -> NoiseSource:
+        return SeededNoise(self._drawn("audit noise", number - 1))
+
+    def _drawn(self, *words: object) -> np.random.Generator:
+        repeats = (self.repeat,) if self.repeat else ()
+        return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)
 
 
 def audited_mechanism(study: Study) -> Dpsgd | None:
     """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
     mechanism = mechanism_of(study)
     return mechanism if isinstance(mechanism, Dpsgd) else None
-
-
-def trainer_steps(
-    hospital: Hospital,
-    mechanism: Dpsgd,
-    trainer: type[HandedTrainer] = HandedTrainer,
-    more: Cases | None = None,
-) -> TrainerSteps:
-    """Ready to train from the study's first model, on this hospital's cases and `more`, with seeded noise.
-
-    Rates and noise stay those of the hospital's own cases.
-    """
-    facts, study = facts_of_hospital(hospital), hospital.study
-    cases = hospital.train if more is None else concatenate([hospital.train, more])
-    return TrainerSteps(
-        trainer(
-            hospital.task,
-            deepcopy(hospital.network),
-            cases,
-            replace(local_training(study), steps=1),
-            clip_norm=mechanism.clip_norm,
-            noise_multiplier=mechanism.noise(facts),
-            unit=mechanism.unit,
-            sampling_rate=mechanism.sampling_rate(facts),
-            rng=generator(study.seed, hospital.site, "audit sampling"),
-            noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
-            public_size=expected_patients(study.federation, hospital.site),
-            idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
-        )
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -10,22 +10,21 @@ import numpy as np
 from client.hospital import Hospital
 from common.errors import WardroundError
 from common.learning.parameters import Layout
-from common.privacy.facts import mechanism_of
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise import SeededNoise
+from common.privacy.noise_source import NoiseSource
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
 from common.sums.update import Update, Vector
 from common.wire.orders import Order, from_payload
 from experiments.evidence.clean_sums import blocks_of
-from experiments.evidence.ground_truth import facts_of_hospital, hospital_of
+from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.planted import Fault
-from experiments.evidence.promised_noise import rounding, server_deviation
+from experiments.evidence.promised_noise import ServerHalf
 from experiments.evidence.recomputed_updates import Orders
 from experiments.evidence.replayed import HONEST, replayed
 from experiments.noisy_sums import NoisySum, SentNoise
 from experiments.observation import Observation, Summed
-from server.central_noise import CLIP_NORM, CentralNoise, own_state
+from server.central_noise import own_state
 from server.strategy import Contributions, State, Strategy, in_round
 
 TIMES = (1.0, 100.0, 10_000.0)
@@ -35,73 +34,58 @@ TIMES = (1.0, 100.0, 10_000.0)
 def server_noise(seen: Observation, orders: Orders, planted: Fault | None, repeat: int = 0) -> SentNoise:
     """Of every round. planted: of a server in the recorded one's place; repeat: which of its runs."""
     fault = planted or HONEST
-    site = min(site for _, site in orders)
-    server, hospital = _Server(seen, hospital_of(seen.study, site), fault, repeat), hospital_of(seen.study, site)
+    hospital = hospital_of(seen.study, min(site for _, site in orders))
+    server = _Server(seen, ServerHalf(hospital, Layout.of(hospital.network).length), fault, repeat)
     sums, off = list[NoisySum](), 0.0
     state = server.strategy.init(seen.models[min(seen.models)])
     for one in sorted(seen.sums, key=lambda one: one.round):
-        clip_norm = seen.orders[one.round].clip_norm
-        deviation = server_deviation(hospital, one.parameters.size, clip_norm) or 1.0
-        released = server.release(one, clip_norm)
+        asked = seen.orders[one.round].clip_norm
+        released = server.half.release(replace(one.update, statistics={}), asked, server.noise(one.round))
         state, model = server.step(state, one, released)
-        sums.append(
-            NoisySum(
-                one.round,
-                one.sites,
-                0,
-                np.asarray(released.vectors[0], np.float64),
-                one.update.vectors[0].astype(np.float64),
-                deviation,
-            )
-        )
+        noisy, deviation = released.vectors[0], server.half.deviation(server.half.clip_norm(asked))
+        without = one.update.vectors[0].astype(np.float64)
+        sums.append(NoisySum(one.round, one.sites, 0, np.asarray(noisy, np.float64), without, deviation))
         sent = model if planted else seen.models.get(one.round + 1, model)
         moved = float(np.std(sent.astype(np.float64) - one.parameters)) or 1.0
         off = max(off, float(np.abs(sent.astype(np.float64) - model).max(initial=0.0)) / moved)
-    blocks = blocks_of(hospital.network)
-    return SentNoise(tuple(sums), blocks, off=off, loudest=_largest_update(seen, orders, fault))
+    loudest = _largest_update(seen, orders, fault, server.half)
+    return SentNoise(tuple(sums), blocks_of(hospital.network), off=off, loudest=loudest)
 
 
+@dataclass(frozen=True)
 class _Server:
     """The server's half of the mechanism, and its strategy, with a fault in the noise."""
 
-    def __init__(self, seen: Observation, hospital: Hospital, fault: Fault, repeat: int) -> None:
-        study, length = seen.study, Layout.of(hospital.network).length
-        mechanism = cast(HospitalLevel, mechanism_of(study))
-        words: tuple[object, ...] = ("planted", repeat) if repeat else ()
+    seen: Observation
+    half: ServerHalf
+    fault: Fault
+    repeat: int
 
-        def honest(number: int) -> SeededNoise:
-            return SeededNoise(generator(study.seed, number, "server", "noise", *words))
+    @property
+    def strategy(self) -> Strategy:
+        """With its options."""
+        return cast(Strategy, STRATEGIES.build(self.seen.study.strategy))
 
-        self.seen = seen
-        self.strategy = cast(Strategy, STRATEGIES.build(study.strategy))
-        self.central = CentralNoise(
-            mechanism,
-            facts_of_hospital(hospital),
-            lambda number: fault.noise(honest, number),
-            rounding(study, length),
-        )
-
-    def release(self, one: Summed, clip_norm: float) -> Update:
-        """The noisy sum of a round."""
-        state = {CLIP_NORM: np.array([clip_norm])} if clip_norm else {}
-        return self.central.release(one.round, state, one.update)[0]
+    def noise(self, number: int) -> NoiseSource:
+        """As a simulated server draws it."""
+        seed = self.seen.study.seed
+        words: tuple[object, ...] = ("planted", self.repeat) if self.repeat else ()
+        return self.fault.noise(lambda one: SeededNoise(generator(seed, one, "server", "noise", *words)), number)
 
     def step(self, state: State, one: Summed, released: Update) -> tuple[State, Vector]:
-        """The strategy's step on it."""
-        study = self.seen.study
-        strategy = in_round(self.strategy, study.server_schedule, one.round)
+        """The strategy's step on a noisy sum."""
+        strategy = in_round(self.strategy, self.seen.study.server_schedule, one.round)
         contributions = Contributions(released, None, float(sum(self.seen.cases.values())))
         return strategy.step(own_state(state), one.parameters, contributions)
 
 
-def _largest_update(seen: Observation, orders: Orders, fault: Fault) -> float | None:
+def _largest_update(seen: Observation, orders: Orders, fault: Fault, half: ServerHalf) -> float | None:
     """Over the clip norm: of a hospital that trains at rates so high that it has to clip."""
-    number, site = min(orders)
-    order, hospital = from_payload(orders[number, site]), hospital_of(seen.study, site)
-    if not order.clip_norm:
-        return None
-    found = [_norm(hospital, order, fault, times) for times in TIMES]
-    return max((norm for norm in found if norm is not None), default=None)
+    order = from_payload(orders[min(orders)])
+    claimed = half.clip_norm(order.clip_norm)
+    found = [_norm(half.hospital, order, fault, times) for times in TIMES]
+    known = [norm for norm in found if norm is not None]
+    return max(known) / claimed if known and claimed else None
 
 
 def _norm(hospital: Hospital, order: Order, fault: Fault, times: float) -> float | None:
@@ -109,7 +93,6 @@ def _norm(hospital: Hospital, order: Order, fault: Fault, times: float) -> float
     fast = replace(hospital.study, training=replace(training, learning_rate=training.learning_rate * times))
     steep = Fault(fault.name, study=lambda _: fast, order=fault.order)
     try:
-        update = replayed(hospital, order, steep).update
+        return float(np.linalg.norm(replayed(hospital, order, steep).update.vectors[0].astype(np.float64)))
     except WardroundError:
         return None
-    return float(np.linalg.norm(update.vectors[0].astype(np.float64))) / order.clip_norm

@@ -24,8 +24,6 @@ Totals = NDArray[np.uint64]
 WORD_BITS = 64
 BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
-EXACT_FLOAT32 = 1 << 24
-"""Whole multiples of a power of two are exact in float32 up to here."""
 SMALLEST_UNIT = 1e-100
 """Of one whole number: a coordinator may send any scale, and divided by less the values would not be finite."""
 ROUNDING = 1e-12
@@ -153,13 +151,6 @@ class FixedPoint:
         for (name, _), word in zip(_word_names(agreement), words, strict=True):
             found.setdefault(name, []).append(word - (1 << WORD_BITS) if word >> (WORD_BITS - 1) else word)
         return {name: _mean(name, *pair) for name, pair in found.items()}
-
-
-def share_room(aggregation: object) -> int:
-    """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
-    float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded."""
-    codec = getattr(aggregation, "codec", None)
-    return EXACT_FLOAT32 // 2 if codec is None else min(codec.levels // 2, EXACT_FLOAT32)
 
 
 class _Rounding:

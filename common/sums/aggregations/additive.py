@@ -39,6 +39,7 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
+from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations import _keystream, _transcript
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
@@ -78,6 +79,7 @@ class AdditiveSharing:
         "The coordinator reads the sum over all hospitals that took part. Nobody reads a single update, unless all "
         "other hospitals give away what they hold."
     )
+    keys: ClassVar[Keys] = "distributed"
     value_bits: int = 24
     largest_value: float = 1.0
 

@@ -19,6 +19,7 @@ class CanaryScores:
     promised: what is claimed of the noisy sums that the scores are from; whole: of all that the study makes, with
     delta. apart: whether what was released of one canary is drawn apart from what was released of others, so that the
     coins are independent for whoever saw it all: so of canaries along different coordinates, not of cases in a model.
+    beside_own: whether the hospital's own cases were trained on beside them, or canaries alone.
     """
 
     site: SiteId
@@ -28,3 +29,4 @@ class CanaryScores:
     whole: Release
     delta: float
     apart: bool
+    beside_own: bool = True

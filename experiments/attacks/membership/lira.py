@@ -33,11 +33,22 @@ def log_odds(losses: Floats) -> Floats:
 def online(seen: Floats, inside: Sequence[Floats], outside: Sequence[Floats]) -> Floats:
     """(N,) log-likelihood of the target's statistic among shadows trained on the case, less that among the others.
 
-    seen: (N,) of the target. inside, outside: of every case, by shadow. Algorithm 1.
+    seen: (N,) of the target. inside, outside: of every case, by shadow. Algorithm 1, but that what training on a
+    case changes is drawn towards the mean of all, as much as few shadows are unsure of it: else chance turns its sign.
     """
     middle_in, spread_in = moments(inside)
     middle_out, spread_out = moments(outside)
-    return np.asarray(norm.logpdf(seen, middle_in, spread_in) - norm.logpdf(seen, middle_out, spread_out))
+    unsure = spread_in**2 / [len(one) for one in inside] + spread_out**2 / [len(one) for one in outside]
+    gain, centre = _drawn_together(middle_in - middle_out, unsure), (middle_in + middle_out) / 2
+    with_it = norm.logpdf(seen, centre + gain / 2, spread_in)
+    return np.asarray(with_it - norm.logpdf(seen, centre - gain / 2, spread_out))
+
+
+def _drawn_together(gains: Floats, unsure: Floats) -> Floats:
+    """Gains of variance `unsure` towards their mean (James and Stein 1961); a case learned is never known less."""
+    common = max(float(gains.mean()), 0.0)
+    between = max(float(gains.var() - unsure.mean()), 0.0)
+    return np.asarray(np.maximum(common + between / (between + unsure) * (gains - common), 0.0))
 
 
 def offline(seen: Floats, outside: Sequence[Floats]) -> Floats:

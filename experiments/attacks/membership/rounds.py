@@ -64,7 +64,7 @@ def _after(single: Single) -> Vector:
 
 def sends_gradients(observed: Observation) -> bool:
     """Whether an update is a gradient, not a change of the model."""
-    return STRATEGIES.load(observed.study.strategy.name).sends == "gradient"
+    return bool(STRATEGIES.load(observed.study.strategy.name).sends == "gradient")
 
 
 def read_of_rounds(observed: Observation) -> str:

@@ -5,12 +5,13 @@ It uses nothing but what they answer, and what their checks refuse is said besid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import ClassVar
 
 from client.approval import approve
@@ -18,6 +19,7 @@ from client.approved_studies import approve_study, list_study
 from common.data.cases import SiteId
 from common.errors import RefusedError, WireError
 from common.study.study import Study, parse_json
+from common.sums.aggregations import _transcript
 from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.orders import Order, from_payload, to_payload
@@ -27,11 +29,15 @@ from experiments.audit.adversaries._cheated import cheated
 from experiments.audit.records import Report
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import hospital_of
-from experiments.evidence.recomputed_updates import Orders, error_bound, own_updates
+from experiments.evidence.recomputed_updates import Orders, aggregation_of, error_bound, own_updates
 from server.reporting.markup import Markup
 
 KNOWLEDGE = "every setting of the study, and what hospitals answer to whatever the coordinator made up"
 UNSEEN = "the coordinator cheats, and no check of a hospital sees it:"
+SEVERAL_MODELS = "hospitals were sent different models, and open no sum before all have signed the digest of one"
+MOST_CHECKING = 8
+"""Hospitals whose checks are asked; each opens its data."""
+NOTHING_ELSE: Mapping[SiteId, Order] = MappingProxyType({})
 NOBODY = "no hospital was ever asked to train"
 
 
@@ -70,15 +76,28 @@ class AskedHospitals:
     orders: Orders
     sites: tuple[SiteId, ...]
 
-    def answer(self, order: Order) -> Update:
+    def answer(self, order: Order, instead: Mapping[SiteId, Order] = NOTHING_ELSE) -> Update:
         """The sum of what they would answer if they checked nothing."""
         study = parse_json(order.study_json)
-        forged = {(order.round, site): self._forged(order, site) for site in self.sites}
+        forged = {(order.round, site): self._forged(instead.get(site, order), site) for site in self.sites}
         return reduce(add, own_updates(study, forged, self.sites, [order.round]).values())
 
-    def refused(self, order: Order) -> Mapping[str, str]:
-        """As the first hospital's own checks say."""
-        return refusals(self.approved, order, self.sites[0])
+    def refused(self, order: Order, instead: Mapping[SiteId, Order] = NOTHING_ELSE) -> Mapping[str, str]:
+        """As their own checks say. A sum that one hospital of a group keeps out of is not opened, nor one of several
+        models.
+        """
+        by_site = [refusals(self.approved, instead.get(site, order), site) for site in self.sites[:MOST_CHECKING]]
+        found = {kept: next((one[kept] for one in by_site if one[kept]), "") for kept in by_site[0]}
+        apart = self._told_apart([order, *(instead[site] for site in self.sites if site in instead)])
+        return {kept: reason or apart for kept, reason in found.items()}
+
+    def _told_apart(self, orders: Sequence[Order]) -> str:
+        """Why a sum over several models is not opened; "" where the study has nobody compare them."""
+        aggregation = aggregation_of(self.approved)
+        compares = aggregation.reveals == "sum" and getattr(aggregation, "keys", "") != "shared"
+        if not compares or len({_transcript.order(to_payload(one)) for one in orders}) == 1:
+            return ""
+        return SEVERAL_MODELS
 
     def rounding(self, order: Order, largest: float) -> float:
         """Of the sum of all."""

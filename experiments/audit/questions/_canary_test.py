@@ -13,8 +13,8 @@ larger in distribution, for it changes only where just one of both was there. So
 guesses, in distribution, than the ranking by likelihood ratios, and the test is against that one.
 
 *Its distribution.* Of m independent draws the k highest lie above the (k + 1)th, and are independent given that: the
-share of all draws that lie above has a Beta(k + 1, m - k) distribution, and of a share s of them at most `right_in(s)`
-were there. So the number of right ones is binomial, its chance mixed over that Beta; for the k lowest likewise.
+share of all draws that lie above has a Beta(k + 1, m - k) distribution, and of a share s at most `right_in(s)` were
+there. So the number of right ones is binomial, its chance mixed over that Beta; for the k lowest likewise.
 
 Nothing is estimated, and the scores enter by their order alone: what the noise was, or should have been, only decides
 how well they are ranked.

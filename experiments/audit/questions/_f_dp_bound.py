@@ -31,8 +31,13 @@ largest noise that is refuted. Of mechanisms outside the family nothing is said.
 
 from __future__ import annotations
 
+from math import exp, log
+
 from experiments.audit.questions._guesses import Guessed
 from experiments.audit.questions._trade_off import TradeOff
+
+LEAST_CHANCE, FINENESS = 1e-12, 0.01
+"""The smallest chance that is told, and how finely, in its logarithm."""
 
 
 def refuted(found: TradeOff, guessed: Guessed, level: float) -> bool:
@@ -48,3 +53,12 @@ def refuted(found: TradeOff, guessed: Guessed, level: float) -> bool:
         if right + wrong > guesses / canaries:
             return True
     return False
+
+
+def chance(found: TradeOff, guessed: Guessed) -> float:
+    """The least level at which so many right guesses are refuted: their chance is at most this. From 1e-12."""
+    low, high = log(LEAST_CHANCE), 0.0
+    while high - low > FINENESS:
+        middle = (low + high) / 2
+        low, high = (low, middle) if refuted(found, guessed, exp(middle)) else (middle, high)
+    return exp(high)

@@ -17,7 +17,7 @@ from experiments.audit.questions._exposed import ATTACKS, PLACES, RANKS, exposed
 from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._membership_page import figure_of
 from experiments.audit.questions._roc import area_interval, curve
-from experiments.audit.records import Reason, Report, Trial
+from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.evidence.membership_samples import Candidates, samples_of
 from experiments.question import Attempt, Question
@@ -83,7 +83,7 @@ class WhoWasTrainedOn:
             yield "amber", f"{words}: surely above {audit.auc_amber:g}.", NOISE
         if trial.figures[NAMED_CHANCE] < 1 - audit.confidence:
             named, asked = int(trial.figures["named"]), int(trial.figures["members"])
-            light = "red" if trial.intervals["named_share"].low >= NAMED_RED else "amber"
+            light: Light = "red" if trial.intervals["named_share"].low >= NAMED_RED else "amber"
             words = f"{trial.attack} names {named} of {count(asked, 'patient')}{where} and nobody wrongly"
             yield light, f"{words}; {_by_chance(trial.figures[NAMED_CHANCE])}.", NOISE
 

@@ -67,16 +67,20 @@ def blur(network: nn.Module, share: float, generator: torch.Generator) -> Vector
     return read(network)
 
 
-def held(network: nn.Module, gradient: NDArray[np.floating], error: float = 0.0) -> Held:
+def held(
+    network: nn.Module, gradient: NDArray[np.floating], error: float = 0.0, rows: NDArray[np.int64] | None = None
+) -> Held:
     """What a (P,) gradient holds between thresholds; what lies beyond the last one is left out as a mixture.
 
-    error: of any number of the gradient, as the protocol's rounding gives it.
+    error: of any number of the gradient, as the protocol's rounding gives it. rows: those of the first layer that
+    have rising thresholds, where not all do.
     """
     tensors = Layout.of(network).tensors(gradient.astype(np.float32))
     first = linear_layers(network)[0]
     name = next(name for name, module in network.named_modules() if module is first)
-    weights = np.diff(tensors[f"{name}.weight"].astype(np.float64), axis=0)
-    biases = np.diff(tensors[f"{name}.bias"].astype(np.float64))
+    chosen = np.arange(first.out_features) if rows is None else rows
+    weights = np.diff(tensors[f"{name}.weight"][chosen].astype(np.float64), axis=0)
+    biases = np.diff(tensors[f"{name}.bias"][chosen].astype(np.float64))
     loudest = float(np.abs(tensors[f"{name}.bias"]).max())
     bins = np.flatnonzero(np.abs(biases) > max(NOTHING, SILENT * loudest, 2 * error))
     mass = np.abs(biases[bins])
