@@ -12,7 +12,7 @@ from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.sections.layout import facts, numbers, section
 from server.reporting.wording import shortened, size
 
-MOST_SHOWN = 400
+MOST_SHOWN = 240
 """Characters of an attempt's settings; all of them are in `audit.json`."""
 
 
