@@ -38,6 +38,8 @@ from experiments.evidence.planted import Fault
 from experiments.evidence.private_steps import NO_FAULT, ROOM_FOR_SIGNALS, Hand, HandedTrainer
 from experiments.evidence.replayed import sources
 
+ROOM_FOR_HOSPITALS = 3_000
+"""Places for updates of made-up hospitals, each of which is clipped by itself."""
 UNITS_ARE_HOSPITALS = "a hospital is what this promise is about, and no case of one"
 
 
@@ -201,8 +203,8 @@ class ServerSums:
 
     @property
     def length(self) -> int:
-        """P, with places for signals alone."""
-        return max(ROOM_FOR_SIGNALS, Layout.of(self.rounds.hospital.network).length)
+        """Of places for signals; no model is trained."""
+        return ROOM_FOR_HOSPITALS
 
     @property
     def clip_norm(self) -> float:
@@ -214,12 +216,13 @@ class ServerSums:
         self.number += 1
         mechanism, total = self.rounds.claimed, np.zeros(self.length)
         asked = self.rounds.fault.order(_order(self.number, self.clip_norm)).clip_norm
+        facts = self.rounds.facts
         for vector in _vectors(signals, self.length):
-            at = _MadeUp(self.rounds.facts, vector, asked)
+            at = _MadeUp(facts, vector, asked)
             total += mechanism.hospital_update(at)[0].vectors[0]
         update = Update((total,), float(max(len(signals), 1)))
         draws = sources(self.rounds.hospital, self.number, self.rounds.fault, ("audit", self.rounds.repeat))
-        released, _ = abilities(mechanism).release(update, {}, AtServer(self.rounds.facts, draws.noise("noise")))
+        released, _ = abilities(mechanism).release(update, {}, AtServer(facts, draws.noise("noise")))
         return np.asarray(released.vectors[0], np.float32), np.zeros(self.length, np.float32)
 
     def losses(self, cases: Cases) -> NDArray[np.float64]:
