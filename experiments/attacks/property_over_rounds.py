@@ -71,7 +71,7 @@ class PropertyOverRounds:
     per: ClassVar[Per] = "run"
     words: ClassVar[str] = "learns on made-up hospitals how updates change with the share of a group of patients"
 
-    hospitals: int = 24
+    hospitals: int = 40
     rounds: int = 6
 
     def __post_init__(self) -> None:
@@ -112,8 +112,7 @@ class PropertyOverRounds:
                 break
             updates, shares = self._made_up(observed, site, move, strangers, groups, rng)
             found = [ridge(updates, column, _direction(move.descent)[None]) for column in shares.T]
-            errors = np.array([(1 + one.leverages[0]) * float(np.mean(one.left_out**2)) for one in found])
-            sure = 1 / (errors + LEAST_VARIANCE)
+            sure = 1 / (np.array([one.squared_errors[0] for one in found]) + LEAST_VARIANCE)
             told += sure * np.clip([one.predictions[0] for one in found], 0.0, 1.0)
             weights += sure
             read_of += 1
