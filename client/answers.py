@@ -15,10 +15,10 @@ from client.approval import approve, approve_alone
 from client.evaluation import evaluate
 from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
-from client.new_cases import columns_digest
 from client.own_parts import keep_own, put_own
 from client.own_scores import OwnScores, of_patients
 from client.privacy import Private, Sources
+from client.source_abilities import digest_of_columns
 from client.steering import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
@@ -100,8 +100,7 @@ def hello(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
 
 def _columns_digest(hospital: Hospital) -> str:
     """Of the names of the inputs' columns, in order, where the source knows any: as many others are not the same."""
-    named = getattr(SOURCES.build(hospital.study.source), "input_names", None)
-    return "" if named is None else columns_digest(named())
+    return digest_of_columns(SOURCES.build(hospital.study.source))
 
 
 def _counts(hospital: Hospital) -> dict[str, Number]:
@@ -293,9 +292,10 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
 
 
 def _trainer(hospital: Hospital, order: Order) -> Trainer:
-    rng = generator(hospital.study.seed, order.round, hospital.site, "training")
     settings = hospital.study.training.in_round(order.round)
-    return Trainer(hospital.task, hospital.network, hospital.train, settings, rng)
+    return Trainer(
+        hospital.task, hospital.network, hospital.train, settings, hospital.training_draws(order.round)
+    )
 
 
 def _weighed_update(trainer: Trainer, work: Work) -> Update:

@@ -17,10 +17,8 @@ from common.learning.layers import ChannelsLast
 from common.learning.parameters import trainable
 from common.learning.task import Task
 from common.learning.work import Training
+from common.privacy.clipped import SHRINKING
 from common.sums.update import Vector
-
-SHRINKING = 1 - 2.0**-18
-"""A norm of a million float32 is off by a few 2**-24: so much smaller, no contribution exceeds the clip norm."""
 
 
 class ClippedSum(Protocol):

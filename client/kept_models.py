@@ -32,8 +32,8 @@ from client.answers import Kept
 from client.evaluation import evaluate
 from client.hospital import Hospital
 from client.local import folder_of
-from client.new_cases import columns_digest
 from client.own_parts import put_own
+from client.source_abilities import digest_of_columns
 from common.consortium.members import members_if_there
 from common.errors import HospitalError, WireError
 from common.files.access import names, private_folder, write
@@ -130,12 +130,11 @@ def _write(folder: Path, hospital: Hospital, study: str, run: str, model: Handed
 
 def _roster(hospital: Hospital) -> dict[str, Any]:
     """As a run's roster: what cases have, and who took part."""
-    names = getattr(SOURCES.build(hospital.study.source), "input_names", None)
     return {
         "sites": [{"site": site} for site in hospital.roster],
         "shape": list(shown_shape(hospital.task, hospital.train.shape).inputs),
         "classes": list(hospital.train.classes),
-        "columns": "" if names is None else columns_digest(names()),
+        "columns": digest_of_columns(SOURCES.build(hospital.study.source)),
     }
 
 

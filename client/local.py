@@ -26,6 +26,7 @@ from client.memory import key_of
 from client.policy import read_policy
 from client.privacy import Sources
 from common.errors import HospitalError
+from common.privacy.abilities import rounds_in_secret
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.seeding import generator
 from common.study.catalogue import MECHANISMS
@@ -150,7 +151,7 @@ def _demand_roster(study: Study, own: identity.Identity) -> None:
 def _rounding(hospital: Hospital, context: Context, number: int) -> np.random.Generator:
     """For stochastic rounding in a protocol."""
     privacy = hospital.study.privacy
-    if privacy is not None and getattr(MECHANISMS.load(privacy.name), "secret_rounding", True):
+    if privacy is not None and rounds_in_secret(MECHANISMS.build(privacy)):
         return draws(hospital, context, number, "protocol")
     return generator(hospital.study.seed, number, hospital.site, "protocol")
 

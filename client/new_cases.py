@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,6 @@ class NewCase:
     remarks: tuple[str, ...] = ()
 
 
-@runtime_checkable
 class PreparesNew(Protocol):
     """What a source offers beside `cases` where a network that learned from it can be used on new files."""
 

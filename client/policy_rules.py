@@ -10,6 +10,7 @@ from client.hospital import Hospital, site_names
 from client.policy import Policy, RequiredNoise
 from client.privacy_limit import Limit
 from common.errors import RefusedError, SourceError, StudyError
+from common.privacy.abilities import fixed_noise, promised_epsilon
 from common.privacy.accounting import epsilon_of
 from common.privacy.cover import covers
 from common.privacy.facts import facts_of, mechanism_of
@@ -19,6 +20,7 @@ from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
 from common.study.study import Study, parse_json
 from common.study.trust import is_coordinator, noise_maker, trusted
+from common.sums.abilities import keys_of
 from common.sums.cohorts import Cohorts, is_covered_by_noise, reveals
 from common.wire.refusals import BY_POLICY
 
@@ -173,7 +175,7 @@ def _noise(study: Study, policy: Policy) -> Iterator[Broken]:
 
 
 def _said_too_little(mechanism: Mechanism, required: RequiredNoise) -> Iterator[Broken]:
-    epsilon, noise = getattr(mechanism, "epsilon", None), getattr(mechanism, "noise_multiplier", None)
+    epsilon, noise = promised_epsilon(mechanism), fixed_noise(mechanism)
     most, said = required.epsilon, None if mechanism.delta < required.delta else epsilon
     if most is not None and said is not None and said > most * ROUNDING:
         yield Broken("noise", f"required_noise.epsilon = {required.epsilon:g}, and the study's is {epsilon:g}.")
@@ -214,7 +216,7 @@ def _person(study: Study, policy: Policy) -> Iterator[Broken]:
         yield Broken(
             "person", f"largest_epsilon_a_person = {_said(limit)}, and without noise a study costs without bound."
         )
-    epsilon = getattr(mechanism, "epsilon", None)
+    epsilon = None if mechanism is None else promised_epsilon(mechanism)
     if limit is None or mechanism is None or epsilon is None or mechanism.unit == "sample":
         return
     if epsilon > limit.epsilon * ROUNDING and mechanism.delta >= limit.delta:
@@ -230,7 +232,9 @@ def _scores(study: Study, policy: Policy) -> Iterator[Broken]:
         return
     if reveals(study) == "each":
         yield Broken("scores", f"own_scores = false, and {study.aggregation.name!r} shows each hospital's scores.")
-    elif getattr(AGGREGATIONS.build(study.aggregation), "keys", "") == "shared" or study.federation.groups == "off":
+    elif (keys := keys_of(AGGREGATIONS.build(study.aggregation))) is None:
+        yield Broken("scores", f"own_scores = false, and {study.aggregation.name!r} does not say who holds its keys.")
+    elif keys == "shared" or study.federation.groups == "off":
         yield Broken("scores", "own_scores = false, and a sum of scores may be of this hospital, or differ by it.")
     elif study.rounds and study.federation.evaluate_every and is_covered_by_noise(study):
         yield Broken(

@@ -23,6 +23,7 @@ from stat import S_IWOTH
 
 from client._prepared_files import FORMAT, read_prepared, write_prepared
 from client.source import Source, Streaming, gathered
+from client.source_abilities import streaming
 from client.withdrawn import without
 from common.data.cases import Cases, Quarantined, SiteId
 from common.data.columns import Column
@@ -52,14 +53,15 @@ def cases_of(
     SourceError as the source does, and where the place for prepared files cannot be used.
     """
     place = place_for(folder)
-    if place is None or not isinstance(source, Streaming):
+    parted = streaming(source)
+    if place is None or parted is None:
         return without(source.cases(site, seed), withdrawn)
     key = key_of(entry, site, seed)
-    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(withdrawn), plugins, _originals(source, site))}"
+    digest = f"{key}-{_digest(version('wardround'), FORMAT, sorted(withdrawn), plugins, _originals(parted, site))}"
     try:
         _demand_own(place)
         found = _found(place, digest)
-        return _prepared(place, key, digest, _kept(source.parts(site, seed), withdrawn)) if found is None else found
+        return _prepared(place, key, digest, _kept(parted.parts(site, seed), withdrawn)) if found is None else found
     except FileError as error:
         raise SourceError(f"{error} Cases are kept prepared there; {VARIABLE} names another folder.") from error
 

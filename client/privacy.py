@@ -1,6 +1,7 @@
-"""A hospital's half of a privacy mechanism: what its update is where the study promises differential privacy.
+"""A hospital's round under a privacy mechanism: charged, handed to the mechanism's own half, and looked at.
 
-Spending is written to the hospital's ledger before any noise is drawn, so that a crash can only count too much.
+Which mechanism it is, nothing here knows. Spending is written to the hospital's ledger before any noise is drawn, so
+that a crash can only count too much.
 """
 
 from __future__ import annotations
@@ -13,28 +14,24 @@ import numpy as np
 
 from client import same_order
 from client.charged_orders import charge_once
-from client.clipping import SHRINKING
 from client.hospital import Hospital
 from client.ledger import Charge
-from client.private_training import PrivateTrainer, refuse_batch_norm
+from client.private_training import LocalTerms, PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
+from common.errors import StudyError
+from common.learning.parameters import Layout
+from common.learning.work import Sends, Work
+from common.privacy.abilities import is_repeatable, spare_rounds, statistics_of
 from common.privacy.facts import facts_of
-from common.privacy.mechanism import Facts, Mechanism
-from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.dpsgd import Dpsgd
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
+from common.privacy.mechanism import Facts, Mechanism, Noised
 from common.privacy.noise_source import NoiseSource
-from common.privacy.share_room import share_of
+from common.privacy.release import Unit
 from common.study.catalogue import AGGREGATIONS
 from common.study.expected_patients import expected_patients
-from common.sums.aggregations._fixed_point import share_room
+from common.sums.abilities import room_for_whole_steps
 from common.sums.exchange import Number
-from common.sums.mean import Mean
 from common.sums.update import Update, Vector
 from common.wire.orders import REPEATED, Order
-
-BELOW = "below"
-"""Statistic: the share of hospitals whose update was not clipped."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +57,15 @@ class Private:
         """The update as the mechanism lets it out, and the number of local steps.
 
         Raises BudgetSpentError where the hospital's limit or the study's rounds forbid it, StudyError where the
-        mechanism cannot work.
+        mechanism cannot work or lets out what it did not declare.
         """
         refuse_batch_norm(self.hospital.network)
         self.mechanism.check(self.facts)
-        if isinstance(self.mechanism, Dpsgd):
-            return self._noisy_steps(self.mechanism, correction)
-        self._charge(same_order.digest_of(self.order, correction))
-        if isinstance(self.mechanism, Distributed):
-            return self._share(self.mechanism), 1
-        assert isinstance(self.mechanism, HospitalLevel)
-        return self._clipped(self.mechanism, correction)
+        digest = same_order.digest_of(self.order, correction)
+        if is_repeatable(self.mechanism):
+            return self._once(digest, correction)
+        self._charge(digest)
+        return self._trained(correction)
 
     @property
     def facts(self) -> Facts:
@@ -101,74 +96,122 @@ class Private:
         """Where the noise is the coordinator's own, no count here could hold it to its promise."""
         if self.mechanism.place == "server":
             return None
-        spare = self.mechanism.spare_rounds if isinstance(self.mechanism, Distributed) else 0
-        return self.hospital.study.rounds + spare
+        return self.hospital.study.rounds + spare_rounds(self.mechanism)
 
-    def _noisy_steps(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
-        """Of one hospital alone its noise is enough, so that the same update may be sent again in any other sum."""
+    def _once(self, digest: str, correction: Vector | None) -> tuple[Update, int]:
+        """An order that comes again gets the same update again, which costs nothing."""
         folder, study = self.sources.folder, self.hospital.digest
-        digest = same_order.digest_of(self.order, correction)
         with same_order.alone(folder):
             found = same_order.recall(folder, study, digest)
             if found is None:
                 self._charge(digest)
-                found = self._trained(mechanism, correction)
+                found = self._trained(correction)
                 same_order.keep(folder, study, digest, *found)
             else:
                 self.said[REPEATED] = 1
         return found
 
-    def _trained(self, mechanism: Dpsgd, correction: Vector | None) -> tuple[Update, int]:
-        assert self.order.work is not None
-        trainer = self._trainer(mechanism.sampling_rate(self.facts), mechanism.clip_norm, mechanism.noise(self.facts))
-        if self.order.work.sends == "gradient":
-            return trainer.gradient_update(), 1
-        return trainer.local_update(self.order.work.proximal_mu, correction)
+    def _trained(self, correction: Vector | None) -> tuple[Update, int]:
+        length = Layout.of(self.hospital.network).length
+        update, steps = self.mechanism.hospital_update(PrivateRound(self, correction))
+        self._demand_declared(update, length)
+        return update, steps
 
-    def _share(self, mechanism: Distributed) -> Update:
-        """Whole multiples of the grid: the clipped sum, and this hospital's share of the noise."""
-        trainer, facts = self._trainer(mechanism.sampling_rate, mechanism.clip_norm, 1.0), self.facts
-        total = trainer.clipped_sum()
-        largest = mechanism.value_room(facts, total.size, self._share_room)
-        noise = self.sources.noise("noise").discrete_gaussian(total.size, mechanism.share_sigma(facts, total.size))
-        share = share_of(total, mechanism.grid, largest, noise)
-        return Update((share,), mechanism.sampling_rate * facts.patients)
+    def _demand_declared(self, update: Update, length: int) -> None:
+        """What leaves is one vector and the means that the mechanism names: nothing slips out beside the noise."""
+        shapes = [(vector.shape, vector.dtype) for vector in update.vectors]
+        if shapes != [((length,), np.dtype(np.float32))] or not np.isfinite(update.vectors[0]).all():
+            raise StudyError(
+                "a mechanism's hospital half must let out one finite vector of float32, as long as the model."
+            )
+        undeclared = sorted({*update.statistics} - {*statistics_of(self.mechanism)})
+        if undeclared:
+            raise StudyError(
+                f"a mechanism's hospital half let out {', '.join(undeclared)} beside the update; name what the "
+                "promise covers in `statistics`, and leave out what it does not."
+            )
+
+
+@dataclass(frozen=True)
+class PrivateRound:
+    """The hospital as its half of a mechanism sees it (`common.privacy.mechanism.AtHospital`).
+
+    trainer: of noisy steps; another class may have a hand in its sums, as an auditor's has.
+    """
+
+    private: Private
+    correction: Vector | None = None
+    trainer: type[PrivateTrainer] = PrivateTrainer
+    _noises: dict[str, NoiseSource] = field(default_factory=dict)
+    _drawn: dict[str, np.random.Generator] = field(default_factory=dict)
 
     @property
-    def _share_room(self) -> int:
-        return share_room(AGGREGATIONS.build(self.hospital.study.aggregation))
+    def facts(self) -> Facts:
+        """See AtHospital."""
+        return self.private.facts
 
-    def _clipped(self, mechanism: HospitalLevel, correction: Vector | None) -> tuple[Update, int]:
-        """The mean change, of weight 1: every hospital counts alike, and none for more than the clip norm."""
-        assert self.order.work is not None
-        hospital = self.hospital
-        rng = self.sources.draws("training")
-        training = hospital.study.training.in_round(self.order.round)
-        trainer = Trainer(hospital.task, hospital.network, hospital.train, training, rng)
-        if self.order.work.sends == "gradient":
-            update, steps = trainer.gradient_update(), 1
-        else:
-            update, steps = trainer.local_update(self.order.work.proximal_mu, correction)
-        clip_norm = self.order.clip_norm or mechanism.clip_norm
-        change = update.vectors[0].astype(np.float64) / update.weight
-        norm = float(np.linalg.norm(change))
-        kept = (change * min(1.0, clip_norm * SHRINKING / norm if norm else 1.0)).astype(np.float32)
-        below = {BELOW: Mean.of([float(norm <= clip_norm)])} if mechanism.adaptive else {}
-        return Update((kept,), 1.0, below), steps
+    @property
+    def sends(self) -> Sends:
+        """See AtHospital."""
+        return self._work.sends
 
-    def _trainer(self, sampling_rate: float, clip_norm: float, noise_multiplier: float) -> PrivateTrainer:
-        hospital = self.hospital
-        return PrivateTrainer(
+    @property
+    def clip_norm(self) -> float:
+        """See AtHospital."""
+        return self.private.order.clip_norm
+
+    @property
+    def room(self) -> int:
+        """See AtHospital."""
+        entry = self.private.hospital.study.aggregation
+        return room_for_whole_steps(AGGREGATIONS.build(entry), entry.name)
+
+    def noise(self, purpose: str) -> NoiseSource:
+        """One stream a purpose: a seed's would begin anew, and repeat itself."""
+        if purpose not in self._noises:
+            self._noises[purpose] = self.private.sources.noise(purpose)
+        return self._noises[purpose]
+
+    def draws(self, purpose: str) -> np.random.Generator:
+        """Likewise."""
+        if purpose not in self._drawn:
+            self._drawn[purpose] = self.private.sources.draws(purpose)
+        return self._drawn[purpose]
+
+    def steps(
+        self, unit: Unit, sampling_rate: float, clip_norm: float, noised: Noised | None = None
+    ) -> PrivateTrainer:
+        """See AtHospital."""
+        hospital = self.private.hospital
+        return self.trainer(
             hospital.task,
             hospital.network,
             hospital.train,
-            hospital.study.training.in_round(self.order.round),
+            hospital.study.training.in_round(self.private.order.round),
             clip_norm=clip_norm,
-            noise_multiplier=noise_multiplier,
-            unit=self.mechanism.unit,
+            noised=noised or _refuse_without_noise,
+            unit=unit,
             sampling_rate=sampling_rate,
-            rng=self.sources.draws("sampling"),
-            noise=self.sources.noise("noise"),
+            rng=self.draws("sampling"),
             public_size=expected_patients(hospital.study.federation, hospital.site),
             counted=None if hospital.counted is None else hospital.counted["train"],
+            terms=LocalTerms(self._work.proximal_mu, self.correction),
         )
+
+    def own_update(self) -> tuple[Update, int]:
+        """See AtHospital."""
+        hospital, order = self.private.hospital, self.private.order
+        training = hospital.study.training.in_round(order.round)
+        trainer = Trainer(hospital.task, hospital.network, hospital.train, training, self.draws("training"))
+        if self._work.sends == "gradient":
+            return trainer.gradient_update(), 1
+        return trainer.local_update(self._work.proximal_mu, self.correction)
+
+    @property
+    def _work(self) -> Work:
+        assert self.private.order.work is not None
+        return self.private.order.work
+
+
+def _refuse_without_noise(total: Vector) -> Vector:
+    raise StudyError("a mechanism that gave no noise for its steps asked for a noisy one.")

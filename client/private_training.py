@@ -6,7 +6,8 @@ number expected or counted beforehand, never that of a step, and no loss is told
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,28 +19,38 @@ from client.objective import class_weights
 from client.optimisers import new_optimiser
 from client.per_sample import clipped_sum
 from client.training import Terms
-from common.data.cases import Cases
+from common.data.cases import Batch, Cases
 from common.learning.class_weights import with_weights
 from common.learning.losses import augmented
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
 from common.learning.work import Training
-from common.privacy.noise import add_gaussian
-from common.privacy.noise_source import NoiseSource
+from common.privacy.mechanism import Noised
 from common.privacy.release import Unit
 from common.privacy.sampling import steps_a_round
 from common.sums.update import Update, Vector
 
 
 @dataclass(frozen=True)
+class LocalTerms:
+    """What a round adds to every local step beside the noisy sum; neither looks at a case.
+
+    proximal_mu, correction: as in Trainer.local_update.
+    """
+
+    proximal_mu: float = 0.0
+    correction: Vector | None = None
+
+
+@dataclass(frozen=True)
 class PrivateTrainer:
     """One hospital's private training in one round; the network is changed in place.
 
-    noise_multiplier: standard deviation of the noise over clip_norm, in L2 the most that one unit adds to a step's
-    sum. unit: "patient" or "sample". sampling_rate: chance of each unit to be in a step. rng: of samples and
-    augmentation; whoever knew its draws would know who took part, so in deployment it must be secret. public_size:
-    what stands for the numbers of units and cases in weights and means; None: they are counted, and taken as public.
-    counted: patients and cases as they were counted before somebody withdrew, which is not told.
+    clip_norm: in L2 the most that one unit adds to a step's sum. noised: makes of such a sum what may leave. unit:
+    "patient" or "sample". sampling_rate: chance of each unit to be in a step. rng: of samples and augmentation;
+    whoever knew its draws would know who took part, so in deployment it must be secret. public_size: what stands for
+    the numbers of units and cases in weights and means; None: they are counted, and taken as public. counted:
+    patients and cases as they were counted before somebody withdrew, which is not told. terms: of local steps.
     """
 
     task: Task
@@ -47,13 +58,13 @@ class PrivateTrainer:
     cases: Cases
     training: Training
     clip_norm: float
-    noise_multiplier: float
+    noised: Noised
     unit: Unit
     sampling_rate: float
     rng: np.random.Generator
-    noise: NoiseSource
     public_size: int | None = None
     counted: tuple[int, int] | None = None
+    terms: LocalTerms = field(default_factory=LocalTerms)
 
     @property
     def expected_units(self) -> float:
@@ -70,23 +81,22 @@ class PrivateTrainer:
         """
         return Update((self.noisy_sum(),), self.expected_units)
 
-    def local_update(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> tuple[Update, int]:
+    def local_update(self) -> tuple[Update, int]:
         """FedAvg's hospital half: the update after noisy local steps, and the number of steps.
 
         vectors: one (P,) float32, n_k times the change; weight: n_k, all cases or the public size; no statistics.
-        proximal_mu, correction: as in Trainer.local_update, added after the noise: neither looks at a case.
         """
         start = read(self.network)
-        steps = self.train(proximal_mu, correction)
+        steps = self.train()
         counted = len(self.cases) if self.counted is None else self.counted[1]
         size = counted if self.public_size is None else self.public_size
         change = (read(self.network).astype(np.float64) - start) * size
         return Update((change.astype(np.float32),), float(size)), steps
 
-    def train(self, proximal_mu: float = 0.0, correction: Vector | None = None) -> int:
-        """Noisy local steps. Returns their number."""
+    def train(self) -> int:
+        """Noisy local steps; `terms` are added after the noise. Returns their number."""
         parameters = [parameter for _, parameter in trainable(self.network)]
-        terms = Terms.of(parameters, proximal_mu, correction)
+        terms = Terms.of(parameters, self.terms.proximal_mu, self.terms.correction)
         optimiser = new_optimiser(parameters, self.training)
         steps = steps_a_round(self.training, "delta", self.sampling_rate)
         for _ in range(steps):
@@ -97,20 +107,30 @@ class PrivateTrainer:
         return steps
 
     def noisy_sum(self) -> Vector:
-        """(P,) float32: `clipped_sum` and Gaussian noise of standard deviation noise_multiplier * clip_norm."""
-        return add_gaussian(self.clipped_sum(), self.noise_multiplier * self.clip_norm, self.noise).astype(np.float32)
+        """(P,) float32: `clipped_sum`, and the noise on it."""
+        return self.noised(self.clipped_sum())
 
     def clipped_sum(self) -> Vector:
         """(P,) float32 without noise: of one Poisson sample of the units, zeros where it is empty.
 
         Every unit is augmented alone: no other has a part in its gradient.
         """
+        return clipped_sum(self._loss(), self._units(), self.clip_norm)
+
+    def unit_gradients(self) -> Iterator[Vector]:
+        """(P,) float32 each, unclipped: of one Poisson sample of the units, one at a time."""
+        loss = self._loss()
+        for unit in self._units():
+            yield clipped_sum(loss, [unit], float("inf"))
+
+    def _loss(self) -> CaseLoss:
         self.network.train()
-        loss = CaseLoss(self.task, self.network, self.training.precision)
+        return CaseLoss(self.task, self.network, self.training.precision)
+
+    def _units(self) -> list[Batch]:
         weights = class_weights(self.cases, self.training)
         shown = (augmented(self.task, self.cases.batch(np.array([index])), self.rng) for index in self.sample())
-        units = [with_weights(unit, weights) for unit in shown]
-        return clipped_sum(loss, units, self.clip_norm)
+        return [with_weights(unit, weights) for unit in shown]
 
     def sample(self) -> NDArray[np.int64]:
         """Indices of the cases of one step: every unit with chance `sampling_rate`; of a patient, one random case."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class Source(Protocol):
     """A frozen dataclass of options (`folder` above all) in `client/sources/`.
 
     A broken case is quarantined (`Cases.quarantined`), not fatal; missing data raises SourceError that says
-    which folder was looked in and how to get the data.
+    which folder was looked in and how to get the data. What it can have beside these members is in
+    `client.source_abilities`.
     """
 
     @property
@@ -56,16 +57,6 @@ class Source(Protocol):
         ...
 
 
-@runtime_checkable
-class Scaling(Protocol):
-    """What a source has beside `cases` where it computes something from all of a hospital's cases together."""
-
-    def scaled(self, cases: Cases) -> Cases:
-        """These cases by what is computed from them: called once, when whoever takes no part is gone."""
-        ...
-
-
-@runtime_checkable
 class Streaming(Protocol):
     """What a source offers beside `cases` where its data may not fit in memory.
 

@@ -26,11 +26,11 @@ import numpy as np
 
 from client.hospital import Hospital
 from common.errors import WireError
+from common.privacy.abilities import abilities, can, grid_of, may_be_asked_again, weighs_alike
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
-from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.study.catalogue import AGGREGATIONS
+from common.sums.abilities import codec_of
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.exchange import Payload
 from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE
@@ -52,7 +52,7 @@ def refuse_steering(hospital: Hospital, order: Order, request: Payload) -> None:
         return
     mechanism = mechanism_of(hospital.study)
     _refuse_other_clip_norm(order, mechanism)
-    codec = getattr(AGGREGATIONS.build(hospital.study.aggregation), "codec", None)
+    codec = codec_of(AGGREGATIONS.build(hospital.study.aggregation))
     if codec is None:
         return
     agreement = read_agreement(request)
@@ -71,11 +71,11 @@ def _refuse_not_finite(order: Order) -> None:
 
 
 def _refuse_other_clip_norm(order: Order, mechanism: Mechanism | None) -> None:
-    if not isinstance(mechanism, HospitalLevel):
+    if mechanism is None or not can(mechanism, "clip_norms"):
         if order.clip_norm != 0:
             raise WireError(f"the study has no clip norm that the server steers; {order.clip_norm:g} came.")
         return
-    least, most = mechanism.clip_norms(order.round)
+    least, most = abilities(mechanism).clip_norms(order.round)
     if not least * (1 - ROUNDING) <= order.clip_norm <= most * (1 + ROUNDING):
         raise WireError(
             f"in round {order.round} the clip norm must be within {least:g} and {most:g}; {order.clip_norm:g} came."
@@ -83,22 +83,22 @@ def _refuse_other_clip_norm(order: Order, mechanism: Mechanism | None) -> None:
 
 
 def _refuse_other_step(agreement: Agreement, mechanism: Mechanism | None) -> None:
-    due = mechanism.grid if isinstance(mechanism, Distributed) else None
+    due = None if mechanism is None else grid_of(mechanism)
     if agreement.step != due:
         raise WireError(f"values of this study lie on a step of {due}; one of {agreement.step} came.")
 
 
 def _refuse_other_range(agreement: Agreement, mechanism: Mechanism | None) -> None:
     """Central noise pays for one range's rounding, and shares of noise have room in one."""
-    if agreement.range_factor != 1 and mechanism is not None and mechanism.place != "hospital":
+    if agreement.range_factor != 1 and mechanism is not None and not may_be_asked_again(mechanism):
         raise WireError(f"noise is computed for a range factor of 1; {agreement.range_factor} came.")
 
 
 def _refuse_other_scale(agreement: Agreement, mechanism: Mechanism | None, cases: int) -> None:
     """Under noise of its own a hospital loses nothing by a small scale: what is cut was noised before."""
-    least, most = (1.0, 1.0) if isinstance(mechanism, HospitalLevel) else (float(cases), MOST_CASES)
-    if mechanism is not None and not isinstance(mechanism, HospitalLevel):
-        least = 0.0
+    least, most = (0.0 if mechanism is not None else float(cases)), MOST_CASES
+    if mechanism is not None and weighs_alike(mechanism):
+        least = most = 1.0
     if not least <= agreement.scale <= most:
         raise WireError(f"the scale of a sum must be within {least:g} and {most:g} here; {agreement.scale:g} came.")
 

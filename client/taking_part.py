@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client.consent import Called, consenting
-from client.source import Scaling, Source
+from client.source import Source
+from client.source_abilities import scaled
 from client.withdrawn import PERSONS, without
 from common.data.cases import Cases
 
@@ -14,4 +15,4 @@ def taking_part(source: Source, cases: Cases, withdrawn: frozenset[str], called:
     called: what consent may call the study; None: it is not asked for. Raises SourceError where nobody consents.
     """
     kept = consenting(without(cases, withdrawn), called).with_columns(**{PERSONS: None})
-    return source.scaled(kept) if isinstance(source, Scaling) and len(kept) else kept
+    return scaled(source, kept)

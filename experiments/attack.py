@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
+from common.study.study import Study
 from experiments.access import Need
 from experiments.observation import Observation, Observer
 
-Sees = Literal["each", "sum", "model"]
-"""The least an attack needs: single updates, a sum of updates (which single ones also make), or a model."""
+Sees = Literal["each", "sum", "models", "model"]
+"""What an attack reads: single updates, a sum of updates (which single ones also make), the models of several rounds,
+or the last model alone."""
 Per = Literal["site", "run"]
 """Whether it is run on each hospital's own updates where these are seen, or once on all that is seen."""
 
@@ -29,12 +31,14 @@ class Reconstruction:
     """Inputs an attack believes some hospital trained on.
 
     inputs: (N, *shape) float32, as the network sees them. labels: (N,) or None. sites: whom the update is from.
+    study: that hospitals were sent, where it is another than the run's.
     """
 
     round: int
     sites: tuple[SiteId, ...]
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64] | None = None
+    study: Study | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,34 @@ class Membership:
 
     scores: NDArray[np.float64]
     site: SiteId = ""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a hospital's patients in training have in common: which share of them is of each cell of a column.
+
+    column: of `report.subgroups`. shares: by cell; they add up to 1. guessed: what one would say who saw no update.
+    """
+
+    site: SiteId
+    column: str
+    shares: Mapping[str, float]
+    guessed: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evasion:
+    """Test cases moved so that the final model errs.
+
+    inputs: of the hospital's first N tests, in their order, each (*shape,) float32. size: the largest change of any
+    value, as a share of the range between `low` and `high`, which broadcast to an input and which no value leaves.
+    """
+
+    site: SiteId
+    size: float
+    inputs: tuple[NDArray[np.float32], ...]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
 
 
 UNTRIED = "untried"
@@ -80,6 +112,7 @@ class Attack(Protocol):
     """
 
     sees: ClassVar[Sees]
+    """The least it needs."""
     source: ClassVar[str]
     """The paper."""
 
@@ -95,18 +128,35 @@ class Declared(Protocol):
     """Name of the question that scores it; "reconstruction"."""
     needs: ClassVar[tuple[Need, ...]]
     """What it must be handed beside what it sees, in `observed.access`; nothing."""
+    called: ClassVar[str]
+    """What it is called in a sentence for such a person, "planted signals"; its name with spaces for underscores."""
     words: ClassVar[str]
     """What it does, for somebody who never trained a model; the first line of its file."""
+    uses: ClassVar[Sees]
+    """The most that it makes use of, "model" where it looks at the last one alone: the weakest adversary that sees as
+    much as any does makes it; "each"."""
     share: ClassVar[float]
     """Of its question's seconds, beside other attacks; 1."""
+    elsewhere: ClassVar[float]
+    """The same on hospitals other than that of the fewest cases, 0 where it is not tried there; at most 1."""
     per: ClassVar[Per]
     """As in `Per`; "site"."""
 
 
-OPTIONAL = ("question", "needs", "words", "share", "per")
-WITHOUT: Mapping[str, Any] = {"question": "reconstruction", "needs": (), "words": "", "share": 1.0, "per": "site"}
+OPTIONAL = ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per")
+WITHOUT: Mapping[str, Any] = {
+    "question": "reconstruction",
+    "needs": (),
+    "called": "",
+    "words": "",
+    "uses": "each",
+    "share": 1.0,
+    "per": "site",
+}
 
 
-def declared(attack: object, member: str) -> Any:
+def declared(attack: Any, member: str) -> Any:
     """An optional member, or what is taken where the attack has none."""
-    return getattr(attack, member, WITHOUT[member])
+    if hasattr(attack, member):
+        return getattr(attack, member)
+    return min(float(declared(attack, "share")), 1.0) if member == "elsewhere" else WITHOUT[member]

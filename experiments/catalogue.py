@@ -8,12 +8,20 @@ from common.study.catalogue import Catalogue
 ENGINES = catalogue.ENGINES
 BENCHMARKS = Catalogue("benchmark", "experiments.benchmarks", "experiments.benchmark:Benchmark")
 ATTACKS = Catalogue(
-    "attack", "experiments.attacks", "experiments.attack:Attack", ("question", "needs", "words", "share", "per")
+    "attack",
+    "experiments.attacks",
+    "experiments.attack:Attack",
+    ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per"),
 )
 QUESTIONS = Catalogue(
     "question",
     "experiments.audit.questions",
     "experiments.question:Question",
-    ("happened", "weakly", "standing", "plants", "figure"),
+    ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure"),
 )
-ADVERSARIES = Catalogue("adversary", "experiments.audit.adversaries", "experiments.adversary:Adversary", ("only",))
+ADVERSARIES = Catalogue(
+    "adversary",
+    "experiments.audit.adversaries",
+    "experiments.adversary:Adversary",
+    ("only", "gives", "asked", "figure"),
+)

@@ -18,6 +18,7 @@ from torch import nn
 from client.hospital import site_names
 from client.pool import divided, key_of, numbered_names
 from client.source import Source, Streaming
+from client.source_abilities import streaming
 from common.data.cases import Batch, Cases, Quarantined, SiteId
 from common.errors import SourceError, StudyError, WardroundError, first_line
 from common.learning.abilities import can, couples, shown_shape
@@ -76,9 +77,9 @@ def first_look(study: Study) -> tuple[str, ...]:
 def _look(study: Study, source: Source) -> Look:
     if study.partition is None:
         return _of_sites(source, site_names(study), study.seed)
-    if isinstance(source, Streaming):
+    if (parted := streaming(source)) is not None:
         look = Look(remarks=["[partition] was not looked at: it needs all cases."])
-        _add_part(look, source, None, "the pool", study.seed)
+        _add_part(look, parted, None, "the pool", study.seed)
         return look
     return _of_pool(study)
 
@@ -97,14 +98,14 @@ def _of_pool(study: Study) -> Look:
 
 
 def _of_sites(source: Source, sites: tuple[SiteId, ...], seed: int) -> Look:
-    look, values = Look(), 0
+    look, values, parted = Look(), 0, streaming(source)
     for site in sites:
-        if values >= (PART_VALUES if isinstance(source, Streaming) else WHOLE_VALUES):
+        if values >= (WHOLE_VALUES if parted is None else PART_VALUES):
             look.unseen.append(site)
-            if isinstance(source, Streaming) and not source.files(site):
+            if parted is not None and not parted.files(site):
                 look.without[site] = "it has no file"
-        elif isinstance(source, Streaming):
-            _add_part(look, source, site, site, seed)
+        elif parted is not None:
+            _add_part(look, parted, site, site, seed)
         else:
             _add_whole(look, source, site, seed)
         if site in look.cases:

@@ -71,7 +71,7 @@ class Observation:
     model under `rounds + 1`. singles, sums, opaque: what came back, by what the observer could read of it.
     """
 
-    observer: Observer
+    observer: Observer | str
     study: Study
     shape: Shape
     classes: tuple[str, ...]

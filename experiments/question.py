@@ -8,25 +8,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from common.data.cases import SiteId
 from experiments.adversary import View
 from experiments.attack import Finding
-from experiments.audit.records import Reason, Report, Trial
+from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from server.reporting.markup import Markup
+
+Severity = Literal["negligible", "limited", "significant", "maximum"]
+"""Of what a person would bear, in the words of the CNIL's method; an officer has the last word."""
+Test = Literal["singling out", "linkability", "inference"]
+"""Of the three by which the Article 29 Working Party (WP216) asks whether data are anonymous."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attack on one view. tries: how many the same adversary makes at this question, all told."""
+    """One attack on one view. tries: how many the same adversary makes at this question, all told.
+
+    tries_of_all: how many all adversaries make at it together, over which a chance of a false alarm is counted.
+    question: name of the one that scores it. condition: as `Trial.condition`.
+    """
 
     attack: str
     source: str
     adversary: str
     view: View
     tries: int = 1
+    tries_of_all: int = 1
+    question: str = ""
+    condition: str = ""
+
+    def trial(self, asked: str, finding: Finding) -> Trial:
+        """The finding as a trial that is not scored yet. asked: what was tried, in plain words."""
+        return Trial(
+            self.attack,
+            self.question,
+            self.adversary,
+            self.view.site,
+            asked,
+            self.view.knowledge,
+            self.source,
+            possible=finding.possible,
+            reason=finding.reason,
+            seconds=finding.seconds,
+            figures={**self.view.figures, **finding.figures} if finding.possible else {},
+            settings={**finding.settings, **self.view.settings},
+            condition=self.condition,
+        )
 
 
 @dataclass(frozen=True)
@@ -34,11 +64,14 @@ class Plant:
     """A fault put in on purpose, to see whether the audit would see it.
 
     fault: in words ("no noise"). view: what the attack is shown of a run that has it. repeats: how often it is tried.
+    light: from which on it counts as seen. attacks: that are shown it, by name; () for all of the question.
     """
 
     fault: str
     view: View
     repeats: int = 1
+    light: Light = "red"
+    attacks: tuple[str, ...] = ()
 
 
 class Question(Protocol):
@@ -76,6 +109,17 @@ class Declared(Protocol):
     weakly: ClassVar[str]
     """The same of an amber one."""
 
+    feared: ClassVar[str]
+    """What it would be for a patient, as a row of a table of risks: "Somebody sees a patient's image or record"."""
+    severity: ClassVar[Severity]
+    """Of that, as a suggestion with which an officer begins."""
+    bears_on: ClassVar[tuple[Test, ...]]
+    """Tests of anonymity on which its findings bear; ()."""
+
+    def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
+        """In the place of both where one word for each is not enough; "" for nothing to say."""
+        ...
+
     def standing(self, site: SiteId, trials: Sequence[Trial], run: Run) -> Iterator[Reason]:
         """Lights that rest on what was promised, whatever was tried."""
         ...
@@ -89,4 +133,4 @@ class Declared(Protocol):
         ...
 
 
-OPTIONAL = ("happened", "weakly", "standing", "plants", "figure")
+OPTIONAL = ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure")

@@ -1,4 +1,4 @@
-"""Noise that the server itself adds to a sum, and the clip norm it steers: hospital-level differential privacy."""
+"""A mechanism's server half in a run: what of a round's sum goes on, and what the checkpoint keeps of it."""
 
 from __future__ import annotations
 
@@ -7,52 +7,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.privacy.mechanism import Facts
-from common.privacy.mechanisms.hospital import Hospital
-from common.privacy.noise import add_gaussian
+from common.errors import StudyError
+from common.privacy.abilities import MechanismAbilities
+from common.privacy.mechanism import AtServer, Facts, ServerState
 from common.privacy.noise_source import NoiseSource
-from common.sums.mean import Statistics
 from common.sums.update import Update
 from server.strategy import State
 
-CLIP_NORM = "privacy/clip_norm"
-BELOW = "training/below"
-BELOW_ALONE = "below"
+PREFIX = "privacy/"
+"""Of what the mechanism keeps, among what others keep."""
+TOLD = "training/"
+"""Of what comes beside an update, inside a sum; of single updates the names have none."""
 
 
 @dataclass(frozen=True)
 class CentralNoise:
-    """noise: a source of draws for a round. facts: of any hospital; they are the same for this mechanism.
+    """mechanism: one that has a server half. noise: a source of draws for a round. facts: of any hospital.
 
-    rounding: by how much updates rounded to whole numbers may lie farther apart in L2; noise pays for it.
+    statistics: names of what comes beside an update. rounding: by how much updates rounded to whole numbers may lie
+    farther apart in L2; noise pays for it.
     """
 
-    mechanism: Hospital
+    mechanism: MechanismAbilities
     facts: Facts
     noise: Callable[[int], NoiseSource]
     rounding: float = 0.0
+    statistics: tuple[str, ...] = ()
+    steers: bool = False
 
     def clip_norm(self, state: State) -> float:
-        """What hospitals clip to in the next round."""
-        return float(state[CLIP_NORM][0]) if CLIP_NORM in state else self.mechanism.clip_norm
-
-    @property
-    def statistics(self) -> tuple[str, ...]:
-        """Names of what comes beside an update, inside a sum."""
-        return (BELOW,) if self.mechanism.adaptive else ()
+        """What hospitals clip to in the next round; 0 where the mechanism steers no clip norm."""
+        return float(self.mechanism.asked_clip_norm(_own(state))) if self.steers else 0.0
 
     def release(self, number: int, state: State, total: Update) -> tuple[Update, State]:
-        """The noisy sum, which alone goes on, and what is kept of the clip norm. total.weight: hospitals."""
-        source, clip_norm = self.noise(number), self.clip_norm(state)
-        deviation = self.mechanism.sum_noise(self.facts) * (clip_norm + self.rounding)
-        vectors = tuple(add_gaussian(np.asarray(vector, np.float64), deviation, source) for vector in total.vectors)
-        noisy = replace(total, vectors=vectors, statistics={})
-        if not self.mechanism.adaptive:
-            return noisy, {}
-        count = _below(total.statistics) - total.weight / 2
-        count += float(source.gaussian(1, self.mechanism.count_noise(self.facts))[0])
-        share = count / total.weight + 0.5
-        return noisy, {CLIP_NORM: np.array([self.mechanism.next_clip_norm(clip_norm, share)])}
+        """What the mechanism lets out of the sum, which alone goes on, and what is kept. total.weight: hospitals."""
+        means = {name: total.statistics.get(TOLD + name) or total.statistics.get(name) for name in self.statistics}
+        told = replace(total, statistics={name: mean for name, mean in means.items() if mean is not None})
+        released, kept = self.mechanism.release(
+            told, _own(state), AtServer(self.facts, self.noise(number), self.rounding)
+        )
+        _demand_fitting(total, released, kept)
+        return replace(released, statistics={}), {f"{PREFIX}{name}": value for name, value in kept.items()}
 
 
 def own_state(state: State) -> State:
@@ -60,6 +55,16 @@ def own_state(state: State) -> State:
     return {name: value for name, value in state.items() if "/" not in name}
 
 
-def _below(statistics: Statistics) -> float:
-    mean = statistics.get(BELOW) or statistics.get(BELOW_ALONE)
-    return mean.value * mean.weight if mean is not None and mean.weight_units else 0.0
+def _own(state: State) -> ServerState:
+    return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+
+
+def _demand_fitting(total: Update, released: Update, kept: ServerState) -> None:
+    """Raise StudyError where a mechanism's server half lets out or keeps what a run cannot go on with."""
+    if [np.shape(one) for one in released.vectors] != [np.shape(one) for one in total.vectors]:
+        raise StudyError("a mechanism's server half must let out a sum as long as the one it is given.")
+    if not all(np.isfinite(one).all() for one in (*released.vectors, *kept.values())) or not released.weight > 0:
+        raise StudyError("a mechanism's server half let out or kept numbers that are not finite.")
+    wrong = [name for name, value in kept.items() if np.shape(value) != (1,) or "/" in name]
+    if wrong:
+        raise StudyError(f"a mechanism's server half keeps one number a name, of shape (1,); {wrong[0]!r} is none.")

@@ -22,6 +22,7 @@ from common.metrics.roc import with_areas
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.schedule import final_splits
 from common.study.study import Study
+from common.sums.abilities import readers_of
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected, Payload
@@ -217,7 +218,7 @@ class Conductor:
         absent = {problem.site: problem.reason for problem in self.problems if problem.site}
         rounds = Rounds(self.study, strategy, aggregation, members, exchange, cohorts, names, terms, absent)
         self.about |= {"headline": task.headline, "parameters": layout.length, "reveals": aggregation.reveals}
-        self.about["readers"] = getattr(aggregation, "readers", "")
+        self.about["readers"] = readers_of(aggregation)
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
-from common.learning.abilities import presented
+from common.learning.abilities import abilities, can, presented
 from common.learning.task import Task
 from common.metrics.calibration import curve_of
 from common.metrics.decision import auc_interval, calibration_line, decision_curve, roc_points
@@ -82,8 +82,8 @@ def _calibration(task: Task, statistics: Statistics, single: bool) -> dict[str, 
     bins = curve_of(statistics)
     if not bins:
         return {}
-    unit: Callable[[float], float] | None = getattr(task, "in_own_unit", None)
-    if unit is not None:
+    if can(task, "in_own_unit"):
+        unit = abilities(task).in_own_unit
         rows = [
             {"cases": one.cases, "predicted": unit(one.predicted), "observed": unit(one.observed)} for one in bins
         ]

@@ -8,6 +8,7 @@ from math import sqrt
 from typing import Any
 
 from common.data.names import SiteId
+from common.privacy.abilities import clip_norm_of
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
@@ -81,7 +82,7 @@ class Claims:
             "steps_a_round": sum(release.steps for release in releases),
             "noise_multiplier": first.noise_multiplier,
             "sampling_rate": first.sampling_rate,
-            "clip_norm": getattr(self.mechanism, "clip_norm", None),
+            "clip_norm": clip_norm_of(self.mechanism),
             **spent_by(releases, rounds, self.mechanism.delta),
         }
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
 from common.data.names import SiteId
+from common.privacy.abilities import abilities, can, grid_of, may_be_asked_again, statistics_of, weighs_alike
 from common.privacy.facts import mechanism_of
-from common.privacy.mechanism import Facts
-from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.privacy.noise_source import NoiseSource
 from common.seeding import generator
 from common.study.study import Study
-from common.sums.aggregation import Aggregation, stated_error
-from common.sums.aggregations._fixed_point import share_room
+from common.sums.abilities import room_for_whole_steps, stated_error
+from common.sums.aggregation import Aggregation
 from common.sums.exchange import Expected
-from server.central_noise import CentralNoise
+from server.central_noise import TOLD, CentralNoise
 from server.privacy_claims import Claims
 from server.public_numbers import training_sizes
 from server.roster import Member
@@ -49,13 +48,26 @@ def private_terms(
     claims = Claims.of(study, mechanism, members, simulated)
     sizes = {site: float(size) for site, size in training_sizes(study, members).items()}
     facts = next(iter(claims.facts.values()))
-    if isinstance(mechanism, Distributed):
-        _demand_room(mechanism, facts, aggregation, parameters)
-        return PrivateTerms(claims, sizes, step=mechanism.grid)
-    if isinstance(mechanism, Hospital):
-        central = CentralNoise(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters))
-        return PrivateTerms(claims, dict.fromkeys(sizes, 1.0), central.statistics, central=central)
-    return PrivateTerms(claims, sizes, clipping_is_noised=mechanism.place == "hospital")
+    if can(mechanism, "value_room"):
+        _demand_room(mechanism, facts, aggregation, study.aggregation.name, parameters)
+    return PrivateTerms(
+        claims,
+        dict.fromkeys(sizes, 1.0) if weighs_alike(mechanism) else sizes,
+        tuple(TOLD + name for name in statistics_of(mechanism)),
+        grid_of(mechanism),
+        _server_half(mechanism, facts, _Sources(study, simulated), _rounding(aggregation, parameters)),
+        clipping_is_noised=may_be_asked_again(mechanism),
+    )
+
+
+def _server_half(
+    mechanism: Mechanism, facts: Facts, noise: Callable[[int], NoiseSource], rounding: float
+) -> CentralNoise | None:
+    """None where the mechanism has none."""
+    if not can(mechanism, "release"):
+        return None
+    steers = can(mechanism, "asked_clip_norm")
+    return CentralNoise(abilities(mechanism), facts, noise, rounding, statistics_of(mechanism), steers)
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,6 @@ def _rounding(aggregation: Aggregation, parameters: int) -> float:
     return stated_error(aggregation, 1, one) * sqrt(parameters)
 
 
-def _demand_room(mechanism: Distributed, facts: Facts, aggregation: Aggregation, parameters: int) -> None:
+def _demand_room(mechanism: Mechanism, facts: Facts, aggregation: Aggregation, name: str, parameters: int) -> None:
     """Every hospital works out the same and refuses too; here it is said before any is asked to train."""
-    mechanism.value_room(facts, parameters, share_room(aggregation))
+    abilities(mechanism).value_room(facts, parameters, room_for_whole_steps(aggregation, name))

@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -39,12 +40,18 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in SOURCES}
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, at its top or inside a function, as a dotted name."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -59,11 +66,26 @@ def by_name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-every_source = pytest.mark.parametrize("path", SOURCES, ids=by_name)
-every_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=by_name)
+def of_every(paths: Iterable[Path]):
+    """One test over all files, which names those that break the law: a test for each would take minutes."""
+
+    def over(law: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = []
+            for path in paths:
+                try:
+                    law(path)
+                except AssertionError as error:
+                    broken.append(f"{by_name(path)} {error}".splitlines()[0])
+            assert not broken, "\n".join(broken)
+
+        test.__name__, test.__doc__ = law.__name__, law.__doc__
+        return test
+
+    return over
 
 
-@every_source
+@of_every(SOURCES)
 def test_a_layer_imports_only_the_layers_below_it(path):
     layer = path.relative_to(ROOT).parts[0]
     ours = {name.split(".")[0] for name in imports(path)} & MAY_IMPORT.keys()
@@ -79,7 +101,7 @@ def test_no_module_imports_itself_through_others():
         pytest.fail(f"import cycle: {' <- '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if by_name(p).startswith("common/")], ids=by_name)
+@of_every([p for p in SOURCES if by_name(p).startswith("common/")])
 def test_common_knows_flower_only_at_the_wire(path):
     allowed = ("records", "message_bytes", "packing", "objects", "flower_inside")
     if by_name(path) not in [f"common/wire/{name}.py" for name in allowed]:
@@ -91,7 +113,7 @@ def is_inside_of_flower(name):
     return name.split(".")[0] == "flwr" and ".".join(name.split(".")[:2]) not in documented | {"flwr"}
 
 
-@every_source
+@of_every(SOURCES)
 def test_one_file_alone_imports_what_flower_does_not_document(path):
     """`_flower_program.py` runs inside of Flower's own programs, where nothing of ours may be imported."""
     excepted = ("common/wire/flower_inside.py", "experiments/engines/_flower_program.py")
@@ -99,12 +121,12 @@ def test_one_file_alone_imports_what_flower_does_not_document(path):
         assert not [name for name in imports(path) if is_inside_of_flower(name)]
 
 
-@every_file
+@of_every([*SOURCES, *TESTS])
 def test_no_file_is_too_long_to_hold_one_idea(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
 
 
-@every_source
+@of_every(SOURCES)
 def test_no_module_is_named_like_one_of_the_standard_library(path):
     assert path.stem.startswith("__") or path.stem not in sys.stdlib_module_names
 
@@ -114,19 +136,19 @@ def test_no_two_test_files_share_a_name():
     assert len(names) == len(set(names))
 
 
-@every_source
+@of_every(SOURCES)
 def test_a_library_does_not_print(path):
     if by_name(path) != "experiments/cli.py":
         calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
         assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}
 
 
-@every_source
+@of_every(SOURCES)
 def test_a_file_says_what_it_is_for(path):
     assert ast.get_docstring(tree(path))
 
 
-@every_source
+@of_every(SOURCES)
 def test_one_file_alone_knows_what_devices_there_are(path):
     """Everything else follows a network: it asks neither for CUDA nor for MPS, and names no device of its own."""
     if by_name(path) != "common/learning/device.py" and not by_name(path).startswith("experiments/benchmarks/"):
@@ -178,7 +200,7 @@ def distribution(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@every_source
+@of_every(SOURCES)
 def test_every_package_that_is_imported_is_asked_for_by_name(path):
     """A package that merely came along with another one may be gone with its next version.
 

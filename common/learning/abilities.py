@@ -7,6 +7,7 @@ and never for the name or the class of a task.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_args
 
@@ -47,6 +48,35 @@ class Abilities(Protocol):
     goes through them in order, and every one sees what those before it have changed."""
     drawn: ClassVar[Drawn]
     """What the report draws of a test case."""
+    weighs_classes: bool
+    """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    outlines: bool
+    """Whether `predict` says a class of every pixel or voxel."""
+    patched: bool
+    """Whether a case may be of any size, since the network is shown parts of it."""
+    answer_names: tuple[str, ...]
+    """What the numbers of one case's `predict` are called, in order."""
+    label_smoothing: float
+    """Share of the truth that the loss spreads evenly over all classes."""
+
+    def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """(N, classes, ...) float32; a softmax over classes makes probabilities, the largest is what it predicts."""
+        ...
+
+    def in_own_unit(self, value: float) -> float:
+        """A number that is learned, in the unit that it is scored in."""
+        ...
+
+    def summed_up(self, values: tuple[float, ...]) -> Mapping[str, float]:
+        """One case's answer in a few numbers by name, told before the answer itself: a risk."""
+        ...
+
+    def meaning(self, value: str) -> str:
+        """What the numbers are that the network answers, and what makes of them what a person wants to know.
+
+        value: what a number that is learned is called, by the study's source.
+        """
+        ...
 
     def follow(self, network: nn.Module) -> None:
         """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
@@ -146,6 +176,31 @@ def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
     return dict(getattr(task, "optimised", {}))
 
 
+def weighs_classes(task: Task) -> bool:
+    """Whether its loss weighs classes."""
+    return bool(getattr(task, "weighs_classes", False))
+
+
+def outlines(task: Task) -> bool:
+    """Whether it says a class of every pixel or voxel."""
+    return bool(getattr(task, "outlines", False))
+
+
+def patched(task: Task) -> bool:
+    """Whether a case may be of any size."""
+    return bool(getattr(task, "patched", False))
+
+
+def label_smoothing(task: Task) -> float:
+    """Share of the truth that the loss spreads evenly over all classes; 0 for most."""
+    return float(getattr(task, "label_smoothing", 0.0))
+
+
+def answer_names(task: Task) -> tuple[str, ...]:
+    """What the numbers of an answer are called; () where it does not say."""
+    return tuple(getattr(task, "answer_names", ()))
+
+
 def presented(task: Task, scores: Mapping[str, float | None]) -> dict[str, float | None]:
     """Scores as they are shown."""
     return dict(abilities(task).presented(scores) if can(task, "presented") else scores)
@@ -189,7 +244,8 @@ def no_soft_loss(task: Task) -> str:
 def check_declared(task: Task, name: str) -> None:
     """Raise StudyError, naming the member, where a task declares one that is misspelt, of another kind or half."""
     own = {member for base in type(task).__mro__ for member in vars(base) if not member.startswith("_")}
-    for member in sorted(own - {*NAMES, *ROLE, *getattr(type(task), "__dataclass_fields__", {})}):
+    options: list[str] = [one.name for one in fields(task)] if is_dataclass(task) else []
+    for member in sorted(own - {*NAMES, *ROLE, *options}):
         if meant := get_close_matches(member, NAMES, 1, MISSPELT):
             raise StudyError(
                 f"task {name!r} has {member!r}, which is no member of a task; did you mean {meant[0]!r}? "
@@ -209,7 +265,7 @@ def _check_kinds(task: Task, name: str) -> None:
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole"):
+    for member in ("couples", "scored_whole", "weighs_classes", "outlines", "patched"):
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):

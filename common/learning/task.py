@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from common.sums.mean import Mean
 
@@ -56,13 +56,4 @@ class Task(Protocol):
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Class indices (N, ...) or displacement in voxels, int64; float32 where real numbers are learned."""
-        ...
-
-
-@runtime_checkable
-class GivesLogits(Protocol):
-    """What a task of classes has beside `predict` where its network's answer says how sure it is."""
-
-    def logits(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        """(N, classes, ...) float32; a softmax over classes makes probabilities, the largest is what it predicts."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import isfinite, log, sqrt
 
+from common.privacy.abilities import fixed_noise, promised_epsilon
 from common.privacy.mechanism import Mechanism
 
 MOST_COVERING = 100.0
@@ -19,12 +20,12 @@ def epsilon_at_least(mechanism: Mechanism) -> float | None:
     """The epsilon that is promised, or where noise is fixed, that of one noisy sum, by zero-concentrated privacy.
 
     rho = 1 / (2 z^2) and epsilon = rho + 2 sqrt(rho ln(1 / delta)): Bun and Steinke 2016, proposition 1.3. None for a
-    mechanism with options of its own, which is taken at its word.
+    mechanism that declares neither.
     """
-    promised, multiplier = (getattr(mechanism, name, None) for name in ("epsilon", "noise_multiplier"))
-    if isinstance(promised, float):
+    promised, multiplier = promised_epsilon(mechanism), fixed_noise(mechanism)
+    if promised is not None:
         return promised
-    if not isinstance(multiplier, float):
+    if multiplier is None:
         return None
     inverse = 1 / multiplier
     rho = inverse * inverse / 2
@@ -33,23 +34,26 @@ def epsilon_at_least(mechanism: Mechanism) -> float | None:
 
 
 def covers(mechanism: Mechanism) -> bool:
-    """Whether its noise hides anything to count on."""
+    """Whether its noise is known to hide anything to count on; of one that says no number it is not."""
     least = epsilon_at_least(mechanism)
-    return least is None or least <= MOST_COVERING
+    return least is not None and least <= MOST_COVERING
 
 
 def in_words(mechanism: Mechanism) -> str:
     """What is promised in numbers, a sentence; of fixed noise what it comes to depends on hospitals' numbers."""
-    promised, least = getattr(mechanism, "epsilon", None), epsilon_at_least(mechanism)
+    promised, least = promised_epsilon(mechanism), epsilon_at_least(mechanism)
     delta = f"delta = {mechanism.delta:g}"
     if promised is not None:
         said = f"Epsilon is {promised:g} at {delta}, for all rounds together."
     elif least is not None:
         said = (
-            f"Noise is fixed (noise_multiplier = {getattr(mechanism, 'noise_multiplier', None):g}), and no epsilon "
+            f"Noise is fixed (noise_multiplier = {fixed_noise(mechanism):g}), and no epsilon "
             f"is: one sum that a unit is surely in costs {least:.3g} at {delta}, and `wardround privacy plan` says "
             "what all rounds cost."
         )
     else:
-        said = f"What it costs is the mechanism's own to say, at {delta}."
+        return (
+            f"The mechanism says neither an epsilon nor a noise_multiplier, at {delta}: sums are opened as if there "
+            "were no noise, and `wardround privacy plan` says what all rounds cost."
+        )
     return said if covers(mechanism) else f"{said} That bounds nothing: count on no noise here."

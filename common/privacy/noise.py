@@ -20,6 +20,7 @@ raise pays for that too.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import frexp, ldexp, sqrt
 
@@ -89,6 +90,11 @@ def add_gaussian(
     raised = standard_deviation * (1 + _RAISE * (sqrt(values.size) + 1))
     noise = source.discrete_gaussian(values.size, raised / one).reshape(values.shape)
     return np.multiply(np.rint(exact / one) + noise, one, dtype=np.float64)
+
+
+def gaussian(standard_deviation: float, source: NoiseSource) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What `add_gaussian` makes of (P,) float32 values, as float32."""
+    return lambda values: add_gaussian(values, standard_deviation, source).astype(np.float32)
 
 
 def step(standard_deviation: float) -> float:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
 from common.learning.work import Sends, Training
+
+
+@dataclass(frozen=True)
+class PoissonSteps:
+    """How a hospital draws in a round: the chance of each unit to be in a step, and how many steps there are."""
+
+    rate: float
+    steps: int
 
 
 def sampling_rate(batch_size: int | Literal["full"], units: int) -> float:

@@ -22,7 +22,6 @@ from typing import Any
 
 from common.errors import StudyError
 from common.extras import needed_by
-from common.learning.abilities import NAMES as ABILITIES
 from common.study.fitting import Role, fitted
 from common.study.options import Entry, build, options_of
 from common.study.plugins import Reference
@@ -34,15 +33,16 @@ class Catalogue:
     """Entries of one kind. `kind` is the word for messages and the name each file binds.
 
     package: "" for a kind of which there are none of ours. role: `module:Protocol` that a plug-in must fit. optional:
-    members that it may have, of the role or beside it, and may lack. plain: `module:function` that makes an entry's
-    class of something plainer, such as an nn.Module's class, or gives None. known: the names, where they must be
-    known without the package.
+    members of the role that it may lack. beside: `module:Protocol` of members that it may have as well. plain:
+    `module:function` that makes an entry's class of something plainer, such as an nn.Module's class, or gives None.
+    known: the names, where they must be known without the package.
     """
 
     kind: str
     package: str
     role: str
     optional: tuple[str, ...] = ()
+    beside: str = ""
     plain: str = ""
     known: tuple[str, ...] = ()
 
@@ -121,7 +121,8 @@ class Catalogue:
         return fitted(loaded, name, self._role()) if made is None else made
 
     def _role(self) -> Role:
-        return Role(self.kind, self.plural, _named(self.role), self.optional)
+        beside = _named(self.beside) if self.beside else None
+        return Role(self.kind, self.plural, _named(self.role), self.optional, beside)
 
 
 def _named(place: str) -> Any:
@@ -130,21 +131,40 @@ def _named(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-TASKS = Catalogue("task", "common.learning.tasks", "common.learning.task:Task", ABILITIES)
+TASKS = Catalogue(
+    "task", "common.learning.tasks", "common.learning.task:Task", beside="common.learning.abilities:Abilities"
+)
 NETWORKS = Catalogue(
     "network",
     "common.learning.networks",
     "common.learning.task:Network",
+    ("has_weights",),
     plain="common.learning.plain_network:plain_network",
 )
 LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
-AGGREGATIONS = Catalogue("aggregation", "common.sums.aggregations", "common.sums.aggregation:Aggregation")
-SOURCES = Catalogue("source", "client.sources", "client.source:Source", ("pooled_statistics", "persons"))
+AGGREGATIONS = Catalogue(
+    "aggregation",
+    "common.sums.aggregations",
+    "common.sums.aggregation:Aggregation",
+    beside="common.sums.abilities:AggregationAbilities",
+)
+SOURCES = Catalogue(
+    "source",
+    "client.sources",
+    "client.source:Source",
+    ("pooled_statistics", "persons"),
+    beside="client.source_abilities:SourceAbilities",
+)
 PARTITIONS = Catalogue("partition", "client.partitions", "client.partition:Partition", ("pooled_statistics",))
 MECHANISMS = Catalogue(
-    "mechanism", "common.privacy.mechanisms", "common.privacy.mechanism:Mechanism", ("secret_rounding",)
+    "mechanism",
+    "common.privacy.mechanisms",
+    "common.privacy.mechanism:Mechanism",
+    beside="common.privacy.abilities:MechanismAbilities",
 )
-STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy", ("averages_companion",))
+STRATEGIES = Catalogue(
+    "strategy", "server.strategies", "server.strategy:Strategy", beside="server.strategy:StrategyAbilities"
+)
 ENGINES = Catalogue(
     "engine",
     "experiments.engines",

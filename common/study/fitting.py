@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from inspect import Parameter, getattr_static, isfunction, signature
 from typing import Any, Literal, get_args, get_origin
 
 from common.errors import StudyError
 
+MISSPELT = 0.85
+"""Likeness of two words from which one is taken for a slip of the other."""
 FROZEN = "@dataclass(frozen=True) above the class, whose annotated fields are its options"
 
 
 @dataclass(frozen=True)
 class Role:
     """kind, plural: words for it. protocol: a Protocol, or, where an entry is a function, its alias of Callable.
-    optional: members that may be absent.
+    optional: members of it that may be absent. beside: a Protocol of more members that an entry may have.
     """
 
     kind: str
     plural: str
     protocol: Any
     optional: tuple[str, ...] = ()
+    beside: type | None = None
 
     @property
     def is_function(self) -> bool:
@@ -32,8 +36,13 @@ class Role:
     @property
     def members(self) -> tuple[str, ...]:
         """What an entry must have, sorted."""
-        names = {*vars(self.protocol), *self.protocol.__annotations__}
-        return tuple(sorted(one for one in names if not one.startswith("_") and one not in self.optional))
+        return tuple(one for one in _public(self.protocol) if one not in self.optional)
+
+    @property
+    def may_have(self) -> Mapping[str, Any]:
+        """What an entry may have and may lack, by the Protocol that says how it looks."""
+        beside = () if self.beside is None else _public(self.beside)
+        return {**dict.fromkeys(self.optional, self.protocol), **dict.fromkeys(beside, self.beside)}
 
 
 def fitted(loaded: Any, name: str, role: Role) -> Any:
@@ -50,9 +59,14 @@ def fitted(loaded: Any, name: str, role: Role) -> Any:
             f"{what} lacks {', '.join(lacking)}. Add {wanted}. `wardround new {role.kind} NAME` writes a whole one."
         )
     _demand_dataclass(loaded, what)
-    for fault in _faults(loaded, role):
+    for fault in (*_faults(loaded, role), *_misspelt(loaded, role), *_halves(loaded, role)):
         raise StudyError(f"{what}: {fault}")
     return loaded
+
+
+def _public(protocol: Any) -> tuple[str, ...]:
+    names = {*vars(protocol), *vars(protocol).get("__annotations__", {})}
+    return tuple(sorted(one for one in names if not one.startswith("_")))
 
 
 def _function(loaded: Any, what: str, role: Role) -> Any:
@@ -87,25 +101,56 @@ def _is_of_the_class(hint: Any) -> bool:
 
 def _faults(loaded: type, role: Role) -> Iterator[str]:
     """Members of the right name that cannot be used as the role's are."""
-    for name in role.members:
-        own, wanted = getattr_static(loaded, name, None), vars(role.protocol).get(name)
+    wanted_by = dict.fromkeys(role.members, role.protocol)
+    wanted_by |= {name: protocol for name, protocol in role.may_have.items() if _declares(loaded, name)}
+    for name, protocol in wanted_by.items():
+        own, wanted = getattr_static(loaded, name, None), vars(protocol).get(name)
         if isfunction(wanted):
-            yield from _fault_of_method(own, wanted, name, role)
-        choices = role.protocol.__annotations__.get(name)
-        yield from _fault_of_value(own, choices, name, role)
+            yield from _fault_of_method(own, wanted, name, protocol)
+        yield from _fault_of_value(own, protocol.__annotations__.get(name), name, protocol)
 
 
-def _fault_of_method(own: Any, wanted: Callable[..., Any], name: str, role: Role) -> Iterator[str]:
+def _declares(loaded: type, name: str) -> bool:
+    """Whether it has an optional member; one that is None is as good as absent."""
+    return getattr_static(loaded, name, None) is not None
+
+
+def _misspelt(loaded: type, role: Role) -> Iterator[str]:
+    """Members that are none of the role's, and all but the name of an optional one."""
+    known = {*role.members, *role.may_have, *(one.name for one in fields(loaded))}
+    own = {member for base in loaded.__mro__ for member in vars(base) if not member.startswith("_")}
+    for member in sorted(own - known):
+        if meant := get_close_matches(member, list(role.may_have), 1, MISSPELT):
+            yield (
+                f"it has {member!r}, which is no member of a {role.kind}; did you mean {meant[0]!r}? "
+                f"If not, call it _{member}."
+            )
+
+
+def _halves(loaded: type, role: Role) -> Iterator[str]:
+    """Optional members without those that they are of no use without."""
+    together = vars(sys.modules[role.beside.__module__]).get("TOGETHER", ()) if role.beside else ()
+    for member, needed in together:
+        if _declares(loaded, member) and not _declares(loaded, needed) and not _has(loaded, needed):
+            yield f"it has {member} and no {needed}: one is of no use without the other."
+
+
+def _fault_of_method(own: Any, wanted: Callable[..., Any], name: str, protocol: Any) -> Iterator[str]:
     bound = isinstance(own, staticmethod | classmethod)
     called = own.__func__ if bound else own
     if not callable(called):
-        yield f"{name} is no method, but {_kind_of(own)}: write {_spelled(role.protocol, name)}"
+        yield f"{name} is no method, but {_kind_of(own)}: write {_spelled(protocol, name)}"
         return
-    given = [one for one in signature(wanted).parameters.values() if one.kind is not Parameter.KEYWORD_ONLY]
+    given = [one for one in signature(wanted).parameters.values() if _is_always_given(one)]
     named = {one.name: None for one in signature(wanted).parameters.values() if one.kind is Parameter.KEYWORD_ONLY}
     skipped = 1 if isinstance(own, staticmethod) else 0
     if not _takes(called, [None] * (len(given) - skipped), named):
-        yield f"{name} takes {_written(signature(called))}: write {_spelled(role.protocol, name)}"
+        yield f"{name} takes {_written(signature(called))}: write {_spelled(protocol, name)}"
+
+
+def _is_always_given(one: Parameter) -> bool:
+    """By position. What has a default is asked for only of an entry that needs it."""
+    return one.kind is not Parameter.KEYWORD_ONLY and one.default is Parameter.empty
 
 
 def _takes(called: Callable[..., Any], values: list[None], named: dict[str, None]) -> bool:
@@ -118,8 +163,8 @@ def _takes(called: Callable[..., Any], values: list[None], named: dict[str, None
     return True
 
 
-def _fault_of_value(own: Any, hint: Any, name: str, role: Role) -> Iterator[str]:
-    choices = _choices(hint, role.protocol)
+def _fault_of_value(own: Any, hint: Any, name: str, protocol: Any) -> Iterator[str]:
+    choices = _choices(hint, protocol)
     if choices and isinstance(own, str) and own not in choices:
         yield f"{name} must be {' or '.join(map(repr, choices))}; it is {own!r}."
 

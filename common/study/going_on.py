@@ -17,6 +17,7 @@ FREE = frozenset(
         "engine",
         "baselines",
         "audit",
+        "dossier",
         "stopping",
         "source.folder",
         "start.model",

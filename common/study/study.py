@@ -15,9 +15,11 @@ from common.errors import StudyError
 from common.learning.schedules import Schedule
 from common.learning.task import Task
 from common.learning.work import Training
+from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
+from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
 from common.study.fine_tuning import FineTuning, check_fine_tuning
 from common.study.options import EXAMPLE, Entry, build
@@ -27,6 +29,7 @@ from common.study.privacy_checks import Assignment, Preprocessing, check_preproc
 from common.study.report_settings import Report, check_subgroups, keeping_columns, resolved_report
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
+from common.study.strategy_abilities import learning_rate_of
 from common.study.task_checks import check_task
 from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
 
@@ -97,7 +100,8 @@ class Study:
     divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
     own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
     round, and who is waited for. baselines: models trained without a federation, to compare. audit: how long
-    attacks take, and when a light is amber or red. report: what the report tells of groups of persons.
+    attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
+    purpose, parties and legal basis, for whoever signs.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -122,6 +126,7 @@ class Study:
     baselines: Baselines = field(default_factory=Baselines)
     audit: Audit = field(default_factory=Audit)
     report: Report = field(default_factory=Report)
+    dossier: Dossier = field(default_factory=Dossier)
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -179,9 +184,10 @@ class Study:
 
     @property
     def _table(self) -> dict[str, Any]:
-        """A study of our own entries alone reads as it did before there were plug-ins, or subgroups."""
-        unsaid = {"plugins": {}, "report": asdict(Report())}
-        return {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
+        """A study of our own entries alone reads as it did before there were plug-ins, subgroups or a dossier."""
+        unsaid = {"plugins": {}, "report": asdict(Report()), "dossier": {}}
+        table = {**asdict(self), "dossier": {key: said for key, said in asdict(self.dossier).items() if said}}
+        return {key: value for key, value in table.items() if key not in unsaid or value != unsaid[key]}
 
 
 def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) -> Study:
@@ -333,7 +339,7 @@ def _check_pairs(study: Study) -> None:
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     _check_withheld(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
-    if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
+    if study.server_schedule is not None and learning_rate_of(strategy) is None:
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
 
 
@@ -373,6 +379,7 @@ def _check_privacy(study: Study, needs: str, sends: str, controlled: bool) -> No
     if study.privacy is None:
         return
     mechanism = MECHANISMS.build(study.privacy)
+    check_declared(mechanism, study.privacy.name)
     place = mechanism.place
     if mechanism.unit == "sample" and study.federation.expected_patients is not None:
         raise StudyError(

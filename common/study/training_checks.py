@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from common.errors import StudyError
+from common.learning.abilities import companion, weighs_classes
+from common.learning.task import Task
 from common.learning.work import Training, Work
 
 OF_GRADIENTS_TOO = (
@@ -30,16 +32,16 @@ def check_training(training: Training, strategy: str, work: Work) -> None:
         _demand_plain_steps(training, strategy, work)
 
 
-def check_classes(training: Training, task: object, name: str) -> None:
+def check_classes(training: Training, task: Task, name: str) -> None:
     """Raise StudyError where the task does not weigh its classes."""
-    if training.class_weights is not None and not getattr(task, "weighs_classes", False):
+    if training.class_weights is not None and not weighs_classes(task):
         reason = "it learns no classes, or its loss does not weigh them"
         if name == "segmentation":
             reason = "task.cross_entropy_weight is 0, and the Dice loss counts each class alike already"
         raise StudyError(f"training.class_weights has no effect on task {name!r}: {reason}. Remove the setting.")
 
 
-def check_personal(training: Training, strategy: str, work: Work, task: object, keep: str | None) -> None:
+def check_personal(training: Training, strategy: str, work: Work, task: Task, keep: str | None) -> None:
     """Raise StudyError where parts that stay in the hospitals would be wrong, or would never be trained.
 
     keep: which model of a run that may end early is kept; None: none does.
@@ -56,7 +58,7 @@ def check_personal(training: Training, strategy: str, work: Work, task: object, 
             f"strategy {strategy!r} corrects every gradient by what all hospitals send, and no gradient of "
             "training.personal is sent: choose strategy 'fedavg' or 'fedprox'."
         )
-    if getattr(task, "companion", ()):
+    if companion(task):
         raise StudyError(
             "training.personal keeps parameters in the hospitals, and the task averages a companion of them "
             "(abilities.companion): remove training.personal."

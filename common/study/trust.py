@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from common.learning.abilities import companion
 from common.study.catalogue import AGGREGATIONS, MECHANISMS, STRATEGIES
 from common.study.study import Study
+from common.sums.abilities import keys_of
 from common.sums.cohorts import LEAST_IN_SUM, is_covered_by_noise, reveals
 
 
@@ -93,7 +94,15 @@ def _reader(study: Study, hospitals: int) -> Trusted | None:
 
 
 def _key_holders(study: Study) -> Trusted | None:
-    if getattr(AGGREGATIONS.build(study.aggregation), "keys", "") != "shared":
+    keys = keys_of(AGGREGATIONS.build(study.aggregation))
+    if keys is None and reveals(study) == "sum":
+        return Trusted(
+            "the coordinator, and whoever holds what opens a single update",
+            f"aggregation {study.aggregation.name!r} does not say who that is (`keys`): count on the coordinator and "
+            "every hospital.",
+            "aggregation = 'secagg' says it.",
+        )
+    if keys != "shared":
         return None
     return Trusted(
         "the coordinator, and every colluding hospital",

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from common.handed_on import handed_on
 
 if TYPE_CHECKING:
+    from common.sums.abilities import AggregationAbilities as AggregationAbilities
     from common.sums.aggregation import Aggregation as Aggregation
     from common.sums.aggregation import Local as Local
-    from common.sums.aggregation import Lossy as Lossy
     from common.sums.exchange import Collected as Collected
     from common.sums.exchange import Exchange as Exchange
     from common.sums.exchange import Expected as Expected
@@ -19,7 +19,8 @@ else:
     __getattr__ = handed_on(
         __name__,
         {
-            "aggregation": ("Aggregation", "Local", "Lossy"),
+            "abilities": ("AggregationAbilities",),
+            "aggregation": ("Aggregation", "Local"),
             "exchange": ("Collected", "Exchange", "Expected", "Payload"),
             "mean": ("Mean",),
             "update": ("Update", "Vector"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class Local:
 class Aggregation(Protocol):
     """How a sum is made; entries live in `common/sums/aggregations/`, both halves of a protocol in one file.
 
-    Where it reveals only sums, statistics of an update go into the sum as well, and evaluation rides in them.
+    Where it reveals only sums, statistics of an update go into the sum as well, and evaluation rides in them. What it
+    can have beside these members is in `common.sums.abilities`.
     """
 
     reveals: ClassVar[Reveals]
@@ -80,24 +81,3 @@ class Aggregation(Protocol):
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Hospital half of every other leg. Raises WireError where the request must not be answered."""
         ...
-
-
-@runtime_checkable
-class Lossy(Protocol):
-    """What an aggregation has beside the rest where its sums are not exact: how wrong one can be.
-
-    Without it a sum is taken to be exact but for float32, in which updates come. The audit judges openings by it,
-    noise of the server pays for it, and the inherited test holds the aggregation to it.
-    """
-
-    def largest_error(self, hospitals: int, expected: Expected) -> float:
-        """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
-
-        expected: as `collect` is given it; `expected.reach` is how large the values of one update may be.
-        """
-        ...
-
-
-def stated_error(aggregation: object, hospitals: int, expected: Expected) -> float:
-    """What the aggregation declares, and 0 where it declares no error. float32's own comes on top."""
-    return float(aggregation.largest_error(hospitals, expected)) if isinstance(aggregation, Lossy) else 0.0

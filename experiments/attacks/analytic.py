@@ -44,6 +44,8 @@ class Analytic:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Phong et al. 2017; Geiping et al. 2020, proposition 3.1"
+    called: ClassVar[str] = "reading the first layer backwards"
+    words: ClassVar[str] = "reads inputs off the gradient of a first layer that is linear"
 
     updates: int = 1
     largest_batch: int = 16

@@ -49,6 +49,10 @@ class Bottleneck:
 
     sees: ClassVar[Sees] = "each"
     source: ClassVar[str] = "own closed form of a convolution's input; Mahendran and Vedaldi 2015"
+    called: ClassVar[str] = "reading a narrow layer backwards"
+    words: ClassVar[str] = "computes what a narrow layer saw of a case, and searches for an image that gives it"
+    share: ClassVar[float] = 16.0
+    elsewhere: ClassVar[float] = 10.0
 
     turns: int = 5
     starts: int = 4

@@ -36,6 +36,10 @@ class DeepImagePrior:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Ulyanov et al. 2018, Deep Image Prior (CVPR); Jeon et al. 2021 (NeurIPS)"
+    called: ClassVar[str] = "matching by an untrained network"
+    words: ClassVar[str] = "searches for an image that gives the update, only as an untrained network can draw one"
+    share: ClassVar[float] = 3.0
+    elsewhere: ClassVar[float] = 0.0
 
     iterations: int = 1000
     learning_rate: float = 0.01

@@ -34,6 +34,9 @@ class DeepLeakage:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Zhu et al. 2019, Deep Leakage from Gradients (NeurIPS); Zhao et al. 2020, iDLG"
+    called: ClassVar[str] = "matching a gradient and its labels (DLG)"
+    words: ClassVar[str] = "moves an image and its label until their gradient is the update"
+    elsewhere: ClassVar[float] = 0.0
 
     iterations: int = 2000
     restarts: int = 3

@@ -38,6 +38,9 @@ class InvertingGradients:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Geiping et al. 2020, Inverting Gradients (NeurIPS)"
+    called: ClassVar[str] = "matching the direction of a gradient"
+    words: ClassVar[str] = "moves a smooth image until its gradient points as the update does"
+    elsewhere: ClassVar[float] = 0.0
 
     iterations: int = 1000
     learning_rate: float = 0.1

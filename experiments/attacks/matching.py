@@ -51,6 +51,9 @@ class Matching:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Geiping et al. 2020; Wei et al. 2020; Zhu et al. 2019; own contrast-blind prior"
+    called: ClassVar[str] = "matching an update"
+    words: ClassVar[str] = "moves a random image until a hospital's network gives the update that was seen"
+    share: ClassVar[float] = 8.0
 
     iterations: int = 1000
     learning_rate: float = 0.2

@@ -60,6 +60,9 @@ class MultiStep:
     source: ClassVar[str] = (
         "Geiping et al. 2020, section 6; Dimitrov et al. 2022, Data Leakage in Federated Averaging"
     )
+    called: ClassVar[str] = "matching a training of several steps"
+    words: ClassVar[str] = "moves images until a hospital's steps, all made again, give the update"
+    share: ClassVar[float] = 4.0
 
     iterations: int = 600
     learning_rate: float = 0.2

@@ -13,6 +13,8 @@ from common.files.json_files import read_table
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.study import Study
 from common.study.trust import said
+from common.sums.abilities import readers_of
+from common.sums.aggregations._agreement import read_agreement
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,
@@ -21,6 +23,8 @@ from experiments.audit.collusion_needed import (
     paid_for,
 )
 from experiments.audit.records import Claim
+from experiments.evidence.recomputed_updates import Orders
+from experiments.observation import Observation, Summed
 from server.privacy_recount import counted
 from server.reporting.parsing import privacy_of
 from server.reporting.values import number
@@ -33,7 +37,7 @@ def claim_of(study: Study, folder: Path, hospitals: int, roster: Sequence[SiteId
     about, privacy = read_table(folder, "about.json"), counted(read_table(folder, "privacy.json"), folder)
     promise = privacy_of(privacy)
     aggregation = AGGREGATIONS.build(study.aggregation)
-    readers = str(about.get("readers") or getattr(aggregation, "readers", "")) or PLAIN_READERS
+    readers = str(about.get("readers") or readers_of(aggregation)) or PLAIN_READERS
     epsilon = _epsilons(privacy, folder / "privacy.json")
     return Claim(
         aggregation=study.aggregation.name,
@@ -69,3 +73,21 @@ def _epsilons(privacy: Mapping[str, Any], path: Path) -> dict[str, float]:
 
 def _is_spent(value: object) -> bool:
     return value is None or ((found := number(value)) is not None and found >= 0)
+
+
+def hospitals_asked(observed: Observation, orders: Orders) -> int:
+    """How many hospitals agreed on the sum that is attacked; all of them where none was made."""
+    chosen = round_of_the_smallest(observed)
+    if chosen is None or observed.singles:
+        return len(observed.sites)
+    return len(read_agreement(orders[chosen[0].round, chosen[1]]).sites)
+
+
+def round_of_the_smallest(observed: Observation) -> tuple[Summed, SiteId] | None:
+    """The first sum that has the hospital of the fewest cases in it, and that hospital."""
+    sums = [one for one in observed.sums if len(one.sites) > 1]
+    inside = {site for one in sums for site in one.sites}
+    if not inside:
+        return None
+    victim = min(inside, key=lambda site: (observed.cases[site], site))
+    return next(one for one in sums if victim in one.sites), victim

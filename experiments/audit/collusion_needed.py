@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from common.data.cases import SiteId
+from common.privacy.abilities import colluding
 from common.privacy.accounting import epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
-from common.privacy.mechanisms.distributed import Distributed
 from common.study.study import Study
+from common.sums.abilities import can, keys_of
 from common.sums.aggregation import Aggregation
 from common.sums.cohort import Cohort
 from common.sums.cohorts import is_covered_by_noise
@@ -33,7 +34,7 @@ def opening_hospitals(study: Study, roster: Sequence[SiteId]) -> int:
     Raises StudyError for impossible settings.
     """
     aggregation = aggregation_of(study)
-    if aggregation.reveals == "each":
+    if aggregation.reveals == "each" or keys_of(aggregation) is None:
         return 0
     if _is_shared(aggregation):
         return 1
@@ -57,6 +58,8 @@ def in_words(study: Study, roster: Sequence[SiteId]) -> str:
     aggregation, count = aggregation_of(study), opening_hospitals(study, roster)
     if aggregation.reveals == "each":
         return "no hospital has to help: the coordinator alone reads every single update"
+    if keys_of(aggregation) is None:
+        return "how many it takes is not known: the aggregation does not say who can open a single update (`keys`)"
     if _is_shared(aggregation):
         return "one hospital is enough, for it holds the key of all; what it would decrypt is not played here"
     cheating = opening_if_cheating(study, roster)
@@ -93,20 +96,20 @@ def _of_differences(study: Study, count: int) -> str:
 def paid_for(study: Study) -> int:
     """How many that collude with the coordinator a distributed noise is promised against; 0 without one."""
     mechanism = mechanism_of(study)
-    return mechanism.colluding if isinstance(mechanism, Distributed) else 0
+    return 0 if mechanism is None else colluding(mechanism)
 
 
 def epsilon_of_one_share(study: Study, hospitals: int) -> float | None:
     """What is left of the promise where all others collude: one hospital's noise. None without distributed noise."""
     mechanism = mechanism_of(study)
-    if not isinstance(mechanism, Distributed):
+    if mechanism is None or mechanism.place != "shares":
         return None
     facts = replace(facts_of(study, 1, 1, hospitals), reveals="each")
     return epsilon_of(mechanism.round_releases(facts) * study.rounds, mechanism.delta).epsilon
 
 
 def _is_shared(aggregation: Aggregation) -> bool:
-    return getattr(aggregation, "keys", "") == "shared"
+    return keys_of(aggregation) == "shared"
 
 
 def _threshold(aggregation: Aggregation, cohort: Cohort) -> int:
@@ -114,14 +117,14 @@ def _threshold(aggregation: Aggregation, cohort: Cohort) -> int:
 
 
 def _by_shares(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[int]:
-    if not hasattr(aggregation, "threshold"):
+    if not can(aggregation, "threshold_in"):
         return []
     return [_threshold(aggregation, cohort) for cohort in cohorts]
 
 
 def _by_two_sets(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[int]:
     """Of every cohort of which a part may be opened."""
-    if not hasattr(aggregation, "threshold"):
+    if not can(aggregation, "threshold_in"):
         return []
     return [
         2 * _threshold(aggregation, cohort) - len(cohort.sites)

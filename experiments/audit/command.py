@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from common.errors import StudyError
-from common.files.access import is_there
-from common.study.study import Study
+from common.files.access import is_there, read_text
+from common.study.study import Study, parse
 from experiments.audit.conduct import Advance, Effort, audit_run
+from experiments.audit.dossier.writing import Filing, file_dossier
 from experiments.audit.matrix import audit_matrix
 from experiments.audit.records import Report
 from experiments.audit.report.headline import opening_sentence
@@ -27,14 +28,17 @@ def recorded(study: Study) -> Study:
     return replace(study, federation=replace(study.federation, record_traffic=True))
 
 
-def audit(folder: Path, effort: Effort, console: Console) -> Path:
-    """Attack the run in `folder`; print the verdict; the path of `audit.html`."""
+def audit(folder: Path, effort: Effort, console: Console, filing: Filing) -> Path:
+    """Attack the run in `folder`, print the verdict, write report and dossier; the path of `audit.html`."""
     if not is_there(folder, "study.toml"):
         raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
     with _watched(console) as advance:
         report = audit_run(folder, effort, advance)
     path = write(report, folder)
+    place = file_dossier(report, folder, parse(read_text(folder, "study.toml")), filing)
     _say(report, console)
+    signed = "nobody signed" if filing.signer is None else f"signed by {filing.signer.fingerprint}"
+    console.print(f"Dossier: {place.resolve()} ({signed})", markup=False, highlight=False, soft_wrap=True)
     return path
 
 

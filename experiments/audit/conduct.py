@@ -1,10 +1,15 @@
-"""A whole audit: observe, attack, score, judge. Truth is opened only to score what the attacks came up with."""
+"""A whole audit: observe, attack, score, judge. Truth is opened only to score what the attacks came up with.
+
+A loop over attacks that fit what adversaries see (`plan`), whose questions score them; it knows none of them by name.
+Whatever fails in an attack, a question or an adversary, ours or a stranger's, is a trial that says so.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isnan
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,50 +20,35 @@ from client.hospital import site_names
 from common.errors import FileError, StudyError
 from common.files.access import if_there
 from common.files.json_files import read_table
-from common.learning.abilities import no_case_loss
 from common.learning.device import chosen, repeatable
+from common.seeding import generator
 from common.study.audit_settings import Audit
-from experiments.audit.cheating_trials import cheating_trials
-from experiments.audit.claims import claim_of
-from experiments.audit.collusion import Collusion, collusions, hospitals_asked
-from experiments.audit.collusion_trials import collusion_trials
-from experiments.audit.difference_trials import difference_trials
-from experiments.audit.epsilon_trials import epsilon_trials
-from experiments.audit.inversion_trials import inversion_trials
-from experiments.audit.label_trials import label_trials
-from experiments.audit.membership import membership_trials
-from experiments.audit.own_trials import own_trials
-from experiments.audit.poisoning_trials import poisoning_trials
-from experiments.audit.records import Claim, Kind, Opening, Report, Trial
-from experiments.audit.robustness import robustness_trials
-from experiments.audit.tried import tried
-from experiments.audit.verdicts import verdicts
+from common.study.dossier_settings import Dossier
+from experiments.attack import Finding
+from experiments.audit.cast import Cast, cast_of
+from experiments.audit.claims import claim_of, hospitals_asked
+from experiments.audit.dossier.assembling import with_sheet
+from experiments.audit.plan import Planned, failure, planned, seen
+from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
+from experiments.audit.run import Run
+from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
 from experiments.evidence.observing import observe, sent_orders
-from experiments.evidence.recomputed_updates import Orders
 from experiments.observation import Observation
+from experiments.question import Plant
 from server.reporting.folder import read_run
 from server.reporting.losses import Losses
 from server.reporting.parsing import traffic_of
 
 Advance = Callable[[str], None]
-Traffic = list[Mapping[str, Any]]
-Attacked = tuple[tuple[Trial, ...], tuple[Opening, ...]]
-"""All attempts, and what colluding hospitals opened."""
-SHARES: Mapping[str, float] = {
-    "reconstruction": 0.45,
-    "collusion": 0.05,
-    "membership": 0.25,
-    "epsilon": 0.15,
-    "labels": 0.03,
-    "robustness": 0.07,
-}
-"""Of the study's `audit.seconds`, by kind of attack; the last has what the others left."""
+MOST_TIMES, GRACE_S = 2.0, 60.0
+"""After so many times the seconds, and these, no further attempt is begun, whoever used them up."""
+USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; imprints were played where a network carries one, and two sums that differ by "
-        "one hospital; neither other models made up nor hospitals made up nor other models for other hospitals",
+        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; "
+        "neither hospitals made up nor other models for other hospitals",
     ),
     (
         "hospitals that collude and cheat",
@@ -78,58 +68,185 @@ NOT_TRIED = (
 class Effort:
     """seconds: of all attacks; None: as the study says. pictures: whether patients' images go into the report.
 
-    poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks:
-    by name, module or file, tried beside those of every audit, as long again as these try to rebuild data.
+    poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
+    questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
+    `[dossier]` in the place of the study's.
     """
 
     seconds: float | None = None
-    pictures: bool = True
+    pictures: bool = False
     poisoning: bool = False
     attacks: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    adversaries: tuple[str, ...] = ()
+    said: Dossier | None = None
+
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """As `cast_of` takes them."""
+        poisoner = ("poisoner",) if self.poisoning else ()
+        return (
+            *(("attack", name) for name in self.attacks),
+            *(("question", name) for name in self.questions),
+            *(("adversary", name) for name in (*self.adversaries, *poisoner)),
+        )
 
 
 def audit_run(folder: Path, effort: Effort, advance: Advance = lambda _: None) -> Report:
     """Attack a finished run of a simulation. Raises StudyError where it recorded no traffic or did not complete."""
     torch.set_num_threads(1)
     begin = perf_counter()
+    cast, about = cast_of(effort.named), _about(folder)
     advance("reading what the coordinator saw")
-    about, observed, orders, traffic = _about(folder), observe(folder), sent_orders(folder), _traffic(folder)
+    run = opened(folder, effort)
+    with repeatable(chosen()):
+        report = _report(run, about, effort, cast, attacked(run, cast, advance))
+    return with_sheet(replace(report, seconds=perf_counter() - begin), run.study, folder, effort.said)
+
+
+def opened(folder: Path, effort: Effort) -> Run:
+    """A finished run, with what was seen of it and what it promised."""
+    observed, orders = observe(folder), sent_orders(folder)
     _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
-    effort = replace(effort, seconds=observed.study.audit.seconds if effort.seconds is None else effort.seconds)
-    with repeatable(chosen()):
-        attacked = _attacked(observed, orders, claim, effort, advance)
-    report = _report(folder, about, observed, claim, attacked, effort, traffic)
-    return replace(report, seconds=perf_counter() - begin)
+    seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
+    return Run(folder, observed, orders, claim, effort.pictures, seconds)
 
 
-def _report(
-    folder: Path,
-    about: Mapping[str, Any],
-    observed: Observation,
-    claim: Claim,
-    attacked: Attacked,
-    effort: Effort,
-    traffic: Traffic,
-) -> Report:
+@dataclass(frozen=True)
+class Attacked:
+    """All attempts, what was opened of sums, and which planted faults were seen."""
+
+    trials: tuple[Trial, ...]
+    openings: tuple[Opening, ...]
+    power: tuple[Power, ...]
+
+
+def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacked:
+    """The loop: what one attempt leaves of its share is for those after it."""
+    advance("what each adversary could see")
+    views, (plants, trials) = seen(cast, run), _planted(cast, run)
+    attempts, left, spent = planned(cast, views, plants, run), run.seconds, 0.0
+    sightings: list[tuple[Planned, bool]] = []
+    for number, one in enumerate(attempts):
+        advance(f"{one.attempt.attack} {one.attempt.view.site}".strip())
+        part = one.weight / (sum(other.weight for other in attempts[number:]) or 1.0)
+        late = USED_UP if spent > MOST_TIMES * run.seconds + GRACE_S else ""
+        finding = _found(one, run, max(left, 0.0) * part, one.reason or late)
+        spent, left = spent + finding.seconds, left - finding.seconds
+        scored = _scored(one, finding, run, cast)
+        if one.plant is None:
+            trials += scored
+        elif not late:
+            sightings.append((one, _is_seen(one, scored, run, cast)))
+    openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
+    return Attacked(tuple(trials), openings, _power(plants, sightings))
+
+
+def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]:
+    """By question; and a trial that says so where its faults could not be planted."""
+    plants: dict[str, list[Plant]] = {}
+    trials = []
+    for name, question in cast.questions.items():
+        if not hasattr(question, "plants"):
+            continue
+        try:
+            plants[name] = list(question.plants(run))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
+            none = Trial("planted faults", name, "", "", str(question.asks), "", "")
+            trials.append(replace(none, possible=False, reason=failure(error), settings={FAILED: True}))
+    return plants, trials
+
+
+def _found(one: Planned, run: Run, seconds: float, reason: str) -> Finding:
+    """What the attack says, or that it failed; the seconds are those that it took. reason: why it is not run."""
+    attempt, observed, begin = one.attempt, one.attempt.view.observed, perf_counter()
+    if reason:
+        failed = {FAILED: True} if reason == USED_UP else {}
+        return Finding(attempt.attack, observed.observer, False, reason, settings=failed)
+    try:
+        found = one.attack.run(observed, generator(run.study.seed, *one.words), seconds)
+        if not isinstance(found, Finding):
+            raise TypeError(f"an attack gives a Finding, and it gave {type(found).__name__}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's, or ours on a stranger's study
+        found = Finding(attempt.attack, observed.observer, False, failure(error), settings={FAILED: True})
+    return replace(found, seconds=perf_counter() - begin)
+
+
+def _scored(one: Planned, finding: Finding, run: Run, cast: Cast) -> list[Trial]:
+    """As the attack's question says; that its score failed where it does."""
+    attempt, plugins = one.attempt, {plugin.name: plugin.sha256 for plugin in cast.plugins if plugin.kind == "attack"}
+    question = cast.questions[attempt.question]
+    try:
+        trials = list(question.scored(attempt, finding, run))
+        for trial in trials:
+            _check(trial)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's, or ours on what a stranger's attack gave
+        reason = f"what it found could not be scored: {failure(error)}"
+        lost = Finding(attempt.attack, finding.observer, False, reason, finding.seconds, settings={FAILED: True})
+        trials = [attempt.trial(question.asks, lost)]
+    digest = {"plugin_sha256": plugins[attempt.attack]} if attempt.attack in plugins else {}
+    return [replace(trial, settings={**trial.settings, **digest}) for trial in trials]
+
+
+def _check(trial: object) -> None:
+    """Raises TypeError for what is no trial, StudyError for one with a figure that is not a number."""
+    if not isinstance(trial, Trial):
+        raise TypeError(f"a question gives trials, and it gave {type(trial).__name__}")
+    told = {**trial.figures, **{name: one.value for name, one in trial.intervals.items()}}
+    told |= {f"likeness {number}": one.ssim for number, one in enumerate(trial.rebuilt)}
+    if strange := [name for name, value in told.items() if isnan(value)]:
+        raise StudyError(f"{strange[0]} is not a number.")
+
+
+def _is_seen(one: Planned, trials: Sequence[Trial], run: Run, cast: Cast) -> bool:
+    """Whether the light of a planted fault is as bad as it must be."""
+    assert one.plant is not None
+    question, site = cast.questions[one.attempt.question], one.attempt.view.site or run.observed.sites[0]
+    try:
+        reasons: list[Reason] = [
+            reason for trial in trials if trial.possible for reason in question.reasons(site, trial, run)
+        ]
+    except (Exception, SystemExit):  # noqa: BLE001 - a stranger's question: nothing was seen
+        return False
+    return any(WORST.index(light) >= WORST.index(one.plant.light) for light, _, _ in reasons)
+
+
+def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[tuple[Planned, bool]]) -> tuple[Power, ...]:
+    """A row a fault and attack; of no attempt at all where no attack could be shown the fault."""
+    rows: dict[tuple[str, str, str], list[bool]] = {}
+    for one, was_seen in sightings:
+        assert one.plant is not None
+        rows.setdefault((one.attempt.question, one.attempt.attack, one.plant.fault), []).append(was_seen)
+    shown = {(question, fault) for question, _, fault in rows}
+    lost = [(name, one.fault) for name, of in plants.items() for one in of if (name, one.fault) not in shown]
+    return (
+        *(Power(*key, seen=sum(found), of=len(found)) for key, found in rows.items()),
+        *(Power(name, "", fault, 0, 0) for name, fault in dict.fromkeys(lost)),
+    )
+
+
+def _report(run: Run, about: Mapping[str, Any], effort: Effort, cast: Cast, found: Attacked) -> Report:
     """What the attacks found, judged; the seconds are still to be told."""
-    (trials, openings), study = attacked, observed.study
+    study, trials = run.study, found.trials
     return Report(
         study=str(about["study"]),
         title=study.title,
-        run=folder.resolve().name,
+        run=run.folder.resolve().name,
         model_sha256=str(about["model_sha256"]),
         seed=study.seed,
         seconds=0.0,
         thresholds=_limits(study.audit),
-        claim=claim,
+        claim=run.claim,
         trials=trials,
-        verdicts=verdicts(observed.sites, claim, trials, study.audit, no_case_loss(study.build_task())),
-        not_tried=(*NOT_TRIED, *_not_audited(folder)),
-        traffic=traffic,
-        parties=as_rows(parties_of(observed, claim, openings)),
-        openings=openings,
-        command=_command(folder, effort),
+        verdicts=verdicts(run.observed.sites, trials, run, cast, found.power),
+        not_tried=(*NOT_TRIED, *_not_audited(run.folder)),
+        traffic=[asdict(kind) for kind in traffic_of(read_table(run.folder, "traffic.json")).kinds],
+        parties=as_rows(parties_of(run.observed, run.claim, found.openings)),
+        openings=found.openings,
+        power=found.power,
+        plugins=cast.plugins,
+        command=_command(run, effort),
     )
 
 
@@ -138,68 +255,18 @@ def _not_audited(folder: Path) -> tuple[tuple[str, str], ...]:
     return tuple((problem.who, problem.sentence) for problem in Losses(read_run(folder)).hospitals)
 
 
-def _attacked(observed: Observation, orders: Orders, claim: Claim, effort: Effort, advance: Advance) -> Attacked:
-    """By those who keep to the protocol, by colluders, by a coordinator that cheats, and by poisoners."""
-    seconds = effort.seconds or 0.0
-    found = own_trials(observed, effort.attacks, seconds * SHARES["reconstruction"], advance, effort.pictures)
-    found += _trials(observed, seconds, effort.pictures, advance)
-    found += difference_trials(observed, orders, claim, advance)
-    played, share = _colluding(observed, orders, claim, advance), seconds * SHARES["collusion"]
-    if played:
-        found += tried(
-            observed, "matching", "reconstruction", lambda: collusion_trials(played, share, advance, effort.pictures)
-        )
-    found += tried(
-        observed, "imprint", "reconstruction", lambda: cheating_trials(observed, orders, advance, effort.pictures)
-    )
-    found += poisoning_trials(observed.study, advance) if effort.poisoning else []
-    return tuple(found), tuple(one.opening for one in played)
-
-
-def _trials(observed: Observation, seconds: float, pictures: bool, advance: Advance) -> list[Trial]:
-    study, confidence = observed.study, observed.study.audit.confidence
-    begin, share = perf_counter(), {kind: seconds * part for kind, part in SHARES.items()}
-    if observed.singles:
-        share["reconstruction"] += share["collusion"]
-    found = inversion_trials(observed, share["reconstruction"], advance, pictures)
-    attempts: tuple[tuple[str, Kind, Callable[[], Iterable[Trial]]], ...] = (
-        (
-            "loss_threshold",
-            "membership",
-            lambda: membership_trials(observed, confidence, share["membership"], advance),
-        ),
-        (
-            "gradient_canaries",
-            "epsilon",
-            lambda: epsilon_trials(study, observed.sites, confidence, share["epsilon"], advance),
-        ),
-        ("label_counts", "labels", lambda: label_trials(observed, share["labels"], advance)),
-    )
-    for name, kind, attempt in attempts:
-        found += tried(observed, name, kind, attempt)
-    left = seconds - share["collusion"] - (perf_counter() - begin)
-    most = max(left, share["robustness"])
-    return found + tried(observed, "pgd", "robustness", lambda: robustness_trials(observed, most, advance))
-
-
-def _colluding(observed: Observation, orders: Orders, claim: Claim, advance: Advance) -> tuple[Collusion, ...]:
-    """None where the coordinator reads every update alone."""
-    if claim.reveals == "each":
-        return ()
-    advance("playing hospitals that collude")
-    return collusions(observed, orders, claim)
-
-
 def _limits(audit: Audit) -> dict[str, float]:
     """What the rules compare with; the seconds are part of the command."""
     return {name: value for name, value in asdict(audit).items() if isinstance(value, float) and name != "seconds"}
 
 
-def _command(folder: Path, effort: Effort) -> str:
-    options = [] if effort.pictures else ["--no-pictures"]
+def _command(run: Run, effort: Effort) -> str:
+    options = ["--pictures"] if effort.pictures else []
     options += ["--poisoning"] if effort.poisoning else []
-    options += [word for name in effort.attacks for word in ("--attack", name)]
-    return shlex.join(["wardround", "audit", str(folder), "--seconds", f"{effort.seconds:g}", *options])
+    for word, names in (("--attack", effort.attacks), ("--question", effort.questions)):
+        options += [part for name in names for part in (word, name)]
+    options += [part for name in effort.adversaries for part in ("--adversary", name)]
+    return shlex.join(["wardround", "audit", str(run.folder), "--seconds", f"{run.seconds:g}", *options])
 
 
 def _about(folder: Path) -> Mapping[str, Any]:
@@ -224,9 +291,3 @@ def _check_hospitals(observed: Observation) -> None:
         raise StudyError(
             f"the run was of {', '.join(observed.sites)}; the study's data are now of {', '.join(sites)}."
         )
-
-
-def _traffic(folder: Path) -> Traffic:
-    """By kind of message, as the page shows it."""
-    kinds = traffic_of(read_table(folder, "traffic.json")).kinds
-    return [asdict(kind) for kind in kinds]

@@ -9,10 +9,11 @@ from typing import Any
 
 from client.hospital import site_names
 from common.files import access as files
-from common.files.json_files import write_json
+from common.files.json_files import read_table, write_json
 from common.study.options import Entry
 from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.dossier.risks import light_of
 from experiments.audit.records import Report
 from experiments.audit.report.matrix_page import Column, matrix_page
 from experiments.audit.report.page import write
@@ -20,6 +21,13 @@ from experiments.engines._quiet import run_quietly
 from experiments.evidence.ground_truth import hospital_of
 
 MOST_ROUNDS = 3
+UNPROTECTED = "plain FedAvg, E = 1"
+PRICED = {
+    "DP-SGD, epsilon 10": UNPROTECTED,
+    "DP-SGD, epsilon 1": UNPROTECTED,
+    "DP-SGD, epsilon 1, and secagg": UNPROTECTED,
+}
+"""Of each row with noise, the one that trains alike without: what is lost between them is the price."""
 DELTA_SHARE = 0.1
 """Delta of the private rows, over one by the patients of the largest hospital."""
 
@@ -51,7 +59,7 @@ def protections(study: Study, delta: float) -> tuple[Protection, ...]:
     private = replace(once, privacy=_private(1.0, delta))
     return (
         Protection("plain FedSGD, batch of 1", single),
-        Protection("plain FedAvg, E = 1", once),
+        Protection(UNPROTECTED, once),
         Protection("plain FedAvg, E = 5", replace(once, training=replace(once.training, epochs=5))),
         Protection("DP-SGD, epsilon 10", replace(once, privacy=_private(10.0, delta))),
         Protection("DP-SGD, epsilon 1", private),
@@ -92,9 +100,27 @@ def _folder_name(name: str) -> str:
 
 
 def _written(study: Study, folder: Path, columns: Sequence[Column]) -> Path:
-    rows = [{"protection": column.name, **summary(column.report)} for column in columns]
+    rows = [
+        {
+            "protection": column.name,
+            **summary(column.report),
+            **_scored(folder / Path(column.link).parent, column.name),
+        }
+        for column in columns
+    ]
     write_json(folder, "matrix.json", rows)
     return files.write(folder, "matrix.html", matrix_page(study.title, columns))
+
+
+def _scored(place: Path, protection: str) -> dict[str, Any]:
+    """The model's score, and which row it is to be compared with for what its promise of privacy costs."""
+    headline = read_table(place, "summary.json").get("headline")
+    told = headline if isinstance(headline, dict) else {}
+    return {
+        "score": told.get("federated"),
+        "score_name": told.get("score"),
+        "priced_against": PRICED.get(protection),
+    }
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -115,4 +141,5 @@ def summary(report: Report) -> dict[str, Any]:
         "promised_epsilon": max(report.claim.epsilon.values(), default=None),
         "measured_epsilon": max(bounds, default=None),
         "verdicts": {verdict.site: verdict.light for verdict in report.verdicts},
+        "lights": {name: light_of(report, name) for verdict in report.verdicts for name in verdict.lights},
     }

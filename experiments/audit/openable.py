@@ -7,8 +7,9 @@ from itertools import combinations
 
 from common.data.cases import SiteId
 from common.study.study import Study
+from common.sums.abilities import abilities, can
 from common.sums.aggregation import Aggregation
-from common.sums.aggregations._threshold import FEWEST_HOSPITALS, Threshold
+from common.sums.aggregations._threshold import FEWEST_HOSPITALS
 from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts
 
@@ -50,7 +51,4 @@ def _unions(cohort: Cohort) -> Iterator[tuple[Sites, ...]]:
 
 def threshold_of(aggregation: Aggregation, hospitals: int) -> int:
     """How many shares open a mask in a round of so many; as many as a sum needs where there are no shares."""
-    if not hasattr(aggregation, "threshold"):
-        return FEWEST_HOSPITALS
-    chosen, colluding = aggregation.threshold, int(getattr(aggregation, "colluding", 0))
-    return Threshold(chosen, colluding).of(hospitals)
+    return abilities(aggregation).threshold_in(hospitals) if can(aggregation, "threshold_in") else FEWEST_HOSPITALS

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from common.data.cases import SiteId
+from experiments.audit.dossier.sheet import Sheet
 from server.reporting.records import Beside, Uncovered
 
-Kind = Literal["differences", "reconstruction", "membership", "epsilon", "labels", "robustness"]
 Light = Literal["green", "amber", "red"]
 Reason = tuple[Light, str, str]
 """A light, the rule that gave it with its figures, and what to change."""
-Topic = Literal["readers", "rebuilt", "members", "epsilon", "colluding", "cheating"]
-"""Of a rule: who reads what; patients' data; who was one; the promised bound; what needs colluders or a cheat."""
-SCHEMA_VERSION = 4
+WORST: tuple[Light, ...] = ("green", "amber", "red")
+"""Lights, the worst last."""
+SCHEMA_VERSION = 5
+FAILED = "failed"
+"""Setting of a trial that an error ended, or that the seconds did not suffice for: nothing is known."""
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
 STANDS_OUT = 0.75
@@ -92,12 +94,14 @@ class Curve:
 class Trial:
     """One attack on one hospital, or, with site "", on all of them together.
 
-    question: what was tried, in plain words. knowledge: what the attacker was given. possible: False where the
-    attacker does not see what it needs, which `reason` says. figures: measured, by name.
+    kind: name of the question that scored it. observer: name of the adversary that made it. question: what was tried,
+    in plain words. knowledge: what the attacker was given. possible: False where the attacker does not see what it
+    needs, which `reason` says. figures: measured, by name. condition: under which alone it could be made, in words
+    that go on after "if"; "" where the attacker keeps to the protocol and only looks.
     """
 
     attack: str
-    kind: Kind
+    kind: str
     observer: str
     site: SiteId
     question: str
@@ -111,11 +115,18 @@ class Trial:
     settings: Mapping[str, Any] = field(default_factory=dict)
     rebuilt: Sequence[Rebuilt] = ()
     curve: Curve | None = None
+    condition: str = ""
 
     @property
     def honest(self) -> bool:
         """Whether everybody keeps to the protocol, and the attacker only looks."""
-        return self.observer not in ("colluding", "cheating")
+        return not self.condition
+
+    @property
+    def refused(self) -> str:
+        """Why a hospital that keeps a list of approved studies does not answer; "" where it does, or is not asked."""
+        found = self.settings.get("refused")
+        return str(found.get("listed", "")) if isinstance(found, Mapping) else ""
 
 
 @dataclass(frozen=True)
@@ -173,19 +184,49 @@ class Opening:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A hospital's light, each rule that gave one, and what to change. lights: the worst of each topic's rules."""
+    """A hospital's light, each rule that gave one, and what to change.
+
+    lights: the worst light of each column of the table, by the name of its question, or of its adversary.
+    conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
+    could_not_tell: columns that are amber since no test was powerful enough, and for nothing else.
+    """
 
     site: SiteId
     light: Light
     reasons: Sequence[tuple[Light, str]]
     advice: Sequence[str]
-    lights: Mapping[Topic, Light] = field(default_factory=dict)
+    lights: Mapping[str, Light] = field(default_factory=dict)
+    conditional: Sequence[tuple[str, str]] = ()
+    could_not_tell: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Power:
+    """A fault that was planted to see whether an attack sees it: `seen` of `of` times."""
+
+    question: str
+    attack: str
+    fault: str
+    seen: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry that is not ours, as it was named for an audit. kind: "attack", "question" or "adversary"."""
+
+    kind: str
+    name: str
+    reference: str
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Report:
     """A whole audit. not_tried: attacks that were left out, and why. parties: what each could read. command:
-    makes every figure again. openings: what colluding hospitals read; none where the coordinator reads all alone."""
+    makes every figure again. openings: what colluding hospitals read; none where the coordinator reads all alone.
+    power: whether planted faults would have been seen. plugins: entries that are not ours, named for this audit.
+    dossier: what its first page says."""
 
     study: str
     title: str
@@ -202,4 +243,7 @@ class Report:
     parties: Sequence[Mapping[str, str]]
     command: str
     openings: Sequence[Opening] = ()
+    power: Sequence[Power] = ()
+    plugins: Sequence[Plugin] = ()
+    dossier: Sheet | None = None
     schema: int = SCHEMA_VERSION

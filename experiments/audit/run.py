@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from common.study.study import Study
+from experiments.access import Access, Need
 from experiments.audit.records import Claim
+from experiments.evidence.ground_truth import Truth, all_cases, hospital_of
+from experiments.evidence.membership_samples import samples_of
 from experiments.evidence.recomputed_updates import Orders
 from experiments.observation import Observation
+
+HANDED: tuple[Need, ...] = ("candidates", "population", "tests")
+"""What anybody may be asked about, whatever it sees."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +36,17 @@ class Run:
     def study(self) -> Study:
         """Every setting of the run."""
         return self.observed.study
+
+    @cached_property
+    def everybody(self) -> Truth:
+        """All cases of those that took part: the crowd among which a reconstruction has to find its own patient."""
+        return all_cases(self.study, self.observed.sites)
+
+    @cached_property
+    def handed(self) -> Observation:
+        """The coordinator's view, with cases that anybody may be asked about."""
+        asked = samples_of(self.observed).access
+        tests = {site: hospital_of(self.study, site).splits["test"] for site in self.observed.sites}
+        tests = {site: cases for site, cases in tests.items() if len(cases)}
+        access = Access(candidates=asked.candidates, population=asked.population, tests=tests)
+        return replace(self.observed, access=access)

@@ -16,10 +16,11 @@ from rich.console import Console
 from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases
+from common.learning.abilities import can
 from common.learning.device import chosen, described, gpus, placed, repeatable
 from common.learning.parameters import new_network, read
 from common.learning.work import Training
-from common.privacy.noise import SeededNoise
+from common.privacy.noise import SeededNoise, gaussian
 from common.seeding import generator, torch_generator
 from common.study.catalogue import TASKS
 from common.study.options import Entry
@@ -130,7 +131,9 @@ def _private(task: Any, inputs: tuple[int, ...], count: int) -> Work:
 
         def run() -> Result:
             rng, noise = generator(1, "sampling"), SeededNoise(generator(1, "noise"))
-            return PrivateTrainer(task, network, cases, Training(), 1.0, 1.0, "patient", 1.0, rng, noise).noisy_sum()
+            return PrivateTrainer(
+                task, network, cases, Training(), 1.0, gaussian(1.0, noise), "patient", 1.0, rng
+            ).noisy_sum()
 
         return run
 
@@ -160,8 +163,7 @@ def _inversion(task: Any, inputs: tuple[int, ...]) -> Work:
 def _cases(task: Any, inputs: tuple[int, ...], count: int) -> Cases:
     """Made-up cases of 3 classes, a patient each."""
     rng = generator(1, "device benchmark", "cases")
-    form = getattr(task, "target_form", None)
-    shape = inputs if form is not None else inputs[1:]
+    shape = inputs if can(task, "target_form") else inputs[1:]
     targets = rng.integers(0, 3, (count, *shape)).astype(np.uint8)
     images = rng.random((count, *inputs), np.float32)
     return Cases.of(images, targets, [f"p{index}" for index in range(count)], ("none", "one", "two"))

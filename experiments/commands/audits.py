@@ -1,4 +1,4 @@
-"""The command that attacks a run."""
+"""The command that attacks a run, and those that sign and verify what comes of it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,48 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from click import Context
+from typer.core import TyperGroup
 
 from common.study.plugins import resolved, trusting
 from experiments.commands._device import Device, use
 from experiments.commands._study_text import TrustCode, asked_study, code_of_folder
 from experiments.commands._terminal import console, say, spoken_errors
 
+ATTACKING = "run"
+"""What `wardround audit RUN` is short for."""
 
+
+class OrAttacking(TyperGroup):
+    """A group whose own name, with anything but one of its commands after it, attacks."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Put in the command that nobody writes."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [ATTACKING, *args]
+        return super().parse_args(ctx, args)
+
+
+cli = typer.Typer(
+    cls=OrAttacking,
+    help="Attack a run and write the dossier that a data-protection officer signs: wardround audit RUN",
+    no_args_is_help=True,
+)
+
+
+@cli.command(ATTACKING)
 def audit(
     run: Annotated[str, typer.Argument(help="A finished run's folder; with --matrix a study.")],
     matrix: Annotated[
         bool, typer.Option("--matrix", help="Run the study under every protection, attack each, and compare.")
     ] = False,
     seconds: Annotated[float | None, typer.Option(help="For all attacks on a run; else as the study says.")] = None,
-    pictures: Annotated[bool, typer.Option(help="Show patients' data beside what came back of it.")] = True,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures", help="Show patients' data beside what came back; never in the dossier."
+        ),
+    ] = False,
     poisoning: Annotated[
         bool, typer.Option("--poisoning", help="Also run small federations with a hospital that poisons.")
     ] = False,
@@ -27,21 +55,50 @@ def audit(
         list[str] | None,
         typer.Option("--attack", help="Try this attack too, and run its code: a name, module or file. Repeatable."),
     ] = None,
+    question: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--question", help="Ask this question too, and run its code: a name, module or file. Repeatable."
+        ),
+    ] = None,
+    adversary: Annotated[
+        list[str] | None,
+        typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
+    ] = None,
+    words: Annotated[
+        Path | None, typer.Option(help="A TOML file with [dossier], in the place of what the study says of it.")
+    ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the dossier to audit.pdf, by an installed Chromium.")
+    ] = False,
+    key: Annotated[Path | None, typer.Option(help="A folder with identity.key: sign the dossier with it.")] = None,
+    party: Annotated[str, typer.Option(help="Whose key that is, in words, as it stands in the dossier.")] = "",
+    zip_: Annotated[Path | None, typer.Option("--zip", help="Write the dossier into this zip file too.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="With --matrix: override a setting.")] = None,
     folder: Annotated[Path | None, typer.Option(help="With --matrix: where the runs go.")] = None,
     trust_code: TrustCode = False,
     device: Device = None,
 ) -> None:
-    """Attack what crossed the wire in a simulated run, and write the report a privacy officer can sign."""
+    """Attack what crossed the wire in a simulated run, and write the dossier a data-protection officer can sign."""
     with spoken_errors(), trusting(code_of_folder(matrix or trust_code)):
+        from common.files.access import demand_writable
         from experiments.audit import command as audit_command
         from experiments.audit.conduct import Effort
+        from experiments.audit.dossier.printing import demand_browser
+        from experiments.audit.dossier.words import words_of
+        from experiments.audit.dossier.writing import Filing, signer_of
         from experiments.places import with_modules_of
         from server.app import new_default_folder
 
         use(device)
-        names = tuple(resolved(name, Path.cwd()) for name in attack or ())
-        effort = Effort(seconds, pictures, poisoning, names)
+        demand_writable(zip_)
+        if pdf:
+            demand_browser()
+        attacks, questions, adversaries = (
+            tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
+        )
+        said = None if words is None else words_of(words)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:
@@ -50,5 +107,44 @@ def audit(
             say(asked.remarks)
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
         else:
-            path = audit_command.audit(Path(run), effort, console)
+            filing = Filing(pdf, None if key is None else signer_of(key, party), zip_)
+            path = audit_command.audit(Path(run), effort, console, filing)
         say([f"Report: {path.resolve()}"])
+
+
+@cli.command("verify")
+def verify(
+    dossier: Annotated[
+        Path, typer.Argument(help="A dossier: its folder, a zip file, or the run's folder around it.")
+    ],
+    run: Annotated[Path | None, typer.Option(help="The run's folder, to be compared with.")] = None,
+    signer: Annotated[str, typer.Option(help="The 32 digits of the key that should have signed.")] = "",
+) -> None:
+    """Say whether a dossier is as it was written, who signed it, and what differs; exits 1 where anything does."""
+    with spoken_errors():
+        from experiments.audit.dossier.verifying import verify as verified
+
+        found = verified(dossier, run, signer)
+        signs = {True: "✓", False: "✕", None: "–"}
+        say(f"{signs[one.holds]} {one.sentence}" for one in found.findings)
+        say(
+            [
+                "The dossier is whole."
+                if found.whole
+                else "The dossier is NOT as it was written: see the lines with ✕."
+            ]
+        )
+        if not found.whole:
+            raise typer.Exit(1)
+
+
+@cli.command("key")
+def key(folder: Annotated[Path, typer.Argument(help="A folder of your own for identity.key.")]) -> None:
+    """Make a key to sign dossiers with, unless the folder holds one, and print the digits by which others know it."""
+    with spoken_errors():
+        from common.sums.identity import create
+        from experiments.audit.dossier.statement import fingerprint_of
+
+        public = create(folder)
+        say([f"The key in {folder / 'identity.key'} is known by {fingerprint_of(public)}."])
+        say(["Read these digits out to whoever verifies your dossiers; keep the file to yourself."])

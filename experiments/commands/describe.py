@@ -41,7 +41,7 @@ def describe(
             list_(next(title for title, one in KINDS.items() if one is catalogue))
             return
         asked = _spelled(catalogue, name)
-        if catalogue.kind in ("benchmark", "engine", "attack") and asked not in names:
+        if catalogue.kind in ("benchmark", "engine") and asked not in names:
             raise unknown(catalogue.kind, name, names)
         if asked in names:
             say([f"{catalogue.kind} {asked}", catalogue.summary(names[asked]), ""])

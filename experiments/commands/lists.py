@@ -23,7 +23,7 @@ from common.study.catalogue import (
     Catalogue,
 )
 from common.study.spelling import unknown
-from experiments.catalogue import ATTACKS, BENCHMARKS
+from experiments.catalogue import ADVERSARIES, ATTACKS, BENCHMARKS, QUESTIONS
 from experiments.commands._study_text import STUDIES
 from experiments.commands._terminal import console, spoken_errors
 
@@ -38,6 +38,8 @@ KINDS: dict[str, Catalogue] = {
     "mechanisms": MECHANISMS,
     "engines": ENGINES,
     "attacks": ATTACKS,
+    "questions": QUESTIONS,
+    "adversaries": ADVERSARIES,
     "benchmarks": BENCHMARKS,
 }
 

@@ -27,6 +27,8 @@ USES = {
     "aggregation": 'aggregation = {{ name = "{file}", decimals = 4 }}',
     "engine": 'engine = "{file}"',
     "attack": "wardround audit RUN --attack {file}",
+    "question": "wardround audit RUN --question {file} --attack FILE",
+    "adversary": "wardround audit RUN --adversary {file}",
     "benchmark": "wardround bench {file}",
 }
 """How each kind is used: a line of a study, or a command."""
@@ -51,7 +53,7 @@ def new(
         _demand_free(word, name)
         _write(file, entry(word, name))
         use = USES[word].format(file=file)
-        where = "Run:    " if word in ("attack", "benchmark") else "Study:  "
+        where = "Run:    " if USES[word].startswith("wardround ") else "Study:  "
         test = f"wardround test {file}"
         say([f"Wrote {file}.", f"{where}{use}", f"Test:   {test}"])
 
@@ -99,9 +101,9 @@ def _demand_free(kind: str, name: str) -> None:
     if name in sys.stdlib_module_names or find_spec(name) is not None:
         raise StudyError(f"{name!r} is the name of a module that a file of that name would hide: choose another.")
     from common.study import catalogue
-    from experiments.catalogue import ATTACKS, BENCHMARKS
+    from experiments import catalogue as more
 
-    kinds = (*vars(catalogue).values(), ATTACKS, BENCHMARKS)
+    kinds = (*vars(catalogue).values(), *vars(more).values())
     ours = next(one for one in kinds if isinstance(one, catalogue.Catalogue) and one.kind == kind)
     if ours.has(name):
         raise StudyError(f"there is already a {kind} {name!r}: choose another name, so that a study says which.")

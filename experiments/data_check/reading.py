@@ -12,7 +12,8 @@ from typing import cast
 
 from client.partition import Partition
 from client.pool import numbered_names
-from client.source import Source, Streaming
+from client.source import Source
+from client.source_abilities import input_names, streaming
 from common.data.cases import Cases, Quarantined, SiteId
 from common.errors import StudyError
 from common.study.catalogue import PARTITIONS, SOURCES
@@ -36,21 +37,22 @@ class Stream:
     @property
     def has_parts(self) -> bool:
         """Whether the source gives a file's, series' or person's cases at a time."""
-        return isinstance(self.source, Streaming)
+        return streaming(self.source) is not None
 
     def files(self) -> int | None:
         """How many original files there are to read; None where the source does not say."""
-        return len(self.source.files(self.site)) if isinstance(self.source, Streaming) else None
+        parted = streaming(self.source)
+        return None if parted is None else len(parted.files(self.site))
 
     def features(self) -> tuple[str, ...]:
         """What the source calls the columns of its inputs; () where it does not say."""
-        named = getattr(self.source, "input_names", None)
-        return tuple(named()) if callable(named) else ()
+        return input_names(self.source) or ()
 
     def parts(self) -> Iterator[Cases | Quarantined]:
         """All cases, and whatever cannot be used. Raises WardroundError as the source does."""
-        if isinstance(self.source, Streaming):
-            yield from self.source.parts(self.site, self.seed)
+        parted = streaming(self.source)
+        if parted is not None:
+            yield from parted.parts(self.site, self.seed)
         else:
             yield self.source.cases(self.site, self.seed)
 

@@ -18,11 +18,9 @@ from client.training import Trainer
 from common.data.cases import Batch, Shape, SiteId
 from common.learning.abilities import NAMES
 from common.learning.task import Task
+from common.privacy.abilities import abilities, can
 from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts
-from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.dpsgd import Dpsgd
-from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
@@ -104,24 +102,30 @@ def _of_site(hospital: Hospital, number: int, sends: str) -> Truth:
 
 def _samples(study: Study) -> bool:
     """Whether hospitals draw Poisson samples: then the first words of their draws are others."""
-    return study.privacy is not None and study.privacy.name in ("dpsgd", "distributed")
+    mechanism = mechanism_of(study)
+    return mechanism is not None and can(mechanism, "poisson")
 
 
 def _shown_privately(hospital: Hospital, number: int) -> Shown:
     """As `PrivateTrainer.clipped_sum` draws: a sample, then each of its cases augmented alone, step by step."""
     study = hospital.study
     mechanism = mechanism_of(study)
-    assert isinstance(mechanism, (Dpsgd, Distributed))
-    facts = facts_of_hospital(hospital)
-    rate = mechanism.sampling_rate if isinstance(mechanism, Distributed) else mechanism.sampling_rate(facts)
-    steps = 1 if isinstance(mechanism, Distributed) else mechanism.steps_a_round(facts)
+    assert mechanism is not None
+    drawn = abilities(mechanism).poisson(facts_of_hospital(hospital))
     rng = generator(study.seed, number, hospital.site, "sampling")
-    noise = SeededNoise(generator(study.seed))
     trainer = PrivateTrainer(
-        hospital.task, hospital.network, hospital.train, study.training, 1.0, 1.0, mechanism.unit, rate, rng, noise
+        hospital.task,
+        hospital.network,
+        hospital.train,
+        study.training,
+        clip_norm=1.0,
+        noised=lambda total: total,
+        unit=mechanism.unit,
+        sampling_rate=drawn.rate,
+        rng=rng,
     )
     shown: Shown = {}
-    for _ in range(steps):
+    for _ in range(drawn.steps):
         for index in trainer.sample():
             batch = hospital.task.augment(hospital.train.batch(np.array([index])), rng)
             shown.setdefault(int(index), (batch.inputs[0].clone(), batch.targets[0].clone()))

@@ -52,7 +52,7 @@ def observe(folder: Path, observer: Observer = "server", site: SiteId | None = N
             "parameters that a gradient went through, and would seem to fail for want of them."
         )
     messages = tuple(recorded.messages(folder))
-    return _narrowed(_server(folder, study, messages), observer, site)
+    return narrowed(_server(folder, study, messages), observer, site)
 
 
 def sent_orders(folder: Path) -> dict[tuple[int, SiteId], Payload]:
@@ -241,8 +241,8 @@ def _recorded_sums(folder: Path, models: Mapping[int, Vector], cases: Mapping[Si
         yield Summed(one.round, one.sites, model, Update(one.vectors, one.weight))
 
 
-def _narrowed(seen: Observation, observer: Observer, site: SiteId | None) -> Observation:
-    """What is left for another observer than the server."""
+def narrowed(seen: Observation, observer: Observer, site: SiteId | None = None) -> Observation:
+    """What is left for another observer than the server. Raises as `observe`."""
     if observer == "server":
         return seen
     if observer == "hospital":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,100 +13,193 @@ from numpy.typing import NDArray
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
-from common.learning.parameters import Layout
+from common.data.cases import Cases, concatenate
+from common.learning.parameters import Layout, read
+from common.privacy.abilities import abilities
 from common.privacy.facts import mechanism_of
-from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
+from common.privacy.noise_source import NoiseSource
+from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
-from common.study.study import Study
 from common.sums.update import Vector
+from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
+from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
+from experiments.evidence.planted import Fault
+
+ROOM_FOR_SIGNALS = 12_000
+"""A network of fewer parameters gets idle ones beside it: enough for canaries to be counted, and places without."""
+CLIPPED_AT_ONCE = 64
+
+
+NO_FAULT = Fault("none")
 
 
 @dataclass
 class Hand:
     """What goes into the next sum, and what came of it."""
 
-    gradients: Iterator[NDArray[np.float32]] = field(default_factory=lambda: iter(()))
+    signals: Signals = field(default_factory=lambda: Signals(np.zeros(0, np.int64), np.zeros(0, np.float32)))
     own: Vector = field(default_factory=lambda: np.zeros(0, np.float32))
     released: Vector = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
 class HandedTrainer(PrivateTrainer):
-    """The hospital's trainer; nothing is changed but that more gradients are clipped, by its own code, and added."""
+    """The hospital's trainer; all that is changed is that its code samples, clips and adds the auditor's units too.
+
+    idle: so many coordinates stand behind the network's in every sum. No case has a gradient there; they are clipped
+    and noised with the others by the same code, and training never sees them. alone: whether the auditor's units are
+    all that there is to train on.
+    """
 
     hand: Hand = field(default_factory=Hand)
+    idle: int = 0
+    alone: bool = False
 
     def clipped_sum(self) -> Vector:
-        """(P,) of the sampled units and the auditor's gradients."""
-        own = super().clipped_sum()
-        total = own.copy()
-        for gradients in self.hand.gradients:
-            total += clip_and_add([Whole(torch.from_numpy(gradients))], self.clip_norm)
-        self.hand.own = own
-        return total
+        """(P,) of the sampled units, the auditor's among them."""
+        length = Layout.of(self.network).length
+        self.hand.own = own = np.zeros(length + self.idle, np.float32)
+        if not self.alone:
+            own[:length] = super().clipped_sum()
+        units = cast(Cases, _Units(np.arange(len(self.hand.signals))))
+        drawn = self.hand.signals.take(replace(self, cases=units).sample())
+        return own + clipped_signals(drawn, len(own), self.clip_norm)
 
     def noisy_sum(self) -> Vector:
-        """(P,) as released."""
+        """The network's part of what is released."""
         self.hand.released = super().noisy_sum()
-        return self.hand.released
+        return self.hand.released[: len(self.hand.released) - self.idle]
+
+
+@dataclass(frozen=True)
+class _Units:
+    """All that sampling looks at: one case a person. patients: (n,)."""
+
+    patients: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+def clipped_signals(signals: Signals, length: int, clip_norm: float) -> Vector:
+    """(length,) float32: their sum, each clipped by the hospitals' own code.
+
+    Several are clipped at once, as a hospital's cases are; places where all of these are zero are left out.
+    """
+    total = np.zeros(length, np.float32)
+    for begin in range(0, len(signals), CLIPPED_AT_ONCE):
+        chosen = slice(begin, begin + CLIPPED_AT_ONCE)
+        some = signals.take(chosen)
+        total[some.coordinates] += clip_and_add([Whole(torch.from_numpy(np.diag(some.values)))], clip_norm)
+    return total
 
 
 @dataclass(frozen=True)
 class TrainerSteps:
-    """The trainer as `experiments.audit.canaries.PrivateSteps`: one step of its training at a time.
+    """The trainer as `experiments.access.PrivateSteps`: one step of its training at a time.
 
     An adaptive optimiser begins anew with every step; that moves the model differently, and releases as much.
     """
 
     trainer: HandedTrainer
+    clip_norm: float
+    """As claimed."""
+    sampling_rate: float
+    """As claimed."""
 
     @property
     def length(self) -> int:
         """P."""
-        return Layout.of(self.trainer.network).length
+        return Layout.of(self.trainer.network).length + self.trainer.idle
 
-    @property
-    def clip_norm(self) -> float:
-        """As the mechanism has it."""
-        return self.trainer.clip_norm
-
-    @property
-    def sampling_rate(self) -> float:
-        """As the mechanism has it."""
-        return self.trainer.sampling_rate
-
-    def step(self, gradients: Iterator[NDArray[np.float32]]) -> tuple[Vector, Vector]:
+    def step(self, signals: Signals) -> tuple[Vector, Vector]:
         """The released sum, and the hospital's own part of it before noise."""
-        self.trainer.hand.gradients = gradients
+        self.trainer.hand.signals = signals
         self.trainer.train()
         return self.trainer.hand.released, self.trainer.hand.own
 
-
-def audited_mechanism(study: Study) -> Dpsgd | None:
-    """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
-    mechanism = mechanism_of(study)
-    return mechanism if isinstance(mechanism, Dpsgd) else None
+    def losses(self, cases: Cases) -> NDArray[np.float64]:
+        """Of the model as it is by now."""
+        return Target(self.trainer.task, deepcopy(self.trainer.network)).losses(read(self.trainer.network), cases)
 
 
-def trainer_steps(hospital: Hospital, mechanism: Dpsgd, trainer: type[HandedTrainer] = HandedTrainer) -> TrainerSteps:
-    """Ready to train from the study's first model, on this hospital's cases, with seeded noise."""
-    facts, study = facts_of_hospital(hospital), hospital.study
-    return TrainerSteps(
-        trainer(
+@dataclass(frozen=True)
+class Repeatable:
+    """A hospital's private training as `experiments.access.PrivateTraining`, by its own trainer or one like it.
+
+    fault: planted in its code; repeat: for the so-manyth time, with draws of its own. most_steps: of those that are
+    done again.
+    """
+
+    hospital: Hospital
+    mechanism: Mechanism
+    trainer: type[HandedTrainer] = HandedTrainer
+    fault: Fault = NO_FAULT
+    repeat: int = 0
+    most_steps: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """Noisy sums in the whole study, or as many as are done again."""
+        facts = facts_of_hospital(self.hospital)
+        steps = abilities(self.mechanism).poisson(facts).steps * facts.rounds
+        return steps if self.most_steps is None else min(steps, self.most_steps)
+
+    @property
+    def delta(self) -> float:
+        """Of the promise."""
+        return self.mechanism.delta
+
+    @property
+    def cases(self) -> Cases:
+        """Of training."""
+        return self.hospital.train
+
+    def promised(self, steps: int) -> Release:
+        """What is claimed of so many noisy sums."""
+        (release,) = self.mechanism.round_releases(facts_of_hospital(self.hospital))
+        return replace(release, steps=steps)
+
+    def begun(self, more: Cases | None = None) -> TrainerSteps:
+        """From the study's first model."""
+        cases = self.hospital.train if more is None else concatenate([self.hospital.train, more])
+        return self._steps(self._trainer(cases))
+
+    def alone(self) -> TrainerSteps:
+        """From the study's first model, on the auditor's units."""
+        return self._steps(replace(self._trainer(self.hospital.train), alone=True))
+
+    def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
+        return TrainerSteps(trainer, abilities(self.mechanism).clip_norm, trainer.sampling_rate)
+
+    def _trainer(self, cases: Cases) -> HandedTrainer:
+        """Rates and noise stay those of the hospital's own cases, whatever the cases are."""
+        hospital, facts = self.hospital, facts_of_hospital(self.hospital)
+        study = hospital.study
+        asked = mechanism_of(self.fault.study(hospital)) or self.mechanism
+        noise = self.fault.noise(self._honest, 1)
+        return self.trainer(
             hospital.task,
             deepcopy(hospital.network),
-            hospital.train,
+            cases,
             replace(local_training(study), steps=1),
-            clip_norm=mechanism.clip_norm,
-            noise_multiplier=mechanism.noise(facts),
-            unit=mechanism.unit,
-            sampling_rate=mechanism.sampling_rate(facts),
-            rng=generator(study.seed, hospital.site, "audit sampling"),
-            noise=SeededNoise(generator(study.seed, hospital.site, "audit noise")),
+            clip_norm=abilities(asked).clip_norm,
+            noised=lambda total: abilities(asked).noised(total, facts, noise),
+            unit=asked.unit,
+            sampling_rate=abilities(self.mechanism).poisson(facts).rate,
+            rng=self.fault.draws(self._drawn("audit sampling")),
             public_size=expected_patients(study.federation, hospital.site),
+            idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
         )
-    )
+
+    def _honest(self, number: int) -> NoiseSource:
+        return SeededNoise(self._drawn("audit noise", number - 1))
+
+    def _drawn(self, *words: object) -> np.random.Generator:
+        repeats = (self.repeat,) if self.repeat else ()
+        return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)

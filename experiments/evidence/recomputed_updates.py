@@ -22,9 +22,9 @@ from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
-from common.sums.aggregation import Aggregation, Local, stated_error
+from common.sums.abilities import Codec, needed_codec, stated_error
+from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import read_agreement
-from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.orders import from_payload
@@ -89,12 +89,9 @@ def aggregation_of(study: Study) -> Aggregation:
     return cast(Aggregation, AGGREGATIONS.build(study.aggregation))
 
 
-def codec_of(aggregation: Aggregation) -> FixedPoint:
+def codec_of(aggregation: Aggregation) -> Codec:
     """How it rounds. Raises StudyError where it is not known to."""
-    codec = getattr(aggregation, "codec", None)
-    if not isinstance(codec, FixedPoint):
-        raise StudyError("how this aggregation rounds what hospitals send is not known.")
-    return codec
+    return needed_codec(aggregation)
 
 
 def _kept(hospital: Hospital, number: int, memory: Memory) -> Kept:

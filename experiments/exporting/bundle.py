@@ -23,6 +23,7 @@ import common
 from common.errors import StudyError
 from common.files import access as files
 from common.files.json_files import write_json
+from common.learning.abilities import patched
 from experiments.exporting.card import card_of
 from experiments.exporting.facts import INPUT, OUTPUT, preprocessing_of, task_of
 from experiments.exporting.networks import onnx_of, parameters_of, torchscript_of
@@ -92,7 +93,7 @@ def _input(trained: Trained) -> dict[str, Any]:
         "spatial_shape": sides,
         "dtype": "float32",
         "value_range": [],
-        "is_patch_data": bool(getattr(trained.task, "patch", ())),
+        "is_patch_data": patched(trained.task),
         "channel_def": {str(index): f"channel {index}" for index in range(channels)} if sides else {},
     }
 
@@ -109,7 +110,7 @@ def _output(trained: Trained) -> dict[str, Any]:
         "spatial_shape": list(sides),
         "dtype": "float32",
         "value_range": [],
-        "is_patch_data": bool(getattr(trained.task, "patch", ())),
+        "is_patch_data": patched(trained.task),
         "channel_def": {str(index): name for index, name in enumerate(names)},
     }
 

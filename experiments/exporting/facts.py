@@ -12,6 +12,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import common
+from common.learning.abilities import abilities, can
 from common.learning.parameters import trainable
 from common.study.catalogue import LOSSES, NETWORKS
 from common.study.options import Entry, options_of
@@ -89,19 +90,8 @@ def _network(trained: Trained) -> dict[str, Any]:
 
 def meaning_of(trained: Trained) -> str:
     """What the numbers are that the network answers, and what makes of them what a person wants to know."""
-    task: str = trained.entries["task"].name
-    options: Any = trained.task
-    if task == "survival" and hasattr(options, "cuts"):
-        return (
-            f"one logit an interval that ends at {list(options.cuts)}; the product of 1 - sigmoid up to a time is "
-            "the chance to be without the event until then"
-        )
-    if task == "regression" and hasattr(options, "center"):
-        return f"one number a case; times {options.spread:g} plus {options.center:g} it is {value_name(trained)!r}"
-    if task == "cox":
-        return "one number a case: the logarithm of its hazard over that of a case at 0"
-    if task == "registration":
-        return "a displacement in voxels along each axis: where each voxel of the fixed image lies in the moving one"
+    if can(trained.task, "meaning"):
+        return abilities(trained.task).meaning(value_name(trained))
     if trained.classes:
         return "one logit a class along axis 1; a softmax over that axis makes probabilities"
     return "numbers, as the study's task has them"

@@ -26,7 +26,8 @@ from client.approved_studies import APPROVED
 from client.kept_split import runs_with
 from client.memory import RECORD
 from client.policy import read_policy
-from client.source import Source, Streaming
+from client.source import Source
+from client.source_abilities import streaming
 from client.sources._persons import person_named
 from client.withdrawn import FILE, PERSONS, consent_again, withdraw, withdrawals, withdrawn
 from common.data.cases import Cases, SiteId
@@ -225,7 +226,8 @@ def _persons(folder: Path, study: Study | None, data_folder: Path | None, site: 
 
 
 def _names_of(source: Source, site: SiteId | None, seed: int) -> Iterator[str]:
-    parts = source.parts(site, seed) if isinstance(source, Streaming) else [source.cases(site, seed)]
+    parted = streaming(source)
+    parts = [source.cases(site, seed)] if parted is None else parted.parts(site, seed)
     for part in parts:
         if isinstance(part, Cases):
             for whose in np.unique(part.array(PERSONS if PERSONS in part.columns else "patients")).tolist():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.new_cases import NewCase, Numbers, Place
+from client.source_abilities import label_of
 from common.errors import SourceError
-from common.learning.task import GivesLogits
+from common.learning.abilities import abilities, answer_names, can, outlines, patched
 from experiments.prediction.trained import Trained
 
 MOST_VALUES_AT_ONCE = 1 << 20
@@ -43,20 +44,19 @@ class Outline:
 def demand_fit(case: NewCase, trained: Trained) -> None:
     """Raise SourceError unless the network can be shown the case: its axes, channels and size are known to it."""
     given, known = case.inputs.shape[1:], trained.learned.shape.inputs
-    patched = bool(getattr(trained.task, "patch", ()))
-    fits = given == known if not patched else (len(given) == len(known) and given[:1] == known[:1])
+    fits = given == known if not patched(trained.task) else (len(given) == len(known) and given[:1] == known[:1])
     if not fits:
         raise SourceError(f"makes inputs of shape {given}, and the network learned on {known}")
 
 
 def is_outlining(trained: Trained) -> bool:
     """Whether the task says a class of every voxel."""
-    return trained.entries["task"].name == "segmentation" or bool(getattr(trained.task, "outlines", False))
+    return outlines(trained.task)
 
 
 def rows_of(case: NewCase, trained: Trained) -> Iterator[Row]:
     """A line for every part of a case: class and probabilities, or numbers in the unit that was learned."""
-    gives_logits = isinstance(trained.task, GivesLogits) and bool(trained.classes)
+    gives_logits = can(trained.task, "logits") and bool(trained.classes)
     for start, answer in _answers(case, trained, gives_logits):
         values = answer.double().softmax(1).numpy() if gives_logits else answer.numpy()
         for offset, value in enumerate(values):
@@ -70,19 +70,18 @@ def _columns(value: NDArray[np.number], trained: Trained, gives_logits: bool) ->
         return {"class": trained.classes[int(value.argmax())], **chances}
     if trained.classes and value.dtype.kind == "i":
         return {"class": trained.classes[int(value[0])]}
-    names = getattr(trained.task, "answer_names", ())
+    names: Sequence[str] = answer_names(trained.task)
     if len(names) != len(value):
         names = [value_name(trained)] if len(value) == 1 else [f"value {at}" for at in range(1, len(value) + 1)]
     found: dict[str, str | float] = dict(zip(names, map(float, value), strict=True))
-    if trained.entries["task"].name == "survival" and len(value) == len(getattr(trained.task, "cuts", ())):
-        found = {"risk": 1 - float(value[-1]), **found}
+    if can(trained.task, "summed_up"):
+        found = {**abilities(trained.task).summed_up(tuple(map(float, value))), **found}
     return found
 
 
 def value_name(trained: Trained) -> str:
     """What a number that was learned is called: as the study's column, where it names one."""
-    label = getattr(trained.source, "label", "")
-    return label if isinstance(label, str) and label else "value"
+    return label_of(trained.source) or "value"
 
 
 def outline_of(case: NewCase, trained: Trained) -> Outline:
@@ -90,7 +89,7 @@ def outline_of(case: NewCase, trained: Trained) -> Outline:
 
     Where spacing or size were changed, probabilities are interpolated on the way back and the largest decides.
     """
-    gives_logits = isinstance(trained.task, GivesLogits)
+    gives_logits = can(trained.task, "logits")
     answers = [answer for _, answer in _answers(case, trained, gives_logits)]
     whole = torch.cat(answers)
     if not gives_logits:
@@ -148,7 +147,7 @@ def _small(classes: NDArray[np.integer], trained: Trained) -> NDArray[np.uint8] 
 def _answers(case: NewCase, trained: Trained, gives_logits: bool) -> Iterator[tuple[int, Tensor]]:
     """(first, (n, ...)) of as many cases at once as are small together."""
     task = trained.task
-    ask = task.logits if gives_logits and isinstance(task, GivesLogits) else task.predict
+    ask = abilities(task).logits if gives_logits else task.predict
     step = max(1, MOST_VALUES_AT_ONCE // max(1, case.inputs[0].size))
     with torch.no_grad():
         for start in range(0, len(case.inputs), step):

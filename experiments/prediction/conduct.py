@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.new_cases import NewCase, NewFile, PreparesNew
+from client.source_abilities import new_scans, preparing_new
 from common.data.cases import Quarantined
 from common.errors import FileError, ImageError, SourceError, StudyError, WardroundError
 from common.files.access import private_folder
+from common.learning.abilities import can
 from experiments.prediction.answers import demand_fit, displacement_of, is_outlining, outline_of, rows_of
 from experiments.prediction.inputs import new_files, passed_over
 from experiments.prediction.results import Results
@@ -36,12 +38,12 @@ def predict(
     Raises StudyError where nothing can be done as it was asked. A single file that cannot be used stops no other: it
     is in the result's `left_out`, by name and reason.
     """
-    wanted, source = wanted or Wanted(), _source(trained)
-    files = new_files(inputs, source.new_kinds, getattr(source, "new_scans", None))
+    wanted, source = wanted or Wanted(), preparing_new(trained.source, trained.entries["source"].name)
+    files = new_files(inputs, source.new_kinds, new_scans(trained.source))
     _demand_apart(out, inputs)
     results = Results(private_folder(out), trained, wanted.overwrite)
     outlines = is_outlining(trained)
-    if wanted.probabilities and outlines and not hasattr(trained.task, "logits"):
+    if wanted.probabilities and outlines and not can(trained.task, "logits"):
         raise StudyError(f"task {trained.entries['task'].name!r} gives classes and no probabilities.")
     results.demand_free(files, outlines)
     results.left_out += passed_over(inputs, source.new_kinds)
@@ -52,17 +54,6 @@ def predict(
             _answer(case, new, trained, wanted, results)
     results.finish()
     return results
-
-
-def _source(trained: Trained) -> PreparesNew:
-    """Raises StudyError where the study's source has no way to prepare new files."""
-    source = trained.source
-    if not isinstance(source, PreparesNew):
-        raise StudyError(
-            f"source {trained.entries['source'].name!r} reads one data set as it is published, and has no way to "
-            "prepare new files: train on a source of files, such as 'nifti', 'dicom', 'images', 'table' or 'npz'."
-        )
-    return source
 
 
 def _demand_apart(out: Path, inputs: Sequence[Path]) -> None:

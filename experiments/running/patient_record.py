@@ -140,7 +140,7 @@ def _of_hospital(hospital: Hospital, cases: Cases) -> dict[str, Any]:
         return {}
     whose = {"site": [hospital.site] * len(cases), "patient": [str(one) for one in cases.patients]}
     true = cases.targets
-    if cases.classes and not targets.item and hasattr(hospital.task, "logits"):
+    if cases.classes and not targets.item and can(hospital.task, "logits"):
         chances = _asked(hospital, cases, "logits")
         if chances is None or chances.ndim != 2 or chances.shape[1] > MOST_CLASSES:
             return {}

@@ -5,27 +5,43 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.attack import Attack, Finding, Sees
+from common.learning.parameters import Layout
+from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.observation import Observation
 
 
 @dataclass(frozen=True)
 class Mine:
-    """rounds: the first so many are read."""
+    """most: how many updates are read, the first first."""
 
     sees: ClassVar[Sees] = "each"
-    """What it needs: every single update; "sum", a sum of them; or "model", models alone."""
+    """What it needs: every single update; "sum", a sum of them; "models" or "model", models alone."""
     source: ClassVar[str] = "the paper that it is from"
+    question: ClassVar[str] = "reconstruction"
+    """Which question scores it: `wardround list questions` has them all, and yours may be one of them."""
+    words: ClassVar[str] = "reads a single case off the gradient of a first layer that is linear"
 
-    rounds: int = 3
+    most: int = 4
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
-        """How long each hospital's last update is. Nothing is read but `observed`; all chance comes from `rng`."""
-        read = [one for one in observed.singles if one.round <= self.rounds]
-        if not read:
+        """Nothing is read but `observed`; all chance comes from `rng`."""
+        if not observed.singles:
             return Finding("mine", observed.observer, False, "sees no single update")
-        lengths = {f"length of {one.site}": float(np.linalg.norm(one.update.mean()[0])) for one in read}
-        return Finding("mine", observed.observer, True, figures=lengths, settings=asdict(self))
+        layout, size = Layout.of(observed.network()), int(np.prod(observed.shape.inputs))
+        names = list(layout.shapes)
+        if len(names) < 2 or layout.shapes[names[0]][1:] != (size,):
+            return Finding("mine", observed.observer, False, "the first layer is not linear")
+        found = []
+        for one in observed.singles[: self.most]:
+            tensors = layout.tensors(one.update.mean()[0].astype(np.float32))
+            weight, bias = tensors[names[0]], tensors[names[1]]
+            case = weight.T @ bias / max(float(bias @ bias), 1e-30)
+            inputs = case.reshape(1, *observed.shape.inputs).astype(np.float32)
+            found.append(Reconstruction(one.round, (one.site,), inputs))
+        return Finding("mine", observed.observer, True, settings=asdict(self), reconstructions=tuple(found))
 
 
 attack: type[Attack] = Mine
+
+# A run in which `wardround test` expects it to find something, as overrides of a study of images of 6 x 6:
+easy = ("strategy=fedsgd", "training={batch_size=1}")

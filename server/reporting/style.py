@@ -194,16 +194,68 @@ footer { color: var(--quiet); font-size: .8125rem; }
   .wordy th, .wordy td, .wordy td.number { text-align: left; white-space: normal; }
   .wordy td::before { content: attr(data-label) ": "; color: var(--quiet); }
 }
+.judged { font-size: .95rem; margin: .8rem 0 .9rem; }
+.judged .badge, .conditions .badge { margin-right: 4px; }
+.question { font-size: 1.05rem; color: var(--quiet); margin: 1.2rem 0 .2rem; }
+.plain { list-style: none; padding-left: 0; }
+.figure > .plain li, details > .plain li { margin-bottom: .25rem; }
+.facts ul.plain, td ul.plain { margin: 0; padding: 0; list-style: none; }
+.facts ul.plain li + li { margin-top: .3rem; }
+.blank { color: var(--warn); background: var(--warn-page); border-radius: 4px; padding: 0 6px; }
+.line-to-write { display: block; border-bottom: 1px solid var(--quiet); min-height: 1.7em; }
+.choice { margin-right: 2rem; white-space: nowrap; }
+.sign { border: 1px solid var(--rule); border-radius: 8px; padding: 16px 20px; background: var(--card); }
+.sign .facts div { border: 0; }
+.conditions li { margin-bottom: .5rem; max-width: 54rem; }
+.heat { width: auto; min-width: 0; border-collapse: separate; border-spacing: 3px; }
+.heat td { width: 8.5rem; height: 2.2rem; text-align: center; vertical-align: middle; }
+.heat td { border: 0; border-radius: 4px; padding: 4px; }
+.heat th { vertical-align: middle; border: 0; padding: 4px 8px; color: var(--quiet); font-weight: 500; }
+
+@page {
+  size: A4; margin: 17mm 16mm 18mm;
+  @bottom-right {
+    content: counter(page) " of " counter(pages); font: 8.5pt system-ui, "Liberation Sans", Arial; color: #444;
+  }
+}
 @media print {
-  :root { --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --track: #eee; }
+  :root {
+    color-scheme: light;
+    --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --track: #eee;
+    --good: #00694c; --good-page: #e2f3ec; --warn: #7d5100; --warn-page: #fdf1d7; --bad: #a33100; --bad-page: #fde7dd;
+  }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
   nav, .tip { display: none; }
-  body { font-size: 11pt; }
-  .row, .card, .figure, tr { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  body { font-size: 9.5pt; line-height: 1.4; }
+  h1 { font-size: 17pt; }
+  h2 { font-size: 13pt; }
+  .finding { font-size: 11.5pt; }
+  section { margin-top: 14pt; padding-top: 12pt; }
+  .row, .card, .cards > div, .chart, .heat, .sign, tr, li { break-inside: avoid; }
+  .cards { display: block; }
+  .cards > div { display: inline-block; width: 48%; margin: 0 1% 10pt 0; vertical-align: top; }
+  h2, h3, summary, .lede, thead { break-after: avoid; }
+  thead { display: table-header-group; }
   .scroll { overflow: visible; }
+  table { font-size: 8.5pt; width: 100%; min-width: 0; }
+  .heat { width: auto; }
+  .heat td { width: 26mm; }
+  th, td { padding: 4px 8px 4px 0; overflow-wrap: break-word; }
+  .tiles { display: none; }
+  .note, .quiet { font-size: 8.5pt; }
+  #risks, #consent, #promised { break-before: page; border-top: 0; padding-top: 0; }
+  .facts { font-size: 9pt; }
+  .facts div { grid-template-columns: 40mm 1fr; padding: 2px 0; break-inside: avoid; }
   .take { display: none; }
+  code, pre { font-size: 8pt; overflow-wrap: anywhere; }
   pre { white-space: pre-wrap; }
+  summary { color: var(--ink); list-style: none; }
+  details::details-content { content-visibility: visible; display: block; height: auto; }
+  .badge { font-size: 8pt; }
+  .attempts table { table-layout: fixed; font-size: 7pt; }
+  .attempts th:first-child { width: 27%; }
+  .attempts tr { break-inside: auto; }
+  .attempts td, .attempts th { overflow-wrap: anywhere; }
 }
 """

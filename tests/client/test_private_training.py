@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from client.clipping import CaseLoss, plainly_laid_out
 from client.per_sample import WAYS, clipped_sum
-from client.private_training import PrivateTrainer, refuse_batch_norm
+from client.private_training import LocalTerms, PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
@@ -25,7 +25,7 @@ from common.learning.tasks.classification import Classification
 from common.learning.tasks.registration import Registration
 from common.learning.tasks.segmentation import Segmentation
 from common.learning.work import Training
-from common.privacy.noise import SeededNoise
+from common.privacy.noise import SeededNoise, gaussian
 from common.privacy.release import Unit
 from common.study.options import Entry
 from common.sums.update import Vector
@@ -190,6 +190,8 @@ def a_trainer(
     clip_norm: float = 0.5,
     training: Training | None = None,
     seed: int = 0,
+    proximal_mu: float = 0.0,
+    correction: Vector | None = None,
 ) -> PrivateTrainer:
     task, shape = PROBLEMS[name]
     draws, noise = (np.random.default_rng([seed, purpose]) for purpose in (1, 2))
@@ -199,11 +201,11 @@ def a_trainer(
         cases,
         training or Training(batch_size=2, steps=3),
         clip_norm,
-        noise_multiplier,
+        gaussian(noise_multiplier * clip_norm, SeededNoise(noise)),
         unit,
         sampling_rate,
         draws,
-        SeededNoise(noise),
+        terms=LocalTerms(proximal_mu, correction),
     )
 
 
@@ -296,18 +298,20 @@ def test_an_epoch_has_as_many_steps_as_expect_to_show_every_unit() -> None:
 def test_without_noise_and_clipping_a_full_step_is_ordinary_training() -> None:
     cases = mlp_cases(10)
     training = Training(batch_size="full", steps=4, optimiser="adam", learning_rate=0.01)
-    private = a_trainer(cases, sampling_rate=1.0, noise_multiplier=1e-9, clip_norm=1e4, training=training)
+    private = a_trainer(
+        cases, sampling_rate=1.0, noise_multiplier=1e-9, clip_norm=1e4, training=training, proximal_mu=0.3
+    )
     plain = Trainer(
         private.task, new_network(private.task, cases.shape, 1), cases, training, np.random.default_rng(0)
     )
-    found, expected = private.local_update(0.3)[0], plain.local_update(0.3)[0]
+    found, expected = private.local_update()[0], plain.local_update(0.3)[0]
     np.testing.assert_allclose(found.vectors[0], expected.vectors[0], rtol=1e-3, atol=1e-4)
 
 
 def test_a_correction_is_added_after_the_noise() -> None:
     cases, training = mlp_cases(10), Training(steps=1, batch_size="full", learning_rate=0.1)
     correction = np.full(read(a_trainer(cases).network).size, 3.0, np.float32)
-    updates = [a_trainer(cases, training=training).local_update(correction=some)[0] for some in (None, correction)]
+    updates = [a_trainer(cases, training=training, correction=some).local_update()[0] for some in (None, correction)]
     np.testing.assert_allclose(updates[1].vectors[0] - updates[0].vectors[0], -0.1 * 10 * correction, rtol=1e-3)
 
 

@@ -17,7 +17,8 @@ from common.errors import StudyError, UnknownNameError, WireError
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
 from common.sums import identity
-from common.sums.aggregation import Aggregation, Local, stated_error
+from common.sums.abilities import stated_error
+from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._distributed_sum import NONCE, DistributedSum
 from common.sums.aggregations.bfv import Bfv

@@ -15,7 +15,7 @@ ROOMS = {
     "common.learning": ("Network", "Task", "Training", "Work"),
     "common.study": ("Entry", "Study", "parse"),
     "common.sums": (
-        *("Aggregation", "Collected", "Exchange", "Expected", "Local", "Lossy"),
+        *("Aggregation", "Collected", "Exchange", "Expected", "Local", "AggregationAbilities"),
         *("Mean", "Payload", "Update", "Vector"),
     ),
     "client": ("Partition", "Source"),

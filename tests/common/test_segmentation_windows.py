@@ -20,7 +20,6 @@ from common.errors import StudyError
 from common.learning.parameters import new_network, read
 from common.learning.score_names import statistic_names
 from common.learning.work import Training
-from common.privacy.noise import SeededNoise
 from common.segmentation.patches import cut, cut_patches, draw_starts
 from common.segmentation.windows import gaussian, window_starts, windowed_logits
 from common.study.catalogue import TASKS
@@ -176,11 +175,10 @@ def test_private_training_draws_a_patch_from_each_case_alone() -> None:
         cases,
         Training(steps=1),
         1e9,
-        0.0,
+        lambda total: total,
         "sample",
         1.0,
         np.random.default_rng(3),
-        SeededNoise(np.random.default_rng(0)),
     )
     together = trainer.clipped_sum()
     rng, alone = np.random.default_rng(3), np.zeros_like(read(network))

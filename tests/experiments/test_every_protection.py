@@ -22,7 +22,7 @@ from common.privacy.noise import SeededNoise, add_gaussian
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
-from common.sums.aggregation import stated_error as aggregation_error
+from common.sums.abilities import stated_error as aggregation_error
 from common.sums.exchange import Expected
 from experiments.engines._quiet import run_quietly
 

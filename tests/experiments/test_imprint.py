@@ -22,7 +22,7 @@ from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.orders import Order, to_payload
 from common.wire.records import from_records, to_records
-from experiments.attacks.inversion.imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
+from experiments.attacks.cheating.imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.audit import cheating_trials as trials_of_cheating
 from experiments.audit.cheating import BLUR, LOWEST, cheats
 from experiments.audit.cheating_trials import cheating_trials

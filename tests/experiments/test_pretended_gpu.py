@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from client.evaluation import evaluate
-from client.private_training import PrivateTrainer
+from client.private_training import LocalTerms, PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.learning.device import home, placed
 from common.learning.parameters import new_network, read, write
 from common.learning.work import Training
-from common.privacy.noise import SeededNoise
+from common.privacy.noise import SeededNoise, gaussian
 from common.registration.learned.similarity import _window_means
 from common.registration.learned.spatial_transformer import gathered, warp
 from common.study.catalogue import NETWORKS, TASKS
@@ -77,8 +77,19 @@ def learned(task: Any, cases: Cases, on_gpu: bool) -> tuple[list[NDArray[Any]], 
     trained, _ = Trainer(task, network, cases, LEARNING, rng(3)).local_update(0.1, np.ones_like(read(network)))
     gradient = Trainer(task, network, cases, Training(), rng(3)).gradient_update()
     noise = SeededNoise(rng(5))
-    private = PrivateTrainer(task, network, cases, LEARNING, 1.0, 0.5, "patient", 1.0, rng(4), noise)
-    sums = private.local_update(0.1, np.ones_like(read(network)))[0].vectors[0]
+    private = PrivateTrainer(
+        task,
+        network,
+        cases,
+        LEARNING,
+        1.0,
+        gaussian(0.5, noise),
+        "patient",
+        1.0,
+        rng(4),
+        terms=LocalTerms(0.1, np.ones_like(read(network))),
+    )
+    sums = private.local_update()[0].vectors[0]
     scores = evaluate(task, network, cases)
     one = cases.batch(slice(0, 1)).to(home(network))
     network.train()

@@ -11,7 +11,6 @@ import torch
 from client.private_training import PrivateTrainer
 from common.data.cases import Batch
 from common.learning.parameters import read_gradient
-from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.study import Study
 from experiments.evidence.ground_truth import facts_of_hospital, hospital_of, truth_of
@@ -40,11 +39,10 @@ def test_the_replayed_sample_has_the_sum_of_gradients_of_the_private_step(
         hospital.train,
         study.training,
         clip_norm=UNCLIPPED,
-        noise_multiplier=1.0,
+        noised=lambda total: total,
         unit="sample" if 'unit="sample"' in privacy else "patient",
         sampling_rate=rate,
         rng=generator(study.seed, 3, "hospital-1", "sampling"),
-        noise=SeededNoise(generator(0)),
     )
     wanted = trainer.clipped_sum()
     truth = truth_of(study, 3, ["hospital-1"])

@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-import client.privacy
 import client.private_training
+import common.privacy.clipped
 from common.learning.work import Training
 from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
-from common.privacy.mechanisms.hospital import Hospital
+from common.privacy.mechanisms.hospital import BELOW, CLIP_NORM, Hospital
 from common.privacy.noise import SeededNoise
 from common.seeding import generator
 from common.study.catalogue import MECHANISMS
@@ -35,7 +35,7 @@ from common.study.study import Study, parse
 from common.sums.mean import Mean
 from common.sums.update import Update
 from experiments.engines._quiet import run_quietly
-from server.central_noise import BELOW, CLIP_NORM, CentralNoise
+from server.central_noise import PREFIX, TOLD, CentralNoise
 from server.strategies.fedavg import FedAvg
 from server.strategies.fedsgd import FedSGD
 
@@ -311,7 +311,7 @@ def test_one_patient_moves_the_sum_by_the_clip_norm_and_no_more(black, one_white
 def test_a_clip_twice_as_large_is_found(black, one_white, tmp_path, plant, mechanism) -> None:
     clipped = client.private_training.clipped_sum
     plant.setattr(client.private_training, "clipped_sum", lambda loss, units, norm: clipped(loss, units, 2 * norm))
-    plant.setattr(client.privacy, "SHRINKING", 2.0)
+    plant.setattr(common.privacy.clipped, "SHRINKING", 2.0)
     assert 1.9 < moved_by_one(mechanism, black, one_white, tmp_path, "plain") <= 2.01
 
 
@@ -319,12 +319,12 @@ def counts(noise: Callable[[int], SeededNoise], releases: int) -> np.ndarray:
     """Noise on the count of updates below the clip norm, as the next clip norm tells it."""
     mechanism = Hospital(noise_multiplier=NOISE, adaptive=True, count_share=0.1, delta=1e-2)
     facts = Facts(10, 10, HOSPITALS, releases, "delta", Training())
-    central = CentralNoise(mechanism, facts, noise)
-    total = Update((np.zeros(2),), float(HOSPITALS), {BELOW: Mean.of([1.0, 1.0, 1.0, 0.0, 0.0])})
+    central = CentralNoise(mechanism, facts, noise, statistics=mechanism.statistics, steers=True)
+    total = Update((np.zeros(2),), float(HOSPITALS), {TOLD + BELOW: Mean.of([1.0, 1.0, 1.0, 0.0, 0.0])})
     found = []
     for number in range(releases):
         _, state = central.release(number, {}, total)
-        told = 0.5 - np.log(float(state[CLIP_NORM][0])) / mechanism.clip_learning_rate
+        told = 0.5 - np.log(float(state[PREFIX + CLIP_NORM][0])) / mechanism.clip_learning_rate
         found.append(told * HOSPITALS - 3)
     return np.array(found)
 

@@ -28,7 +28,7 @@ from common.sums.mean import Mean, merge
 from common.sums.update import Update
 from common.wire.orders import Order
 from experiments.attack import UNTRIED
-from experiments.attacks.inversion.imprint import carries
+from experiments.attacks.cheating.imprint import carries
 from experiments.attacks.inversion.updates import captured_updates
 from experiments.audit.records import Claim, Trial
 from experiments.audit.verdicts import verdicts

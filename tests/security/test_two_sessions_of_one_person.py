@@ -10,7 +10,6 @@ import pytest
 
 from client.hospital import Hospital, open_hospital, site_names
 from client.private_training import PrivateTrainer
-from common.privacy.noise import SeededNoise
 from common.study.catalogue import PARTITIONS
 from common.study.study import Study, parse
 from experiments.evidence.ground_truth import Truth, others_than
@@ -83,9 +82,9 @@ def test_a_person_at_two_hospitals_is_in_the_same_part_of_both_where_privacy_is_
 def test_a_step_takes_one_case_of_a_person_with_two_sessions(folder: Path) -> None:
     study = a_study(folder, PRIVATE)
     hospital = hospitals(study)[0]
-    rng, noise = np.random.default_rng(0), SeededNoise(np.random.default_rng(0))
+    rng = np.random.default_rng(0)
     trainer = PrivateTrainer(
-        hospital.task, hospital.network, hospital.train, study.training, 1.0, 1.0, "patient", 1.0, rng, noise
+        hospital.task, hospital.network, hospital.train, study.training, 1.0, lambda total: total, "patient", 1.0, rng
     )
     drawn = hospital.train.patients[trainer.sample()].tolist()
     assert len(drawn) == len(set(drawn)) == len(set(hospital.train.patients.tolist())) < len(hospital.train) / 2

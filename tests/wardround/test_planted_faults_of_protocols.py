@@ -283,6 +283,29 @@ class Careless(Hospital):
         pass
 
 
+class Quieter(Hospital):
+    def sum_noise(self, facts: Any) -> float:
+        return 0.9 * super().sum_noise(facts)
+
+
+class Unclipped(Hospital):
+    def hospital_update(self, at: Any) -> Any:
+        update, steps = at.own_update()
+        return Update(update.vectors, 1.0), steps
+
+
+class Telling(Hospital):
+    def hospital_update(self, at: Any) -> Any:
+        update, steps = super().hospital_update(at)
+        return replace(update, statistics=at.own_update()[0].statistics), steps
+
+
+class Weighing(Hospital):
+    def hospital_update(self, at: Any) -> Any:
+        update, steps = super().hospital_update(at)
+        return replace(update, weight=1.0 + float(np.linalg.norm(update.vectors[0]))), steps
+
+
 class FreeAgain(Hospital):
     def round_releases(self, facts: Any) -> Any:
         return []
@@ -294,6 +317,8 @@ MECHANISMS = {
     "its_releases_cost_what_an_accountant_can_work_out": (Free,),
     "two_rounds_cost_more_than_one": (FreeAgain,),
     "a_delta_that_a_hospital_with_few_units_makes_meaningless_is_refused": (Careless,),
+    "its_noise_hides_what_one_unit_adds": (Quieter, Unclipped),
+    "nothing_leaves_beside_what_it_declares": (Telling, Weighing),
 }
 
 

@@ -20,8 +20,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 _FILES = (
+    "adversaries",
     "aggregations",
     "attacks",
+    "audits",
     "benchmarks",
     "engines",
     "laws",
@@ -30,6 +32,7 @@ _FILES = (
     "mechanisms",
     "networks",
     "partitions",
+    "questions",
     "sources",
     "strategies",
     "tasks",
@@ -39,6 +42,7 @@ MODULES = tuple(f"{__name__}.{file}" for file in _FILES)
 pytest.register_assert_rewrite(*MODULES)
 
 if TYPE_CHECKING:
+    from wardround.testing.adversaries import AdversaryTests as AdversaryTests
     from wardround.testing.aggregations import AggregationTests as AggregationTests
     from wardround.testing.attacks import AttackTests as AttackTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
@@ -49,12 +53,14 @@ if TYPE_CHECKING:
     from wardround.testing.mechanisms import MechanismTests as MechanismTests
     from wardround.testing.networks import NetworkTests as NetworkTests
     from wardround.testing.partitions import PartitionTests as PartitionTests
+    from wardround.testing.questions import QuestionTests as QuestionTests
     from wardround.testing.sources import Made as Made
     from wardround.testing.sources import SourceTests as SourceTests
     from wardround.testing.strategies import StrategyTests as StrategyTests
     from wardround.testing.tasks import TaskTests as TaskTests
 else:
     _HANDED_ON = {
+        "adversaries": ("AdversaryTests",),
         "aggregations": ("AggregationTests",),
         "attacks": ("AttackTests",),
         "benchmarks": ("BenchmarkTests",),
@@ -64,6 +70,7 @@ else:
         "mechanisms": ("MechanismTests",),
         "networks": ("NetworkTests",),
         "partitions": ("PartitionTests",),
+        "questions": ("QuestionTests",),
         "sources": ("Made", "SourceTests"),
         "strategies": ("StrategyTests",),
         "tasks": ("TaskTests",),

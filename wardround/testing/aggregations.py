@@ -11,7 +11,8 @@ import pytest
 
 from common.data.names import SiteId
 from common.errors import StudyError
-from common.sums.aggregation import Aggregation, stated_error
+from common.sums.abilities import stated_error
+from common.sums.aggregation import Aggregation
 from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
 from common.sums.update import Update

@@ -16,11 +16,18 @@ import numpy as np
 import pytest
 
 from common.study.catalogue import SOURCES
-from experiments.attack import Attack, Finding, Sees
+from experiments.attack import Attack, Finding, Sees, declared
 from experiments.observation import Observation
+from wardround.testing.audits import at_random, tiny_run, tried
 from wardround.testing.laws import check_options, no_global_draw
 from wardround.testing.runs import observed
 
+EASY = (
+    ("strategy=fedsgd", "training={batch_size=1}", "rounds=1"),
+    ("strategy=fedsgd", "training={batch_size='full'}", "rounds=1"),
+    ("training={batch_size=4, epochs=60, learning_rate=0.3}", "rounds=2"),
+)
+"""Gradients of single cases; of whole hospitals; models that have their cases by heart."""
 _opened: list[list[str]] = []
 """Where files that are opened are noted, while somebody listens."""
 _listening: list[bool] = []
@@ -29,10 +36,13 @@ _listening: list[bool] = []
 class AttackTests:
     """Inherit, and bind `attack` to one. What it finds in an easy case, and where it must fail, is for its own tests.
 
-    budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them.
+    budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them. easy: a
+    run in which it must find something, as overrides of the tiny study of `wardround.testing.audits`; where there are
+    none it is tried on `EASY`, and must find something in one of them.
     """
 
     attack: Attack
+    easy: ClassVar[tuple[str, ...]] = ()
     budget_seconds: ClassVar[float] = 0.2
     patience_seconds: ClassVar[float] = 20.0
 
@@ -76,13 +86,46 @@ class AttackTests:
         Finding(name, observed.observer, False, "what it sees instead")."""
         blind = replace(seen, singles=(), sums=(), opaque=())
         summed = observed("secagg")[1]
-        needy: tuple[Observation, ...] = {"each": (summed, blind), "sum": (blind,), "model": ()}[made.sees]
+        alone = replace(blind, models={max(seen.models): seen.final_model})
+        less: dict[str, tuple[Observation, ...]] = {
+            "each": (summed, blind),
+            "sum": (blind,),
+            "models": (alone,),
+            "model": (),
+        }
+        needy = less[made.sees]
         if not needy:
             pytest.skip("it needs a model alone, and everybody has that")
         for without in needy:
             finding = self._run(made, without)
             assert not finding.possible, f"it sees {made.sees!r}, was shown less, and says that it was possible"
             assert len(finding.reason) > 5, "it does not say what it sees instead"
+
+    def test_it_finds_what_is_easy_to_find(self, made: Any) -> None:
+        """Where it finds nothing in an easy case, its finding nothing says nothing. Mend: claim what was found as the
+        question wants it; name a run where it must, easy = ("strategy=fedsgd", "training={batch_size=1}")."""
+        possible, cases = [], (self._easy(made),) if self._easy(made) else EASY
+        for overrides in cases:
+            trials, light = tried(made, tiny_run(overrides), self.budget_seconds)
+            if light != "green":
+                return
+            possible += trials
+        if not possible and not self._easy(made):
+            pytest.skip("it is not possible in any of the easy runs: name one that it is made for, as `easy`")
+        raise AssertionError(f"it found nothing in any of {cases}")
+
+    def test_in_what_is_random_it_finds_nothing(self, made: Any) -> None:
+        """Whoever cries wolf is not believed. Mend: claim nothing that chance gives."""
+        for overrides in (self._easy(made),) if self._easy(made) else EASY:
+            run = at_random(tiny_run(overrides))
+            if set(declared(made, "needs")) - {"candidates", "population", "tests"}:
+                pytest.skip("hospitals answer it, whatever was sent")
+            trials, light = tried(made, run, self.budget_seconds)
+            assert light != "red", f"it found something in noise, of {overrides}: {[dict(t.figures) for t in trials]}"
+
+    def _easy(self, made: Any) -> tuple[str, ...]:
+        """Of this attack, where the class tests several."""
+        return self.easy
 
     def _run(self, made: Any, seen: Observation) -> Any:
         return made.run(seen, np.random.default_rng(0), self.budget_seconds)

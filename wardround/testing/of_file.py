@@ -6,6 +6,7 @@ def make(folder): ...           of a source: fills the folder; returns the sourc
 def spoil(folder): ...          of a source: breaks the file of one case
 changes = (another_scan, ...)   of a source: each changes one person's data in the folder
 facts = Facts(...)              of a privacy mechanism
+easy = ("rounds=1", ...)        of an attack: a run in which it must find something
 test_options = {"task": {...}}  options of an entry that has no defaults for them, by kind
 """
 
@@ -56,7 +57,9 @@ TESTED = {
     "strategy": Kind("StrategyTests"),
     "aggregation": Kind("AggregationTests", ("largest",)),
     "mechanism": Kind("MechanismTests", ("facts",)),
-    "attack": Kind("AttackTests", ("budget_seconds",)),
+    "attack": Kind("AttackTests", ("budget_seconds", "easy")),
+    "question": Kind("QuestionTests", ("findings",)),
+    "adversary": Kind("AdversaryTests"),
     "engine": Kind("EngineTests", ("keeps_processes",)),
     "benchmark": Kind("BenchmarkTests"),
 }

@@ -82,6 +82,10 @@ class Cox:
         """The same batch."""
         return batch
 
+    def meaning(self, value: str) -> str:
+        """Of the network's answer."""
+        return "one number a case: the logarithm of its hazard over that of a case at 0"
+
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N,) float32: the logarithm of each case's hazard over that of a case at 0."""
         answer: Tensor = network(inputs).float()[:, 0]

@@ -102,6 +102,10 @@ class Registration:
         inputs, targets = (_repaired(values, order) for values in (batch.inputs, batch.targets))
         return batch.with_columns(inputs=inputs, targets=targets, displacement=None)
 
+    def meaning(self, value: str) -> str:
+        """Of the network's answer."""
+        return "a displacement in voxels along each axis: where each voxel of the fixed image lies in the moving one"
+
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, D, *S) int64: displacement in voxels, rounded."""
         answer: Tensor = network(inputs).round().long()

@@ -106,6 +106,10 @@ class Regression:
             found |= calibration_statistics(given, true, -CALIBRATED, CALIBRATED)
         return found
 
+    def meaning(self, value: str) -> str:
+        """Of the network's number."""
+        return f"one number a case; times {self.spread:g} plus {self.center:g} it is {value!r}"
+
     def in_own_unit(self, value: float) -> float:
         """What is learned, in the unit of the targets."""
         return value * self.spread + self.center

@@ -64,6 +64,7 @@ class Segmentation:
 
     headline: ClassVar[str] = "dice"
     drawn: ClassVar[Drawn] = "outlines"
+    outlines: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("unet"))
     dice_weight: float = 1.0
@@ -94,6 +95,11 @@ class Segmentation:
             one_of("task", SCORES, scores=name)
         if not self.dice_weight + self.cross_entropy_weight > 0:
             raise StudyError("task.dice_weight and task.cross_entropy_weight are both 0: nothing would be learned.")
+
+    @property
+    def patched(self) -> bool:
+        """Scores and predictions lay windows of the patch's shape over a case of any size."""
+        return bool(self.patch)
 
     @property
     def weighs_classes(self) -> bool:

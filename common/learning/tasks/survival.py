@@ -133,6 +133,17 @@ class Survival:
         """Of the numbers of `predict`."""
         return tuple(f"without event at {cut:g}" for cut in self.cuts)
 
+    def summed_up(self, values: tuple[float, ...]) -> Mapping[str, float]:
+        """The chance of the event by the last cut."""
+        return {"risk": 1 - values[-1]}
+
+    def meaning(self, value: str) -> str:
+        """Of the network's logits."""
+        return (
+            f"one logit an interval that ends at {list(self.cuts)}; the product of 1 - sigmoid up to a time is "
+            "the chance to be without the event until then"
+        )
+
     @cached_property
     def _own_loss(self) -> OwnLoss | None:
         return None if self.own_loss is None else OwnLoss(self.own_loss, "survival")

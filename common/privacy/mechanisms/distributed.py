@@ -40,11 +40,13 @@ from typing import ClassVar
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, epsilon_of, noise_for
 from common.privacy.losses import check_lattice
-from common.privacy.mechanism import Facts, Mechanism, Place
+from common.privacy.mechanism import AtHospital, Facts, Mechanism, Place
 from common.privacy.release import Release, Unit
-from common.privacy.share_room import noise_room
+from common.privacy.sampling import PoissonSteps
+from common.privacy.share_room import noise_room, share_of
 from common.privacy.variation import LEAST_CHARGE, affordable
 from common.study.checks import between, non_negative, positive, probability
+from common.sums.update import Update
 
 GRID_BITS = (6, 20)
 
@@ -121,6 +123,19 @@ class Distributed:
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
         """One noisy sum; of a single hospital's share of noise where single updates can be read."""
         return (replace(self._described(facts), variation=self._variation(facts) / self._rounds(facts)),)
+
+    def poisson(self, facts: Facts) -> PoissonSteps:
+        """One sample a round, of the rate that all hospitals share."""
+        return PoissonSteps(self.sampling_rate, 1)
+
+    def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
+        """Hospital half: whole multiples of the grid, the clipped sum and this hospital's share of the noise."""
+        total = at.steps(self.unit, self.sampling_rate, self.clip_norm).clipped_sum()
+        facts, source = at.facts, at.noise("noise")
+        largest = self.value_room(facts, total.size, at.room)
+        noise = source.discrete_gaussian(total.size, self.share_sigma(facts, total.size))
+        share = share_of(total, self.grid, largest, noise)
+        return Update((share,), self.sampling_rate * facts.patients), 1
 
     def noise_room(self, facts: Facts, parameters: int) -> int:
         """Whole numbers beyond which no noise goes but with a chance that delta pays for, in all rounds together."""

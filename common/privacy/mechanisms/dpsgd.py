@@ -17,10 +17,13 @@ from typing import ClassVar
 
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
-from common.privacy.mechanism import Facts, Mechanism, Place
+from common.privacy.mechanism import AtHospital, Facts, Mechanism, Place
+from common.privacy.noise import gaussian
+from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release, Unit
-from common.privacy.sampling import sampling_rate, steps_a_round
+from common.privacy.sampling import PoissonSteps, sampling_rate, steps_a_round
 from common.study.checks import one_of, positive, probability
+from common.sums.update import Update, Vector
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Dpsgd:
     place: ClassVar[Place] = "hospital"
     secret_rounding: ClassVar[bool] = False
     """Rounding comes after the noise and looks at nothing else."""
+    repeatable: ClassVar[bool] = True
+    """Of one hospital alone its noise is enough, so that the same update may be sent again in any other sum."""
     unit: Unit = "patient"
     clip_norm: float = 1.0
     noise_multiplier: float | None = None
@@ -78,6 +83,22 @@ class Dpsgd:
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
         """As many noisy sums as steps."""
         return (Release(self.noise(facts), self.sampling_rate(facts), self.steps_a_round(facts)),)
+
+    def poisson(self, facts: Facts) -> PoissonSteps:
+        """As the hospital draws in a round."""
+        return PoissonSteps(self.sampling_rate(facts), self.steps_a_round(facts))
+
+    def noised(self, total: Vector, facts: Facts, source: NoiseSource) -> Vector:
+        """(P,) float32: a step's clipped sum with Gaussian noise in every coordinate."""
+        return gaussian(self.noise(facts) * self.clip_norm, source)(total)
+
+    def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
+        """Hospital half: one noisy sum, or local steps along as many as `round_releases` counts."""
+        facts, source = at.facts, at.noise("noise")
+        steps = at.steps(
+            self.unit, self.sampling_rate(facts), self.clip_norm, lambda total: self.noised(total, facts, source)
+        )
+        return (steps.gradient_update(), 1) if at.sends == "gradient" else steps.local_update()
 
 
 mechanism: type[Mechanism] = Dpsgd

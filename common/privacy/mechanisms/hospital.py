@@ -15,15 +15,25 @@ count is paid for: of 1 / noise_multiplier**2 it takes `count_share`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from typing import ClassVar
 
+import numpy as np
+
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
-from common.privacy.mechanism import Facts, Mechanism, Place
+from common.privacy.clipped import clipped
+from common.privacy.mechanism import AtHospital, AtServer, Facts, Mechanism, Place, ServerState
+from common.privacy.noise import add_gaussian
 from common.privacy.release import Release, Unit
 from common.study.checks import between, positive, probability
+from common.sums.mean import Mean, Statistics
+from common.sums.update import Update
+
+BELOW = "below"
+"""Statistic: the share of hospitals whose update was not clipped."""
+CLIP_NORM = "clip_norm"
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,9 @@ class Hospital:
 
     place: ClassVar[Place] = "server"
     secret_rounding: ClassVar[bool] = False
-    """The noise pays for the largest distance that any rounding can add (`server.private_terms`)."""
+    """The noise pays for the largest distance that any rounding can add (`AtServer.rounding`)."""
+    weighs_alike: ClassVar[bool] = True
+    """Every hospital counts alike, and none for more than the clip norm."""
     clip_norm: float = 1.0
     noise_multiplier: float | None = None
     epsilon: float | None = None
@@ -104,6 +116,42 @@ class Hospital:
     def round_releases(self, facts: Facts) -> tuple[Release, ...]:
         """One sum over all hospitals; with the count it costs as much as one sum of `noise`."""
         return (Release(self.noise(facts), 1.0, 1),)
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The count of updates below the clip norm, inside a sum."""
+        return (BELOW,) if self.adaptive else ()
+
+    def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
+        """Hospital half: the mean change of ordinary training, clipped, of weight 1."""
+        update, steps = at.own_update()
+        clip_norm = at.clip_norm or self.clip_norm
+        change = update.vectors[0].astype(np.float64) / update.weight
+        is_below = float(np.linalg.norm(change)) <= clip_norm
+        told = {BELOW: Mean.of([float(is_below)])} if self.adaptive else {}
+        return Update((clipped(change, clip_norm),), 1.0, told), steps
+
+    def asked_clip_norm(self, kept: ServerState) -> float:
+        """What hospitals clip to in the next round."""
+        return float(kept[CLIP_NORM][0]) if CLIP_NORM in kept else self.clip_norm
+
+    def release(self, total: Update, kept: ServerState, at: AtServer) -> tuple[Update, ServerState]:
+        """Server half: the noisy sum, and the next clip norm. total.weight: the number of hospitals in it."""
+        clip_norm = self.asked_clip_norm(kept)
+        deviation = self.sum_noise(at.facts) * (clip_norm + at.rounding)
+        vectors = tuple(add_gaussian(np.asarray(vector, np.float64), deviation, at.noise) for vector in total.vectors)
+        noisy = replace(total, vectors=vectors, statistics={})
+        if not self.adaptive:
+            return noisy, {}
+        count = _below(total.statistics) - total.weight / 2
+        count += float(at.noise.gaussian(1, self.count_noise(at.facts))[0])
+        share = count / total.weight + 0.5
+        return noisy, {CLIP_NORM: np.array([self.next_clip_norm(clip_norm, share)])}
+
+
+def _below(statistics: Statistics) -> float:
+    mean = statistics.get(BELOW)
+    return mean.value * mean.weight if mean is not None and mean.weight_units else 0.0
 
 
 mechanism: type[Mechanism] = Hospital

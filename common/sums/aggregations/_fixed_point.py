@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.errors import BeyondRangeError, StudyError, WireError
 from common.sums.aggregations._agreement import Agreement
-from common.sums.aggregations._keystream import STREAM_BYTES, Draws
+from common.sums.aggregations._keystream import STREAM_BYTES, RoundingDraws
 from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean
 from common.sums.update import Update
 
@@ -24,8 +24,6 @@ Totals = NDArray[np.uint64]
 WORD_BITS = 64
 BLOCK_VALUES = 1 << 15
 DRAWS = 1 << 16
-EXACT_FLOAT32 = 1 << 24
-"""Whole multiples of a power of two are exact in float32 up to here."""
 SMALLEST_UNIT = 1e-100
 """Of one whole number: a coordinator may send any scale, and divided by less the values would not be finite."""
 ROUNDING = 1e-12
@@ -155,13 +153,6 @@ class FixedPoint:
         return {name: _mean(name, *pair) for name, pair in found.items()}
 
 
-def share_room(aggregation: object) -> int:
-    """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
-    float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded."""
-    codec = getattr(aggregation, "codec", None)
-    return EXACT_FLOAT32 // 2 if codec is None else min(codec.levels // 2, EXACT_FLOAT32)
-
-
 class _Rounding:
     """Values to whole numbers, up or down at random, a block at a time in memory that stays in the cache.
 
@@ -173,7 +164,7 @@ class _Rounding:
         self._steps_per_unit, self._middle = steps_per_unit, middle
         self._offset = middle + 0.5 / DRAWS + margin
         self._signed = middle + self._offset < 1 << 31
-        self._draws = Draws(rng.bytes(STREAM_BYTES), BLOCK_VALUES)
+        self._draws = RoundingDraws(rng.bytes(STREAM_BYTES), BLOCK_VALUES)
         self._steps, self._parts = np.empty(BLOCK_VALUES), np.empty(BLOCK_VALUES)
 
     def write(self, values: NDArray[np.floating], words: Words) -> int:

@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from common.data.cases import SiteId
 from common.errors import StudyError, WireError
+from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations import _seal_bfv
 from common.sums.aggregations._agreement import Agreement
@@ -52,7 +53,7 @@ class Bfv:
     """
 
     reveals: ClassVar[Reveals] = "sum"
-    keys: Literal["distributed", "shared"] = "distributed"
+    keys: Keys = "distributed"
     value_bits: int = 21
     largest_value: float = 1.0
     values_a_coefficient: int = 2
@@ -81,6 +82,10 @@ class Bfv:
     def codec(self) -> FixedPoint:
         """How updates become words."""
         return FixedPoint(self.value_bits, self.largest_value)
+
+    def threshold_in(self, hospitals: int) -> int:
+        """How many secret shares open a key; of distributed keys."""
+        return Threshold(self.threshold, self.colluding).of(hospitals)
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""

@@ -7,7 +7,7 @@ up to `colluding` hospitals, learns of the others' updates nothing but their sum
 hospitals. Each way to cheat has its answer:
 
 - Keys in the middle, invented hospitals: keys are signed with identities that hospitals know by themselves.
-- Keys or shares of another round, study or cohort: they are signed for, and sealed in, one session only.
+- Keys or shares of another round, study or cohort: they are signed for, and encrypted in, one session only.
 - Both shares of one hospital (its seed and its mask key): a hospital gives one share for each, and more than half of
   the hospitals must have signed one and the same set of survivors, which decides which.
 - Other survivors told to other hospitals, or another set of the same round later: the same signatures; and a hospital
@@ -42,6 +42,7 @@ from typing import ClassVar
 import numpy as np
 
 from common.data.cases import SiteId
+from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
@@ -68,6 +69,7 @@ class SecureAggregation:
         "The coordinator reads the sum over the hospitals that took part. Nobody reads a single update, unless as "
         "many hospitals as the threshold give away the secret shares that they keep for others."
     )
+    keys: ClassVar[Keys] = "distributed"
     value_bits: int = 24
     largest_value: float = 1.0
     threshold: int | None = None
@@ -85,6 +87,10 @@ class SecureAggregation:
     def sums(self) -> MaskedSum:
         """How words are added up."""
         return MaskedSum("secagg", Threshold(self.threshold, self.colluding))
+
+    def threshold_in(self, hospitals: int) -> int:
+        """How many secret shares open a mask."""
+        return self.sums.threshold.of(hospitals)
 
     def largest_error(self, hospitals: int, expected: Expected) -> float:
         """Rounding alone, where nothing was clipped."""

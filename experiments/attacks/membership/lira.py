@@ -1,22 +1,25 @@
 """A case is compared with what shadow models make of it when they were, and when they were not, trained on it.
 
 Carlini, Chien, Nasr, Song, Terzis and Tramèr 2022, Membership inference attacks from first principles (S&P). The
-statistic is log(p / (1 - p)) with p = exp(-loss), which is nearly Gaussian. Deviations are pooled over all cases,
-since few shadows do not give one for each (their section VI-C).
+statistic is log(p / (1 - p)) with p = exp(-loss), which is nearly Gaussian. Few shadows do not give a deviation for
+each case (their section VI-C), many do: each case's variance is drawn towards the mean of all, as much as PRIOR
+degrees of freedom weigh (Smyth 2004, Linear models and empirical Bayes methods, equation 3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import norm
 
-from experiments.attacks.membership.shadows import Shadows
 from experiments.attacks.membership.target import Floats
 
 SOURCE = "Carlini et al. 2022, Membership inference attacks from first principles (S&P)"
 SMALLEST = 1e-7
 FEWEST_ONLINE = 4
 """With two shadows no case has two losses of a kind, and nothing tells how much these vary."""
+PRIOR = 16.0
 
 
 def log_odds(losses: Floats) -> Floats:
@@ -27,32 +30,41 @@ def log_odds(losses: Floats) -> Floats:
     return np.asarray(-bounded - np.log(-np.expm1(-bounded)))
 
 
-def lira_online(losses: Floats, shadows: Shadows) -> Floats:
+def online(seen: Floats, inside: Sequence[Floats], outside: Sequence[Floats]) -> Floats:
     """(N,) log-likelihood of the target's statistic among shadows trained on the case, less that among the others.
 
-    losses: (N,) of the target, for the cases of the shadows' pool. Algorithm 1.
+    seen: (N,) of the target. inside, outside: of every case, by shadow. Algorithm 1, but that what training on a
+    case changes is drawn towards the mean of all, as much as few shadows are unsure of it: else chance turns its sign.
     """
-    inside, inside_spread = _moments(shadows.inside)
-    outside, outside_spread = _moments(shadows.outside)
-    seen = log_odds(losses)
-    with_it = norm.logpdf(seen, inside, inside_spread)
-    return np.asarray(with_it - norm.logpdf(seen, outside, outside_spread))
+    middle_in, spread_in = moments(inside)
+    middle_out, spread_out = moments(outside)
+    unsure = spread_in**2 / [len(one) for one in inside] + spread_out**2 / [len(one) for one in outside]
+    gain, centre = _drawn_together(middle_in - middle_out, unsure), (middle_in + middle_out) / 2
+    with_it = norm.logpdf(seen, centre + gain / 2, spread_in)
+    return np.asarray(with_it - norm.logpdf(seen, centre - gain / 2, spread_out))
 
 
-def lira_offline(losses: Floats, shadows: Shadows) -> Floats:
+def _drawn_together(gains: Floats, unsure: Floats) -> Floats:
+    """Gains of variance `unsure` towards their mean (James and Stein 1961); a case learned is never known less."""
+    common = max(float(gains.mean()), 0.0)
+    between = max(float(gains.var() - unsure.mean()), 0.0)
+    return np.asarray(np.maximum(common + between / (between + unsure) * (gains - common), 0.0))
+
+
+def offline(seen: Floats, outside: Sequence[Floats]) -> Floats:
     """(N,) how far the target's statistic lies above that of shadows that never saw the case, in deviations.
 
     It orders cases as equation 4's one-sided probability does, and does not saturate.
     """
-    outside, spread = _moments(shadows.outside)
-    return np.asarray((log_odds(losses) - outside) / spread)
+    middle, spread = moments(outside)
+    return np.asarray((seen - middle) / spread)
 
 
-def _moments(by_case: list[Floats]) -> tuple[Floats, float]:
-    """Mean of every case, and one deviation for all; of single shadows, that over cases."""
-    statistics = [log_odds(losses) for losses in by_case]
-    means = np.array([one.mean() for one in statistics])
-    freedom = sum(len(one) - 1 for one in statistics)
-    squares = float(sum(((one - one.mean()) ** 2).sum() for one in statistics))
-    spread = np.sqrt(squares / freedom) if freedom else means.std()
-    return means, max(float(spread), 1e-6)
+def moments(by_case: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """(N,) means and deviations; of single shadows the deviation is that of all means."""
+    means = np.array([one.mean() for one in by_case])
+    squares = np.array([((one - one.mean()) ** 2).sum() for one in by_case])
+    freedom = np.array([len(one) - 1 for one in by_case], np.float64)
+    common = squares.sum() / freedom.sum() if freedom.any() else means.var()
+    variances = (PRIOR * common + squares) / (PRIOR + freedom)
+    return means, np.maximum(np.sqrt(variances), 1e-6)

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeVar
 
 from common.data.cases import SiteId
-from experiments.audit.records import Report, Topic, Verdict
+from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.records import Light, Report, Verdict
+from experiments.question import Question
 from server.reporting.wording import count
 
-CONDITIONS: Mapping[Topic, str] = {
-    "colluding": "other hospitals collude with the coordinator, against which this run promised nothing",
-    "cheating": "the coordinator cheats, with models made to copy data",
-}
-BACK = "a patient's data came back"
-HAPPENED: Mapping[Topic, str] = {
-    "readers": "the sums that were opened tell its own update apart",
-    "rebuilt": BACK,
-    "members": "one can tell who was a patient of the study",
-    "epsilon": "a promise of privacy was broken",
-}
-"""Of a red topic, for the opening sentence."""
-WEAK: Mapping[Topic, str] = {
-    "rebuilt": "something like patients' data came back, in which nobody in particular is recognised",
-    "members": "one can tell better than by guessing who was a patient of the study",
-}
-"""The same of an amber one."""
-DIMLY = "a patient is recognised in what came back, though dimly"
 WEAKER = "nothing was found that identifies a patient, and yet something is weaker than it could be"
 MOST_NAMED = 3
 Fact = tuple[str, SiteId]
-"""What happened or under which condition it would, in words, and one hospital of which it is so."""
+"""What happened, in words, and one hospital of which it is so."""
+Said = TypeVar("Said", bound=Hashable)
+BAD: tuple[Light, ...] = ("red", "amber")
 
 
 def opening_sentence(report: Report) -> str:
     """What was found, the worst first and what needs a condition last: a sentence each, at most three."""
-    sites = [verdict.site for verdict in report.verdicts]
-    said = [_clauses(facts, sites) for facts in (_happened(report), _weakly(report)) if facts]
-    said += _on_condition(report, sites)
+    cast, sites = cast_of_report(report), [verdict.site for verdict in report.verdicts]
+    said = [_clauses(facts, sites) for light in BAD if (facts := _found(report, light, cast))]
+    said += _on_condition(report, sites, cast)
     weaker = [(WEAKER, verdict.site) for verdict in report.verdicts if verdict.light != "green"]
     if not said and weaker:
         said = [_clauses(weaker, sites)]
@@ -45,43 +32,45 @@ def opening_sentence(report: Report) -> str:
     return ". ".join(said) + "; the reasons, and what to change, are below."
 
 
-def _happened(report: Report) -> list[Fact]:
-    return [(HAPPENED[topic], site) for topic, site in _found(report, "red", HAPPENED)]
+def _found(report: Report, light: Light, cast: Cast) -> list[Fact]:
+    """What happened, or weakly did, by the lights of the questions."""
+    return [
+        (words, verdict.site)
+        for name, question in cast.in_order()
+        for verdict in report.verdicts
+        if verdict.lights.get(name) == light and (words := _happening(question, name, verdict.site, light, report))
+    ]
 
 
-def _weakly(report: Report) -> list[Fact]:
-    """As `_happened`, of amber topics."""
-    dim = {verdict.site for verdict in report.verdicts if _recognised(report, verdict.site)}
-    found = _found(report, "amber", WEAK)
-    return [(DIMLY if topic == "rebuilt" and site in dim else WEAK[topic], site) for topic, site in found]
+def _happening(question: Question, name: str, site: SiteId, light: Light, report: Report) -> str:
+    if hasattr(question, "happening"):
+        return str(question.happening(site, light, [trial for trial in report.trials if trial.kind == name]))
+    return str(getattr(question, "happened" if light == "red" else "weakly", ""))
 
 
-def _found(report: Report, light: str, said: Iterable[Topic]) -> Iterator[tuple[Topic, SiteId]]:
-    for topic in said:
-        yield from ((topic, verdict.site) for verdict in report.verdicts if verdict.lights.get(topic) == light)
-
-
-def _recognised(report: Report, site: SiteId) -> bool:
-    """Whether what came back of this hospital is one patient's, below the limit for red, or only like a patient's."""
-    shown = (one for trial in report.trials if trial.honest and trial.possible for one in trial.rebuilt)
-    return any(one.identifies for one in shown if one.site == site)
-
-
-def _on_condition(report: Report, sites: Sequence[SiteId]) -> list[str]:
-    """A sentence of the hospitals whose data came back under a condition only; none where there is none."""
-    open_ = [verdict for verdict in report.verdicts if verdict.lights.get("rebuilt") != "red"]
-    facts = [(words, verdict.site) for verdict in open_ if (words := _conditions(verdict))]
+def _on_condition(report: Report, sites: Sequence[SiteId], cast: Cast) -> list[str]:
+    """A sentence of the hospitals of which something came out under a condition only; none where there is none."""
+    facts = [(words, verdict.site) for verdict in report.verdicts for words in _conditional(verdict, cast)]
     groups = list(_grouped(facts).items())
     if not groups:
         return []
-    words, named = groups[0]
-    others = [f"for {_named(more, sites)}, only if {condition}" for condition, more in groups[1:]]
-    return ["; ".join([f"For {_named(named, sites)} {BACK}, but only if {words}", *others])]
+    (what, condition), named = groups[0]
+    said = f"For {_named(named, sites)} {what}, but only if {condition}"
+    for (others, another), more in groups[1:]:
+        again = "" if others == what else f"{others}, "
+        said += f"; for {_named(more, sites)}, {again}only if {another}"
+    return [said]
 
 
-def _conditions(verdict: Verdict) -> str:
-    """All under which data of a hospital came back, in words; empty where there is none."""
-    return ", or if ".join(words for topic, words in CONDITIONS.items() if verdict.lights.get(topic) == "amber")
+def _conditional(verdict: Verdict, cast: Cast) -> Iterator[tuple[str, str]]:
+    """What came out, and all conditions under which it did; nothing that came out without one."""
+    by_words: dict[str, list[str]] = {}
+    for name, by in verdict.conditional:
+        question, adversary = cast.questions.get(name), cast.adversaries.get(by)
+        words = str(getattr(question, "happened", ""))
+        if words and adversary is not None and verdict.lights.get(name) != "red":
+            by_words.setdefault(words, []).append(str(adversary.condition))
+    yield from ((words, ", or if ".join(conditions)) for words, conditions in by_words.items())
 
 
 def _clauses(facts: Sequence[Fact], sites: Sequence[SiteId]) -> str:
@@ -93,9 +82,9 @@ def _clauses(facts: Sequence[Fact], sites: Sequence[SiteId]) -> str:
     return said[0].upper() + said[1:]
 
 
-def _grouped(facts: Sequence[Fact]) -> dict[str, list[SiteId]]:
+def _grouped(facts: Sequence[tuple[Said, SiteId]]) -> dict[Said, list[SiteId]]:
     """The hospitals of each fact, facts and hospitals in the order they came in."""
-    groups: dict[str, list[SiteId]] = {}
+    groups: dict[Said, list[SiteId]] = {}
     for words, site in facts:
         groups.setdefault(words, []).append(site)
     return groups

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.audit.records import Rebuilt, Report
-from experiments.audit.report.words import LIGHTS, ORDER, overall
+from experiments.audit.records import WORST, Rebuilt, Report
+from experiments.audit.report.words import LIGHTS, overall
 from server.reporting.markup import Markup, tag
 from server.reporting.page import document
 from server.reporting.sections.layout import section
@@ -50,7 +50,7 @@ NOTE = (
 
 
 def _finding(columns: Sequence[Column]) -> str:
-    lights = {light: [c.name for c in columns if overall(c.report) == light] for light in reversed(ORDER)}
+    lights = {light: [c.name for c in columns if overall(c.report) == light] for light in reversed(WORST)}
     parts = [f"{LIGHTS[light][0]}: {', '.join(names)}" for light, names in lights.items() if names]
     return ". ".join(parts) + "."
 
@@ -115,8 +115,8 @@ def _area(report: Report) -> str:
 
 def _cheated(report: Report) -> str:
     """Of its models that hospitals with their lists answer to."""
-    played = [trial for trial in report.trials if trial.observer == "cheating" and trial.possible]
-    answered = [trial for trial in played if not trial.settings["refused"]["listed"]]
+    played = [trial for trial in report.trials if trial.observer == "cheating" and trial.possible and trial.rebuilt]
+    answered = [trial for trial in played if not trial.refused]
     if not played:
         return "not tried"
     back = any(one.identifies for trial in answered for one in trial.rebuilt)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from experiments.audit.records import Report
+from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.dossier.front import asked, judged_line
+from experiments.audit.dossier.pyramid import pyramid
+from experiments.audit.records import Power, Report
 from experiments.audit.report.headline import opening_sentence
-from experiments.audit.report.words import KINDS, LIGHTS, QUESTIONS, answer, by_whom, overall, promise_sentence
+from experiments.audit.report.words import LIGHTS, answer, by_whom, overall, plainly, promise_sentence
 from server.reporting.markup import Markup, table, tag
-from server.reporting.sections.layout import section
+from server.reporting.sections.layout import figure, section
 from server.reporting.sections.promise import beside_list, uncovered_table
 from server.reporting.wording import duration
 
-NEEDLESS = "Not needed: the coordinator reads every hospital's single update as it is."
-
 
 def opening(report: Report) -> Markup:
-    """Title, overall light, finding, key figures."""
-    word, look, sign = LIGHTS[overall(report)]
+    """What is judged, the question and its answer, key figures."""
+    light = overall(report)
+    word, look, sign = LIGHTS[light]
     badge = tag("span", f"{sign} {word}", class_=f"badge {look}")
     return tag(
         "header",
         tag("p", tag("span", "Privacy audit report", class_="kind"), badge, class_="overline"),
+        judged_line(report),
         tag("h1", report.title or report.study),
-        tag("p", opening_sentence(report), class_="finding"),
+        asked(light, opening_sentence(report)),
         _tiles(report),
     )
 
@@ -48,6 +51,7 @@ def promised(report: Report) -> Markup:
         promise_sentence(report),
         tag("p", f"Who can read what hospitals send: {claim.readers}"),
         tag("ul", *(tag("li", sentence) for sentence in claim.trusts)) if claim.trusts else None,
+        pyramid(report),
         beside_list(claim.beside, claim.unit, claim.delta),
         uncovered_table(claim.not_covered),
         tag("p", words, class_="note") if simulated else None,
@@ -55,17 +59,42 @@ def promised(report: Report) -> Markup:
 
 
 def tried(report: Report) -> Markup:
-    """One row a kind of attack, in plain words."""
-    rows = []
-    for kind, title in KINDS.items():
-        own = [trial for trial in report.trials if trial.kind == kind]
-        known = dict.fromkeys(f"{by_whom(trial)}, given {trial.knowledge}" for trial in own if trial.possible)
-        needless = kind == "differences" and not own and report.claim.reveals == "each"
-        came_back = NEEDLESS if needless else answer(kind, report.trials)
-        rows.append([title, QUESTIONS[kind], "; ".join(known) or "–", came_back])
+    """One row a question, in plain words."""
+    rows, cast = [], cast_of_report(report)
+    for name, question in cast.in_order():
+        own = [trial for trial in report.trials if trial.kind == name]
+        known = dict.fromkeys(f"{by_whom(trial, cast)}, given {trial.knowledge}" for trial in own if trial.possible)
+        if own:
+            rows.append(
+                [question.title, question.asks, "; ".join(known) or "–", plainly(answer(name, report, cast), cast)]
+            )
     return section(
         "tried",
         "What was tried, and what came back",
         "Each attack knows only what its attacker could know. The true data were used afterwards, to score it.",
         table(["Attack", "The question", "By whom, given what", "What came back"], rows, words=4),
+        _power(report, cast),
     )
+
+
+def _power(report: Report, cast: Cast) -> Markup:
+    """What would have been seen of faults that were planted on purpose."""
+    if not report.power:
+        words = "No fault was planted to see whether these attacks would have seen it: what was held is no proof."
+        return tag("p", words, class_="note")
+    rows = [
+        [
+            cast.questions[one.question].title,
+            one.fault,
+            plainly(one.attack or "none could be shown it", cast),
+            _seen(one),
+        ]
+        for one in report.power
+        if one.question in cast.questions
+    ]
+    head = ["Question", "Planted fault", "Looked for by", "Would have been seen"]
+    return figure("Power: faults planted on purpose", table(head, rows, words=4))
+
+
+def _seen(one: Power) -> str:
+    return f"in {one.seen} of {one.of}" if one.of else "not shown"

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.audit.records import Light, Report, Topic, Verdict
-from experiments.audit.report.headline import unmeasured_sites
-from experiments.audit.report.words import LIGHTS
+from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.dossier.front import coded
+from experiments.audit.dossier.prices import in_words
+from experiments.audit.records import Light, Report, Verdict
+from experiments.audit.report.words import LIGHTS, plainly
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import section
 from server.reporting.wording import count
 
-QUESTIONS: Mapping[Topic, str] = {
-    "readers": "What it sends hidden?",
-    "rebuilt": "Patients' data hidden?",
-    "members": "Who was a patient hidden?",
-    "epsilon": "A promise, and kept?",
-    "colluding": "If other hospitals collude?",
-    "cheating": "If the coordinator cheats?",
-}
 CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
 Rule = tuple[Light, str]
 
@@ -26,7 +20,7 @@ Rule = tuple[Light, str]
 def judged(report: Report) -> Markup:
     """Lights first, then advice, then the rules: what all hospitals share once, the rest under each one's name."""
     verdicts = report.verdicts
-    shared = _shared(verdicts)
+    shared, cast = _shared(verdicts), cast_of_report(report)
     return section(
         "verdict",
         "The verdict, hospital by hospital",
@@ -34,32 +28,46 @@ def judged(report: Report) -> Markup:
         "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
         "Held means that nothing that was tried got at it, which is no proof.",
         _lights(report),
-        _advice(verdicts),
-        _rules("What was found for every hospital", shared) if shared else None,
-        *(_own(verdict, shared) for verdict in verdicts),
+        _advice(report),
+        _rules("What was found for every hospital", shared, cast) if shared else None,
+        *(_own(verdict, shared, cast) for verdict in verdicts),
     )
 
 
 def _lights(report: Report) -> Markup:
-    asked = [topic for topic in QUESTIONS if any(topic in verdict.lights for verdict in report.verdicts)]
+    columns = _columns(report, cast_of_report(report))
     rows = [
         [
             verdict.site,
             _badge(verdict.light, LIGHTS[verdict.light][0]),
-            *(_cell(verdict, one, report) for one in asked),
+            *(_cell(verdict, one, report) for one in columns),
         ]
         for verdict in report.verdicts
     ]
-    head = ["Hospital", "Verdict", *(QUESTIONS[topic] for topic in asked)]
+    head = ["Hospital", "Verdict", *columns.values()]
     return table(head, rows, words=len(head))
 
 
-def _cell(verdict: Verdict, topic: Topic, report: Report) -> Markup | str:
-    light = verdict.lights.get(topic)
+def _columns(report: Report, cast: Cast) -> dict[str, str]:
+    """Heads of those that any hospital has a light in: of questions, then of adversaries that take a condition."""
+    heads = {name: question.heading for name, question in cast.in_order()}
+    heads |= {name: adversary.heading for name, adversary in cast.adversaries.items() if adversary.heading}
+    return {name: head for name, head in heads.items() if any(name in one.lights for one in report.verdicts)}
+
+
+def _cell(verdict: Verdict, column: str, report: Report) -> Markup | str:
+    light = verdict.lights.get(column)
     if light is None:
         return "not tried"
-    unmeasured = topic == "epsilon" and light == "green" and verdict.site in unmeasured_sites(report)
-    return _badge(light, "not measured" if unmeasured else CELLS[light])
+    return _badge(light, _weak(verdict, column, light, report))
+
+
+def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
+    """What the light is of: nothing was measured, or not by a test that could have told."""
+    own = [trial for trial in report.trials if trial.kind == column and trial.site in ("", verdict.site)]
+    if light == "green" and own and not any(trial.possible for trial in own):
+        return "not measured"
+    return "could not tell" if column in verdict.could_not_tell else CELLS[light]
 
 
 def _badge(light: Light, words: str) -> Markup:
@@ -67,15 +75,19 @@ def _badge(light: Light, words: str) -> Markup:
     return tag("span", f"{sign} {words}".strip(), class_=f"badge {look}")
 
 
-def _advice(verdicts: Sequence[Verdict]) -> Markup | None:
+def _advice(report: Report) -> Markup | None:
     """Each once, with the hospitals it is for where it is not for all."""
-    lines = []
+    verdicts, lines = report.verdicts, []
     for change in dict.fromkeys(line for verdict in verdicts for line in verdict.advice):
         sites = [verdict.site for verdict in verdicts if change in verdict.advice]
         lines.append(change if len(sites) == len(verdicts) else f"{change} (For {', '.join(sites)}.)")
     if not lines:
         return None
-    return tag("div", tag("h3", "What to change"), tag("ul", *(tag("li", line) for line in lines)), class_="figure")
+    sheet = report.dossier
+    costs = [] if sheet is None else [*map(in_words, sheet.prices), sheet.price_note]
+    note = tag("p", coded(" ".join(costs)), class_="note") if costs else None
+    what = tag("ul", *(tag("li", line) for line in lines))
+    return tag("div", tag("h3", "What to change, and what it costs"), what, note, class_="figure")
 
 
 def _shared(verdicts: Sequence[Verdict]) -> list[Rule]:
@@ -86,26 +98,27 @@ def _shared(verdicts: Sequence[Verdict]) -> list[Rule]:
     return [rule for rule in dict.fromkeys(verdicts[0].reasons) if all(rule in other for other in others)]
 
 
-def _rules(title: str, rules: Sequence[Rule]) -> Markup:
-    return tag("div", tag("h3", title), _listed(rules), class_="figure")
+def _rules(title: str, rules: Sequence[Rule], cast: Cast) -> Markup:
+    return tag("div", tag("h3", title), _listed(rules, cast), class_="figure")
 
 
-def _listed(rules: Sequence[Rule]) -> Markup:
-    return tag("ul", *(tag("li", _badge(light, ""), f" {words}") for light, words in rules), class_="plain")
+def _listed(rules: Sequence[Rule], cast: Cast) -> Markup:
+    lines = (tag("li", _badge(light, ""), f" {plainly(words, cast)}") for light, words in rules)
+    return tag("ul", *lines, class_="plain")
 
 
-def _own(verdict: Verdict, shared: Sequence[Rule]) -> Markup | None:
+def _own(verdict: Verdict, shared: Sequence[Rule], cast: Cast) -> Markup | None:
     """What was found for one hospital alone: objections open, the rest folded."""
     rules = [rule for rule in dict.fromkeys(verdict.reasons) if rule not in shared]
     open_, folded = [rule for rule in rules if rule[0] != "green"], [rule for rule in rules if rule[0] == "green"]
     if not rules:
         return None
     title = f"{verdict.site}: {count(len(folded), 'rule')} without objection"
-    more = tag("details", tag("summary", title), _listed(folded)) if folded else None
+    more = tag("details", tag("summary", title), _listed(folded, cast)) if folded else None
     return tag(
         "div",
         tag("h3", verdict.site) if open_ else None,
-        _listed(open_) if open_ else None,
+        _listed(open_, cast) if open_ else None,
         more,
         class_="figure" if open_ else None,
     )

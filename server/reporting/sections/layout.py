@@ -10,7 +10,8 @@ MOST_ROWS = 12
 
 def section(key: str, title: str, lede: Child, *content: Child) -> Markup:
     """A titled part of the page; the lede says what there is to see."""
-    return tag("section", tag("h2", title), tag("p", lede, class_="lede"), *content, id=key)
+    said = tag("p", lede, class_="lede") if lede else None
+    return tag("section", tag("h2", title), said, *content, id=key)
 
 
 def figure(title: str, *content: Child, note: Child = None) -> Markup:

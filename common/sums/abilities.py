@@ -1,0 +1,153 @@
+"""What an aggregation has beyond its role: members that are optional and declared. One that is absent is not known.
+
+The program asks for them here, and never for the name or the class of an aggregation. Where hospitals are to rely on
+what is not declared, they are told that it is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
+
+from common.errors import StudyError
+
+if TYPE_CHECKING:  # a study is read without NumPy
+    import numpy as np
+
+    from common.sums.aggregations._agreement import Agreement
+    from common.sums.aggregations._fixed_point import Totals, Words
+    from common.sums.exchange import Expected
+    from common.sums.update import Update
+
+Keys = Literal["shared", "distributed"]
+EXACT_FLOAT32 = 1 << 24
+"""Whole multiples of a power of two are exact in float32 up to here."""
+UNKNOWN_READERS = "The aggregation does not say who can read a single update: count on everybody who takes part."
+
+
+class Codec(Protocol):
+    """How updates become whole numbers that are added up; `common.sums.aggregations._fixed_point` has ours."""
+
+    @property
+    def levels(self) -> int:
+        """How many steps lie between the smallest and the largest value."""
+        ...
+
+    @property
+    def largest_value(self) -> float:
+        """Of a value u_k n_k / agreement.reach; what is beyond it is cut."""
+        ...
+
+    def encode(
+        self, update: Update, agreement: Agreement, rng: np.random.Generator, most_clipped: float = 1.0
+    ) -> Words:
+        """An update's words. Raises WireError where it does not fit the agreement."""
+        ...
+
+    def decode(self, totals: Totals, count: int, agreement: Agreement) -> Update:
+        """The sum of `count` hospitals' updates from the sums of their words."""
+        ...
+
+    def largest_error(self, count: int, agreement: Agreement) -> float:
+        """Bound of the sum's error in any coordinate by rounding, where nothing was cut."""
+        ...
+
+
+class AggregationAbilities(Protocol):
+    """The optional members. No aggregation needs all of them."""
+
+    readers: ClassVar[str]
+    """Who can read a single update, and whom it takes, in sentences for the report."""
+    keys: Keys
+    """"shared" where every hospital holds one key, which opens whatever it is sent; "distributed" where none does."""
+    colluding: int
+    """How many hospitals may help a cheating server, and nothing but sums is opened."""
+
+    @property
+    def codec(self) -> Codec:
+        """How it rounds what hospitals send."""
+        ...
+
+    def threshold_in(self, hospitals: int) -> int:
+        """How many hospitals' secret shares open what one of them sent, in a round of so many."""
+        ...
+
+    def largest_error(self, hospitals: int, expected: Expected) -> float:
+        """Bound of the error of a sum of so many updates in any coordinate, where no value is beyond the range.
+
+        Without it a sum is taken to be exact but for float32, in which updates come. The audit judges openings by it,
+        noise of the server pays for it, and the inherited test holds the aggregation to it. expected: as `collect`
+        is given it; `expected.reach` is how large the values of one update may be.
+        """
+        ...
+
+
+NAMES = tuple(name for name in (*AggregationAbilities.__annotations__, *vars(AggregationAbilities)) if name[0] != "_")
+
+
+def can(aggregation: object, member: str) -> bool:
+    """Whether an aggregation has an optional member."""
+    assert member in NAMES, member
+    return getattr(aggregation, member, None) is not None
+
+
+def abilities(aggregation: object) -> AggregationAbilities:
+    """The aggregation, whose optional members are asked for only after `can`."""
+    return cast(AggregationAbilities, aggregation)
+
+
+def stated_error(aggregation: object, hospitals: int, expected: Expected) -> float:
+    """What the aggregation declares, and 0 where it declares no error. float32's own comes on top."""
+    if not can(aggregation, "largest_error"):
+        return 0.0
+    return float(abilities(aggregation).largest_error(hospitals, expected))
+
+
+def codec_of(aggregation: object) -> Codec | None:
+    """How it rounds; None where it rounds nothing, or does not say."""
+    return abilities(aggregation).codec if can(aggregation, "codec") else None
+
+
+def needed_codec(aggregation: object) -> Codec:
+    """How it rounds. Raises StudyError where it does not say."""
+    found = codec_of(aggregation)
+    if found is None:
+        raise StudyError("how this aggregation rounds what hospitals send is not known: it declares no `codec`.")
+    return found
+
+
+def readers_of(aggregation: object) -> str:
+    """Its sentences, or where only sums are told and it has none, that there are none; else ""."""
+    if can(aggregation, "readers"):
+        return str(abilities(aggregation).readers)
+    return UNKNOWN_READERS if _reveals_sums(aggregation) else ""
+
+
+def keys_of(aggregation: object) -> Keys | None:
+    """Who holds what opens a single update; None where it does not say."""
+    return abilities(aggregation).keys if can(aggregation, "keys") else None
+
+
+def colluding_of(aggregation: object) -> int:
+    """How many hospitals may help a cheating server; 0 where it does not say."""
+    return int(abilities(aggregation).colluding) if can(aggregation, "colluding") else 0
+
+
+def room_for_whole_steps(aggregation: object, name: str) -> int:
+    """The most whole numbers that a value given in whole steps may have: what the aggregation's words hold, and what
+    float32, in which an update comes to it, holds exactly. Beyond it a value is cut, or rounded.
+
+    Raises StudyError where only sums are told and it is not known how they are made.
+    """
+    codec = codec_of(aggregation)
+    if codec is not None:
+        return min(codec.levels // 2, EXACT_FLOAT32)
+    if _reveals_sums(aggregation):
+        raise StudyError(
+            f"aggregation {name!r} does not say how it rounds (`codec`), so that shares of noise have no room that "
+            "can be worked out: choose another aggregation, or privacy 'dpsgd'."
+        )
+    return EXACT_FLOAT32 // 2
+
+
+def _reveals_sums(aggregation: object) -> bool:
+    return getattr(aggregation, "reveals", None) == "sum"

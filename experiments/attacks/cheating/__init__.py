@@ -1,0 +1,1 @@
+"""What attacks of a coordinator that cheats share. No entries."""

@@ -1,0 +1,74 @@
+"""One cheat, played against what hospitals answer, as a finding: what came back, and who would have refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.data.cases import SiteId
+from common.errors import StudyError, WardroundError
+from common.study.study import Study
+from common.wire.orders import Order
+from experiments.access import Answers
+from experiments.attack import Finding, Reconstruction
+from experiments.attacks.cheating.orders import BINS, carrier_of, work_of
+from experiments.observation import Observation
+
+Back = tuple[tuple[SiteId, ...], NDArray[np.float32]]
+"""Whom inputs are said to be of, and (N, ...) the inputs."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """The last order, what came back of it, and what some hospitals were sent in its place."""
+
+    order: Order
+    back: tuple[Back, ...]
+    instead: Mapping[SiteId, Order] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+Play = Callable[[Observation, Study, Answers], Played]
+
+
+def own_network_of(observed: Observation) -> tuple[Study, bool]:
+    """The study as it is, for models that need no network of the coordinator's own."""
+    return observed.study, False
+
+
+def finding_of(
+    name: str,
+    observed: Observation,
+    options: Mapping[str, Any],
+    play: Play,
+    carrier: Callable[[Observation], tuple[Study, bool]] = carrier_of,
+) -> Finding:
+    """What the answers to the last order held, had hospitals not looked at what they were sent.
+
+    play: raises StudyError where this cannot be played, saying why. carrier: which study is sent.
+    """
+    begin, answers = perf_counter(), observed.access.answers
+    try:
+        if answers is None:
+            raise StudyError("hospitals cannot be asked anything here.")
+        study, own_study = carrier(observed)
+        played = play(observed, study, answers)
+    except WardroundError as error:
+        return Finding(name, observed.observer, False, str(error).rstrip("."), settings=dict(options))
+    sent = played.order.round
+    back = tuple(Reconstruction(sent, sites, inputs, study=study) for sites, inputs in played.back)
+    settings = {
+        **options,
+        "own_study": own_study,
+        "sends": work_of(study).sends,
+        "units": BINS if own_study else "as the study says",
+        **played.settings,
+        "refused": dict(answers.refused(played.order, played.instead)),
+    }
+    spent = perf_counter() - begin
+    return Finding(name, observed.observer, True, "", spent, settings=settings, reconstructions=back)

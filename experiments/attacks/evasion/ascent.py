@@ -1,0 +1,160 @@
+"""Up the loss of the final model by the inputs, within a size and a range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from common.data.cases import Batch, Cases, SiteId
+from common.errors import StudyError
+from common.learning.abilities import abilities, can, no_case_loss
+from common.learning.device import home, placed
+from common.learning.parameters import write
+from common.learning.task import Task
+from experiments.attack import Evasion, Finding
+from experiments.evidence.budget import Budget
+from experiments.observation import Observation
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+SIZES = (0.01, 0.05, 0.1)
+"""Largest change of any value, as a share of the range that values have."""
+MOST_CASES, MOST_VALUES = 64, 1 << 20
+"""Of a hospital's test cases, and of their inputs in all: they are attacked at once, and must fit into memory."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """low, high: that values have, by channel of an image or by column of a table; they broadcast to an input."""
+
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, observed: Observation) -> Range:
+        """Of all test cases, and of the population where there is one: all data that the attacker has."""
+        given = [*observed.access.tests.values()]
+        given += [observed.access.population] if observed.access.population is not None else []
+        ends = [_ends(case) for cases in given for case in cases.pieces("inputs")]
+        low, high = np.min([one for one, _ in ends], axis=0), np.max([one for _, one in ends], axis=0)
+        return cls(torch.from_numpy(low), torch.from_numpy(high))
+
+    def to(self, device: torch.device) -> Range:
+        """The same on a device."""
+        return Range(self.low.to(device), self.high.to(device))
+
+    @property
+    def width(self) -> Tensor:
+        """Between both."""
+        return self.high - self.low
+
+    def clamp(self, inputs: Tensor) -> Tensor:
+        """What lies outside, put on its edge."""
+        return inputs.clamp(self.low, self.high)
+
+
+def _ends(case: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of one input: (C, 1, ...) of an image's channels, (F,) of a table's row."""
+    axes = tuple(range(1, case.ndim))
+    return case.min(axis=axes, keepdims=True), case.max(axis=axes, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """The loss of some test cases of one shape under the final model, to be raised by their inputs."""
+
+    network: nn.Module
+    task: Task
+    batch: Batch
+    range: Range
+
+    @property
+    def inputs(self) -> Tensor:
+        """As they are."""
+        return self.batch.inputs
+
+    def losses(self, inputs: Tensor) -> Tensor:
+        """(N,)"""
+        with torch.no_grad():
+            return self.task.loss(self.network, self.batch.with_columns(inputs=inputs))
+
+    def gradient(self, inputs: Tensor) -> Tensor:
+        """Of the cases' summed loss, by the inputs; a case's loss depends on no other case.
+
+        Raises StudyError where the loss does not depend on them.
+        """
+        leaf = inputs.detach().clone().requires_grad_(True)
+        loss = self.task.loss(self.network, self.batch.with_columns(inputs=leaf)).sum()
+        (found,) = torch.autograd.grad(loss, leaf, allow_unused=True) if loss.requires_grad else (None,)
+        if found is None:
+            raise StudyError("the task's loss does not depend on the inputs, so there is no way up")
+        return torch.nan_to_num(found)
+
+
+Move = Callable[[Ascent, float], Tensor]
+"""The inputs, moved by at most so large a share of the range."""
+
+
+def evade(name: str, attack: DataclassInstance, observed: Observation, seconds: float, move: Move) -> Finding:
+    """The finding of every hospital's test cases moved by every size, as many as there are seconds for."""
+    if reason := _missing(observed):
+        return Finding(name, observed.observer, False, reason)
+    task, budget, network = observed.study.build_task(), Budget(seconds), placed(observed.network())
+    write(network, observed.final_model)
+    network.eval()
+    allowed = Range.of(observed).to(home(network))
+    claims: list[Evasion] = []
+    for site, cases in observed.access.tests.items():
+        for size in SIZES if not claims or budget.left else ():
+            claims.append(_moved(site, size, cases, network, task, allowed, move))
+    settings = {**asdict(attack), "sizes": list(SIZES), "range": _told(allowed), "cases": MOST_CASES}
+    return Finding(name, observed.observer, True, seconds=budget.spent, settings=settings, claims=tuple(claims))
+
+
+def _moved(
+    site: SiteId, size: float, cases: Cases, network: nn.Module, task: Task, allowed: Range, move: Move
+) -> Evasion:
+    found: dict[int, NDArray[np.float32]] = {}
+    for indices in _by_shape(cases, tried(cases)):
+        batch = cases.batch(indices).to(home(network))
+        moved = move(Ascent(network, task, batch, allowed), size).cpu().numpy()
+        found |= dict(zip(indices.tolist(), moved, strict=True))
+    inputs = tuple(found[index] for index in sorted(found))
+    return Evasion(site, size, inputs, allowed.low.cpu().numpy(), allowed.high.cpu().numpy())
+
+
+def tried(cases: Cases) -> int:
+    """How many of a hospital's tests are moved."""
+    return min(len(cases), MOST_CASES, max(1, MOST_VALUES // max(1, cases.most_values)))
+
+
+def _by_shape(cases: Cases, count: int) -> Iterator[NDArray[np.int64]]:
+    """Numbers of the first cases, those of one shape together."""
+    shapes = [cases.columns["inputs"].gather(slice(index, index + 1))[0].shape for index in range(count)]
+    for shape in dict.fromkeys(shapes):
+        yield np.array([index for index, own in enumerate(shapes) if own == shape], np.int64)
+
+
+def _missing(observed: Observation) -> str:
+    """Why there is no loss to raise; empty where there is one."""
+    if not observed.access.tests:
+        return "no hospital has test cases"
+    task = observed.study.build_task()
+    if reason := no_case_loss(task):
+        return reason
+    if can(task, "label_space") and not prod(abilities(task).label_space(observed.shape)):
+        return "the task's loss asks for no truth (label_space), so there is none to be led away from"
+    return ""
+
+
+def _told(allowed: Range) -> list[float]:
+    """The widest of all channels or columns."""
+    return [float(allowed.low.min()), float(allowed.high.max())]

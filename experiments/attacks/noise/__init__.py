@@ -1,0 +1,1 @@
+"""Exact tests of whether numbers are the noise that was claimed."""

@@ -1,0 +1,99 @@
+"""Who takes part in an audit: every attack, question and adversary of ours, and those that were named for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, cast
+
+from common.errors import StudyError
+from common.study.catalogue import Catalogue
+from common.study.options import Entry
+from common.study.plugins import ANYTHING, Reference, trusting
+from common.study.spelling import unknown
+from experiments.adversary import Adversary
+from experiments.attack import Attack, declared
+from experiments.audit.records import Plugin, Report
+from experiments.catalogue import ADVERSARIES, ATTACKS, QUESTIONS
+from experiments.question import Question
+
+KINDS: Mapping[str, Catalogue] = {"attack": ATTACKS, "question": QUESTIONS, "adversary": ADVERSARIES}
+Named = tuple[tuple[str, str], ...]
+"""Entries that were named for an audit, as (kind, name, module or file)."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """By name. asked: attacks and adversaries that were named for this audit."""
+
+    attacks: Mapping[str, Attack]
+    questions: Mapping[str, Question]
+    adversaries: Mapping[str, Adversary]
+    asked: frozenset[str] = frozenset()
+    plugins: tuple[Plugin, ...] = field(default=())
+
+    def question_of(self, attack: str) -> str:
+        """Name of the question that scores it."""
+        return str(declared(self.attacks[attack], "question"))
+
+    def in_order(self) -> list[tuple[str, Question]]:
+        """Questions as they stand on the page."""
+        return sorted(self.questions.items(), key=lambda one: (one[1].place, one[0]))
+
+
+def cast_of(named: Iterable[tuple[str, str]]) -> Cast:
+    """Ours, and what is named by (kind, name, module or file), whose code is run: whoever began the audit named it.
+
+    An adversary of ours that is only `asked` for plays where it is named. Raises StudyError where one is not there,
+    does not fit its role, or is an attack on a question that there is not.
+    """
+    return _cast(tuple(named))
+
+
+def cast_of_report(report: Report) -> Cast:
+    """Those who took part in what it reports."""
+    return _cast(tuple((one.kind, one.reference) for one in report.plugins))
+
+
+@lru_cache(maxsize=8)
+def _cast(named: Named) -> Cast:
+    found: dict[str, dict[str, Any]] = {
+        kind: {name: catalogue.build(Entry(name)) for name in catalogue.names()} for kind, catalogue in KINDS.items()
+    }
+    asked, plugins = set(), []
+    with trusting(ANYTHING):
+        for kind, reference in named:
+            name = _short(reference, found[kind])
+            if reference not in KINDS[kind].names():
+                found[kind][name] = KINDS[kind].build(Entry(reference))
+                plugins.append(Plugin(kind, name, reference, KINDS[kind].digest(reference) or ""))
+            asked.add(name)
+    made = Cast(
+        cast(dict[str, Attack], found["attack"]),
+        cast(dict[str, Question], found["question"]),
+        {name: one for name, one in found["adversary"].items() if name in asked or not getattr(one, "asked", False)},
+        frozenset(asked),
+        tuple(plugins),
+    )
+    _check_questions(made)
+    return made
+
+
+def _short(reference: str, taken: Mapping[str, Any]) -> str:
+    """The last part of a file's or module's name, or that of the class it names; all of it where that is taken."""
+    found = Reference.of(reference)
+    if found is None:
+        return reference
+    last = PurePath(found.place).stem if found.is_file else found.place.rpartition(".")[2]
+    name = found.attribute or last
+    return reference if name in taken else name
+
+
+def _check_questions(made: Cast) -> None:
+    for name in made.attacks:
+        if (question := made.question_of(name)) not in made.questions:
+            if name not in made.asked:
+                continue
+            raise StudyError(f"attack {name!r}: {unknown('question', question, made.questions)}")

@@ -1,0 +1,149 @@
+"""`wardround audit verify`: whether a dossier is as it was written, whom it is signed by, and what it still fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from common.errors import FileError, StudyError
+from common.files.access import is_there
+from common.files.json_files import json_of, read_table
+from experiments.audit.dossier.marks import RUN_FILES, digest_of_file, marks_of_program, messages_digest
+from experiments.audit.dossier.packed import files_of
+from experiments.audit.dossier.statement import FILE, Statement, read_statement
+
+FOLDER = "dossier"
+"""Of the dossier in a run's folder."""
+FIGURES = "audit.json"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """holds: whether it is as it was; None: what could not be asked, which is no objection."""
+
+    holds: bool | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """findings, the objections first as they come; fingerprint: of the key that signed, "" where nobody did."""
+
+    findings: tuple[Finding, ...]
+    fingerprint: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing differs."""
+        return all(one.holds is not False for one in self.findings)
+
+
+def verify(place: Path, run: Path | None = None, expected: str = "") -> Verified:
+    """place: a dossier, folder or zip file, or a run's folder that holds one. run: to compare with.
+
+    expected: fingerprint of the key that should have signed. Raises FileError where there is nothing to read.
+    """
+    beside = place.parent if place.name == FOLDER and is_there(place.parent, "about.json") else None
+    if place.is_dir() and not is_there(place, FILE) and is_there(place, FOLDER):
+        place, beside = place / FOLDER, place
+    files = files_of(place)
+    if FILE not in files:
+        raise FileError(place, f"is no dossier: it holds no {FILE}")
+    try:
+        statement = read_statement(files[FILE])
+    except StudyError as error:
+        return Verified((Finding(False, str(error)),))
+    findings = [*_statement(statement, expected), *_files(statement, files), *_figures(statement, files)]
+    findings += _run(statement, run or beside)
+    return Verified(tuple(findings), statement.fingerprint if findings[1].holds else "")
+
+
+def _statement(statement: Statement, expected: str) -> Iterator[Finding]:
+    sealed = statement.seal == statement.own_seal
+    yield Finding(sealed, f"{FILE} {'is as it was sealed' if sealed else 'was changed after it was sealed'}.")
+    fault = statement.signature_fault()
+    if not statement.key and fault is None:
+        words = "Nobody signed: whoever changed the dossier may have sealed it anew, and only the hashes hold it."
+        yield Finding(False if expected else None, words)
+    elif fault is not None:
+        yield Finding(False, f"{fault[0].upper()}{fault[1:]}.")
+    else:
+        yield _signer(statement, expected)
+
+
+def _signer(statement: Statement, expected: str) -> Finding:
+    who = f", said to be {statement.party}'s" if statement.party else ""
+    words = f"It is signed by the key {statement.fingerprint}{who}"
+    if expected and _digits(expected) != _digits(statement.fingerprint):
+        return Finding(False, f"{words}, and not by the one that was expected.")
+    compare = ", as expected." if expected else ": compare these digits with the signer, by telephone."
+    return Finding(True, f"{words}{compare}")
+
+
+def _files(statement: Statement, files: Mapping[str, bytes]) -> Iterator[Finding]:
+    for name, digest in statement.files.items():
+        if name not in files:
+            yield Finding(False, f"{name} is missing.")
+        else:
+            same = sha256(files[name]).hexdigest() == digest
+            yield Finding(same, f"{name} {'is as it was written' if same else 'is not as it was written'}.")
+    for name in sorted(set(files) - {FILE, *statement.files}):
+        yield Finding(False, f"{name[:80]} is not of this dossier.")
+
+
+def _figures(statement: Statement, files: Mapping[str, bytes]) -> Iterator[Finding]:
+    """The figures for machines keep to the schema of their version, and are of the same run."""
+    from experiments.audit.dossier.schema import fault_of
+
+    if FIGURES not in statement.files or FIGURES not in files:
+        yield Finding(False, f"{FIGURES}, the figures, is not of this dossier.")
+        return
+    try:
+        figures = json_of(files[FIGURES], Path(FIGURES))
+    except FileError as error:
+        yield Finding(False, f"{error}.")
+        return
+    fault = fault_of(figures)
+    yield Finding(fault is None, f"{FIGURES} {fault or 'keeps to the published schema'}.")
+    if fault is None:
+        yield from _same_run(statement, figures)
+
+
+def _same_run(statement: Statement, figures: Mapping[str, Any]) -> Iterator[Finding]:
+    told = (figures["run"], figures["model_sha256"], figures["title"])
+    same = told == (statement.run.name, statement.run.model_sha256, statement.study.title)
+    yield Finding(same, f"Page and figures are of {'the same run' if same else 'another run than the dossier'}.")
+
+
+def _run(statement: Statement, run: Path | None) -> Iterator[Finding]:
+    if run is None:
+        yield Finding(None, f"The run {statement.run.name} was not compared: name its folder with --run.")
+        return
+    if str(read_table(run, "run.json").get("run", "")) != statement.run.id:
+        yield Finding(False, f"{run} is another run than the one that was audited.")
+        return
+    for name in sorted({*statement.run.files, *(name for name in RUN_FILES if is_there(run, name))}):
+        yield _run_file(statement, run, name)
+    if statement.run.messages:
+        same = messages_digest(run) == statement.run.messages
+        yield Finding(same, f"The recorded messages are {'those' if same else 'not those'} that were attacked.")
+    now = marks_of_program()
+    same_program = now.audit == statement.program.audit and now.digest == statement.program.digest
+    words = "is the one that made the dossier" if same_program else "is another: figures made again may differ"
+    yield Finding(True if same_program else None, f"The program installed here {words}.")
+
+
+def _run_file(statement: Statement, run: Path, name: str) -> Finding:
+    if name not in statement.run.files:
+        return Finding(False, f"{name} of the run came after the dossier was made.")
+    if not is_there(run, name):
+        return Finding(False, f"{name} of the run is missing.")
+    same = digest_of_file(run, name) == statement.run.files[name]
+    return Finding(same, f"{name} of the run is {'as it was audited' if same else 'not as it was audited'}.")
+
+
+def _digits(text: str) -> str:
+    return "".join(one for one in text if one.isascii() and one.isdigit())

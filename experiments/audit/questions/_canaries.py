@@ -1,0 +1,134 @@
+"""How attacks with canaries are scored: the canary test's light, bounds beside it, and faults that are planted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from common.privacy.accounting import epsilon_of
+from experiments.access import Access
+from experiments.adversary import View
+from experiments.attack import Finding
+from experiments.attacks.canaries.claim import CanaryScores
+from experiments.audit.questions._canary_results import bounds_of, chance_of
+from experiments.audit.records import Interval, Reason, Trial
+from experiments.audit.run import Run
+from experiments.evidence.audited_training import training_of, why_not
+from experiments.evidence.ground_truth import hospital_of
+from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE
+from experiments.question import Attempt, Plant
+
+NAME = "canary test"
+ASKED = "Does the training give away more of single cases than was promised?"
+ALARM = 0.001
+"""How often a run that keeps its promise gets a red light from all hospitals' canaries together, at most."""
+CHANCE, LEVEL = "chance_if_as_promised", "level"
+LOWER_BOUND = "epsilon_lower_bound"
+ANY_MECHANISM, OWN_NOISE = "epsilon_lower_bound_any_mechanism", "epsilon_lower_bound_own_noise"
+SPENT = "epsilon_claimed_for_audited_steps"
+PLANTED = (NO_NOISE, HALF_NOISE, DOUBLE_CLIP, CONSTANT, LAYER_LEFT_OUT)
+"""Faults that can give single units away more than is claimed; batches of a fixed size alone, and a step that the
+auditor does not see, cannot."""
+PLANTED_ATTACK, PLANTED_REPEATS, PLANTED_PART = "gradient_canaries", 5, 5
+LEAST_PLANTED_STEPS = 150
+MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
+RED = (
+    "of {canaries:.0f} signals planted in training, more are told apart than the promised noise allows ({name}): by "
+    "chance in fewer than 1 of {times:.0f} audits"
+)
+GREEN = (
+    "of {canaries:.0f} signals planted in training, no more are told apart than the promised noise allows ({name})"
+)
+
+
+def is_of(trial: Trial) -> bool:
+    """Whether the trial is of canaries."""
+    return CHANCE in trial.figures
+
+
+def scored(attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
+    """A trial a hospital. Of a planted fault only the light is asked for, so there are no bounds."""
+    trial = attempt.trial(ASKED, finding)
+    if not finding.possible:
+        return (trial,)
+    claims = [claim for claim in finding.claims if isinstance(claim, CanaryScores)]
+    confidence = run.study.audit.confidence
+    alone = 1 - (1 - confidence) / max(attempt.tries, 1)
+    level = ALARM / (len(run.observed.sites) + 1)
+    found = [_of_claim(trial, claim, level) for claim in claims]
+    if attempt.adversary:
+        found = [_bounded(one, claim, alone) for one, claim in zip(found, claims, strict=True)]
+    return [replace(one, settings={**one.settings, "confidence": confidence}) for one in found]
+
+
+def _of_claim(trial: Trial, claim: CanaryScores, level: float) -> Trial:
+    figures = {
+        CHANCE: chance_of(claim.promised, claim.scores, claim.included, claim.apart),
+        "canaries": float(len(claim.scores)),
+        "included": float(claim.included.sum()),
+        "steps": float(claim.promised.steps),
+        "steps_of_study": float(claim.whole.steps),
+        "epsilon_claimed": epsilon_of([claim.whole], claim.delta).epsilon,
+        SPENT: epsilon_of([claim.promised], claim.delta).epsilon,
+    }
+    told = {LEVEL: level, "delta": claim.delta, "beside_the_hospitals_own_cases": claim.beside_own}
+    return replace(trial, site=claim.site, figures={**trial.figures, **figures}, settings={**trial.settings, **told})
+
+
+def _bounded(trial: Trial, claim: CanaryScores, confidence: float) -> Trial:
+    bounds = bounds_of(claim.promised, claim.scores, claim.included, claim.delta, confidence, claim.apart)
+    found = bounds.any_mechanism
+    figures = {
+        LOWER_BOUND: bounds.same_trade_off,
+        ANY_MECHANISM: found.lower_bound,
+        "guesses": float(found.guesses),
+        "correct": float(found.correct),
+        "epsilon_estimate": found.estimate,
+    }
+    if bounds.own_noise is not None:
+        figures[OWN_NOISE] = bounds.own_noise
+    intervals = {"epsilon_estimate": Interval(found.estimate, found.estimate_low, found.estimate_high)}
+    settings = {**trial.settings, "confidence_of_one_bound": confidence}
+    return replace(trial, figures={**trial.figures, **figures}, intervals=intervals, settings=settings)
+
+
+def reasons(trial: Trial) -> Iterator[Reason]:
+    """Red where so many right guesses are all but impossible under the claim, else green."""
+    chance = trial.figures[CHANCE]
+    if chance < float(trial.settings[LEVEL]):
+        times = min(1 / max(chance, 1e-9), 1e9)
+        yield "red", _told(RED, trial, times), MEND
+    else:
+        yield "green", _told(GREEN, trial, 0.0), ""
+
+
+def _told(words: str, trial: Trial, times: float) -> str:
+    name = NAME if trial.attack == PLANTED_ATTACK else trial.attack
+    return words.format(name=name, times=times, canaries=trial.figures["canaries"]).capitalize() + _part(trial)
+
+
+def _part(trial: Trial) -> str:
+    """How much of the promise was measured, with the bounds beside the light."""
+    figures = trial.figures
+    some = figures["steps"] < figures["steps_of_study"]
+    steps = f" in {figures['steps']:.0f} of {figures['steps_of_study']:.0f} noisy steps" if some else ""
+    if LOWER_BOUND not in figures:
+        return f"{steps}."
+    return (
+        f"{steps}. Epsilon is at least {figures[LOWER_BOUND]:.2f}, and {figures[SPENT]:.3g} may be spent"
+        f"{' on these' if some else ''}."
+    )
+
+
+def plants(run: Run) -> Iterator[Plant]:
+    """Faults of the hospital's own code, in a part of its steps and on canaries alone, which is quick."""
+    if why_not(run.study) or not run.observed.sites:
+        return
+    site = run.observed.sites[0]
+    hospital = hospital_of(run.study, site)
+    steps = max(LEAST_PLANTED_STEPS, training_of(hospital).steps // PLANTED_PART)
+    for fault in PLANTED:
+        for repeat in range(PLANTED_REPEATS):
+            training = training_of(hospital, fault, repeat + 1, steps)
+            view = View(replace(run.observed, access=Access(training={site: training})), site)
+            yield Plant(fault.name, view, attacks=(PLANTED_ATTACK,))
