@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from unittest import mock
 
@@ -15,10 +15,10 @@ from common.study.audit_settings import Audit
 from common.study.study import parse
 from experiments.attack import Reconstruction
 from experiments.audit.questions import _rebuilt_cases
-from experiments.audit.questions._chance_of_likeness import Crowd, chance_of_company
+from experiments.audit.questions._chance_of_likeness import Crowd, Likenesses, chance_of_company
 from experiments.audit.questions._rebuilt_cases import scored
 from experiments.audit.questions.reconstruction import _light
-from experiments.audit.records import WORST, Light, Rebuilt
+from experiments.audit.records import CHANCE, Rebuilt
 from experiments.evidence.ground_truth import Truth
 
 Inputs = NDArray[np.float32]
@@ -66,12 +66,14 @@ def uninformative(people: Truth, indices: Sequence[int], rng: np.random.Generato
     noise = rng.normal(size=(count, *shape)) * people.inputs.std() + people.inputs.mean()
     mean = people.inputs.mean(0)
     others = np.setdiff1d(np.arange(len(people)), list(indices))
+    three = np.stack([rng.choice(len(people), 3, replace=False) for _ in range(count)])
     made = [
         noise,
         mean + 0.3 * noise,
         np.repeat(noise[..., :3], -(-shape[-1] // 3), axis=-1)[..., : shape[-1]],
         people.inputs[rng.choice(others, count)] + 0.3 * people.inputs.std() * rng.normal(size=(count, *shape)),
-        np.stack([people.inputs[rng.choice(len(people), 3)].mean(0) for _ in range(count)]) + 0.2 * noise,
+        np.stack([people.inputs[rng.choice(len(people), 3, replace=False)].mean(0) for _ in range(count)])
+        + 0.2 * noise,
     ]
     return np.asarray(made[rng.integers(len(made))], np.float32)
 
@@ -87,25 +89,39 @@ def behind(site: str, rng: np.random.Generator, count: int) -> list[int]:
     return sorted(int(first + one) for one in rng.permutation(BEHIND)[:count])
 
 
-def audited(kind: str, seed: int) -> Light:
-    """The worst light of an audit of noise: attempts at one patient, at batches and at sums."""
-    rng = np.random.default_rng(seed)
-    people = everybody(kind, rng)
-    worst: Light = "green"
+def attempts(people: Truth, rng: np.random.Generator) -> Iterator[tuple[Reconstruction, list[int]]]:
+    """Of one audit of noise: at one patient, at batches and at sums of all hospitals."""
     for attempt in range(ATTEMPTS):
         sites = SITES if attempt % 4 == 3 else (SITES[attempt % 3],)
         indices = [one for site in sites for one in behind(site, rng, (1, 4, 12, 12)[attempt % 4])]
-        inputs = uninformative(people, indices, rng, min(4, len(indices)))
-        for one in judged(people, indices, inputs, sites):
-            worst = max(worst, _light(one, Audit()), key=WORST.index)
-    return worst
+        yield Reconstruction(1, sites, uninformative(people, indices, rng, min(4, len(indices)))), indices
+
+
+def alarmed(kind: str, seed: int) -> bool:
+    """Whether any chance of an audit is one that a light may rest on."""
+    rng = np.random.default_rng(seed)
+    people = everybody(kind, rng)
+    crowd = Crowd.of(people, seed)
+    for one, indices in attempts(people, rng):
+        looked = Likenesses.of(one, taken(people, indices), people, crowd, ATTEMPTS)
+        nearest = looked.to_truth.argmax(1)
+        chances = [looked.chance(case, int(true)) for case, true in enumerate(nearest)]
+        if min(*chances, *looked.in_company().values(), 1.0) < CHANCE:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_a_hundred_audits_of_noise_hardly_any_is_amber(kind: str) -> None:
-    lights = [audited(kind, seed) for seed in range(AUDITS)]
-    assert sum(light != "green" for light in lights) <= ALLOWED
-    assert "red" not in lights
+def test_of_a_hundred_audits_of_noise_hardly_any_could_be_amber(kind: str) -> None:
+    assert sum(alarmed(kind, seed) for seed in range(AUDITS)) <= ALLOWED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_audit_of_noise_is_green(kind: str) -> None:
+    rng = np.random.default_rng(7)
+    people = everybody(kind, rng)
+    found = [judged(people, indices, one.inputs, one.sites) for one, indices in attempts(people, rng)]
+    assert {_light(case, Audit()) for cases in found for case in cases} == {"green"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
