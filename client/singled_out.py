@@ -1,13 +1,13 @@
 """Whether a received model singles cases out of what would leave: a hospital looks before it answers.
 
 A model that was made up may hide from any check of its parameters; what it does to cases is harder to hide. The
-gradient of a linear layer is a sum over cases of (the derivative of a case's loss by each unit) x (the layer's input),
-so that whoever wants inputs back needs units that few cases speak to, or pairs of units that few cases tell apart:
+gradient of a linear layer is a sum over cases of (the derivative of a case's loss by each unit) x (the layer's
+input), so that whoever wants inputs back needs units that few cases reach, or pairs that few cases tell apart:
 
-*alone*, *rare*: units that answer to one case, or to a twentieth of all or fewer (trap weights, Boenisch et al. 2023).
-*alike*: units whose cases differ from those of three others by a fiftieth at most. Their differences are of few cases:
-an imprint, whatever its directions (Fowl et al. 2022; behind convolutions, Zhao et al. 2023, LOKI; in latent space,
-Shi et al. 2023, Scale-MIA).
+*alone*, *rare*: units that answer to one case, or to a twentieth of all or fewer (trap weights, Boenisch et al.
+2023). *alike*: units whose cases differ from those of three others by a fiftieth at most. Their differences are of
+few cases: an imprint, whatever its directions (Fowl et al. 2022; behind convolutions, Zhao et al. 2023, LOKI; in
+latent space, Shi et al. 2023, Scale-MIA).
 *one*: the share that a single case has of all derivatives by the last layer's input (Wen et al. 2022, Fishing). All
 else is silent where a model is made for that; honest models come to it where they know all cases but one, and only
 as far as they are sure, so that the limit is next to 1.
@@ -165,9 +165,11 @@ def _of_units(derivatives: NDArray[np.float32]) -> Singled:
     answers = (size > FAINT * np.maximum(size.max(0), np.finfo(np.float32).tiny)).T
     cases, counts = answers.shape[1], answers.sum(1)
     speaking = answers[counts > 0]
-    few = [float((speaking.sum(1) <= most).mean()) for most in (1, max(1, RARE * cases))]
-    alone, rare = few if len(speaking) >= FEW_UNITS else (0.0, 0.0)
-    return Singled(alone, rare, _alike(answers[(counts > 0) & (counts < cases)].astype(np.float32)), 0.0)
+    alike = _alike(answers[(counts > 0) & (counts < cases)].astype(np.float32))
+    if len(speaking) < FEW_UNITS:
+        return Singled(0.0, 0.0, alike, 0.0)
+    alone, rare = (float((speaking.sum(1) <= most).mean()) for most in (1, max(1, RARE * cases)))
+    return Singled(alone, rare, alike, 0.0)
 
 
 def _alike(answers: NDArray[np.float32]) -> float:
