@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from common.errors import StudyError
@@ -38,7 +38,9 @@ class ScatteredImprint:
     source: ClassVar[str] = "Fowl et al. 2022, Robbing the Fed; several directions are our own"
     question: ClassVar[str] = "reconstruction"
     needs: ClassVar[tuple[Need, ...]] = ("answers",)
-    words: ClassVar[str] = "an imprint in several directions at once, so that a check for one direction does not see it"
+    words: ClassVar[str] = (
+        "an imprint in several directions at once, so that a check for one direction does not see it"
+    )
 
     directions: int = 5
     blur: float = 0.05

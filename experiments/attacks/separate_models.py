@@ -53,7 +53,9 @@ class SeparateModels:
 
     def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
         if len(answers.sites) < 2:
-            raise StudyError("each hospital's update is read alone here, and needs no model of its own to be told apart.")
+            raise StudyError(
+                "each hospital's update is read alone here, and needs no model of its own to be told apart."
+            )
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         blocks = dict(zip(answers.sites, np.array_split(_units(network), len(answers.sites)), strict=True))
         if min(map(len, blocks.values())) < LEAST_UNITS:
@@ -65,7 +67,8 @@ class SeparateModels:
             cases = {site: cases_behind(study, observed.cases[site]) for site in blocks}
             thresholds = {one: closer(at, seen[one], cases[one]) if seen else at for one, at in thresholds.items()}
             sent = {
-                site: order_of(study, number, _only(network, block, thresholds[site])) for site, block in blocks.items()
+                site: order_of(study, number, _only(network, block, thresholds[site]))
+                for site, block in blocks.items()
             }
             total = answers.answer(sent[answers.sites[0]], sent).vectors[0].astype(np.float64)
             error = answers.rounding(sent[answers.sites[0]], float(np.abs(total).max()))
