@@ -15,7 +15,7 @@ from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
-from common.privacy.abilities import abilities
+from common.privacy.abilities import abilities, no_noisy_steps
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
@@ -23,6 +23,7 @@ from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
+from common.study.study import Study
 from common.sums.update import Vector
 from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
@@ -203,3 +204,9 @@ class Repeatable:
     def _drawn(self, *words: object) -> np.random.Generator:
         repeats = (self.repeat,) if self.repeat else ()
         return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)
+
+
+def audited_mechanism(study: Study) -> Mechanism | None:
+    """The study's mechanism where every step of a single hospital has noise enough for itself, else None."""
+    mechanism = mechanism_of(study)
+    return None if no_noisy_steps(mechanism) else mechanism
