@@ -59,8 +59,7 @@ def approve(hospital: Hospital, order: Order) -> None:
         _refuse_another_start(hospital, order.parameters)
         _refuse_early_control(order.control)
     _refuse_imprint(hospital, order.parameters)
-    if order.work is not None:
-        refuse_singling_out(hospital, order.parameters)
+    refuse_singling_out(hospital, order)
 
 
 def approve_alone(hospital: Hospital, order: Order) -> None:

@@ -69,6 +69,10 @@ class Hospital:
         """The hospitals of every round."""
         return Cohorts.of(self.study, self.roster)
 
+    def training_draws(self, number: int) -> np.random.Generator:
+        """What round `number` draws where nothing is private: which cases, in which order, and their augmentation."""
+        return generator(self.study.seed, number, self.site, "training")
+
     def sizes(self, part: str) -> tuple[int, int]:
         """Patients and cases of a part, as they are told and as noise is worked out by."""
         if self.counted is not None:

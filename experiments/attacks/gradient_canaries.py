@@ -2,10 +2,10 @@
 
 Each canary is a gradient along one coordinate, no two along the same, forward or backward by a fair coin, ten times
 as long as the clip norm allows, so that the hospital's own clipping has work to do (the Dirac canaries of Steinke,
-Nasr and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled, clipped
-and noised by the hospital's own code in every step, like any case. What is released along a canary, less what the
-hospital's own cases put there, is all that is looked at: an adversary that knows everything but the canary's coin is
-just whom differential privacy is about.
+Nasr and Jagielski 2023). Another fair coin says whether it belongs to the training set. Those that do are sampled,
+clipped and noised by the hospital's own code in every step, like any case. What is released along a canary, less what
+the hospital's own cases put there, is all that is looked at: an adversary that knows everything but the canary's coin
+is just whom differential privacy is about.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def received(private: PrivateSteps, canaries: Canaries, steps: int, seconds: flo
     T is `steps`, or as many as there is time for: what those release is judged by what they may.
     """
     begun, signals = perf_counter(), canaries.signals(TIMES_TOO_LONG * private.clip_norm)
-    along, beside = [], []
+    along: list[Received] = []
+    beside: list[Received] = []
     while len(along) < steps and not (along and perf_counter() - begun > seconds):
         released, own = private.step(signals)
         rest = (released - own) / np.float32(private.clip_norm)

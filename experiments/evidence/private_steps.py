@@ -15,14 +15,14 @@ from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
+from common.privacy.abilities import abilities
 from common.privacy.facts import mechanism_of
-from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
-from common.study.study import Study
 from common.sums.update import Vector
 from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
@@ -137,7 +137,7 @@ class Repeatable:
     """
 
     hospital: Hospital
-    mechanism: Dpsgd
+    mechanism: Mechanism
     trainer: type[HandedTrainer] = HandedTrainer
     fault: Fault = NO_FAULT
     repeat: int = 0
@@ -147,7 +147,7 @@ class Repeatable:
     def steps(self) -> int:
         """Noisy sums in the whole study, or as many as are done again."""
         facts = facts_of_hospital(self.hospital)
-        steps = self.mechanism.steps_a_round(facts) * facts.rounds
+        steps = abilities(self.mechanism).poisson(facts).steps * facts.rounds
         return steps if self.most_steps is None else min(steps, self.most_steps)
 
     @property
@@ -162,8 +162,8 @@ class Repeatable:
 
     def promised(self, steps: int) -> Release:
         """What is claimed of so many noisy sums."""
-        facts = facts_of_hospital(self.hospital)
-        return Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
+        (release,) = self.mechanism.round_releases(facts_of_hospital(self.hospital))
+        return replace(release, steps=steps)
 
     def begun(self, more: Cases | None = None) -> TrainerSteps:
         """From the study's first model."""
@@ -175,23 +175,23 @@ class Repeatable:
         return self._steps(replace(self._trainer(self.hospital.train), alone=True))
 
     def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
-        return TrainerSteps(trainer, self.mechanism.clip_norm, trainer.sampling_rate)
+        return TrainerSteps(trainer, abilities(self.mechanism).clip_norm, trainer.sampling_rate)
 
     def _trainer(self, cases: Cases) -> HandedTrainer:
         """Rates and noise stay those of the hospital's own cases, whatever the cases are."""
         hospital, facts = self.hospital, facts_of_hospital(self.hospital)
         study = hospital.study
-        asked = audited_mechanism(self.fault.study(hospital)) or self.mechanism
+        asked = mechanism_of(self.fault.study(hospital)) or self.mechanism
         noise = self.fault.noise(self._honest, 1)
         return self.trainer(
             hospital.task,
             deepcopy(hospital.network),
             cases,
             replace(local_training(study), steps=1),
-            clip_norm=asked.clip_norm,
-            noised=lambda total: asked.noised(total, facts, noise),
+            clip_norm=abilities(asked).clip_norm,
+            noised=lambda total: abilities(asked).noised(total, facts, noise),
             unit=asked.unit,
-            sampling_rate=self.mechanism.sampling_rate(facts),
+            sampling_rate=abilities(self.mechanism).poisson(facts).rate,
             rng=self.fault.draws(self._drawn("audit sampling")),
             public_size=expected_patients(study.federation, hospital.site),
             idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
@@ -203,9 +203,3 @@ class Repeatable:
     def _drawn(self, *words: object) -> np.random.Generator:
         repeats = (self.repeat,) if self.repeat else ()
         return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)
-
-
-def audited_mechanism(study: Study) -> Dpsgd | None:
-    """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
-    mechanism = mechanism_of(study)
-    return mechanism if isinstance(mechanism, Dpsgd) else None

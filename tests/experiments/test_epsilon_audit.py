@@ -212,7 +212,7 @@ class Quiet(HandedTrainer):
     """A client that adds half the noise."""
 
     def noisy_sum(self) -> Vector:
-        return HandedTrainer.noisy_sum(replace(self, noise_multiplier=self.noise_multiplier / 2))
+        return HandedTrainer.noisy_sum(replace(self, noised=lambda total: (total + self.noised(total)) / 2))
 
 
 class Generous(HandedTrainer):

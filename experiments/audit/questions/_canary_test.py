@@ -44,7 +44,7 @@ def chance(found: TradeOff, guessed: Guessed) -> float:
     above = beta.ppf(places, each + 1, canaries - each)
     right_in = found.presence.right_in(above)
     if not guessed.both_ways:
-        return float(binom.sf(guessed.correct - 1, each, right_in).mean())
+        return float(np.mean(binom.sf(guessed.correct - 1, each, right_in)))
     others = (np.arange(NODES) * (sqrt(5) - 1) / 2) % 1
     below = (1 - above) * beta.ppf(others.clip(0.5 / NODES, 1 - 0.5 / NODES), each + 1, max(canaries - 2 * each, 1))
     return float(

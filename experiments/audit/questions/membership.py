@@ -41,11 +41,9 @@ class WhoWasTrainedOn:
     heading: ClassVar[str] = "Membership hidden?"
     share: ClassVar[float] = 0.25
     place: ClassVar[int] = 30
-    feared: ClassVar[str] = (
-        "Somebody learns that a person was a patient in the study, and so had its disease or its treatment."
-    )
+    feared: ClassVar[str] = "Somebody learns that a patient was in the study, and so what they suffer from."
     severity: ClassVar[Severity] = "significant"
-    bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "linkability")
+    bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "inference")
     happened: ClassVar[str] = "one can tell who was a patient of the study"
     weakly: ClassVar[str] = "one can tell better than by guessing who was a patient of the study"
 

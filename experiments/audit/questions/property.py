@@ -41,9 +41,7 @@ class SharesOfGroups:
     heading: ClassVar[str] = "Groups hidden?"
     share: ClassVar[float] = 0.05
     place: ClassVar[int] = 55
-    feared: ClassVar[str] = (
-        "Somebody learns what a hospital's patients have in common, such as a disease or an origin."
-    )
+    feared: ClassVar[str] = "Somebody learns which groups of people a hospital's patients are of."
     severity: ClassVar[Severity] = "limited"
     bears_on: ClassVar[tuple[Test, ...]] = ("inference",)
     weakly: ClassVar[str] = "which groups its patients are of can be read off what it sent"

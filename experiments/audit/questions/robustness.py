@@ -37,9 +37,7 @@ class ErrorsByChange:
     heading: ClassVar[str] = "Not easily misled?"
     share: ClassVar[float] = 0.07
     place: ClassVar[int] = 60
-    feared: ClassVar[str] = (
-        "A picture or record is changed a little on purpose, and the model answers wrongly about that patient."
-    )
+    feared: ClassVar[str] = "Somebody changes an image a little, and a patient is treated by a wrong answer."
     severity: ClassVar[Severity] = "significant"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
