@@ -72,8 +72,7 @@ def uninformative(people: Truth, indices: Sequence[int], rng: np.random.Generato
         mean + 0.3 * noise,
         np.repeat(noise[..., :3], -(-shape[-1] // 3), axis=-1)[..., : shape[-1]],
         people.inputs[rng.choice(others, count)] + 0.3 * people.inputs.std() * rng.normal(size=(count, *shape)),
-        np.stack([people.inputs[rng.choice(len(people), 3, replace=False)].mean(0) for _ in range(count)])
-        + 0.2 * noise,
+        people.inputs[three].mean(1) + 0.2 * noise,
     ]
     return np.asarray(made[rng.integers(len(made))], np.float32)
 
@@ -142,6 +141,18 @@ def test_a_picture_that_came_back_with_noise_is_found_and_that_of_another_hospit
     near = people.inputs[indices] + 0.1 * people.inputs.std() * rng.normal(size=people.inputs[indices].shape)
     assert judged(people, indices, near.astype(np.float32), ("a",))[0].identifies
     assert not judged(people, indices, people.inputs[[45]], ("a",))[0].tells
+
+
+def test_a_chance_is_counted_over_all_that_was_tried() -> None:
+    rng = np.random.default_rng(5)
+    people = everybody("records", rng)
+    crowd, indices = Crowd.of(people, 0), behind("a", rng, 1)
+    near = people.inputs[indices] + 0.05 * rng.normal(size=people.inputs[indices].shape).astype(np.float32)
+    of_one, of_ten = (
+        Likenesses.of(Reconstruction(1, ("a",), near), taken(people, indices), people, crowd, attempts).chance(0, 0)
+        for attempts in (1, 10)
+    )
+    assert 0 < of_one < 0.1 and of_ten == pytest.approx(10 * of_one)
 
 
 def test_one_person_under_two_names_is_found_though_the_other_name_is_as_near() -> None:

@@ -66,7 +66,7 @@ def federation(shares: dict[str, float]) -> tuple[Observation, dict[str, Cases]]
             total = total + update.vectors[0] / (40 * len(held))
         models[number + 1] = (models[number] + total).astype(np.float32)
     access = Access(population=cases(rng, 120, 0.5))
-    counts = {site: 40 for site in held}
+    counts = dict.fromkeys(held, 40)
     return Observation("server", STUDY, shape, ("well", "ill"), counts, models, tuple(singles), access=access), held
 
 
