@@ -23,7 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from client._ledger_entry import Entry
+from client._ledger_entry import LedgerEntry
 from common.privacy.release import Release, Unit
 
 PatientSet = Mapping[str, int]
@@ -46,10 +46,10 @@ def for_patient(release: Release, unit: Unit, cases: int) -> Release:
 
 
 def histories(
-    entries: Iterable[Entry], sets: Mapping[str, PatientSet], among: Iterable[str] | None = None
+    entries: Iterable[LedgerEntry], sets: Mapping[str, PatientSet], among: Iterable[str] | None = None
 ) -> dict[History, int]:
     """How many patients share each history. among: count these patients only, also where nothing was spent yet."""
-    by_set: dict[str, list[Entry]] = defaultdict(list)
+    by_set: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
         if entry.kind == "charge":
             by_set[entry.patients].append(entry)
@@ -66,7 +66,7 @@ def histories(
     return dict(counted)
 
 
-def _history(charges: Iterable[tuple[Entry, int]]) -> History:
+def _history(charges: Iterable[tuple[LedgerEntry, int]]) -> History:
     steps: Counter[Release] = Counter()
     for entry, cases in charges:
         for release in entry.releases:

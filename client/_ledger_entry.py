@@ -1,4 +1,4 @@
-"""One line of the ledger, as a value and as the columns that are stored and sealed."""
+"""One line of the ledger, as a value and as the columns that are stored and authenticated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("number", "kind", "at", "study", "title", "round", "unit", "delta", "
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A charge, or a charge that was refused and counts for nothing.
 
     number: from 1. at: ISO 8601, UTC. study: SHA-256 of the study as JSON, hexadecimal. delta: the study's own.
@@ -38,8 +38,8 @@ class Entry:
         return tuple(columns[name] for name in COLUMNS)
 
 
-def from_row(row: Sequence[Any]) -> Entry:
-    """An entry from a row whose seal was found whole."""
+def from_row(row: Sequence[Any]) -> LedgerEntry:
+    """An entry from a row whose code was found right."""
     columns = dict(zip(COLUMNS, row, strict=True))
     releases = tuple(Release(**release) for release in json.loads(columns["releases"]))
-    return Entry(**columns | {"releases": releases})
+    return LedgerEntry(**columns | {"releases": releases})

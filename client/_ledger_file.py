@@ -1,11 +1,12 @@
-"""The ledger on disk: a SQLite file that only grows, a key that seals it, and a head that says how far it grew.
+"""The ledger on disk: a SQLite file that only grows, its key, and a head that says how far it grew.
 
-Every row is sealed together with the seal of the row before, so a row that is changed, left out, put in or moved
-breaks the chain there. The head, a file of its own, says how many rows there were when it was written: rows cut off
-at the end, or the whole file gone or replaced by another hospital's, are noticed by it. It is written just after the
-rows; after a crash in between, the ledger is one row ahead of it, which is no fault. Before the next row is written
-the head catches up, so a head that is farther behind is an older copy put back. A marker, and whatever else only a
-charge leaves, says that there was a ledger: with it a folder that lost all three files starts no new one.
+Every row has a code that authenticates it together with the code of the row before, so a row that is changed, left
+out, put in or moved breaks the chain there. The head, a file of its own, says how many rows there were when it was
+written: rows cut off at the end, or the whole file gone or replaced by another hospital's, are noticed by it. It is
+written just after the rows; after a crash in between, the ledger is one row ahead of it, which is no fault. Before
+the next row is written the head catches up, so a head that is farther behind is an older copy put back. A marker, and
+whatever else only a charge leaves, says that there was a ledger: with it a folder that lost all three files starts no
+new one.
 
 Whoever copies a ledger takes its `-journal` along, and does not keep it open: a charge waits a minute for a reader,
 and is then refused.
@@ -13,7 +14,7 @@ and is then refused.
 Not noticed: an older copy of the ledger and its head put back together; the whole folder as it was before the first
 charge, marker and all; the newest row gone where a crash had kept the head from naming it; and whatever somebody
 writes who can read the key. Against these the folder's permissions must stand, and a witness elsewhere: the number
-and seal of the last row, which `wardround privacy ledger` prints to be written down.
+and code of the last row, which `wardround privacy ledger` prints to be written down.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from client import _ledger_schema as schema
-from client import _ledger_seal as seals
+from client import _ledger_seal as ledger_keys
 from client._ledger_counting import PatientSet
-from client._ledger_entry import COLUMNS, Entry, from_row
-from client._ledger_seal import START, Seal
+from client._ledger_entry import COLUMNS, LedgerEntry, from_row
+from client._ledger_seal import START, LedgerKey
 from client.durable import write_durably
 from client.same_order import FOLDER as LAST_UPDATES
 from common.errors import AbsentFileError, FileError, LedgerError
@@ -48,13 +49,13 @@ LARGEST_HEAD_BYTES = 1 << 12
 
 @dataclass(frozen=True)
 class Contents:
-    """Entries in order, the sets of patients they name, and the last seal.
+    """Entries in order, the sets of patients they name, and the last code.
 
     fault: where the ledger is not as it was written; entries and sets are then those before. None: all verified.
     behind: rows that the head does not name yet.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     sets: Mapping[str, PatientSet]
     last: str
     fault: str | None
@@ -66,7 +67,7 @@ class Fault(Exception):  # noqa: N818 - what was found, not what went wrong here
 
 
 @contextmanager
-def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Seal]]:
+def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, LedgerKey]]:
     """The ledger in `folder`, alone: others wait up to BUSY_TIMEOUT_S. Nothing is kept unless `commit` is called.
 
     Raises LedgerError where it is absent (and not to be created), incomplete, busy for too long or no database.
@@ -74,8 +75,8 @@ def opened(folder: Path, create: bool) -> Iterator[tuple[sqlite3.Connection, Sea
     try:
         _check_files(folder, create)
         with closing(_connect(folder / FILE)) as connection:
-            seal = _begun(connection, folder)
-            yield connection, seal
+            key = _begun(connection, folder)
+            yield connection, key
     except sqlite3.Error as error:
         raise LedgerError(f"{FILE} in the hospital's folder cannot be used: {error}.") from error
     except (OSError, FileError) as error:
@@ -87,70 +88,70 @@ def is_begun(folder: Path) -> bool:
     return any(is_there(folder, name) for name in (FILE, KEY_FILE, HEAD_FILE)) or bool(trace(folder))
 
 
-def commit(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+def commit(connection: sqlite3.Connection, folder: Path, key: LedgerKey) -> None:
     """Keep what was appended, on disk when this returns, and then move the head."""
     connection.execute("COMMIT")
     connection.execute("BEGIN IMMEDIATE")
-    write_head(connection, folder, seal)
+    write_head(connection, folder, key)
     connection.execute("ROLLBACK")
 
 
-def append(connection: sqlite3.Connection, seal: Seal, before: str, entry: Entry) -> None:
-    """Add a row after the one sealed `before`."""
+def append(connection: sqlite3.Connection, key: LedgerKey, before: str, entry: LedgerEntry) -> None:
+    """Add a row after the one of code `before`."""
     row = entry.row()
     marks = ", ".join("?" * (len(COLUMNS) + 1))
-    connection.execute(f"INSERT INTO entries VALUES ({marks})", (*row, seal.row(before, row)))
+    connection.execute(f"INSERT INTO entries VALUES ({marks})", (*row, key.row(before, row)))
 
 
-def keep_set(connection: sqlite3.Connection, seal: Seal, patients: PatientSet) -> str:
+def keep_set(connection: sqlite3.Connection, key: LedgerKey, patients: PatientSet) -> str:
     """Store a set of patients, unless it is there; its name."""
-    name = seal.patient_set(patients.items())
+    name = key.patient_set(patients.items())
     if connection.execute("SELECT 1 FROM patient_sets WHERE name = ? LIMIT 1", (name,)).fetchone() is None:
         rows = [(name, patient, cases) for patient, cases in patients.items()]
         connection.executemany("INSERT INTO patient_sets VALUES (?, ?, ?)", rows)
     return name
 
 
-def contents(connection: sqlite3.Connection, folder: Path, seal: Seal) -> Contents:
+def contents(connection: sqlite3.Connection, folder: Path, key: LedgerKey) -> Contents:
     """Everything, verified row by row against the chain, the head and the names of its sets."""
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     sets: dict[str, PatientSet] = {}
     seen = [START]
     fault, behind = None, 0
     try:
         for row in connection.execute("SELECT * FROM entries ORDER BY number"):
-            entry = _verified(seal, seen[-1], len(seen), row)
+            entry = _verified(key, seen[-1], len(seen), row)
             if entry.kind == "charge" and entry.patients not in sets:
-                sets[entry.patients] = _verified_set(connection, seal, entry)
+                sets[entry.patients] = _verified_set(connection, key, entry)
             entries.append(entry)
             seen.append(row[-1])
-        behind = _rows_behind(folder, seal, seen)
+        behind = _rows_behind(folder, key, seen)
     except (Fault, sqlite3.DatabaseError) as error:
         fault = str(error)
     return Contents(tuple(entries), sets, seen[-1], fault, behind)
 
 
-def _verified(seal: Seal, before: str, number: int, row: tuple[Any, ...]) -> Entry:
+def _verified(key: LedgerKey, before: str, number: int, row: tuple[Any, ...]) -> LedgerEntry:
     if row[0] != number:
         raise Fault(f"row {number} is missing")
-    if seal.row(before, row[:-1]) != row[-1]:
+    if key.row(before, row[:-1]) != row[-1]:
         raise Fault(f"row {number} is not as it was written")
     return from_row(row[:-1])
 
 
-def _verified_set(connection: sqlite3.Connection, seal: Seal, entry: Entry) -> PatientSet:
+def _verified_set(connection: sqlite3.Connection, key: LedgerKey, entry: LedgerEntry) -> PatientSet:
     rows = connection.execute("SELECT patient, cases FROM patient_sets WHERE name = ?", (entry.patients,)).fetchall()
-    if seal.patient_set(rows) != entry.patients:
+    if key.patient_set(rows) != entry.patients:
         raise Fault(f"the patients of row {entry.number} are not as they were written")
     return dict(rows)
 
 
-def _rows_behind(folder: Path, seal: Seal, seen: list[str]) -> int:
+def _rows_behind(folder: Path, key: LedgerKey, seen: list[str]) -> int:
     try:
         number, last, signed = _head(folder)
     except (FileError, ValueError, TypeError, KeyError):
         raise Fault(f"{HEAD_FILE} is missing, damaged or of another format") from None
-    if seal.head(number, last) != signed:
+    if key.head(number, last) != signed:
         raise Fault(f"{HEAD_FILE} is not as it was written")
     if number >= len(seen):
         raise Fault(f"{number} rows were written, and {len(seen) - 1} are left")
@@ -222,46 +223,46 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _begun(connection: sqlite3.Connection, folder: Path) -> Seal:
-    """In a transaction: the seal, made with tables and head where this ledger was never used."""
+def _begun(connection: sqlite3.Connection, folder: Path) -> LedgerKey:
+    """In a transaction: the key, made with tables and head where this ledger was never used."""
     connection.execute("BEGIN IMMEDIATE")
     tables = schema.is_there(connection, FILE)
     if is_there(folder, KEY_FILE):
         if not tables:
             raise LedgerError(f"{FILE} holds no ledger, and its key {KEY_FILE} is there.")
-        return _marked(folder, seals.load(folder / KEY_FILE))
+        return _marked(folder, ledger_keys.load(folder / KEY_FILE))
     if not tables:
         for table in schema.TABLES:
             connection.execute(table)
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
-    return _marked(folder, _first_seal(connection, folder))
+    return _marked(folder, _first_key(connection, folder))
 
 
-def _marked(folder: Path, seal: Seal) -> Seal:
-    """The seal, once the marker is this ledger's; made where a crash, or an earlier version, left none."""
+def _marked(folder: Path, key: LedgerKey) -> LedgerKey:
+    """The key, once the marker is this ledger's; made where a crash, or an earlier version, left none."""
     marker = if_there(read, folder, MARKER_FILE, LARGEST_HEAD_BYTES)
     if marker is None:
-        write_durably(folder / MARKER_FILE, seal.marker().encode())
-    elif marker != seal.marker().encode():
+        write_durably(folder / MARKER_FILE, key.marker().encode())
+    elif marker != key.marker().encode():
         raise LedgerError(f"the ledger of privacy spending was changed: {MARKER_FILE} is not of its key {KEY_FILE}.")
-    return seal
+    return key
 
 
-def _first_seal(connection: sqlite3.Connection, folder: Path) -> Seal:
+def _first_key(connection: sqlite3.Connection, folder: Path) -> LedgerKey:
     if is_there(folder, KEY_FILE):
-        return seals.load(folder / KEY_FILE)
+        return ledger_keys.load(folder / KEY_FILE)
     if connection.execute("SELECT count(*) FROM entries").fetchone()[0]:
         raise LedgerError(f"{KEY_FILE} is missing from the hospital's folder, and {FILE} has entries.")
-    seal = seals.new()
-    write_head(connection, folder, seal)
-    seals.save(seal, folder / KEY_FILE)
-    return seal
+    key = ledger_keys.new()
+    write_head(connection, folder, key)
+    ledger_keys.save(key, folder / KEY_FILE)
+    return key
 
 
-def write_head(connection: sqlite3.Connection, folder: Path, seal: Seal) -> None:
+def write_head(connection: sqlite3.Connection, folder: Path, key: LedgerKey) -> None:
     """Name the newest row. In a transaction, so that no other is written meanwhile."""
     newest = connection.execute("SELECT number, seal FROM entries ORDER BY number DESC LIMIT 1").fetchone()
     number, last = newest or (0, START)
-    head = {"number": number, "last": last, "seal": seal.head(number, last)}
+    head = {"number": number, "last": last, "seal": key.head(number, last)}
     write_durably(folder / HEAD_FILE, json.dumps(head).encode())

@@ -1,4 +1,4 @@
-"""The secret that seals a ledger: chains its rows, signs its head, and hides its patients' names.
+"""The secret key that authenticates a ledger: it chains its rows, signs its head, and hides its patients' names.
 
 HMAC-SHA-256 (RFC 2104) with one key for each purpose, all from 32 random bytes in a file of the hospital's own.
 Without that file nobody can write a row that verifies, or find out whether a patient is in a copied ledger.
@@ -25,17 +25,17 @@ START = "0" * 64
 
 
 @dataclass(frozen=True)
-class Seal:
-    """secret: 32 bytes. Every result is 64 hexadecimal characters."""
+class LedgerKey:
+    """secret: 32 bytes. Every result is an authentication code of 64 hexadecimal characters."""
 
     secret: bytes = field(repr=False)
 
     def row(self, before: str, columns: Sequence[Any]) -> str:
-        """The seal of a row that follows the one sealed `before`."""
+        """The code of a row that follows the one of code `before`."""
         return self._mac("row", ascii((before, *columns)))
 
     def head(self, number: int, last: str) -> str:
-        """The seal of the statement that row `number`, sealed `last`, was written."""
+        """The code of the statement that row `number`, of code `last`, was written."""
         return self._mac("head", f"{number} {last}")
 
     def marker(self) -> str:
@@ -47,7 +47,7 @@ class Seal:
         return self._mac("patient", name)
 
     def patient_set(self, cases: Iterable[tuple[Any, Any]]) -> str:
-        """The name, which is also the seal, of a set of (patient, number of cases)."""
+        """The name, which is also the code, of a set of (patient, number of cases)."""
         return self._mac("set", ascii(sorted(cases, key=ascii)))
 
     def hidden(self, cases: Mapping[str, int]) -> dict[str, int]:
@@ -59,7 +59,7 @@ class Seal:
         return hmac.new(key, text.encode("utf-8", "surrogatepass"), sha256).hexdigest()
 
 
-def load(path: Path) -> Seal:
+def load(path: Path) -> LedgerKey:
     """Raises LedgerError where the key is damaged."""
     try:
         secret = b64decode(read(path.parent, path.name, LARGEST_KEY_BYTES), validate=True)
@@ -67,14 +67,14 @@ def load(path: Path) -> Seal:
         raise LedgerError(f"the ledger's key {path.name} cannot be read: {error}") from error
     if len(secret) != KEY_BYTES:
         raise LedgerError(f"the ledger's key {path.name} must hold {KEY_BYTES} bytes; it holds {len(secret)}.")
-    return Seal(secret)
+    return LedgerKey(secret)
 
 
-def new() -> Seal:
+def new() -> LedgerKey:
     """From the operating system's randomness."""
-    return Seal(os.urandom(KEY_BYTES))
+    return LedgerKey(os.urandom(KEY_BYTES))
 
 
-def save(seal: Seal, path: Path) -> None:
+def save(key: LedgerKey, path: Path) -> None:
     """Readable by the hospital's user only."""
-    write_durably(path, b64encode(seal.secret))
+    write_durably(path, b64encode(key.secret))

@@ -24,7 +24,7 @@ from typing import Literal
 
 from client import _ledger_file as files
 from client._ledger_counting import PatientSet, histories
-from client._ledger_entry import Entry
+from client._ledger_entry import LedgerEntry
 from client.policy import read_limits
 from client.privacy_limit import Limit
 from common.errors import BudgetSpentError, LedgerError, RoundsSpentError
@@ -76,26 +76,26 @@ class Ledger:
         if not charge.patients:
             raise LedgerError("a charge must concern a patient; this one concerns none.")
         limits = read_limits(self.folder)
-        with files.opened(self.folder, create=True) as (connection, seal):
-            found = files.contents(connection, self.folder, seal)
+        with files.opened(self.folder, create=True) as (connection, key):
+            found = files.contents(connection, self.folder, key)
             if found.fault is not None:
                 raise LedgerError(f"the ledger of privacy spending was changed: {found.fault}.")
             if found.behind:
-                files.write_head(connection, self.folder, seal)
-            cases = seal.hidden(Counter(charge.patients))
-            entry = _entry(charge, len(found.entries) + 1, "charge", seal.patient_set(cases.items()))
+                files.write_head(connection, self.folder, key)
+            cases = key.hidden(Counter(charge.patients))
+            entry = _entry(charge, len(found.entries) + 1, "charge", key.patient_set(cases.items()))
             refusal = self._refusal(charge, limits, entry, found, cases)
             if refusal is not None:
                 entry = _entry(charge, entry.number, "refused", "")
             else:
-                files.keep_set(connection, seal, cases)
-            files.append(connection, seal, found.last, entry)
-            files.commit(connection, self.folder, seal)
+                files.keep_set(connection, key, cases)
+            files.append(connection, key, found.last, entry)
+            files.commit(connection, self.folder, key)
         if refusal is not None:
             raise refusal
 
     def _refusal(
-        self, charge: Charge, limits: Sequence[Limit], entry: Entry, found: files.Contents, cases: PatientSet
+        self, charge: Charge, limits: Sequence[Limit], entry: LedgerEntry, found: files.Contents, cases: PatientSet
     ) -> BudgetSpentError | None:
         """Why the charge must not be made; None where it may."""
         after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
@@ -108,8 +108,8 @@ class Ledger:
 
     def contents(self) -> files.Contents:
         """All entries, verified; `fault` says where they are not as written. Raises LedgerError without a ledger."""
-        with files.opened(self.folder, create=False) as (connection, seal):
-            return files.contents(connection, self.folder, seal)
+        with files.opened(self.folder, create=False) as (connection, key):
+            return files.contents(connection, self.folder, key)
 
     def charges_of(self, study: str) -> int:
         """How often a study was charged; 0 where there is no ledger yet. Raises LedgerError as `contents` does."""
@@ -121,13 +121,13 @@ class Ledger:
         return all(self.accountant(history, limit.delta) <= limit.epsilon for history in spent)
 
 
-def _charges_of(study: str, entries: Iterable[Entry]) -> int:
+def _charges_of(study: str, entries: Iterable[LedgerEntry]) -> int:
     return sum(entry.kind == "charge" and entry.study == study for entry in entries)
 
 
-def _entry(charge: Charge, number: int, kind: Literal["charge", "refused"], patients: str) -> Entry:
+def _entry(charge: Charge, number: int, kind: Literal["charge", "refused"], patients: str) -> LedgerEntry:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Entry(
+    return LedgerEntry(
         number,
         kind,
         now,

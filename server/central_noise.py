@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import StudyError
 from common.privacy.abilities import MechanismAbilities
-from common.privacy.mechanism import AtServer, Facts, Kept
+from common.privacy.mechanism import AtServer, Facts, ServerState
 from common.privacy.noise_source import NoiseSource
 from common.sums.update import Update
 from server.strategy import State
@@ -55,11 +55,11 @@ def own_state(state: State) -> State:
     return {name: value for name, value in state.items() if "/" not in name}
 
 
-def _own(state: State) -> Kept:
+def _own(state: State) -> ServerState:
     return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
 
 
-def _demand_fitting(total: Update, released: Update, kept: Kept) -> None:
+def _demand_fitting(total: Update, released: Update, kept: ServerState) -> None:
     """Raise StudyError where a mechanism's server half lets out or keeps what a run cannot go on with."""
     if [np.shape(one) for one in released.vectors] != [np.shape(one) for one in total.vectors]:
         raise StudyError("a mechanism's server half must let out a sum as long as the one it is given.")

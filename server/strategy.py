@@ -32,11 +32,7 @@ class Contributions:
 
 
 class Strategy(Protocol):
-    """A frozen dataclass of options; pure, so that it can be replayed and checkpointed.
-
-    A task's companion, such as a teacher, stands behind the model in every vector of parameters. A strategy whose
-    step is right for both says so: `averages_companion: ClassVar[bool] = True`. With others such tasks are refused.
-    """
+    """A frozen dataclass of options; pure, so that it can be replayed and checkpointed."""
 
     needs: ClassVar[Reveals]
     """"each" where the step needs single updates (median, Krum), else "sum"."""
@@ -58,6 +54,16 @@ class Strategy(Protocol):
     def step(self, state: State, parameters: Vector, contributions: Contributions) -> tuple[State, Vector]:
         """The next state and the next model, (P,) float32. Nothing else is read or written."""
         ...
+
+
+class StrategyAbilities(Protocol):
+    """What a strategy can have beside its role; `common.study.strategy_abilities` asks for it."""
+
+    learning_rate: float
+    """Of the server's step: an option, which the study's `server_schedule` changes from round to round."""
+    averages_companion: ClassVar[bool]
+    """Whether its step is right for a task's companion too, such as a teacher, which stands behind the model in every
+    vector of parameters. With a strategy that does not say so such tasks are refused."""
 
 
 def in_round(strategy: Strategy, schedule: Schedule | None, number: int) -> Strategy:

@@ -29,7 +29,7 @@ SMALLEST_CASE_ALONE = 1 << 15
 
 
 @dataclass(frozen=True)
-class Kept:
+class CaseGradients:
     """Gradients of `cases` cases so far, by the identity of the parameter."""
 
     cases: int
@@ -68,7 +68,7 @@ class _Convolution:
 class _ConvolutionOfCases(Function):
     @staticmethod
     def forward(
-        ctx: Any, kept: Kept, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None
+        ctx: Any, kept: CaseGradients, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
         ctx.kept, ctx.options = kept, options
         ctx.save_for_backward(inputs, weight, bias)
@@ -124,7 +124,7 @@ def _one_case(values: Tensor) -> Tensor:
 
 class _LinearOfCases(Function):
     @staticmethod
-    def forward(ctx: Any, kept: Kept, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, kept: CaseGradients, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.kept = kept
         ctx.save_for_backward(inputs, weight, bias)
         return functional.linear(inputs, weight, bias)
@@ -140,7 +140,13 @@ class _LinearOfCases(Function):
 class _GroupNormOfCases(Function):
     @staticmethod
     def forward(
-        ctx: Any, kept: Kept, groups: int, eps: float, inputs: Tensor, weight: Tensor | None, bias: Tensor | None
+        ctx: Any,
+        kept: CaseGradients,
+        groups: int,
+        eps: float,
+        inputs: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
     ) -> Tensor:
         ctx.kept, ctx.groups = kept, groups
         sizes = (*inputs.shape[:2], inputs[0, 0].numel())
@@ -196,7 +202,7 @@ def _layout(inputs: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def _linear(kept: Kept, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _linear(kept: CaseGradients, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if inputs.ndim != 2:
         raise NotImplementedError("no gradients case by case of a linear layer of more than one vector a case.")
     answer: Tensor = _LinearOfCases.apply(kept, inputs, weight, bias)  # type: ignore[no-untyped-call]
@@ -204,7 +210,7 @@ def _linear(kept: Kept, inputs: Tensor, weight: Tensor, bias: Tensor | None = No
 
 
 def _group_norm(
-    kept: Kept,
+    kept: CaseGradients,
     inputs: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
@@ -218,7 +224,7 @@ def _group_norm(
 
 def _convolution(dimensions: int) -> Callable[..., Tensor]:
     def convolve(
-        kept: Kept,
+        kept: CaseGradients,
         inputs: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
@@ -238,7 +244,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor]:
 
 def _transposed(dimensions: int) -> Callable[..., Tensor]:
     def convolve(
-        kept: Kept,
+        kept: CaseGradients,
         inputs: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
@@ -255,7 +261,7 @@ def _transposed(dimensions: int) -> Callable[..., Tensor]:
     return convolve
 
 
-def _apply(kept: Kept, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _apply(kept: CaseGradients, options: _Convolution, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if inputs.ndim != weight.ndim:
         raise NotImplementedError("no gradients case by case of a convolution without an axis of cases.")
     answer: Tensor = _ConvolutionOfCases.apply(kept, options, inputs, weight, bias)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from client.clipping import CaseLoss, clip_and_add
-from client.clipping_ways._layer_gradients import LAYERS, Kept
+from client.clipping_ways._layer_gradients import LAYERS, CaseGradients
 from common.data.cases import Batch
 from common.sums.update import Vector
 
@@ -27,7 +27,7 @@ def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
     if loss.precision != "float32":
         raise NotImplementedError(f"gradients by layers are of float32, not of {loss.precision}.")
     parameters = loss.parameters_in_order()
-    kept = Kept(len(batch), {})
+    kept = CaseGradients(len(batch), {})
     with _CaseByCase(parameters, kept):
         losses = loss(batch)
     if losses.requires_grad:
@@ -38,7 +38,7 @@ def by_layers(loss: CaseLoss, batch: Batch, clip_norm: float) -> Vector:
 class _CaseByCase(TorchFunctionMode):
     """Layers called within are replaced by those that keep a gradient a case."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], kept: Kept) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], kept: CaseGradients) -> None:
         super().__init__()
         self.learned = {id(parameter) for parameter in parameters}
         self.kept = kept

@@ -28,7 +28,7 @@ KEPT_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
-class Entry:
+class HeldMessage:
     """A message on its way through this node. data: as it was handed over. tries: how often its answer was begun."""
 
     data: bytes
@@ -42,22 +42,22 @@ class Inbox:
 
     folder: Path
 
-    def put(self, data: bytes) -> Entry:
+    def put(self, data: bytes) -> HeldMessage:
         """Write a message down. Raises WireError where it is none, FileError where it cannot be kept."""
         delivery = delivery_in(data)
         if delivery is None:
             raise WireError("a message is none.")
-        return self._write(Entry(data, delivery))
+        return self._write(HeldMessage(data, delivery))
 
-    def begin(self, entry: Entry) -> Entry:
+    def begin(self, entry: HeldMessage) -> HeldMessage:
         """Count another try: an answer that ends the process must not end it for ever."""
         return self._write(replace(entry, tries=entry.tries + 1))
 
-    def give_up(self, entry: Entry) -> Entry:
+    def give_up(self, entry: HeldMessage) -> HeldMessage:
         """The try ended by the hospital's own will, and does not count."""
         return self._write(replace(entry, tries=max(0, entry.tries - 1)))
 
-    def waiting(self) -> Iterator[Entry]:
+    def waiting(self) -> Iterator[HeldMessage]:
         """What came and is not answered, oldest first. What is damaged is removed: it will be asked again."""
         found = []
         for name in names(self.folder, FOLDER):
@@ -84,7 +84,7 @@ class Inbox:
         private_folder(self.folder, OBJECTS)
         write_durably(self.folder / OBJECTS / name, content)
 
-    def done(self, entry: Entry) -> None:
+    def done(self, entry: HeldMessage) -> None:
         """Forget a message that is answered; of its objects the newest stay."""
         remove(self.folder, f"{FOLDER}/{entry.delivery.message_id}{SUFFIX}")
         remove(self.folder, f"{OBJECTS}/{entry.delivery.message_id}")
@@ -105,17 +105,17 @@ class Inbox:
                 with suppress(FileError):
                     remove(self.folder, f"{OBJECTS}/{name}")
 
-    def _write(self, entry: Entry) -> Entry:
+    def _write(self, entry: HeldMessage) -> HeldMessage:
         private_folder(self.folder, FOLDER)
         text = json.dumps({"tries": entry.tries, "message": b64encode(entry.data).decode("ascii")})
         write_durably(self.folder / FOLDER / f"{entry.delivery.message_id}{SUFFIX}", text.encode())
         return entry
 
-    def _read(self, name: str) -> Entry:
+    def _read(self, name: str) -> HeldMessage:
         path = self.folder / FOLDER / name
         table = table_of(json_of(read(self.folder, f"{FOLDER}/{name}", LARGEST_ENTRY_BYTES), path), path)
         data = b64decode(str(table["message"]), validate=True)
         delivery = delivery_in(data)
         if delivery is None or f"{delivery.message_id}{SUFFIX}" != name:
             raise WireError("a message is none.")
-        return Entry(data, delivery, int(table["tries"]))
+        return HeldMessage(data, delivery, int(table["tries"]))

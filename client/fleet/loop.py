@@ -14,7 +14,7 @@ from typing import TypeVar
 from client.audit_log import note
 from client.fleet.answering import Answers
 from client.fleet.connection import Connection
-from client.fleet.inbox import Entry, Inbox
+from client.fleet.inbox import HeldMessage, Inbox
 from client.fleet.outbox import REPLIED, About, Outbox
 from client.fleet.outcomes import Doubtful, Refused, RunOver, Unreached, called, called_of_no_run
 from client.fleet.presence import Presence
@@ -70,7 +70,7 @@ class Loop:
     step: Callable[[str], None] = lambda name: None
     idle_exit_s: float = 0.0
     busy_until: float = 0.0
-    in_hand: Entry | None = None
+    in_hand: HeldMessage | None = None
     long_patience_s: float = LONG_PATIENCE_S
     _was_let_in: bool = False
     _refused_since: float | None = None
@@ -111,7 +111,7 @@ class Loop:
         assert self.presence.node_id is not None
         return self.presence.node_id
 
-    def _put(self, data: bytes) -> Entry | None:
+    def _put(self, data: bytes) -> HeldMessage | None:
         self.step("put")
         try:
             return self._durably(lambda: self.inbox.put(data))
@@ -119,7 +119,7 @@ class Loop:
             LOG.warning("a message is dropped: %s", error)
             return None
 
-    def _handle(self, entry: Entry) -> None:
+    def _handle(self, entry: HeldMessage) -> None:
         self.busy_until = monotonic() + BUSY_S
         try:
             self._answer(entry)
@@ -131,7 +131,7 @@ class Loop:
         self._durably(lambda: self.inbox.done(entry))
         self.busy_until = monotonic() + BUSY_S
 
-    def _answer(self, entry: Entry) -> None:
+    def _answer(self, entry: HeldMessage) -> None:
         told = entry.delivery
         if told.created_at + told.ttl_s < time() - self._ahead_s:
             raise Dropped("it came after its time")
@@ -156,7 +156,7 @@ class Loop:
             LOG.warning("%s", told)
         self._told = told
 
-    def _made(self, entry: Entry) -> tuple[About, bytes]:
+    def _made(self, entry: HeldMessage) -> tuple[About, bytes]:
         """The reply, on the disk."""
         assert self._answers is not None
         try:
@@ -168,7 +168,7 @@ class Loop:
         self._durably(lambda: self.outbox.keep(*found))
         return found
 
-    def _found(self, answers: Answers, entry: Entry) -> tuple[About, bytes]:
+    def _found(self, answers: Answers, entry: HeldMessage) -> tuple[About, bytes]:
         """The reply that was given before, or what the program answers. Raises WireError for what is no message."""
         told = entry.delivery
         objects = self._objects(told)
@@ -192,7 +192,7 @@ class Loop:
         leg, run, size = about.kind, about.run, len(reply)
         self._durably(lambda: note(self.inbox.folder, REPEATED, peer=PEER, leg=leg, run=run, bytes_out=size))
 
-    def _unable(self, answers: Answers, entry: Entry, error: WireError) -> tuple[About, bytes]:
+    def _unable(self, answers: Answers, entry: HeldMessage, error: WireError) -> tuple[About, bytes]:
         try:
             return answers.unable(error, guarded(partial(delivered_head, entry.data)), "")
         except WireError as worse:

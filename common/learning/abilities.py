@@ -191,6 +191,11 @@ def patched(task: Task) -> bool:
     return bool(getattr(task, "patched", False))
 
 
+def label_smoothing(task: Task) -> float:
+    """Share of the truth that the loss spreads evenly over all classes; 0 for most."""
+    return float(getattr(task, "label_smoothing", 0.0))
+
+
 def answer_names(task: Task) -> tuple[str, ...]:
     """What the numbers of an answer are called; () where it does not say."""
     return tuple(getattr(task, "answer_names", ()))
@@ -239,7 +244,7 @@ def no_soft_loss(task: Task) -> str:
 def check_declared(task: Task, name: str) -> None:
     """Raise StudyError, naming the member, where a task declares one that is misspelt, of another kind or half."""
     own = {member for base in type(task).__mro__ for member in vars(base) if not member.startswith("_")}
-    options = [one.name for one in fields(task)] if is_dataclass(task) else []
+    options: list[str] = [one.name for one in fields(task)] if is_dataclass(task) else []
     for member in sorted(own - {*NAMES, *ROLE, *options}):
         if meant := get_close_matches(member, NAMES, 1, MISSPELT):
             raise StudyError(

@@ -62,7 +62,7 @@ def _scored(task: Task, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
 
 
 def _is_of_pairs(task: Task) -> bool:
-    return getattr(task, "drawn", "") == "pair"
+    return can(task, "drawn") and abilities(task).drawn == "pair"
 
 
 def told_of_cells(task: Task, shape: Shape, cells: Sequence[int]) -> tuple[str, ...]:

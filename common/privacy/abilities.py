@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 from common.errors import StudyError
 
 if TYPE_CHECKING:  # a study is read without NumPy
-    from common.privacy.mechanism import AtServer, Facts, Kept, Mechanism
+    from common.privacy.mechanism import AtServer, Facts, Mechanism, ServerState
     from common.privacy.noise_source import NoiseSource
     from common.privacy.sampling import PoissonSteps
     from common.sums.update import Update, Vector
@@ -68,11 +68,11 @@ class MechanismAbilities(Protocol):
         """The smallest and the largest clip norm that round `number` can ask for: a hospital refuses any other."""
         ...
 
-    def asked_clip_norm(self, kept: Kept) -> float:
+    def asked_clip_norm(self, kept: ServerState) -> float:
         """The clip norm that hospitals are asked for next. kept: by `release`."""
         ...
 
-    def release(self, total: Update, kept: Kept, at: AtServer) -> tuple[Update, Kept]:
+    def release(self, total: Update, kept: ServerState, at: AtServer) -> tuple[Update, ServerState]:
         """Server half: what of a round's sum goes on to the strategy and the model, and what is kept.
 
         total: over all hospitals of the round, float64, with `statistics` beside it. kept: as the round before left

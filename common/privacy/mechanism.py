@@ -44,7 +44,7 @@ class Facts:
 
 Noised = Callable[[Vector], Vector]
 """Of a clipped sum, (P,) float32, what may leave: of the same shape."""
-Kept = Mapping[str, NDArray[np.float64]]
+ServerState = Mapping[str, NDArray[np.float64]]
 """What a server half keeps from round to round by name, one number each, (1,): the checkpoint has it."""
 
 

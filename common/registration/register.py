@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from common.data.image import Image
 from common.errors import ImageError, StudyError
 from common.metrics.maps import as_mask
+from common.registration.choices import optimiser_of, similarity_of
 from common.registration.deformable import register_dense
 from common.registration.doubts import doubts
 from common.registration.free_form_registration import register_free_form
 from common.registration.linear import KINDS, Linear
 from common.registration.linear_registration import Search, register_linear
 from common.registration.objective import Pair, check_mask
-from common.registration.optimiser_names import optimiser_of
 from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 from common.registration.record import Registration, Stage
 from common.registration.sampling import Sampler, lattice_points, least_value, resample
-from common.registration.similarities import similarity_of
 from common.registration.similarity import Similarity
 from common.registration.starts import ROTATIONS_OF_A_CUBE
 from common.registration.transform import Transform, jacobian_determinants

@@ -26,7 +26,7 @@ T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Draws:
+class AugmentationDraws:
     """All that chance decides for N cases, (N,) each but the noise.
 
     gamma: exponent of the curve. inverted: whether dark turns bright. gain, offset: of the case afterwards, the
@@ -42,14 +42,14 @@ class Draws:
     mirrored: NDArray[np.bool_]
 
 
-def draw(count: int, inputs: tuple[int, ...], rng: np.random.Generator) -> Draws:
+def draw(count: int, inputs: tuple[int, ...], rng: np.random.Generator) -> AugmentationDraws:
     """Draws for `count` cases of shape `inputs`."""
 
     def uniform(size: float) -> Numbers:
         return rng.uniform(-size, size, count).astype(np.float32)
 
     strength = np.abs(uniform(LARGEST_NOISE)).reshape(-1, *(1 for _ in inputs))
-    return Draws(
+    return AugmentationDraws(
         gamma=np.exp(uniform(LARGEST_LOG_GAMMA)),
         inverted=rng.random(count) < INVERTED_SHARE,
         gain=1 + uniform(LARGEST_GAIN_CHANGE),
@@ -59,7 +59,7 @@ def draw(count: int, inputs: tuple[int, ...], rng: np.random.Generator) -> Draws
     )
 
 
-def augmented(batch: Batch, draws: Draws) -> Batch:
+def augmented(batch: Batch, draws: AugmentationDraws) -> Batch:
     """The batch with `draws` applied; masks are mirrored with their images, and nothing else happens to them."""
     axis = mirrored_axis(batch.inputs.ndim - 2)
     inputs = _mirrored(_curved(batch.inputs.numpy(), draws), draws, axis)
@@ -74,12 +74,12 @@ def mirrored_axis(dimensions: int) -> int:
     return -3 if dimensions == 3 else -1
 
 
-def _mirrored(values: NDArray[T], draws: Draws, axis: int) -> NDArray[T]:
+def _mirrored(values: NDArray[T], draws: AugmentationDraws, axis: int) -> NDArray[T]:
     flip = draws.mirrored.reshape(-1, *(1 for _ in values.shape[1:]))
     return np.where(flip, np.flip(values, axis), values)
 
 
-def _curved(images: Numbers, draws: Draws) -> Numbers:
+def _curved(images: Numbers, draws: AugmentationDraws) -> Numbers:
     """(N, ...) images along their curves, then with their own mean and deviation again, gain, offset and noise."""
     axes = tuple(range(1, images.ndim))
 

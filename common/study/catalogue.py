@@ -138,6 +138,7 @@ NETWORKS = Catalogue(
     "network",
     "common.learning.networks",
     "common.learning.task:Network",
+    ("has_weights",),
     plain="common.learning.plain_network:plain_network",
 )
 LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
@@ -161,7 +162,9 @@ MECHANISMS = Catalogue(
     "common.privacy.mechanism:Mechanism",
     beside="common.privacy.abilities:MechanismAbilities",
 )
-STRATEGIES = Catalogue("strategy", "server.strategies", "server.strategy:Strategy", ("averages_companion",))
+STRATEGIES = Catalogue(
+    "strategy", "server.strategies", "server.strategy:Strategy", beside="server.strategy:StrategyAbilities"
+)
 ENGINES = Catalogue(
     "engine",
     "experiments.engines",

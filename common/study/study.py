@@ -29,6 +29,7 @@ from common.study.privacy_checks import Assignment, Preprocessing, check_preproc
 from common.study.report_settings import Report, check_subgroups, keeping_columns, resolved_report
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
+from common.study.strategy_abilities import learning_rate_of
 from common.study.task_checks import check_task
 from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
 
@@ -338,7 +339,7 @@ def _check_pairs(study: Study) -> None:
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     _check_withheld(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
-    if study.server_schedule is not None and not hasattr(strategy, "learning_rate"):
+    if study.server_schedule is not None and learning_rate_of(strategy) is None:
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
 
 

@@ -11,6 +11,7 @@ from common.learning.work import Training
 from common.study.catalogue import MECHANISMS, STRATEGIES
 from common.study.options import Entry
 from common.study.privacy_checks import PERSONAL_UNITS
+from common.study.strategy_abilities import averages_companion
 
 MOST_COUPLED_CASES = 4096
 """Of a batch whose cases are compared with each other: every pair is a number, and 4096 squared are 64 MiB."""
@@ -55,7 +56,7 @@ def _check_strategy(task: Task, entry: Entry, strategy: Entry) -> None:
             f"strategy {strategy.name!r} sends one gradient and takes no step in a hospital, and task "
             f"{entry.name!r}'s {what} with each step: choose strategy 'fedavg'."
         )
-    if companion(task) and not getattr(built, "averages_companion", False):
+    if companion(task) and not averages_companion(built):
         raise StudyError(
             f"strategy {strategy.name!r} does not average a companion, and task {entry.name!r} has one, "
             f"{', '.join(companion(task))}: choose 'fedavg', 'fedavgm' or 'fedprox'."

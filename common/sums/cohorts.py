@@ -15,7 +15,7 @@ from math import ceil
 from typing import cast
 
 from common.data.names import SiteId
-from common.errors import StudyError
+from common.errors import StudyError, TooFewHospitalsError
 from common.privacy.cover import covers
 from common.privacy.mechanism import Mechanism
 from common.seeding import entropy
@@ -25,7 +25,6 @@ from common.study.study import Study
 from common.sums.abilities import colluding_of
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Reveals
-from common.sums.selection import how_many, select
 
 LEAST_IN_SUM = 3
 """The sum of two tells each of them the other's update."""
@@ -167,3 +166,21 @@ def groups_of(federation: Federation, sites: Sequence[SiteId], size: int) -> Gro
 def _grouped(study: Study, sites: Sequence[SiteId], least: int) -> Groups:
     colluding = colluding_of(AGGREGATIONS.build(study.aggregation))
     return groups_of(study.federation, sites, least + colluding)
+
+
+def select(sites: Iterable[SiteId], fraction: float, seed: int, round_number: int) -> tuple[SiteId, ...]:
+    """m = max(round(C K), 1) of the K sites at random, sorted: McMahan et al. 2017, Algorithm 1.
+
+    fraction: C in [0, 1]; halves round to even. Every site draws a number from (seed, round, site), and the m
+    lowest go, so neither the order of the sites nor who else takes part changes a draw. Raises
+    TooFewHospitalsError where there is no site.
+    """
+    drawn = sorted(sites, key=lambda site: entropy(seed, round_number, site, "selection"))
+    if not drawn:
+        raise TooFewHospitalsError("there is no hospital to select from.")
+    return tuple(sorted(drawn[: how_many(len(drawn), fraction)]))
+
+
+def how_many(count: int, fraction: float) -> int:
+    """m of `count`, at least 1; halves round to even."""
+    return max(round(fraction * count), 1)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.data.cases import SiteId
-from common.learning.abilities import abilities, can, no_case_loss
+from common.learning.abilities import abilities, can, label_smoothing, no_case_loss
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks.inversion.differentiable_client import Victim
@@ -86,7 +86,7 @@ def counts_behind(observed: Observation, captured: Captured, generator: torch.Ge
     if weights is None:
         evidence = task.label_evidence(evidence, answers)
     else:
-        evidence = unweighted(evidence, answers, weights, getattr(task, "label_smoothing", 0.0))
+        evidence = unweighted(evidence, answers, weights, label_smoothing(observed.study.build_task()))
     return label_counts(evidence, answers, captured.cases)
 
 

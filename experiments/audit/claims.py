@@ -13,8 +13,8 @@ from common.files.json_files import read_table
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.study import Study
 from common.study.trust import said
-from common.sums.aggregations._agreement import read_agreement
 from common.sums.abilities import readers_of
+from common.sums.aggregations._agreement import read_agreement
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,

@@ -41,7 +41,7 @@ from server.reporting.losses import Losses
 from server.reporting.parsing import traffic_of
 
 Advance = Callable[[str], None]
-MOST_TIMES, GRACE_S = 2.0, 15.0
+MOST_TIMES, GRACE_S = 2.0, 60.0
 """After so many times the seconds, and these, no further attempt is begun, whoever used them up."""
 USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
@@ -137,7 +137,7 @@ def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacke
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
             trials += scored
-        else:
+        elif not late:
             sightings.append((one, _is_seen(one, scored, run, cast)))
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
     return Attacked(tuple(trials), openings, _power(plants, sightings))

@@ -113,12 +113,11 @@ def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: 
         return
     made = False
     for by in _makers(name, cast, views):
-        for view in views[by]:
-            if view.reason or _lacks(attack, view.observed):
-                if view.reason:
-                    made = True
-                    yield _impossible(name, by, view, view.reason, cast)
-                continue
+        fit = [view for view in views[by] if not view.reason and not _lacks(attack, view.observed)]
+        for view in _why_not(attack, views[by], bool(fit)):
+            made = True
+            yield _impossible(name, by, view, view.reason, cast)
+        for view in fit:
             made = True
             for part, share in _parts(attack, view, run):
                 weight = share * _share(cast.adversaries[by]) * (NAMED if name in cast.asked else 1.0)
@@ -126,6 +125,12 @@ def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: 
     if not made:
         by, view = _most(cast, views)
         yield _impossible(name, by, view, _why_nobody(name, attack, cast, views), cast)
+
+
+def _why_not(attack: Attack, views: Sequence[View], is_made: bool) -> list[View]:
+    """Those that say why the attack is not made: of single hospitals beside others, or where it is not made at all."""
+    beside = declared(attack, "per") == "site"
+    return [view for view in views if view.reason and (not is_made or (view.site and beside))]
 
 
 def _makers(name: str, cast: Cast, views: Mapping[str, Sequence[View]]) -> list[str]:
@@ -228,7 +233,7 @@ def _most(cast: Cast, views: Mapping[str, Sequence[View]]) -> tuple[str, View]:
     if not able:
         by = next(iter(views))
         return by, views[by][0]
-    by = max(able, key=lambda by: _strength(views[by]))
+    by = max(able, key=lambda by: (not _strength(views[by])[0], _strength(views[by])))
     return by, next(view for view in views[by] if not view.reason)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases
+from common.learning.abilities import can
 from common.learning.device import chosen, described, gpus, placed, repeatable
 from common.learning.parameters import new_network, read
 from common.learning.work import Training
@@ -162,8 +163,7 @@ def _inversion(task: Any, inputs: tuple[int, ...]) -> Work:
 def _cases(task: Any, inputs: tuple[int, ...], count: int) -> Cases:
     """Made-up cases of 3 classes, a patient each."""
     rng = generator(1, "device benchmark", "cases")
-    form = getattr(task, "target_form", None)
-    shape = inputs if form is not None else inputs[1:]
+    shape = inputs if can(task, "target_form") else inputs[1:]
     targets = rng.integers(0, 3, (count, *shape)).astype(np.uint8)
     images = rng.random((count, *inputs), np.float32)
     return Cases.of(images, targets, [f"p{index}" for index in range(count)], ("none", "one", "two"))

@@ -9,14 +9,16 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
+from common.privacy.abilities import abilities, no_noisy_steps
 from common.privacy.facts import mechanism_of
-from common.privacy.mechanisms.dpsgd import Dpsgd
+from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
@@ -137,7 +139,7 @@ class Repeatable:
     """
 
     hospital: Hospital
-    mechanism: Dpsgd
+    mechanism: Mechanism
     trainer: type[HandedTrainer] = HandedTrainer
     fault: Fault = NO_FAULT
     repeat: int = 0
@@ -147,7 +149,7 @@ class Repeatable:
     def steps(self) -> int:
         """Noisy sums in the whole study, or as many as are done again."""
         facts = facts_of_hospital(self.hospital)
-        steps = self.mechanism.steps_a_round(facts) * facts.rounds
+        steps = abilities(self.mechanism).poisson(facts).steps * facts.rounds
         return steps if self.most_steps is None else min(steps, self.most_steps)
 
     @property
@@ -162,8 +164,8 @@ class Repeatable:
 
     def promised(self, steps: int) -> Release:
         """What is claimed of so many noisy sums."""
-        facts = facts_of_hospital(self.hospital)
-        return Release(self.mechanism.noise(facts), self.mechanism.sampling_rate(facts), steps)
+        (release,) = self.mechanism.round_releases(facts_of_hospital(self.hospital))
+        return replace(release, steps=steps)
 
     def begun(self, more: Cases | None = None) -> TrainerSteps:
         """From the study's first model."""
@@ -171,27 +173,29 @@ class Repeatable:
         return self._steps(self._trainer(cases))
 
     def alone(self) -> TrainerSteps:
-        """From the study's first model, on the auditor's units."""
-        return self._steps(replace(self._trainer(self.hospital.train), alone=True))
+        """On the auditor's units, with next to no network beside the places for signals, which is as quick for all."""
+        network = nn.Linear(1, 1)
+        idle = ROOM_FOR_SIGNALS - Layout.of(network).length
+        return self._steps(replace(self._trainer(self.hospital.train), network=network, idle=idle, alone=True))
 
     def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
-        return TrainerSteps(trainer, self.mechanism.clip_norm, trainer.sampling_rate)
+        return TrainerSteps(trainer, abilities(self.mechanism).clip_norm, trainer.sampling_rate)
 
     def _trainer(self, cases: Cases) -> HandedTrainer:
         """Rates and noise stay those of the hospital's own cases, whatever the cases are."""
         hospital, facts = self.hospital, facts_of_hospital(self.hospital)
         study = hospital.study
-        asked = audited_mechanism(self.fault.study(hospital)) or self.mechanism
+        asked = mechanism_of(self.fault.study(hospital)) or self.mechanism
         noise = self.fault.noise(self._honest, 1)
         return self.trainer(
             hospital.task,
             deepcopy(hospital.network),
             cases,
             replace(local_training(study), steps=1),
-            clip_norm=asked.clip_norm,
-            noised=lambda total: asked.noised(total, facts, noise),
+            clip_norm=abilities(asked).clip_norm,
+            noised=lambda total: abilities(asked).noised(total, facts, noise),
             unit=asked.unit,
-            sampling_rate=self.mechanism.sampling_rate(facts),
+            sampling_rate=abilities(self.mechanism).poisson(facts).rate,
             rng=self.fault.draws(self._drawn("audit sampling")),
             public_size=expected_patients(study.federation, hospital.site),
             idle=max(0, ROOM_FOR_SIGNALS - Layout.of(hospital.network).length),
@@ -205,7 +209,7 @@ class Repeatable:
         return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)
 
 
-def audited_mechanism(study: Study) -> Dpsgd | None:
-    """The study's mechanism where it adds noise for single patients or cases inside every hospital, else None."""
+def audited_mechanism(study: Study) -> Mechanism | None:
+    """The study's mechanism where every step of a single hospital has noise enough for itself, else None."""
     mechanism = mechanism_of(study)
-    return mechanism if isinstance(mechanism, Dpsgd) else None
+    return None if no_noisy_steps(mechanism) else mechanism

@@ -10,7 +10,7 @@ import numpy as np
 from client.hospital import Hospital
 from common.privacy.abilities import abilities, can, clip_norm_of, colluding, grid_of
 from common.privacy.facts import mechanism_of
-from common.privacy.mechanism import AtServer, Kept, Mechanism
+from common.privacy.mechanism import AtServer, Mechanism, ServerState
 from common.privacy.mechanisms.hospital import CLIP_NORM
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise_source import NoiseSource
@@ -118,7 +118,7 @@ class ServerHalf:
         """The noisy sum. asked: the round's clip norm, as its order says."""
         mechanism, facts = mechanism_of(self.hospital.study), facts_of_hospital(self.hospital)
         assert mechanism is not None
-        kept: Kept = {CLIP_NORM: np.array([asked])} if asked else {}
+        kept: ServerState = {CLIP_NORM: np.array([asked])} if asked else {}
         return abilities(mechanism).release(total, kept, AtServer(facts, source, self.rounding))[0]
 
 

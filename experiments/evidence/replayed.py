@@ -69,36 +69,35 @@ class _Watched(Cases):
         return found
 
 
-def replayed(hospital: Hospital, order: Order, fault: Fault = HONEST, repeat: int = 0) -> Replayed:
-    """The order answered. repeat: 0 draws what the run drew; others draw anew.
+def replayed(hospital: Hospital, order: Order, fault: Fault = HONEST, words: tuple[object, ...] = ()) -> Replayed:
+    """The order answered. words: () draws what the run drew; others draw anew.
 
     Raises StudyError where the hospital's code cannot work.
     """
     cases = hospital.train
     watched = _Watched(cases.columns, cases.classes, cases.prescribed, cases.quarantined)
     own = replace(hospital, study=fault.study(hospital), splits={**hospital.splits, "train": watched})
-    kept = Kept(cast(Memory, {}), _no_protocol, sources(hospital, order.round, fault, repeat))
+    kept = Kept(cast(Memory, {}), _no_protocol, sources(hospital, order.round, fault, words))
     with _steps_of(hospital.network, watched) as steps:
         update = update_of(own, fault.order(order), kept)
     return Replayed(update, tuple(steps), tuple(step.taken for step in steps) or (watched.flushed(),))
 
 
-def sources(hospital: Hospital, number: int, fault: Fault, repeat: int = 0) -> Sources:
-    """Where the hospital's secret draws come from in a simulation, with the fault in them."""
+def sources(hospital: Hospital, number: int, fault: Fault, words: tuple[object, ...] = ()) -> Sources:
+    """Where the hospital's secret draws come from in a simulation, with the fault in them. words: of other runs."""
 
     def draws(purpose: str) -> np.random.Generator:
-        found = drawn(hospital, number, purpose, repeat)
+        found = drawn(hospital, number, purpose, words)
         return fault.draws(found) if purpose == "sampling" else found
 
     def noise(purpose: str) -> NoiseSource:
-        return fault.noise(lambda of_round: SeededNoise(drawn(hospital, of_round, purpose, repeat)), number)
+        return fault.noise(lambda of_round: SeededNoise(drawn(hospital, of_round, purpose, words)), number)
 
     return Sources(draws, noise, None)
 
 
-def drawn(hospital: Hospital, number: int, purpose: str, repeat: int = 0) -> np.random.Generator:
+def drawn(hospital: Hospital, number: int, purpose: str, words: tuple[object, ...] = ()) -> np.random.Generator:
     """As a simulated hospital draws in a round."""
-    words: tuple[object, ...] = ("planted", repeat) if repeat else ()
     return generator(hospital.study.seed, number, hospital.site, purpose, *words)
 
 

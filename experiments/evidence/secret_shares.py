@@ -1,7 +1,7 @@
 """Masks of `secagg` rebuilt by hospitals that keep the secret shares they are sent, and collude with the coordinator.
 
-Each hospital seals for each other one share of its mask key and one of its own mask's seed. An honest one gives the
-coordinator one of the two and forgets both. `threshold` colluders that keep both have the key and the seed of any
+Each hospital encrypts for each other one share of its mask key and one of its own mask's seed. An honest one gives
+the coordinator one of the two and forgets both. `threshold` colluders that keep both have the key and the seed of any
 hospital, and with what the coordinator saw its words without masks, whoever else is honest; fewer have nothing. A
 coordinator that cheats needs fewer colluders: they sign two sets of survivors, one of which lacks the victim, so that
 some honest hospitals give shares of its seed and others shares of its key (Bonawitz et al. 2017, section 6.3).
@@ -18,10 +18,10 @@ from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.aggregations import _keystream, _shamir, _transcript
 from common.sums.aggregations._agreement import Agreement, read_agreement
-from common.sums.aggregations._key_agreement import SHARED_BYTES, PublicKeys, public_key, unseal
+from common.sums.aggregations._key_agreement import SHARED_BYTES, PublicKeys, decrypt, public_key
 from common.sums.aggregations._masked_sum import (
     COMMITMENT_BYTES,
-    SEALED_BYTES,
+    ENCRYPTED_BYTES,
     commitment,
     pair_streams,
     read_keys,
@@ -68,12 +68,12 @@ class Watched:
         assert data is not None
         return data[:COMMITMENT_BYTES].tobytes()
 
-    def sealed(self, sender: SiteId, receiver: SiteId) -> bytes:
+    def encrypted(self, sender: SiteId, receiver: SiteId) -> bytes:
         """The two shares of `sender` that only `receiver` can open."""
         others = [site for site in self.keys if site != sender]
         data = self.shares[sender].data
         assert data is not None
-        return pieces(data[COMMITMENT_BYTES:], len(others), SEALED_BYTES)[others.index(receiver)]
+        return pieces(data[COMMITMENT_BYTES:], len(others), ENCRYPTED_BYTES)[others.index(receiver)]
 
 
 def unmasked(round_: Watched, kept: Kept, victim: SiteId, given: Given = NOTHING) -> Update:
@@ -105,10 +105,10 @@ def _secrets(round_: Watched, kept: Kept, victim: SiteId, given: Given) -> tuple
 
 
 def _opened(round_: Watched, channels: bytes, colluder: SiteId, victim: SiteId) -> bytes:
-    """The two shares that `victim` sealed for `colluder`."""
+    """The two shares that `victim` encrypted for `colluder`."""
     way = _transcript.way(_transcript.session(round_.keys), victim, colluder)
     shared = _channel(channels, list(round_.keys), colluder, victim)
-    return unseal(round_.sealed(victim, colluder), shared, way)
+    return decrypt(round_.encrypted(victim, colluder), shared, way)
 
 
 def _channel(channels: bytes, names: Sequence[SiteId], own: SiteId, other: SiteId) -> bytes:

@@ -58,13 +58,14 @@ class Recorded:
 
     def sent_noise(self, seconds: float, rng: np.random.Generator) -> SentNoise:
         """See Recomputed."""
-        study, repeat = self.observed.study, 0 if self.fault is None else int(rng.integers(1, 1 << 62))
+        study = self.observed.study
+        words = () if self.fault is None else ("planted", int(rng.integers(1 << 62)))
         if study.privacy is None:
             return SentNoise(reason=NO_PROMISE)
         if not self.orders:
             return SentNoise(reason=NEVER_ASKED)
         if adds_at_server(study):
-            return server_noise(self.observed, self.orders, self.fault, repeat)
+            return server_noise(self.observed, self.orders, self.fault, words)
         site = min(site for _, site in self.orders)
         hospital = hospital_of(study, site)
         if promise_of(hospital, Layout.of(hospital.network).length) is None:
@@ -73,14 +74,14 @@ class Recorded:
             return SentNoise(reason=CORRECTED)
         if study.training.clip_gradient_norm is not None:
             return SentNoise(reason=CUT)
-        return self._of_hospitals(seconds, repeat)
+        return self._of_hospitals(seconds, words)
 
-    def _of_hospitals(self, seconds: float, repeat: int) -> SentNoise:
+    def _of_hospitals(self, seconds: float, words: tuple[object, ...]) -> SentNoise:
         begun, found = perf_counter(), _Found()
         for number, sites in self._rounds():
             if found.sums and (found.values > self.most_values or perf_counter() - begun > seconds):
                 break
-            answers = [self._answer(site, number, repeat) for site in sites]
+            answers = [self._answer(site, number, words) for site in sites]
             found.add(answers, self._off(number, sites, answers))
         first = found.first
         return SentNoise(
@@ -111,12 +112,12 @@ class Recorded:
             return
         yield from ((number, one.sites) for one in self.observed.sums if one.round == number)
 
-    def _answer(self, site: SiteId, number: int, repeat: int) -> _Answer:
+    def _answer(self, site: SiteId, number: int, words: tuple[object, ...]) -> _Answer:
         hospital, order = hospital_of(self.observed.study, site), from_payload(self.orders[number, site])
         promise = promise_of(hospital, order.parameters.size)
         assert promise is not None
-        again = replayed(hospital, order, self.fault or HONEST, repeat)
-        rng = drawn(hospital, number, "sampling", repeat)
+        again = replayed(hospital, order, self.fault or HONEST, words)
+        rng = drawn(hospital, number, "sampling", words)
         return _Answer(hospital, order, promise, again, CleanSums(hospital, promise, rng))
 
     def _off(self, number: int, sites: Sequence[SiteId], answers: Sequence[_Answer]) -> tuple[Floats, float]:

@@ -31,11 +31,13 @@ TIMES = (1.0, 100.0, 10_000.0)
 """Of the learning rate."""
 
 
-def server_noise(seen: Observation, orders: Orders, planted: Fault | None, repeat: int = 0) -> SentNoise:
-    """Of every round. planted: of a server in the recorded one's place; repeat: which of its runs."""
+def server_noise(
+    seen: Observation, orders: Orders, planted: Fault | None, words: tuple[object, ...] = ()
+) -> SentNoise:
+    """Of every round. planted: of a server in the recorded one's place; words: of its draws."""
     fault = planted or HONEST
     hospital = hospital_of(seen.study, min(site for _, site in orders))
-    server = _Server(seen, ServerHalf(hospital, Layout.of(hospital.network).length), fault, repeat)
+    server = _Server(seen, ServerHalf(hospital, Layout.of(hospital.network).length), fault, words)
     sums, off = list[NoisySum](), 0.0
     state = server.strategy.init(seen.models[min(seen.models)])
     for one in sorted(seen.sums, key=lambda one: one.round):
@@ -59,7 +61,7 @@ class _Server:
     seen: Observation
     half: ServerHalf
     fault: Fault
-    repeat: int
+    words: tuple[object, ...]
 
     @property
     def strategy(self) -> Strategy:
@@ -69,8 +71,7 @@ class _Server:
     def noise(self, number: int) -> NoiseSource:
         """As a simulated server draws it."""
         seed = self.seen.study.seed
-        words: tuple[object, ...] = ("planted", self.repeat) if self.repeat else ()
-        return self.fault.noise(lambda one: SeededNoise(generator(seed, one, "server", "noise", *words)), number)
+        return self.fault.noise(lambda one: SeededNoise(generator(seed, one, "server", "noise", *self.words)), number)
 
     def step(self, state: State, one: Summed, released: Update) -> tuple[State, Vector]:
         """The strategy's step on a noisy sum."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from client._ledger_counting import History, histories
-from client._ledger_entry import Entry
+from client._ledger_entry import LedgerEntry
 from client._ledger_file import Contents
 from client.ledger import Ledger, tight
 from client.policy import read_limits
@@ -116,15 +116,15 @@ def _spread(shared: Mapping[History, int], costs: Mapping[History, float]) -> tu
     return tuple(sorted(found.items(), reverse=True))
 
 
-def _by_study(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
+def _by_study(entries: Iterable[LedgerEntry]) -> Iterable[list[LedgerEntry]]:
     """By digest, as two studies may have one title."""
-    grouped: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
         grouped[entry.study, entry.unit].append(entry)
     return grouped.values()
 
 
-def _spent(entries: list[Entry], found: Contents, limit: Limit | None) -> Spent:
+def _spent(entries: list[LedgerEntry], found: Contents, limit: Limit | None) -> Spent:
     charges = [entry for entry in entries if entry.kind == "charge"]
     delta = limit.delta if limit else min(entry.delta for entry in entries)
     shared: dict[History, int] = histories(charges, found.sets)

@@ -197,6 +197,8 @@ footer { color: var(--quiet); font-size: .8125rem; }
 .judged { font-size: .95rem; margin: .8rem 0 .9rem; }
 .judged .badge, .conditions .badge { margin-right: 4px; }
 .question { font-size: 1.05rem; color: var(--quiet); margin: 1.2rem 0 .2rem; }
+.plain { list-style: none; padding-left: 0; }
+.figure > .plain li, details > .plain li { margin-bottom: .25rem; }
 .facts ul.plain, td ul.plain { margin: 0; padding: 0; list-style: none; }
 .facts ul.plain li + li { margin-top: .3rem; }
 .blank { color: var(--warn); background: var(--warn-page); border-radius: 4px; padding: 0 6px; }
@@ -242,14 +244,18 @@ footer { color: var(--quiet); font-size: .8125rem; }
   th, td { padding: 4px 8px 4px 0; overflow-wrap: break-word; }
   .tiles { display: none; }
   .note, .quiet { font-size: 8.5pt; }
-  #decision, #promised { break-before: page; border-top: 0; }
+  #risks, #consent, #promised { break-before: page; border-top: 0; padding-top: 0; }
   .facts { font-size: 9pt; }
-  .facts div { grid-template-columns: 40mm 1fr; padding: 4px 0; break-inside: avoid; }
+  .facts div { grid-template-columns: 40mm 1fr; padding: 2px 0; break-inside: avoid; }
   .take { display: none; }
   code, pre { font-size: 8pt; overflow-wrap: anywhere; }
   pre { white-space: pre-wrap; }
   summary { color: var(--ink); list-style: none; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   .badge { font-size: 8pt; }
+  .attempts table { table-layout: fixed; font-size: 7pt; }
+  .attempts th:first-child { width: 27%; }
+  .attempts tr { break-inside: auto; }
+  .attempts td, .attempts th { overflow-wrap: anywhere; }
 }
 """

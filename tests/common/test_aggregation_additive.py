@@ -18,7 +18,7 @@ from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, SecretKeys
 from common.sums.aggregations._notes import SITES
 from common.sums.aggregations._ring import Ring, Words
-from common.sums.aggregations.additive import SEALED_BYTES, AdditiveSharing
+from common.sums.aggregations.additive import ENCRYPTED_BYTES, AdditiveSharing
 from common.sums.exchange import Payload
 from common.sums.mean import Mean
 from common.sums.update import Update
@@ -136,7 +136,7 @@ def test_a_hospitals_shares_are_uniform_and_add_up_to_its_words() -> None:
 def test_nothing_but_keys_sealed_seeds_and_sums_of_shares_leaves_a_hospital() -> None:
     played = exchange()
     collect(played)
-    sizes = {"keys": SIGNED_KEYS_BYTES, "round": 3 * SEALED_BYTES, "sums": 4 * (12 + 12)}
+    sizes = {"keys": SIGNED_KEYS_BYTES, "round": 3 * ENCRYPTED_BYTES, "sums": 4 * (12 + 12)}
     for one in played.crossed:
         assert one.reply is not None
         assert (one.reply.array, dict(one.reply.numbers), dict(one.reply.words)) == (None, {}, {})

@@ -17,7 +17,7 @@ from common.errors import StudyError, WireError
 from common.sums.aggregations import _keystream, _shamir
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES
-from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, SEALED_BYTES, commitment
+from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, ENCRYPTED_BYTES, commitment
 from common.sums.aggregations._ring import Ring
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
@@ -182,7 +182,7 @@ def test_nothing_but_keys_shares_signatures_and_masked_words_leaves_a_hospital()
     words = 25 + 4 * 2 * 3  # weight, share clipped and loss: two numbers of 64 bits each, in four limbs of 16
     sizes = {
         "keys": SIGNED_KEYS_BYTES,
-        "shares": COMMITMENT_BYTES + 3 * SEALED_BYTES,
+        "shares": COMMITMENT_BYTES + 3 * ENCRYPTED_BYTES,
         "round": 3 * words,
         "survivors": SIGNATURE_BYTES,
         "unmask": 4 * _shamir.SHARE_BYTES,

@@ -14,7 +14,7 @@ import pytest
 from client.sources._table_parquet import read_parquet
 from common.errors import StudyError
 from common.extras import EXTRAS, needed_by
-from common.registration.optimiser_names import OPTIMISERS
+from common.registration.choices import OPTIMISERS
 from common.study.catalogue import AGGREGATIONS, SOURCES
 
 ROOT = Path(__file__).parents[2]

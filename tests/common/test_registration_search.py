@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from common.data.geometry import Geometry
 from common.data.image import Image
 from common.errors import UnknownNameError
+from common.registration.choices import OPTIMISERS, optimiser_of
 from common.registration.filters import along_axes, gaussian, window
-from common.registration.optimiser_names import OPTIMISERS, optimiser_of
 from common.registration.optimisers import Optimiser
 from common.registration.pyramid import pyramid, suited_levels
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from common.errors import UnknownNameError
+from common.registration.choices import SIMILARITIES, similarity_of
 from common.registration.information import (
     POINTS_AT_ONCE,
     CorrelationRatio,
@@ -22,7 +23,6 @@ from common.registration.information import (
     parzen,
 )
 from common.registration.local_correlation import FLAT, LocalCorrelation
-from common.registration.similarities import SIMILARITIES, similarity_of
 from common.registration.similarity import CorrelationCoefficient, Similarity, cubic_spline
 
 seeds = st.integers(0, 2**32 - 1)

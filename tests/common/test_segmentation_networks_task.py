@@ -14,7 +14,7 @@ from client.training import Trainer
 from common.data.cases import Batch, Cases
 from common.learning.parameters import new_network
 from common.learning.work import Training
-from common.segmentation.augmentation import Draws, augmented, draw
+from common.segmentation.augmentation import AugmentationDraws, augmented, draw
 from common.segmentation.deep_supervision import deep_losses, level_weights, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss
 from common.study.catalogue import TASKS
@@ -125,9 +125,11 @@ def test_deep_supervision_teaches_every_level_and_scores_the_finest() -> None:
     assert evaluate(plain, same, cases) == evaluate(task, model, cases)
 
 
-def draws_without_change(count: int, shape: tuple[int, ...], mirrored: list[bool]) -> Draws:
+def draws_without_change(count: int, shape: tuple[int, ...], mirrored: list[bool]) -> AugmentationDraws:
     ones, zeros = np.ones(count, np.float32), np.zeros(count, np.float32)
-    return Draws(ones, zeros.astype(bool), ones, zeros, np.zeros((count, *shape), np.float32), np.array(mirrored))
+    return AugmentationDraws(
+        ones, zeros.astype(bool), ones, zeros, np.zeros((count, *shape), np.float32), np.array(mirrored)
+    )
 
 
 def test_a_volume_is_mirrored_from_left_to_right_with_its_mask() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import TooFewHospitalsError
-from common.sums.selection import select
+from common.sums.cohorts import select
 
 SITES = tuple(f"hospital-{k}" for k in range(10))
 names = st.lists(st.text("abcdef", min_size=1, max_size=6), min_size=1, max_size=20, unique=True)

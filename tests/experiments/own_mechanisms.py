@@ -9,7 +9,7 @@ import numpy as np
 
 from common.privacy.accounting import check_delta
 from common.privacy.clipped import clipped
-from common.privacy.mechanism import AtHospital, AtServer, Facts, Kept, Mechanism, Place
+from common.privacy.mechanism import AtHospital, AtServer, Facts, Mechanism, Place, ServerState
 from common.privacy.noise import add_gaussian
 from common.privacy.release import Release, Unit
 from common.privacy.sampling import PoissonSteps
@@ -66,7 +66,7 @@ class ServerNoise:
     def clip_norms(self, number: int) -> tuple[float, float]:
         return (self.clip_norm / 2 ** (number - 1),) * 2
 
-    def asked_clip_norm(self, kept: Kept) -> float:
+    def asked_clip_norm(self, kept: ServerState) -> float:
         return float(kept["next"][0]) if kept else self.clip_norm
 
     def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
@@ -74,7 +74,7 @@ class ServerNoise:
         change = update.vectors[0].astype(np.float64) / update.weight
         return Update((clipped(change, at.clip_norm),), 1.0), steps
 
-    def release(self, total: Update, kept: Kept, at: AtServer) -> tuple[Update, Kept]:
+    def release(self, total: Update, kept: ServerState, at: AtServer) -> tuple[Update, ServerState]:
         clip_norm = self.asked_clip_norm(kept)
         deviation = self.noise_multiplier * (clip_norm + at.rounding)
         noisy = tuple(add_gaussian(np.asarray(one, np.float64), deviation, at.noise) for one in total.vectors)

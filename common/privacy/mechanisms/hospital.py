@@ -24,7 +24,7 @@ import numpy as np
 from common.errors import StudyError
 from common.privacy.accounting import check_delta, noise_for
 from common.privacy.clipped import clipped
-from common.privacy.mechanism import AtHospital, AtServer, Facts, Kept, Mechanism, Place
+from common.privacy.mechanism import AtHospital, AtServer, Facts, Mechanism, Place, ServerState
 from common.privacy.noise import add_gaussian
 from common.privacy.release import Release, Unit
 from common.study.checks import between, positive, probability
@@ -131,11 +131,11 @@ class Hospital:
         told = {BELOW: Mean.of([float(is_below)])} if self.adaptive else {}
         return Update((clipped(change, clip_norm),), 1.0, told), steps
 
-    def asked_clip_norm(self, kept: Kept) -> float:
+    def asked_clip_norm(self, kept: ServerState) -> float:
         """What hospitals clip to in the next round."""
         return float(kept[CLIP_NORM][0]) if CLIP_NORM in kept else self.clip_norm
 
-    def release(self, total: Update, kept: Kept, at: AtServer) -> tuple[Update, Kept]:
+    def release(self, total: Update, kept: ServerState, at: AtServer) -> tuple[Update, ServerState]:
         """Server half: the noisy sum, and the next clip norm. total.weight: the number of hospitals in it."""
         clip_norm = self.asked_clip_norm(kept)
         deviation = self.sum_noise(at.facts) * (clip_norm + at.rounding)

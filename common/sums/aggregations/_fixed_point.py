@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.errors import BeyondRangeError, StudyError, WireError
 from common.sums.aggregations._agreement import Agreement
-from common.sums.aggregations._keystream import STREAM_BYTES, Draws
+from common.sums.aggregations._keystream import STREAM_BYTES, RoundingDraws
 from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean
 from common.sums.update import Update
 
@@ -164,7 +164,7 @@ class _Rounding:
         self._steps_per_unit, self._middle = steps_per_unit, middle
         self._offset = middle + 0.5 / DRAWS + margin
         self._signed = middle + self._offset < 1 << 31
-        self._draws = Draws(rng.bytes(STREAM_BYTES), BLOCK_VALUES)
+        self._draws = RoundingDraws(rng.bytes(STREAM_BYTES), BLOCK_VALUES)
         self._steps, self._parts = np.empty(BLOCK_VALUES), np.empty(BLOCK_VALUES)
 
     def write(self, values: NDArray[np.floating], words: Words) -> int:

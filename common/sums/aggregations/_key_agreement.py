@@ -96,7 +96,7 @@ def shared_secrets(secret: bytes, publics: Iterable[bytes]) -> list[bytes]:
         raise WireError("a public key is no key to agree on a secret with.") from None
 
 
-def seal(message: bytes, shared: bytes, way: bytes) -> bytes:
+def encrypt(message: bytes, shared: bytes, way: bytes) -> bytes:
     """Encrypt and authenticate the one message that goes this way, 16 bytes longer.
 
     shared: of `shared_secrets`. way: who sends to whom, in which session; both ends must say the same.
@@ -104,12 +104,12 @@ def seal(message: bytes, shared: bytes, way: bytes) -> bytes:
     return _cipher(shared, way).encrypt(_NONCE, message, way)
 
 
-def unseal(sealed: bytes, shared: bytes, way: bytes) -> bytes:
-    """The message. Raises WireError where it was not sealed by the other end for this way."""
+def decrypt(encrypted: bytes, shared: bytes, way: bytes) -> bytes:
+    """The message. Raises WireError where it was not encrypted by the other end for this way."""
     try:
-        return _cipher(shared, way).decrypt(_NONCE, sealed, way)
+        return _cipher(shared, way).decrypt(_NONCE, encrypted, way)
     except InvalidTag:
-        raise WireError("a sealed message was not sealed by the hospital it is said to be from.") from None
+        raise WireError("a message was not encrypted by the hospital it is said to be from.") from None
 
 
 def _cipher(shared: bytes, way: bytes) -> AESGCM:

@@ -25,7 +25,7 @@ _ZEROS = bytes(4 * BLOCK_WORDS)
 _CIPHER_BLOCK_WORDS = 4
 
 
-class Draws:
+class RoundingDraws:
     """Evenly distributed whole numbers below 2**16 of one stream, at most `most` at a time."""
 
     def __init__(self, stream: bytes, most: int) -> None:

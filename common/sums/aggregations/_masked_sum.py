@@ -2,17 +2,17 @@
 
 Bonawitz et al. 2017, Protocol 1 with the steps against a cheating server, over our legs:
 
-| leg       | the server sends                              | a hospital replies                                  |
-|-----------|-----------------------------------------------|-----------------------------------------------------|
-| keys      | the agreement                                 | fresh keys, signed for (study, round, agreement)    |
-| shares    | all signed keys                               | a commitment to its seed; shares of its seed and of |
-|           |                                               | its mask key, sealed for each other hospital        |
-| round     | the order, and the shares sealed for this one | its words under its own mask and one for each other |
-| survivors | whose words arrived, in whole groups          | its signature on them, the keys and the order       |
-| unmask    | those signatures                              | for each survivor its share of the seed, for each   |
-|           |                                               | other its share of the mask key, never both         |
-| opened    | in a later round, to a survivor that was not  | nothing                                             |
-|           | asked to unmask: the same signatures          |                                                     |
+| leg       | the server sends                                 | a hospital replies                                  |
+|-----------|--------------------------------------------------|-----------------------------------------------------|
+| keys      | the agreement                                    | fresh keys, signed for (study, round, agreement)    |
+| shares    | all signed keys                                  | a commitment to its seed; shares of its seed and of |
+|           |                                                  | its mask key, encrypted for each other hospital     |
+| round     | the order, and the shares encrypted for this one | its words under its own mask and one for each other |
+| survivors | whose words arrived, in whole groups             | its signature on them, the keys and the order       |
+| unmask    | those signatures                                 | for each survivor its share of the seed, for each   |
+|           |                                                  | other its share of the mask key, never both         |
+| opened    | in a later round, to a survivor that was not     | nothing                                             |
+|           | asked to unmask: the same signatures             |                                                     |
 
 What a hospital keeps between rounds is committed at "unmask", or at "opened" (`common.sums.opening`).
 
@@ -57,10 +57,10 @@ from common.sums.aggregations._key_agreement import (
     TAG_BYTES,
     PublicKeys,
     SecretKeys,
+    decrypt,
+    encrypt,
     expand,
-    seal,
     shared_secrets,
-    unseal,
 )
 from common.sums.aggregations._notes import Notes, pieces, read_sites
 from common.sums.aggregations._ring import Words
@@ -71,9 +71,9 @@ from common.sums.opening import SIGNERS as PROVEN_SIGNERS
 from common.sums.opening import SITES as PROVEN_SITES
 
 SEED_BYTES = COMMITMENT_BYTES = 32
-SEALED_BYTES = 2 * _shamir.SHARE_BYTES + TAG_BYTES
+ENCRYPTED_BYTES = 2 * _shamir.SHARE_BYTES + TAG_BYTES
 NO_SHARE = b"\xff" * _shamir.SHARE_BYTES
-"""In place of a share that the hospital it came from did not seal rightly; no number of the field."""
+"""In place of a share that the hospital it came from did not encrypt rightly; no number of the field."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class MaskedSum:
         if _transcript.base(local, agreement) != notes["base"]:
             raise WireError("what this hospital starts from changed while the round was under way.")
         sites = read_sites(request, sharing, local.site, self._least(notes, local))
-        pieces(request.data, len(sites) - 1, SEALED_BYTES)
+        pieces(request.data, len(sites) - 1, ENCRYPTED_BYTES)
         assert request.data is not None
-        notes["sealed"] = request.data.tobytes()
+        notes["encrypted"] = request.data.tobytes()
         _refuse_other_bases(notes, sites, local)
         notes["order"] = _transcript.order(request)
         notes["opening"] = what_is_opened(request, agreement, local)
@@ -160,14 +160,14 @@ class MaskedSum:
         others = {site: public.channel for site, public in keys.items() if site != local.site}
         channels = dict(zip(others, shared_secrets(notes["channel key"], others.values()), strict=True))
         notes["channels"], notes["channel key"] = b"".join(channels.values()), b""
-        sealed = []
+        encrypted = []
         for point, site in zip(points, keys, strict=True):
             if site == local.site:
                 notes["own share"] = seed_shares[point]
                 continue
             way = _way(notes, local, local.site, site)
-            sealed.append(seal(key_shares[point] + seed_shares[point], channels[site], way))
-        return _data(commitment(notes["seed"]), *sealed)
+            encrypted.append(encrypt(key_shares[point] + seed_shares[point], channels[site], way))
+        return _data(commitment(notes["seed"]), *encrypted)
 
     def _survivors(self, request: Payload, local: Local) -> Payload:
         notes = Notes.follow(local, self.protocol, "round", "survivors")
@@ -200,7 +200,7 @@ class MaskedSum:
         sharing, masking = notes.sites("sharing"), notes.sites("masking")
         others = [site for site in sharing if site != local.site]
         channels = dict(zip(others, pieces(notes["channels"], len(others), SHARED_BYTES), strict=True))
-        sealed = iter(pieces(notes["sealed"], len(masking) - 1, SEALED_BYTES))
+        encrypted = iter(pieces(notes["encrypted"], len(masking) - 1, ENCRYPTED_BYTES))
         opened = []
         for site in masking:
             if site == local.site:
@@ -208,7 +208,7 @@ class MaskedSum:
                 continue
             way = _way(notes, local, site, local.site)
             try:
-                shares = unseal(next(sealed), channels[site], way)
+                shares = decrypt(next(encrypted), channels[site], way)
             except WireError:
                 shares = 2 * NO_SHARE
             cut = _shamir.SHARE_BYTES
@@ -242,7 +242,7 @@ def accept_proof(request: Payload, local: Local) -> Payload:
 
 
 def _refuse_other_bases(notes: Notes, masking: Sequence[SiteId], local: Local) -> None:
-    """Raise WireError where a hospital of this one's group sealed its shares starting from another round's state.
+    """Raise WireError where a hospital of this one's group encrypted its shares starting from another round's state.
 
     Of two that differ one starts from some, and it is enough that this one refuses: the group is then not whole.
     """
@@ -251,13 +251,13 @@ def _refuse_other_bases(notes: Notes, masking: Sequence[SiteId], local: Local) -
     sharing = [site for site in notes.sites("sharing") if site != local.site]
     channels = dict(zip(sharing, pieces(notes["channels"], len(sharing), SHARED_BYTES), strict=True))
     others = [site for site in masking if site != local.site]
-    for site, sealed in zip(others, pieces(notes["sealed"], len(others), SEALED_BYTES), strict=True):
+    for site, encrypted in zip(others, pieces(notes["encrypted"], len(others), ENCRYPTED_BYTES), strict=True):
         if local.cohort.together(site, local.site):
-            unseal(sealed, channels[site], _way(notes, local, site, local.site))
+            decrypt(encrypted, channels[site], _way(notes, local, site, local.site))
 
 
 def _way(notes: Notes, local: Local, sender: SiteId, receiver: SiteId) -> bytes:
-    """Within a group both ends must start from the same round's state, or nothing sealed is opened."""
+    """Within a group both ends must start from the same round's state, or nothing encrypted is opened."""
     base = notes["base"]
     if base and not local.cohort.together(sender, receiver):
         base = b""

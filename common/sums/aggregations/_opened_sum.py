@@ -17,7 +17,7 @@ from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._masked_sum import (
     COMMITMENT_BYTES,
-    SEALED_BYTES,
+    ENCRYPTED_BYTES,
     Accept,
     MaskedSum,
     commitment,
@@ -109,7 +109,7 @@ class _Round:
         return self.legs.ask_groups("keys", asked, _read_keys, self.cohort)
 
     def _shares(self, keys: Mapping[SiteId, PublicKeys]) -> dict[SiteId, tuple[bytes, dict[SiteId, bytes]]]:
-        """Of each hospital, the commitment to its seed and what it sealed for each other."""
+        """Of each hospital, the commitment to its seed and what it encrypted for each other."""
         asked = _about(keys, b"".join(public.to_bytes() for public in keys.values()))
         read = partial(_read_shares, tuple(keys))
         return self.legs.ask_groups("shares", dict.fromkeys(keys, asked), read, self.cohort)
@@ -175,7 +175,7 @@ def _orders(
     agreement: Agreement,
     shares: Mapping[SiteId, tuple[bytes, Mapping[SiteId, bytes]]],
 ) -> dict[SiteId, Payload]:
-    """The order for each hospital that shared, with what the others sealed for it."""
+    """The order for each hospital that shared, with what the others encrypted for it."""
     asked = {}
     for site in shares:
         about = _about(shares, b"".join(given[site] for other, (_, given) in shares.items() if other != site))
@@ -194,10 +194,10 @@ def _read_keys(site: SiteId, reply: Payload) -> PublicKeys:
 
 def _read_shares(sites: tuple[SiteId, ...], site: SiteId, reply: Payload) -> tuple[bytes, dict[SiteId, bytes]]:
     others = [other for other in sites if other != site]
-    size = COMMITMENT_BYTES + SEALED_BYTES * len(others)
+    size = COMMITMENT_BYTES + ENCRYPTED_BYTES * len(others)
     raw = pieces(reply.data, 1, size)[0]
-    sealed = [raw[start : start + SEALED_BYTES] for start in range(COMMITMENT_BYTES, size, SEALED_BYTES)]
-    return raw[:COMMITMENT_BYTES], dict(zip(others, sealed, strict=True))
+    encrypted = [raw[start : start + ENCRYPTED_BYTES] for start in range(COMMITMENT_BYTES, size, ENCRYPTED_BYTES)]
+    return raw[:COMMITMENT_BYTES], dict(zip(others, encrypted, strict=True))
 
 
 def _read_signature(site: SiteId, reply: Payload) -> bytes:

@@ -3,8 +3,8 @@
 | leg     | the server sends                                  | a hospital replies                                |
 |---------|---------------------------------------------------|---------------------------------------------------|
 | keys    | the agreement                                     | fresh keys, signed for (study, round, agreement)  |
-| shares  | to the first hospital: all signed keys            | a fresh key of the scheme, sealed for every other |
-| round   | the order, and the key sealed for this one        | its words encrypted                               |
+| shares  | to the first hospital: all signed keys            | a fresh key of the scheme, wrapped for others     |
+| round   | the order, and the key wrapped for this one       | its words encrypted                               |
 | decrypt | to one hospital: the encrypted sum                | the sum                                           |
 
 Its limits are those of every design with one key, and no signature mends them: whoever holds the key opens whatever
@@ -36,9 +36,9 @@ from common.sums.aggregations._key_agreement import (
     TAG_BYTES,
     PublicKeys,
     SecretKeys,
-    seal,
+    decrypt,
+    encrypt,
     shared_secrets,
-    unseal,
 )
 from common.sums.aggregations._notes import Notes, pieces, read_sites
 from common.sums.aggregations._seal_bytes import SEED_BYTES, join, split
@@ -51,7 +51,7 @@ READERS = (
 )
 MAKER, ADDED = "shared/maker", "shared/added"
 """Word and number of a request: who made the key, and of how many hospitals a sum is."""
-SEALED_KEY_BYTES = KEY_BYTES + TAG_BYTES
+WRAPPED_KEY_BYTES = KEY_BYTES + TAG_BYTES
 ENCRYPTED_KEY_BYTES = SEED_BYTES + TAG_BYTES
 _NONCE = bytes(12)
 """Constant, since a content key encrypts one key of the scheme only."""
@@ -117,7 +117,7 @@ class SharedKey:
         notes = Notes.follow(local, self.protocol, "shares" if made_here else "keys", "round")
         _demand_same(agreement, notes, local)
         if not made_here:
-            notes["key"] = _unsealed(request, notes, local)
+            notes["key"] = _unwrapped(request, notes, local)
         words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         return Payload(data=join(self.scheme(agreement).encrypt(words, notes["key"])))
 
@@ -132,20 +132,20 @@ class SharedKey:
         return _data(secret.announce(local.identity, notes["context"]).to_bytes())
 
     def _make_key(self, request: Payload, local: Local) -> Payload:
-        """The content key sealed for each other hospital, by name, then the scheme's key under the content key."""
+        """The content key wrapped for each other hospital, by name, then the scheme's key under the content key."""
         agreement, notes = read_agreement(request), Notes.follow(local, self.protocol, "keys", "shares")
         _demand_same(agreement, notes, local)
         sites = read_sites(request, notes.sites("cohort"), local.site, local.cohort.least)
-        content_key, sealed = os.urandom(KEY_BYTES), []
+        content_key, wrapped = os.urandom(KEY_BYTES), []
         for site, raw in zip(sites, pieces(request.data, len(sites), SIGNED_KEYS_BYTES), strict=True):
             public = PublicKeys.from_bytes(raw)
             public.verify(local.identity, site, notes["context"])
             if site != local.site:
                 way = _transcript.way(notes["context"], local.site, site)
                 (shared,) = shared_secrets(notes["channel key"], [public.channel])
-                sealed.append(seal(content_key, shared, way))
+                wrapped.append(encrypt(content_key, shared, way))
         notes["key"] = self.scheme(agreement).new_key()
-        return _data(*sealed, AESGCM(content_key).encrypt(_NONCE, notes["key"], notes["context"]))
+        return _data(*wrapped, AESGCM(content_key).encrypt(_NONCE, notes["key"], notes["context"]))
 
     def _decrypt(self, request: Payload, local: Local) -> Payload:
         agreement, added = read_agreement(request), request.numbers.get(ADDED)
@@ -165,21 +165,21 @@ def _demand_same(agreement: Agreement, notes: Notes, local: Local) -> None:
         raise WireError("the agreement is not the one that this round's keys were signed for.")
 
 
-def _unsealed(request: Payload, notes: Notes, local: Local) -> bytes:
-    """The scheme's key: the maker's signed keys come first, then what it sealed for this hospital, then the key."""
+def _unwrapped(request: Payload, notes: Notes, local: Local) -> bytes:
+    """The scheme's key: the maker's signed keys come first, then what it wrapped for this hospital, then the key."""
     raw, maker = b"" if request.data is None else request.data.tobytes(), request.words.get(MAKER)
     if not isinstance(maker, str) or maker not in notes.sites("cohort"):
         raise WireError("the key is from no hospital of this round.")
-    cut = SIGNED_KEYS_BYTES + SEALED_KEY_BYTES
+    cut = SIGNED_KEYS_BYTES + WRAPPED_KEY_BYTES
     public = PublicKeys.from_bytes(raw[:SIGNED_KEYS_BYTES])
     public.verify(local.identity, maker, notes["context"])
     way = _transcript.way(notes["context"], maker, local.site)
     (shared,) = shared_secrets(notes["channel key"], [public.channel])
-    content_key = unseal(raw[SIGNED_KEYS_BYTES:cut], shared, way)
+    content_key = decrypt(raw[SIGNED_KEYS_BYTES:cut], shared, way)
     try:
         return AESGCM(content_key).decrypt(_NONCE, raw[cut:], notes["context"])
     except InvalidTag:
-        raise WireError("the key was not sealed by the hospital it is said to be from.") from None
+        raise WireError("the key was not wrapped by the hospital it is said to be from.") from None
 
 
 def _data(*parts: bytes) -> Payload:

@@ -21,7 +21,7 @@ from common.sums.aggregations._shared_key import (
     ADDED,
     ENCRYPTED_KEY_BYTES,
     MAKER,
-    SEALED_KEY_BYTES,
+    WRAPPED_KEY_BYTES,
     Scheme,
     SharedKey,
 )
@@ -114,16 +114,16 @@ class _Round:
 
 
 def _parcels(maker: SiteId, own: bytes, sites: Sequence[SiteId], reply: Payload) -> dict[SiteId, Payload]:
-    """The maker's reply taken apart: its signed keys, each other hospital's sealed part, and the key for all."""
+    """The maker's reply taken apart: its signed keys, each other hospital's wrapped part, and the key for all."""
     raw, others = b"" if reply.data is None else reply.data.tobytes(), [site for site in sites if site != maker]
-    cut = len(others) * SEALED_KEY_BYTES
+    cut = len(others) * WRAPPED_KEY_BYTES
     if len(raw) != cut + ENCRYPTED_KEY_BYTES:
         raise WireError(f"a key for {len(others)} others takes {cut + ENCRYPTED_KEY_BYTES} bytes; {len(raw)} came.")
-    sealed = pieces(_array(raw[:cut]), len(others), SEALED_KEY_BYTES)
+    wrapped = pieces(_array(raw[:cut]), len(others), WRAPPED_KEY_BYTES)
     words = {MAKER: maker}
     parcels = {
         site: Payload(words=words, data=_array(own + part + raw[cut:]))
-        for site, part in zip(others, sealed, strict=True)
+        for site, part in zip(others, wrapped, strict=True)
     }
     return dict(sorted({**parcels, maker: Payload(words=words)}.items()))
 

@@ -1,21 +1,23 @@
 """Sums by additive secret sharing: every update is split in random shares, and only all of them together reveal it.
 
 Each hospital splits its words x into as many shares as there are hospitals, that add up to x modulo 2**32; each share
-alone is evenly spread over all words. It seals one for each other hospital and keeps one. Then every hospital adds up
-the shares it got and kept, and the server adds those sums: the shares of each x come together there, and only there.
+alone is evenly spread over all words. It encrypts one for each other hospital and keeps one. Then every hospital adds
+up the shares it got and kept, and the server adds those sums: the shares of each x come together there, and only
+there.
 
-A random share is the keystream of a seed of 32 bytes, so what is sealed is the seed, and the share kept is x less all
-those streams, as full as x: uploads are as small as the words. That is as sound as shares drawn one by one as long as
-AES is a good cipher, since whoever lacks one of a hospital's seeds sees a keystream unknown to him in everything.
+A random share is the keystream of a seed of 32 bytes, so what is encrypted is the seed, and the share kept is x less
+all those streams, as full as x: uploads are as small as the words. That is as sound as shares drawn one by one as
+long as AES is a good cipher, since whoever lacks one of a hospital's seeds sees a keystream unknown to him in
+everything.
 
-| leg   | the server sends                        | a hospital replies                                    |
-|-------|-----------------------------------------|-------------------------------------------------------|
-| keys  | the agreement                           | a fresh key, signed for (study, round, agreement)     |
-| round | the order, and all signed keys          | a seed for each other hospital, sealed                |
-| sums  | the seeds that were sealed for this one | the sum of its shares: one of all others', one it kept |
+| leg   | the server sends                           | a hospital replies                                     |
+|-------|--------------------------------------------|--------------------------------------------------------|
+| keys  | the agreement                              | a fresh key, signed for (study, round, agreement)      |
+| round | the order, and all signed keys             | a seed for each other hospital, encrypted              |
+| sums  | the seeds that were encrypted for this one | the sum of its shares: one of all others', one it kept |
 
 Protected against a server that cheats, with all hospitals but two: keys are signed with identities that hospitals
-know by themselves; seeds are sealed for one session and one order, so that hospitals that were told of other
+know by themselves; seeds are encrypted for one session and one order, so that hospitals that were told of other
 hospitals, another agreement or another model cannot open one another's; every leg is answered once, and the sum of
 one set of hospitals a round. Not protected: cohorts of two rounds that differ by one hospital, and false updates (see
 `secagg`).
@@ -51,10 +53,10 @@ from common.sums.aggregations._key_agreement import (
     TAG_BYTES,
     PublicKeys,
     SecretKeys,
+    decrypt,
+    encrypt,
     expand,
-    seal,
     shared_secrets,
-    unseal,
 )
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._masked_sum import SEED_BYTES, read_keys, verify_keys
@@ -67,7 +69,7 @@ from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
 
 NAME = "additive"
-SEALED_BYTES = SEED_BYTES + TAG_BYTES
+ENCRYPTED_BYTES = SEED_BYTES + TAG_BYTES
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class AdditiveSharing:
         return collected(exchange, tuple(words), residues, self.codec, agreement, expected)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
-        """A sealed seed for each other hospital; what the streams of those leave of the update is kept."""
+        """An encrypted seed for each other hospital; what the streams of those leave of the update is kept."""
         notes = Notes.follow(local, NAME, "keys", "round")
         agreement = read_agreement(request)
         if _transcript.context(local, agreement) != notes["context"]:
@@ -141,11 +143,11 @@ class AdditiveSharing:
         _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
         local.keeping.hold(b"")
-        sealed = [
-            seal(seed, shared, _way(notes, local, local.site, site))
+        encrypted = [
+            encrypt(seed, shared, _way(notes, local, local.site, site))
             for (site, seed), shared in zip(seeds.items(), channels, strict=True)
         ]
-        return Payload(data=np.frombuffer(b"".join(sealed), np.uint8))
+        return Payload(data=np.frombuffer(b"".join(encrypted), np.uint8))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys and sums."""
@@ -173,10 +175,10 @@ class AdditiveSharing:
         sites = notes.sites("sharing")
         others = [site for site in sites if site != local.site]
         channels = pieces(notes["channels"], len(others), SHARED_BYTES)
-        sealed = pieces(request.data, len(others), SEALED_BYTES)
+        encrypted = pieces(request.data, len(others), ENCRYPTED_BYTES)
         streams = [
-            _stream(unseal(one, shared, _way(notes, local, site, local.site)))
-            for site, shared, one in zip(others, channels, sealed, strict=True)
+            _stream(decrypt(one, shared, _way(notes, local, site, local.site)))
+            for site, shared, one in zip(others, channels, encrypted, strict=True)
         ]
         open_once(local, notes["opening"], sites)
         local.keeping.commit(local.round)
@@ -197,10 +199,10 @@ class AdditiveSharing:
         for site in keys:
             order = with_agreement(requests[site], agreement)
             orders[site] = replace(order, words={**order.words, SITES: list(keys)}, data=blob)
-        sealed = legs.ask("round", orders, partial(_read_sealed, tuple(keys)), len(keys))
+        encrypted = legs.ask("round", orders, partial(_read_encrypted, tuple(keys)), len(keys))
         wanted = {
             site: Payload(
-                data=np.frombuffer(b"".join(sealed[other][site] for other in keys if other != site), np.uint8)
+                data=np.frombuffer(b"".join(encrypted[other][site] for other in keys if other != site), np.uint8)
             )
             for site in keys
         }
@@ -231,9 +233,9 @@ def _read_keys(site: SiteId, reply: Payload) -> PublicKeys:
     return PublicKeys.from_bytes(pieces(reply.data, 1, SIGNED_KEYS_BYTES)[0])
 
 
-def _read_sealed(sites: tuple[SiteId, ...], site: SiteId, reply: Payload) -> dict[SiteId, bytes]:
+def _read_encrypted(sites: tuple[SiteId, ...], site: SiteId, reply: Payload) -> dict[SiteId, bytes]:
     others = [other for other in sites if other != site]
-    return dict(zip(others, pieces(reply.data, len(others), SEALED_BYTES), strict=True))
+    return dict(zip(others, pieces(reply.data, len(others), ENCRYPTED_BYTES), strict=True))
 
 
 aggregation: type[Aggregation] = AdditiveSharing

@@ -60,8 +60,6 @@ def _unlike_others(values: Received, others: Received) -> Received:
 
 def _ratios(values: Received, deviation: Received, rate: float) -> Floats:
     exponents = (2 * values - 1) / (2 * deviation**2)
-    if rate == 1:
-        return exponents.sum(axis=0, dtype=np.float64)
-    return np.logaddexp(np.float32(np.log1p(-rate)), np.float32(np.log(rate)) + exponents).sum(
-        axis=0, dtype=np.float64
-    )
+    if rate < 1:
+        exponents = np.logaddexp(np.float32(np.log1p(-rate)), np.float32(np.log(rate)) + exponents)
+    return np.asarray(exponents.sum(axis=0, dtype=np.float64), np.float64)

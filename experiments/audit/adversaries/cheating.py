@@ -19,6 +19,7 @@ from client.approved_studies import approve_study, list_study
 from common.data.cases import SiteId
 from common.errors import RefusedError, WireError
 from common.study.study import Study, parse_json
+from common.sums.abilities import keys_of
 from common.sums.aggregations import _transcript
 from common.sums.exchange import Payload
 from common.sums.update import Update
@@ -94,7 +95,7 @@ class AskedHospitals:
     def _told_apart(self, orders: Sequence[Order]) -> str:
         """Why a sum over several models is not opened; "" where the study has nobody compare them."""
         aggregation = aggregation_of(self.approved)
-        compares = aggregation.reveals == "sum" and getattr(aggregation, "keys", "") != "shared"
+        compares = aggregation.reveals == "sum" and keys_of(aggregation) == "distributed"
         if not compares or len({_transcript.order(to_payload(one)) for one in orders}) == 1:
             return ""
         return SEVERAL_MODELS

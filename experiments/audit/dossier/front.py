@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from common.study.dossier_settings import Dossier
 from experiments.audit.dossier.judged import LABELS
+from experiments.audit.dossier.prices import in_words
 from experiments.audit.dossier.pyramid import epsilon_in_words
 from experiments.audit.dossier.risks import LEVELS, RULE, placed
 from experiments.audit.dossier.sheet import Risk, Sheet
@@ -18,7 +19,7 @@ from experiments.audit.report.words import LIGHTS
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.sections.departures import WHAT
 from server.reporting.sections.layout import facts, section
-from server.reporting.wording import capital, count, difference, listed, score, score_name
+from server.reporting.wording import capital, count, listed
 
 QUESTION = "May this model be signed off and shared under the conditions below?"
 ANSWERS: Mapping[Light, str] = {
@@ -163,11 +164,7 @@ def _tried(report: Report) -> Markup:
 
 
 def _prices(sheet: Sheet) -> Markup:
-    lines = [
-        f"{one.protection}: {difference(-one.cost)} {score_name(one.score)} ({score(one.without)} without it)."
-        for one in sheet.prices
-    ]
-    return _list([*lines, sheet.price_note])
+    return _list([*map(in_words, sheet.prices), sheet.price_note])
 
 
 def _risks(sheet: Sheet) -> Markup:
@@ -244,7 +241,7 @@ def _consent(sheet: Sheet) -> Markup:
         "consent",
         "Consent and withdrawals, and what models keep",
         None,
-        tag("ul", *(tag("li", _coded(one)) for one in sheet.retained)),
+        tag("ul", *(tag("li", coded(one)) for one in sheet.retained)),
         table(head, rows) if rows else None,
     )
 
@@ -252,7 +249,7 @@ def _consent(sheet: Sheet) -> Markup:
 def _decision(sheet: Sheet) -> Markup:
     conditions = tag(
         "ol",
-        *(tag("li", _badge(one.light), " ", _coded(one.sentence)) for one in sheet.conditions),
+        *(tag("li", _badge(one.light), " ", coded(one.sentence)) for one in sheet.conditions),
         class_="conditions",
     )
     choices = ["sign", "sign under the conditions that are ticked", "do not sign"]
@@ -283,10 +280,10 @@ def _badge(light: Light) -> Markup:
 
 
 def _list(lines: Iterable[Child]) -> Markup:
-    return tag("ul", *(tag("li", _coded(one)) for one in lines if one), class_="plain")
+    return tag("ul", *(tag("li", coded(one)) for one in lines if one), class_="plain")
 
 
-def _coded(words: Child) -> Markup:
+def coded(words: Child) -> Markup:
     """What stands between backticks as code."""
     if words is None or isinstance(words, Markup):
         return joined([words])

@@ -12,9 +12,10 @@ from common.files.access import is_there, names
 from common.files.json_files import read_json
 from experiments.audit.dossier.sheet import Price
 from server.reporting.values import number
+from server.reporting.wording import score, score_name
 
 MATRIX = "matrix.json"
-UNMEASURED = "What advice would cost in the model's score was not measured here. It is by: {command}"
+UNMEASURED = "What advice would cost in the model's score was not measured here. This measures it: `{command}`"
 FEW = "Each is of one short run of a few rounds with one seed: a first idea, no more."
 
 
@@ -39,6 +40,15 @@ def prices(run: Path, study: str) -> tuple[tuple[Price, ...], str]:
         return known, FEW
     command = shlex.join(["wardround", "audit", study, "--matrix", "--seconds", "20"])
     return (), UNMEASURED.format(command=command)
+
+
+def in_words(one: Price) -> str:
+    """Such as: "Epsilon 2 costs 0.012 of accuracy here"."""
+    what = one.protection if one.epsilon is None else f"Epsilon {one.epsilon:.2g}"
+    became = f"({one.protection}: {score(one.without - one.cost)}, without it {score(one.without)})"
+    if one.cost <= 0:
+        return f"{what} costs no {score_name(one.score)} here {became}."
+    return f"{what} costs {score(one.cost)} of {score_name(one.score)} here {became}."
 
 
 def _rows(folder: Path) -> list[Mapping[str, Any]]:

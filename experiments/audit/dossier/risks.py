@@ -72,7 +72,7 @@ def _power(question: str, report: Report) -> str:
 
 def _before(question: str, without: Mapping[str, Any] | None) -> tuple[str, str]:
     if without is None:
-        return UNJUDGED, "Not measured here; the comparison of protections (--matrix) measures it."
+        return UNJUDGED, "Not measured here; a comparison of protections would."
     lights = without.get("lights")
     light: Any = lights.get(question) if isinstance(lights, Mapping) else None
     likelihood = next((LIKELIHOOD[one] for one in WORST if one == light), None)

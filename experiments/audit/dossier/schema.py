@@ -37,7 +37,7 @@ def fault_of(figures: Any) -> str | None:
     version = published()["properties"]["schema"]["const"]
     if isinstance(figures, dict) and figures.get("schema") != version:
         return f"is of another version of the schema than {version}, which this program knows"
-    return next(_faults(figures, published(), "audit.json"), None)
+    return next(_faults(figures, published(), "its table"), None)
 
 
 @lru_cache(maxsize=1)

@@ -13,9 +13,10 @@ from experiments.attacks.canaries.claim import CanaryScores
 from experiments.audit.questions._canary_results import bounds_of, chance_of
 from experiments.audit.records import Interval, Reason, Trial
 from experiments.audit.run import Run
+from experiments.evidence.audited_training import training_of, why_not
+from experiments.evidence.audited_training import training_of, why_not
 from experiments.evidence.ground_truth import hospital_of
-from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE
-from experiments.evidence.private_steps import Repeatable, audited_mechanism
+from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE, faults_of
 from experiments.question import Attempt, Plant
 
 NAME = "canary test"
@@ -121,15 +122,15 @@ def _part(trial: Trial) -> str:
 
 
 def plants(run: Run) -> Iterator[Plant]:
-    """Faults of the hospital's own code, in a part of its steps and on canaries alone, which is quick."""
-    mechanism = audited_mechanism(run.study)
-    if mechanism is None or not run.observed.sites:
+    """Faults of the mechanism's own code, in a part of its steps and on canaries alone, which is quick."""
+    if why_not(run.study) or not run.observed.sites:
         return
     site = run.observed.sites[0]
-    honest = Repeatable(hospital_of(run.study, site), mechanism)
-    steps = max(LEAST_PLANTED_STEPS, honest.steps // PLANTED_PART)
-    for fault in PLANTED:
+    hospital = hospital_of(run.study, site)
+    steps = max(LEAST_PLANTED_STEPS, training_of(hospital).steps // PLANTED_PART)
+    can = {fault.name for fault in faults_of(hospital)}
+    for fault in (one for one in PLANTED if one.name in can):
         for repeat in range(PLANTED_REPEATS):
-            training = replace(honest, fault=fault, repeat=repeat + 1, most_steps=steps)
+            training = training_of(hospital, fault, repeat + 1, steps)
             view = View(replace(run.observed, access=Access(training={site: training})), site)
             yield Plant(fault.name, view, attacks=(PLANTED_ATTACK,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import binomtest, norm, rankdata
+from scipy.stats import beta, norm, rankdata
 
 from experiments.audit.records import Curve, Interval
 
@@ -72,9 +72,11 @@ def rate_without_false_alarm(members: Floats, others: Floats, confidence: float)
 
 def _found(members: Floats, others: Floats, allowed: int, confidence: float) -> Interval:
     threshold = np.sort(others)[::-1][allowed] if allowed < len(others) else -np.inf
-    found = binomtest(int((members > threshold).sum()), len(members))
-    interval = found.proportion_ci(confidence, method="exact")
-    return Interval(float(found.statistic), float(interval.low), float(interval.high))
+    hits, many = int((members > threshold).sum()), len(members)
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, many - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, many - hits)) if hits < many else 1.0
+    return Interval(hits / many, low, high)
 
 
 def curve(members: Floats, others: Floats) -> Curve:

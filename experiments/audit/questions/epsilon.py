@@ -13,7 +13,7 @@ from experiments.audit.questions import _sent_noise as sent_noise
 from experiments.audit.questions._epsilon_page import figure_of
 from experiments.audit.records import Reason, Report, Trial
 from experiments.audit.run import Run
-from experiments.question import Attempt, Plant, Question
+from experiments.question import Attempt, Plant, Question, Severity, Test
 from server.reporting.markup import Markup
 
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
@@ -29,6 +29,9 @@ class Epsilon:
     heading: ClassVar[str] = "A promise, and kept?"
     share: ClassVar[float] = 0.25
     place: ClassVar[int] = 40
+    feared: ClassVar[str] = "The promise is not kept: every limit that rests on epsilon falls."
+    severity: ClassVar[Severity] = "significant"
+    bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "linkability", "inference")
     happened: ClassVar[str] = "a promise of privacy was broken"
     weakly: ClassVar[str] = "a promise of privacy is weak, or was not shown to be kept"
 

@@ -20,7 +20,7 @@ from experiments.audit.questions._roc import area_interval, curve
 from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.evidence.membership_samples import Candidates, samples_of
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 from server.reporting.markup import Markup
 from server.reporting.wording import count
 
@@ -41,6 +41,9 @@ class WhoWasTrainedOn:
     heading: ClassVar[str] = "Membership hidden?"
     share: ClassVar[float] = 0.25
     place: ClassVar[int] = 30
+    feared: ClassVar[str] = "Somebody learns that a patient was in the study, and so what they suffer from."
+    severity: ClassVar[Severity] = "significant"
+    bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "inference")
     happened: ClassVar[str] = "one can tell who was a patient of the study"
     weakly: ClassVar[str] = "one can tell better than by guessing who was a patient of the study"
 

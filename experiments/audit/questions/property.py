@@ -23,7 +23,7 @@ from experiments.attack import Finding, Shares
 from experiments.audit.records import Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import hospital_of
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity, Test
 
 ASKED = "Which share of a hospital's patients is of a group that the model was not asked to learn?"
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
@@ -41,6 +41,9 @@ class SharesOfGroups:
     heading: ClassVar[str] = "Groups hidden?"
     share: ClassVar[float] = 0.05
     place: ClassVar[int] = 55
+    feared: ClassVar[str] = "Somebody learns which groups of people a hospital's patients are of."
+    severity: ClassVar[Severity] = "limited"
+    bears_on: ClassVar[tuple[Test, ...]] = ("inference",)
     weakly: ClassVar[str] = "which groups its patients are of can be read off what it sent"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:

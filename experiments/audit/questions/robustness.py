@@ -19,7 +19,7 @@ from common.sums.mean import merge
 from experiments.attack import Evasion, Finding
 from experiments.audit.records import Reason, Trial
 from experiments.audit.run import Run
-from experiments.question import Attempt, Question
+from experiments.question import Attempt, Question, Severity
 from server.reporting.wording import count
 
 ASKED = "How little must an input be changed for the final model to be wrong?"
@@ -37,6 +37,8 @@ class ErrorsByChange:
     heading: ClassVar[str] = "Not easily misled?"
     share: ClassVar[float] = 0.07
     place: ClassVar[int] = 60
+    feared: ClassVar[str] = "Somebody changes an image a little, and a patient is treated by a wrong answer."
+    severity: ClassVar[Severity] = "significant"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial a hospital: the task's headline score of its cases as they are, and moved by each size."""

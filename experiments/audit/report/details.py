@@ -8,9 +8,12 @@ from experiments.attack import declared
 from experiments.audit.cast import cast_of_report
 from experiments.audit.records import Report, Trial
 from experiments.audit.report.glossary import WORDS
-from server.reporting.markup import Markup, table, tag
+from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.sections.layout import facts, numbers, section
-from server.reporting.wording import size
+from server.reporting.wording import shortened, size
+
+MOST_SHOWN = 240
+"""Characters of an attempt's settings; all of them are in `audit.json`."""
 
 
 def readable(report: Report) -> Markup:
@@ -57,7 +60,7 @@ def _impossible(report: Report) -> list[tuple[str, str, str]]:
 
 def details(report: Report) -> Markup:
     """Every attempt, thresholds, and the command."""
-    head = ["Attack", "By", "Hospital", "Seconds", "Figures", "Settings", "Source"]
+    head = ["Attempt", "Figures", "Settings"]
     rows = [_row(trial) for trial in report.trials if trial.possible]
     limits = [(name.replace("_", " "), f"{value:g}") for name, value in report.thresholds.items()]
     return section(
@@ -75,7 +78,8 @@ def details(report: Report) -> Markup:
             ]
         ),
         numbers("Limits of the rules", facts(list(limits))),
-        numbers("All attempts", table(head, rows, words=7)),
+        numbers("All attempts", tag("div", table(head, rows, words=3), class_="attempts")),
+        numbers("Where each attack was published", facts(_sources(report))),
         _plugins(report),
         numbers("Words used on this page", facts([*WORDS.items(), *_attacks(report)])),
     )
@@ -94,15 +98,11 @@ def _plugins(report: Report) -> Markup | None:
     return numbers("Entries that were named for this audit", table(head, rows, words=4)) if rows else None
 
 
+def _sources(report: Report) -> list[tuple[str, Child]]:
+    return list({trial.attack: trial.source for trial in report.trials if trial.source}.items())
+
+
 def _row(trial: Trial) -> list[str]:
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in trial.figures.items())
-    settings = json.dumps(dict(trial.settings), default=str)
-    return [
-        trial.attack,
-        trial.observer,
-        trial.site or "all",
-        f"{trial.seconds:.1f}",
-        figures,
-        settings,
-        trial.source,
-    ]
+    settings = shortened(json.dumps(dict(trial.settings), default=str), MOST_SHOWN)
+    return [f"{trial.attack}, by {trial.observer}, {trial.site or 'all'}, {trial.seconds:.1f} s", figures, settings]

@@ -17,6 +17,7 @@ from experiments.audit.records import Report
 from experiments.audit.report.details import details, readable, untried
 from experiments.audit.report.summary import opening, promised, tried
 from experiments.audit.report.verdict_page import judged
+from experiments.audit.report.words import spoken
 from server.reporting.markup import Markup, tag
 from server.reporting.page import document
 
@@ -44,7 +45,7 @@ def page_of(report: Report) -> str:
 
 def _figures(report: Report) -> list[tuple[str, str, Markup]]:
     """Of every question, and of every adversary, that has one to show."""
-    cast = cast_of_report(report)
+    cast, report = cast_of_report(report), spoken(report)
     shown: list[tuple[str, str, Markup]] = []
     for word, key, one in [(q.title, name, q) for name, q in cast.in_order()] + [
         (a.heading or a.who, name, a) for name, a in cast.adversaries.items()

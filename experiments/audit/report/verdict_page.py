@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.dossier.front import coded
+from experiments.audit.dossier.prices import in_words
 from experiments.audit.records import Light, Report, Verdict
 from experiments.audit.report.words import LIGHTS, plainly
 from server.reporting.markup import Markup, table, tag
@@ -26,7 +28,7 @@ def judged(report: Report) -> Markup:
         "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
         "Held means that nothing that was tried got at it, which is no proof.",
         _lights(report),
-        _advice(verdicts),
+        _advice(report),
         _rules("What was found for every hospital", shared, cast) if shared else None,
         *(_own(verdict, shared, cast) for verdict in verdicts),
     )
@@ -73,15 +75,19 @@ def _badge(light: Light, words: str) -> Markup:
     return tag("span", f"{sign} {words}".strip(), class_=f"badge {look}")
 
 
-def _advice(verdicts: Sequence[Verdict]) -> Markup | None:
+def _advice(report: Report) -> Markup | None:
     """Each once, with the hospitals it is for where it is not for all."""
-    lines = []
+    verdicts, lines = report.verdicts, []
     for change in dict.fromkeys(line for verdict in verdicts for line in verdict.advice):
         sites = [verdict.site for verdict in verdicts if change in verdict.advice]
         lines.append(change if len(sites) == len(verdicts) else f"{change} (For {', '.join(sites)}.)")
     if not lines:
         return None
-    return tag("div", tag("h3", "What to change"), tag("ul", *(tag("li", line) for line in lines)), class_="figure")
+    sheet = report.dossier
+    costs = [] if sheet is None else [*map(in_words, sheet.prices), sheet.price_note]
+    note = tag("p", coded(" ".join(costs)), class_="note") if costs else None
+    what = tag("ul", *(tag("li", line) for line in lines))
+    return tag("div", tag("h3", "What to change, and what it costs"), what, note, class_="figure")
 
 
 def _shared(verdicts: Sequence[Verdict]) -> list[Rule]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from experiments.attack import declared
-from experiments.audit.cast import Cast
+from experiments.audit.cast import Cast, cast_of_report
 from experiments.audit.plan import failure
 from experiments.audit.records import WORST, Claim, Light, Report, Trial
 from server.reporting.sections.promise import neighbours
@@ -17,8 +18,8 @@ LIGHTS: dict[Light, tuple[str, str, str]] = {
     "red": ("Do not sign", "bad", "✕"),
 }
 """Of each light: its word, its look and its sign."""
-ACRONYMS = frozenset({"dlg", "rmia"})
-"""Names of attacks in code that no sentence holds by chance; others without an underscore may be plain words."""
+NO_WORDS = frozenset({"analytic", "bottleneck", "dlg", "matching", "rmia"})
+"""Names of attacks without an underscore that no sentence of ours holds for another reason."""
 
 
 def overall(report: Report) -> Light:
@@ -90,13 +91,25 @@ def _noise_of_few(claim: Claim) -> str:
     )
 
 
+def called(name: str, cast: Cast) -> str:
+    """An attack for people: what it is called, else its name with spaces."""
+    known = str(declared(cast.attacks[name], "called")) if name in cast.attacks else ""
+    return known or name.replace("_", " ")
+
+
 def plainly(text: str, cast: Cast) -> str:
     """With what attacks are called in the place of their names in code."""
-    for name in sorted(cast.attacks, key=len, reverse=True):
-        called = str(declared(cast.attacks[name], "called")) or name.replace("_", " ")
-        if called != name and ("_" in name or name in ACRONYMS):
-            text = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", called, text)
-    return capital(text)
+    coded = [name for name in cast.attacks if "_" in name or name in NO_WORDS]
+    if not coded:
+        return text
+    names = "|".join(map(re.escape, sorted(coded, key=len, reverse=True)))
+    return capital(re.sub(rf"(?<![\w.])({names})(?![\w.])", lambda found: called(found[0], cast), text))
+
+
+def spoken(report: Report) -> Report:
+    """For figures that show names of attacks."""
+    cast = cast_of_report(report)
+    return replace(report, trials=[replace(trial, attack=called(trial.attack, cast)) for trial in report.trials])
 
 
 def by_whom(trial: Trial, cast: Cast) -> str:

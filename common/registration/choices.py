@@ -1,4 +1,4 @@
-"""Optimisers by name."""
+"""Similarities and optimisers by name, as `register` takes them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from common.extras import needed_by
 from common.registration.discrete import Discrete
+from common.registration.information import CorrelationRatio, MutualInformation, NormalisedMutualInformation
+from common.registration.local_correlation import LocalCorrelation
 from common.registration.optimisers import (
     Adam,
     DownhillSimplex,
@@ -14,7 +16,23 @@ from common.registration.optimisers import (
     Optimiser,
     StochasticGradientDescent,
 )
+from common.registration.similarity import (
+    CorrelationCoefficient,
+    Similarity,
+    SumOfAbsoluteDifferences,
+    SumOfSquaredDifferences,
+)
 from common.study.spelling import unknown
+
+SIMILARITIES: dict[str, type[Similarity]] = {
+    "ssd": SumOfSquaredDifferences,
+    "sad": SumOfAbsoluteDifferences,
+    "cc": CorrelationCoefficient,
+    "local_cc": LocalCorrelation,
+    "mi": MutualInformation,
+    "nmi": NormalisedMutualInformation,
+    "cr": CorrelationRatio,
+}
 
 
 def _bayesian() -> Optimiser:
@@ -33,6 +51,15 @@ OPTIMISERS: dict[str, Callable[[], Optimiser]] = {
     "discrete": Discrete,
     "bayesian": _bayesian,
 }
+
+
+def similarity_of(given: str | Similarity) -> Similarity:
+    """A similarity by name, or the one given. Raises UnknownNameError with the nearest name."""
+    if not isinstance(given, str):
+        return given
+    if given not in SIMILARITIES:
+        raise unknown("similarity", given, SIMILARITIES)
+    return SIMILARITIES[given]()
 
 
 def optimiser_of(given: str | Optimiser) -> Optimiser:
