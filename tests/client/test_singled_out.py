@@ -46,21 +46,22 @@ def test_units_that_few_cases_reach_are_rare_and_not_alone() -> None:
     assert found.alone == 0.0 and found.rare == 1.0
 
 
-def test_units_that_sort_cases_one_after_the_other_are_alike() -> None:
-    sorts = np.repeat(np.tril(np.ones((CASES, UNITS))), 2, axis=1)
-    assert of(sorts).alike == 1.0
+def test_honest_units_that_follow_the_class_are_no_sign_however_sure_the_model_is_of_most_cases() -> None:
+    classes = np.repeat(np.arange(2), CASES // 2)
+    follow = (classes[:, None] == np.arange(UNITS)[None] % 2) * 10.0 ** -np.linspace(0, 12, CASES)[:, None]
+    assert of(follow) == Singled(0.0, 0.0, 0.0)
 
 
 def test_units_of_halves_that_have_nothing_in_common_are_neither() -> None:
     halves = np.random.default_rng(0).random((CASES, UNITS)) < 0.5
-    assert of(halves) == Singled(0.0, 0.0, 0.0, 0.0)
+    assert of(halves) == Singled(0.0, 0.0, 0.0)
 
 
 def test_units_that_nobody_reaches_count_for_nothing() -> None:
     with_dead = np.zeros((CASES, 2 * UNITS))
     with_dead[:, :UNITS] = np.eye(CASES, UNITS)
     assert of(with_dead).alone == 1.0
-    assert of(np.zeros((CASES, UNITS))) == Singled(0.0, 0.0, 0.0, 0.0)
+    assert of(np.zeros((CASES, UNITS))) == Singled(0.0, 0.0, 0.0)
 
 
 def test_fewer_units_than_a_crowd_say_nothing() -> None:
@@ -112,7 +113,7 @@ def test_what_is_looked_at_is_the_batch_that_the_answer_is_of(folder: Path) -> N
 def test_where_noise_hides_a_case_nothing_is_refused_for_what_cases_are(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "singled_out", lambda *_: {"1": Singled(1.0, 1.0, 1.0, 1.0)})
+    monkeypatch.setattr(module, "singled_out", lambda *_: {"1": Singled(1.0, 1.0, 1.0)})
     open_study = parse(STUDY.replace("FOLDER", str(folder)))
     noised = parse(STUDY.replace("FOLDER", str(folder)), ['privacy={name="dpsgd",epsilon=5.0,delta=1e-3}'])
     for study, refuses in ((open_study, True), (noised, False)):
