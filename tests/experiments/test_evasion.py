@@ -62,11 +62,13 @@ def test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins() -> None:
 def test_no_value_leaves_the_range_and_where_it_is_narrow_nobody_is_misled() -> None:
     ascent = halves(low=-0.05, high=0.2)
     for moved in (signed_step(ascent, 0.9), Pgd().highest(ascent, 0.9, np.random.default_rng(0))):
-            assert float(moved.min()) >= np.float32(-0.05) and float(moved.max()) <= np.float32(0.2)
+        assert float(moved.min()) >= np.float32(-0.05) and float(moved.max()) <= np.float32(0.2)
     assert accuracy(halves(low=0.01, high=0.2), signed_step(halves(low=0.01, high=0.2), 0.9)[:2].repeat(2, 1)) == 0.5
 
 
-def slow_pgd(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, size: float, start: torch.Tensor) -> Any:
+def slow_pgd(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, size: float, start: torch.Tensor
+) -> Any:
     """As torchattacks 3.5.1 has it, line by line, for images within 0 and 1."""
     moved = torch.clamp(inputs.clone() + start, min=0, max=1).detach()
     for _ in range(10):
@@ -108,7 +110,12 @@ def test_on_a_segmentation_network_ascent_raises_the_loss_within_the_size() -> N
     task = Segmentation(network=Entry("unet", {"channels": 4, "depth": 2}))
     network = new_network(task, Shape((1, 8, 8), 2), 0).eval()
     inputs = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    ascent = Ascent(network, task, Batch.of(inputs, (inputs[:, 0] > 0).long(), ("a", "b")), Range(-torch.ones(1, 1, 1), torch.ones(1, 1, 1)))
+    ascent = Ascent(
+        network,
+        task,
+        Batch.of(inputs, (inputs[:, 0] > 0).long(), ("a", "b")),
+        Range(-torch.ones(1, 1, 1), torch.ones(1, 1, 1)),
+    )
     moved = Pgd().highest(ascent, 0.05, np.random.default_rng(0))
     assert bool((ascent.losses(moved) > ascent.losses(inputs)).all())
     assert float((moved - inputs.clamp(-1, 1)).abs().max()) <= 0.1 + 1e-6

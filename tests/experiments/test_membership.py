@@ -247,7 +247,9 @@ def trials_of(seen: Observation, names: Sequence[str], seconds: float = 300, **o
     for name in names:
         attack: Any = ATTACKS.build(Entry(name, options))
         finding = attack.run(seen, np.random.default_rng(0), seconds)
-        attempt = Attempt(name, attack.source, "coordinator", View(seen), tries_of_all=len(names), question="membership")
+        attempt = Attempt(
+            name, attack.source, "coordinator", View(seen), tries_of_all=len(names), question="membership"
+        )
         found += WhoWasTrainedOn().scored(attempt, finding, run)
     return found
 
@@ -266,7 +268,9 @@ def test_every_attack_tells_the_members_of_a_model_that_learned_by_heart(seen: O
     assert {trial.site for trial in trials} == {"", "hospital-0", "hospital-1", "hospital-2"}
     for name in (*ON_ROUNDS, *WITH_SHADOWS):
         found = area_of(trials, name)
-        assert found.low > 0.5 or (name == "lira_offline" and found.value > 0.55), "two shadows without a case are few"
+        assert found.low > 0.5 or (name == "lira_offline" and found.value > 0.55), (
+            "two shadows without a case are few"
+        )
     assert all(trial.curve is not None for trial in trials)
 
 
@@ -365,7 +369,9 @@ def test_a_hospital_without_test_patients_says_so_and_one_of_few_that_nothing_co
 def test_claims_that_cannot_be_scored_are_refused_in_words(seen: Observation, claims: Any, words: str) -> None:
     run: Any = SimpleNamespace(observed=seen, study=seen.study)
     with pytest.raises(StudyError, match=words):
-        WhoWasTrainedOn().scored(Attempt("mine", "", "me", View(seen)), Finding("mine", "me", True, claims=claims), run)
+        WhoWasTrainedOn().scored(
+            Attempt("mine", "", "me", View(seen)), Finding("mine", "me", True, claims=claims), run
+        )
 
 
 def test_a_cosine_is_that_of_the_whole_gradient(seen: Observation) -> None:
