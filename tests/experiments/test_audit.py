@@ -14,16 +14,14 @@ import jsonschema
 import pytest
 
 from common.errors import StudyError
-from common.study.audit_settings import Audit
 from common.study.study import Study
 from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.epsilon_trials import epsilon_trials
-from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
+from experiments.audit.records import Claim, Rebuilt, Report, Trial
 from experiments.audit.report.headline import opening_sentence
 from experiments.audit.report.page import SCHEMA, json_of, page_of
 from experiments.audit.report.words import promise_sentence
-from experiments.audit.verdicts import verdicts
 from experiments.engines._quiet import run_quietly
+from tests.experiments.judging import CHEATS, judged, report_of
 
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
 SECONDS = 6.0
@@ -60,13 +58,13 @@ def test_single_gradients_of_one_case_come_back_exactly_and_the_verdict_is_red(
     assert {verdict.light for verdict in report.verdicts} == {"red"}
 
 
-def test_under_masks_no_single_hospital_is_attacked_and_none_is_red(audited: Callable[[str], Report]) -> None:
+def test_under_masks_no_single_hospital_is_attacked(audited: Callable[[str], Report]) -> None:
     report = audited("secagg")
     assert report.claim.reveals == "sum"
     made = [trial for trial in report.trials if trial.kind == "reconstruction" and trial.possible]
-    rebuilding = [trial for trial in made if trial.observer == "server"]
+    rebuilding = [trial for trial in made if trial.observer == "coordinator"]
     assert rebuilding and all(trial.site == "" for trial in rebuilding)
-    shown = [one for trial in rebuilding for one in trial.rebuilt]
+    shown = [one for trial in rebuilding if trial.attack == "matching" for one in trial.rebuilt]
     assert not any(one.ssim > 0.99 or one.identifies for one in shown)
     assert "single updates" in {party["party"]: party["cannot_read"] for party in report.parties}["the coordinator"]
 
@@ -125,7 +123,7 @@ PRIVATE = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5,
 
 
 def trial(kind: str, **more: object) -> Trial:
-    return replace(Trial("attack", "reconstruction", "server", "a", "", "", ""), kind=kind, **more)
+    return replace(Trial("attack", "reconstruction", "coordinator", "a", "", "", ""), kind=kind, **more)
 
 
 def rebuilt(likeness: float, rank: int) -> Rebuilt:
@@ -135,12 +133,6 @@ def rebuilt(likeness: float, rank: int) -> Rebuilt:
 def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
     """Of ten patients, so that rank 1 is no great chance."""
     return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=0.1, decoy=decoy)
-
-
-def of_steps(bound: float, at_stake: float, estimate: Interval | None = None) -> Trial:
-    """A measurement of some of the steps, which may spend so much of the promise."""
-    figures = {"epsilon_lower_bound": bound, "epsilon_claimed_for_audited_steps": at_stake}
-    return trial("epsilon", figures=figures, intervals={} if estimate is None else {"epsilon_estimate": estimate})
 
 
 @pytest.mark.parametrize(
@@ -157,51 +149,33 @@ def of_steps(bound: float, at_stake: float, estimate: Interval | None = None) ->
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.46),))], "red"),
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.47),))], "amber"),
         (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),
-        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "red"),
-        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "amber"),
-        (PRIVATE, [trial("membership", intervals={"auc": Interval(0.8, 0.5, 0.9)})], "green"),
-        (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 2.1})], "red"),
-        (PRIVATE, [trial("epsilon", figures={"epsilon_lower_bound": 1.9})], "green"),
-        (PRIVATE, [of_steps(2.1, 2.0)], "red"),
-        (PRIVATE, [of_steps(1.1, 1.0)], "red"),
-        (PRIVATE, [of_steps(0.9, 1.0)], "green"),
-        (PRIVATE, [of_steps(0.9, 1.0, Interval(1.5, 1.2, 1.8))], "amber"),
-        (replace(PRIVATE, binds_coordinator=False), [], "amber"),
         (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 1.0})], "green"),
         (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 5.0})], "amber"),
         (PRIVATE, [trial("labels", figures={"exact_share": 0.9, "exact_by_chance": 0.0, "updates": 9.0})], "green"),
-        (PRIVATE, [trial("membership", possible=False, intervals={"auc": Interval(1, 1, 1)})], "green"),
     ],
 )
 def test_each_rule_gives_its_light(claim: Claim, found: list[Trial], light: str) -> None:
-    (verdict,) = verdicts(["a"], claim, found, Audit())
+    (verdict,) = judged(claim, found)
     assert verdict.light == light
     assert (light == "green") == (verdict.advice == ())
 
 
-def report_of(claim: Claim, *trials: Trial) -> Report:
-    judged = verdicts(["a"], claim, trials, Audit())
-    return Report("", "", "", "", 0, 0, {}, claim, trials, judged, (), (), (), "")
-
-
 def cheat(refused: str) -> Trial:
     back = (rebuilt(0.9, 1),)
-    return trial("reconstruction", observer="cheating", settings={"refused": {"listed": refused}}, rebuilt=back)
+    settings = {"refused": {"listed": refused}}
+    return trial("reconstruction", observer="cheating", settings=settings, rebuilt=back, condition=CHEATS)
 
 
 def test_the_page_says_by_whom_each_attack_could_be_made(audited: Callable[[str], Report]) -> None:
     page = unescape(page_of(audited("plain")))
     assert "the coordinator, given the models sent out" in page and "anyone, given the final model" in page
-    measured = replace(of_steps(0.9, 1.0), observer="auditor", knowledge="everything")
+    measured = replace(trial("labels"), observer="auditor", knowledge="everything")
     assert "the auditor, who knows more than any attacker, given everything" in page_of(report_of(PRIVATE, measured))
 
 
 @pytest.mark.parametrize(
     ("claim", "found", "words"),
     [
-        (PRIVATE, [], "whether the promised epsilon is kept was not measured."),
-        (PRIVATE, [of_steps(0.9, 1.0)], "the promised epsilon held as far as measured."),
-        (PRIVATE, [of_steps(1.1, 1.0)], "a promise of privacy was broken"),
         (PRIVATE, [cheat("")], "but only if the coordinator cheats"),
         (PRIVATE, [cheat("not listed")], "None of the attacks that were tried got at a patient's data"),
         (PLAIN, [], "something is weaker than it could be"),
@@ -211,9 +185,7 @@ def test_the_page_says_by_whom_each_attack_could_be_made(audited: Callable[[str]
             [trial("reconstruction", rebuilt=(rebuilt(0.35, 1),))],
             "is recognised in what came back, though dimly",
         ),
-        (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.6, 0.9)})], "better than by guessing"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "a patient's data came back"),
-        (PLAIN, [trial("membership", intervals={"auc": Interval(0.8, 0.7, 0.9)})], "who was a patient of the study"),
     ],
 )
 def test_the_opening_sentence_says_what_happened_and_under_which_condition(
@@ -227,27 +199,6 @@ def test_a_promise_that_does_not_bind_the_coordinator_is_not_said_to_bind_anyone
     claim = replace(PRIVATE, mechanism="hospital", unit="hospital", binds_coordinator=False)
     assert "how much anyone can learn" in promise_sentence(report_of(PRIVATE))
     assert "how much anyone but the coordinator" in promise_sentence(report_of(claim))
-
-
-def test_a_promise_is_measured_against_what_the_measured_steps_may_spend() -> None:
-    (verdict,) = report_of(PRIVATE, of_steps(1.5, 1.0)).verdicts
-    (said,) = [words for light, words in verdict.reasons if light == "red"]
-    assert said.endswith("above the 1.00 that the steps measured may spend of the promised 2.00.")
-    page = page_of(report_of(PRIVATE, of_steps(1.5, 1.0)))
-    assert "what these may spend of it" in page
-
-
-def test_an_unmeasured_promise_says_why(tiny: Callable[..., Study]) -> None:
-    many = epsilon_trials(
-        tiny("privacy={name='dpsgd', noise_multiplier=2.0, delta=1e-4}", "partition.hospitals=7", "training.steps=1"),
-        [f"hospital-{k}" for k in range(7)],
-        0.95,
-        0.1,
-    )
-    assert {one.site for one in many if not one.possible} == {"hospital-5", "hospital-6"}
-    claim = replace(PRIVATE, epsilon={"hospital-6": 2.0})
-    (verdict,) = verdicts(["hospital-6"], claim, many, Audit())
-    assert any("was not measured here: it was measured at the first 5" in words for _, words in verdict.reasons)
 
 
 def test_the_printed_command_repeats_every_choice(tiny: Callable[..., Study], tmp_path: Path) -> None:

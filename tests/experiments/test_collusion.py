@@ -17,10 +17,11 @@ from client.hospital import site_names
 from client.partition import Partition
 from common.errors import StudyError
 from common.seeding import generator
-from common.study.audit_settings import Audit
 from common.study.catalogue import PARTITIONS
 from common.study.study import Study
-from experiments.audit.collusion import SYSTEM, collusions
+from common.sums.exchange import Payload
+from experiments import observation
+from experiments.audit.adversaries.colluding import SYSTEM, Colluding
 from experiments.audit.collusion_needed import (
     epsilon_of_one_share,
     in_words,
@@ -28,19 +29,17 @@ from experiments.audit.collusion_needed import (
     opening_if_cheating,
     paid_for,
 )
-from experiments.audit.collusion_trials import collusion_trials
-from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.conduct import Effort, audit_run, opened
 from experiments.audit.records import Claim, Rebuilt, Report, Trial
 from experiments.audit.report.headline import opening_sentence
 from experiments.audit.report.page import SCHEMA, json_of, page_of
 from experiments.audit.report.words import promise_sentence
-from experiments.audit.verdicts import verdicts
 from experiments.audit.visibility import parties_of
 from experiments.engines._quiet import run_quietly
-from experiments.evidence import observation
 from experiments.evidence.observing import observe, sent_orders, without
 from experiments.evidence.recomputed_updates import computed_update, error_bound, own_updates
 from experiments.observation import Observation
+from tests.experiments.judging import found_by, judged
 
 RECORDED = ("rounds=2", "federation.record_traffic=true")
 GRADIENTS = (*RECORDED, "strategy=fedsgd", "training={batch_size=1}")
@@ -51,7 +50,7 @@ LEAST, OFF = "federation.least_in_sum=3", 'federation.groups="off"'
 LARGEST, SMALLEST, MIDDLE = ["hospital-0", "hospital-1"], "hospital-3", "hospital-2"
 
 
-def recorded(study: Study, folder: Path) -> tuple[Observation, dict[tuple[int, str], observation.Payload]]:
+def recorded(study: Study, folder: Path) -> tuple[Observation, dict[tuple[int, str], Payload]]:
     run_quietly(study, folder)
     return observe(folder), sent_orders(folder)
 
@@ -168,13 +167,13 @@ def test_an_audit_plays_all_others_and_then_as_many_as_the_threshold(report: Rep
     assert report.claim.opening_hospitals == 4
     assert all(0 < one.largest_error <= one.stated_error for one in report.openings)
     colluding = [trial for trial in report.trials if trial.observer == "colluding"]
-    assert [(trial.attack, trial.site) for trial in colluding] == [
+    assert sorted((trial.attack, trial.site) for trial in colluding if trial.possible or trial.site) == [
+        ("analytic", ""),
         ("analytic", "hospital-5"),
         ("bottleneck", "hospital-5"),
         ("matching", "hospital-5"),
-        ("analytic", ""),
     ]
-    (back,) = colluding[0].rebuilt
+    (back,) = next(trial for trial in colluding if trial.attack == "analytic" and trial.site).rebuilt
     assert back.ssim > 0.99 and back.identifies
 
 
@@ -193,7 +192,7 @@ def test_the_page_and_the_figures_for_machines_say_what_was_played(report: Repor
     for words in ("single update of round 1, opened to within", "by 5 colluders", "4 of 6 hospitals are enough"):
         assert words in page
     assert (
-        "(others collude)" in page
+        "(colluding)" in page
         and "fewer than 4 hospitals collude with a coordinator that keeps to the protocol" in page
     )
     schema = json.loads(SCHEMA.read_text())
@@ -205,11 +204,12 @@ def test_the_page_and_the_figures_for_machines_say_what_was_played(report: Repor
 def test_noise_that_cannot_be_drawn_again_is_said_to_be_the_reason(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    seen, orders = recorded(tiny(*GRADIENTS, "rounds=1", "aggregation=secagg"), tmp_path)
+    recorded(tiny(*GRADIENTS, "rounds=1", "aggregation=secagg"), tmp_path)
     claim = Claim("secagg", "sum", "nobody", noise_source=SYSTEM, opening_hospitals=3)
-    played = collusions(seen, orders, claim)
-    assert [one.opening.left for one in played] == [()] and not played[0].observed.singles
-    trials = collusion_trials(played, 1.0, lambda _: None)
+    run = replace(opened(tmp_path, Effort(1.0)), claim=claim)
+    (view,) = Colluding().views(run)
+    assert view.opening is not None and view.opening.left == () and not view.observed.singles
+    trials = [trial for trial in found_by(run, "analytic").trials if trial.observer == "colluding"]
     assert trials and all(not trial.possible and "operating system" in trial.reason for trial in trials)
 
 
@@ -219,9 +219,10 @@ def test_clipping_that_breaks_the_stated_error_is_said(
     """Of hospitals that do not refuse to send what is cut."""
     monkeypatch.setattr("client.local.MOST_CLIPPED", 1.0)
     clipped = 'aggregation={name="secagg",largest_value=1e-7}'
-    seen, orders = recorded(tiny(*RECORDED, "rounds=1", clipped), tmp_path)
+    seen, _ = recorded(tiny(*RECORDED, "rounds=1", clipped), tmp_path)
     claim = Claim("secagg", "sum", "nobody", opening_hospitals=3)
-    (played,) = collusions(seen, orders, claim)
+    (played,) = Colluding().views(replace(opened(tmp_path, Effort(1.0)), claim=claim))
+    assert played.opening is not None
     # Even the widest range that hospitals agree to, 1024 times the study's, is too narrow here.
     assert played.opening.largest_error > played.opening.stated_error
     reads = {party.name: party.reads for party in parties_of(seen, claim, [played.opening])}
@@ -279,9 +280,9 @@ def test_the_rule_of_collusion_is_one_light_milder_than_that_of_the_coordinator(
     likeness: float, rank: int, light: str
 ) -> None:
     claim = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5)
-    settings = {"colluders": ["b", "c"], "left": ["a"]}
+    condition = "all 2 other hospitals collude with the coordinator, this hospital's update is open, and"
     rebuilt = (Rebuilt("a", "", "", likeness, 20.0, rank, 50),)
-    trial = Trial("x", "reconstruction", "colluding", "a", "", "", "", settings=settings, rebuilt=rebuilt)
-    (verdict,) = verdicts(["a"], claim, [trial], Audit())
+    trial = Trial("x", "reconstruction", "colluding", "a", "", "", "", condition=condition, rebuilt=rebuilt)
+    (verdict,) = judged(claim, [trial])
     assert verdict.light == light
     assert any("If all 2 other hospitals collude" in words for _, words in verdict.reasons)

@@ -10,34 +10,36 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from common.study.audit_settings import Audit
 from common.study.study import Study
-from experiments.audit.claims import claim_of
-from experiments.audit.conduct import Effort, audit_run
-from experiments.audit.difference_trials import CHEATING, LOOKING, difference_trials
+from experiments.audit.conduct import Effort, audit_run, opened
 from experiments.audit.records import Claim, Trial
 from experiments.audit.report.page import SCHEMA, json_of, page_of
-from experiments.audit.verdicts import verdicts
 from experiments.engines._quiet import run_quietly
-from experiments.evidence.observing import observe, sent_orders
 from server.report import write_report
+from tests.experiments.judging import found_by
+from tests.experiments.judging import judged as all_judged
 
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "training.learning_rate=1e-3")
 THREE_OF_FOUR = ("rounds=12", "training.batch_size=64", "federation.client_fraction=0.75")
 OFF = 'federation.groups="off"'
+LOOKING, CHEATING = "differences_of_sums", "two_sums_that_differ"
 PROMISED = Claim("secagg", "sum", "nobody")
 
 
 def played(study: Study, folder: Path) -> tuple[Claim, list[Trial]]:
     run_quietly(study, folder)
-    seen, orders = observe(folder), sent_orders(folder)
-    claim = claim_of(study, folder, len(seen.sites), seen.sites)
-    return claim, difference_trials(seen, orders, claim, lambda _: None)
+    run = opened(folder, Effort(5.0))
+    trials = found_by(run, LOOKING, CHEATING).trials
+    return run.claim, [
+        *(one for one in trials if one.attack == LOOKING),
+        *(one for one in trials if one.attack == CHEATING),
+    ]
 
 
 def judged(claim: Claim, *trials: Trial) -> tuple[str, list[str]]:
-    (verdict,) = verdicts([trials[0].site or "hospital-0"], claim, trials, Audit())
-    return verdict.lights["readers"], [words for _, words in verdict.reasons]
+    (verdict,) = all_judged(claim, trials, [trials[0].site or "hospital-0"])
+    column = trials[0].observer if trials[0].condition else "differences"
+    return verdict.lights[column], [words for _, words in verdict.reasons]
 
 
 def test_where_groups_are_off_an_honest_coordinator_reads_every_hospitals_update_off_the_sums(
@@ -89,8 +91,8 @@ def test_a_coordinator_that_cheats_gets_two_sums_only_where_nothing_forbids_it(
     assert bool(cheat.figures["opened"]) is opened
     assert (cheat.figures["cosine"] > 0.999) is opened
     light, words = judged(claim, cheat)
-    assert light == ("amber" if opened or claim.mechanism else "green")
-    assert any("rests on epsilon alone" in one for one in words) is bool(claim.mechanism)
+    assert light == ("amber" if opened else "green")
+    assert any("rests on epsilon alone" in one for one in words) is (opened and bool(claim.mechanism))
 
 
 def test_a_lost_hospital_isolates_nobody_it_was_grouped_with_and_rules_say_so() -> None:
@@ -114,13 +116,14 @@ def test_a_lost_hospital_isolates_nobody_it_was_grouped_with_and_rules_say_so() 
 
 
 def _looked() -> Trial:
-    return Trial(LOOKING, "differences", "server", "a", "", "", "")
+    return Trial(LOOKING, "differences", "coordinator", "a", "", "", "")
 
 
 def test_where_single_updates_are_read_there_is_nothing_to_take_apart(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
-    assert played(tiny(*RECORDED, "rounds=1"), tmp_path)[1] == []
+    trials = played(tiny(*RECORDED, "rounds=1"), tmp_path)[1]
+    assert {(trial.possible, trial.reason) for trial in trials} == {(False, "every single update is read as it is")}
 
 
 def test_first_pages_say_what_was_found_and_whom_the_study_trusts(tiny: Callable[..., Study], tmp_path: Path) -> None:

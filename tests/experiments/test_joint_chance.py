@@ -50,7 +50,7 @@ def audited(rng: np.random.Generator, attacks: int, shift: Any, monkeypatch: Any
         places=np.where(member, np.arange(patients) + 1, 0),
         by_patient=lambda scores: scores,
     )
-    samples = SimpleNamespace(candidates={site: one for site in "abc"})
+    samples = SimpleNamespace(candidates=dict.fromkeys("abc", one))
     monkeypatch.setattr(membership, "samples_of", lambda observed: samples)
     found: list[Any] = []
     common = rng.normal(size=(3, patients))

@@ -10,29 +10,28 @@ import pytest
 from common.study.study import Study
 from experiments.attacks.inversion.labels import unweighted
 from experiments.attacks.label_counts import LabelCounts
-from experiments.audit.label_trials import guessed_share, label_trials
+from experiments.audit.conduct import Effort, opened
+from experiments.audit.questions.labels import guessed_share
+from experiments.audit.run import Run
 from experiments.evidence.ground_truth import truth_of
-from experiments.evidence.observing import observe
-from experiments.observation import Observation
 from experiments.running.run import run_study
+from tests.experiments.judging import found_by
 
 GRADIENTS = ("rounds=1", "strategy=fedsgd", 'training={batch_size="full"}', "federation.record_traffic=true")
 
 
-def seen(study: Study, folder: Path) -> Observation:
+def seen(study: Study, folder: Path) -> Run:
     run_study(study, "tiny", folder)
-    return observe(folder)
+    return opened(folder, Effort(5.0))
 
 
 @pytest.mark.parametrize("more", [(), ("training.class_weights=[1.0, 9.0]",)], ids=["alike", "weighed"])
 def test_counts_of_each_hospital_come_back_nearly_exact(
     tiny: Callable[..., Study], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    observed = seen(tiny(*GRADIENTS, *more), tmp_path / "run")
-    said: list[str] = []
-    trials = label_trials(observed, 5.0, said.append)
-    assert [trial.site for trial in trials] == list(observed.sites)
-    assert len(said) == len(trials)
+    run = seen(tiny(*GRADIENTS, *more), tmp_path / "run")
+    trials, observed = found_by(run, "label_counts").trials, run.observed
+    assert {trial.site for trial in trials} == set(observed.sites) and len(trials) == len(observed.sites)
     for trial in trials:
         assert trial.kind == "labels" and trial.possible
         cases = observed.cases[trial.site]
@@ -41,7 +40,7 @@ def test_counts_of_each_hospital_come_back_nearly_exact(
 
 
 def test_the_counts_add_up_to_the_cases_and_follow_the_truth(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    observed = seen(tiny(*GRADIENTS), tmp_path / "run")
+    observed = seen(tiny(*GRADIENTS), tmp_path / "run").observed
     finding = LabelCounts().run(observed, np.random.default_rng(0), 5.0)
     guessed, true = [], []
     for one in finding.reconstructions:
@@ -53,17 +52,18 @@ def test_the_counts_add_up_to_the_cases_and_follow_the_truth(tiny: Callable[...,
 
 
 def test_a_sum_gives_the_counts_of_all_hospitals_together(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    observed = replace(seen(tiny(*GRADIENTS), tmp_path / "run"), singles=())
-    (trial,) = label_trials(observed, 5.0, lambda _: None)
+    run = seen(tiny(*GRADIENTS), tmp_path / "run")
+    observed = replace(run.observed, singles=())
+    (trial,) = found_by(replace(run, observed=observed), "label_counts").trials
     assert (trial.site, trial.possible) == ("", True)
     assert trial.figures["mean_absolute_error"] <= 0.1 * sum(observed.cases.values())
 
 
 def test_who_sees_no_update_can_count_nothing(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    observed = replace(seen(tiny(*GRADIENTS), tmp_path / "run"), observer="outsider", singles=(), sums=())
-    (trial,) = label_trials(observed, 5.0, lambda _: None)
-    assert not trial.possible
-    assert "final model" in trial.reason and not trial.figures
+    run = seen(tiny(*GRADIENTS), tmp_path / "run")
+    (trial,) = found_by(replace(run, observed=replace(run.observed, singles=(), sums=())), "label_counts").trials
+    assert not trial.possible and trial.reason == "updates or sums of them are what it needs, and none was read"
+    assert not trial.figures
 
 
 def test_what_a_guess_is_worth_by_hand() -> None:

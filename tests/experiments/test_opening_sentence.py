@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any, cast
 
 import pytest
 
-from common.study.audit_settings import Audit
-from experiments.audit.records import Claim, Interval, Rebuilt, Report, Trial
+from experiments.audit.records import Claim, Rebuilt, Report, Trial
 from experiments.audit.report.headline import opening_sentence
-from experiments.audit.verdicts import verdicts
+from tests.experiments.judging import CHEATS as CHEATING
+from tests.experiments.judging import cast_for, judged
 
 PROMISED = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0, "b": 2.0, "c": 2.0}, 1e-5, "seed")
 END = "; the reasons, and what to change, are below."
@@ -18,31 +20,45 @@ BACK = "a patient's data came back"
 DIMLY = "a patient is recognised in what came back, though dimly"
 LIKE = "something like patients' data came back, in which nobody in particular is recognised"
 COLLUDE = "other hospitals collude with the coordinator, against which this run promised nothing"
-CHEATS = "the coordinator cheats, with models made to copy data"
+CHEATS = "the coordinator cheats"
 MEMBER = "one can tell who was a patient of the study"
 PERHAPS = "one can tell better than by guessing who was a patient of the study"
 
 
+class Told:
+    """The question of membership, whose trials say their light themselves."""
+
+    place, title = 30, ""
+
+    def reasons(self, site: str, trial: Trial, run: object) -> Iterator[tuple[Any, str, str]]:
+        yield trial.settings["light"], "told", ""
+
+
+WITH_MEMBERSHIP = cast_for()
+WITH_MEMBERSHIP = replace(WITH_MEMBERSHIP, questions={**WITH_MEMBERSHIP.questions, "membership": cast(Any, Told())})
+
+
 def back(site: str, likeness: float = 0.9, rank: int = 1) -> Trial:
     one = Rebuilt(site, "", "", likeness, 20.0, rank, 50)
-    return Trial("attack", "reconstruction", "server", site, "", "", "", rebuilt=(one,))
+    return Trial("attack", "reconstruction", "coordinator", site, "", "", "", rebuilt=(one,))
 
 
 def colluding(site: str) -> Trial:
-    return replace(back(site), observer="colluding", settings={"colluders": ["x", "y"], "left": [site]})
+    return replace(back(site), observer="colluding", condition="both others collude,")
 
 
 def cheating(site: str) -> Trial:
-    return replace(back(site), attack="imprint", observer="cheating", settings={"refused": {"listed": ""}})
+    return replace(back(site), attack="imprint", observer="cheating", condition=CHEATING)
 
 
 def told(site: str, low: float) -> Trial:
-    return Trial("rmia", "membership", "server", site, "", "", "", intervals={"auc": Interval(0.8, low, 0.9)})
+    light = "red" if low > 0.65 else "amber"
+    return Trial("rmia", "membership", "coordinator", site, "", "", "", settings={"light": light})
 
 
 def said(*trials: Trial, sites: str = "abc") -> str:
     claim = replace(PROMISED, epsilon=dict.fromkeys(sites, 2.0))
-    lights = verdicts(list(sites), claim, trials, Audit())
+    lights = judged(claim, trials, list(sites), cast=WITH_MEMBERSHIP)
     return opening_sentence(Report("", "", "", "", 0, 0, {}, claim, trials, lights, (), (), (), ""))
 
 

@@ -15,8 +15,8 @@ from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._notes import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
-from experiments.audit.secret_shares import NOTHING, Given, Watched, unmasked
 from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
+from experiments.evidence.secret_shares import NOTHING, Given, Watched, unmasked
 
 HOSPITALS, THRESHOLD = 6, 4
 VICTIM, HONEST = "hospital-05", "hospital-04"

@@ -18,7 +18,7 @@ from common.study.catalogue import TASKS
 from common.study.options import Entry
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
-from experiments.audit.poisoned_app import _turned
+from experiments.evidence.poisoned_app import _turned
 from server.roster import disagreeing, member
 
 STUDY = """

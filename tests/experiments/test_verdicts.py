@@ -11,12 +11,13 @@ import pytest
 
 from common.study.audit_settings import Audit
 from experiments.attack import Reconstruction
-from experiments.audit.inversion_trials import _best_of_each, _rebuilt
 from experiments.audit.questions._likeness_to_patients import CaseScore
-from experiments.audit.records import Claim, Light, Rebuilt, Trial
-from experiments.audit.report.words import answer
-from experiments.audit.verdicts import WORST, verdicts
+from experiments.audit.questions._rebuilt_cases import _best_of_each, _rebuilt
+from experiments.audit.questions.reconstruction import ReconstructionOfCases
+from experiments.audit.records import WORST, Claim, Light, Power, Rebuilt, Trial
 from experiments.evidence.ground_truth import Truth
+from tests.experiments.judging import CHEATS
+from tests.experiments.judging import judged as all_judged
 
 PROMISED = Claim("secagg", "sum", "nobody", "dpsgd", "patient", {"a": 2.0}, 1e-5, "operating system")
 BLURRED = Rebuilt("a", "", "", ssim=0.26, psnr_db=20.0, rank=1, among=50)
@@ -34,26 +35,26 @@ LIMITS, LAX = Audit(), Audit(image_amber=0.5, image_red=0.7)
 
 
 def of(*rebuilt: Rebuilt, **more: object) -> Trial:
-    return replace(Trial("attack", "reconstruction", "server", "a", "", "", "", rebuilt=rebuilt), **more)
+    return replace(Trial("attack", "reconstruction", "coordinator", "a", "", "", "", rebuilt=rebuilt), **more)
 
 
 def judged(*trials: Trial, audit: Audit = LIMITS) -> tuple[Light, list[str]]:
     """The light, and what was said with it."""
-    (verdict,) = verdicts(["a"], PROMISED, trials, audit)
+    (verdict,) = all_judged(PROMISED, trials, audit=audit)
     return verdict.light, [words for light, words in verdict.reasons if light == verdict.light]
 
 
 def test_a_hospital_of_a_sum_none_of_whose_cases_came_back_was_tried_and_held() -> None:
     others = replace(SHARP, site="b")
     tried = of(others, site="", settings={"hospitals": ["a", "b"]})
-    (verdict,) = verdicts(["a"], PROMISED, [tried], LIMITS)
-    assert verdict.lights["rebuilt"] == "green"
+    (verdict,) = all_judged(PROMISED, [tried])
+    assert verdict.lights["reconstruction"] == "green"
     assert (
         "green",
         "Of what attack rebuilt from a sum nothing is most like a case of this hospital.",
     ) in verdict.reasons
-    (verdict,) = verdicts(["a"], PROMISED, [of(others, site="", settings={"hospitals": ["b"]})], LIMITS)
-    assert "rebuilt" not in verdict.lights
+    (verdict,) = all_judged(PROMISED, [of(others, site="", settings={"hospitals": ["b"]})])
+    assert "reconstruction" not in verdict.lights
 
 
 def test_a_patient_who_is_recognised_dimly_is_amber_and_said() -> None:
@@ -109,13 +110,29 @@ def test_for_a_record_all_tries_of_its_attacker_count(ssim: float, chance: float
 
 
 def test_the_summary_says_what_is_more_alike_than_what_is_recognised() -> None:
-    said = answer("reconstruction", [of(BLURRED, SHARP)])
+    said = ReconstructionOfCases().answer([of(BLURRED, SHARP)])
     assert "likeness of 0.26" in said and "Another has 0.95" in said
-    assert "Another" not in answer("reconstruction", [of(BLURRED, NOTHING)])
+    assert "Another" not in ReconstructionOfCases().answer([of(BLURRED, NOTHING)])
 
 
 @pytest.mark.parametrize("refused", ["", "the study is not listed"])
 def test_a_way_to_cheat_is_named_in_words_that_fit_any_name(refused: str) -> None:
-    cheating = of(SHARP, attack="imprint", observer="cheating", settings={"refused": {"listed": refused}})
-    (verdict,) = verdicts(["a"], PROMISED, [cheating], LIMITS)
-    assert any("cheats (imprint)" in words for _, words in verdict.reasons)
+    settings = {"refused": {"listed": refused}}
+    cheating = of(SHARP, attack="imprint", observer="cheating", settings=settings, condition=CHEATS)
+    (verdict,) = all_judged(PROMISED, [cheating])
+    said = "cheats (imprint) is refused" if refused else f"If {CHEATS} imprint rebuilt"
+    assert any(said in words for _, words in verdict.reasons)
+
+
+@pytest.mark.parametrize(("seen", "light"), [(10, "green"), (8, "green"), (7, "amber"), (0, "amber")])
+def test_what_was_held_is_green_only_where_a_planted_fault_would_have_been_seen(seen: int, light: str) -> None:
+    power = [
+        Power("reconstruction", name, "a patient sent as it is", number, 10)
+        for name, number in (("x", 0), ("y", seen))
+    ]
+    (verdict,) = all_judged(PROMISED, [of(replace(NOTHING, ssim=0.1))], power=power)
+    assert verdict.lights["reconstruction"] == light
+    assert verdict.could_not_tell == (() if light == "green" else ("reconstruction",))
+    assert any(f"seen in {seen} of 10" in words for _, words in verdict.reasons) is (light == "amber")
+    (red,) = all_judged(PROMISED, [of(replace(BLURRED, ssim=0.9))], power=power)
+    assert red.lights["reconstruction"] == "red" and red.could_not_tell == ()

@@ -343,7 +343,7 @@ def test_a_damaged_run_folder_ends_every_command_in_one_line(
     finished: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Five damages a seed; the audit reads all it would attack, and attacks nothing."""
-    monkeypatch.setattr(conduct, "_attacked", lambda *_: ((), ()))
+    monkeypatch.setattr(conduct, "attacked", lambda *_: conduct.Attacked((), (), ()))
     for number in range(5):
         place = tmp_path / str(number)
         (place / "outside").mkdir(parents=True)

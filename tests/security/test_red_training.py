@@ -19,7 +19,6 @@ from common.learning.tasks.classification import Classification
 from common.learning.work import Training
 from common.metrics.intervals import intervals_of, patient_sums
 from common.metrics.roc import ScoreHistogram
-from common.study.audit_settings import Audit
 from common.study.catalogue import STRATEGIES
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
@@ -31,13 +30,13 @@ from experiments.attack import UNTRIED
 from experiments.attacks.cheating.imprint import carries
 from experiments.attacks.inversion.updates import captured_updates
 from experiments.audit.records import Claim, Trial
-from experiments.audit.verdicts import verdicts
 from experiments.observation import Observation, Single
 from experiments.running.bootstrap import differences, intervals
 from experiments.running.patient_scores import PatientScores
 from experiments.study_view import study_facts
 from server.evaluation_details import details
 from server.not_covered import not_covered
+from tests.experiments.judging import judged
 
 COUPLED = """
 import torch
@@ -240,10 +239,10 @@ def test_what_an_attack_does_not_know_of_training_is_an_objection_and_not_silenc
     """Before: training.nesterov or a loss of one's own made the light of an audit greener."""
     claim = Claim("plain", "each", "")
     told = Trial("multi_step", "reconstruction", "server", "a", "", "", "", possible=False, reason="not simulated")
-    (green,) = verdicts(("a",), claim, [told], Audit())
-    assert "rebuilt" not in green.lights
-    (amber,) = verdicts(("a",), claim, [replace(told, settings={UNTRIED: True})], Audit())
-    assert amber.lights["rebuilt"] == "amber" and any("not tried" in words for _, words in amber.reasons)
+    (green,) = judged(claim, [told])
+    assert "reconstruction" not in green.lights
+    (amber,) = judged(claim, [replace(told, settings={UNTRIED: True})])
+    assert amber.lights["reconstruction"] == "amber" and any("not tried" in words for _, words in amber.reasons)
 
 
 @pytest.mark.parametrize("frozen", ["1.*", "1.weight", "1.bias", "3.weight"])

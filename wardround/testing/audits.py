@@ -1,4 +1,4 @@
-"""Tiny runs that inherited tests put attacks, questions and adversaries of an audit through, by the audit's own loop."""
+"""Tiny runs through which inherited tests put attacks, questions and adversaries, by the audit's own loop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ baselines = { local = false, pooled = false }
 
 @lru_cache(maxsize=8)
 def tiny_run(overrides: tuple[str, ...]) -> Run:
-    """A run of the tiny study, opened for an audit; it is run once in a process. overrides: as on the command line."""
+    """A run of the tiny study, opened for an audit; made once in a process. overrides: as on the command line."""
     place = Path(mkdtemp(prefix="wardround-testing-"))
     register(shutil.rmtree, place, ignore_errors=True)
     _write_images(place)
@@ -63,7 +63,7 @@ def _write_images(folder: Path) -> None:
 
 
 def at_random(run: Run) -> Run:
-    """The same run, if hospitals had sent noise alone: as long as what they sent, and models that hold nothing else."""
+    """The same run, had hospitals sent noise alone, as long as what they sent; models hold nothing else either."""
     rng, seen = generator(run.study.seed, "noise in the place of updates"), run.observed
     noisy: Observation = replace(
         seen,
@@ -87,7 +87,9 @@ def tried(attack: Any, run: Run, seconds: float) -> tuple[list[Trial], Light]:
     cast = cast_of(())
     name = str(declared(attack, "question"))
     if name not in cast.questions:
-        raise StudyError(f"there is no question {name!r} of ours: test it by an audit with both, --attack, --question.")
+        raise StudyError(
+            f"there is no question {name!r} of ours: test it by an audit with both, --attack, --question."
+        )
     question = cast.questions[name]
     alone = replace(cast, attacks={"mine": attack}, questions={name: question}, asked=frozenset({"mine"}))
     trials = list(attacked(replace(run, seconds=seconds), alone).trials)
