@@ -58,8 +58,8 @@ def answer(report: Report, found: Sequence[Bearing]) -> str:
         )
     if is_doubted(report):
         return (
-            "Left to you, with a doubt: nothing that was tried points to a person, and epsilon would bound every attack, "
-            "but that it is kept was not shown by tests that would have seen every fault."
+            "Left to you, with a doubt: nothing that was tried points to a person, and epsilon would bound every "
+            "attack, but that it is kept was not shown by tests that would have seen every fault."
         )
     return (
         "Left to you: nothing that was tried points to a person, and epsilon bounds every attack, but whether what "
