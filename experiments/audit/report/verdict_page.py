@@ -16,8 +16,8 @@ from server.reporting.wording import count
 CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
 BY_ITS_OWN_NODE = "by its own node"
 NODE = (
-    "By its own node means that the hospital's own program refuses what was sent; a hospital whose node runs whatever "
-    "program the server sends, as Flower's stock node does, would answer."
+    "By its own node means that the hospital's own program refuses what was sent; a hospital whose node runs "
+    "whatever program the server sends, as Flower's stock node does, would answer."
 )
 Rule = tuple[Light, str]
 
@@ -72,8 +72,10 @@ def _cell(verdict: Verdict, column: str, report: Report) -> Markup | str:
 
 def _refused(verdict: Verdict, column: str, report: Report) -> bool:
     """Whether it was held by a refusal of the hospital's program, which a stock node does not have."""
-    own = [trial for trial in report.trials if column in (trial.kind, trial.observer)]
-    return any(trial.refused for trial in own if trial.site in ("", verdict.site))
+    adversaries = cast_of_report(report).adversaries
+    own = [trial for trial in report.trials if trial.refused and trial.site in ("", verdict.site)]
+    headed = [trial.observer in adversaries and bool(adversaries[trial.observer].heading) for trial in own]
+    return column in {one.observer if head else one.kind for one, head in zip(own, headed, strict=True)}
 
 
 def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
