@@ -38,4 +38,4 @@ def _truth(cases: Cases) -> Floats:
             found.append(np.bincount(values.astype(np.int64), minlength=len(cases.classes)) / max(1, len(values)))
         else:
             found.append(np.array([values.astype(np.float64).mean() if len(values) else 0.0]))
-    return np.asarray(found) - np.mean(found, axis=0)
+    return np.asarray(np.array(found) - np.mean(found, axis=0))

@@ -14,12 +14,13 @@ PENALTIES = np.logspace(-6, 4, 41)
 
 @dataclass(frozen=True)
 class Ridge:
-    """predictions: (N,) of what was asked. leverages: (N,) how far each lies from what was known; a prediction's
-    variance is 1 + leverage times that of what is known. left_out: (M,) residuals of the known, each left out.
+    """predictions: (N,) of what was asked. squared_errors: (N,) to be expected of each: that of the known, each left
+    out, and the more the further what is asked lies from them than they from each other. left_out: (M,) residuals of
+    the known, each left out.
     """
 
     predictions: Floats
-    leverages: Floats
+    squared_errors: Floats
     left_out: Floats
 
 
@@ -35,7 +36,10 @@ def ridge(known: Floats, values: Floats, asked: Floats) -> Ridge:
     outside = np.maximum(((asked - centre) ** 2).sum(1) - (inside**2).sum(1), 0.0)
     leverages = 1 / len(values) + (inside**2 / (lengths**2 + penalty)).sum(1) + outside / penalty
     predictions = inside @ (lengths / (lengths**2 + penalty) * turned) + middle
-    return Ridge(predictions, leverages, residuals / np.maximum(1 - _hat(left, shrunk), 1e-6))
+    free = np.maximum(1 - _hat(left, shrunk), 1e-6)
+    left_out = residuals / free
+    further = np.maximum((1 + leverages) / np.mean(1 / free), 1.0)
+    return Ridge(predictions, further * np.mean(left_out**2), left_out)
 
 
 def _penalties(lengths: Floats) -> Floats:

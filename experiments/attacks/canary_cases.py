@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from common.data.cases import Cases, SiteId
+from common.errors import StudyError, first_line
 from common.learning.abilities import no_case_loss
 from common.study.checks import positive
 from experiments.access import Need, PrivateTraining, Signals
@@ -54,7 +55,10 @@ class CanaryCases:
         if reason:
             return Finding("canary_cases", observed.observer, False, reason, settings=asdict(self))
         share = budget_seconds / len(training)
-        claims = tuple(self._claim(site, training[site], rng, share) for site in sorted(training))
+        try:
+            claims = tuple(self._claim(site, training[site], rng, share) for site in sorted(training))
+        except StudyError as error:  # where a promise is of hospitals, no case can be put in
+            return Finding("canary_cases", observed.observer, False, first_line(error), settings=asdict(self))
         settings, seconds = asdict(self), budget.spent
         return Finding("canary_cases", observed.observer, True, seconds=seconds, settings=settings, claims=claims)
 

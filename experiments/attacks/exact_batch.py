@@ -29,7 +29,8 @@ from experiments.attacks.inversion.first_layer import Reals, Stage
 from experiments.attacks.inversion.layers import Layer, layers_in_order
 from experiments.attacks.inversion.local_steps import not_simulated
 from experiments.attacks.inversion.losses import truth_shape
-from experiments.attacks.inversion.peeling import ROUNDING, Case, Peeled, Sighting, Way, peel, retraced
+from experiments.attacks.inversion.peeling import ROUNDING, Case, Peeled, agreeing, peel, retraced
+from experiments.attacks.inversion.sightings import Sighting, Way
 from experiments.attacks.inversion.updates import Captured, captured_updates, local_steps, obstacle
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
@@ -46,9 +47,7 @@ class ExactBatch:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Dimitrov et al. 2024, SPEAR; Phong et al. 2017; own peeling of cases one by one"
-    words: ClassVar[str] = (
-        "Takes a sum of patients apart exactly, by the units of the first layer that saw one alone."
-    )
+    words: ClassVar[str] = "Takes a sum of patients apart exactly, by units of the first layer that saw one alone."
 
     updates: int = 4
     most_cases: int = 256
@@ -90,6 +89,8 @@ class ExactBatch:
             peeled = peel(sighting, budget, self.most_cases)
             if sighting.slack and peeled.cases:
                 peeled = retraced(sighting, peeled, _walk(observed, captured, victim, first))
+            if sighting.slack and not peeled.whole:
+                peeled = agreeing(sighting)
             best = max(best, peeled, key=lambda one: (one.whole, len(one.certified), one.rank))
             if best.certified or budget.left <= 0:
                 break
@@ -183,15 +184,16 @@ def ways_in(observed: Observation, captured: Captured, victim: Victim, first: La
         size = own if study.training.batch_size == "full" else min(study.training.batch_size, own)
         stages = [
             Stage.of(_moved(victim, captured, part), first.name, shape, push, late=part > 0)
-            for part, push in zip(_way_gone(steps, study.training.momentum), pushes(steps, study.training.momentum))
+            for part, push in zip(
+                _way_gone(steps, study.training.momentum), pushes(steps, study.training.momentum), strict=True
+            )
         ][:MOST_WAYS]
         weight = own / size / captured.cases
         if size == own:
             ways.append(Way(weight, tuple(stages)))
         else:
             ways += [Way(weight, (stage,)) for stage in stages]
-    different = {(round(way.weight, 12), tuple(id(stage) for stage in way.stages)): way for way in ways}
-    return tuple(_without_doubles(list(different.values())))[:MOST_WAYS]
+    return tuple(_without_doubles(ways))[:MOST_WAYS]
 
 
 def _without_doubles(ways: Sequence[Way]) -> list[Way]:
@@ -236,7 +238,8 @@ def _walk(observed: Observation, captured: Captured, victim: Victim, first: Laye
         inputs = torch.from_numpy(np.stack([case.x[: prod(shape.inputs)] for case in cases]))
         inputs = inputs.reshape(-1, *shape.inputs)
         truth = torch.eye(shape.classes, dtype=torch.float64)[[case.label for case in cases]]
-        stages, moved = [], victim.double()
+        moved = victim.double()
+        stages: list[Stage] = []
         velocity = [torch.zeros_like(parameter) for parameter in moved.parameters]
         for push in pushes(steps, training.momentum):
             stages.append(Stage.of(moved, first.name, shape.inputs, push, late=bool(stages)))
@@ -277,8 +280,8 @@ def _words(found: Sequence[tuple[Captured, Peeled]]) -> str:
 def _why_none(captured: Captured, peeled: Peeled) -> str:
     if peeled.full:
         return (
-            f"the rank of the first layer's gradient is full ({peeled.rank}), as noise makes it, or as many cases as it "
-            f"has features, and none of {captured.cases} cases could be certified"
+            f"the rank of the first layer's gradient is full ({peeled.rank}), as noise makes it, or as many cases as "
+            f"it has features, and none of {captured.cases} cases could be certified"
         )
     return (
         f"the first layer's gradient has rank {peeled.rank}, and of {captured.cases} cases none could be certified: "

@@ -30,8 +30,11 @@ TIMES_TOO_LONG = 10.0
 FEWEST_COUNTED = 10
 SHARE_BESIDE = 6
 """Of so many places one stays without a canary, to show the noise."""
+MOST_BESIDE = 4000
 MOST_RECEIVED = 1 << 25
 """Numbers that are kept of all steps; with many steps there are fewer canaries, and never fewer than 1000."""
+LEAST_NUMBERS = 2_000_000
+"""Of noise that are looked at, whatever time there is: fewer tell nothing."""
 TRIED_STEPS = 3
 """By which it is seen whether there is time for the hospital's own cases in all others."""
 NOT_HANDED = "it takes private training that can be done again, which only a simulation has"
@@ -51,7 +54,7 @@ class Canaries:
     def draw(cls, count: int, length: int, rng: np.random.Generator) -> Canaries:
         """At most as many as leave one place in six."""
         places = rng.permutation(length)
-        beside = max(2, length // SHARE_BESIDE)
+        beside = min(MOST_BESIDE, max(2, length // SHARE_BESIDE))
         count = max(0, min(count, length - beside))
         signs = rng.choice(np.array([-1, 1], np.float32), count)
         return cls(places[:count], signs, rng.random(count) < 0.5, places[count : count + beside])
@@ -106,14 +109,11 @@ class GradientCanaries:
         self, site: SiteId, training: PrivateTraining, rng: np.random.Generator, seconds: float
     ) -> CanaryScores | None:
         private = training.begun()
-        most = max(1000, MOST_RECEIVED // training.steps * (SHARE_BESIDE - 1) // SHARE_BESIDE)
-        canaries = Canaries.draw(min(self.canaries, most), private.length, rng)
+        own = self._has_time(private, training.steps, rng, seconds)
+        private = training.begun() if own else training.alone()
+        canaries = self._drawn(private, training.steps, rng)
         if len(canaries) < FEWEST_COUNTED:
             return None
-        begun = perf_counter()
-        received(private, canaries, TRIED_STEPS, seconds)
-        own = (perf_counter() - begun) / TRIED_STEPS * training.steps <= seconds
-        private = training.begun() if own else training.alone()
         along, beside = received(private, canaries, training.steps, seconds)
         return CanaryScores(
             site,
@@ -126,6 +126,18 @@ class GradientCanaries:
             beside_own=own,
         )
 
+    def _drawn(self, private: PrivateSteps, steps: int, rng: np.random.Generator) -> Canaries:
+        most = max(1000, MOST_RECEIVED // steps * (SHARE_BESIDE - 1) // SHARE_BESIDE)
+        return Canaries.draw(min(self.canaries, most), private.length, rng)
+
+    def _has_time(self, private: PrivateSteps, steps: int, rng: np.random.Generator, seconds: float) -> bool:
+        """Whether all steps can be done on the hospital's own cases too."""
+        signals = self._drawn(private, steps, rng).signals(TIMES_TOO_LONG * private.clip_norm)
+        begun = perf_counter()
+        for _ in range(TRIED_STEPS):
+            private.step(signals)
+        return (perf_counter() - begun) / TRIED_STEPS * steps <= seconds
+
     def _impossible(self, observed: Observation, reason: str) -> Finding:
         return Finding("gradient_canaries", observed.observer, False, reason, settings=asdict(self))
 
@@ -135,10 +147,11 @@ def received(private: PrivateSteps, canaries: Canaries, steps: int, seconds: flo
 
     T is `steps`, or as many as there is time for: what those release is judged by what they may.
     """
+    least = min(steps, max(1, LEAST_NUMBERS // private.length))
     begun, signals = perf_counter(), canaries.signals(TIMES_TOO_LONG * private.clip_norm)
     along: list[Received] = []
     beside: list[Received] = []
-    while len(along) < steps and not (along and perf_counter() - begun > seconds):
+    while len(along) < steps and (len(along) < least or perf_counter() - begun <= seconds):
         released, own = private.step(signals)
         rest = (released - own) / np.float32(private.clip_norm)
         along.append(rest[canaries.coordinates] * canaries.signs)

@@ -37,7 +37,7 @@ from experiments.attacks.membership.target import Floats
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
-FEWEST_STRANGERS = 20
+FEWEST_STRANGERS, FEWEST_MADE_UP = 20, 12
 LEAST_VARIANCE = 1e-6
 PRIOR = 12.0
 """Weight of what strangers let expect: over the variance of a share that may be anything."""
@@ -71,7 +71,7 @@ class PropertyOverRounds:
     per: ClassVar[Per] = "run"
     words: ClassVar[str] = "learns on made-up hospitals how updates change with the share of a group of patients"
 
-    hospitals: int = 24
+    hospitals: int = 40
     rounds: int = 6
 
     def __post_init__(self) -> None:
@@ -110,10 +110,9 @@ class PropertyOverRounds:
         for move in spread(moves_of(observed, site), self.rounds):
             if read_of and budget.left == 0:
                 break
-            updates, shares = self._made_up(observed, site, move, strangers, groups, rng)
+            updates, shares = self._made_up(observed, site, move, strangers, groups, rng, budget)
             found = [ridge(updates, column, _direction(move.descent)[None]) for column in shares.T]
-            errors = np.array([(1 + one.leverages[0]) * float(np.mean(one.left_out**2)) for one in found])
-            sure = 1 / (errors + LEAST_VARIANCE)
+            sure = 1 / (np.array([one.squared_errors[0] for one in found]) + LEAST_VARIANCE)
             told += sure * np.clip([one.predictions[0] for one in found], 0.0, 1.0)
             weights += sure
             read_of += 1
@@ -127,12 +126,16 @@ class PropertyOverRounds:
         strangers: Cases,
         groups: Sequence[Groups],
         rng: np.random.Generator,
+        budget: Budget,
     ) -> tuple[Floats, Floats]:
-        """Directions of made-up hospitals' updates (M, P), and shares of all cells of all groups among them."""
+        """Directions of made-up hospitals' updates (M, P), and shares of all cells of all groups among them.
+
+        Fewer than `hospitals` where the seconds do not suffice.
+        """
         network, cases = placed(observed.network()), max(2, observed.cases.get(site, 2))
         looks = features_of(strangers, LOOKS)
         updates, shares = [], []
-        for _ in range(self.hospitals):
+        while len(updates) < self.hospitals and (len(updates) < FEWEST_MADE_UP or budget.left):
             drawn = rng.choice(len(strangers), cases, p=_weights(groups, looks, rng))
             write(network, move.parameters)
             updates.append(_direction(_descent(observed, move, strangers.take(drawn), deepcopy(network), rng)))

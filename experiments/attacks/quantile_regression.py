@@ -3,8 +3,8 @@
 Bertran, Tang, Roth, Kearns, Morgenstern and Wu 2023, Scalable membership inference attacks via quantile regression
 (NeurIPS). No shadow model is trained: on others' cases, of whom nobody trained on any, it is learned how well the
 final model does on a case with such inputs and such a truth, as a Gaussian whose mean and deviation depend on the
-case (their section 3, the Gaussian likelihood). A member lies high in its own distribution. So few cases allow no network:
-both are ridge regressions on the inputs' main directions and the truth, the mean's penalty by generalised
+case (their section 3, the Gaussian likelihood). A member lies high in its own distribution. So few cases allow no
+network: both are ridge regressions on the inputs' main directions and the truth, the mean's penalty by generalised
 cross-validation (Golub, Heath and Wahba 1979), the deviation from residuals of cases left out.
 """
 

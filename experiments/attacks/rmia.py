@@ -1,4 +1,4 @@
-"""A case is compared with other cases: on which has the model learned more than it would have anyway?
+"""A case is compared with other cases: a member is one on which the model has learned more than it would anyway.
 
 Zarifzadeh, Liu and Shokri 2024, Low-cost high-power membership inference attacks (ICML). The ratio of a case is
 p(case | target) / p(case), the latter the mean over shadows, in half of which it was. The score is the share of

@@ -1,6 +1,6 @@
-"""A person's cases are asked about together: was anything of this person trained on?
+"""A person's cases are asked about together, since what one leaves in a model may be too little to tell.
 
-What one scan leaves in a model may be too little to tell, what ten leave need not be (Kandpal, Pillutla, Oprea,
+What one scan leaves may be too little, what ten leave need not be (Kandpal, Pillutla, Oprea,
 Kairouz, Choquette-Choo and Xu 2024, User inference attacks on large language models, EMNLP; of hospitals' subjects
 Suri, Kanani, Marathe and Peterson 2022, Subject membership inference attacks in federated learning). The statistic is
 the mean log-odds of a person's cases, compared as in LiRA with what shadow models make of it that were, and were not,

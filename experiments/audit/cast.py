@@ -54,10 +54,15 @@ def cast_of(named: Iterable[tuple[str, str]]) -> Cast:
 
 def cast_of_report(report: Report) -> Cast:
     """Those who took part in what it reports."""
-    return _cast(tuple((one.kind, one.reference) for one in report.plugins))
+    return _cast_again(tuple(report.plugins))
 
 
 @lru_cache(maxsize=8)
+def _cast_again(plugins: tuple[Plugin, ...]) -> Cast:
+    """Once for all that a page asks of them."""
+    return _cast(tuple((one.kind, one.reference) for one in plugins))
+
+
 def _cast(named: Named) -> Cast:
     found: dict[str, dict[str, Any]] = {
         kind: {name: catalogue.build(Entry(name)) for name in catalogue.names()} for kind, catalogue in KINDS.items()

@@ -38,9 +38,9 @@ class Rebuilt:
 
     ssim, psnr_db: after the best brightness and contrast per channel; for a table ssim is the
     correlation. rank: of the true patient among `among` by likeness, 1 the most alike: whether it is this patient
-    rather than another. chance: that of as many pictures of nobody one would have rank 1, since many patients are
-    behind an update; of records, which are short, in all attempts of the same attacker together, be it the
-    coordinator alone, with other hospitals, or cheating.
+    rather than another. chance: that something uninformative is so much nearer to one patient than to all others,
+    and company: that it is more like so many of the hospital's patients behind the update than like any other of its
+    patients; both over all that was tried in the audit.
     decoy: the best likeness that other patients' cases have, compared in the same way: what no attack at all gives.
     rival: how like it is to the most alike case of a patient who is not behind the update.
     """
@@ -55,19 +55,12 @@ class Rebuilt:
     chance: float = 0.0
     decoy: float = 0.0
     rival: float = 0.0
+    company: float = 1.0
 
     @property
     def tells(self) -> bool:
-        """Whether it is more like the patient than other patients' cases are."""
-        return self.ssim > self.decoy
-
-    @property
-    def copies(self) -> bool:
-        """Whether it differs from the patient's own by less than a twentieth of what it or others' cases do.
-
-        Then it needs no crowd of patients to be no chance; hospitals that share volumes often have few.
-        """
-        return 1 - self.ssim <= CHANCE * (1 - max(self.decoy, self.rival))
+        """Whether it is more like the patient than other patients' cases are, and not by chance."""
+        return self.ssim > self.decoy and min(self.chance, self.company) < CHANCE
 
     @property
     def stands_out(self) -> bool:
@@ -80,7 +73,7 @@ class Rebuilt:
     @property
     def identifies(self) -> bool:
         """Whether it is this patient and nobody else, and not by chance."""
-        return self.tells and self.rank == 1 and (self.copies or (self.chance < CHANCE and self.stands_out))
+        return self.tells and self.rank == 1 and self.chance < CHANCE and self.stands_out
 
 
 @dataclass(frozen=True)

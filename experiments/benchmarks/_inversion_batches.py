@@ -80,17 +80,26 @@ def _mlp(shape: Shape) -> nn.Module:
     return Mlp((HIDDEN,)).build(shape)
 
 
+def _deep(shape: Shape) -> nn.Module:
+    return Mlp((HIDDEN, HIDDEN // 4)).build(shape)
+
+
 def _pooled(shape: Shape) -> nn.Module:
     return GroupNormCNN().build(shape)
 
 
 KINDS = (
     Kind("heart disease, 13 features", "MLP", "analytic", heart, _mlp),
+    Kind("heart disease, 13 features", "MLP", "exact_batch", heart, _mlp, largest_batch=32),
+    Kind("heart disease, 13 features", "MLP of two layers", "exact_batch", heart, _deep, largest_batch=32),
     Kind("heart disease, 13 features", "MLP", "matching", heart, _mlp),
     Kind("chest radiographs, 28^2", "MLP", "analytic", radiographs, _mlp),
+    Kind("chest radiographs, 28^2", "MLP", "exact_batch", radiographs, _mlp, largest_batch=32),
+    Kind("chest radiographs, 28^2", "MLP of two layers", "exact_batch", radiographs, _deep, largest_batch=32),
     Kind("chest radiographs, 28^2", "GroupNorm CNN", "matching", radiographs, groupnorm_cnn),
     Kind("chest radiographs, 28^2", "LeNet (sigmoid)", "matching", radiographs, lenet),
     Kind("hippocampus, 16^3", "MLP", "analytic", volumes, _mlp),
+    Kind("hippocampus, 16^3", "MLP", "exact_batch", volumes, _mlp, largest_batch=32),
     Kind("hippocampus, 16^3", "GroupNorm CNN", "matching", volumes, groupnorm_cnn),
     Kind("chest radiographs, 28^2", "GroupNorm CNN, pooled", "bottleneck", radiographs, _pooled, 15.0, 1),
     Kind("hippocampus, 16^3", "GroupNorm CNN, pooled", "bottleneck", volumes, _pooled, 20.0, 1),

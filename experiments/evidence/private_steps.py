@@ -9,13 +9,14 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from client.clipping import Whole, clip_and_add
 from client.hospital import Hospital
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
-from common.privacy.abilities import abilities
+from common.privacy.abilities import abilities, no_noisy_steps
 from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
@@ -23,6 +24,7 @@ from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
+from common.study.study import Study
 from common.sums.update import Vector
 from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
@@ -171,8 +173,10 @@ class Repeatable:
         return self._steps(self._trainer(cases))
 
     def alone(self) -> TrainerSteps:
-        """From the study's first model, on the auditor's units."""
-        return self._steps(replace(self._trainer(self.hospital.train), alone=True))
+        """On the auditor's units, with next to no network beside the places for signals, which is as quick for all."""
+        network = nn.Linear(1, 1)
+        idle = ROOM_FOR_SIGNALS - Layout.of(network).length
+        return self._steps(replace(self._trainer(self.hospital.train), network=network, idle=idle, alone=True))
 
     def _steps(self, trainer: HandedTrainer) -> TrainerSteps:
         return TrainerSteps(trainer, abilities(self.mechanism).clip_norm, trainer.sampling_rate)
@@ -203,3 +207,9 @@ class Repeatable:
     def _drawn(self, *words: object) -> np.random.Generator:
         repeats = (self.repeat,) if self.repeat else ()
         return generator(self.hospital.study.seed, self.hospital.site, *words, *repeats)
+
+
+def audited_mechanism(study: Study) -> Mechanism | None:
+    """The study's mechanism where every step of a single hospital has noise enough for itself, else None."""
+    mechanism = mechanism_of(study)
+    return None if no_noisy_steps(mechanism) else mechanism

@@ -28,13 +28,13 @@ class Mine:
         if not observed.singles:
             return Finding("mine", observed.observer, False, "sees no single update")
         layout, size = Layout.of(observed.network()), int(np.prod(observed.shape.inputs))
-        names = list(layout.shapes)
-        if len(names) < 2 or layout.shapes[names[0]][1:] != (size,):
+        first = next(name.removesuffix("weight") for name in layout.shapes if name.endswith("weight"))
+        if layout.shapes[f"{first}weight"][1:] != (size,) or f"{first}bias" not in layout.shapes:
             return Finding("mine", observed.observer, False, "the first layer is not linear")
         found = []
         for one in observed.singles[: self.most]:
             tensors = layout.tensors(one.update.mean()[0].astype(np.float32))
-            weight, bias = tensors[names[0]], tensors[names[1]]
+            weight, bias = tensors[f"{first}weight"], tensors[f"{first}bias"]
             case = weight.T @ bias / max(float(bias @ bias), 1e-30)
             inputs = case.reshape(1, *observed.shape.inputs).astype(np.float32)
             found.append(Reconstruction(one.round, (one.site,), inputs))

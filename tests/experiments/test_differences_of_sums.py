@@ -67,7 +67,7 @@ def test_with_whole_groups_nothing_below_a_group_is_told_apart(tiny: Callable[..
     assert all("cosine" not in trial.figures for trial in looked)
     assert judged(claim, looked[0])[0] == "green"
     light, words = judged(claim, cheat)
-    assert light == "green" and any("is refused: " in one for one in words)
+    assert light == "green" and any("is refused by" in one for one in words)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ SEEN: Any = SimpleNamespace(sites=("a", "b", "c"))
 VIEW = View(SEEN)
 RUN: Any = SimpleNamespace(
     observed=SEEN,
-    study=SimpleNamespace(audit=Audit(), build_task=lambda: SimpleNamespace()),
+    study=SimpleNamespace(audit=Audit(), build_task=SimpleNamespace),
     claim=None,
 )
 

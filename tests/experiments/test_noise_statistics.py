@@ -24,7 +24,7 @@ TESTS: dict[str, Callable[[Floats], float]] = {
 BROKEN: dict[str, Callable[[Floats], Floats]] = {
     "size": lambda noise: 0.9 * noise,
     "parts": lambda noise: np.concatenate([noise[:, :3] * 0.7, noise[:, 3:]], axis=1),
-    "shape": lambda noise: np.sign(noise),
+    "shape": np.sign,
     "constant": lambda noise: 0.9 * noise + 0.4 * np.arange(-5, 5) / 3,
     "common": lambda noise: np.repeat(noise[:, :1], 10, axis=1),
     "likeness": lambda noise: np.concatenate([noise, noise[3:4] * -0.5]),

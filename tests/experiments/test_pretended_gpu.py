@@ -26,6 +26,8 @@ from common.study.options import Entry
 from experiments.attacks.bottleneck import Bottleneck
 from experiments.attacks.deep_image_prior import DeepImagePrior
 from experiments.attacks.dlg import DeepLeakage
+from experiments.attacks.evasion.ascent import Ascent, Range
+from experiments.attacks.fgsm import signed_step
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.losses import soft_losses
@@ -35,7 +37,7 @@ from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
 from experiments.attacks.membership.target import Target
 from experiments.attacks.multi_step import MultiStep
-from experiments.audit.robustness import fgsm, pgd
+from experiments.attacks.pgd import Pgd
 from experiments.benchmarks import device
 from experiments.evidence.budget import Budget
 from tests.pretended_device import GPU, NOT_REPEATABLE, DevicesMetError, pretended_gpu
@@ -271,10 +273,9 @@ def test_losses_cosines_and_misleading_inputs_are_worked_out_where_the_network_i
         vector = read(network)
         write(target.network, vector)
         batch = cases.batch().to(home(target.network))
-        moved = [
-            fgsm(target.network, task, batch, 0.1),
-            pgd(target.network, task, batch, 0.1, np.random.default_rng(1)),
-        ]
+        ends = (batch.inputs.amin((0, 2, 3), keepdim=True)[0], batch.inputs.amax((0, 2, 3), keepdim=True)[0])
+        ascent = Ascent(target.network, task, batch, Range(*ends))
+        moved = [signed_step(ascent, 0.02), Pgd().highest(ascent, 0.02, np.random.default_rng(1))]
         direction = np.ones(len(vector))
         return [
             target.losses(vector, cases), target.cosines(vector, cases, direction), *(m.cpu().numpy() for m in moved)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from math import nan
 
-import numpy as np
 import pytest
 
 from common.study.audit_settings import Audit
-from experiments.attack import Reconstruction
-from experiments.audit.questions._likeness_to_patients import CaseScore
-from experiments.audit.questions._rebuilt_cases import _best_of_each, _rebuilt
+from experiments.audit.questions._rebuilt_cases import _best_of_each
 from experiments.audit.questions.reconstruction import ReconstructionOfCases
 from experiments.audit.records import WORST, Claim, Light, Power, Rebuilt, Trial
-from experiments.evidence.ground_truth import Truth
 from tests.experiments.judging import CHEATS
 from tests.experiments.judging import judged as all_judged
 
@@ -97,16 +92,6 @@ def test_what_decides_a_verdict_is_kept_where_few_cases_are() -> None:
     assert many[-1] in kept and SHARP in kept and NOTHING not in kept
     one_each = _best_of_each([replace(one, site=site) for site in "abcde" for one in (BLURRED, SHARP)])
     assert {(one.site, one.ssim) for one in one_each} == {(site, s) for site in "abcde" for s in (0.26, 0.95)}
-
-
-@pytest.mark.parametrize(("ssim", "chance"), [(nan, 0.02535), (0.9, 0.0013514)])
-def test_for_a_record_all_tries_of_its_attacker_count(ssim: float, chance: float) -> None:
-    """One case of 740 patients in 19 tries: 1 - (739/740)^19 that one has rank 1 by chance; an image pays for one."""
-    inputs = np.zeros((1, 3), np.float32)
-    case = CaseScore(0, 0, "p", "a", 20.0, 20.0, ssim, ssim, correlation=0.9, rank=1, candidates=740, rival=0.0)
-    truth = Truth(inputs, np.zeros(1, np.int64), ("p",), ("a",))
-    one = _rebuilt(case, Reconstruction(1, ("a",), inputs), truth, False, 0.5, 19)
-    assert one.chance == pytest.approx(chance, rel=1e-3)
 
 
 def test_the_summary_says_what_is_more_alike_than_what_is_recognised() -> None:

@@ -13,7 +13,7 @@ from client.private_training import PrivateTrainer
 from common.study.catalogue import PARTITIONS
 from common.study.study import Study, parse
 from experiments.evidence.ground_truth import Truth, others_than
-from experiments.evidence.membership_samples import question_of
+from experiments.evidence.membership_samples import sampled
 
 PRIVATE = 'privacy={name="dpsgd",epsilon=2.0,delta=1e-3}'
 TEXT = """
@@ -104,19 +104,26 @@ def test_membership_is_asked_of_persons_and_of_none_whom_another_hospital_traine
     apart = 0
     for seed in range(30):
         study = a_study(folder, f"seed={seed}")
-        north, south = hospitals(study)
-        for one, other in ((north, south), (south, north)):
-            question = question_of(study, one.site)
-            if question is None:
-                continue
-            asked = question.candidates
+        both = hospitals(study)
+        whose = {
+            inputs.tobytes(): person
+            for one in both
+            for cases in one.splits.values()
+            for inputs, person in zip(cases.inputs, cases.patients.tolist(), strict=True)
+        }
+        trained = {person for one in both for person in one.train.patients.tolist()}
+        everybody: list[str] = []
+        for asked in sampled(study, tuple(one.site for one in both)).candidates.values():
             names = [
-                set(asked.cases.patients[asked.patients == index].tolist()) for index in range(len(asked.member))
+                {whose[inputs.tobytes()] for inputs in asked.cases.inputs[asked.patients == index]}
+                for index in range(len(asked.member))
             ]
             assert all(len(own) == 1 for own in names)
-            trained = set(one.train.patients.tolist()) | set(other.train.patients.tolist())
             for own, member in zip(names, asked.member, strict=True):
                 assert (own <= trained) == member
+            everybody += [name for own in names for name in own]
+        assert len(everybody) == len(set(everybody)), "a person is asked about once"
+        for one, other in (both, both[::-1]):
             apart += "09" in one.splits["test"].patients and "09" in other.train.patients
     assert apart, "no seed parts the person whom both hospitals hold: the test tests nothing"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +21,6 @@ from common.learning.task import Task
 from experiments.attack import Evasion, Finding
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 SIZES = (0.01, 0.05, 0.1)
 """Largest change of any value, as a share of the range that values have."""
@@ -103,7 +100,7 @@ Move = Callable[[Ascent, float], Tensor]
 """The inputs, moved by at most so large a share of the range."""
 
 
-def evade(name: str, attack: DataclassInstance, observed: Observation, seconds: float, move: Move) -> Finding:
+def evade(name: str, attack: Any, observed: Observation, seconds: float, move: Move) -> Finding:
     """The finding of every hospital's test cases moved by every size, as many as there are seconds for."""
     if reason := _missing(observed):
         return Finding(name, observed.observer, False, reason)

@@ -1,4 +1,4 @@
-"""What one case adds to the gradient of a network's first linear layer: a vector of its units times the case itself."""
+"""What one case adds to the gradient of a network's first linear layer: a vector of units times the case itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class _Given(nn.Module):
 class Stage:
     """The model at one local step. weight: (units, features), bias: (units,) of its first layer, zeros without.
 
-    share: of the step's gradient in the sum. late: whether it is not the first step, at the model that was sent. rest: the network with `given` in place of that layer, in float64.
+    share: of the step's gradient in the sum. late: whether it is not the first, at the model that was sent.
+    rest: the network with `given` in place of that layer, in float64.
     """
 
     share: float

@@ -18,68 +18,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from experiments.attacks.inversion.first_layer import Reals, Stage, deltas_of
+from experiments.attacks.inversion.first_layer import Reals, deltas_of
+from experiments.attacks.inversion.hyperplanes import spanning
+from experiments.attacks.inversion.sightings import (
+    DEVIATIONS,
+    Candidates,
+    Sighting,
+    Units,
+    Way,
+    differing,
+    single,
+)
 from experiments.evidence.budget import Budget
 
 GAP, EVEN = 8.0, 4
 """A fall from one singular value to the next behind which all is noise, if it is so many values or more."""
 ROUNDING = 2.0**-24
-CLOSEST, LOOSEST, LOOSEST_PATH, RETRACED = 1e-5, 3e-3, 0.2, 5
+CLOSEST, LOOSEST = 1e-5, 3e-3
 """Relative error of a bias' gradient within which a candidate is believed: without noise, and with the most."""
-DEVIATIONS, SHARPENED, VOTES, FAINT, MOST_VALUES = 6.0, 3, 3, 0.02, 1 << 23
-LOUD, OUTSIDE = 18.0, 0.02
-SHORTEST, LENGTHS, HALVINGS = 0.05, 32, 50
-"""Lengths of a case that are tried where no bias tells it."""
-NOTHING_LEFT = 1e-4
-"""Share of the gradient's norm up to which it counts as reproduced, where rounding is all the noise."""
-SAME = 1e-2
-"""Relative distance below which two candidates are one case."""
-
-
-Units = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a case may have entered the gradient. weight: of its own gradient. stages: steps it was part of."""
-
-    weight: float
-    stages: tuple[Stage, ...]
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """The gradient of a first layer. rows: (units, features + 1), the last column the bias', or (units, features)
-    where it is not `biased`. noise: deviation of a value from exact arithmetic, as the sender's rounding makes it.
-    slack: relative error of what `Way` predicts.
-    head: (units,) what two classes' scores differ by a unit, where it is the last hidden one; None else.
-    largest: no patient's value is beyond it.
-    """
-
-    rows: Reals
-    ways: Sequence[Way]
-    labels: int
-    noise: float = 0.0
-    slack: float = 0.0
-    head: Reals | None = None
-    largest: float = 10.0
-    biased: bool = True
-
-    def inputs(self, x: Reals) -> Reals:
-        """(N, features) what the layer is shown of cases (N, columns of rows)."""
-        return x[:, :-1] if self.biased else x
-
-    def deltas(self, way: int, x: Reals) -> Reals:
-        """(N, labels, units) what cases would add, had they come in this way."""
-        how = self.ways[way]
-        return how.weight * deltas_of(how.stages, self.inputs(x), self.labels)
+OUTSIDE = 0.02
+"""Share of a d that may lie outside the gradient's column space."""
+SAME, NOTHING_LEFT = 1e-2, 1e-4
+"""Relative distance below which two candidates are one case; share of the norm up to which all is explained."""
+SHARPENED, RETRACED, LOOSEST_PATH = 3, 5, 0.2
+VOTES, AGREE, ROUGHLY = 3, 10.0, 0.5
+"""Units that have to show the same, within which multiple of the noise, and by which logarithm its size is off."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """x: (columns of rows,), with a bias the last is 1. delta: (units,) its weighted d. error: of the certificate, relative."""
+    """x: (columns of rows,), with a bias the last is 1. delta: (units,) its weighted d. error: of the certificate."""
 
     x: Reals
     delta: Reals
@@ -119,7 +88,7 @@ class Spectrum:
 
 
 def spectrum(rows: Reals, noise: float) -> Spectrum:
-    """Singular values below what rounding makes are noise; and so are those behind a fall of `GAP`, if they are even."""
+    """Singular values below what rounding makes are noise, and so are those behind a fall of `GAP`, if many."""
     basis, values, _ = np.linalg.svd(rows, full_matrices=False)
     size = min(int(np.any(rows, 1).sum()), int(np.any(rows, 0).sum()))
     spread = np.sqrt(rows.shape[0]) + np.sqrt(rows.shape[1])
@@ -150,9 +119,12 @@ def _peeled(sighting: Sighting, seen: Spectrum, in_span: bool, budget: Budget, m
     found: list[Case] = []
     left = sighting.rows.copy()
     while len(found) < most and budget.left > 0:
-        new = _certain(sighting, _single(sighting, left, seen.noise, in_span), seen, in_span)
+        new = _certain(sighting, single(sighting, left, seen.noise, in_span), seen, in_span)
         if not new and sighting.head is not None and sighting.biased:
             new = _vouched(sighting, left, seen, in_span)
+        if not new and sighting.biased and in_span and not sighting.slack:
+            candidates = spanning(sighting, left, seen.rank - len(found), seen.noise, budget)
+            new = _certain(sighting, candidates, seen, in_span)
         known = _same if sighting.biased else _along
         new = [case for case in new if not any(known(case.x, other.x) for other in found)]
         if not new:
@@ -166,11 +138,52 @@ def retraced(sighting: Sighting, peeled: Peeled, walk: Callable[[Sequence[Case]]
     """The cases again, along the way that training on them goes: only what it reproduces is certified."""
     seen = spectrum(sighting.rows, sighting.noise)
     found = list(peeled.cases)
-    for _ in range(RETRACED if walk else 0):
+    for _ in range(RETRACED if walk and found else 0):
         assert walk is not None
         exact = replace(sighting, ways=walk(found), slack=0.0)
         found = _sharpened(exact, [_at(exact, replace(case, way=0), case.x) for case in found], LOOSEST_PATH)
     return replace(_judged(replace(sighting, slack=0.0), found, seen), spanned=(False,) * len(found))
+
+
+def agreeing(sighting: Sighting) -> Peeled:
+    """Cases that several units show alike, where what a case adds is known but roughly, as after several steps.
+
+    A unit's answers change from step to step in a way of its own, so units that are open for the same several cases
+    show mixtures of them that differ by far more than rounding; and a mixture is too large for one case.
+    """
+    seen = spectrum(sighting.rows, sighting.noise)
+    candidates = single(sighting, sighting.rows, seen.noise, True)
+    left, found = list(np.argsort(candidates.noise)), list[Case]()
+    while left and sighting.biased:
+        first = left[0]
+        apart = np.linalg.norm(candidates.x[left] - candidates.x[first], axis=1)
+        within = AGREE * (candidates.noise[left] + candidates.noise[first]) * np.linalg.norm(candidates.x[first])
+        same = [index for index, near in zip(left, apart <= within, strict=True) if near]
+        left = [index for index in left if index not in same]
+        if len(same) >= VOTES:
+            found += _roughly(sighting, candidates, same)
+    found = _different(found, _same)
+    return replace(_judged(sighting, found, seen), spanned=(True,) * len(found), whole=False)
+
+
+def _roughly(sighting: Sighting, candidates: Candidates, same: Sequence[int]) -> list[Case]:
+    """The case that these units show, if it has the size that one case would have."""
+    best: list[Case] = []
+    units, value = candidates.at[same], candidates.value[same]
+    for way in range(len(sighting.ways)):
+        (deltas,) = sighting.deltas(way, candidates.x[same[:1]])
+        for label, delta in enumerate(deltas):
+            share = float(np.median(delta[units] / value))
+            best.append(Case(candidates.x[same[0]], delta, label, way, abs(float(np.log(max(share, 1e-9))))))
+    likely = min(best, key=lambda case: case.error)
+    return [likely] if likely.error <= ROUGHLY * (0.01 + _drift(sighting, likely, units)) else []
+
+
+def _drift(sighting: Sighting, case: Case, units: Units) -> float:
+    """By how much what a case adds to these units changes from the first step to the last, relative."""
+    ends = (sighting.ways[0].stages[0], sighting.ways[-1].stages[-1])
+    first, last = (deltas_of((stage,), case.x[None, :-1], sighting.labels)[0, case.label][units] for stage in ends)
+    return float(np.median(np.abs(first - last) / np.maximum(np.abs(first) + np.abs(last), 1e-300)))
 
 
 def _sharpened(sighting: Sighting, found: list[Case], most_left: float = LOOSEST) -> list[Case]:
@@ -214,28 +227,9 @@ def _judged(sighting: Sighting, found: list[Case], seen: Spectrum) -> Peeled:
 
 def _outside(delta: Reals, seen: Spectrum) -> float:
     """Share of it that is not in the gradient's column space."""
-    return float(np.linalg.norm(delta - seen.basis @ (seen.basis.T @ delta)) / max(np.linalg.norm(delta), 1e-300))
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """x: (N, columns). value: (N,) the component of its d at the unit `at`, as the gradient shows it; noise: of it,
-    relative. shut: (N,) units that are shut for it; where there are none to name, None."""
-
-    x: Reals
-    value: Reals
-    noise: Reals
-    at: Units
-    shut: Units | None = None
-
-
-def _single(sighting: Sighting, left: Reals, noise: float, in_span: bool) -> Candidates:
-    """Every row, as if its unit were open for one case alone."""
-    if not sighting.biased:
-        return scaled_to_fit(sighting, left, noise, in_span)
-    value, largest = left[:, -1], np.abs(left[:, :-1]).max(1, initial=0)
-    at = np.flatnonzero((np.abs(value) > LOUD * noise) & (largest <= sighting.largest * np.abs(value)))
-    return Candidates(left[at] / value[at, None], value[at], noise / np.abs(value[at]), at)
+    return float(
+        np.linalg.norm(delta - seen.basis @ (seen.basis.T @ delta)) / max(float(np.linalg.norm(delta)), 1e-300)
+    )
 
 
 def _certain(sighting: Sighting, candidates: Candidates, seen: Spectrum, in_span: bool) -> list[Case]:
@@ -286,102 +280,9 @@ def _same(one: Reals, other: Reals) -> bool:
 def _vouched(sighting: Sighting, left: Reals, seen: Spectrum, in_span: bool) -> list[Case]:
     """Cases by which two units differ; where the span is no test, the one that most pairs of units differ by."""
     assert sighting.head is not None
-    passing = _passing(sighting, _differing(left, sighting.head, seen.noise, sighting.largest), seen, in_span)
+    passing = _passing(sighting, differing(left, sighting.head, seen.noise, sighting.largest), seen, in_span)
     different = _different(passing, _same)
     if in_span:
         return different
     votes = [sum(_same(case.x, other.x) and case.label == other.label for other in passing) for case in different]
     return [different[int(np.argmax(votes))]] if votes and max(votes) >= VOTES else []
-
-
-def _differing(left: Reals, head: Reals, noise: float, largest: float) -> Candidates:
-    """What two units differ by: of two classes a row is its unit's head times a sum over the cases it is open for."""
-    strong = np.flatnonzero(np.abs(head) > FAINT * np.abs(head).max())
-    rows = left[strong] / head[strong, None]
-    limit = int(np.sqrt(MOST_VALUES / rows.shape[1]))
-    kept = _distinct(rows, DEVIATIONS * noise / np.abs(head[strong]))[:limit]
-    rows, units = rows[kept], strong[kept]
-    one, other = np.nonzero(~np.eye(len(rows), dtype=bool))
-    apart, by = rows[one] - rows[other], head[units[one]]
-    value, largest_of = apart[:, -1], np.abs(apart[:, :-1]).max(1, initial=0)
-    good = (np.abs(value * by) > LOUD * noise) & (largest_of <= largest * np.abs(value))
-    x, value, at, shut = apart[good] / value[good, None], (value * by)[good], units[one[good]], units[other[good]]
-    return Candidates(x, value, noise * (1 + np.abs(head[at] / head[shut])) / np.abs(value), at, shut)
-
-
-def scaled_to_fit(sighting: Sighting, left: Reals, noise: float, in_span: bool) -> Candidates:
-    """Without a bias a row shows a case but for its length: the lengths at which the network gives back the row.
-
-    That they exist is no certificate then; the column space is, and so nothing is tried where that is full.
-    """
-    lengths = np.linalg.norm(left, axis=1)
-    at = np.flatnonzero(lengths > LOUD * noise * np.sqrt(left.shape[1])) if in_span else np.zeros(0, np.int64)
-    grid = np.geomspace(SHORTEST, sighting.largest * np.sqrt(left.shape[1]), LENGTHS)
-    parts = [
-        _roots(sighting, way, left[units] / lengths[units, None], units, sign * grid, lengths[units])
-        for units in (np.array_split(at, max(1, len(at) // 16)) if len(at) else ())
-        for way in range(len(sighting.ways))
-        for sign in (-1.0, 1.0)
-    ]
-    if not parts:
-        return Candidates(left[:0], lengths[:0], lengths[:0], at)
-    x, value, units = (np.concatenate(column) for column in zip(*parts, strict=True))
-    kept = np.abs(x).max(1, initial=0) <= sighting.largest
-    relative = noise * np.sqrt(left.shape[1]) / lengths[units]
-    return Candidates(x[kept], value[kept], relative[kept], units[kept])
-
-
-def _roots(
-    sighting: Sighting, way: int, along: Reals, units: Units, grid: Reals, lengths: Reals
-) -> tuple[Reals, Reals, Units]:
-    """Where length * d(length * along) is the row's own length: by a change of sign on the grid, then bisection.
-
-    Where there are several of one label, the gradient is the same for all of them; the shortest is the likeliest.
-    """
-
-    def beyond(rows: Units, labels: Units | None, size: Reals) -> Reals:
-        deltas = sighting.deltas(way, along[rows] * size[:, None])
-        chosen = deltas[np.arange(len(rows)), :, units[rows]]
-        chosen = chosen if labels is None else chosen[np.arange(len(rows)), labels][:, None]
-        return np.asarray(chosen * size[:, None] - lengths[rows, None])
-
-    rows = np.repeat(np.arange(len(units)), len(grid))
-    signs = beyond(rows, None, np.tile(grid, len(units))).reshape(len(units), len(grid), sighting.labels) > 0
-    row, label, place = np.nonzero(np.moveaxis(signs[:, 1:] != signs[:, :-1], 1, 2))
-    _, shortest = np.unique(row * sighting.labels + label, return_index=True)
-    row, label, place = row[shortest], label[shortest], place[shortest]
-    low, high, below = grid[place], grid[place + 1], signs[row, place, label]
-    for _ in range(HALVINGS if len(row) else 0):
-        middle = (low + high) / 2
-        same = (beyond(row, label, middle)[:, 0] > 0) == below
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return along[row] * low[:, None], lengths[row] / low, units[row]
-
-
-def _distinct(rows: Reals, within: Reals) -> list[int]:
-    """Indices of rows that are no other row once more."""
-    kept: list[int] = []
-    for index, row in enumerate(rows):
-        if not kept or np.abs(rows[kept] - row).max(1).min() > 2 * within[index]:
-            kept.append(index)
-    return kept
-
-
-def _fits(case: Case, seen: Spectrum, slack: float) -> bool:
-    return _outside(case.delta, seen) <= max(0.02, 5 * slack)
-
-
-def _different(cases: Sequence[Case], same: Callable[[Reals, Reals], bool]) -> list[Case]:
-    chosen: list[Case] = []
-    for case in cases:
-        if not any(same(case.x, other.x) for other in chosen):
-            chosen.append(case)
-    return chosen
-
-
-def _along(one: Reals, other: Reals) -> bool:
-    return _same(one / np.linalg.norm(one), other / np.linalg.norm(other))
-
-
-def _same(one: Reals, other: Reals) -> bool:
-    return bool(np.linalg.norm(one - other) <= SAME * np.linalg.norm(other))

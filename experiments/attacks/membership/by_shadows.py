@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from experiments.attack import Finding
 from experiments.attacks.membership.pool import KNOWLEDGE, Pool, found, missing
@@ -12,15 +12,12 @@ from experiments.attacks.membership.target import Floats, Target
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 USED = "the final model, and these cases among others to train {count} models of the same kind on halves of them"
 
 
 def by_shadows(
     name: str,
-    attack: DataclassInstance,
+    attack: Any,
     observed: Observation,
     seconds: float,
     most: int,

@@ -33,8 +33,8 @@ def log_odds(losses: Floats) -> Floats:
 def online(seen: Floats, inside: Sequence[Floats], outside: Sequence[Floats]) -> Floats:
     """(N,) log-likelihood of the target's statistic among shadows trained on the case, less that among the others.
 
-    seen: (N,) of the target. inside, outside: of every case, by shadow. Algorithm 1, but that what training on a
-    case changes is drawn towards the mean of all, as much as few shadows are unsure of it: else chance turns its sign.
+    seen: (N,) of the target. inside, outside: of every case, by shadow. Algorithm 1, but that what training on
+    a case changes is drawn towards the mean of all, as far as few shadows are unsure of it: chance turns its sign.
     """
     middle_in, spread_in = moments(inside)
     middle_out, spread_out = moments(outside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from experiments.attack import Finding, Membership
 from experiments.attacks.membership.target import Floats
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 FINAL_MODEL = "the final model"
 KNOWLEDGE = "knowledge"
@@ -64,7 +61,7 @@ def missing(observed: Observation) -> str:
 
 def by_hospital(
     name: str,
-    attack: DataclassInstance,
+    attack: Any,
     observed: Observation,
     seconds: float,
     scored: Callable[[SiteId, Cases, Budget], Floats | None],
@@ -84,7 +81,7 @@ def by_hospital(
 
 def found(
     name: str,
-    attack: DataclassInstance,
+    attack: Any,
     observed: Observation,
     budget: Budget,
     claims: tuple[Membership, ...],

@@ -14,8 +14,9 @@ from experiments.audit.questions._canary_results import bounds_of, chance_of
 from experiments.audit.records import Interval, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.audited_training import training_of, why_not
+from experiments.evidence.audited_training import training_of, why_not
 from experiments.evidence.ground_truth import hospital_of
-from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE
+from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE, faults_of
 from experiments.question import Attempt, Plant
 
 NAME = "canary test"
@@ -121,13 +122,14 @@ def _part(trial: Trial) -> str:
 
 
 def plants(run: Run) -> Iterator[Plant]:
-    """Faults of the hospital's own code, in a part of its steps and on canaries alone, which is quick."""
+    """Faults of the mechanism's own code, in a part of its steps and on canaries alone, which is quick."""
     if why_not(run.study) or not run.observed.sites:
         return
     site = run.observed.sites[0]
     hospital = hospital_of(run.study, site)
     steps = max(LEAST_PLANTED_STEPS, training_of(hospital).steps // PLANTED_PART)
-    for fault in PLANTED:
+    can = {fault.name for fault in faults_of(hospital)}
+    for fault in (one for one in PLANTED if one.name in can):
         for repeat in range(PLANTED_REPEATS):
             training = training_of(hospital, fault, repeat + 1, steps)
             view = View(replace(run.observed, access=Access(training={site: training})), site)

@@ -52,7 +52,7 @@ def chance_of(promised: Release, scores: Floats, included: NDArray[np.bool_], ap
     """At most this is the chance of so many right guesses, or more, if the claim is true."""
     claimed = trade_off(promised)
     if apart:
-        return canary_test.smallest_chance(claimed, _made(tested(len(scores)), scores, included))
+        return canary_test.smallest_chance(claimed, _made(guesses_tested(len(scores)), scores, included))
     ways = (Guessing(max(1, len(scores) // 20), False), Guessing(max(1, 2 * len(scores) // 5), True))
     return min(1.0, len(ways) * min(f_dp_bound.chance(claimed, one) for one in _made(ways, scores, included)))
 
@@ -69,7 +69,7 @@ def bounds_of(
     def by_recursion(found: TradeOff) -> bool:
         return refuted(found, planned, PLANNED * error) or refuted(found, other, OTHER * error)
 
-    made = _made(tested(count), scores, included)
+    made = _made(guesses_tested(count), scores, included)
 
     def by_test(found: TradeOff) -> bool:
         return canary_test.smallest_chance(found, made) < error
@@ -81,10 +81,10 @@ def bounds_of(
     )
 
 
-def tested(count: int) -> tuple[Guessing, ...]:
+def guesses_tested(count: int) -> tuple[Guessing, ...]:
     """The guesses of the canary test on so many canaries."""
     return tuple(
-        Guessing(max(1, min(int(share * count) // (2 if both else 1), (count - 1) // 2)), both)
+        Guessing(max(1, min(int(share * count) // (2 if both else 1), (count - 2) // 2)), both)
         for share, both in TESTED
     )
 

@@ -14,7 +14,8 @@ guesses, in distribution, than the ranking by likelihood ratios, and the test is
 
 *Its distribution.* Of m independent draws the k highest lie above the (k + 1)th, and are independent given that: the
 share of all draws that lie above has a Beta(k + 1, m - k) distribution, and of a share s at most `right_in(s)` were
-there. So the number of right ones is binomial, its chance mixed over that Beta; for the k lowest likewise.
+there. So the number of right ones is binomial, its chance mixed over that Beta; for the k lowest likewise, of the
+share 1 - s that is left with Beta(k + 1, m - 2 k - 1).
 
 Nothing is estimated, and the scores enter by their order alone: what the noise was, or should have been, only decides
 how well they are ranked.
@@ -28,17 +29,20 @@ from math import sqrt
 import numpy as np
 from scipy.stats import beta, binom
 
-from experiments.audit.questions._guesses import Floats, Guessed
+from experiments.audit.questions._guesses import Guessed
 from experiments.audit.questions._trade_off import TradeOff
 
-NODES = 96
+NODES = 48
 """Of the mean over where the highest and the lowest scores end; more change no digit that is shown."""
 FAR = 12.0
 """Standard deviations beyond which a binomial's chances are not added up: below 1e-20."""
 
 
 def chance(found: TradeOff, guessed: Guessed) -> float:
-    """At most this is the chance of so many right guesses or more, if all is as claimed."""
+    """At most this is the chance of so many right guesses or more, if all is as claimed.
+
+    Both ways, two canaries or more must be left without a guess.
+    """
     canaries, each = guessed.canaries, guessed.guesses // (2 if guessed.both_ways else 1)
     places = (np.arange(NODES) + 0.5) / NODES
     above = beta.ppf(places, each + 1, canaries - each)
@@ -46,7 +50,7 @@ def chance(found: TradeOff, guessed: Guessed) -> float:
     if not guessed.both_ways:
         return float(np.mean(binom.sf(guessed.correct - 1, each, right_in)))
     others = (np.arange(NODES) * (sqrt(5) - 1) / 2) % 1
-    below = (1 - above) * beta.ppf(others.clip(0.5 / NODES, 1 - 0.5 / NODES), each + 1, max(canaries - 2 * each, 1))
+    below = (1 - above) * beta.ppf(others.clip(0.5 / NODES, 1 - 0.5 / NODES), each + 1, canaries - 2 * each - 1)
     return float(
         np.mean(
             [
@@ -67,6 +71,3 @@ def _either(correct: int, each: int, right_in: float, right_out: float) -> float
 def smallest_chance(found: TradeOff, made: Sequence[Guessed]) -> float:
     """Of several ways of guessing at once: the least chance, times their number (Bonferroni)."""
     return min(1.0, len(made) * min(chance(found, one) for one in made))
-
-
-__all__ = ["Floats", "chance", "smallest_chance"]

@@ -9,7 +9,6 @@ The test is theirs; an interval of Clopper and Pearson for the share of right gu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp, log
 
 import numpy as np
@@ -140,29 +139,6 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     if excess(0.0) <= 0:
         return 0.0
     return LARGEST_EPSILON if excess(LARGEST_EPSILON) > 0 else float(brentq(excess, 0.0, LARGEST_EPSILON))
-
-
-@lru_cache(maxsize=256)
-def most_telling_count(epsilon: float, delta: float, confidence: float, most: int) -> int:
-    """How many canaries to take, at most `most`: what promises the highest bound if epsilon is as claimed.
-
-    More canaries tell more of rare sure guesses, but the test pays 2 delta for each. Of the claim alone, so that the
-    choice does not look at what is measured. The scores are thought of as Gaussian (see gaussian_epsilon).
-    """
-    mu = float(brentq(lambda value: gaussian_epsilon(value, delta) - min(epsilon, 40.0), 0.0, 20.0))
-    counts = [count for count in (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000) if count < most]
-    return max((most, *counts), key=lambda count: _expected_bound(mu, count, delta, confidence))
-
-
-def _expected_bound(mu: float, canaries: int, delta: float, confidence: float) -> float:
-    bounds = []
-    for share, part in TRIES:
-        half = round(share * canaries / 2)
-        beyond = float(brentq(lambda end: norm.sf(end) + norm.sf(end - mu) - share, -50, 50))  # noqa: B023
-        right = norm.sf(beyond - mu) / (norm.sf(beyond) + norm.sf(beyond - mu))
-        correct = int(2 * half * right)
-        bounds.append(epsilon_lower_bound(correct, 2 * half, canaries, delta, 1 - part * (1 - confidence)))
-    return max(bounds)
 
 
 def ceiling(canaries: int, confidence: float) -> float:

@@ -23,7 +23,7 @@ SURE = (
     "threshold taken as given. A rate is left out where too few others were asked about to show it."
 )
 WHO = (
-    "Whom all attacks together place above everybody who was not trained on. A patient's number counts the persons of "
+    "Whom all attacks together place above everybody who was not trained on. A patient's number counts persons of "
     "the hospital's own cases in training, in their order, which nobody outside it knows. Where so many could be "
     "chance, over all that was tried, nobody is named."
 )

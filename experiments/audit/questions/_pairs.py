@@ -53,7 +53,7 @@ def recognised(one: Rebuilt) -> str:
         return f"yes, the right one of {one.among:,} patients"
     if one.rank > 1:
         return f"no, {one.rank - 1:,} of {one.among:,} patients are more like it"
-    if one.chance >= CHANCE and not one.copies:
+    if one.chance >= CHANCE:
         return f"no, chance gives as much in {100 * one.chance:.0f} of 100 tries"
     return f"no, others of {one.among:,} patients are about as like it"
 

@@ -11,6 +11,7 @@ import numpy as np
 from common.seeding import generator
 from common.study.study import Study
 from experiments.attack import Reconstruction
+from experiments.audit.questions._chance_of_likeness import Crowd, Likenesses
 from experiments.audit.questions._likeness_to_patients import CaseScore, score
 from experiments.audit.questions._similarity import fitted
 from experiments.audit.records import Rebuilt
@@ -23,8 +24,12 @@ MOST_SHOWN = 4
 def scored(
     study: Study, found: Sequence[Reconstruction], everybody: Truth, pictures: bool, tries: int
 ) -> tuple[dict[str, float], tuple[Rebuilt, ...]]:
-    """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them."""
+    """Mean figures over the updates attacked, and the cases that came back best, of every hospital in them.
+
+    tries: of all adversaries, over which chances are counted.
+    """
     tables, shown = [], []
+    crowd = Crowd.of(everybody, study.seed)
     for one in found:
         truth = truth_of(one.study or study, one.round, one.sites)
         if not len(truth):
@@ -32,7 +37,11 @@ def scored(
         scores = score(one, truth, everybody)
         tables.append(scores.figures)
         decoy = _decoy(one, truth, everybody, study.seed)
-        shown += [_rebuilt(case, one, truth, pictures, decoy, tries) for case in scores.cases]
+        likenesses = Likenesses.of(one, truth, everybody, crowd, tries * len(found))
+        company = likenesses.in_company()
+        for case in scores.cases:
+            chances = likenesses.chance(case.reconstructed, case.true), company[case.site]
+            shown.append(_rebuilt(case, one, truth, pictures, decoy, chances))
     names = tables[0] if tables else {}
     figures = {name: float(np.nanmean([table[name] for table in tables])) for name in names if _known(tables, name)}
     return figures, _best_of_each(shown)
@@ -42,15 +51,13 @@ def _known(tables: Sequence[dict[str, float]], name: str) -> bool:
     return not all(isnan(table[name]) for table in tables)
 
 
-def _rebuilt(case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float, tries: int) -> Rebuilt:
-    """tries: of this attacker, all told; they count for records, which are short enough to stand out by chance."""
+def _rebuilt(
+    case: CaseScore, one: Reconstruction, truth: Truth, pictures: bool, decoy: float, chances: tuple[float, float]
+) -> Rebuilt:
     original, guess = truth.inputs[case.true], np.nan_to_num(one.inputs[case.reconstructed], posinf=0, neginf=0)
     images = pair_of(original, fitted(original, guess)) if pictures else ("", "")
-    behind = len(set(truth.patients))
-    guesses = len(one.inputs) * (tries if isnan(case.ssim_fitted) else 1)
-    chance = 1 - (1 - behind / case.candidates) ** guesses
     likeness, place = (_likeness(case), case.psnr_fitted_db), (case.rank, case.candidates)
-    return Rebuilt(case.site, *images, *likeness, *place, chance, decoy, case.rival)
+    return Rebuilt(case.site, *images, *likeness, *place, chances[0], decoy, case.rival, chances[1])
 
 
 def _likeness(case: CaseScore) -> float:

@@ -49,8 +49,7 @@ class ReconstructionOfCases:
         found = [_checked(one, run) for one in finding.reconstructions if len(one.inputs)]
         if not found:
             return [trial]
-        tries = attempt.tries
-        figures, rebuilt = scored(run.study, found, run.everybody, run.pictures, tries)
+        figures, rebuilt = scored(run.study, found, run.everybody, run.pictures, attempt.tries_of_all)
         settings = {**trial.settings, "hospitals": sorted({site for one in found for site in one.sites})}
         return [replace(trial, figures={**trial.figures, **figures}, rebuilt=rebuilt, settings=settings)]
 
@@ -123,6 +122,8 @@ def _what_it_tells(light: Light, one: Rebuilt, audit: Audit) -> str:
     if light == "amber":
         whose = right if one.identifies else "but not this patient alone"
         return f" (other patients' cases have {one.decoy:.2f}; limit {audit.image_amber:g}), {whose}"
+    if one.ssim >= audit.image_amber and one.ssim > one.decoy:
+        return ", no more than what has nothing to do with these patients would be by chance in all that was tried"
     if one.ssim >= audit.image_amber:
         return f", no better than other patients' cases with {one.decoy:.2f}"
     return f" at best, below {audit.image_amber:g}"
@@ -149,7 +150,13 @@ def _best_rebuilt(tried: Sequence[Trial]) -> str:
     if best.identifies:
         return f"{start}, and of {best.among} patients it is most like the right one.{_more_alike(best, shown)}"
     if not best.tells:
-        return f"{start}; cases of other patients reach {best.decoy:.2f}, so nothing came back."
+        others = f"cases of other patients reach {best.decoy:.2f}"
+        what = (
+            others
+            if best.ssim <= best.decoy
+            else "what has nothing to do with the patients reaches as much by chance"
+        )
+        return f"{start}; {what}, so nothing came back."
     return f"{start}; it is not clearly more like the right patient than like others."
 
 
