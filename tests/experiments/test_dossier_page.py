@@ -26,7 +26,7 @@ from experiments.audit.dossier.sheet import Bearing, Price, Recognition, Risk
 from experiments.audit.dossier.verifying import verify
 from experiments.audit.dossier.words import words_of
 from experiments.audit.dossier.writing import Filing, file_dossier
-from experiments.audit.records import Report
+from experiments.audit.records import Power, Report
 from experiments.audit.report.page import json_of, page_of
 from experiments.audit.report.words import plainly
 from experiments.cli import cli
@@ -162,7 +162,10 @@ def test_whether_it_is_anonymous_is_answered_where_findings_do_and_else_left_to_
     private = replace(report, claim=replace(report.claim, epsilon={"a": 1.0}))
     assert answer(report, [green, red]).startswith("Personal data")
     assert answer(report, [green]).startswith("Not shown to be anonymous")
-    assert answer(private, [green]).startswith("Left to you")
+    assert answer(private, [green]).startswith("Left to you, with a doubt")
+    held = replace(report.verdicts[0], lights={"epsilon": "green"}, conditional=())
+    shown = replace(private, verdicts=[held], power=[Power("epsilon", "sent_noise", "no noise", 5, 5)])
+    assert answer(shown, [green]).startswith("Left to you: nothing")
 
 
 def test_what_came_back_under_a_condition_only_is_amber_for_its_question(report: Report) -> None:

@@ -66,7 +66,9 @@ def _statement(statement: Statement, expected: str) -> Iterator[Finding]:
     yield Finding(same, f"{FILE} {'is as it was made' if same else 'was changed after it was made'}.")
     fault = statement.signature_fault()
     if not statement.key and fault is None:
-        words = "Nobody signed: whoever changed the dossier may have made its digests anew, and only the hashes hold it."
+        words = (
+            "Nobody signed: whoever changed the dossier may have made its digests anew, and only the hashes hold it."
+        )
         yield Finding(False if expected else None, words)
     elif fault is not None:
         yield Finding(False, f"{fault[0].upper()}{fault[1:]}.")
