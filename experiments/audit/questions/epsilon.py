@@ -11,7 +11,7 @@ from experiments.attack import Finding
 from experiments.audit.questions import _canaries as canaries
 from experiments.audit.questions import _sent_noise as sent_noise
 from experiments.audit.questions._epsilon_page import figure_of
-from experiments.audit.records import Reason, Report, Trial
+from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.question import Attempt, Plant, Question, Severity, Test
 from server.reporting.markup import Markup
@@ -34,6 +34,12 @@ class Epsilon:
     bears_on: ClassVar[tuple[Test, ...]] = ("singling out", "linkability", "inference")
     happened: ClassVar[str] = "a promise of privacy was broken"
     weakly: ClassVar[str] = "a promise of privacy is weak, or was not shown to be kept"
+
+    def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
+        """Of an amber light: whether there is a promise that was measured at all."""
+        if light == "amber" and not any(trial.possible for trial in trials):
+            return "no limit on what the model tells of a patient was promised, or none was measured"
+        return self.happened if light == "red" else self.weakly
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """By what is claimed: noise, or scores of canaries."""
