@@ -9,13 +9,15 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3 py
 
 # Extras that `make install` adds: make install EXTRAS='dicom encrypted'
 EXTRAS ?=
+# Of attacks on the demo, so that all of it takes less than five minutes on two cores.
+AUDIT_SECONDS ?= 30
 # Tests run in so many processes at once; each needs a core and about 1 GB of memory.
 WORKERS ?= 2
 
 .PHONY: help demo test install reference sbom lock wheels clean
 
 help:
-	@echo 'make demo     install into .venv, run the main study, say where its report lies'
+	@echo 'make demo     install into .venv, run the main study, attack it, say where report and audit lie'
 	@echo 'make test     install into .venv with every extra, run every check and test'
 	@echo 'make install  install into .venv, with the extras named: EXTRAS="dicom encrypted"'
 	@echo 'make reference  write build/reference/: the Python reference, a page a module'
@@ -26,6 +28,7 @@ help:
 
 demo: $(VENV)/installed
 	$(BIN)/wardround run demo
+	$(BIN)/wardround audit "$$(ls -td runs/demo/*/ | head -n 1)" --seconds $(AUDIT_SECONDS)
 
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .

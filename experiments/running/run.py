@@ -47,7 +47,7 @@ def run_study(study: Study, name: str, folder: Path, resume: bool = False, accep
             _look_at_patients(study, folder)
         if study.audit.after_run:
             with kept_as_problem(folder, "audit"):
-                _audit(folder)
+                _audit(study, folder)
         return write_report(folder)
 
 
@@ -65,11 +65,14 @@ def _look_at_patients(study: Study, folder: Path) -> None:
         write_pictures(study, folder, None if scores is None else scores.headlines)
 
 
-def _audit(folder: Path) -> None:
+def _audit(study: Study, folder: Path) -> None:
     from experiments.audit.conduct import Effort, audit_run
+    from experiments.audit.dossier.writing import Filing, file_dossier
     from experiments.audit.report.page import write
 
-    write(audit_run(folder, Effort()), folder)
+    report = audit_run(folder, Effort())
+    write(report, folder)
+    file_dossier(report, folder, study, Filing())
 
 
 @contextmanager

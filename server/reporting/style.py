@@ -244,7 +244,7 @@ footer { color: var(--quiet); font-size: .8125rem; }
   th, td { padding: 4px 8px 4px 0; overflow-wrap: break-word; }
   .tiles { display: none; }
   .note, .quiet { font-size: 8.5pt; }
-  #risks, #consent, #promised { break-before: page; border-top: 0; padding-top: 0; }
+  #risks, #decision, #promised { break-before: page; border-top: 0; padding-top: 0; }
   .facts { font-size: 9pt; }
   .facts div { grid-template-columns: 40mm 1fr; padding: 2px 0; break-inside: avoid; }
   .take { display: none; }

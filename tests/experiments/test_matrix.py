@@ -25,7 +25,7 @@ def place(tiny: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, 
     """The folder of the matrix, made once."""
     if not places:
         folder = tmp_path_factory.mktemp("matrix")
-        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5), lambda _: None)
+        audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5, pictures=True), lambda _: None)
         places["matrix"] = folder
     return places["matrix"]
 
@@ -49,6 +49,9 @@ def test_only_single_gradients_of_one_case_come_back_and_no_measured_epsilon_exc
     private = [row for row in rows.values() if row["promised_epsilon"] is not None]
     assert len(private) == 3
     assert all((row["measured_epsilon"] or 0) <= row["promised_epsilon"] for row in private)
+    assert {row["priced_against"] for row in private} == {"plain FedAvg, E = 1"}
+    assert all(row["score"] is not None and row["score_name"] == "accuracy" for row in rows.values())
+    assert rows["plain FedSGD, batch of 1"]["lights"]["reconstruction"] == "red"
 
 
 def test_the_page_has_a_column_for_each_and_every_column_leads_to_its_report(place: Path) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from experiments.audit.cast import cast_of_report
-from experiments.audit.dossier.risks import answered, light_of
+from experiments.audit.dossier.risks import answered, is_doubted, light_of
 from experiments.audit.dossier.sheet import Bearing, Recognition
 from experiments.audit.records import Light, Report
 from experiments.question import Test
+from server.reporting.wording import listed
 
 TESTS: tuple[str, ...] = get_args(Test)
+DOUBTED = "That holds where the promise is kept, which was not shown by tests that would have seen every fault."
 NONE_TRIED = "No attack of this kind is among those that were tried: open."
 
 
@@ -33,8 +35,10 @@ def bearings(report: Report, found: Sequence[Recognition], note: str) -> Iterato
         if not said:
             told.setdefault(("amber", NONE_TRIED), []).append(test)
     for (light, fact), tests in told.items():
-        yield Bearing(" and ".join(tests), light, fact)
-    if found:
+        yield Bearing(listed(tests), light, fact)
+    if found and is_doubted(report):
+        yield Bearing("all three", "amber", f"{note} {DOUBTED}")
+    elif found:
         yield Bearing("all three", "green", note)
     else:
         yield Bearing("all three", "amber", "No epsilon was promised: nothing bounds what a better attack could do.")
@@ -51,6 +55,11 @@ def answer(report: Report, found: Sequence[Bearing]) -> str:
         return (
             "Not shown to be anonymous: nothing that was tried points to a person, and nothing bounds what a better "
             "attack could do. Treat it as personal data unless you can say why not."
+        )
+    if is_doubted(report):
+        return (
+            "Left to you, with a doubt: nothing that was tried points to a person, and epsilon would bound every "
+            "attack, but that it is kept was not shown by tests that would have seen every fault."
         )
     return (
         "Left to you: nothing that was tried points to a person, and epsilon bounds every attack, but whether what "

@@ -12,7 +12,7 @@ from common.study.dossier_settings import Dossier
 from experiments.audit.dossier.judged import LABELS
 from experiments.audit.dossier.prices import in_words
 from experiments.audit.dossier.pyramid import epsilon_in_words
-from experiments.audit.dossier.risks import LEVELS, RULE, placed
+from experiments.audit.dossier.risks import LEVELS, RULE, UNJUDGED, placed
 from experiments.audit.dossier.sheet import Risk, Sheet
 from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS
@@ -40,6 +40,10 @@ BLANKS = {
     "retention": ("Kept for how long", "the controller"),
 }
 """Of `[dossier]`: the words of a row, and who fills it in where the study does not say."""
+UNMEASURED = (
+    "Not judged: how likely it is without this study's measures was not measured here; a comparison of protections "
+    "does, `wardround audit STUDY --matrix`."
+)
 EDPB = (
     "A model is anonymous only where it is too unlikely to count, for everybody whose data trained it and by all "
     "means reasonably likely to be used, both that their data are taken out of it and that questions bring them out "
@@ -185,10 +189,14 @@ def _risks(sheet: Sheet) -> Markup:
         f"{RULE} Severity is a suggestion, for you to change.",
         _matrix(sheet),
         table(head, rows, words=len(head)),
+        tag("p", coded(UNMEASURED), class_="note") if any(one.before == UNJUDGED for one in sheet.risks) else None,
     )
 
 
 def _why(one: Risk) -> str:
+    """Why nothing is known of before stands once below the table, not in each row."""
+    if one.before == UNJUDGED:
+        return one.after_because
     return f"Before: {one.before_because} With the measures: {one.after_because}"
 
 

@@ -22,7 +22,7 @@ LIKELIHOOD: Mapping[Light, str] = {"red": "maximum", "amber": "significant", "gr
 RULE = (
     "Likelihood: maximum where it was done here; significant where something pointed to it, where it was done under "
     "a condition only, or where the power did not suffice to rule it out; limited where nothing that was tried did "
-    "it; negligible where, beside that, a promised epsilon bounds every attack."
+    "it; negligible where, beside that, an epsilon that was shown to be kept bounds every attack."
 )
 UNJUDGED = "not judged"
 
@@ -50,8 +50,14 @@ def light_of(report: Report, question: str) -> Light | None:
     return max(found, key=WORST.index) if found else None
 
 
+def is_doubted(report: Report) -> bool:
+    """Whether the promised epsilon is weak, or was not shown to be kept by tests that would have seen a fault."""
+    lights = [light_of(report, question) for question in {one.question for one in report.power}]
+    return not lights or any(light != "green" for light in lights)
+
+
 def _likelihood(light: Light, report: Report) -> str:
-    if light == "green" and report.claim.epsilon and report.claim.binds_coordinator:
+    if light == "green" and report.claim.epsilon and report.claim.binds_coordinator and not is_doubted(report):
         return "negligible"
     return LIKELIHOOD[light]
 

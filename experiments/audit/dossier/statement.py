@@ -6,8 +6,8 @@
     study                   its title, and the digest by which hospitals approve it
     program                 digest and version of what hospitals run; and of what attacked
     data                    by hospital the keyed digest of its split, and of the program that it said it ran
-    seal                    SHA-256 of all of the above
-    key, party, signature   Ed25519 over the seal; "" where nobody signed
+    digest                  SHA-256 of all of the above
+    key, party, signature   Ed25519 over the digest; "" where nobody signed
 
 The bytes of the file are the one canonical form of what it says, so that no byte of it can change unnoticed.
 """
@@ -31,7 +31,7 @@ from common.study.options import build
 FILE = "dossier.json"
 WHAT, FORMAT = "dossier of a Wardround audit", 1
 DOMAIN = b"wardround dossier 1\n"
-UNSIGNED = ("seal", "key", "party", "signature")
+UNSIGNED = ("digest", "key", "party", "signature")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Statement:
     study: StudyMarks
     program: ProgramMarks
     data: Mapping[str, Mapping[str, str]]
-    seal: str = ""
+    digest: str = ""
     key: str = ""
     party: str = ""
     signature: str = ""
@@ -94,8 +94,8 @@ class Statement:
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
     @property
-    def own_seal(self) -> str:
-        """What `seal` must be."""
+    def own_digest(self) -> str:
+        """What `digest` must be."""
         told = {key: value for key, value in asdict(self).items() if key not in UNSIGNED}
         return sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -104,9 +104,9 @@ class Statement:
         """Of the key, to be compared by telephone: eight groups of four digits."""
         return fingerprint_of(b64decode(self.key)) if self.key else ""
 
-    def sealed(self, key: Ed25519PrivateKey | None = None, party: str = "") -> Statement:
-        """With its seal, and with a signature where there is a key."""
-        whole = replace(self, seal=self.own_seal, key="", party="", signature="")
+    def closed(self, key: Ed25519PrivateKey | None = None, party: str = "") -> Statement:
+        """With its digest, and with a signature where there is a key."""
+        whole = replace(self, digest=self.own_digest, key="", party="", signature="")
         if key is None:
             return whole
         public = b64encode(key.public_key().public_bytes_raw()).decode()
@@ -115,8 +115,8 @@ class Statement:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What the signature is over: the seal, and the party's name."""
-        return DOMAIN + json.dumps([self.seal, self.party]).encode()
+        """What the signature is over: the digest, and the party's name."""
+        return DOMAIN + json.dumps([self.digest, self.party]).encode()
 
     def signature_fault(self) -> str | None:
         """Why the signature is not that of the key it names; None where it is, or nobody signed."""

@@ -62,11 +62,13 @@ def verify(place: Path, run: Path | None = None, expected: str = "") -> Verified
 
 
 def _statement(statement: Statement, expected: str) -> Iterator[Finding]:
-    sealed = statement.seal == statement.own_seal
-    yield Finding(sealed, f"{FILE} {'is as it was sealed' if sealed else 'was changed after it was sealed'}.")
+    same = statement.digest == statement.own_digest
+    yield Finding(same, f"{FILE} {'is as it was made' if same else 'was changed after it was made'}.")
     fault = statement.signature_fault()
     if not statement.key and fault is None:
-        words = "Nobody signed: whoever changed the dossier may have sealed it anew, and only the hashes hold it."
+        words = (
+            "Nobody signed: whoever changed the dossier may have made its digests anew, and only the hashes hold it."
+        )
         yield Finding(False if expected else None, words)
     elif fault is not None:
         yield Finding(False, f"{fault[0].upper()}{fault[1:]}.")

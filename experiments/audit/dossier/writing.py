@@ -68,8 +68,8 @@ def file_dossier(report: Report, run: Path, study: Study, filing: Filing) -> Pat
         marks_of_data(run),
     )
     signer = filing.signer
-    sealed = statement.sealed() if signer is None else statement.sealed(signer.key, signer.party)
-    content[FILE] = sealed.text.encode()
+    closed = statement.closed() if signer is None else statement.closed(signer.key, signer.party)
+    content[FILE] = closed.text.encode()
     for name in files.names(run, FOLDER):
         files.remove(run, f"{FOLDER}/{name}")
     for name, data in content.items():

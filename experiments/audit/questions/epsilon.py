@@ -11,7 +11,7 @@ from experiments.attack import Finding
 from experiments.audit.questions import _canaries as canaries
 from experiments.audit.questions import _sent_noise as sent_noise
 from experiments.audit.questions._epsilon_page import figure_of
-from experiments.audit.records import Reason, Report, Trial
+from experiments.audit.records import Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.question import Attempt, Plant, Question, Severity, Test
 from server.reporting.markup import Markup
@@ -35,6 +35,12 @@ class Epsilon:
     happened: ClassVar[str] = "a promise of privacy was broken"
     weakly: ClassVar[str] = "a promise of privacy is weak, or was not shown to be kept"
 
+    def happening(self, site: SiteId, light: Light, trials: Sequence[Trial]) -> str:
+        """Of an amber light: whether there is a promise that was measured at all."""
+        if light == "amber" and not any(trial.possible for trial in trials):
+            return "no limit on what the model tells of a patient was promised, or none was measured"
+        return self.happened if light == "red" else self.weakly
+
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """By what is claimed: noise, or scores of canaries."""
         if attempt.attack == sent_noise.ATTACK:
@@ -44,7 +50,8 @@ class Epsilon:
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
         """Of two tests, each named; bounds are no light."""
         if sent_noise.is_of(trial):
-            yield from sent_noise.reasons(site, trial)
+            for light, words, change in sent_noise.reasons(site, trial):
+                yield light, f"{words[:1].upper()}{words[1:].rstrip('.')}.", change
         elif canaries.is_of(trial):
             yield from canaries.reasons(trial)
 

@@ -14,6 +14,11 @@ from server.reporting.sections.layout import section
 from server.reporting.wording import count
 
 CELLS: Mapping[Light, str] = {"green": "held", "amber": "weak", "red": "no"}
+BY_ITS_OWN_NODE = "by its own node"
+NODE = (
+    "By its own node means that the hospital's own program refuses what was sent; a hospital whose node runs "
+    "whatever program the server sends, as Flower's stock node does, would answer."
+)
 Rule = tuple[Light, str]
 
 
@@ -28,6 +33,7 @@ def judged(report: Report) -> Markup:
         "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
         "Held means that nothing that was tried got at it, which is no proof.",
         _lights(report),
+        tag("p", NODE, class_="note") if any(trial.refused for trial in report.trials) else None,
         _advice(report),
         _rules("What was found for every hospital", shared, cast) if shared else None,
         *(_own(verdict, shared, cast) for verdict in verdicts),
@@ -59,7 +65,17 @@ def _cell(verdict: Verdict, column: str, report: Report) -> Markup | str:
     light = verdict.lights.get(column)
     if light is None:
         return "not tried"
+    if light == "green" and _refused(verdict, column, report):
+        return _badge("amber", BY_ITS_OWN_NODE)
     return _badge(light, _weak(verdict, column, light, report))
+
+
+def _refused(verdict: Verdict, column: str, report: Report) -> bool:
+    """Whether it was held by a refusal of the hospital's program, which a stock node does not have."""
+    adversaries = cast_of_report(report).adversaries
+    own = [trial for trial in report.trials if trial.refused and trial.site in ("", verdict.site)]
+    headed = [trial.observer in adversaries and bool(adversaries[trial.observer].heading) for trial in own]
+    return column in {one.observer if head else one.kind for one, head in zip(own, headed, strict=True)}
 
 
 def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
