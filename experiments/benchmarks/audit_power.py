@@ -75,7 +75,7 @@ _NOTES = (
     "Seen: of so many runs of the hospitals' own code with that fault, how many a test called red; of 'none', false "
     "alarms. A canary test is not tried on faults that give no single case away.",
     f"{REPEATS} and {CLAIMS} in the environment make it shorter.",
-    "Epsilon: certified lower bounds at 95 % and the promise's delta. Sums: the plain sum of steps, scored by Steinke, "
+    "Epsilon: certified lower bounds at 95 % and the promise's delta. Sums: plain sums of steps, scored by Steinke, "
     "Nasr and Jagielski, as was shipped. JAX-Privacy: its one-run bounds, by Steinke and by f-DP, on our scores, run "
     f"in the Python that {PEERS_PYTHON} names. Ours: by f-DP, and of canaries whose noise is their own.",
 )
