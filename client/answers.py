@@ -293,9 +293,7 @@ def _training(hospital: Hospital, order: Order, kept: Kept) -> Training:
 
 def _trainer(hospital: Hospital, order: Order) -> Trainer:
     settings = hospital.study.training.in_round(order.round)
-    return Trainer(
-        hospital.task, hospital.network, hospital.train, settings, hospital.training_draws(order.round)
-    )
+    return Trainer(hospital.task, hospital.network, hospital.train, settings, hospital.training_draws(order.round))
 
 
 def _weighed_update(trainer: Trainer, work: Work) -> Update:

@@ -112,9 +112,9 @@ class Private:
         return found
 
     def _trained(self, correction: Vector | None) -> tuple[Update, int]:
-        length = Layout.of(self.hospital.network).length
-        update, steps = self.mechanism.hospital_update(PrivateRound(self, correction))
-        self._demand_declared(update, length)
+        at = PrivateRound(self, correction)
+        update, steps = self.mechanism.hospital_update(at)
+        self._demand_declared(update, at.length)
         return update, steps
 
     def _demand_declared(self, update: Update, length: int) -> None:
@@ -149,6 +149,11 @@ class PrivateRound:
     def facts(self) -> Facts:
         """See AtHospital."""
         return self.private.facts
+
+    @property
+    def length(self) -> int:
+        """See AtHospital."""
+        return Layout.of(self.private.hospital.network).length
 
     @property
     def sends(self) -> Sends:

@@ -1,20 +1,20 @@
 """Whether a received model singles cases out of what would leave: a hospital looks before it answers.
 
 A model that was made up may hide from any check of its parameters; what it does to cases is harder to hide. The
-gradient of a linear layer is a sum over cases of (the derivative of a case's loss by each unit) x (the layer's input),
-so that whoever wants inputs back needs units that few cases speak to, or pairs of units that few cases tell apart:
+gradient of a linear layer is a sum over cases of (the derivative of a case's loss by each unit) x (the layer's
+input), so that whoever wants inputs back needs units that few cases reach:
 
-*alone*, *rare*: units that answer to one case, or to a twentieth of all or fewer (trap weights, Boenisch et al. 2023).
-*alike*: units whose cases differ from those of three others by a fiftieth at most. Their differences are of few cases:
-an imprint, whatever its directions (Fowl et al. 2022; behind convolutions, Zhao et al. 2023, LOKI; in latent space,
-Shi et al. 2023, Scale-MIA).
+*alone*, *rare*: units that answer to one case, or to a twentieth of all or fewer (trap weights, Boenisch et al.
+2023; behind convolutions, Zhao et al. 2023, LOKI; in latent space, Shi et al. 2023, Scale-MIA). Every case counts by
+its largest derivative, since honest models that are sure of most cases are moved by few.
 *one*: the share that a single case has of all derivatives by the last layer's input (Wen et al. 2022, Fishing). All
-else is silent where a model is made for that; honest models come to it where they know all cases but one, and only
-as far as they are sure, so that the limit is next to 1.
+else is silent where a model is made for that; honest models come near to it where they know all cases but one, so
+that the limit is next to 1. Units that are alike but for few cases (an imprint) are no sign: honest units become so
+where classes are far apart. `approval` looks at their rows.
 
 Looked at are the cases that the answer would be of: those of the batch, where one gradient is asked for. Limits are
-beyond what honest training was measured to reach (of 13 studies and networks: alone .26, rare .63, alike .73, one
-.34), and so a server that asks for less at a time is not caught; `docs/security.md` says what it gets.
+beyond what honest training was measured to reach (of 13 studies and networks: alone .26, rare .63, one .88), and so a
+server that asks for less at a time is not caught; `docs/security.md` says what it gets.
 Nothing is drawn and nothing changes, and where noise hides a case nothing is looked at: a refusal that depends on
 cases would be outside that promise.
 """
@@ -43,16 +43,16 @@ from common.wire.orders import Order
 
 FAINT = 1e-3
 """Of the largest derivative by a unit: a smaller one is silence."""
+TINY = float(np.finfo(np.float32).tiny)
 FEW_CASES = 16
 """Of fewer an honest layer tells most apart as well, and one may well have all of the gradient."""
 FEW_UNITS = 16
 """That answer to anybody; of fewer so many cases at most are told."""
 MOST_CASES = 512
 """Looked at, evenly spread: it takes a fraction of an epoch."""
-RARE, ALIKE = 0.05, 0.02
+RARE = 0.05
 """Of all cases."""
-NEIGHBOURS = 3
-MOST_ALONE, MOST_RARE, MOST_ALIKE, MOST_OF_ONE = 0.5, 0.9, 0.9, 0.99
+MOST_ALONE, MOST_RARE, MOST_OF_ONE = 0.5, 0.9, 0.9999
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ class Singled:
 
     alone: float
     rare: float
-    alike: float
     one: float
 
 
@@ -73,10 +72,8 @@ def refuse_singling_out(hospital: Hospital, order: Order) -> None:
         if found.alone > MOST_ALONE or found.rare > MOST_RARE:
             share = max(found.alone, found.rare)
             raise WireError(f"{share:.0%} of the units of layer {name} answer to hardly any case: traps.")
-        if found.alike > MOST_ALIKE:
-            raise WireError(f"{found.alike:.0%} of the units of layer {name} differ by hardly any case: an imprint.")
         if found.one > MOST_OF_ONE:
-            raise WireError(f"one case has {found.one:.1%} of the gradient before layer {name}: it is fished for.")
+            raise WireError(f"one case has {found.one:.2%} of the gradient before layer {name}: it is fished for.")
 
 
 def singled_out(hospital: Hospital, order: Order) -> dict[str, Singled]:
@@ -88,7 +85,7 @@ def singled_out(hospital: Hospital, order: Order) -> dict[str, Singled]:
     *hidden, last = layers
     found = {name: _of_units(by_units[name]) for name in hidden if name in by_units}
     if last in by_features:
-        found[last] = Singled(0.0, 0.0, 0.0, _largest_share(by_features[last]))
+        found[last] = Singled(0.0, 0.0, _largest_share(by_features[last]))
     return found
 
 
@@ -162,21 +159,14 @@ def _joined(parts: Mapping[str, list[Tensor]]) -> dict[str, NDArray[np.float32]]
 def _of_units(derivatives: NDArray[np.float32]) -> Singled:
     """derivatives: (cases, units)."""
     size = np.abs(derivatives)
-    answers = (size > FAINT * np.maximum(size.max(0), np.finfo(np.float32).tiny)).T
-    cases, counts = answers.shape[1], answers.sum(1)
-    speaking = answers[counts > 0]
-    few = [float((speaking.sum(1) <= most).mean()) for most in (1, max(1, RARE * cases))]
-    alone, rare = few if len(speaking) >= FEW_UNITS else (0.0, 0.0)
-    return Singled(alone, rare, _alike(answers[(counts > 0) & (counts < cases)].astype(np.float32)), 0.0)
-
-
-def _alike(answers: NDArray[np.float32]) -> float:
-    """answers: (units, cases) of noughts and ones, none of only one kind."""
-    if len(answers) < FEW_UNITS:
-        return 0.0
-    counts = answers.sum(1)
-    differing = counts[:, None] + counts[None] - 2 * answers @ answers.T
-    return float(((differing <= max(1, ALIKE * answers.shape[1])).sum(1) > NEIGHBOURS).mean())
+    size = size / np.maximum(size.max(1, keepdims=True), TINY)
+    answers = (size > FAINT * np.maximum(size.max(0), TINY)).T
+    speaking = answers[answers.any(1)]
+    if len(speaking) < FEW_UNITS:
+        return Singled(0.0, 0.0, 0.0)
+    few = max(1, RARE * answers.shape[1])
+    alone, rare = (float((speaking.sum(1) <= most).mean()) for most in (1, few))
+    return Singled(alone, rare, 0.0)
 
 
 def _largest_share(derivatives: NDArray[np.float32]) -> float:

@@ -86,6 +86,11 @@ class AtHospital(Protocol):
         ...
 
     @property
+    def length(self) -> int:
+        """P: how many numbers an update has."""
+        ...
+
+    @property
     def sends(self) -> Sends:
         """What this round asks for."""
         ...

@@ -34,9 +34,7 @@ class Decepticon:
         if not any(isinstance(module, nn.MultiheadAttention) for module in network.modules()):
             reason = "the study's network has no attention, whose tokens this attack tells apart"
             return Finding("decepticon", observed.observer, False, reason)
-        reason = (
-            "the study's network has attention, and this attack takes words as tokens; of others it is not played"
-        )
+        reason = "the study's network has attention, and this attack takes words as tokens: it was not tried"
         return Finding("decepticon", observed.observer, False, reason, settings={UNTRIED: True})
 
 

@@ -1,4 +1,4 @@
-"""Traps in less than half of a layer's units, so that a hospital's check of what units answer to does not see them."""
+"""Traps in less than half of a layer's units, which a hospital's check does not see."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 MOST_WAYS, PATH_ERROR = 16, 0.02
+LEAST_S = 1.5
+"""Taken for one update, whatever the seconds are: it is no search that could be cut short."""
 NOISIER = (1.0, 30.0, 1000.0)
 """Times the rounding of float32: an aggregation may round more coarsely."""
 
@@ -47,6 +49,7 @@ class ExactBatch:
 
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "Dimitrov et al. 2024, SPEAR; Phong et al. 2017; own peeling of cases one by one"
+    share: ClassVar[float] = 2.0
     words: ClassVar[str] = "Takes a sum of patients apart exactly, by units of the first layer that saw one alone."
 
     updates: int = 4
@@ -64,7 +67,10 @@ class ExactBatch:
             return self._none(observed, reason, bool(captured) and "loss" in reason)
         done: list[tuple[Captured, Peeled]] = []
         for index, one in enumerate(captured):
-            done.append((one, self._taken_apart(observed, one, budget.part(1 / (len(captured) - index)))))
+            own = Budget(LEAST_S) if index == 0 and budget.left < LEAST_S else budget.part(1 / (len(captured) - index))
+            done.append((one, self._taken_apart(observed, one, own)))
+            if budget.left <= 0:
+                break
         found = [(one, peeled) for one, peeled in done if peeled.certified]
         if not found:
             return self._none(observed, _why_none(*done[0]), False)

@@ -1,7 +1,7 @@
 """Fishing: a last layer made so that of all cases one alone sends anything back through the network.
 
-*By class*: only the weights of one class are kept, and the other classes' biases are so large that nobody is taken for
-it; then the cases of that class alone reach the layers before. *By a feature*, where nobody is of that class: its
+*By class*: only the weights of one class are kept, and the other classes' biases are so large that nobody is taken
+for it; then the cases of that class alone reach the layers before. *By a feature*, where nobody is of that class: its
 logit is one feature less a threshold, steeply, so that only cases beyond it reach them; the threshold is halved in
 until one is left. How many are left is read off the last layer's own bias. Where the first layer is linear, what came
 through it is that case exactly.
@@ -111,19 +111,17 @@ class _Line:
         """The sum over cases of the class' probability less its truth."""
         self.order = order_of(self._study, ROUND, read(self._network))
         self.last = self._answers.answer(self.order).vectors[0].astype(np.float64)
-        return float(Layout.of(self._network).tensors(self.last)[f"{self._name}.bias"][number])
+        return float(Layout.of(self._network).tensors(self.last.astype(np.float32))[f"{self._name}.bias"][number])
 
 
 def _behind(network: nn.Module, gradient: NDArray[np.float64], inputs: tuple[int, ...]) -> NDArray[np.float64]:
     """(1, features) what the first layer was shown. Raises StudyError where it does not tell."""
     first = linear_layers(network)[0]
     if first.in_features != prod(inputs) or first is linear_layers(network)[-1]:
-        raise StudyError(
-            "one case's gradient was fished out; the first layer is no hidden linear one, which would tell it exactly."
-        )
+        raise StudyError("one case's gradient was fished out; the first layer is none that tells it exactly.")
     name = next(name for name, module in network.named_modules() if module is first)
-    tensors = Layout.of(network).tensors(gradient)
-    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+    tensors = Layout.of(network).tensors(gradient.astype(np.float32))
+    weight, bias = (tensors[f"{name}.{part}"].astype(np.float64) for part in ("weight", "bias"))
     return np.asarray(bias @ weight / max(float(bias @ bias), 1e-300))[None]
 
 

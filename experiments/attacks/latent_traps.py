@@ -1,8 +1,8 @@
 """Traps behind convolutions: they carry pictures unharmed to the hidden linear layer, whose units copy single cases.
 
 The convolutions are replaced by ones that hand a picture on, bright and inverted, each shifted by a pixel or two;
-pooling then keeps the largest and the smallest value of windows that overlap. What a trap of the linear layer holds is
-so decoded in closed form: a pixel is about the middle between largest and smallest of the windows that it lies in.
+pooling then keeps the largest and the smallest value of windows that overlap. What a trap of the linear layer holds
+is so decoded in closed form: a pixel is about the middle between largest and smallest of the windows that it lies in.
 """
 
 from __future__ import annotations

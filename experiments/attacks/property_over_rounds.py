@@ -134,7 +134,8 @@ class PropertyOverRounds:
         """
         network, cases = placed(observed.network()), max(2, observed.cases.get(site, 2))
         looks = features_of(strangers, LOOKS)
-        updates, shares = [], []
+        updates: list[Floats] = []
+        shares: list[Floats] = []
         while len(updates) < self.hospitals and (len(updates) < FEWEST_MADE_UP or budget.left):
             drawn = rng.choice(len(strangers), cases, p=_weights(groups, looks, rng))
             write(network, move.parameters)

@@ -38,9 +38,7 @@ class ScatteredImprint:
     source: ClassVar[str] = "Fowl et al. 2022, Robbing the Fed; several directions are our own"
     question: ClassVar[str] = "reconstruction"
     needs: ClassVar[tuple[Need, ...]] = ("answers",)
-    words: ClassVar[str] = (
-        "an imprint in several directions at once, so that a check for one direction does not see it"
-    )
+    words: ClassVar[str] = "an imprint in several directions at once, where a check may look for one"
 
     directions: int = 5
     blur: float = 0.05
@@ -52,7 +50,7 @@ class ScatteredImprint:
 
     def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
-        blocks = [part for part in np.array_split(np.arange(linear_layers(network)[0].out_features), self.directions)]
+        blocks = list(np.array_split(np.arange(linear_layers(network)[0].out_features), self.directions))
         if min(map(len, blocks)) < LEAST_UNITS:
             raise StudyError("the first layer has too few units for an imprint in several directions.")
         cases = sum(cases_behind(study, observed.cases[site]) for site in answers.sites)

@@ -1,5 +1,7 @@
-"""Takes the sums that hospitals sent, makes the same sums again without noise, and tests whether what is left is the
-noise that was promised: as large, of its shape, in every layer, and new every time."""
+"""Tests whether what hospitals sent, less the same made again without noise, is the noise that was promised.
+
+As large, of its shape, in every layer, and new every time; and whether samples, steps and clipping are as claimed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from experiments.access import Need
 from experiments.attack import Attack, Finding, Per, Sees
-from experiments.attacks.noise import statistics
+from experiments.attacks.noise import normality
 from experiments.noisy_sums import NoiseTests, NoisySum, SentNoise
 from experiments.observation import Observation
 
@@ -68,15 +70,15 @@ def tests_of(sent: SentNoise, level: float) -> NoiseTests:
     """Every test that the evidence allows."""
     noise = np.stack([one.noise for one in sent.sums])
     chances = {
-        "size of the noise": statistics.of_size(noise),
-        "size in every layer": statistics.of_size_by_part(noise, list(sent.blocks.values())),
-        "normal shape": statistics.of_shape(noise),
-        "new in every sum": statistics.of_largest_likeness(noise),
-        "no part that stays": statistics.of_constant_part(noise),
+        "size of the noise": normality.of_size(noise),
+        "size in every layer": normality.of_size_by_part(noise, list(sent.blocks.values())),
+        "normal shape": normality.of_shape(noise),
+        "new in every sum": normality.of_largest_likeness(noise),
+        "no part that stays": normality.of_constant_part(noise),
         "coordinates independent": min(
-            1.0, 2 * min(statistics.of_largest_likeness(noise.T), statistics.of_common_part(noise))
+            1.0, 2 * min(normality.of_largest_likeness(noise.T), normality.of_common_part(noise))
         ),
-        "sums clipped and added as claimed": statistics.of_share_of(noise, _in_deviations(sent.sums)),
+        "sums clipped and added as claimed": normality.of_share_of(noise, _in_deviations(sent.sums)),
     }
     if sent.samples:
         chances["samples drawn as claimed"] = float(
@@ -89,7 +91,7 @@ def tests_of(sent: SentNoise, level: float) -> NoiseTests:
     if sent.loudest is not None:
         chances["one patient adds no more than claimed"] = float(sent.loudest <= 1 + LOUDER)
     deviation = float(np.sqrt((noise**2).mean()))
-    return NoiseTests(chances, level, deviation, statistics.resolved(noise.size, level / len(chances)))
+    return NoiseTests(chances, level, deviation, normality.resolved(noise.size, level / len(chances)))
 
 
 def _in_deviations(sums: Sequence[NoisySum]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

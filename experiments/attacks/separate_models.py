@@ -1,7 +1,7 @@
 """A model for each hospital: in the sum of their answers, each hospital's have places of their own.
 
-Every hospital is sent the same imprint, but of another block of the first layer's units; all other units are dead, and
-so their gradients are noughts (gradient suppression). What a block holds is one hospital's, whoever else is in the sum.
+Every hospital is sent the same imprint, but of another block of the first layer's units; all other units are dead,
+and so their gradients are noughts (gradient suppression). What a block holds is one hospital's in any sum.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ class SeparateModels:
 
     def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
         if len(answers.sites) < 2:
-            raise StudyError(
-                "each hospital's update is read alone here, and needs no model of its own to be told apart."
-            )
+            raise StudyError("each hospital's update is read alone here, and needs no model of its own.")
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         blocks = dict(zip(answers.sites, np.array_split(_units(network), len(answers.sites)), strict=True))
         if min(map(len, blocks.values())) < LEAST_UNITS:
@@ -66,10 +64,7 @@ class SeparateModels:
         for number in later_rounds(study, self.orders):
             cases = {site: cases_behind(study, observed.cases[site]) for site in blocks}
             thresholds = {one: closer(at, seen[one], cases[one]) if seen else at for one, at in thresholds.items()}
-            sent = {
-                site: order_of(study, number, _only(network, block, thresholds[site]))
-                for site, block in blocks.items()
-            }
+            sent = {one: order_of(study, number, _only(network, blocks[one], at)) for one, at in thresholds.items()}
             total = answers.answer(sent[answers.sites[0]], sent).vectors[0].astype(np.float64)
             error = answers.rounding(sent[answers.sites[0]], float(np.abs(total).max()))
             seen = {site: held(network, total, error, block) for site, block in blocks.items()}

@@ -24,6 +24,7 @@ USES = {
     "source": 'source = {{ name = "{file}", hospitals = 4 }}',
     "partition": 'partition = {{ name = "{file}", hospitals = 4 }}',
     "strategy": 'strategy = {{ name = "{file}", momentum = 0.9 }}',
+    "mechanism": 'privacy = {{ name = "{file}", noise_multiplier = 1.5 }}',
     "aggregation": 'aggregation = {{ name = "{file}", decimals = 4 }}',
     "engine": 'engine = "{file}"',
     "attack": "wardround audit RUN --attack {file}",
@@ -33,8 +34,6 @@ USES = {
 }
 """How each kind is used: a line of a study, or a command."""
 NOT_WRITTEN = {
-    "mechanism": "a privacy mechanism is a promise with its argument, and runs in the hospital and at the server: it "
-    "cannot be begun from a file. The ones there are: wardround list mechanisms.",
     "analysis": "there are no analyses yet: what is asked of hospitals is a model or its scores.",
 }
 

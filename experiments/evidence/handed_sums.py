@@ -252,6 +252,11 @@ class _MadeUp:
     room: int = 0
     said: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def length(self) -> int:
+        """See `common.privacy.mechanism.AtHospital`."""
+        return len(self.vector)
+
     def own_update(self) -> tuple[Update, int]:
         """See `common.privacy.mechanism.AtHospital`."""
         return Update((self.vector,), 1.0), 1

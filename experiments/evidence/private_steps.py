@@ -173,7 +173,7 @@ class Repeatable:
         return self._steps(self._trainer(cases))
 
     def alone(self) -> TrainerSteps:
-        """On the auditor's units, with next to no network beside the places for signals, which is as quick for all."""
+        """On the auditor's units, with next to no network beside the places for signals: as quick for all."""
         network = nn.Linear(1, 1)
         idle = ROOM_FOR_SIGNALS - Layout.of(network).length
         return self._steps(replace(self._trainer(self.hospital.train), network=network, idle=idle, alone=True))

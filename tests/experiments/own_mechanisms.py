@@ -38,7 +38,7 @@ class Normalised:
 
     def hospital_update(self, at: AtHospital) -> tuple[Update, int]:
         steps = at.steps(self.unit, self.rate, 1.0)
-        total: Vector = 0 * steps.clipped_sum()  # the length; and one sample that nobody sees
+        total: Vector = np.zeros(at.length, np.float32)
         for gradient in steps.unit_gradients():
             total = total + gradient / (np.linalg.norm(gradient) + self.stability)
         noisy = add_gaussian(total, self.noise_multiplier, at.noise("noise")).astype(np.float32)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from experiments.attacks.noise import statistics
+from experiments.attacks.noise import normality
 from experiments.noisy_sums import Floats, NoiseTests
 
 TESTS: dict[str, Callable[[Floats], float]] = {
-    "size": statistics.of_size,
-    "parts": lambda noise: statistics.of_size_by_part(noise, [slice(0, 3), slice(3, 10)]),
-    "shape": statistics.of_shape,
-    "constant": statistics.of_constant_part,
-    "common": statistics.of_common_part,
-    "likeness": statistics.of_largest_likeness,
-    "likeness of coordinates": lambda noise: statistics.of_largest_likeness(noise.T),
-    "share": lambda noise: statistics.of_share_of(noise, np.ones(noise.shape)),
+    "size": normality.of_size,
+    "parts": lambda noise: normality.of_size_by_part(noise, [slice(0, 3), slice(3, 10)]),
+    "shape": normality.of_shape,
+    "constant": normality.of_constant_part,
+    "common": normality.of_common_part,
+    "likeness": normality.of_largest_likeness,
+    "likeness of coordinates": lambda noise: normality.of_largest_likeness(noise.T),
+    "share": lambda noise: normality.of_share_of(noise, np.ones(noise.shape)),
 }
 BROKEN: dict[str, Callable[[Floats], Floats]] = {
     "size": lambda noise: 0.9 * noise,
@@ -51,22 +51,22 @@ def test_each_test_finds_what_it_is_for(name: str) -> None:
 def test_chances_that_can_be_worked_out_by_hand() -> None:
     """Two draws: the sum of squares is exponential of mean 2, and below 2 log 2 in half of all cases."""
     half = np.sqrt(np.log(2.0))
-    assert statistics.of_size(np.array([[half, half]])) == pytest.approx(1.0)
-    assert statistics.of_size(np.zeros((1, 2))) == 0
-    assert statistics.of_share_of(np.array([[1.959964]]), np.array([[1.0]])) == pytest.approx(0.05, abs=1e-6)
+    assert normality.of_size(np.array([[half, half]])) == pytest.approx(1.0)
+    assert normality.of_size(np.zeros((1, 2))) == 0
+    assert normality.of_share_of(np.array([[1.959964]]), np.array([[1.0]])) == pytest.approx(0.05, abs=1e-6)
 
 
 def test_likeness_of_three_dimensions_is_uniform() -> None:
     """In three dimensions the cosine of two independent directions is uniform; four are asked for, so by symmetry of
     the beta distribution: P[cos^2 > 1/2] = 1 - (2 / pi) (pi / 4 + 1 / 2) = 0.18169 with four."""
     rows = np.array([[1.0, 0, 0, 0], [1.0, 1, 0, 0]])
-    assert statistics.of_largest_likeness(rows) == pytest.approx(0.181690, abs=1e-6)
+    assert normality.of_largest_likeness(rows) == pytest.approx(0.181690, abs=1e-6)
 
 
 def test_what_is_resolved_is_found_in_nine_of_ten_cases() -> None:
-    share = statistics.resolved(2000, 0.001)
+    share = normality.resolved(2000, 0.001)
     rng = np.random.default_rng(13)
-    small = [statistics.of_size((1 - share) * rng.normal(size=(1, 2000))) < 0.001 for _ in range(300)]
+    small = [normality.of_size((1 - share) * rng.normal(size=(1, 2000))) < 0.001 for _ in range(300)]
     assert 0.85 < np.mean(small) < 0.95
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 ERRORS_OF_TESTS = (TypeError, NameError, AttributeError, KeyError, pytest.skip.Exception)
+
+
+FROZEN = "its_options_are_a_frozen_dataclass_that_survives_a_copy"
+
+
+def thawed(entry: type) -> type:
+    """As if it were written without frozen=True."""
+    parameters = copy.copy(entry.__dataclass_params__)  # type: ignore[attr-defined]
+    parameters.frozen = False
+    return type("Thawed", (entry,), {"__dataclass_params__": parameters})
 
 
 def laws(tests: type) -> set[str]:

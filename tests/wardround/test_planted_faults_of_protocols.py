@@ -1,8 +1,7 @@
-"""As test_planted_faults_of_learning, of partitions, strategies, sums, privacy, attacks, engines and benchmarks."""
+"""As test_planted_faults_of_learning, of partitions, strategies, sums, attacks, engines and benchmarks."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -14,7 +13,6 @@ import pytest
 from client.partitions.iid import Iid
 from common.data.cases import Cases
 from common.errors import RoundError
-from common.privacy.mechanisms.hospital import Hospital
 from common.study.catalogue import SOURCES
 from common.study.options import Entry
 from common.sums.aggregations.plain import Plain
@@ -27,27 +25,17 @@ from experiments.benchmark import Measured, Target
 from experiments.engines.inline import Inline
 from server.strategies.fedavg import FedAvg
 from server.strategies.median import Median
-from tests.wardround.planted import broken, laws, pairs
+from tests.wardround.planted import FROZEN, broken, laws, pairs, thawed
 from wardround.testing import (
     AggregationTests,
     AttackTests,
     BenchmarkTests,
     EngineTests,
-    MechanismTests,
     PartitionTests,
     StrategyTests,
 )
 from wardround.testing.aggregations import HOSTILE
 from wardround.testing.runs import observed
-
-FROZEN = "its_options_are_a_frozen_dataclass_that_survives_a_copy"
-
-
-def thawed(entry: type) -> type:
-    """As if it were written without frozen=True."""
-    parameters = copy.copy(entry.__dataclass_params__)  # type: ignore[attr-defined]
-    parameters.frozen = False
-    return type("Thawed", (entry,), {"__dataclass_params__": parameters})
 
 
 class ByCase(Iid):
@@ -269,65 +257,6 @@ def test_a_faulty_aggregation_is_caught(law: str, fault: type) -> None:
 
 
 @dataclass(frozen=True)
-class Somebody(Hospital):
-    unit: ClassVar[Any] = "somebody"  # type: ignore[misc]
-
-
-class Free(Hospital):
-    def round_releases(self, facts: Any) -> Any:
-        return ()
-
-
-class Careless(Hospital):
-    def check(self, facts: Any) -> None:
-        pass
-
-
-class Quieter(Hospital):
-    def sum_noise(self, facts: Any) -> float:
-        return 0.9 * super().sum_noise(facts)
-
-
-class Unclipped(Hospital):
-    def hospital_update(self, at: Any) -> Any:
-        update, steps = at.own_update()
-        return Update(update.vectors, 1.0), steps
-
-
-class Telling(Hospital):
-    def hospital_update(self, at: Any) -> Any:
-        update, steps = super().hospital_update(at)
-        return replace(update, statistics=at.own_update()[0].statistics), steps
-
-
-class Weighing(Hospital):
-    def hospital_update(self, at: Any) -> Any:
-        update, steps = super().hospital_update(at)
-        return replace(update, weight=1.0 + float(np.linalg.norm(update.vectors[0]))), steps
-
-
-class FreeAgain(Hospital):
-    def round_releases(self, facts: Any) -> Any:
-        return []
-
-
-MECHANISMS = {
-    FROZEN: (thawed(Hospital),),
-    "it_says_whom_it_hides_and_who_adds_the_noise": (Somebody,),
-    "its_releases_cost_what_an_accountant_can_work_out": (Free,),
-    "two_rounds_cost_more_than_one": (FreeAgain,),
-    "a_delta_that_a_hospital_with_few_units_makes_meaningless_is_refused": (Careless,),
-    "its_noise_hides_what_one_unit_adds": (Quieter, Unclipped),
-    "nothing_leaves_beside_what_it_declares": (Telling, Weighing),
-}
-
-
-@pytest.mark.parametrize(("law", "fault"), pairs(MECHANISMS))
-def test_a_faulty_mechanism_is_caught(law: str, fault: type) -> None:
-    broken(MechanismTests, law, fault(noise_multiplier=1.0, delta=0.1))
-
-
-@dataclass(frozen=True)
 class Quiet:
     """An attack without fault, that finds nothing."""
 
@@ -457,7 +386,6 @@ def test_a_faulty_benchmark_is_caught(law: str, fault: Measured) -> None:
         (PartitionTests, PARTITIONS),
         (StrategyTests, STRATEGIES),
         (AggregationTests, AGGREGATIONS),
-        (MechanismTests, MECHANISMS),
         (AttackTests, ATTACKS),
         (EngineTests, ENGINES),
         (BenchmarkTests, BENCHMARKS),

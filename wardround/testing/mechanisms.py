@@ -171,6 +171,10 @@ class _Hospital:
     room: int = EXACT_FLOAT32
 
     @property
+    def length(self) -> int:
+        return PARAMETERS
+
+    @property
     def sends(self) -> Sends:
         return self.facts.sends
 

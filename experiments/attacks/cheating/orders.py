@@ -58,6 +58,7 @@ def carrier_of(observed: Observation) -> tuple[Study, bool]:
 
 
 def order_of(study: Study, number: int, parameters: NDArray[np.float32]) -> Order:
+    """As the study has it in that round, but for the model."""
     work = work_of(study)
     return Order(study.json, number, parameters, work, np.zeros_like(parameters) if work.controlled else None)
 

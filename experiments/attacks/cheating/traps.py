@@ -73,7 +73,7 @@ def traps(network: nn.Module, thresholds: NDArray[np.float64], seed: int) -> Vec
         rows -= rows.mean(1, keepdim=True)
         first.weight[:units] = rows / rows.norm(dim=1, keepdim=True)
         first.bias[:units] = -torch.from_numpy(thresholds).float()
-        unlike = torch.linspace(0, 1, second.out_features) ** 2 / first.out_features
+        unlike = torch.linspace(0, 1, second.out_features) ** 2 / first.out_features**0.5
         second.weight[:, :units] = unlike[:, None]
     return read(network)
 

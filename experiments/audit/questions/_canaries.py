@@ -14,7 +14,6 @@ from experiments.audit.questions._canary_results import bounds_of, chance_of
 from experiments.audit.records import Interval, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.audited_training import training_of, why_not
-from experiments.evidence.audited_training import training_of, why_not
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.planted import CONSTANT, DOUBLE_CLIP, HALF_NOISE, LAYER_LEFT_OUT, NO_NOISE, faults_of
 from experiments.question import Attempt, Plant
@@ -34,12 +33,10 @@ PLANTED_ATTACK, PLANTED_REPEATS, PLANTED_PART = "gradient_canaries", 5, 5
 LEAST_PLANTED_STEPS = 150
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 RED = (
-    "of {canaries:.0f} signals planted in training, more are told apart than the promised noise allows ({name}): by "
+    "Of {canaries:.0f} {what} planted in training, more are told apart than the promised noise allows ({name}): by "
     "chance in fewer than 1 of {times:.0f} audits"
 )
-GREEN = (
-    "of {canaries:.0f} signals planted in training, no more are told apart than the promised noise allows ({name})"
-)
+GREEN = "Of {canaries:.0f} {what} planted in training, no more are told apart than the promised noise allows ({name})"
 
 
 def is_of(trial: Trial) -> bool:
@@ -104,8 +101,9 @@ def reasons(trial: Trial) -> Iterator[Reason]:
 
 
 def _told(words: str, trial: Trial, times: float) -> str:
-    name = NAME if trial.attack == PLANTED_ATTACK else trial.attack
-    return words.format(name=name, times=times, canaries=trial.figures["canaries"]).capitalize() + _part(trial)
+    is_test = trial.attack == PLANTED_ATTACK
+    name, what = (NAME, "signals") if is_test else (trial.attack, "odd cases")
+    return words.format(name=name, what=what, times=times, canaries=trial.figures["canaries"]) + _part(trial)
 
 
 def _part(trial: Trial) -> str:

@@ -50,7 +50,8 @@ class Epsilon:
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
         """Of two tests, each named; bounds are no light."""
         if sent_noise.is_of(trial):
-            yield from sent_noise.reasons(site, trial)
+            for light, words, change in sent_noise.reasons(site, trial):
+                yield light, f"{words[:1].upper()}{words[1:].rstrip('.')}.", change
         elif canaries.is_of(trial):
             yield from canaries.reasons(trial)
 

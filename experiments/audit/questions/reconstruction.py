@@ -1,4 +1,4 @@
-"""Can an image or a record of a patient be rebuilt?
+"""Whether an image or a record of a patient can be rebuilt.
 
 A reconstruction is set beside the true cases behind the update, and its patient is looked for among all patients.
 """
