@@ -35,16 +35,17 @@ def opening_sentence(report: Report) -> str:
 
 def _found(report: Report, light: Light, cast: Cast) -> list[Fact]:
     """What happened, or weakly did, by the lights of the questions."""
-    return [
+    found = (
         (words, verdict.site)
         for name, question in cast.in_order()
         for verdict in report.verdicts
         if verdict.lights.get(name) == light and (words := _happening(question, name, verdict.site, light, report))
-    ]
+    )
+    return list(dict.fromkeys(found))
 
 
 def _is_unfinished(name: str, site: SiteId, report: Report) -> bool:
-    """Whether the light is of attempts that came to no end alone; planted faults that nobody saw are another matter."""
+    """Whether the light is only of attempts that came to no end; faults that nobody saw are another matter."""
     told_nothing = any(one.site == site and name in one.could_not_tell for one in report.verdicts)
     return told_nothing and not any(one.question == name for one in report.power)
 
