@@ -118,21 +118,23 @@ def _label_counts(parts: Sequence[Cases]) -> list[int]:
     return [sum(of_class) for of_class in zip(*(cases.label_counts for cases in parts), strict=True)]
 
 
-def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def round_(hospital: Hospital, request: Payload, kept: Kept, half: Half | None = None) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation.
 
+    half: how it votes and trains; not given, as an honest hospital does.
     How long private training took is not told: it depends on who was drawn.
     """
     order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
-    vote = _vote(hospital, order, kept)
+    half = half or Half()
+    vote = half.vote(hospital, order, kept)
     scores, seconds = _told(hospital, order, kept, vote)
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     if order.work is not None:
         _demand_somebody(hospital)
     begin = perf_counter()
-    update = Update((), 0.0) if order.work is None else _trained(hospital, order, kept, vote)
+    update = Update((), 0.0) if order.work is None else half.train(hospital, order, kept, vote)
     if hospital.study.privacy is None:
         seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
@@ -186,6 +188,14 @@ def _demand_somebody(hospital: Hospital) -> None:
             f"{hospital.site} has nobody left to train on: everyone withdrew, gave no consent, or was placed in "
             "another part. It takes part again when there are training cases."
         )
+
+
+@dataclass(frozen=True)
+class Half:
+    """What a hospital makes of an order, apart from how the answer is protected."""
+
+    vote: Callable[[Hospital, Order, Kept], Choice | None] = _vote
+    train: Callable[[Hospital, Order, Kept, Choice | None], Update] = _trained
 
 
 def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
