@@ -34,6 +34,7 @@ from experiments.audit.run import Run
 from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
 from experiments.evidence.observing import observe, sent_orders
+from experiments.evidence.public_cases import public_cases
 from experiments.observation import Observation
 from experiments.question import Plant
 from server.reporting.folder import read_run
@@ -70,7 +71,7 @@ class Effort:
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
     questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
-    `[dossier]` in the place of the study's.
+    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them.
     """
 
     seconds: float | None = None
@@ -80,6 +81,7 @@ class Effort:
     questions: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
     said: Dossier | None = None
+    public: Path | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +112,8 @@ def opened(folder: Path, effort: Effort) -> Run:
     _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
-    return Run(folder, observed, orders, claim, effort.pictures, seconds)
+    public = None if effort.public is None else public_cases(effort.public, observed.study, observed.shape)
+    return Run(folder, observed, orders, claim, effort.pictures, seconds, public)
 
 
 @dataclass(frozen=True)
@@ -266,6 +269,7 @@ def _command(run: Run, effort: Effort) -> str:
     for word, names in (("--attack", effort.attacks), ("--question", effort.questions)):
         options += [part for name in names for part in (word, name)]
     options += [part for name in effort.adversaries for part in ("--adversary", name)]
+    options += [] if effort.public is None else ["--public", str(effort.public)]
     return shlex.join(["wardround", "audit", str(run.folder), "--seconds", f"{run.seconds:g}", *options])
 
 
