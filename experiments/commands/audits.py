@@ -84,6 +84,13 @@ def audit(
         list[str] | None,
         typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
     ] = None,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cases of other people that anybody can get, for attacks that learn from them: an .npz file, or a "
+            "folder as the study's source reads it."
+        ),
+    ] = None,
     words: Annotated[
         Path | None, typer.Option(help="A TOML file with a table `dossier`, in the place of the study's own.")
     ] = None,
@@ -117,7 +124,7 @@ def audit(
             tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
         )
         said = None if words is None else words_of(words)
-        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:
