@@ -1,10 +1,10 @@
 """Whether a layer of a received model is an imprint: rows of one direction that sort cases into bins.
 
-Each bin's gradient is then an input (Fowl et al. 2022, Robbing the Fed, section 3). What an imprint needs is rows that
-are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no case
+Each bin's gradient is then an input (Fowl et al. 2022, Robbing the Fed, section 3). What an imprint needs is rows
+that are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no case
 has its place. Rows alone say nothing. Large steps along one gradient make an honest layer's rows alike (in `heart`
-with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps move weights
-and bias together, so that thresholds differ by less than rows do.
+with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps move
+weights and bias together, so that thresholds differ by less than rows do.
 
 How far rows' differences move a case is measured on a few of the hospital's own.
 """
@@ -168,7 +168,7 @@ def _cosines(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def _inputs(
     hospital: Hospital, parameters: Vector, layers: Mapping[str, nn.Linear]
 ) -> dict[str, NDArray[np.float64]]:
-    """(N, columns) by layer, what it is shown of a few cases: nothing is known where the task has no loss of a case."""
+    """(N, columns) by layer, what it is shown of a few cases: nothing is known where no case has a loss."""
     if no_case_loss(hospital.task) or not len(hospital.train):
         return {}
     network, before, training = hospital.network, read(hospital.network), hospital.network.training

@@ -185,7 +185,7 @@ def _without_the_first(units: NDArray[np.bool_]) -> int:
 
 
 def _fished(by_features: NDArray[np.float32], by_answers: NDArray[np.float32] | None) -> float:
-    """The largest case's share, unless the loss itself asks for that case: a model that knows all others is honest."""
+    """The largest case's share, unless the loss itself asks for that case: a model may know all others."""
     share, largest = _largest_share(by_features)
     if by_answers is None or share <= MOST_OF_ONE:
         return share

@@ -1,8 +1,8 @@
 """Whether a model is worse than the one before it, on this hospital's own validation cases: its one vote.
 
 Both models are shown the same patients, so that their losses are compared patient by patient. Worse is a model whose
-mean loss is higher by the study's share of it, and by two standard errors of that difference: from one honest round to
-the next a few patients gain what others lose, and a model that was spoilt does worse with nearly all.
+mean loss is higher by the study's share of it, and by two standard errors of that difference: from one honest round
+to the next a few patients gain what others lose, and a model that was spoilt does worse with nearly all.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def keep_bounded(study: Study, collected: Collected, exchange: Exchange) -> Coll
 
 
 def too_long(study: Study, collected: Collected, reach: float) -> str:
-    """Why no honest hospitals' updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
+    """Why no honest updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
     most, total = study.defence.update_norm, collected.total
     if most is None or total is None or not total.vectors:
         return ""

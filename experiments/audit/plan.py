@@ -129,7 +129,7 @@ def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: 
 
 
 def _why_not(attack: Attack, views: Sequence[View], is_made: bool) -> list[View]:
-    """Those that say why the attack is not made: of single hospitals beside others, or where it is not made at all."""
+    """Those that say why the attack is not made: of single hospitals beside others, or where nobody makes it."""
     beside = declared(attack, "per") == "site"
     return [view for view in views if view.reason and (not is_made or (view.site and beside))]
 

@@ -158,7 +158,8 @@ def report(
 ) -> Report:
     """The audit of gradients of single cases of six hospitals under masks.
 
-    Without exact inversion, which takes a sum of six single cases apart and needs no colluder (`test_exact_batch.py`).
+    Without exact inversion, which takes a sum of six single cases apart and needs no colluder
+    (`test_exact_batch.py`).
     """
     if not reports:
         few = cast_for(attacks=("analytic", "bottleneck", "matching"))

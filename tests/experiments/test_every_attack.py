@@ -20,22 +20,30 @@ FOUND_ELSEWHERE = {
     "bottleneck": "test_bottleneck.py::test_an_outlined_case_comes_back_though_its_outlines_are_unknown",
     "canary_cases": "test_canaries.py::test_cases_planted_in_a_training_with_little_noise_give_it_away",
     "deep_image_prior": "test_inversion.py::test_a_deep_image_prior_brings_back_this_patient_and_nobody_else",
-    "differences_of_sums": "test_differences_of_sums.py::test_where_groups_are_off_an_honest_coordinator_reads_every_hospitals_update_off_the_sums",
+    "differences_of_sums": (
+        "test_differences_of_sums.py::test_where_groups_are_off_an_honest_coordinator_reads_every_hospitals_update_off_the_sums"
+    ),
     "fgsm": "test_evasion.py::test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins",
     "gradient_canaries": "test_canaries.py::test_less_noise_than_promised_is_told",
     "gradient_cosines": BY_HEART,
-    "inverting_gradients": "test_inversion.py::test_inverting_gradients_of_a_small_cnn_brings_back_this_patient_and_nobody_else",
+    "inverting_gradients": (
+        "test_inversion.py::test_inverting_gradients_of_a_small_cnn_brings_back_this_patient_and_nobody_else"
+    ),
     "lira_offline": BY_HEART,
     "lira_online": BY_HEART,
     "matching": "test_inversion.py::test_matching_of_a_small_cnn_brings_back_this_patient_and_nobody_else",
     "multi_step": "test_inversion.py::test_simulating_one_step_brings_back_what_the_analytic_attack_does",
     "pgd": "test_evasion.py::test_the_accuracy_of_a_known_boundary_falls_at_the_cases_margins",
     "poisoning": "test_robustness.py::test_a_sign_flipping_hospital_ruins_the_mean_and_not_the_median",
-    "property_over_rounds": "test_property_inference.py::test_shares_of_women_are_read_off_updates_and_said_beside_the_truth",
+    "property_over_rounds": (
+        "test_property_inference.py::test_shares_of_women_are_read_off_updates_and_said_beside_the_truth"
+    ),
     "quantile_regression": BY_HEART,
     "rmia": BY_HEART,
     "sent_noise": "test_sent_noise.py::test_every_planted_fault_is_found_by_the_code_that_found_nothing",
-    "two_sums_that_differ": "test_differences_of_sums.py::test_a_coordinator_that_cheats_gets_two_sums_only_where_nothing_forbids_it",
+    "two_sums_that_differ": (
+        "test_differences_of_sums.py::test_a_coordinator_that_cheats_gets_two_sums_only_where_nothing_forbids_it"
+    ),
     "user_level": "test_membership.py::test_cases_of_one_person_are_asked_about_together",
 }
 """Attacks whose easy case takes more than the tiny run and its moment: the test that plants it."""
@@ -43,7 +51,7 @@ FOUND_ELSEWHERE = {
 
 BY_HEART_RUN = EASY[2]
 EASY_OF = {"analytic": EASY[0], "exact_batch": EASY[1]}
-OPTIONS: dict[str, dict[str, object]] = dict.fromkeys(("lira_offline", "lira_online", "rmia"), {"shadows": 4})
+OPTIONS: dict[str, dict[str, object]] = {name: {"shadows": 4} for name in ("lira_offline", "lira_online", "rmia")}
 """Of attacks that train models: as few as they can do with."""
 
 

@@ -96,15 +96,14 @@ def trade_off(release: Release) -> TradeOff:
     epsilons = np.linspace(-most, most, SLOPES)
     extra = np.array([price(epsilon, variation_of([release])) for epsilon in epsilons])
     present, absent = (
-        _deltas(side.to_dense_pmf(), epsilons) + extra
-        for side in (losses._pmf_remove, losses._pmf_add)
+        _deltas(side.to_dense_pmf(), epsilons) + extra for side in (losses._pmf_remove, losses._pmf_add)
     )
     return TradeOff(Roc.above(epsilons, present), Roc.above(epsilons, (present + absent) / 2), losses)
 
 
 def _deltas(losses: Any, epsilons: Floats) -> Floats:
-    """dp_accounting's `get_delta_for_epsilon`, many times as fast: what adds up from the largest loss down is added up
-    once, and is larger by no more than ROUNDED."""
+    """dp_accounting's `get_delta_for_epsilon`, many times as fast: what adds up from the largest loss down is added
+    up once, and is larger by no more than ROUNDED."""
     values = (np.arange(losses.size) + losses._lower_loss) * losses._discretization
     first = np.searchsorted(values, epsilons, side="right")
     weights = np.where(values > epsilons[0], losses._probs, 0.0)
