@@ -1,10 +1,10 @@
 """Whether a layer of a received model is an imprint: rows of one direction that sort cases into bins.
 
 Each bin's gradient is then an input (Fowl et al. 2022, Robbing the Fed, section 3). What an imprint needs is rows
-that are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no case
-has its place. Rows alone say nothing. Large steps along one gradient make an honest layer's rows alike (in `heart`
-with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps move
-weights and bias together, so that thresholds differ by less than rows do.
+that are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no
+case has its place. Rows alone say nothing. Large steps along one gradient make an honest layer's rows alike (in
+`heart` with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps
+move weights and bias together, so that thresholds differ by less than rows do.
 
 How far rows' differences move a case is measured on a few of the hospital's own.
 """

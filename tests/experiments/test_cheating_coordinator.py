@@ -14,16 +14,17 @@ from torch import nn
 from common.study.study import Study
 from common.sums.update import Vector
 from experiments.access import Access
-from experiments.attack import UNTRIED, Finding
+from experiments.attack import UNTRIED, Finding, declared
 from experiments.attacks.cheating.orders import order_of
 from experiments.attacks.latent_traps import decoded, hand_on
+from experiments.audit import conduct
 from experiments.audit.adversaries.cheating import SEVERAL_MODELS, AskedHospitals
-from experiments.audit.conduct import Effort, audit_run
 from experiments.catalogue import ATTACKS
 from experiments.engines._quiet import run_quietly
 from experiments.evidence.ground_truth import truth_of
 from experiments.evidence.observing import observe, sent_orders
 from experiments.observation import Observation
+from tests.experiments.judging import cast_for
 
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "rounds=2")
 CARRIER = ("strategy=fedsgd", 'training={batch_size="full"}', 'task.network={name="mlp", hidden=[256]}')
@@ -186,9 +187,11 @@ def test_what_cannot_be_played_is_said_with_its_reason(
 
 
 def test_an_audit_plays_them_all_and_says_which_no_check_sees(
-    tiny: Callable[..., Study], runs: Callable[[Study], Path]
+    tiny: Callable[..., Study], runs: Callable[[Study], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = audit_run(runs(tiny(*CARRIER, *RECORDED, "aggregation=secagg")), Effort(1.0))
+    cheats = [name for name in ATTACKS.names() if "answers" in declared(ATTACKS.load(name), "needs")]
+    monkeypatch.setattr(conduct, "cast_of", lambda _: cast_for(attacks=cheats))
+    report = conduct.audit_run(runs(tiny(*CARRIER, *RECORDED, "aggregation=secagg")), conduct.Effort(1.0))
     tried = {trial.attack: trial for trial in report.trials if trial.observer == "cheating"}
     assert {"imprint", "blurred_imprint", "scattered_imprint", "trap_weights", "diluted_traps"} <= set(tried)
     assert {"separate_models", "fishing", "latent_traps", "decepticon"} <= set(tried)
