@@ -1,7 +1,7 @@
 """Whether a model is worse than the one before it, on this hospital's own validation cases: its one vote.
 
 Both models are shown the same patients, so that their losses are compared patient by patient. Worse is a model whose
-mean loss is higher by the study's share of it, and by two standard errors of that difference: from one honest round
+mean loss is higher by the study's share of it, and by a standard error of that difference: from one honest round
 to the next a few patients gain what others lose, and a model that was spoilt does worse with nearly all.
 """
 
@@ -27,7 +27,7 @@ from common.sums.update import Vector
 LOSS = "loss"
 MOST_PATIENTS = 256
 """That are compared one by one, evenly spread: more cost time and tell little."""
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS = 1.0
 
 
 def vote_of(hospital: Hospital, load: Callable[[Vector], None], model: Vector, before: Vector) -> Choice:
