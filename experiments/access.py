@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from common.wire.orders import Order
     from experiments.noisy_sums import Recomputed
 
-Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed"]
+Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed", "public"]
 """Members of `Access` that an attack may declare in `needs`."""
 NEEDS: tuple[Need, ...] = get_args(Need)
 
@@ -157,7 +157,8 @@ class Access:
     others of the same kind, which nobody trained on. answers: hospitals that can be sent orders. training: by
     hospital, its private training, to be done again with the auditor's hand in it. tests: by hospital, cases that the
     final model is asked about, with their truth. federation: to be poisoned. recomputed: what hospitals sent with
-    noise, beside the same without.
+    noise, beside the same without. public: cases of the same kind that anybody can get, and that are of no patient of
+    the study.
     """
 
     candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
@@ -167,6 +168,7 @@ class Access:
     tests: Mapping[SiteId, Cases] = field(default_factory=dict)
     federation: Federation | None = None
     recomputed: Recomputed | None = None
+    public: Cases | None = None
 
     def has(self, need: Need) -> bool:
         """Whether this member is there."""
