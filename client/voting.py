@@ -56,7 +56,7 @@ def is_worse(new: NDArray[np.float64], old: NDArray[np.float64], worse_by: float
         return True
     change, mean = new[known] - old[known], float(np.mean(np.abs(old[known])))
     error = float(change.std(ddof=1)) / np.sqrt(len(change)) if len(change) > 1 else 0.0
-    return float(change.mean()) > max(worse_by * mean, STANDARD_ERRORS * error)
+    return bool(change.mean() > max(worse_by * mean, STANDARD_ERRORS * error))
 
 
 def _patients(task: Task, cases: Cases) -> list[Cases]:

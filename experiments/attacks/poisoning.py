@@ -1,10 +1,10 @@
 """One hospital sends poisoned updates: what is left of the score, by the strategy that adds up.
 
 The last hospital turns the sign of its update and makes it long (Blanchard et al. 2017, section 1, where any such
-hospital moves a mean wherever it likes), or as long as a bound lets pass; exchanges its labels before training (Biggio
-et al. 2012); or sends so many times what exchanged labels taught that the mean becomes it (model replacement,
-Bagdasaryan et al. 2020). Each is played under the study's own way of adding up, with its defence, or one that it could
-have, and without; the two that need no bound also under ways that read single updates.
+hospital moves a mean wherever it likes), or as long as a bound lets pass; exchanges its labels before training
+(Biggio et al. 2012); or sends so many times what exchanged labels taught that the mean becomes it (model replacement,
+Bagdasaryan et al. 2020). Each is played under the study's own way of adding up, with its defence, or one that it
+could have, and without; the two that need no bound also under ways that read single updates.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def _played(figures: Mapping[str, object]) -> Iterator[str]:
         back = int(times) if isinstance(times, (int, float)) else 0
         taken = f", rounds being taken back {count(back, 'time')}" if back else ", no round being taken back"
         yield (
-            f"{kind.capitalize()}: the score goes from {_said(honest)} to {_said(bare)} as the study adds up, and with "
-            f"a defence to {_said(defended)}{taken}."
+            f"{kind.capitalize()}: the score goes from {_said(honest)} to {_said(bare)} as the study adds up, and "
+            f"with a defence to {_said(defended)}{taken}."
         )
 
 
