@@ -1,4 +1,4 @@
-"""A hospital that poisons a sum: what the study's `[defence]` leaves of its harm, and that honest ones lose nothing."""
+"""A hospital that poisons a sum: what the study's `[defence]` leaves of its harm; honest ones lose nothing."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_a_round_that_hospitals_vote_worse_is_taken_back_and_told(
     honest = run_quietly(tiny("aggregation=secagg", FOUR, "rounds=2", *FAST), tmp_path / "honest")
     assert outcome.about["model_sha256"] == honest.about["model_sha256"]
     said = (
-        "Round 3 was taken back: 3 of 4 hospitals voted it worse than the model before; round 4, which had trained on "
-        "it, went with it."
+        "Round 3 was taken back: 3 of 4 hospitals voted it worse than the model before; round 4, which had trained "
+        "on it, went with it."
     )
     summary = summary_of(read_run(tmp_path / "masked"))
     assert summary["taken_back"][0] == said and summary["taken_back"][1].startswith("Round 5 was taken back: 3 of 4")

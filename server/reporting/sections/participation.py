@@ -40,9 +40,8 @@ def participation(run: Run) -> Markup | None:
     binned = f"Each column is {length} rounds and shows the gravest of them." if length > 1 else None
     note = tag("p", binned, class_="note") if binned else None
     shares = _shares(run) if dense else None
-    return section(
-        "rounds", "Who took part", _lede(run), keys, grid, note, _taken_back(run), _repeats(run), _drops(run), shares
-    )
+    told = (_taken_back(run), _repeats(run), _drops(run))
+    return section("rounds", "Who took part", _lede(run), keys, grid, note, *told, shares)
 
 
 def _taken_back(run: Run) -> Markup | None:
