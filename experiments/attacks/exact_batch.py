@@ -67,9 +67,8 @@ class ExactBatch:
             return self._none(observed, reason, bool(captured) and "loss" in reason)
         done: list[tuple[Captured, Peeled]] = []
         for index, one in enumerate(captured):
-            own = (
-                Budget(LEAST_S) if index == 0 and budget.left < LEAST_S else budget.part(1 / (len(captured) - index))
-            )
+            hurried = index == 0 and budget.left < LEAST_S
+            own = Budget(LEAST_S) if hurried else budget.part(1 / (len(captured) - index))
             done.append((one, self._taken_apart(observed, one, own)))
             if budget.left <= 0:
                 break
