@@ -23,9 +23,8 @@ from client.hospital import Hospital
 from client.training import chunk_size
 from client.whole_batches import pieces
 from common.errors import WireError
-from common.learning.abilities import no_case_loss
 from common.learning.device import home
-from common.learning.losses import case_losses
+from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, read, trainable, write
 from common.privacy.cover import covers
 from common.privacy.facts import mechanism_of
@@ -126,17 +125,20 @@ def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDA
         return 0, 0
     size = float(np.sqrt((inputs**2).mean()))
     one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, size)
-    parallel, near = (np.abs(cosines) >= least for least in (PARALLEL, _least(weights)))
-    most = [int(of.sum()) for of in parallel if _sorts(one, of)]
-    return max(most, default=1), sum(_sorts(one, of) for of in near)
+    found = []
+    for least in (PARALLEL, _least(weights)):
+        sets, of_rows = np.unique(np.abs(cosines) >= least, axis=0, return_inverse=True)
+        sizes = [int(chosen.sum()) if _sorts(one, chosen) else 0 for chosen in sets]
+        found.append(np.array(sizes)[of_rows.reshape(-1)])
+    return max(1, int(found[0].max())), int((found[1] > 0).sum())
 
 
 def _sorts(rows: _Rows, chosen: NDArray[np.bool_]) -> bool:
     """Whether enough rows are alike, differ in their thresholds, and so put what is shown into several bins."""
     if chosen.sum() <= MOST_PARALLEL or _order(rows, chosen) <= SORTS:
         return False
-    reached = rows.shown[chosen] + rows.thresholds[chosen, None] > 0
-    return len(np.unique(reached, axis=0)) > MOST_PARALLEL
+    reached = np.packbits(rows.shown[chosen] + rows.thresholds[chosen, None] > 0, axis=1)
+    return len({row.tobytes() for row in reached}) > MOST_PARALLEL
 
 
 def _order(rows: _Rows, chosen: NDArray[np.bool_]) -> float:
@@ -176,8 +178,8 @@ def _cosines(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def _inputs(
     hospital: Hospital, parameters: Vector, layers: Mapping[str, nn.Linear]
 ) -> dict[str, NDArray[np.float64]]:
-    """(N, columns) by layer, what it is shown of cases; {} where the task has no loss of a case to show them by."""
-    if no_case_loss(hospital.task) or not len(hospital.train):
+    """(N, columns) by layer, what it is shown of the hospital's cases; {} where there are none."""
+    if not len(hospital.train):
         return {}
     network, before, training = hospital.network, read(hospital.network), hospital.network.training
     spread = np.linspace(0, len(hospital.train) - 1, min(len(hospital.train), MOST_CASES))
@@ -207,7 +209,9 @@ def _shown(
     handles = [layer.register_forward_hook(note) for layer in layers.values()]
     try:
         with torch.no_grad():
-            case_losses(hospital.task, hospital.network, hospital.train.batch(piece).to(home(hospital.network)))
+            batch = augmented(hospital.task, hospital.train.batch(piece), np.random.default_rng(0))
+            group = groups_of(hospital.task, hospital.network)[0].name
+            case_losses(hospital.task, hospital.network, batch.to(home(hospital.network)), group)
     finally:
         for handle in handles:
             handle.remove()

@@ -24,10 +24,10 @@ WIDE, DEEP = 'task.network={name="mlp",hidden=[64]}', 'task.network={name="mlp",
 @pytest.mark.parametrize(
     "settings",
     [
-        (ONE_GRADIENT, WIDE, "training.batch_size=16", "rounds=12"),
+        (ONE_GRADIENT, WIDE, "training.batch_size=16", "rounds=8"),
         (LARGE_STEP, DEEP, 'training.batch_size="full"', "rounds=12"),
-        ("strategy=fedavg", WIDE, "training={batch_size=1,epochs=3}"),
-        ("strategy=fedavg", DEEP, 'training={batch_size=8,steps=60,optimiser="adam",learning_rate=0.05}'),
+        ("strategy=fedavg", WIDE, "training={batch_size=1,epochs=1}", "rounds=2"),
+        ("strategy=fedavg", DEEP, 'training={batch_size=8,steps=30,optimiser="adam",learning_rate=0.05}'),
         (ONE_GRADIENT, WIDE, "training.batch_size=16", 'partition={name="shards",hospitals=4}', "rounds=8"),
         (LARGE_STEP, 'task.network="logistic"', 'training.batch_size="full"'),
     ],
