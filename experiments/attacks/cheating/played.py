@@ -86,8 +86,8 @@ def finding_of(
 ) -> Finding:
     """What the answers to the last order held, had hospitals not looked at what they were sent.
 
-    play: raises StudyError where this cannot be played, saying why. seconds: after which, or LEAST_S, it begins no other.
-    carrier: which study is sent.
+    play: raises StudyError where this cannot be played, saying why. seconds: after which, or after LEAST_S,
+    it begins no other order. carrier: which study is sent.
     """
     budget, there = Budget(max(seconds, LEAST_S)), observed.access.answers
     try:
