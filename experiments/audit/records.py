@@ -181,7 +181,7 @@ class Verdict:
 
     lights: the worst light of each column of the table, by the name of its question, or of its adversary.
     conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
-    could_not_tell: columns that are amber since no test was powerful enough, and for nothing else.
+    could_not_tell: columns that are amber since no test was powerful enough or came to an end, and for nothing else.
     """
 
     site: SiteId
@@ -195,13 +195,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Power:
-    """A fault that was planted to see whether an attack sees it: `seen` of `of` times."""
+    """A fault that was planted to see whether an attack sees it: `seen` of `of` times.
+
+    reason: why it could not be shown to the attack, where `of` is 0.
+    """
 
     question: str
     attack: str
     fault: str
     seen: int
     of: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)

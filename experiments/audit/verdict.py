@@ -20,6 +20,7 @@ from experiments.audit.run import Run
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
 NOT_POWERFUL = "not powerful enough to tell"
+PROVES_NOTHING, LIKE_ATTACK = "and proves nothing", "and a like attack may succeed"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}
 
 
@@ -47,12 +48,12 @@ class _Found:
 
     @property
     def could_not_tell(self) -> tuple[str, ...]:
-        """Columns whose every objection is that no test was powerful enough."""
+        """Columns whose every objection is that a test was not powerful enough, or came to no end."""
         objections: dict[str, list[str]] = {}
         for column, (light, words, _) in self.reasons:
             if light != "green":
                 objections.setdefault(column, []).append(words)
-        return tuple(name for name, said in objections.items() if all(NOT_POWERFUL in words for words in said))
+        return tuple(name for name, said in objections.items() if all(map(_tells_nothing, said)))
 
 
 def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power: Sequence[Power]) -> Verdict:
@@ -73,6 +74,10 @@ def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power:
     said = tuple((light, rule) for light, rule, _ in reasons)
     lights, conditional = found.lights, tuple(found.conditional)
     return Verdict(site, worst(reasons), said, advice, lights, conditional, found.could_not_tell)
+
+
+def _tells_nothing(words: str) -> bool:
+    return any(said in words for said in (NOT_POWERFUL, PROVES_NOTHING, LIKE_ATTACK))
 
 
 def worst(reasons: Iterable[Reason]) -> Light:
@@ -116,20 +121,26 @@ def _guarded(rules: Callable[[], Iterable[Reason]], name: str) -> list[Reason]:
 def _untold(trial: Trial) -> Iterator[Reason]:
     """An attack that this program does not have, or that failed, is no proof that there is none."""
     if trial.settings.get(FAILED):
-        yield "amber", f"{trial.attack} came to no end, and proves nothing: {trial.reason}.", ""
+        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", ""
     if trial.settings.get(UNTRIED):
-        yield "amber", f"{trial.attack} was not tried, and a like attack may succeed: {trial.reason}.", ""
+        yield "amber", f"{trial.attack} was not tried, {LIKE_ATTACK}: {trial.reason}.", ""
 
 
 def _too_weak(name: str, power: Sequence[Power], cast: Cast) -> Iterator[Reason]:
-    """Faults that no attack would have seen often enough."""
-    own = [one for one in power if one.question == name]
+    """Faults that no attack would have seen often enough, or that none could be shown."""
+    own, not_shown = [one for one in power if one.question == name], dict[str, list[str]]()
     for fault in dict.fromkeys(one.fault for one in own):
-        best = max((one for one in own if one.fault == fault), key=lambda one: one.seen / max(1, one.of))
-        if best.seen < ENOUGH * max(1, best.of):
+        best = max((one for one in own if one.fault == fault), key=lambda one: (one.seen / max(1, one.of), one.of))
+        if not best.of:
+            not_shown.setdefault(best.reason or "no attack here takes them", []).append(fault)
+        elif best.seen < ENOUGH * best.of:
             yield (
                 "amber",
                 f"{cast.questions[name].title}: {NOT_POWERFUL}. A planted fault ({fault}) would have "
                 f"been seen in {best.seen} of {best.of} tries.",
                 "Measure again with more time, or on more data; until then the promise stands on trust.",
             )
+    for reason, faults in not_shown.items():
+        title = cast.questions[name].title
+        words = f"{title}: {NOT_POWERFUL}. No test here could be shown these faults ({'; '.join(faults)}): {reason}."
+        yield "amber", words, "Until such faults can be looked for, that there are none stands on trust."

@@ -17,7 +17,7 @@ from common.study.study import Study, parse
 from experiments.attacks.canaries.scores import likelihood_ratios
 from experiments.attacks.gradient_canaries import Canaries, received
 from experiments.attacks.sent_noise import SentNoiseTest, tests_of
-from experiments.audit.questions._canaries import ALARM, LEAST_PLANTED_STEPS, PLANTED_PART
+from experiments.audit.questions._canaries import ALARM, planted_steps
 from experiments.audit.questions._canary_results import chance_of
 from experiments.audit.questions._sent_noise import PLANTED_VALUES
 from experiments.benchmarks.heart import STUDY
@@ -31,7 +31,6 @@ from experiments.evidence.sent_noise import Recorded
 from experiments.noisy_sums import Floats
 from experiments.observation import Observation
 
-DELTA = 1e-4
 CANARIES, TIMES_TOO_LONG = 10_000, 10.0
 GRADIENTS = ("strategy={name='fedsgd',learning_rate=0.5}", "training={batch_size=32}", "rounds=15")
 STEPS = ("rounds=15",)
@@ -64,6 +63,7 @@ class Scores:
     ratios: Floats
     included: NDArray[np.bool_]
     promised: Release
+    delta: float
     seconds: float
 
 
@@ -97,14 +97,15 @@ class Recording:
         """Of the steps that planted faults are looked for in, or of the study's whole number of them."""
         begun, rng = process_time(), np.random.default_rng(repeat)
         steps = training_of(self.hospital).steps
-        some = steps if whole else min(steps, max(LEAST_PLANTED_STEPS, steps // PLANTED_PART))
+        some = steps if whole else planted_steps(steps)
         training = training_of(self.hospital, fault, repeat + 1, some)
         private = training.alone()
         canaries = Canaries.draw(CANARIES, private.length, rng)
         along, beside = received(private, canaries, some, 1e9)
         ratios = likelihood_ratios(along, beside, private.sampling_rate)
         plain = along.sum(axis=0, dtype=np.float64)
-        return Scores(plain, ratios, canaries.included, training.promised(len(along)), process_time() - begun)
+        promised, seconds = training.promised(len(along)), process_time() - begun
+        return Scores(plain, ratios, canaries.included, promised, training.delta, seconds)
 
 
 def recording(folder: Path, place: Path, mechanism: str, claims: tuple[float, ...]) -> dict[float, Recording]:

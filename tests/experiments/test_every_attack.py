@@ -25,6 +25,7 @@ FOUND_ELSEWHERE = {
     "pgd": "test_evasion.py",
     "poisoning": "test_robustness.py",
     "property_over_rounds": "test_property_inference.py",
+    "matching": "test_inversion.py",
     "quantile_regression": "test_membership.py",
     "rmia": "test_membership.py",
     "sent_noise": "test_sent_noise.py",

@@ -66,8 +66,8 @@ class Crowd:
         least = 1 / (len(self.ratios) + 1)
         if len(self.ratios) and ratio >= self.ratios[0]:
             return float((1 + np.searchsorted(self.ratios, ratio, side="right")) * least)
-        smallest = self.ratios[0] if len(self.ratios) else 1.0
-        return least * (max(ratio, 0.0) / float(smallest)) ** self.dimension
+        smallest = float(self.ratios[0]) if len(self.ratios) else 1.0
+        return least * float((max(ratio, 0.0) / smallest) ** self.dimension)
 
 
 def _dimension(ratios: Floats) -> float:
@@ -75,7 +75,7 @@ def _dimension(ratios: Floats) -> float:
     if len(ratios) < FEWEST:
         return 1.0
     estimate = len(ratios) / max(float(-np.log(ratios).sum()), SMALLEST)
-    return max(1.0, estimate * (1 - DEVIATIONS / np.sqrt(len(ratios))))
+    return max(1.0, estimate * (1 - DEVIATIONS / float(np.sqrt(len(ratios)))))
 
 
 def _ratio(alike: Floats, names: NDArray[np.str_], own: str) -> float | None:
