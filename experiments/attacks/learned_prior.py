@@ -1,9 +1,9 @@
 """Gradient matching among cases such as public ones are: a decoder learned from them, then single values.
 
 Jeon, Lee, Oh and Ok 2021, Gradient Inversion with Generative Image Prior (NeurIPS), and Li, Zhang, Liu and Liu 2022,
-Auditing Privacy Defenses in Federated Learning via Generative Gradient Leakage (CVPR): search what a generator trained
-on public images draws, then move beyond what it can draw. Here the generator is linear (`public_prior`), which takes a
-second in the place of hours, and what lies beyond has a prior of its own, so that nothing must be cut off by hand.
+Auditing Privacy Defenses in Federated Learning via Generative Gradient Leakage (CVPR): search what a generator that
+was trained on public images draws, then move beyond what it can draw. Here the generator is linear (`public_prior`),
+which takes a second in the place of hours, and what lies beyond has a prior of its own.
 """
 
 from __future__ import annotations
