@@ -19,6 +19,7 @@ FOUND_ELSEWHERE = {
     "fgsm": "test_evasion.py",
     "gradient_canaries": "test_epsilon_audit.py",
     "gradient_cosines": "test_membership.py",
+    "learned_prior": "test_learned_prior.py",
     "lira_offline": "test_membership.py",
     "lira_online": "test_membership.py",
     "multi_step": "test_local_steps.py",
