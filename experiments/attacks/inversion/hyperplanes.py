@@ -17,7 +17,7 @@ from experiments.attacks.inversion.sightings import Candidates, Sighting, Units,
 from experiments.evidence.budget import Budget
 
 STARTS, ROUNDS, MOST_ITERATIONS = 100, 4, 14
-TURNS = 200
+TURNS = 100
 """Of sampling, each of which takes some hundredths of a second."""
 SOFTEST, HARDEST = 0.1, 1e-5
 """Below which share of a typical component one counts as nothing, at the first and at the last iteration."""

@@ -2,9 +2,9 @@
 
 As many units as the space has dimensions but one leave one direction that is 0 at all of them; where these happen to
 be shut for one case alone it is 0 at about half of all units (Dimitrov et al. 2024, arXiv 2403.03945, section 4: the
-submatrices of the low-rank factor and the sparsity filter). Once a direction is known, the units that are shut for its
-case are a space of one dimension fewer, in which a draw succeeds about twice as often; what it leaves open, a multiple
-of the known direction, is what most of the other units agree on.
+submatrices of the low-rank factor and the sparsity filter). Once a direction is known, the units that are shut for
+its case are a space of one dimension fewer, in which a draw succeeds about twice as often; what it leaves open, a
+multiple of the known direction, is what most of the other units agree on.
 """
 
 from __future__ import annotations
