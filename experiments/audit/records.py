@@ -181,7 +181,7 @@ class Verdict:
 
     lights: the worst light of each column of the table, by the name of its question, or of its adversary.
     conditional: questions and adversaries, by name, of what got at the hospital under a condition only.
-    could_not_tell: columns that are amber since no test was powerful enough, and for nothing else.
+    could_not_tell: columns that are amber since no test was powerful enough or came to an end, and for nothing else.
     """
 
     site: SiteId

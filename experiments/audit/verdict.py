@@ -20,6 +20,7 @@ from experiments.audit.run import Run
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
 NOT_POWERFUL = "not powerful enough to tell"
+PROVES_NOTHING, LIKE_ATTACK = "and proves nothing", "and a like attack may succeed"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}
 
 
@@ -47,12 +48,12 @@ class _Found:
 
     @property
     def could_not_tell(self) -> tuple[str, ...]:
-        """Columns whose every objection is that no test was powerful enough."""
+        """Columns whose every objection is that a test was not powerful enough, or came to no end."""
         objections: dict[str, list[str]] = {}
         for column, (light, words, _) in self.reasons:
             if light != "green":
                 objections.setdefault(column, []).append(words)
-        return tuple(name for name, said in objections.items() if all(NOT_POWERFUL in words for words in said))
+        return tuple(name for name, said in objections.items() if all(map(_tells_nothing, said)))
 
 
 def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power: Sequence[Power]) -> Verdict:
@@ -73,6 +74,10 @@ def _verdict(site: SiteId, trials: Sequence[Trial], run: Run, cast: Cast, power:
     said = tuple((light, rule) for light, rule, _ in reasons)
     lights, conditional = found.lights, tuple(found.conditional)
     return Verdict(site, worst(reasons), said, advice, lights, conditional, found.could_not_tell)
+
+
+def _tells_nothing(words: str) -> bool:
+    return any(said in words for said in (NOT_POWERFUL, PROVES_NOTHING, LIKE_ATTACK))
 
 
 def worst(reasons: Iterable[Reason]) -> Light:
@@ -116,9 +121,9 @@ def _guarded(rules: Callable[[], Iterable[Reason]], name: str) -> list[Reason]:
 def _untold(trial: Trial) -> Iterator[Reason]:
     """An attack that this program does not have, or that failed, is no proof that there is none."""
     if trial.settings.get(FAILED):
-        yield "amber", f"{trial.attack} came to no end, and proves nothing: {trial.reason}.", ""
+        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", ""
     if trial.settings.get(UNTRIED):
-        yield "amber", f"{trial.attack} was not tried, and a like attack may succeed: {trial.reason}.", ""
+        yield "amber", f"{trial.attack} was not tried, {LIKE_ATTACK}: {trial.reason}.", ""
 
 
 def _too_weak(name: str, power: Sequence[Power], cast: Cast) -> Iterator[Reason]:

@@ -31,7 +31,6 @@ from experiments.evidence.sent_noise import Recorded
 from experiments.noisy_sums import Floats
 from experiments.observation import Observation
 
-DELTA = 1e-4
 CANARIES, TIMES_TOO_LONG = 10_000, 10.0
 GRADIENTS = ("strategy={name='fedsgd',learning_rate=0.5}", "training={batch_size=32}", "rounds=15")
 STEPS = ("rounds=15",)
@@ -64,6 +63,7 @@ class Scores:
     ratios: Floats
     included: NDArray[np.bool_]
     promised: Release
+    delta: float
     seconds: float
 
 
@@ -104,7 +104,8 @@ class Recording:
         along, beside = received(private, canaries, some, 1e9)
         ratios = likelihood_ratios(along, beside, private.sampling_rate)
         plain = along.sum(axis=0, dtype=np.float64)
-        return Scores(plain, ratios, canaries.included, training.promised(len(along)), process_time() - begun)
+        promised, seconds = training.promised(len(along)), process_time() - begun
+        return Scores(plain, ratios, canaries.included, promised, training.delta, seconds)
 
 
 def recording(folder: Path, place: Path, mechanism: str, claims: tuple[float, ...]) -> dict[float, Recording]:

@@ -20,7 +20,7 @@ from experiments.audit.questions._canaries import PLANTED
 from experiments.audit.questions._canary_results import bounds_of
 from experiments.audit.questions._epsilon_bounds import measured_epsilon
 from experiments.benchmark import Benchmark, Cell, Measured, Target
-from experiments.benchmarks._audit_power_cases import DELTA, MECHANISMS, Recording, Scores, recording
+from experiments.benchmarks._audit_power_cases import MECHANISMS, Recording, Scores, recording
 from experiments.benchmarks._data import find
 from experiments.evidence.planted import HALF_NOISE, NO_NOISE, OF_NOISE, Fault, faults_of
 
@@ -75,7 +75,7 @@ _NOTES = (
     "Seen: of so many runs of the hospitals' own code with that fault, how many a test called red; of 'none', false "
     "alarms. A canary test is not tried on faults that give no single case away.",
     f"{REPEATS} and {CLAIMS} in the environment make it shorter.",
-    "Epsilon: certified lower bounds of the same training at 95 %. Sums: the plain sum of steps, scored by Steinke, "
+    "Epsilon: certified lower bounds at 95 % and the promise's delta. Sums: plain sums of steps, scored by Steinke, "
     "Nasr and Jagielski, as was shipped. JAX-Privacy: its one-run bounds, by Steinke and by f-DP, on our scores, run "
     f"in the Python that {PEERS_PYTHON} names. Ours: by f-DP, and of canaries whose noise is their own.",
 )
@@ -108,9 +108,11 @@ def _row(case: Case, peer: Mapping[str, float]) -> Row:
     }
     if case.scores is not None:
         found, promised = case.scores, case.scores.promised
-        bounds = bounds_of(promised, found.ratios, found.included, DELTA, CONFIDENCE, True)
+        bounds = bounds_of(promised, found.ratios, found.included, found.delta, CONFIDENCE, True)
         row |= {
-            "epsilon, sums": _rounded(measured_epsilon(found.plain, found.included, DELTA, CONFIDENCE).lower_bound),
+            "epsilon, sums": _rounded(
+                measured_epsilon(found.plain, found.included, found.delta, CONFIDENCE).lower_bound
+            ),
             "ours f-DP": _rounded(bounds.same_trade_off),
             "ours, own noise": _rounded(bounds.own_noise),
         }
@@ -131,7 +133,7 @@ def _peers(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
         arrays = {name: values for case in cases for name, values in _arrays(case)}
         np.savez(task, allow_pickle=False, **arrays)
         script = Path(__file__).with_name("_audit_power_peers.py")
-        command = [python, str(script), str(task), str(results), str(CONFIDENCE), str(DELTA)]
+        command = [python, str(script), str(task), str(results), str(CONFIDENCE)]
         try:
             subprocess.run(command, capture_output=True, timeout=LONGEST_PEER_S, check=True)
         except (OSError, subprocess.SubprocessError):
@@ -144,6 +146,7 @@ def _arrays(case: Case) -> Iterator[tuple[str, np.ndarray[tuple[int, ...], np.dt
     if case.scores is not None:
         yield f"{case.name}/scores", case.scores.ratios
         yield f"{case.name}/included", case.scores.included
+        yield f"{case.name}/delta", np.array(case.scores.delta)
 
 
 def targets(cases: Sequence[Case]) -> list[Target]:

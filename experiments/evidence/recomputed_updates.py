@@ -53,7 +53,7 @@ def own_updates(
                 continue
             update = update_of(hospital, order, _kept(hospital, number, memory))
             if number in wanted:
-                found[number, site] = _as_added(
+                found[number, site] = as_added(
                     study, update, request, generator(study.seed, number, site, "protocol")
                 )
     return found
@@ -105,7 +105,7 @@ def _no_protocol() -> Local:
     raise StudyError("an update is computed before any protocol is run.")
 
 
-def _as_added(study: Study, update: Update, request: Payload, rng: np.random.Generator) -> Update:
+def as_added(study: Study, update: Update, request: Payload, rng: np.random.Generator) -> Update:
     """With the hospital's own rounding: the statistics, which come after the values, need not be known for it."""
     aggregation = aggregation_of(study)
     if aggregation.reveals == "each":

@@ -31,6 +31,7 @@ from common.wire.orders import Order
 from experiments.evidence.planted import Fault
 
 HONEST = Fault("none")
+ALL = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Replayed:
-    """update: as it leaves the hospital's training. taken: all cases that were looked at, step by step."""
+    """update: as it leaves the hospital's training. steps: the first ones of an optimiser; made: how many there were.
+    taken: cases that were looked at, step by step, or in all where no optimiser made any.
+    """
 
     update: Update
     steps: tuple[Step, ...]
     taken: tuple[tuple[int, ...], ...]
+    made: int
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,10 @@ class _Watched(Cases):
         return found
 
 
-def replayed(hospital: Hospital, order: Order, fault: Fault = HONEST, words: tuple[object, ...] = ()) -> Replayed:
-    """The order answered. words: () draws what the run drew; others draw anew.
+def replayed(
+    hospital: Hospital, order: Order, fault: Fault = HONEST, words: tuple[object, ...] = (), most_steps: int = ALL
+) -> Replayed:
+    """The order answered. words: () draws what the run drew; others draw anew. most_steps: to be kept.
 
     Raises StudyError where the hospital's code cannot work.
     """
@@ -78,9 +84,10 @@ def replayed(hospital: Hospital, order: Order, fault: Fault = HONEST, words: tup
     watched = _Watched(cases.columns, cases.classes, cases.prescribed, cases.quarantined)
     own = replace(hospital, study=fault.study(hospital), splits={**hospital.splits, "train": watched})
     kept = Kept(cast(Memory, {}), _no_protocol, sources(hospital, order.round, fault, words))
-    with _steps_of(hospital.network, watched) as steps:
+    with _steps_of(hospital.network, watched, most_steps) as seen:
         update = update_of(own, fault.order(order), kept)
-    return Replayed(update, tuple(steps), tuple(step.taken for step in steps) or (watched.flushed(),))
+    taken = tuple(step.taken for step in seen.steps) or (watched.flushed(),)
+    return Replayed(update, tuple(seen.steps), taken, seen.made)
 
 
 def sources(hospital: Hospital, number: int, fault: Fault, words: tuple[object, ...] = ()) -> Sources:
@@ -101,20 +108,30 @@ def drawn(hospital: Hospital, number: int, purpose: str, words: tuple[object, ..
     return generator(hospital.study.seed, number, hospital.site, purpose, *words)
 
 
+@dataclass
+class _Seen:
+    """steps: the first ones. made: all."""
+
+    steps: list[Step] = field(default_factory=list)
+    made: int = 0
+
+
 @contextmanager
-def _steps_of(network: torch.nn.Module, watched: _Watched) -> Iterator[list[Step]]:
+def _steps_of(network: torch.nn.Module, watched: _Watched, most: int) -> Iterator[_Seen]:
     """Every step of any optimiser on the network's parameters, while the context is open."""
-    parameters, steps = [parameter for _, parameter in trainable(network)], list[Step]()
+    parameters, seen = [parameter for _, parameter in trainable(network)], _Seen()
     known = {id(parameter) for parameter in parameters}
 
     def before(optimiser: torch.optim.Optimizer, args: Sequence[Any], kwargs: Any) -> None:
         groups: Any = optimiser.param_groups
         if any(id(parameter) in known for group in groups for parameter in group["params"]):
-            steps.append(Step(read(network), _gradient(parameters), watched.flushed()))
+            seen.made += 1
+            if seen.made <= most:
+                seen.steps.append(Step(read(network), _gradient(parameters), watched.flushed()))
 
     handle = register_optimizer_step_pre_hook(before)
     try:
-        yield steps
+        yield seen
     finally:
         handle.remove()
 

@@ -20,6 +20,7 @@ from client.hospital import Hospital
 from common.data.cases import SiteId
 from common.errors import StudyError
 from common.learning.parameters import Layout
+from common.seeding import generator
 from common.sums.update import Update, Vector
 from common.wire.orders import Order, from_payload
 from experiments.evidence.clean_sums import CleanSums, blocks_of
@@ -27,7 +28,7 @@ from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.loudest import loudest
 from experiments.evidence.planted import Fault
 from experiments.evidence.promised_noise import NOT_KNOWN, Promise, adds_at_server, expected_units, promise_of
-from experiments.evidence.recomputed_updates import Orders
+from experiments.evidence.recomputed_updates import Orders, as_added
 from experiments.evidence.replayed import HONEST, Replayed, drawn, replayed
 from experiments.evidence.server_noise import server_noise
 from experiments.noisy_sums import Floats, NoisySum, Sample, SentNoise
@@ -35,12 +36,14 @@ from experiments.observation import Observation
 
 MOST_VALUES = 50_000
 """Of noise: enough to tell two hundredths of its deviation."""
+LEAST_STEPS = 4
+"""Of a round, of a network with more values than that."""
 NO_PROMISE = "no differential privacy was promised, so that there is no noise to test"
 CORRECTED = "every step is corrected by a control variate, which was not recorded step by step"
 CUT = "every noisy gradient is shortened afterwards (training.clip_gradient_norm), so that it cannot be told apart"
 ALIKE = 1e-3
 """In deviations of the noise: up to here what was sent is what the code run again sends."""
-NEVER_ASKED = "no hospital was asked to train"
+NEVER_ASKED = "no update of any hospital was recorded"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ class Recorded:
                 break
             answers = [self._answer(site, number, words) for site in sites]
             found.add(answers, self._off(number, sites, answers))
-        first = found.first
+        if not found.answers:
+            return SentNoise(reason=NEVER_ASKED)
+        first = found.answers[0]
         return SentNoise(
             tuple(found.sums),
             blocks_of(first.hospital.network),
@@ -116,16 +121,24 @@ class Recorded:
         hospital, order = hospital_of(self.observed.study, site), from_payload(self.orders[number, site])
         promise = promise_of(hospital, order.parameters.size)
         assert promise is not None
-        again = replayed(hospital, order, self.fault or HONEST, words)
+        most = max(LEAST_STEPS, self.most_values // order.parameters.size + 1)
+        again = replayed(hospital, order, self.fault or HONEST, words, most)
         rng = drawn(hospital, number, "sampling", words)
         return _Answer(hospital, order, promise, again, CleanSums(hospital, promise, rng))
 
     def _off(self, number: int, sites: Sequence[SiteId], answers: Sequence[_Answer]) -> tuple[Floats, float]:
         """What was sent, and by how much the code run again sends something else, in deviations of the noise."""
-        again = sum((one.replay.update.vectors[0].astype(np.float64) for one in answers), start=np.float64(0))
+        again = np.sum([self._added(one) for one in answers], axis=0)
         sent = again if self.fault is not None else _sent(self.observed, number, sites).vectors[0].astype(np.float64)
         deviation = sqrt(sum(one.deviation_sent**2 for one in answers))
-        return np.asarray(sent), float(np.abs(sent - again).max(initial=0.0)) / deviation
+        return sent, float(np.abs(sent - again).max(initial=0.0)) / deviation
+
+    def _added(self, answer: _Answer) -> Floats:
+        """As it goes into a sum: rounded, and cut to the sum's range."""
+        update, study, key = answer.replay.update, self.observed.study, (answer.order.round, answer.hospital.site)
+        if self.fault is None:
+            update = as_added(study, update, self.orders[key], generator(study.seed, *key, "protocol"))
+        return update.vectors[0].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -191,20 +204,16 @@ class _Found:
     off: float = 0.0
     values: int = 0
 
-    @property
-    def first(self) -> _Answer:
-        """The first answer that came in."""
-        return self.answers[0]
-
     def add(self, answers: Sequence[_Answer], sent: tuple[Floats, float]) -> None:
         """The answers of those in one sum, and what was sent."""
         self.answers += answers[: 1 if not self.answers else 0]
         self.off = max(self.off, sent[1])
         for one in answers:
-            made = len(one.replay.steps) or 1
+            made = one.replay.made or 1
             self.steps[one.order.round, one.hospital.site] = (one.promise.steps, made)
         if sent[1] > ALIKE and not answers[0].replay.steps:
             self.sums.append(self._whole(answers, sent[0]))
+            self.values += sent[0].size
             return
         found = [pair for one in answers for pair in one.sums()]
         self.sums += [noisy for noisy, _ in found]

@@ -178,7 +178,7 @@ def _risks(sheet: Sheet) -> Markup:
             one.severity,
             one.before,
             one.after,
-            f"Before: {one.before_because} After: {one.after_because}",
+            _why(one),
         ]
         for number, one in enumerate(sheet.risks, 1)
     ]

@@ -12,6 +12,7 @@ from experiments.question import Question
 from server.reporting.wording import count
 
 WEAKER = "nothing was found that identifies a patient, and yet something is weaker than it could be"
+UNFINISHED = "not all that was to be tried came to an end, which proves nothing"
 MOST_NAMED = 3
 Fact = tuple[str, SiteId]
 """What happened, in words, and one hospital of which it is so."""
@@ -34,15 +35,24 @@ def opening_sentence(report: Report) -> str:
 
 def _found(report: Report, light: Light, cast: Cast) -> list[Fact]:
     """What happened, or weakly did, by the lights of the questions."""
-    return [
+    found = (
         (words, verdict.site)
         for name, question in cast.in_order()
         for verdict in report.verdicts
         if verdict.lights.get(name) == light and (words := _happening(question, name, verdict.site, light, report))
-    ]
+    )
+    return list(dict.fromkeys(found))
+
+
+def _is_unfinished(name: str, site: SiteId, report: Report) -> bool:
+    """Whether the light is only of attempts that came to no end; faults that nobody saw are another matter."""
+    told_nothing = any(one.site == site and name in one.could_not_tell for one in report.verdicts)
+    return told_nothing and not any(one.question == name for one in report.power)
 
 
 def _happening(question: Question, name: str, site: SiteId, light: Light, report: Report) -> str:
+    if light == "amber" and _is_unfinished(name, site, report):
+        return UNFINISHED
     if hasattr(question, "happening"):
         return str(question.happening(site, light, [trial for trial in report.trials if trial.kind == name]))
     return str(getattr(question, "happened" if light == "red" else "weakly", ""))
