@@ -33,6 +33,7 @@ from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Rep
 from experiments.audit.run import Run
 from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
+from experiments.evidence.budget import WorkClock
 from experiments.evidence.observing import observe, sent_orders
 from experiments.evidence.public_cases import public_cases
 from experiments.observation import Observation
@@ -126,24 +127,33 @@ class Attacked:
 
 
 def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacked:
-    """The loop: what one attempt leaves of its share is for those after it."""
+    """The loop: what one attempt and its scoring leave of its share is for those after it.
+
+    Counted is what this process worked: on a machine that others keep busy later attempts lose nothing.
+    """
     advance("what each adversary could see")
     views, (plants, trials) = seen(cast, run), _planted(cast, run)
     attempts, left, spent = planned(cast, views, plants, run), run.seconds, 0.0
-    sightings: list[tuple[Planned, bool]] = []
+    sightings: list[Sighting] = []
     for number, one in enumerate(attempts):
         advance(f"{one.attempt.attack} {one.attempt.view.site}".strip())
         part = one.weight / (sum(other.weight for other in attempts[number:]) or 1.0)
         late = USED_UP if spent > MOST_TIMES * run.seconds + GRACE_S else ""
+        clock = WorkClock()
         finding = _found(one, run, max(left, 0.0) * part, one.reason or late)
-        spent, left = spent + finding.seconds, left - finding.seconds
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
             trials += scored
-        elif not late:
-            sightings.append((one, _is_seen(one, scored, run, cast)))
+        else:
+            why = "" if finding.possible else finding.reason or "it is not possible"
+            sightings.append((one, _is_seen(one, scored, run, cast), why))
+        spent, left = spent + clock(), left - clock()
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
     return Attacked(tuple(trials), openings, _power(plants, sightings))
+
+
+Sighting = tuple[Planned, bool, str]
+"""Whether a planted fault was seen, and why it could not be shown to the attack, if so."""
 
 
 def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]:
@@ -215,16 +225,19 @@ def _is_seen(one: Planned, trials: Sequence[Trial], run: Run, cast: Cast) -> boo
     return any(WORST.index(light) >= WORST.index(one.plant.light) for light, _, _ in reasons)
 
 
-def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[tuple[Planned, bool]]) -> tuple[Power, ...]:
-    """A row a fault and attack; of no attempt at all where no attack could be shown the fault."""
+def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[Sighting]) -> tuple[Power, ...]:
+    """A row a fault and attack; of no attempt at all where an attack, or none, could be shown the fault."""
     rows: dict[tuple[str, str, str], list[bool]] = {}
-    for one, was_seen in sightings:
+    reasons: dict[tuple[str, str, str], str] = {}
+    for one, was_seen, reason in sightings:
         assert one.plant is not None
-        rows.setdefault((one.attempt.question, one.attempt.attack, one.plant.fault), []).append(was_seen)
+        key = one.attempt.question, one.attempt.attack, one.plant.fault
+        rows.setdefault(key, []).extend([] if reason else [was_seen])
+        reasons[key] = reason or reasons.get(key, "")
     shown = {(question, fault) for question, _, fault in rows}
     lost = [(name, one.fault) for name, of in plants.items() for one in of if (name, one.fault) not in shown]
     return (
-        *(Power(*key, seen=sum(found), of=len(found)) for key, found in rows.items()),
+        *(Power(*key, sum(found), len(found), "" if found else reasons[key]) for key, found in rows.items()),
         *(Power(name, "", fault, 0, 0) for name, fault in dict.fromkeys(lost)),
     )
 
