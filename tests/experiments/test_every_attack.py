@@ -29,6 +29,7 @@ FOUND_ELSEWHERE = {
     "inverting_gradients": (
         "test_inversion.py::test_inverting_gradients_of_a_small_cnn_brings_back_this_patient_and_nobody_else"
     ),
+    "learned_prior": "test_learned_prior.py::test_a_case_comes_back_from_fewer_numbers_than_it_has",
     "lira_offline": BY_HEART,
     "lira_online": BY_HEART,
     "matching": "test_inversion.py::test_matching_of_a_small_cnn_brings_back_this_patient_and_nobody_else",
