@@ -67,7 +67,7 @@ def recording(request: pytest.FixtureRequest, recorded: Callable[[str], Recordin
 
 def finding_of(recording: Recording, fault: Fault | None = None, seed: int = 0) -> Finding:
     observed, orders = recording
-    values = 50_000 if fault is None else 4000
+    values = 8000 if fault is None else 2000
     handed = replace(observed, access=Access(recomputed=Recorded(observed, orders, fault, values)))
     return SentNoiseTest().run(handed, np.random.default_rng(seed), 60.0)
 
