@@ -15,7 +15,7 @@ from common.privacy.accounting import epsilon_of, noise_for
 from common.privacy.release import Release
 from experiments.audit.questions import _canary_test as canary_test
 from experiments.audit.questions import _f_dp_bound as f_dp_bound
-from experiments.audit.questions._canary_results import OTHER, PLANNED, bounds_of, guesses_tested, planned_guesses
+from experiments.audit.questions._canary_results import OTHER, PLANNED, bounds_of, guesses_tested, planned_guessing
 from experiments.audit.questions._f_dp_bound import refuted
 from experiments.audit.questions._guesses import Floats, Guessed, Guessing
 from experiments.audit.questions._trade_off import Roc, TradeOff, trade_off
@@ -139,8 +139,7 @@ def test_a_ranking_that_knows_less_is_right_less_often() -> None:
 def test_of_300_audits_of_a_kept_promise_few_raise_an_alarm() -> None:
     """At 5 %, where 15 are expected, 24 at most; by the tests and by both bounds that assume this kind of noise."""
     rng, release, count = np.random.default_rng(7), heart(4.0), 500
-    claimed, planned = trade_off(release), planned_guesses(release, count, 0.05)
-    each = PLANNED * 0.05 / len(planned)
+    claimed, planned = trade_off(release), planned_guessing(release, count, 0.05)
     other, ways = Guessing(2 * count // 5, True), guesses_tested(count)
     there, not_there = drawn(release, 8000, rng, True), drawn(release, 8000, rng, False)
     alarms = np.zeros(2)
@@ -148,7 +147,7 @@ def test_of_300_audits_of_a_kept_promise_few_raise_an_alarm() -> None:
         included = rng.random(count) < 0.5
         scores = np.where(included, rng.choice(there, count), rng.choice(not_there, count))
         by_coins = canary_test.smallest_chance(claimed, [way.made(scores, included) for way in ways]) < 0.05
-        by_curve = any(refuted(claimed, one.made(scores, included), each) for one in planned)
+        by_curve = refuted(claimed, planned.made(scores, included), PLANNED * 0.05)
         alarms += by_coins, by_curve or refuted(claimed, other.made(scores, included), OTHER * 0.05)
     assert alarms.max() <= 24
 

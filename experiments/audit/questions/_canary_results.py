@@ -27,11 +27,12 @@ from experiments.audit.questions._trade_off import TradeOff, trade_off
 TESTED = ((0.54, True), (0.98, True), (0.05, False))
 """Shares of all canaries that the canary test guesses, and whether both ways: for much noise, little, and hardly any.
 """
-PLANNED, OTHER = 0.8, 0.2
-"""Of the allowed error: for the guesses that promise most if the claim is true, and for many, if it is not."""
-WAYS = 4
-"""Of guessing that share the former evenly. How many are right is chance, and more so of few guesses; the best of
-several plans loses less to it than their parts of the error cost."""
+PLANNED, OTHER = 0.7, 0.3
+"""Of the allowed error: for the guesses that promise most if the claim is true, and for many, if it is not.
+
+The best of three to six plans that share it was certified too, and is no higher: what each part of the error costs is
+more than what the luckiest plan gains.
+"""
 COUNTS = (2560, 1280, 640, 320, 160, 80, 40, 20, 10)
 FINENESS = 1.01
 """Ratio of one size of noise to the next that is asked about."""
@@ -65,12 +66,12 @@ def bounds_of(
 ) -> Bounds:
     """Each holds with this confidence, if what it assumes is so."""
     error, count = 1 - confidence, len(scores)
-    ways = planned_guesses(promised, count, error)
-    *planned, other = _made((*ways, Guessing(max(1, 2 * count // 5), True)), scores, included)
+    planned, other = _made(
+        (planned_guessing(promised, count, error), Guessing(max(1, 2 * count // 5), True)), scores, included
+    )
 
     def by_recursion(found: TradeOff) -> bool:
-        planned_error = PLANNED * error / len(ways)
-        return any(refuted(found, one, planned_error) for one in planned) or refuted(found, other, OTHER * error)
+        return refuted(found, planned, PLANNED * error) or refuted(found, other, OTHER * error)
 
     made = _made(guesses_tested(count), scores, included)
 
@@ -93,13 +94,15 @@ def guesses_tested(count: int) -> tuple[Guessing, ...]:
 
 
 @lru_cache(maxsize=256)
-def planned_guesses(promised: Release, count: int, error: float) -> tuple[Guessing, ...]:
-    """Those that give the highest bounds on average if the claim is true: chosen by the claim alone, so that the
+def planned_guessing(promised: Release, count: int, error: float) -> Guessing:
+    """Those that give the highest bound on average if the claim is true: chosen by the claim alone, so that the
     choice does not look at what is measured."""
     claimed = trade_off(promised)
     ways = [Guessing(each, both) for each in COUNTS if 2 * each < count for both in (True, False)]
-    ways.sort(key=lambda way: -_refuted_sizes(promised, _expected(claimed, way, count), PLANNED * error / WAYS))
-    return tuple(ways[:WAYS]) or (Guessing(1, False),)
+    return max(
+        ways or [Guessing(1, False)],
+        key=lambda way: _refuted_sizes(promised, _expected(claimed, way, count), PLANNED * error),
+    )
 
 
 def _refuted_sizes(promised: Release, expected: Guessed, error: float) -> int:
