@@ -150,7 +150,7 @@ def test_of_300_audits_of_a_kept_promise_few_raise_an_alarm() -> None:
     rng, release, count = np.random.default_rng(7), heart(4.0), 500
     claimed, planned = trade_off(release), planned_guessing(release, count, 0.05)
     other, ways = Guessing(2 * count // 5, True), guesses_tested(count)
-    there, not_there = drawn(release, 8000, rng, True), drawn(release, 8000, rng, False)
+    there, not_there = drawn(release, 4000, rng, True), drawn(release, 4000, rng, False)
     alarms = np.zeros(2)
     for _ in range(300):
         included = rng.random(count) < 0.5
