@@ -28,7 +28,7 @@ from common.learning.parameters import Layout, trainable
 from common.learning.start import begins_with
 from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
-from common.study.schedule import evaluated_splits
+from common.study.schedule import evaluated_splits, final_round, votes_in
 from common.study.study import Study
 from common.sums.cohorts import reveals
 from common.sums.update import Vector
@@ -55,6 +55,7 @@ def approve(hospital: Hospital, order: Order) -> None:
     _refuse_undrawn(hospital, order)
     _refuse_other_work(hospital.study, order.work)
     _refuse_other_splits(hospital.study, order)
+    _refuse_comparison(hospital.study, order)
     if order.round == 1:
         _refuse_another_start(hospital, order.parameters)
         _refuse_early_control(order.control)
@@ -74,12 +75,12 @@ def approve_alone(hospital: Hospital, order: Order) -> None:
 
 
 def _refuse_another_round(study: Study, order: Order) -> None:
-    last = study.rounds if order.work is not None else study.rounds + 1
+    last = study.rounds if order.work is not None else final_round(study)
     if order.round < 1:
         raise WireError(f"rounds are numbered from 1; {order.round} came.")
     if order.round > last:
         raise WireError(f"the study ends with round {study.rounds}; {order.round} came.")
-    if order.work is None and order.round < last and reveals(study) == "sum":
+    if order.work is None and order.round <= study.rounds and reveals(study) == "sum":
         raise WireError("where only sums are revealed, scores alone are asked for after the last round only.")
 
 
@@ -100,6 +101,16 @@ def _refuse_other_splits(study: Study, order: Order) -> None:
     allowed = evaluated_splits(study, order.round)
     if not set(order.evaluate) <= set(allowed):
         raise WireError(f"in round {order.round} the study scores {list(allowed)}; {list(order.evaluate)} came.")
+
+
+def _refuse_comparison(study: Study, order: Order) -> None:
+    """A vote tells one bit of validation cases: only where the study has votes, and on a model of its size."""
+    if order.reference is None:
+        return
+    if not votes_in(study, order.round):
+        raise WireError(f"the study has no vote in round {order.round}; a model to compare with came.")
+    if order.reference.shape != order.parameters.shape:
+        raise WireError("the model to compare with is of another size.")
 
 
 def _refuse_another_start(hospital: Hospital, parameters: Vector) -> None:

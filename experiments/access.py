@@ -125,11 +125,27 @@ class PrivateTraining(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Played:
+    """What came of a small federation: the headline score on all test cases, NaN where there is no model.
+
+    taken_back: how often a round was. ended: why it ended before its last round, "" where it did not.
+    """
+
+    score: float
+    taken_back: int = 0
+    ended: str = ""
+
+
 class Federation(Protocol):
     """Small federations of the study's hospitals, of which one sends what it likes, run anew."""
 
     def score(self, kind: str, strategy: str) -> float:
         """The headline score on all test cases; NaN where the model diverged. kind: of poison, "" for none."""
+        ...
+
+    def played(self, kind: str, defended: bool) -> Played:
+        """By the study's own strategy and aggregation, with its `[defence]`, or one it could have, and without."""
         ...
 
 
