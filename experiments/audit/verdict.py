@@ -95,7 +95,7 @@ def _judge(site: SiteId, trial: Trial, run: Run, cast: Cast, found: _Found) -> N
     column = _column(trial, cast)
     if trial.refused:
         who = cast.adversaries[trial.observer].who if trial.observer in cast.adversaries else trial.observer
-        words = f"{who[:1].upper()}{who[1:]} ({trial.attack}) is refused by a hospital that checks: {trial.refused}."
+        words = f"{who[:1].upper()}{who[1:]} is refused by a hospital that checks: {trial.refused}."
         found.add(column, [("green", words, "")])
         return
     question = cast.questions[trial.kind]
