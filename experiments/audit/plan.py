@@ -35,7 +35,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "answers": "hospitals cannot be asked anything here",
     "training": "there is no private training to be done again",
     "tests": "no hospital has test cases",
-    "federation": "it takes federations that are run for it alone: `wardround audit RUN --poisoning` runs them",
+    "federation": "it takes federations of its own; `wardround audit RUN --poisoning` runs them",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 Failure = Exception | SystemExit

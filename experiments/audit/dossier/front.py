@@ -280,8 +280,8 @@ def _decision(sheet: Sheet) -> Markup:
     return section(
         "decision",
         "Conditions and decision",
-        "The answer above holds where these hold. Tick each that somebody who knows has confirmed; one that nobody can "
-        "confirm is a reason not to sign.",
+        "The answer above holds where these hold. Tick each that somebody who knows has confirmed; one that nobody "
+        "can confirm is a reason not to sign.",
         conditions,
         tag("div", tag("h3", "Decision"), boxes, facts(lines), class_="figure sign"),
         facts([(what, tag("code", digest)) for what, digest in sheet.marks.items()]),

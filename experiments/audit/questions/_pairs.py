@@ -12,6 +12,11 @@ LEFT_AND_RIGHT = (
     "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
     "across its three axes."
 )
+COLUMNS = (
+    "Likeness is structural similarity (for tables, correlation) once brightness and contrast are set right: 1 is "
+    "the same. To others: of what came back, to the most alike case of a patient who is not behind the update. Of "
+    "others: of another patient's case, put in the place of what came back."
+)
 WITHHELD = "In numbers alone, most alike first: no picture of a patient is on this page."
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
@@ -33,9 +38,7 @@ def pictured(report: Report) -> Markup | None:
     return section(
         "rebuilt",
         "What came back of patients' data",
-        f"{LEFT_AND_RIGHT if cards else WITHHELD} Likeness is structural similarity (for tables, correlation) once brightness and "
-        "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient "
-        "who is not behind the update. Of others: of another patient's case, put in the place of what came back.",
+        f"{LEFT_AND_RIGHT if cards else WITHHELD} {COLUMNS}",
         tag("p", SECRET, class_="banner warn") if cards else None,
         tag("div", *(pair(t, r) for t, r in cards), class_="cards") if cards else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),

@@ -69,8 +69,8 @@ class DifferencesBetweenSums:
         elif trial.figures["fewest_of_any"] >= trial.figures["least_in_sum"]:
             yield (
                 "green",
-                f"Adding and subtracting the {count(int(trial.figures['rounds']), 'opened sum')} leads to no sum of fewer than "
-                f"{trial.figures['told_apart']:.0f} hospitals, this one among them.",
+                f"Adding and subtracting the {count(int(trial.figures['rounds']), 'opened sum')} leads to no sum of "
+                f"fewer than {trial.figures['told_apart']:.0f} hospitals, this one among them.",
                 "",
             )
         else:

@@ -21,8 +21,9 @@ NODE = (
 )
 COULD_NOT_TELL = "could not tell"
 UNTOLD = (
-    "Could not tell is no finding against a hospital, and none for it: the tests came to no end, or would not have seen "
-    "enough of the planted faults. The reasons below say which; an audit with more seconds or on more data may tell."
+    "Could not tell is no finding against a hospital, and none for it: the tests came to no end, or would not have "
+    "seen enough of the planted faults. The reasons below say which; an audit with more --seconds, or of more data, "
+    "may tell."
 )
 Rule = tuple[Light, str]
 
