@@ -82,7 +82,7 @@ def _cast(named: Named) -> Cast:
         frozenset(asked),
         tuple(plugins),
     )
-    _check_questions(made)
+    _check_names(made)
     return made
 
 
@@ -96,9 +96,13 @@ def _short(reference: str, taken: Mapping[str, Any]) -> str:
     return reference if name in taken else name
 
 
-def _check_questions(made: Cast) -> None:
-    for name in made.attacks:
+def _check_names(made: Cast) -> None:
+    """What those that were named for the audit name themselves: an attack its question, an adversary its attacks."""
+    for name in made.asked & made.attacks.keys():
         if (question := made.question_of(name)) not in made.questions:
-            if name not in made.asked:
-                continue
-            raise StudyError(f"attack {name!r}: {unknown('question', question, made.questions)}")
+            own = "One of your own is named beside the attack: --question FILE."
+            raise StudyError(f"attack {name!r}: {unknown('question', question, made.questions)} {own}")
+    for name in made.asked & made.adversaries.keys():
+        for attack in getattr(made.adversaries[name], "only", None) or ():
+            if attack not in made.attacks:
+                raise StudyError(f"adversary {name!r}: {unknown('attack', attack, made.attacks)}")

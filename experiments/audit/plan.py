@@ -36,6 +36,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "training": "there is no private training to be done again",
     "tests": "no hospital has test cases",
     "federation": "it takes federations of its own; `wardround audit RUN --poisoning` runs them",
+    "public": "no public set was named",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 Failure = Exception | SystemExit
@@ -139,7 +140,7 @@ def _makers(name: str, cast: Cast, views: Mapping[str, Sequence[View]]) -> list[
     able: dict[str, float] = {}
     told = []
     for by, adversary in cast.adversaries.items():
-        only = tuple(getattr(adversary, "only", ()))
+        only = tuple(getattr(adversary, "only", None) or ())
         if only and name not in only and name not in cast.asked:
             continue
         fit = [view for view in views[by] if not view.reason and not _lacks(attack, view.observed)]
@@ -155,7 +156,7 @@ def _makers(name: str, cast: Cast, views: Mapping[str, Sequence[View]]) -> list[
 
 def _given(attack: Attack, adversary: Adversary) -> bool:
     """Whether what it needs is this adversary's to give, and nobody's who only looks."""
-    needs, gives = set(declared(attack, "needs")), set(getattr(adversary, "gives", ()))
+    needs, gives = set(declared(attack, "needs")), set(getattr(adversary, "gives", None) or ())
     return bool(needs) and needs <= gives
 
 

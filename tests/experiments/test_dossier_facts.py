@@ -1,4 +1,4 @@
-"""Facts of a dossier's first page, one by one: what bounds an attack, who left, the floors of a promise, conditions."""
+"""Facts of a dossier's first page: what bounds an attack, who left, the floors of a promise, conditions."""
 
 from __future__ import annotations
 
