@@ -39,6 +39,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "public": "no public set was named",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
+USED_UP = "the seconds of the audit were used up before it"
 Failure = Exception | SystemExit
 """Whatever a stranger's code ends with, but for whoever interrupts the audit."""
 

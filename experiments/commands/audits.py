@@ -132,7 +132,7 @@ def audit(
             place = folder or new_default_folder(f"{asked.name}-matrix")
             say(asked.remarks)
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
-            say([f"Report: {path.resolve()}"])
+            say([f"{'Comparison' if matrix else 'Audit'}: {path.resolve()}"])
         else:
             filing = Filing(pdf, None if key is None else signer_of(key, party), zip_)
             audit_command.audit(Path(run), effort, console, filing)

@@ -109,7 +109,7 @@ def _advice(report: Report) -> Markup | None:
     sheet = report.dossier
     costs = [] if sheet is None else [*map(in_words, sheet.prices), sheet.price_note]
     note = tag("p", coded(" ".join(costs)), class_="note") if costs else None
-    what = tag("ul", *(tag("li", line) for line in lines))
+    what = tag("ul", *(tag("li", coded(line)) for line in lines))
     return tag("div", tag("h3", "What to change, and what it costs"), what, note, class_="figure")
 
 
