@@ -8,7 +8,6 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from judging import report_of
 
 from common.data.cases import SiteId
 from common.study.study import Study, parse
@@ -19,6 +18,7 @@ from experiments.audit.dossier.recognition import in_words, recognitions
 from experiments.audit.dossier.risks import risks
 from experiments.audit.dossier.sheet import Departed, Recognition
 from experiments.audit.records import Claim, Power, Trial
+from tests.experiments.judging import report_of
 
 PRIVATE = Claim(
     "secagg",

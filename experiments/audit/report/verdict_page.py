@@ -25,6 +25,10 @@ UNTOLD = (
     "seen enough of the planted faults. The reasons below say which; an audit with more --seconds, or of more data, "
     "may tell."
 )
+NO_SETTING = (
+    "What to change: no setting of the study answers the objections below. What must be so instead stands under "
+    "Conditions and decision."
+)
 Rule = tuple[Light, str]
 
 
@@ -105,7 +109,7 @@ def _advice(report: Report) -> Markup | None:
         sites = [verdict.site for verdict in verdicts if change in verdict.advice]
         lines.append(change if len(sites) == len(verdicts) else f"{change} (For {', '.join(sites)}.)")
     if not lines:
-        return None
+        return tag("p", NO_SETTING, class_="note") if any(one.light != "green" for one in verdicts) else None
     sheet = report.dossier
     costs = [] if sheet is None else [*map(in_words, sheet.prices), sheet.price_note]
     note = tag("p", coded(" ".join(costs)), class_="note") if costs else None
