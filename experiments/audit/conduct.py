@@ -27,7 +27,7 @@ from experiments.attack import Finding
 from experiments.audit.cast import Cast, cast_of
 from experiments.audit.claims import claim_of, hospitals_asked
 from experiments.audit.dossier.assembling import with_sheet
-from experiments.audit.plan import Planned, failure, planned, seen
+from experiments.audit.plan import USED_UP, Planned, failure, planned, seen
 from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.audit.strangers import as_before, checked_finding, checked_plants, checked_trial, own_copy
@@ -45,7 +45,6 @@ from server.reporting.parsing import traffic_of
 Advance = Callable[[str], None]
 MOST_TIMES, GRACE_S = 2.0, 60.0
 """After so many times the seconds, and these, no further attempt is begun, whoever used them up."""
-USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",

@@ -13,13 +13,14 @@ from functools import partial
 from common.data.cases import SiteId
 from experiments.attack import UNTRIED
 from experiments.audit.cast import Cast
-from experiments.audit.plan import failure
+from experiments.audit.plan import USED_UP, failure
 from experiments.audit.records import FAILED, WORST, Light, Power, Reason, Trial, Verdict
 from experiments.audit.run import Run
 
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
 NOT_POWERFUL = "not powerful enough to tell"
+MORE_SECONDS = "Audit the run again with more time, as `wardround audit RUN --seconds 600`: it ran out here."
 PROVES_NOTHING, LIKE_ATTACK = "and proves nothing", "and a like attack may succeed"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}
 
@@ -95,7 +96,7 @@ def _judge(site: SiteId, trial: Trial, run: Run, cast: Cast, found: _Found) -> N
     column = _column(trial, cast)
     if trial.refused:
         who = cast.adversaries[trial.observer].who if trial.observer in cast.adversaries else trial.observer
-        words = f"{who[:1].upper()}{who[1:]} ({trial.attack}) is refused by a hospital that checks: {trial.refused}."
+        words = f"{who[:1].upper()}{who[1:]} is refused by a hospital that checks: {trial.refused}."
         found.add(column, [("green", words, "")])
         return
     question = cast.questions[trial.kind]
@@ -121,7 +122,8 @@ def _guarded(rules: Callable[[], Iterable[Reason]], name: str) -> list[Reason]:
 def _untold(trial: Trial) -> Iterator[Reason]:
     """An attack that this program does not have, or that failed, is no proof that there is none."""
     if trial.settings.get(FAILED):
-        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", ""
+        more = MORE_SECONDS if trial.reason == USED_UP else ""
+        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", more
     if trial.settings.get(UNTRIED):
         yield "amber", f"{trial.attack} was not tried, {LIKE_ATTACK}: {trial.reason}.", ""
 

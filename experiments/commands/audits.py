@@ -136,7 +136,7 @@ def audit(
             place = folder or new_default_folder(f"{asked.name}-matrix")
             say(asked.remarks)
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
-            say([f"Report: {path.resolve()}"])
+            say([f"{'Comparison' if matrix else 'Audit'}: {path.resolve()}"])
         else:
             filing = Filing(pdf, None if key is None else signer_of(key, party), zip_)
             audit_command.audit(Path(run), effort, console, filing)
@@ -153,19 +153,32 @@ def verify(
     """Say whether a dossier is as it was written, who signed it, and what differs; exits 1 where anything does."""
     with spoken_errors():
         from experiments.audit.dossier.verifying import verify as verified
+        from experiments.audit.dossier.verifying import whole_fingerprint
 
-        found = verified(dossier, run, signer)
+        found = verified(dossier, run, whole_fingerprint(signer))
         signs = {True: "✓", False: "✕", None: "–"}
         say(f"{signs[one.holds]} {one.sentence}" for one in found.findings)
-        say(
-            [
-                WHOLE[bool(found.fingerprint)]
-                if found.whole
-                else "The dossier is NOT as it was written: see the lines with ✕."
-            ]
-        )
+        say([found.sentence])
         if not found.whole:
             raise typer.Exit(1)
+
+
+@cli.command("sign")
+def sign(
+    dossier: Annotated[Path, typer.Argument(help="A dossier's folder, or the run's folder around it.")],
+    key: Annotated[Path, typer.Option(help="A folder with identity.key, made by `wardround audit key`.")],
+    party: Annotated[str, typer.Option(help="Whose key that is, in words, as it stands in the dossier.")] = "",
+    zip_: Annotated[Path | None, typer.Option("--zip", help="Write the dossier into this zip file too.")] = None,
+) -> None:
+    """Sign a dossier that you have read, as it is: nothing is attacked again. In the place of an older signature."""
+    with spoken_errors():
+        from common.files.access import demand_writable
+        from experiments.audit.dossier.writing import sign_dossier, signer_of
+
+        demand_writable(zip_)
+        signer = signer_of(key, party)
+        place = sign_dossier(dossier, signer, zip_)
+        say([f"Dossier: {place.resolve()} (signed by {signer.fingerprint})"])
 
 
 @cli.command("key")

@@ -13,6 +13,7 @@ from common.study.study import Study
 from experiments.audit import conduct
 from experiments.audit.cast import cast_of
 from experiments.audit.conduct import Effort
+from experiments.audit.dossier.prices import in_words, prices
 from experiments.audit.matrix import audit_matrix, protections
 
 FEW = ("analytic", "exact_batch", "imprint", "loss_threshold", "gradient_canaries")
@@ -76,3 +77,10 @@ def test_the_page_has_a_column_for_each_and_every_column_leads_to_its_report(pla
         assert row["protection"] in page and f'href="{folder.parent.name}/audit.html"' in page
     for words in ("Epsilon measured", "If the coordinator cheats", "data:image/png"):
         assert words in page
+
+
+def test_an_audit_of_a_run_beside_the_comparison_says_what_each_promise_costs(place: Path) -> None:
+    costs, note = prices(place / "4-dp-sgd-epsilon-10", "tiny")
+    assert [one.epsilon for one in costs] == pytest.approx([10.0, 1.0, 1.0], rel=0.02)
+    assert all(one.cost == pytest.approx(costs[0].without - (one.without - one.cost)) for one in costs)
+    assert in_words(costs[0]).startswith("Epsilon 10 costs") and "a first idea" in note

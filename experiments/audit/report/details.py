@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 from experiments.attack import declared
-from experiments.audit.cast import cast_of_report
+from experiments.audit.cast import Cast, cast_of_report
+from experiments.audit.dossier.front import coded
 from experiments.audit.records import Report, Trial
 from experiments.audit.report.glossary import WORDS
+from experiments.audit.report.words import called, plainly
 from server.reporting.markup import Child, Markup, table, tag
 from server.reporting.sections.layout import facts, numbers, section
-from server.reporting.wording import shortened, size
+from server.reporting.wording import capital, shortened, size
 
 MOST_SHOWN = 240
 """Characters of an attempt's settings; all of them are in `audit.json`."""
@@ -35,7 +37,11 @@ def readable(report: Report) -> Markup:
 def untried(report: Report) -> Markup:
     """Limits of the audit."""
     rows = [[what, why] for what, why in report.not_tried]
-    rows += [[attack, f"not here{where}: {reason}"] for attack, reason, where in _impossible(report)]
+    cast = cast_of_report(report)
+    rows += [
+        [capital(called(attack, cast)), coded(f"not here{where}: {plainly(reason, cast)}")]
+        for attack, reason, where in _impossible(report)
+    ]
     return section(
         "untried",
         "What was not tried",
@@ -87,9 +93,16 @@ def details(report: Report) -> Markup:
 
 def _attacks(report: Report) -> list[tuple[str, str]]:
     """Those of this report, in words."""
-    attacks = cast_of_report(report).attacks
+    cast = cast_of_report(report)
+    attacks = cast.attacks
     names = dict.fromkeys(trial.attack for trial in report.trials if trial.attack in attacks)
-    return [(name, words) for name in names if (words := str(declared(attacks[name], "words")))]
+    return [(_both(name, cast), words) for name in names if (words := str(declared(attacks[name], "words")))]
+
+
+def _both(name: str, cast: Cast) -> str:
+    """An attack as the page calls it, and by its name in the table of attempts."""
+    words = called(name, cast)
+    return words if words == name else f"{words} ({name})"
 
 
 def _plugins(report: Report) -> Markup | None:
@@ -99,7 +112,8 @@ def _plugins(report: Report) -> Markup | None:
 
 
 def _sources(report: Report) -> list[tuple[str, Child]]:
-    return list({trial.attack: trial.source for trial in report.trials if trial.source}.items())
+    cast = cast_of_report(report)
+    return list({_both(trial.attack, cast): trial.source for trial in report.trials if trial.source}.items())
 
 
 def _row(trial: Trial) -> list[str]:
