@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from client.approval import approve, approve_alone
+from client.bounded_update import bounded
 from client.evaluation import evaluate
 from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
@@ -22,6 +23,7 @@ from client.source_abilities import digest_of_columns
 from client.steering import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
+from client.voting import vote_of
 from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
@@ -39,6 +41,7 @@ from common.study.fine_tuning import FINE_TUNED
 from common.study.program import this_program
 from common.study.schedule import final_round
 from common.sums.aggregation import Aggregation, Local
+from common.sums.ballots import VOTES, Choice, ballot
 from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
@@ -115,20 +118,23 @@ def _label_counts(parts: Sequence[Cases]) -> list[int]:
     return [sum(of_class) for of_class in zip(*(cases.label_counts for cases in parts), strict=True)]
 
 
-def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+def round_(hospital: Hospital, request: Payload, kept: Kept, half: Half | None = None) -> Payload:
     """Evaluate the received model where asked, train where asked, and answer through the study's aggregation.
 
+    half: how it votes and trains; not given, as an honest hospital does.
     How long private training took is not told: it depends on who was drawn.
     """
     order = _approved(hospital, request, kept)
     aggregation = _aggregation(hospital)
-    scores, seconds = _evaluations(hospital, order, kept)
+    half = half or Half()
+    vote = half.vote(hospital, order, kept)
+    scores, seconds = _told(hospital, order, kept, vote)
     if order.work is None and aggregation.reveals == "each":
         return Payload(None, _numbers(scores, seconds))
     if order.work is not None:
         _demand_somebody(hospital)
     begin = perf_counter()
-    update = Update((), 0.0) if order.work is None else update_of(hospital, order, kept)
+    update = Update((), 0.0) if order.work is None else half.train(hospital, order, kept, vote)
     if hospital.study.privacy is None:
         seconds["training"] = perf_counter() - begin
     if aggregation.reveals == "sum":
@@ -136,6 +142,39 @@ def round_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         return replace(protected, numbers={**protected.numbers, **kept.said})
     protected = aggregation.protect(update, request, kept.local())
     return replace(protected, numbers={**protected.numbers, **_numbers(scores, seconds), **kept.said})
+
+
+def _vote(hospital: Hospital, order: Order, kept: Kept) -> Choice | None:
+    """Of the received model beside the one before it, where the order asks for a vote."""
+    if order.reference is None:
+        return None
+
+    def load(parameters: Vector) -> None:
+        _load(hospital, replace(order, parameters=parameters), kept.vectors)
+
+    return vote_of(hospital, load, order.parameters, order.reference)
+
+
+def _told(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> tuple[Scores, dict[str, float]]:
+    """Scores, the vote among them, and seconds. A ruined model may have no scores: then its vote alone is told."""
+    try:
+        scores, seconds = _evaluations(hospital, order, kept)
+    except (HospitalError, ValueError, OverflowError):
+        if vote != "worse":
+            raise
+        scores, seconds = {}, {"evaluation": 0.0}
+    return (scores if vote is None else {**scores, VOTES: ballot(vote)}), seconds
+
+
+def _trained(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> Update:
+    """The update; one of zeros where a model that is worse cannot be trained at all: its round is to be taken back."""
+    try:
+        return update_of(hospital, order, kept)
+    except HospitalError:
+        if vote != "worse" or order.work is None:
+            raise
+        zeros = tuple(np.zeros_like(order.parameters) for _ in range(order.work.vectors))
+        return Update(zeros, float(len(hospital.train)))
 
 
 def _demand_somebody(hospital: Hospital) -> None:
@@ -149,6 +188,14 @@ def _demand_somebody(hospital: Hospital) -> None:
             f"{hospital.site} has nobody left to train on: everyone withdrew, gave no consent, or was placed in "
             "another part. It takes part again when there are training cases."
         )
+
+
+@dataclass(frozen=True)
+class Half:
+    """What a hospital makes of an order, apart from how the answer is protected."""
+
+    vote: Callable[[Hospital, Order, Kept], Choice | None] = _vote
+    train: Callable[[Hospital, Order, Kept, Choice | None], Update] = _trained
 
 
 def protocol(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -192,7 +239,8 @@ def evaluate_(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
     """Scores of the received model. Refused where the study's aggregation promises to reveal sums alone."""
     if _aggregation(hospital).reveals == "sum":
         raise WireError("single scores were asked for in a study whose aggregation reveals sums alone.")
-    return Payload(None, _numbers(*_evaluations(hospital, _approved(hospital, request, kept), kept)))
+    order = _approved(hospital, request, kept)
+    return Payload(None, _numbers(*_told(hospital, order, kept, _vote(hospital, order, kept))))
 
 
 def local(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
@@ -257,7 +305,7 @@ def _final_scores(hospital: Hospital, network: nn.Module, cases: Cases) -> Mappi
 def update_of(hospital: Hospital, order: Order, kept: Kept) -> Update:
     """What the order asks this hospital to train, before any aggregation protects it. Its own parts are kept."""
     _load(hospital, order, kept.vectors)
-    update = _update(hospital, order, kept)
+    update = bounded(_update(hospital, order, kept), hospital.study.defence.update_norm)
     keep_own(hospital.network, kept.vectors)
     return update
 

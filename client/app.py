@@ -36,6 +36,7 @@ from client.logged_requests import note_reply, study_digest
 from client.own_place import demand_own_place
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
+from client.taken_back import demand_possible
 from client.tidying import tidy
 from client.withdrawn import withdrawn
 from common.errors import (
@@ -51,7 +52,7 @@ from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
 from common.study.program import this_program
 from common.sums.exchange import Payload
-from common.wire.orders import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json
+from common.wire.orders import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json, taken_back_of
 from common.wire.records import from_records, to_records
 
 LARGEST_ARRAY = 1 << 29
@@ -173,7 +174,8 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     members = None if is_simulated(context) else folder_of(context)
     if message.metadata.message_type not in (LEGS["hello"], LEGS["members"]):
         membership.demand_agreed(members, hospital.study, hospital.site)
-    state = memory.Memory.of(context, study_json(request), run, number)
+    taken_back = demand_possible(hospital.study, number, taken_back_of(request))
+    state = memory.Memory.of(context, study_json(request), run, number, taken_back)
     secrets = memory.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
     kept = answers.Kept(

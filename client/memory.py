@@ -33,8 +33,9 @@ TIDIED = "tidied"
 """Marks a run whose state was removed because nobody asked for it for long (`client.tidying`)."""
 RUNS_WITH_SECRETS = 8
 """Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
-ROUNDS_KEPT = 2
-"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too."""
+ROUNDS_KEPT = 3
+"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too, and
+one more, since a round is taken back in the next one, which is then gone as well."""
 Vectors = Mapping[str, Vector]
 
 
@@ -42,13 +43,14 @@ Vectors = Mapping[str, Vector]
 class Memory:
     """One hospital's state in one round of one study. vectors: as the round found them, and as it leaves them.
 
-    base: the round that left what was found.
+    base: the round that left what was found. taken_back: rounds that count for nothing.
     """
 
     number: int
     place: _Place
     vectors: MutableMapping[str, Vector]
     base: int = 0
+    taken_back: tuple[int, ...] = ()
     _before: Vectors = field(init=False)
     _awaited: bytes | None = field(default=None, init=False)
 
@@ -56,12 +58,16 @@ class Memory:
         self._before = dict(self.vectors)
 
     @classmethod
-    def of(cls, context: Context, study_json: str, run: str, number: int) -> Memory:
+    def of(
+        cls, context: Context, study_json: str, run: str, number: int, taken_back: tuple[int, ...] = ()
+    ) -> Memory:
         """As it was before round `number` of this run of this study."""
         folder, study = context.node_config.get("folder"), key_of(study_json, run)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)
-        earlier = [kept for kept in place.kept() if kept < number]
-        return cls(number, place, place.read(earlier[-1]), earlier[-1]) if earlier else cls(number, place, {})
+        earlier = [kept for kept in place.kept() if kept < number and kept not in taken_back]
+        if not earlier:
+            return cls(number, place, {}, taken_back=taken_back)
+        return cls(number, place, place.read(earlier[-1]), earlier[-1], taken_back)
 
     def keep(self) -> None:
         """On the disk when it returns: what this round left, to wait where it was held back. Else nothing."""
@@ -89,9 +95,9 @@ class Memory:
             self._forget_others(number)
 
     def _forget_others(self, number: int) -> None:
-        """All but round `number` and the one before: what later rounds left is of an earlier run of this study."""
+        """All but round `number` and those before it: what later rounds left is of an earlier run of this study."""
         kept = self.place.kept()
-        before = [one for one in kept if one <= number]
+        before = [one for one in kept if one <= number and one not in self.taken_back]
         for one in set(kept) - set(before[-ROUNDS_KEPT:]):
             self.place.forget(one)
 

@@ -34,8 +34,10 @@ def digest_of(order: Order, correction: Vector | None) -> str:
     """Of everything that decides an update but the hospital's data and its noise, hexadecimal."""
     own = sha256()
     settings = [order.study_json, order.round, repr(order.work), order.clip_norm, correction is None]
+    settings += order.taken_back
     own.update(json.dumps(settings).encode())
-    for vector in (order.parameters, order.control, correction):
+    beside = [] if order.reference is None else [order.reference]
+    for vector in (order.parameters, order.control, correction, *beside):
         own.update(b"" if vector is None else np.ascontiguousarray(vector, "<f4").tobytes())
     return own.hexdigest()
 

@@ -53,6 +53,10 @@ MOST_CASES = 512
 RARE = 0.05
 """Of all cases."""
 MOST_ALONE, MOST_RARE, MOST_OF_ONE = 0.5, 0.9, 0.9999
+KNOWN = 1e-30
+"""A derivative by what the last layer answers that is lost in rounding further back: the model is sure of a case."""
+OWN_PART = 0.5
+"""Of all derivatives by what the last layer answers: a case with so much has the gradient by its own loss."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,13 @@ def singled_out(hospital: Hospital, order: Order) -> dict[str, Singled]:
         return {}
     by_units, by_features = _derivatives(hospital, order.parameters, layers, chosen)
     *hidden, last = layers
-    found = {name: _of_units(by_units[name]) for name in hidden if name in by_units}
+    answers = by_units.get(last)
+    asked = np.ones(len(chosen), np.bool_) if answers is None else np.abs(answers).max(1) > KNOWN
+    if asked.sum() < FEW_CASES:
+        return {}
+    found = {name: _of_units(by_units[name][asked]) for name in hidden if name in by_units}
     if last in by_features:
-        found[last] = Singled(0.0, 0.0, _largest_share(by_features[last]))
+        found[last] = Singled(0.0, 0.0, _fished(by_features[last], answers))
     return found
 
 
@@ -165,11 +173,28 @@ def _of_units(derivatives: NDArray[np.float32]) -> Singled:
     if len(speaking) < FEW_UNITS:
         return Singled(0.0, 0.0, 0.0)
     few = max(1, RARE * answers.shape[1])
-    alone, rare = (float((speaking.sum(1) <= most).mean()) for most in (1, few))
+    alone, rare = (_without_the_first(speaking[speaking.sum(1) <= most]) / len(speaking) for most in (1, few))
     return Singled(alone, rare, 0.0)
 
 
-def _largest_share(derivatives: NDArray[np.float32]) -> float:
-    """derivatives: (cases, features)."""
+def _without_the_first(units: NDArray[np.bool_]) -> int:
+    """How many there are, but for those of the case that most of them answer to: one that is unlike all others
+    reaches honest units alone, and many of them.
+    """
+    return len(units) - int(units.sum(0).max(initial=0))
+
+
+def _fished(by_features: NDArray[np.float32], by_answers: NDArray[np.float32] | None) -> float:
+    """The largest case's share, unless the loss itself asks for that case: a model that knows all others is honest."""
+    share, largest = _largest_share(by_features)
+    if by_answers is None or share <= MOST_OF_ONE:
+        return share
+    size = np.linalg.norm(by_answers.astype(np.float64), axis=1)
+    return 0.0 if size[largest] >= OWN_PART * size.sum() else share
+
+
+def _largest_share(derivatives: NDArray[np.float32]) -> tuple[float, int]:
+    """Of one case in all, and which. derivatives: (cases, features)."""
     size = np.linalg.norm(derivatives.astype(np.float64), axis=1)
-    return float(size.max() / size.sum()) if size.sum() > 0 else 0.0
+    largest = int(size.argmax())
+    return (float(size[largest] / size.sum()) if size.sum() > 0 else 0.0), largest

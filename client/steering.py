@@ -65,7 +65,8 @@ def refuse_steering(hospital: Hospital, order: Order, request: Payload) -> None:
 
 
 def _refuse_not_finite(order: Order) -> None:
-    for name, vector in (("model", order.parameters), ("control variate", order.control)):
+    models = (("model", order.parameters), ("model to compare with", order.reference))
+    for name, vector in (*models, ("control variate", order.control)):
         if vector is not None and not np.isfinite(vector).all():
             raise WireError(f"a {name} must be finite; {np.count_nonzero(~np.isfinite(vector))} values are not.")
 

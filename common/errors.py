@@ -106,6 +106,10 @@ class RoundError(WardroundError):
     """A round cannot be completed."""
 
 
+class DivergedError(RoundError):
+    """A round's step gave a model that is no longer finite."""
+
+
 class TooFewHospitalsError(RoundError):
     """Fewer hospitals replied than the study demands. causes: of each that did not, for whoever has not heard yet."""
 

@@ -130,7 +130,7 @@ class Conductor:
         self._started(rounds, checkpoint)
         self._claim(rounds)
         watch = self._watch(rounds)
-        ended = watch.is_over
+        ended = watch.is_over or self._bore_enough(checkpoint)
         try:
             while checkpoint.round < self.study.rounds and not ended:
                 before = checkpoint
@@ -139,9 +139,10 @@ class Conductor:
                 self._note_withdrawn(pins, rounds.exchange.withdrawn, checkpoint.round - 1)
                 self._keep(rounds, checkpoint, record)
                 watch.tidy()
-                ended = self._reached(record) or watch.is_over
+                ended = self._reached(record) or watch.is_over or self._bore_enough(checkpoint)
         finally:
             self._claim(rounds)
+        checkpoint = self._judge_last(rounds, checkpoint)
         self._choose(watch, checkpoint)
         number, parameters = watch.chosen(checkpoint)
         self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters), start)
@@ -154,7 +155,30 @@ class Conductor:
         """Say how the run ended, which model it is that is kept, and what the last one is."""
         self.about["model_of_round"], _ = watch.chosen(last)
         self.about["last_model_sha256"] = digest(last.parameters)
-        self.about["ended_early"] = watch.words(last.round, self.study.rounds) or self._stopped_at_score(last)
+        early = watch.words(last.round, self.study.rounds) or self._stopped_at_score(last)
+        self.about["ended_early"] = self._gave_up(last) or early
+
+    def _judge_last(self, rounds: Rounds, checkpoint: Checkpoint) -> Checkpoint:
+        """What is left after the hospitals' vote on the last model, noted where there was one."""
+        after, vote = rounds.judge_last(checkpoint)
+        if vote:
+            self.about["last_vote"] = vote
+            self._note_dropped(rounds, "last vote")
+            rounds.exchange.taken_back = after.taken_back
+        return after
+
+    def _bore_enough(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint.times_taken_back >= self.study.defence.most_taken_back
+
+    def _gave_up(self, last: Checkpoint) -> str:
+        """Why a run ends in which too much was taken back; "" where it did not."""
+        if not self._bore_enough(last):
+            return ""
+        return (
+            f"It ended after round {min(last.round, self.study.rounds)} of {self.study.rounds}: rounds were taken back "
+            f"{last.times_taken_back} times, as often as the study bears (defence.most_taken_back). The model kept is "
+            f"that after round {last.model_round}, the last that was not taken back."
+        )
 
     def _stopped_at_score(self, last: Checkpoint) -> str:
         wanted, rounds = self.study.federation.stop_at_score, self.study.rounds
@@ -274,7 +298,7 @@ class Conductor:
     def _reached(self, record: Mapping[str, Any]) -> bool:
         """Whether the model this round started from was good enough for the study to stop."""
         wanted = self.study.federation.stop_at_score
-        if wanted is None or record["evaluation"] is None:
+        if wanted is None or record["evaluation"] is None or "taken_back" in record:
             return False
         score = record["evaluation"]["pooled"].get(self.about["headline"])
         return score is not None and score >= wanted

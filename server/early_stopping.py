@@ -57,9 +57,9 @@ class Watch:
     def look(self, before: Checkpoint, record: Mapping[str, Any]) -> None:
         """Take in a round's evaluation, which is of the model it started from, and keep that where it is the best."""
         self.seen += self.scored(record)
-        if self.stopping is None or self.stopping.keep == "last" or self.standing.best_round != before.round:
+        if self.stopping is None or self.stopping.keep == "last" or self.standing.best_round != before.model_round:
             return
-        write_tensors(self.folder.path, _name(before.round), {"parameters": before.parameters}, durable=True)
+        write_tensors(self.folder.path, _name(before.model_round), {"parameters": before.parameters}, durable=True)
 
     def tidy(self) -> None:
         """Remove models that were the best once."""
@@ -74,8 +74,8 @@ class Watch:
         """The run's model, and after which round it was."""
         best = self.standing.best_round
         if self.stopping is None or self.stopping.keep == "last" or best is None:
-            return last.round, last.parameters
-        if best == last.round:
+            return last.model_round, last.parameters
+        if best == last.model_round:
             return best, last.parameters
         try:
             parameters = read_tensors(self.folder.path, _name(best)).tensors["parameters"].astype(np.float32)
@@ -101,12 +101,13 @@ class Watch:
         return " ".join(said)
 
     def scored(self, record: Mapping[str, Any]) -> list[tuple[int, float | None]]:
-        """The evaluation of a round's record, if it had one."""
+        """The evaluation of a round's record, if it had one; without a score where its model was taken back."""
         evaluation = record.get("evaluation")
         if not isinstance(evaluation, Mapping):
             return []
         value = evaluation["pooled"].get(self.score)
-        return [(int(evaluation["of_round"]), None if value is None else float(value))]
+        is_gone = value is None or "taken_back" in record
+        return [(int(evaluation["of_round"]), None if is_gone else float(value))]
 
 
 def _name(number: int) -> str:

@@ -36,7 +36,7 @@ class GridExchange:
     """Talks to the hospitals of `nodes` in one run, named by `run`.
 
     `round` and `timeout_s` are set by the loop before each leg; `stage` says what is asked outside the rounds.
-    charges: where orders to train are written down, in a study with a privacy mechanism. withdrawn: how many persons
+    taken_back: rounds that count for nothing. charges: where orders to train are written down, in a study with a privacy mechanism. withdrawn: how many persons
     each hospital says withdrew since the run began, where it says so.
     """
 
@@ -49,6 +49,7 @@ class GridExchange:
     run: str = ""
     round: int = 0
     stage: str = ""
+    taken_back: tuple[int, ...] = ()
     dropped: list[Dropped] = field(default_factory=list)
     charges: Charges | None = None
     withdrawn: dict[SiteId, int] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class GridExchange:
         """
         if leg not in LEGS:
             requests = {
-                site: protocol_payload(request, leg, self.study_json, self.run, self.round)
+                site: protocol_payload(request, leg, self.study_json, self.run, self.round, self.taken_back)
                 for site, request in requests.items()
             }
         names = {self.nodes[site]: site for site in requests}

@@ -14,10 +14,20 @@ from common.files.json_files import read_lines
 
 FILE = "problems.jsonl"
 Stage = Literal[
-    "start", "final evaluation", "models", "local models", "pooled model", "patients", "pictures", "tracking", "audit"
+    "start",
+    "last vote",
+    "final evaluation",
+    "models",
+    "local models",
+    "pooled model",
+    "patients",
+    "pictures",
+    "tracking",
+    "audit",
 ]
 WORDS: Mapping[str, str] = {
     "start": "took no part",
+    "last vote": "did not vote on the last model",
     "final evaluation": "is missing from the final evaluation",
     "models": "was not given the model",
     "local models": "has no model of its own to compare with",
@@ -27,6 +37,7 @@ WORDS: Mapping[str, str] = {
 }
 WORDS_OF_ALL: Mapping[str, str] = {
     "start": "a hospital took no part",
+    "last vote": "nobody voted on the last model",
     "final evaluation": "there is no final evaluation",
     "models": "no hospital was given the model",
     "local models": "there are no models of single hospitals to compare with",

@@ -11,14 +11,15 @@ from typing import Any, cast
 import numpy as np
 
 from common.data.names import SiteId
-from common.errors import RoundError, TooFewHospitalsError, WireError
+from common.errors import DivergedError, TooFewHospitalsError, WireError
 from common.learning.abilities import presented
 from common.learning.score_names import final_names
 from common.metrics.roc import with_areas
 from common.study.fine_tuning import FINE_TUNED
-from common.study.schedule import evaluated_split, evaluated_splits, final_round
+from common.study.schedule import evaluated_split, evaluated_splits, final_round, last_vote
 from common.study.study import Study
 from common.sums.aggregation import Aggregation
+from common.sums.ballots import NAMES, VOTES, Votes
 from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected, Expected, Payload
@@ -28,7 +29,8 @@ from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
 from common.wire.orders import Order, to_payload
 from server.central_noise import own_state
-from server.checkpoint import Checkpoint
+from server.checkpoint import Checkpoint, Fallback
+from server.defence import TakenBack, keep_bounded, lost, norm_table, too_long, verdict, voted_out, votes_of, votes_table
 from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
 from server.openings import Owed, hand_over, owed_after
@@ -73,6 +75,7 @@ class Rounds:
         """
         number, begin = before.round + 1, perf_counter()
         self.exchange.round, self.exchange.timeout_s = number, self.study.federation.round_timeout_s
+        self.exchange.taken_back = before.taken_back
         sent, received = self._bytes()
         cohort = self.cohorts.of_round(number)
         self.exchange.progress.publish(RoundStarted(number, cohort.sites))
@@ -80,14 +83,18 @@ class Rounds:
         waiting = Waiting(self.study.federation, cohort, self.exchange)
         ranged = self._ranged(before, cohort, waiting)
         exchanged = perf_counter()
-        evaluation = self._evaluation(ranged.collected, number)
+        evaluation = self._evaluation(ranged.collected, before)
+        votes, gone = self._judged(before, ranged)
         dropped = [*dict.fromkeys(self.exchange.take_dropped()), *self._lacking(cohort)]
         self._demand_enough(number, cohort, ranged.collected, dropped)
-        after = self._after(before, ranged, owed)
+        after, gone = self._after(before, ranged, owed, gone)
         self.last = ranged.collected
         record = self._record(number, cohort, ranged, dropped) | {
             "attempts": waiting.attempts,
             "evaluation": evaluation,
+            **votes_table(votes, before),
+            **norm_table(self.study, ranged.collected),
+            **({} if gone is None else gone.record(before)),
         }
         sent_now, received_now = self._bytes()
         record["bytes"] = {"sent": sent_now - sent, "received": received_now - received}
@@ -104,13 +111,58 @@ class Rounds:
             lambda: waiting.is_too_narrow,
         )
 
-    def _after(self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...]) -> Checkpoint:
+    def _judged(self, before: Checkpoint, ranged: Ranged) -> tuple[Votes | None, TakenBack | None]:
+        """What hospitals voted, where they were asked, and whether a round is taken back for it or for its sum."""
+        if ranged.collected.total is None:
+            return None, None
+        votes, why = (None, "") if before.fallback is None else self._voted(ranged.collected)
+        if why:
+            return votes, voted_out(before, before.round + 1, why)
+        largest = training_sizes(self.study, self.members)
+        reach = max((float(size) for size in largest.values()), default=1.0) * ranged.factor
+        why = too_long(self.study, ranged.collected, reach)
+        return votes, lost(before, before.round + 1, why) if why else None
+
+    def _voted(self, collected: Collected) -> tuple[Votes | None, str]:
+        """The votes, and why they take a model back, if they do."""
+        try:
+            votes = votes_of(collected, self.exchange)
+        except WireError as error:
+            return None, f"no honest votes add up to what came: {error}".rstrip(".")
+        return votes, verdict(self.study, votes)
+
+    def judge_last(self, before: Checkpoint) -> tuple[Checkpoint, dict[str, Any]]:
+        """The vote on the last round's model, in a round in which nobody trains, and its record; {} without one."""
+        if before.fallback is None:
+            return before, {}
+        number = last_vote(self.study)
+        order = Order(self.study.json, number, before.parameters, None, reference=before.fallback.parameters)
+        self.exchange.stage = "last vote"
+        collected = self._scored(replace(order, taken_back=before.taken_back), (), ())
+        votes, why = self._voted(collected)
+        if self.aggregation.reveals == "sum" and collected.total is None:
+            why = "no votes on it could be opened"
+        table = votes_table(votes, before)
+        if not why:
+            return replace(before, fallback=None), table
+        gone = voted_out(before, number, why)
+        return gone.after, table | gone.record(before)
+
+    def _after(
+        self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...], gone: TakenBack | None
+    ) -> tuple[Checkpoint, TakenBack | None]:
         """The strategy's step, and beside it what the next rounds need to know of this one."""
-        after = self._step(before, ranged.collected)
+        try:
+            after = self._step(before, ranged.collected) if gone is None else gone.after
+        except DivergedError as error:
+            if not self.study.defence.votes:
+                raise
+            gone = lost(before, before.round + 1, str(error).split(":")[0])
+            after = gone.after
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
         if self.strategy.work().controlled or self.study.training.personal:
             after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
-        return after
+        return after, gone
 
     def _record(self, number: int, cohort: Cohort, ranged: Ranged, dropped: list[Dropped]) -> dict[str, Any]:
         collected = ranged.collected
@@ -136,12 +188,18 @@ class Rounds:
 
     def evaluate(self, parameters: Vector, splits: tuple[str, ...]) -> dict[str, Any]:
         """Scores of a model at every hospital and pooled, by split."""
-        number = final_round(self.study)
-        order = Order(self.study.json, number, parameters, None, evaluate=splits)
+        order = Order(self.study.json, final_round(self.study), parameters, None, evaluate=splits)
+        order = replace(order, taken_back=self.exchange.taken_back)
+        collected = self._scored(order, splits, self.final_names)
+        self._seconds(collected)
+        return {split: self._final_scores(collected, split) for split in splits}
+
+    def _scored(self, order: Order, splits: tuple[str, ...], names: tuple[str, ...]) -> Collected:
+        """What hospitals make of a model after the rounds."""
         requests = {site: to_payload(order, self.exchange.run) for site in self.members}
         if self.aggregation.reveals == "sum":
-            self.exchange.round, cohort = number, self.cohorts.of_round(number)
-            expected = self._expected(0, 0, splits, cohort, self.final_names)
+            self.exchange.round, cohort = order.round, self.cohorts.of_round(order.round)
+            expected = self._expected(0, 0, splits, cohort, names, order.reference is not None)
             collected = Waiting(self.study.federation, cohort, self.exchange).collect(
                 lambda: self.aggregation.collect(self.exchange, requests, frozenset(requests), expected)
             )
@@ -149,8 +207,7 @@ class Rounds:
         else:
             replies = self.exchange.ask("evaluate", requests)
             collected = Collected(None, (), None, replies)
-        self._seconds(collected)
-        return {split: self._final_scores(collected, split) for split in splits}
+        return collected
 
     @property
     def final_names(self) -> tuple[str, ...]:
@@ -218,10 +275,12 @@ class Rounds:
     def _collect(self, before: Checkpoint, number: int, cohort: Cohort, factor: int) -> Collected:
         work, control = self.strategy.work(), self.strategy.broadcast(own_state(before.state))
         splits = evaluated_splits(self.study, number)
+        reference = None if before.fallback is None else before.fallback.parameters
         requests: dict[SiteId, Payload] = {}
         for site in self.members:
             contributes = site in cohort.sites
-            if contributes or (splits and self.aggregation.reveals == "each"):
+            scores = bool(splits) or reference is not None
+            if contributes or (scores and self.aggregation.reveals == "each"):
                 order = Order(
                     self.study.json,
                     number,
@@ -230,11 +289,15 @@ class Rounds:
                     control[0] if contributes and control else None,
                     splits,
                     self._clip_norm(before),
+                    reference,
+                    before.taken_back,
                 )
                 requests[site] = to_payload(order, self.exchange.run)
-        expected = self._expected(len(before.parameters), work.vectors, splits, cohort)
+        asks_votes = reference is not None
+        expected = self._expected(len(before.parameters), work.vectors, splits, cohort, None, asks_votes)
         expected = replace(expected, range_factor=factor)
-        return self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        collected = self.aggregation.collect(self.exchange, requests, frozenset(cohort.sites), expected)
+        return keep_bounded(self.study, collected, self.exchange)
 
     def _expected(
         self,
@@ -243,9 +306,11 @@ class Rounds:
         splits: tuple[str, ...],
         cohort: Cohort,
         scores: tuple[str, ...] | None = None,
+        votes: bool = False,
     ) -> Expected:
         largest = {site: float(size) for site, size in training_sizes(self.study, self.members).items()}
         names = [f"{split}/{name}" for split in splits for name in (self.score_names if scores is None else scores)]
+        names += [f"{VOTES}/{name}" for name in NAMES] if votes else []
         names += [f"seconds/{kind}" for kind in self.busy_seconds if kind != "training" or self.terms is None]
         step = None
         if not vectors:
@@ -263,12 +328,12 @@ class Rounds:
         central = self.terms.central if self.terms is not None else None
         return central.clip_norm(before.state) if central is not None else 0.0
 
-    def _evaluation(self, collected: Collected, number: int) -> dict[str, Any] | None:
-        """Of the model that round `number` starts from, which is that of the round before."""
-        split = evaluated_split(self.study, number)
+    def _evaluation(self, collected: Collected, before: Checkpoint) -> dict[str, Any] | None:
+        """Of the model that the round starts from, which is that of the last round that counts."""
+        split = evaluated_split(self.study, before.round + 1)
         if split is None:
             return None
-        return {"of_round": number - 1, "split": split, **self._split_scores(collected, split)}
+        return {"of_round": before.model_round, "split": split, **self._split_scores(collected, split)}
 
     def _demand_enough(self, number: int, cohort: Cohort, collected: Collected, dropped: list[Dropped]) -> None:
         if len(collected.sites) >= cohort.least and collected.total is not None:
@@ -298,11 +363,13 @@ class Rounds:
             state, parameters = strategy.step(own_state(before.state), before.parameters, contributions)
         demand_model(self.study.strategy.name, state, parameters, before.parameters)
         if not np.isfinite(parameters).all():
-            raise RoundError(
+            raise DivergedError(
                 f"the model is no longer finite after round {before.round + 1}: training diverged. "
                 "Lower the learning rate; the checkpoint holds the last good model."
             )
-        return Checkpoint(before.round + 1, parameters, {**state, **kept})
+        fallback = Fallback(before.parameters, before.state) if self.study.defence.votes else None
+        after = Checkpoint(before.round + 1, parameters, {**state, **kept}, (), fallback)
+        return replace(after, taken_back=before.taken_back, times_taken_back=before.times_taken_back)
 
     def _seconds(self, collected: Collected) -> dict[SiteId, float]:
         """Seconds each hospital says it computed; they are shown, and nothing depends on them."""

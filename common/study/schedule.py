@@ -17,8 +17,18 @@ def final_splits(study: Study) -> tuple[str, ...]:
 
 
 def final_round(study: Study) -> int:
-    """The number that the final evaluation goes by: one beyond the last round."""
+    """The number that the final evaluation goes by: one beyond the last round, or beyond the last vote."""
+    return study.rounds + 1 + study.defence.votes
+
+
+def last_vote(study: Study) -> int:
+    """The number that the vote on the last round's model goes by, in which nobody trains."""
     return study.rounds + 1
+
+
+def votes_in(study: Study, number: int) -> bool:
+    """Whether hospitals may be asked in round `number` how they like the model of the round before."""
+    return study.defence.votes and 2 <= number <= last_vote(study)
 
 
 def evaluated_split(study: Study, number: int) -> str | None:

@@ -19,6 +19,7 @@ from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS
 from common.study.checks import between, non_negative
+from common.study.defence_settings import Defence, check_defence
 from common.study.dossier_settings import Dossier
 from common.study.federation import Federation
 from common.study.fine_tuning import FineTuning, check_fine_tuning
@@ -99,7 +100,7 @@ class Study:
     model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
     divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
     own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
-    round, and who is waited for. baselines: models trained without a federation, to compare. audit: how long
+    round, and who is waited for. defence: against a hospital that poisons the model. baselines: models trained without a federation, to compare. audit: how long
     attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
     purpose, parties and legal basis, for whoever signs.
     """
@@ -123,6 +124,7 @@ class Study:
     fine_tuning: FineTuning | None = None
     split: Split = field(default_factory=Split)
     federation: Federation = field(default_factory=Federation)
+    defence: Defence = field(default_factory=Defence)
     baselines: Baselines = field(default_factory=Baselines)
     audit: Audit = field(default_factory=Audit)
     report: Report = field(default_factory=Report)
@@ -184,8 +186,8 @@ class Study:
 
     @property
     def _table(self) -> dict[str, Any]:
-        """A study of our own entries alone reads as it did before there were plug-ins, subgroups or a dossier."""
-        unsaid = {"plugins": {}, "report": asdict(Report()), "dossier": {}}
+        """What is at its default is left out of what came later: such a study reads as it did before."""
+        unsaid = {"plugins": {}, "report": asdict(Report()), "dossier": {}, "defence": asdict(Defence())}
         table = {**asdict(self), "dossier": {key: said for key, said in asdict(self.dossier).items() if said}}
         return {key: value for key, value in table.items() if key not in unsaid or value != unsaid[key]}
 
@@ -337,6 +339,7 @@ def _check_pairs(study: Study) -> None:
     check_personal(study.training, study.strategy.name, work, task, stopping)
     by_score = study.federation.stop_at_score is not None
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
+    check_defence(study.defence, study.privacy is not None, study.split.validation, study.strategy.name, work)
     _check_withheld(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and learning_rate_of(strategy) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -11,7 +12,7 @@ import numpy as np
 from common.errors import WireError
 from common.learning.work import Sends, Work
 from common.study.fine_tuning import FINE_TUNED
-from common.sums.exchange import Payload
+from common.sums.exchange import Number, Payload
 from common.sums.update import Vector
 
 LEGS = {
@@ -34,6 +35,10 @@ _RUN = re.compile(r"([0-9a-f]{32})?")
 REPEATED = "repeated"
 """The number, 1, of a reply whose update is the very one that was sent for the same order before, at no cost."""
 
+REFERENCE = "reference"
+"""The number, 1, of an order that holds the model of the round before as well."""
+TAKEN_BACK = "taken_back"
+"""The numbers of rounds that count for nothing: what a hospital kept of them is left aside."""
 NORMALISED, FAIRNESS, NOT_FAIR = "normalised", "fairness", -1.0
 """Of an order, see Work; fairness is NOT_FAIR where none is asked for."""
 
@@ -63,7 +68,8 @@ ACCEPTS_CHANGED_DATA = "accepts_changed_data"
 class Order:
     """One request. work: None where the hospital only evaluates. control: the server's control variate.
 
-    clip_norm: the most the update's L2 norm may be, where the server steers it; 0: it does not.
+    clip_norm: the most the update's L2 norm may be, where the server steers it; 0: it does not. reference: the model
+    of the round before, to be compared with, where hospitals vote. taken_back: rounds that count for nothing.
     """
 
     study_json: str
@@ -73,12 +79,15 @@ class Order:
     control: Vector | None = None
     evaluate: tuple[str, ...] = ()
     clip_norm: float = 0.0
+    reference: Vector | None = None
+    taken_back: tuple[int, ...] = ()
 
 
 def to_payload(order: Order, run: str = "") -> Payload:
     """The message of an order, in a run of the study."""
-    vectors = [order.parameters] if order.control is None else [order.parameters, order.control]
+    vectors = [one for one in (order.parameters, order.control, order.reference) if one is not None]
     work = order.work
+    beside: dict[str, Number] = {} if order.reference is None else {REFERENCE: 1}
     return Payload(
         array=np.concatenate(vectors),
         numbers={
@@ -88,6 +97,8 @@ def to_payload(order: Order, run: str = "") -> Payload:
             "clip_norm": order.clip_norm,
             NORMALISED: int(work is not None and work.normalised),
             FAIRNESS: NOT_FAIR if work is None or work.fairness is None else work.fairness,
+            **beside,
+            **numbers_of(order.taken_back),
         },
         words={
             "study": order.study_json,
@@ -103,8 +114,11 @@ def from_payload(payload: Payload) -> Order:
     sends, vectors = str(payload.words.get("sends", "")), payload.numbers.get("vectors")
     mu, number = payload.numbers.get("proximal_mu", 0.0), payload.numbers.get("round")
     evaluate = payload.words.get("evaluate", [])
-    if payload.array is None or vectors not in (1, 2) or payload.array.size % int(vectors):
-        raise WireError("an order must hold one or two vectors of equal length.")
+    compared = payload.numbers.get(REFERENCE, 0)
+    if compared not in (0, 1) or vectors not in (1 + int(compared), 2 + int(compared)):
+        raise WireError("an order must hold a model, and may hold a control variate and a model to compare it with.")
+    if payload.array is None or payload.array.size % int(vectors):
+        raise WireError("an order must hold vectors of equal length.")
     if not isinstance(number, int) or not isinstance(mu, float) or mu < 0:
         raise WireError("an order's round or proximal_mu is out of range.")
     clip_norm = payload.numbers.get("clip_norm", 0.0)
@@ -113,15 +127,32 @@ def from_payload(payload: Payload) -> Order:
     if not isinstance(evaluate, list) or not set(evaluate) <= {*SPLITS, FINE_TUNED}:
         raise WireError("an order asks to evaluate a split that does not exist.")
     parts = np.split(payload.array, int(vectors))
-    control = parts[1] if vectors == 2 else None
+    reference = parts.pop() if compared else None
+    control = parts[1] if len(parts) == 2 else None
     work = Work(_sends(sends), mu, control is not None, *_weighing(payload)) if sends else None
-    return Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
+    asked = Order(study_json(payload), number, parts[0], work, control, tuple(evaluate), clip_norm)
+    return replace(asked, reference=reference, taken_back=taken_back_of(payload))
 
 
-def protocol_payload(payload: Payload, leg: str, study: str, run: str, number: int) -> Payload:
+def protocol_payload(
+    payload: Payload, leg: str, study: str, run: str, number: int, taken_back: Sequence[int] = ()
+) -> Payload:
     """A message of an aggregation's own leg, with what the hospital needs to know whose it is."""
     words = {**payload.words, "study": study, RUN: run, "leg": leg}
-    return replace(payload, words=words, numbers={**payload.numbers, "round": number})
+    return replace(payload, words=words, numbers={**payload.numbers, "round": number, **numbers_of(taken_back)})
+
+
+def numbers_of(taken_back: Sequence[int]) -> dict[str, Number]:
+    """Rounds that count for nothing, as every request of theirs says it; nothing where there are none."""
+    return {TAKEN_BACK: list(taken_back)} if taken_back else {}
+
+
+def taken_back_of(payload: Payload) -> tuple[int, ...]:
+    """The same as it came."""
+    rounds = payload.numbers.get(TAKEN_BACK, [])
+    if not isinstance(rounds, list) or not all(type(one) is int for one in rounds):
+        raise WireError("rounds that were taken back must be whole numbers.")
+    return tuple(int(one) for one in rounds)
 
 
 def study_json(payload: Payload) -> str:

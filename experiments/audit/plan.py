@@ -36,6 +36,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "training": "there is no private training to be done again",
     "tests": "no hospital has test cases",
     "federation": "federations are run anew where that is asked for",
+    "public": "no public set was named",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 Failure = Exception | SystemExit

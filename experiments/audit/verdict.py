@@ -127,14 +127,20 @@ def _untold(trial: Trial) -> Iterator[Reason]:
 
 
 def _too_weak(name: str, power: Sequence[Power], cast: Cast) -> Iterator[Reason]:
-    """Faults that no attack would have seen often enough."""
-    own = [one for one in power if one.question == name]
+    """Faults that no attack would have seen often enough, or that none could be shown."""
+    own, not_shown = [one for one in power if one.question == name], dict[str, list[str]]()
     for fault in dict.fromkeys(one.fault for one in own):
-        best = max((one for one in own if one.fault == fault), key=lambda one: one.seen / max(1, one.of))
-        if best.seen < ENOUGH * max(1, best.of):
+        best = max((one for one in own if one.fault == fault), key=lambda one: (one.seen / max(1, one.of), one.of))
+        if not best.of:
+            not_shown.setdefault(best.reason or "no attack here takes them", []).append(fault)
+        elif best.seen < ENOUGH * best.of:
             yield (
                 "amber",
                 f"{cast.questions[name].title}: {NOT_POWERFUL}. A planted fault ({fault}) would have "
                 f"been seen in {best.seen} of {best.of} tries.",
                 "Measure again with more time, or on more data; until then the promise stands on trust.",
             )
+    for reason, faults in not_shown.items():
+        title = cast.questions[name].title
+        words = f"{title}: {NOT_POWERFUL}. No test here could be shown these faults ({'; '.join(faults)}): {reason}."
+        yield "amber", words, "Until such faults can be looked for, that there are none stands on trust."

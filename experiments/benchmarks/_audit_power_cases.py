@@ -17,7 +17,7 @@ from common.study.study import Study, parse
 from experiments.attacks.canaries.scores import likelihood_ratios
 from experiments.attacks.gradient_canaries import Canaries, received
 from experiments.attacks.sent_noise import SentNoiseTest, tests_of
-from experiments.audit.questions._canaries import ALARM, LEAST_PLANTED_STEPS, PLANTED_PART
+from experiments.audit.questions._canaries import ALARM, planted_steps
 from experiments.audit.questions._canary_results import chance_of
 from experiments.audit.questions._sent_noise import PLANTED_VALUES
 from experiments.benchmarks.heart import STUDY
@@ -97,7 +97,7 @@ class Recording:
         """Of the steps that planted faults are looked for in, or of the study's whole number of them."""
         begun, rng = process_time(), np.random.default_rng(repeat)
         steps = training_of(self.hospital).steps
-        some = steps if whole else min(steps, max(LEAST_PLANTED_STEPS, steps // PLANTED_PART))
+        some = steps if whole else planted_steps(steps)
         training = training_of(self.hospital, fault, repeat + 1, some)
         private = training.alone()
         canaries = Canaries.draw(CANARIES, private.length, rng)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click import Context
+from click import Argument, Command, Context
 from typer.core import TyperGroup
 
 from common.study.plugins import resolved, trusting
@@ -19,13 +19,32 @@ ATTACKING = "run"
 
 
 class OrAttacking(TyperGroup):
-    """A group whose own name, with anything but one of its commands after it, attacks."""
+    """A group whose own name, with anything but one of its commands after it, attacks.
+
+    A folder may be called as a command is: it is meant where the command would have nothing to work on.
+    """
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Put in the command that nobody writes."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [ATTACKING, *args]
+        if args and args[0] not in ctx.help_option_names:
+            named = self.commands.get(args[0])
+            if named is None or (Path(args[0]).is_dir() and self._lacks_argument(named, ctx, args[1:])):
+                args = [ATTACKING, *args]
         return super().parse_args(ctx, args)
+
+    def _lacks_argument(self, named: Command, ctx: Context, args: list[str]) -> bool:
+        """Whether nothing in `args` is what this command works on."""
+        options = {word.partition("=")[0] for word in args if word.startswith("-")}
+        if options & set(ctx.help_option_names):
+            return False
+        if not options <= _options_of(named):
+            return options <= _options_of(self.commands[ATTACKING])
+        found, _, _ = named.make_parser(Context(named, parent=ctx)).parse_args(list(args))
+        return not any(isinstance(found.get(str(one.name)), str) for one in named.params if isinstance(one, Argument))
+
+
+def _options_of(command: Command) -> set[str]:
+    return {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
 
 
 cli = typer.Typer(
@@ -65,8 +84,15 @@ def audit(
         list[str] | None,
         typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
     ] = None,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cases of other people that anybody can get, for attacks that learn from them: an .npz file, or a "
+            "folder as the study's source reads it."
+        ),
+    ] = None,
     words: Annotated[
-        Path | None, typer.Option(help="A TOML file with [dossier], in the place of what the study says of it.")
+        Path | None, typer.Option(help="A TOML file with a table `dossier`, in the place of the study's own.")
     ] = None,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print the dossier to audit.pdf, by an installed Chromium.")
@@ -98,7 +124,7 @@ def audit(
             tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
         )
         said = None if words is None else words_of(words)
-        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:
@@ -106,10 +132,10 @@ def audit(
             place = folder or new_default_folder(f"{asked.name}-matrix")
             say(asked.remarks)
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
+            say([f"Report: {path.resolve()}"])
         else:
             filing = Filing(pdf, None if key is None else signer_of(key, party), zip_)
-            path = audit_command.audit(Path(run), effort, console, filing)
-        say([f"Report: {path.resolve()}"])
+            audit_command.audit(Path(run), effort, console, filing)
 
 
 @cli.command("verify")

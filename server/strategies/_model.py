@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.errors import RoundError
+from common.errors import DivergedError
 from common.sums.update import Sum, Vector
 
 
 def moved(parameters: Vector, change: Sum) -> Vector:
     """`parameters` + `change`, added in float64 and rounded once: (P,) float32.
 
-    Raises RoundError where the result is not finite in float32, so that a diverged model is never sent out.
+    Raises DivergedError where the result is not finite in float32, so that a diverged model is never sent out.
     """
     exact = parameters.astype(np.float64) + change
     largest = np.finfo(np.float32).max
     if not np.all(np.abs(exact) <= largest):
         count = int(np.sum(~(np.abs(exact) <= largest)))
-        raise RoundError(
+        raise DivergedError(
             f"the model diverged: {count} of {exact.size} parameters are no longer finite. "
             "Lower strategy.learning_rate or training.learning_rate."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from common.wire.orders import Order
 from experiments.access import Answers
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks.cheating.orders import BINS, carrier_of, work_of
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 Back = tuple[tuple[SiteId, ...], NDArray[np.float32]]
@@ -33,7 +33,7 @@ class Played:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Play = Callable[[Observation, Study, Answers], Played]
+Play = Callable[[Observation, Study, Answers, Budget], Played]
 
 
 def own_network_of(observed: Observation) -> tuple[Study, bool]:
@@ -46,18 +46,20 @@ def finding_of(
     observed: Observation,
     options: Mapping[str, Any],
     play: Play,
+    seconds: float,
     carrier: Callable[[Observation], tuple[Study, bool]] = carrier_of,
 ) -> Finding:
     """What the answers to the last order held, had hospitals not looked at what they were sent.
 
-    play: raises StudyError where this cannot be played, saying why. carrier: which study is sent.
+    play: raises StudyError where this cannot be played, saying why. seconds: after which it begins no other order.
+    carrier: which study is sent.
     """
-    begin, answers = perf_counter(), observed.access.answers
+    budget, answers = Budget(seconds), observed.access.answers
     try:
         if answers is None:
             raise StudyError("hospitals cannot be asked anything here.")
         study, own_study = carrier(observed)
-        played = play(observed, study, answers)
+        played = play(observed, study, answers, budget)
     except WardroundError as error:
         return Finding(name, observed.observer, False, str(error).rstrip("."), settings=dict(options))
     sent = played.order.round
@@ -70,5 +72,4 @@ def finding_of(
         **played.settings,
         "refused": dict(answers.refused(played.order, played.instead)),
     }
-    spent = perf_counter() - begin
-    return Finding(name, observed.observer, True, "", spent, settings=settings, reconstructions=back)
+    return Finding(name, observed.observer, True, "", budget.spent, settings=settings, reconstructions=back)

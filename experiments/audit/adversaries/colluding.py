@@ -39,7 +39,7 @@ class Colluding:
     condition: ClassVar[str] = "other hospitals collude with the coordinator, against which this run promised nothing"
     heading: ClassVar[str] = "If other hospitals collude?"
     share: ClassVar[float] = 0.1
-    only: ClassVar[tuple[str, ...]] = ("analytic", "bottleneck", "matching")
+    only: ClassVar[tuple[str, ...]] = ("analytic", "exact_batch", "bottleneck", "matching", "learned_prior")
 
     def views(self, run: Run) -> Iterator[View]:
         """All hospitals against the one of the fewest cases, in its first round; then as few as the protocol bears.

@@ -29,8 +29,10 @@ SPENT = "epsilon_claimed_for_audited_steps"
 PLANTED = (NO_NOISE, HALF_NOISE, DOUBLE_CLIP, CONSTANT, LAYER_LEFT_OUT)
 """Faults that can give single units away more than is claimed; batches of a fixed size alone, and a step that the
 auditor does not see, cannot."""
-PLANTED_ATTACK, PLANTED_REPEATS, PLANTED_PART = "gradient_canaries", 5, 5
-LEAST_PLANTED_STEPS = 150
+PLANTED_ATTACK, PLANTED_REPEATS = "gradient_canaries", 5
+PLANTED_PART, LEAST_PLANTED_STEPS, MOST_PLANTED_STEPS = 7, 150, 600
+"""All of these steps are made, whatever the seconds: half the noise is seen in a part of them, and no slow machine makes
+a test weaker."""
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 RED = (
     "Of {canaries:.0f} {what} planted in training, more are told apart than the promised noise allows ({name}): by "
@@ -119,13 +121,18 @@ def _part(trial: Trial) -> str:
     )
 
 
+def planted_steps(steps: int) -> int:
+    """Of a study's so many, those in which planted faults are looked for."""
+    return min(steps, max(LEAST_PLANTED_STEPS, min(steps // PLANTED_PART, MOST_PLANTED_STEPS)))
+
+
 def plants(run: Run) -> Iterator[Plant]:
     """Faults of the mechanism's own code, in a part of its steps and on canaries alone, which is quick."""
     if why_not(run.study) or not run.observed.sites:
         return
     site = run.observed.sites[0]
     hospital = hospital_of(run.study, site)
-    steps = max(LEAST_PLANTED_STEPS, training_of(hospital).steps // PLANTED_PART)
+    steps = planted_steps(training_of(hospital).steps)
     can = {fault.name for fault in faults_of(hospital)}
     for fault in (one for one in PLANTED if one.name in can):
         for repeat in range(PLANTED_REPEATS):
