@@ -142,6 +142,7 @@ class Declared(Protocol):
     per: ClassVar[Per]
     """As in `Per`; "site"."""
 
+
 WITHOUT: Mapping[str, Any] = {
     "question": "reconstruction",
     "needs": (),

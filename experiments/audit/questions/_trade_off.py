@@ -96,8 +96,7 @@ def trade_off(release: Release) -> TradeOff:
     epsilons = np.linspace(-most, most, SLOPES)
     extra = np.array([price(epsilon, variation_of([release])) for epsilon in epsilons])
     present, absent = (
-        _deltas(side.to_dense_pmf(), epsilons) + extra
-        for side in (losses._pmf_remove, losses._pmf_add)
+        _deltas(side.to_dense_pmf(), epsilons) + extra for side in (losses._pmf_remove, losses._pmf_add)
     )
     return TradeOff(Roc.above(epsilons, present), Roc.above(epsilons, (present + absent) / 2), losses)
 
