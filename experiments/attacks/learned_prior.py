@@ -62,7 +62,7 @@ class LearnedPrior:
     iterations: int = 1000
     learning_rate: float = 0.05
     prior: float = 0.01
-    lasting: float = 0.0
+    lasting: float = 0.03
     polish_prior: float = 1e-4
     polish_iterations: int = 2000
     features: float = 0.1
