@@ -34,8 +34,8 @@ TIDIED = "tidied"
 RUNS_WITH_SECRETS = 8
 """Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
 ROUNDS_KEPT = 3
-"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too, and
-one more, since a round is taken back in the next one, which is then gone as well."""
+"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too,
+and one more, since a round is taken back in the next one, which is then gone as well."""
 Vectors = Mapping[str, Vector]
 
 
@@ -58,9 +58,7 @@ class Memory:
         self._before = dict(self.vectors)
 
     @classmethod
-    def of(
-        cls, context: Context, study_json: str, run: str, number: int, taken_back: tuple[int, ...] = ()
-    ) -> Memory:
+    def of(cls, context: Context, study_json: str, run: str, number: int, taken_back: tuple[int, ...] = ()) -> Memory:
         """As it was before round `number` of this run of this study."""
         folder, study = context.node_config.get("folder"), key_of(study_json, run)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)

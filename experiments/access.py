@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from common.wire.orders import Order
     from experiments.noisy_sums import Recomputed
 
-Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed"]
+Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed", "public"]
 """Members of `Access` that an attack may declare in `needs`."""
 NEEDS: tuple[Need, ...] = get_args(Need)
 
@@ -125,11 +125,27 @@ class PrivateTraining(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Played:
+    """What came of a small federation: the headline score on all test cases, NaN where there is no model.
+
+    taken_back: how often a round was. ended: why it ended before its last round, "" where it did not.
+    """
+
+    score: float
+    taken_back: int = 0
+    ended: str = ""
+
+
 class Federation(Protocol):
     """Small federations of the study's hospitals, of which one sends what it likes, run anew."""
 
     def score(self, kind: str, strategy: str) -> float:
         """The headline score on all test cases; NaN where the model diverged. kind: of poison, "" for none."""
+        ...
+
+    def played(self, kind: str, defended: bool) -> Played:
+        """By the study's own strategy and aggregation, with its `[defence]`, or one it could have, and without."""
         ...
 
 
@@ -141,7 +157,8 @@ class Access:
     others of the same kind, which nobody trained on. answers: hospitals that can be sent orders. training: by
     hospital, its private training, to be done again with the auditor's hand in it. tests: by hospital, cases that the
     final model is asked about, with their truth. federation: to be poisoned. recomputed: what hospitals sent with
-    noise, beside the same without.
+    noise, beside the same without. public: cases of the same kind that anybody can get, and that are of no patient of
+    the study.
     """
 
     candidates: Mapping[SiteId, Cases] = field(default_factory=dict)
@@ -151,6 +168,7 @@ class Access:
     tests: Mapping[SiteId, Cases] = field(default_factory=dict)
     federation: Federation | None = None
     recomputed: Recomputed | None = None
+    public: Cases | None = None
 
     def has(self, need: Need) -> bool:
         """Whether this member is there."""

@@ -70,6 +70,3 @@ class Declared(Protocol):
     def figure(self, report: Report) -> Markup | None:
         """A section of the page on what it did; None where there is nothing to show."""
         ...
-
-
-OPTIONAL = ("only", "gives", "asked", "figure")

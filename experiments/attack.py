@@ -143,7 +143,6 @@ class Declared(Protocol):
     """As in `Per`; "site"."""
 
 
-OPTIONAL = ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per")
 WITHOUT: Mapping[str, Any] = {
     "question": "reconstruction",
     "needs": (),
@@ -157,6 +156,7 @@ WITHOUT: Mapping[str, Any] = {
 
 def declared(attack: Any, member: str) -> Any:
     """An optional member, or what is taken where the attack has none."""
-    if hasattr(attack, member):
-        return getattr(attack, member)
+    found = getattr(attack, member, None)
+    if found is not None:
+        return found
     return min(float(declared(attack, "share")), 1.0) if member == "elsewhere" else WITHOUT[member]

@@ -11,17 +11,17 @@ ATTACKS = Catalogue(
     "attack",
     "experiments.attacks",
     "experiments.attack:Attack",
-    ("question", "needs", "called", "words", "uses", "share", "elsewhere", "per"),
+    beside="experiments.attack:Declared",
 )
 QUESTIONS = Catalogue(
     "question",
     "experiments.audit.questions",
     "experiments.question:Question",
-    ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure"),
+    beside="experiments.question:Declared",
 )
 ADVERSARIES = Catalogue(
     "adversary",
     "experiments.audit.adversaries",
     "experiments.adversary:Adversary",
-    ("only", "gives", "asked", "figure"),
+    beside="experiments.adversary:Declared",
 )

@@ -131,6 +131,3 @@ class Declared(Protocol):
     def figure(self, report: Report) -> Markup | None:
         """A section of the page; None where there is nothing to show."""
         ...
-
-
-OPTIONAL = ("feared", "severity", "bears_on", "happened", "weakly", "happening", "standing", "plants", "figure")

@@ -65,14 +65,15 @@ def keep_bounded(study: Study, collected: Collected, exchange: Exchange) -> Coll
 
 
 def too_long(study: Study, collected: Collected, reach: float) -> str:
-    """Why no honest hospitals' updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
+    """Why no honest updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
     most, total = study.defence.update_norm, collected.total
     if most is None or total is None or not total.vectors:
         return ""
     codec = codec_of(AGGREGATIONS.build(study.aggregation))
     bound = most * total.weight * (1 + ROUNDING)
     if codec is not None:
-        bound = bound * ENCRYPTION + sqrt(total.vectors[0].size) * len(collected.sites) * codec.step * reach
+        step = 2 * codec.largest_value / codec.levels
+        bound = bound * ENCRYPTION + sqrt(total.vectors[0].size) * len(collected.sites) * step * reach
     length = _norm(total.vectors[0])
     if length <= bound:
         return ""
@@ -82,7 +83,7 @@ def too_long(study: Study, collected: Collected, reach: float) -> str:
     )
 
 
-def votes_of(collected: Collected, exchange: Exchange) -> Votes | None:
+def votes_of(collected: Collected, exchange: Exchange) -> Votes:
     """What came back with a round. Raises WireError where hospitals under a sum cast votes that cannot be.
 
     Of single ballots, those that are none are dropped by name.
@@ -114,20 +115,29 @@ def verdict(study: Study, votes: Votes) -> str:
     return f"{votes.worse} of {votes.cast} hospitals voted it worse than the model before"
 
 
-def taken_back(before: Checkpoint, number: int, reason: str) -> TakenBack:
-    """Round `number` is lost, and what is to be judged in it as well, where anything is."""
-    judged = () if before.fallback is None else (before.model_round,)
-    fallback = before.fallback
-    after = replace(
-        before,
-        round=number,
-        parameters=before.parameters if fallback is None else fallback.parameters,
-        state=before.state if fallback is None else fallback.state,
-        fallback=None,
-        taken_back=(*before.taken_back, *judged, number),
-        times_taken_back=before.times_taken_back + 1,
-    )
-    return TakenBack(reason, after)
+def voted_out(before: Checkpoint, number: int, reason: str) -> TakenBack:
+    """The model of the round before is gone, and with it round `number`, whose updates are of that model."""
+    assert before.fallback is not None
+    gone = replace(before, parameters=before.fallback.parameters, state=before.fallback.state)
+    return TakenBack(reason, _without(gone, number, before.model_round, number))
+
+
+def lost(before: Checkpoint, number: int, reason: str) -> TakenBack:
+    """Round `number` makes no step; the model that it began with stays."""
+    return TakenBack(reason, _without(before, number, number))
+
+
+def _without(before: Checkpoint, number: int, *rounds: int) -> Checkpoint:
+    taken_back, times = (*before.taken_back, *rounds), before.times_taken_back + 1
+    return replace(before, round=number, fallback=None, taken_back=taken_back, times_taken_back=times)
+
+
+def norm_table(study: Study, collected: Collected) -> dict[str, Any]:
+    """For the round's record, where the study bounds updates: that of the mean, for whoever chooses the bound."""
+    total = collected.total
+    if study.defence.update_norm is None or total is None or not total.vectors:
+        return {}
+    return {"mean_update_norm": _norm(total.vectors[0]) / total.weight}
 
 
 def votes_table(votes: Votes | None, before: Checkpoint) -> dict[str, Any]:

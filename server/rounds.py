@@ -30,7 +30,17 @@ from common.wire.decoding import statistics_from_numbers
 from common.wire.orders import Order, to_payload
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint, Fallback
-from server.defence import TakenBack, keep_bounded, taken_back, too_long, verdict, votes_of, votes_table
+from server.defence import (
+    TakenBack,
+    keep_bounded,
+    lost,
+    norm_table,
+    too_long,
+    verdict,
+    voted_out,
+    votes_of,
+    votes_table,
+)
 from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
 from server.openings import Owed, hand_over, owed_after
@@ -84,16 +94,17 @@ class Rounds:
         ranged = self._ranged(before, cohort, waiting)
         exchanged = perf_counter()
         evaluation = self._evaluation(ranged.collected, before)
-        votes, lost = self._judged(before, ranged, cohort)
+        votes, gone = self._judged(before, ranged)
         dropped = [*dict.fromkeys(self.exchange.take_dropped()), *self._lacking(cohort)]
         self._demand_enough(number, cohort, ranged.collected, dropped)
-        after, lost = self._after(before, ranged, owed, lost)
+        after, gone = self._after(before, ranged, owed, gone)
         self.last = ranged.collected
         record = self._record(number, cohort, ranged, dropped) | {
             "attempts": waiting.attempts,
             "evaluation": evaluation,
             **votes_table(votes, before),
-            **({} if lost is None else lost.record(before)),
+            **norm_table(self.study, ranged.collected),
+            **({} if gone is None else gone.record(before)),
         }
         sent_now, received_now = self._bytes()
         record["bytes"] = {"sent": sent_now - sent, "received": received_now - received}
@@ -110,15 +121,17 @@ class Rounds:
             lambda: waiting.is_too_narrow,
         )
 
-    def _judged(self, before: Checkpoint, ranged: Ranged, cohort: Cohort) -> tuple[Votes | None, TakenBack | None]:
+    def _judged(self, before: Checkpoint, ranged: Ranged) -> tuple[Votes | None, TakenBack | None]:
         """What hospitals voted, where they were asked, and whether a round is taken back for it or for its sum."""
         if ranged.collected.total is None:
             return None, None
         votes, why = (None, "") if before.fallback is None else self._voted(ranged.collected)
+        if why:
+            return votes, voted_out(before, before.round + 1, why)
         largest = training_sizes(self.study, self.members)
         reach = max((float(size) for size in largest.values()), default=1.0) * ranged.factor
-        why = why or too_long(self.study, ranged.collected, reach)
-        return votes, taken_back(before, before.round + 1, why) if why else None
+        why = too_long(self.study, ranged.collected, reach)
+        return votes, lost(before, before.round + 1, why) if why else None
 
     def _voted(self, collected: Collected) -> tuple[Votes | None, str]:
         """The votes, and why they take a model back, if they do."""
@@ -142,24 +155,24 @@ class Rounds:
         table = votes_table(votes, before)
         if not why:
             return replace(before, fallback=None), table
-        lost = taken_back(before, number, why)
-        return lost.after, table | lost.record(before)
+        gone = voted_out(before, number, why)
+        return gone.after, table | gone.record(before)
 
     def _after(
-        self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...], lost: TakenBack | None
+        self, before: Checkpoint, ranged: Ranged, owed: tuple[Owed, ...], gone: TakenBack | None
     ) -> tuple[Checkpoint, TakenBack | None]:
         """The strategy's step, and beside it what the next rounds need to know of this one."""
         try:
-            after = self._step(before, ranged.collected) if lost is None else lost.after
+            after = self._step(before, ranged.collected) if gone is None else gone.after
         except DivergedError as error:
             if not self.study.defence.votes:
                 raise
-            lost = taken_back(before, before.round + 1, str(error).split(":")[0])
-            after = lost.after
+            gone = lost(before, before.round + 1, str(error).split(":")[0])
+            after = gone.after
         after = replace(after, state={**after.state, **kept_factor(ranged.factor)})
         if self.strategy.work().controlled or self.study.training.personal:
             after = replace(after, owed=owed_after(owed, after.round, ranged.collected))
-        return after, lost
+        return after, gone
 
     def _record(self, number: int, cohort: Cohort, ranged: Ranged, dropped: list[Dropped]) -> dict[str, Any]:
         collected = ranged.collected

@@ -19,14 +19,15 @@ class Defence:
             takes a round back whose sum is longer than all its hospitals could make it. Not given: no bound.
         votes: in every round each hospital compares the model of the round before with the one before that, on its
             own validation cases, and votes (Andreina et al. 2021, BaFFLe); the votes travel in the round's sum.
-        worse_by: by which share of its loss before a model must be worse for a hospital to say so.
+        worse_by: by which share of the loss before a model must be worse for a hospital to say so; by two standard
+            errors over its patients it must be in any case.
         worse_share: of the votes; where more say that a model is worse, its round is taken back.
         most_taken_back: the run ends, with the last model that was not taken back, once this has happened so often.
     """
 
     update_norm: float | None = None
     votes: bool = False
-    worse_by: float = 0.25
+    worse_by: float = 0.02
     worse_share: float = 0.5
     most_taken_back: int = 3
 
@@ -57,6 +58,6 @@ def check_defence(defence: Defence, is_private: bool, validation: float, strateg
         raise StudyError("defence.votes needs validation patients to judge by: set split.validation above 0.")
     if defence.update_norm is not None and (work.controlled or work.beside):
         raise StudyError(
-            f"defence.update_norm bounds the mean update, and with strategy {strategy!r} a hospital moves the model by "
-            "other numbers beside it: choose another strategy, or remove defence.update_norm."
+            f"defence.update_norm bounds the mean update, and with strategy {strategy!r} a hospital moves the model "
+            "by other numbers beside it: choose another strategy, or remove defence.update_norm."
         )

@@ -10,9 +10,17 @@ from inspect import Parameter, getattr_static, isfunction, signature
 from typing import Any, Literal, get_args, get_origin
 
 from common.errors import StudyError
+from common.study.spelling import nearest
 
 MISSPELT = 0.85
 """Likeness of two words from which one is taken for a slip of the other."""
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "text"),
+    "float": ((int, float), "a number"),
+    "int": ((int,), "a whole number"),
+    "bool": ((bool,), "True or False"),
+}
+_PLAIN = (str, int, float, tuple, list, dict, set, type(None))
 FROZEN = "@dataclass(frozen=True) above the class, whose annotated fields are its options"
 
 
@@ -122,7 +130,7 @@ def _misspelt(loaded: type, role: Role) -> Iterator[str]:
     for member in sorted(own - known):
         if meant := get_close_matches(member, list(role.may_have), 1, MISSPELT):
             yield (
-                f"it has {member!r}, which is no member of a {role.kind}; did you mean {meant[0]!r}? "
+                f"it has {member!r}, which is no member of {_an(role.kind)}; did you mean {meant[0]!r}? "
                 f"If not, call it _{member}."
             )
 
@@ -163,17 +171,46 @@ def _takes(called: Callable[..., Any], values: list[None], named: dict[str, None
     return True
 
 
-def _fault_of_value(own: Any, hint: Any, name: str, protocol: Any) -> Iterator[str]:
+def _fault_of_value(own: Any, hint: Any, name: str, protocol: type) -> Iterator[str]:
+    """Of a value that stands in the class. What a property or a field of an object answers is its own affair."""
+    if not isinstance(own, _PLAIN):
+        return
+    inner = _inner("ClassVar", str(hint))
+    several = _inner("tuple", inner).removesuffix(", ...") if inner.startswith("tuple[") else ""
+    if not several:
+        yield from _fault_of_one(own, inner, name, protocol)
+    elif not isinstance(own, tuple | list):
+        yield f"{name} must be a tuple, such as ({_example(several, protocol)!r},); it is {own!r}."
+    else:
+        for one in own:
+            yield from _fault_of_one(one, several, f"each of {name}", protocol)
+
+
+def _fault_of_one(own: Any, hint: str, name: str, protocol: type) -> Iterator[str]:
     choices = _choices(hint, protocol)
-    if choices and isinstance(own, str) and own not in choices:
-        yield f"{name} must be {' or '.join(map(repr, choices))}; it is {own!r}."
+    if choices and own not in choices:
+        near = nearest(own, choices) if isinstance(own, str) else None
+        guess = f"; did you mean {near!r}?" if near else "."
+        yield f"{name} must be {' or '.join(map(repr, choices))}; it is {own!r}{guess}"
+    kinds, words = _KINDS.get(hint, ((), ""))
+    if kinds and (not isinstance(own, kinds) or (isinstance(own, bool) and bool not in kinds)):
+        yield f"{name} must be {words}; it is {own!r}."
 
 
-def _choices(hint: Any, protocol: type) -> tuple[Any, ...]:
-    """Of `ClassVar[Word]`, written as text in a module that knows `Word` as a Literal."""
-    inner = str(hint).removeprefix("ClassVar[").removesuffix("]")
-    found = vars(sys.modules[protocol.__module__]).get(inner)
+def _inner(outer: str, hint: str) -> str:
+    """`Word` of `ClassVar[Word]`."""
+    is_in = hint.startswith(f"{outer}[") and hint.endswith("]")
+    return hint[len(outer) + 1 : -1] if is_in else hint
+
+
+def _choices(hint: str, protocol: type) -> tuple[Any, ...]:
+    """Of `Word`, in a module that knows it as a Literal."""
+    found = vars(sys.modules[protocol.__module__]).get(hint)
     return get_args(found) if get_origin(found) is Literal else ()
+
+
+def _example(hint: str, protocol: type) -> Any:
+    return next(iter(_choices(hint, protocol)), "name")
 
 
 def _spelled(protocol: type, name: str) -> str:
@@ -184,6 +221,10 @@ def _spelled(protocol: type, name: str) -> str:
     if isinstance(member, property) and member.fget is not None:
         return f"`{name}: {_unquoted(str(signature(member.fget).return_annotation))}`, a field or a property"
     return f"`{name}: {_unquoted(str(protocol.__annotations__.get(name, 'Any')))}`"
+
+
+def _an(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _written(found: Any) -> str:

@@ -20,7 +20,7 @@ from experiments.access import Need, PrivateTraining, Signals
 from experiments.attack import Attack, Finding, Per, Sees
 from experiments.attacks.canaries.claim import CanaryScores
 from experiments.attacks.membership.lira import log_odds
-from experiments.evidence.budget import Budget
+from experiments.evidence.budget import Budget, WorkClock
 from experiments.observation import Observation
 
 NOT_HANDED = "it takes private training that can be done again, which only a simulation has"
@@ -65,7 +65,7 @@ class CanaryCases:
     def _claim(
         self, site: SiteId, training: PrivateTraining, rng: np.random.Generator, seconds: float
     ) -> CanaryScores:
-        budget, canaries = Budget(seconds), canary_cases(training.cases, self.canaries, rng)
+        budget, canaries = Budget(seconds, WorkClock()), canary_cases(training.cases, self.canaries, rng)
         included = rng.random(self.canaries) < 0.5
         private, taken = training.begun(canaries.take(np.flatnonzero(included))), 0
         before = private.losses(canaries)

@@ -26,6 +26,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import linear_layers
 from experiments.attacks.cheating.orders import first_inputs, order_of, work_of
 from experiments.attacks.cheating.played import Played, finding_of, own_network_of
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 FAR = 50.0
@@ -47,22 +48,25 @@ class Fishing:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """The one case, where the first layer tells it."""
-        return finding_of("fishing", observed, asdict(self), self._played, own_network_of)
+        return finding_of("fishing", observed, asdict(self), self._played, budget_seconds, own_network_of)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         if not observed.classes or work_of(study).sends != "gradient":
             raise StudyError("fishing counts whose gradients are left, and takes gradients of classes.")
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         line = _Line(network, study, answers)
-        left = {number: line.of_class(number) for number in range(len(observed.classes))}
+        left = line.of_classes(len(observed.classes), budget)
         caught = [number for number, cases in left.items() if 0.5 < cases < 1.5]
         empty = [number for number, cases in left.items() if cases < 0.5]
         if caught:
             line.of_class(caught[0])
-        elif not empty or not line.of_feature(empty[0], self.halvings):
-            fewest = min(cases for cases in left.values() if cases > 0.5)
+        elif not empty or not line.of_feature(empty[0], self.halvings, budget):
+            fewest = min((cases for cases in left.values() if cases > 0.5), default=0.0)
+            counted = (
+                "every class" if len(left) == len(observed.classes) else f"{len(left)} classes were counted: each"
+            )
             raise StudyError(
-                f"every class has several cases, {fewest:.0f} at least, and those of a class go through together."
+                f"{counted} has several cases, {fewest:.0f} at least, and those of a class go through together."
             )
         shown = _behind(network, line.last, observed.shape.inputs)
         return Played(line.order, ((answers.sites, first_inputs(shown, observed.shape.inputs)),))
@@ -87,10 +91,23 @@ class _Line:
             self._layer.bias[number] = 0.0
         return -self._asked(number)
 
-    def of_feature(self, number: int, halvings: int) -> bool:
+    def of_classes(self, count: int, budget: Budget) -> dict[int, float]:
+        """How many cases there are of each class: of the first at least, and until one has a single case."""
+        left: dict[int, float] = {}
+        for number in range(count):
+            if left and (not budget.left or any(0.5 < cases < 1.5 for cases in left.values())):
+                break
+            left[number] = self.of_class(number)
+        return left
+
+    def of_feature(self, number: int, halvings: int, budget: Budget) -> bool:
         """Let only cases through whose first feature is beyond a threshold; whether one alone is left at last."""
         low, high = 0.0, 1e3
-        for _ in range(halvings):
+        for done in range(halvings):
+            if done and not budget.left:
+                raise StudyError(
+                    f"a threshold that one case alone is beyond was not found in {done} orders, in time."
+                )
             middle = (low + high) / 2
             left = self._beyond(number, middle)
             if 0.5 < left < 1.5:

@@ -22,6 +22,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import Held, blur, closer, held, imprinted, wide_thresholds
 from experiments.attacks.cheating.orders import cases_behind, later_rounds, order_of, spread_inputs
 from experiments.attacks.cheating.played import Played, finding_of
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 LOWEST, HIGHEST = -4.0, 4.0
@@ -48,18 +49,18 @@ class Imprint:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """What the answers to the last order held, had hospitals not looked at what they were sent."""
-        return finding_of(self.name, observed, asdict(self), self._played)
+        return finding_of(self.name, observed, asdict(self), self._played, budget_seconds)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
-        order, seen = self._asked(observed, study, answers)
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
+        order, seen = self._asked(observed, study, answers, budget)
         back = spread_inputs(seen, observed.shape.inputs)
         return Played(order, ((answers.sites, back),), settings={"range": [LOWEST, HIGHEST]})
 
-    def _asked(self, observed: Observation, study: Study, answers: Answers) -> tuple[Order, Held]:
+    def _asked(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> tuple[Order, Held]:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         cases = sum(cases_behind(study, observed.cases[site]) for site in answers.sites)
         thresholds, order, seen = wide_thresholds(network, LOWEST, HIGHEST), None, None
-        for number in later_rounds(study, self.orders):
+        for number, _ in later_rounds(study, self.orders, budget):
             thresholds = thresholds if seen is None else closer(thresholds, seen, cases)
             order = order_of(study, number, self._sent(network, study, number, thresholds))
             total = answers.answer(order).vectors[0].astype(np.float64)

@@ -24,6 +24,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.orders import MOST_FOUND, first_inputs
 from experiments.attacks.cheating.played import Played, finding_of, own_network_of
 from experiments.attacks.cheating.traps import Search, caught_by
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 OFFSET = 4.0
@@ -63,12 +64,12 @@ class LatentTraps(Search):
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """The pictures in the traps, those first on which traps agree."""
-        return finding_of("latent_traps", observed, asdict(self), self._played, own_network_of)
+        return finding_of("latent_traps", observed, asdict(self), self._played, budget_seconds, own_network_of)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         carried, halvings = hand_on(network, observed.shape.inputs)
-        order, latents = caught_by(network, study, answers, self, AGREE)
+        order, latents = caught_by(network, study, answers, self, budget, AGREE)
         pictures = [decoded(one, carried, halvings, observed.shape.inputs) for one in latents[:MOST_FOUND]]
         return Played(order, ((answers.sites, first_inputs(np.array(pictures), observed.shape.inputs)),))
 

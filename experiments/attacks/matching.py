@@ -100,7 +100,7 @@ class Matching:
     def descend(self, problem: Problem, guess: Guess, budget: Budget) -> None:
         """Move the guess by Adam until its gradient points as the captured one, of any length."""
         seen = features_of_last_layer(problem) if self.features else None
-        with watched(_last_linear(problem.victim.network)) as shown:
+        with watched(last_linear(problem.victim.network)) as shown:
 
             def objective(progress: float) -> Tensor:
                 ours = problem.victim.gradient(guess.inputs, guess.truth)
@@ -157,7 +157,8 @@ def tiled_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return tile.contiguous()
 
 
-def _last_linear(network: nn.Module) -> nn.Linear | None:
+def last_linear(network: nn.Module) -> nn.Linear | None:
+    """That is learned, of all."""
     found = [module for module in network.modules() if isinstance(module, nn.Linear) and _is_learned(module)]
     return found[-1] if found else None
 
@@ -190,7 +191,7 @@ def features_of_last_layer(problem: Problem) -> Tensor | None:
 
     Exact for one case; a mean over cases of the same label otherwise. None without labels or such a layer.
     """
-    layer = _last_linear(problem.victim.network)
+    layer = last_linear(problem.victim.network)
     if layer is None or layer.bias is None or problem.labels is None:
         return None
     found = {

@@ -23,6 +23,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import Held, blur, closer, held, imprinted, linear_layers
 from experiments.attacks.cheating.orders import MOST_FOUND, cases_behind, first_inputs, later_rounds, order_of
 from experiments.attacks.cheating.played import Played, finding_of
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 LOWEST, HIGHEST = -4.0, 4.0
@@ -46,9 +47,9 @@ class ScatteredImprint:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """What the answers to the last order held, block by block."""
-        return finding_of("scattered_imprint", observed, asdict(self), self._played)
+        return finding_of("scattered_imprint", observed, asdict(self), self._played, budget_seconds)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
         blocks = list(np.array_split(np.arange(linear_layers(network)[0].out_features), self.directions))
         if min(map(len, blocks)) < LEAST_UNITS:
@@ -56,7 +57,7 @@ class ScatteredImprint:
         cases = sum(cases_behind(study, observed.cases[site]) for site in answers.sites)
         thresholds = [np.linspace(LOWEST, HIGHEST, len(block)) for block in blocks]
         seen: list[Held] = []
-        for number in later_rounds(study, self.orders):
+        for number, _ in later_rounds(study, self.orders, budget):
             if seen:
                 thresholds = [closer(one, what, cases) for one, what in zip(thresholds, seen, strict=True)]
             order = order_of(study, number, self._sent(network, blocks, thresholds, study.seed))

@@ -24,6 +24,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import Held, closer, held, imprinted, linear_layers
 from experiments.attacks.cheating.orders import cases_behind, later_rounds, order_of, spread_inputs
 from experiments.attacks.cheating.played import Played, finding_of
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 LOWEST, HIGHEST = -4.0, 4.0
@@ -49,9 +50,9 @@ class SeparateModels:
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Hospital by hospital, what its block of the sum holds."""
-        return finding_of("separate_models", observed, asdict(self), self._played)
+        return finding_of("separate_models", observed, asdict(self), self._played, budget_seconds)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         if len(answers.sites) < 2:
             raise StudyError("each hospital's update is read alone here, and needs no model of its own.")
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
@@ -61,7 +62,7 @@ class SeparateModels:
         thresholds = {site: np.linspace(LOWEST, HIGHEST, len(block)) for site, block in blocks.items()}
         seen: dict[SiteId, Held] = {}
         sent: dict[SiteId, Order] = {}
-        for number in later_rounds(study, self.orders):
+        for number, _ in later_rounds(study, self.orders, budget):
             cases = {site: cases_behind(study, observed.cases[site]) for site in blocks}
             thresholds = {one: closer(at, seen[one], cases[one]) if seen else at for one, at in thresholds.items()}
             sent = {one: order_of(study, number, _only(network, blocks[one], at)) for one, at in thresholds.items()}

@@ -19,6 +19,7 @@ from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.orders import first_inputs
 from experiments.attacks.cheating.played import Played, finding_of
 from experiments.attacks.cheating.traps import Search, caught_by
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 
@@ -37,11 +38,11 @@ class TrapWeights(Search):
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """The inputs in the traps, those first on which traps agree."""
-        return finding_of(self.name, observed, asdict(self), self._played)
+        return finding_of(self.name, observed, asdict(self), self._played, budget_seconds)
 
-    def _played(self, observed: Observation, study: Study, answers: Answers) -> Played:
+    def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)
-        order, inputs = caught_by(network, study, answers, self)
+        order, inputs = caught_by(network, study, answers, self, budget)
         return Played(order, ((answers.sites, first_inputs(inputs, observed.shape.inputs)),))
 
 

@@ -56,7 +56,7 @@ def cast_of(named: Iterable[tuple[str, str]]) -> Cast:
     An adversary of ours that is only `asked` for plays where it is named. Raises StudyError where one is not there,
     does not fit its role, or is an attack on a question that there is not.
     """
-    return _cast(tuple(named))
+    return _cast(tuple(dict.fromkeys(named)))
 
 
 def cast_of_report(report: Report) -> Cast:
@@ -90,7 +90,7 @@ def _cast(named: Named) -> Cast:
         tuple(plugins),
     )
     _check_members(made)
-    _check_questions(made)
+    _check_names(made)
     return made
 
 
@@ -115,9 +115,13 @@ def _check_members(made: Cast) -> None:
                     raise StudyError(f"attack {name!r}: {unknown(member, one, known)}")
 
 
-def _check_questions(made: Cast) -> None:
-    for name in made.attacks:
+def _check_names(made: Cast) -> None:
+    """What those that were named for the audit name themselves: an attack its question, an adversary its attacks."""
+    for name in made.asked & made.attacks.keys():
         if (question := made.question_of(name)) not in made.questions:
-            if name not in made.asked:
-                continue
-            raise StudyError(f"attack {name!r}: {unknown('question', question, made.questions)}")
+            own = "One of your own is named beside the attack: --question FILE."
+            raise StudyError(f"attack {name!r}: {unknown('question', question, made.questions)} {own}")
+    for name in made.asked & made.adversaries.keys():
+        for attack in getattr(made.adversaries[name], "only", None) or ():
+            if attack not in made.attacks:
+                raise StudyError(f"adversary {name!r}: {unknown('attack', attack, made.attacks)}")

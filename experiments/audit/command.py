@@ -16,7 +16,7 @@ from common.study.study import Study, parse
 from experiments.audit.conduct import Advance, Effort, audit_run
 from experiments.audit.dossier.writing import Filing, file_dossier
 from experiments.audit.matrix import audit_matrix
-from experiments.audit.records import Report
+from experiments.audit.records import FAILED, Report
 from experiments.audit.report.headline import opening_sentence
 from experiments.audit.report.page import write
 from experiments.audit.report.words import LIGHTS, overall
@@ -28,8 +28,11 @@ def recorded(study: Study) -> Study:
     return replace(study, federation=replace(study.federation, record_traffic=True))
 
 
-def audit(folder: Path, effort: Effort, console: Console, filing: Filing) -> Path:
-    """Attack the run in `folder`, print the verdict, write report and dossier; the path of `audit.html`."""
+def audit(folder: Path, effort: Effort, console: Console, filing: Filing) -> None:
+    """Attack the run in `folder`, print the verdict, write report and dossier, and say where they are.
+
+    Raises StudyError, when all is written, where something that was named for this audit failed.
+    """
     if not is_there(folder, "study.toml"):
         raise StudyError(f"{folder} holds no study.toml: it is not a run folder.")
     with _watched(console) as advance:
@@ -39,7 +42,9 @@ def audit(folder: Path, effort: Effort, console: Console, filing: Filing) -> Pat
     _say(report, console)
     signed = "nobody signed" if filing.signer is None else f"signed by {filing.signer.fingerprint}"
     console.print(f"Dossier: {place.resolve()} ({signed})", markup=False, highlight=False, soft_wrap=True)
-    return path
+    console.print(f"Report: {path.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    if failed := _named_and_failed(report, effort):
+        raise StudyError(f"{' '.join(failed)} The report is written, and says so: it proves nothing of these.")
 
 
 def audit_protections(study: Study, name: str, folder: Path, effort: Effort, console: Console) -> Path:
@@ -53,6 +58,19 @@ def _say(report: Report, console: Console) -> None:
         word, _, sign = LIGHTS[verdict.light]
         console.print(f"{sign} {in_a_line(verdict.site)}: {word}", markup=False, highlight=False)
     console.print(f"{LIGHTS[overall(report)][0]}. {opening_sentence(report)}", markup=False, highlight=False)
+
+
+def _named_and_failed(report: Report, effort: Effort) -> list[str]:
+    """A sentence each: whoever names an attack wants to know what it finds, and a failure is no finding."""
+    named = {*effort.named, *((one.kind, one.name) for one in report.plugins)}
+    failed = [
+        f"{kind} {name!r}: {trial.reason}."
+        for trial in report.trials
+        if trial.settings.get(FAILED)
+        for kind, name in (("attack", trial.attack), ("question", trial.kind), ("adversary", trial.observer))
+        if (kind, name) in named
+    ]
+    return list(dict.fromkeys(failed))
 
 
 @contextmanager

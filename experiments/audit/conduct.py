@@ -27,13 +27,15 @@ from experiments.attack import Finding
 from experiments.audit.cast import Cast, cast_of
 from experiments.audit.claims import claim_of, hospitals_asked
 from experiments.audit.dossier.assembling import with_sheet
-from experiments.audit.plan import Planned, failure, planned, seen
+from experiments.audit.plan import USED_UP, Planned, failure, planned, seen
 from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.audit.strangers import as_before, checked_finding, checked_plants, checked_trial, own_copy
 from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
+from experiments.evidence.budget import WorkClock
 from experiments.evidence.observing import observe, sent_orders
+from experiments.evidence.public_cases import public_cases
 from experiments.observation import Observation
 from experiments.question import Plant
 from server.reporting.folder import read_run
@@ -43,7 +45,6 @@ from server.reporting.parsing import traffic_of
 Advance = Callable[[str], None]
 MOST_TIMES, GRACE_S = 2.0, 60.0
 """After so many times the seconds, and these, no further attempt is begun, whoever used them up."""
-USED_UP = "the seconds of the audit were used up before it"
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
@@ -70,7 +71,7 @@ class Effort:
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
     questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
-    `[dossier]` in the place of the study's.
+    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them.
     """
 
     seconds: float | None = None
@@ -80,6 +81,7 @@ class Effort:
     questions: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
     said: Dossier | None = None
+    public: Path | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +112,8 @@ def opened(folder: Path, effort: Effort) -> Run:
     _check_hospitals(observed)
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
-    return Run(folder, observed, orders, claim, effort.pictures, seconds)
+    public = None if effort.public is None else public_cases(effort.public, observed.study, observed.shape)
+    return Run(folder, observed, orders, claim, effort.pictures, seconds, public)
 
 
 @dataclass(frozen=True)
@@ -123,24 +126,33 @@ class Attacked:
 
 
 def attacked(run: Run, cast: Cast, advance: Advance = lambda _: None) -> Attacked:
-    """The loop: what one attempt leaves of its share is for those after it."""
+    """The loop: what one attempt and its scoring leave of its share is for those after it.
+
+    Counted is what this process worked: on a machine that others keep busy later attempts lose nothing.
+    """
     advance("what each adversary could see")
     views, (plants, trials) = seen(cast, run), _planted(cast, run)
     attempts, left, spent = planned(cast, views, plants, run), run.seconds, 0.0
-    sightings: list[tuple[Planned, bool]] = []
+    sightings: list[Sighting] = []
     for number, one in enumerate(attempts):
         advance(f"{one.attempt.attack} {one.attempt.view.site}".strip())
         part = one.weight / (sum(other.weight for other in attempts[number:]) or 1.0)
         late = USED_UP if spent > MOST_TIMES * run.seconds + GRACE_S else ""
+        clock = WorkClock()
         finding = _found(one, run, max(left, 0.0) * part, one.reason or late)
-        spent, left = spent + finding.seconds, left - finding.seconds
         scored = _scored(one, finding, run, cast)
         if one.plant is None:
             trials += scored
-        elif not late:
-            sightings.append((one, _is_seen(one, scored, run, cast)))
+        else:
+            why = "" if finding.possible else finding.reason or "it is not possible"
+            sightings.append((one, _is_seen(one, scored, run, cast), why))
+        spent, left = spent + clock(), left - clock()
     openings = tuple(view.opening for of in views.values() for view in of if view.opening is not None)
     return Attacked(tuple(trials), openings, _power(plants, sightings))
+
+
+Sighting = tuple[Planned, bool, str]
+"""Whether a planted fault was seen, and why it could not be shown to the attack, if so."""
 
 
 def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]:
@@ -204,16 +216,19 @@ def _is_seen(one: Planned, trials: Sequence[Trial], run: Run, cast: Cast) -> boo
     return any(WORST.index(light) >= WORST.index(one.plant.light) for light, _, _ in reasons)
 
 
-def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[tuple[Planned, bool]]) -> tuple[Power, ...]:
-    """A row a fault and attack; of no attempt at all where no attack could be shown the fault."""
+def _power(plants: Mapping[str, Sequence[Plant]], sightings: Sequence[Sighting]) -> tuple[Power, ...]:
+    """A row a fault and attack; of no attempt at all where an attack, or none, could be shown the fault."""
     rows: dict[tuple[str, str, str], list[bool]] = {}
-    for one, was_seen in sightings:
+    reasons: dict[tuple[str, str, str], str] = {}
+    for one, was_seen, reason in sightings:
         assert one.plant is not None
-        rows.setdefault((one.attempt.question, one.attempt.attack, one.plant.fault), []).append(was_seen)
+        key = one.attempt.question, one.attempt.attack, one.plant.fault
+        rows.setdefault(key, []).extend([] if reason else [was_seen])
+        reasons[key] = reason or reasons.get(key, "")
     shown = {(question, fault) for question, _, fault in rows}
     lost = [(name, one.fault) for name, of in plants.items() for one in of if (name, one.fault) not in shown]
     return (
-        *(Power(*key, seen=sum(found), of=len(found)) for key, found in rows.items()),
+        *(Power(*key, sum(found), len(found), "" if found else reasons[key]) for key, found in rows.items()),
         *(Power(name, "", fault, 0, 0) for name, fault in dict.fromkeys(lost)),
     )
 
@@ -258,6 +273,7 @@ def _command(run: Run, effort: Effort) -> str:
     for word, names in (("--attack", effort.attacks), ("--question", effort.questions)):
         options += [part for name in names for part in (word, name)]
     options += [part for name in effort.adversaries for part in ("--adversary", name)]
+    options += [] if effort.public is None else ["--public", str(effort.public)]
     return shlex.join(["wardround", "audit", str(run.folder), "--seconds", f"{run.seconds:g}", *options])
 
 

@@ -25,9 +25,9 @@ NAMED = 8.0
 PLANTS = 1 / 3
 """Of a question's seconds, where it plants faults."""
 LACKS: Mapping[Sees, str] = {
-    "each": "single updates are what it needs, and none was read",
-    "sum": "updates or sums of them are what it needs, and none was read",
-    "models": "the models of several rounds are what it needs, and there is one alone",
+    "each": "it needs what single hospitals sent, and nobody could read that",
+    "sum": "it needs updates or sums of them, and nobody could read any",
+    "models": "it needs the models of several rounds, and there is only one",
     "model": "no model was read",
 }
 FROM_ACCESS: Mapping[Need, str] = {
@@ -36,9 +36,11 @@ FROM_ACCESS: Mapping[Need, str] = {
     "answers": "hospitals cannot be asked anything here",
     "training": "there is no private training to be done again",
     "tests": "no hospital has test cases",
-    "federation": "federations are run anew where that is asked for",
+    "federation": "it takes federations of its own; `wardround audit RUN --poisoning` runs them",
+    "public": "no public set was named",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
+USED_UP = "the seconds of the audit were used up before it"
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _makers(name: str, cast: Cast, views: Mapping[str, Sequence[View]]) -> list[
     able: dict[str, float] = {}
     told = []
     for by, adversary in cast.adversaries.items():
-        only = tuple(getattr(adversary, "only", ()))
+        only = tuple(getattr(adversary, "only", None) or ())
         if only and name not in only and name not in cast.asked:
             continue
         fit = [view for view in views[by] if not view.reason and not _lacks(attack, view.observed)]
@@ -154,7 +156,7 @@ def _makers(name: str, cast: Cast, views: Mapping[str, Sequence[View]]) -> list[
 
 def _given(attack: Attack, adversary: Adversary) -> bool:
     """Whether what it needs is this adversary's to give, and nobody's who only looks."""
-    needs, gives = set(declared(attack, "needs")), set(getattr(adversary, "gives", ()))
+    needs, gives = set(declared(attack, "needs")), set(getattr(adversary, "gives", None) or ())
     return bool(needs) and needs <= gives
 
 

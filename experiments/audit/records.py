@@ -195,13 +195,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Power:
-    """A fault that was planted to see whether an attack sees it: `seen` of `of` times."""
+    """A fault that was planted to see whether an attack sees it: `seen` of `of` times.
+
+    reason: why it could not be shown to the attack, where `of` is 0.
+    """
 
     question: str
     attack: str
     fault: str
     seen: int
     of: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)

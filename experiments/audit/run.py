@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from common.data.cases import Cases
 from common.study.study import Study
 from experiments.access import Access, Need
 from experiments.audit.records import Claim
@@ -14,7 +15,7 @@ from experiments.evidence.membership_samples import samples_of
 from experiments.evidence.recomputed_updates import Orders
 from experiments.observation import Observation
 
-HANDED: tuple[Need, ...] = ("candidates", "population", "tests")
+HANDED: tuple[Need, ...] = ("candidates", "population", "tests", "public")
 """What anybody may be asked about, whatever it sees."""
 
 
@@ -22,7 +23,8 @@ HANDED: tuple[Need, ...] = ("candidates", "population", "tests")
 class Run:
     """folder: of the run. observed: the coordinator's view. orders: messages that asked for training, as recorded.
 
-    claim: what was promised. pictures: whether patients' images go into the report. seconds: of all attacks.
+    claim: what was promised. pictures: whether patients' images go into the report. seconds: of all attacks. public:
+    cases of nobody in the study, as anybody can get them.
     """
 
     folder: Path
@@ -31,6 +33,7 @@ class Run:
     claim: Claim
     pictures: bool = False
     seconds: float = 120.0
+    public: Cases | None = None
 
     @property
     def study(self) -> Study:
@@ -48,5 +51,5 @@ class Run:
         asked = samples_of(self.observed).access
         tests = {site: hospital_of(self.study, site).splits["test"] for site in self.observed.sites}
         tests = {site: cases for site, cases in tests.items() if len(cases)}
-        access = Access(candidates=asked.candidates, population=asked.population, tests=tests)
+        access = Access(candidates=asked.candidates, population=asked.population, tests=tests, public=self.public)
         return replace(self.observed, access=access)

@@ -13,13 +13,14 @@ from functools import partial
 from common.data.cases import SiteId
 from experiments.attack import UNTRIED
 from experiments.audit.cast import Cast
-from experiments.audit.plan import failure
+from experiments.audit.plan import USED_UP, failure
 from experiments.audit.records import FAILED, WORST, Light, Power, Reason, Trial, Verdict
 from experiments.audit.run import Run
 
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
 NOT_POWERFUL = "not powerful enough to tell"
+MORE_SECONDS = "Audit the run again with more time, as `wardround audit RUN --seconds 600`: it ran out here."
 PROVES_NOTHING, LIKE_ATTACK = "and proves nothing", "and a like attack may succeed"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}
 
@@ -95,7 +96,7 @@ def _judge(site: SiteId, trial: Trial, run: Run, cast: Cast, found: _Found) -> N
     column = _column(trial, cast)
     if trial.refused:
         who = cast.adversaries[trial.observer].who if trial.observer in cast.adversaries else trial.observer
-        words = f"{who[:1].upper()}{who[1:]} ({trial.attack}) is refused by a hospital that checks: {trial.refused}."
+        words = f"{who[:1].upper()}{who[1:]} is refused by a hospital that checks: {trial.refused}."
         found.add(column, [("green", words, "")])
         return
     question = cast.questions[trial.kind]
@@ -121,20 +122,27 @@ def _guarded(rules: Callable[[], Iterable[Reason]], name: str) -> list[Reason]:
 def _untold(trial: Trial) -> Iterator[Reason]:
     """An attack that this program does not have, or that failed, is no proof that there is none."""
     if trial.settings.get(FAILED):
-        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", ""
+        more = MORE_SECONDS if trial.reason == USED_UP else ""
+        yield "amber", f"{trial.attack} came to no end, {PROVES_NOTHING}: {trial.reason}.", more
     if trial.settings.get(UNTRIED):
         yield "amber", f"{trial.attack} was not tried, {LIKE_ATTACK}: {trial.reason}.", ""
 
 
 def _too_weak(name: str, power: Sequence[Power], cast: Cast) -> Iterator[Reason]:
-    """Faults that no attack would have seen often enough."""
-    own = [one for one in power if one.question == name]
+    """Faults that no attack would have seen often enough, or that none could be shown."""
+    own, not_shown = [one for one in power if one.question == name], dict[str, list[str]]()
     for fault in dict.fromkeys(one.fault for one in own):
-        best = max((one for one in own if one.fault == fault), key=lambda one: one.seen / max(1, one.of))
-        if best.seen < ENOUGH * max(1, best.of):
+        best = max((one for one in own if one.fault == fault), key=lambda one: (one.seen / max(1, one.of), one.of))
+        if not best.of:
+            not_shown.setdefault(best.reason or "no attack here takes them", []).append(fault)
+        elif best.seen < ENOUGH * best.of:
             yield (
                 "amber",
                 f"{cast.questions[name].title}: {NOT_POWERFUL}. A planted fault ({fault}) would have "
                 f"been seen in {best.seen} of {best.of} tries.",
                 "Measure again with more time, or on more data; until then the promise stands on trust.",
             )
+    for reason, faults in not_shown.items():
+        title = cast.questions[name].title
+        words = f"{title}: {NOT_POWERFUL}. No test here could be shown these faults ({'; '.join(faults)}): {reason}."
+        yield "amber", words, "Until such faults can be looked for, that there are none stands on trust."

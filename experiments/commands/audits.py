@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click import Context
+from click import Argument, Command, Context
 from typer.core import TyperGroup
 
 from common.study.plugins import resolved, trusting
@@ -16,20 +16,35 @@ from experiments.commands._terminal import console, say, spoken_errors
 
 ATTACKING = "run"
 """What `wardround audit RUN` is short for."""
-WHOLE = {
-    True: "The dossier is whole.",
-    False: "Its files fit each other, and nobody signed: anybody could have made them so.",
-}
 
 
 class OrAttacking(TyperGroup):
-    """A group whose own name, with anything but one of its commands after it, attacks."""
+    """A group whose own name, with anything but one of its commands after it, attacks.
+
+    A folder may be called as a command is: it is meant where the command would have nothing to work on.
+    """
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Put in the command that nobody writes."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [ATTACKING, *args]
+        if args and args[0] not in ctx.help_option_names:
+            named = self.commands.get(args[0])
+            if named is None or (Path(args[0]).is_dir() and self._lacks_argument(named, ctx, args[1:])):
+                args = [ATTACKING, *args]
         return super().parse_args(ctx, args)
+
+    def _lacks_argument(self, named: Command, ctx: Context, args: list[str]) -> bool:
+        """Whether nothing in `args` is what this command works on."""
+        options = {word.partition("=")[0] for word in args if word.startswith("-")}
+        if options & set(ctx.help_option_names):
+            return False
+        if not options <= _options_of(named):
+            return options <= _options_of(self.commands[ATTACKING])
+        found, _, _ = named.make_parser(Context(named, parent=ctx)).parse_args(list(args))
+        return not any(isinstance(found.get(str(one.name)), str) for one in named.params if isinstance(one, Argument))
+
+
+def _options_of(command: Command) -> set[str]:
+    return {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
 
 
 cli = typer.Typer(
@@ -69,8 +84,15 @@ def audit(
         list[str] | None,
         typer.Option("--adversary", help="Play this one too, and run its code: a name, module or file. Repeatable."),
     ] = None,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cases of other people that anybody can get, for attacks that learn from them: an .npz file, or a "
+            "folder as the study's source reads it."
+        ),
+    ] = None,
     words: Annotated[
-        Path | None, typer.Option(help="A TOML file with [dossier], in the place of what the study says of it.")
+        Path | None, typer.Option(help="A TOML file with a table `dossier`, in the place of the study's own.")
     ] = None,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print the dossier to audit.pdf, by an installed Chromium.")
@@ -102,7 +124,7 @@ def audit(
             tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
         )
         said = None if words is None else words_of(words)
-        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:
@@ -110,10 +132,10 @@ def audit(
             place = folder or new_default_folder(f"{asked.name}-matrix")
             say(asked.remarks)
             path = audit_command.audit_protections(asked.study, asked.name, place, effort, console)
+            say([f"{'Comparison' if matrix else 'Audit'}: {path.resolve()}"])
         else:
             filing = Filing(pdf, None if key is None else signer_of(key, party), zip_)
-            path = audit_command.audit(Path(run), effort, console, filing)
-        say([f"Report: {path.resolve()}"])
+            audit_command.audit(Path(run), effort, console, filing)
 
 
 @cli.command("verify")
@@ -127,19 +149,32 @@ def verify(
     """Say whether a dossier is as it was written, who signed it, and what differs; exits 1 where anything does."""
     with spoken_errors():
         from experiments.audit.dossier.verifying import verify as verified
+        from experiments.audit.dossier.verifying import whole_fingerprint
 
-        found = verified(dossier, run, signer)
+        found = verified(dossier, run, whole_fingerprint(signer))
         signs = {True: "✓", False: "✕", None: "–"}
         say(f"{signs[one.holds]} {one.sentence}" for one in found.findings)
-        say(
-            [
-                WHOLE[bool(found.fingerprint)]
-                if found.whole
-                else "The dossier is NOT as it was written: see the lines with ✕."
-            ]
-        )
+        say([found.sentence])
         if not found.whole:
             raise typer.Exit(1)
+
+
+@cli.command("sign")
+def sign(
+    dossier: Annotated[Path, typer.Argument(help="A dossier's folder, or the run's folder around it.")],
+    key: Annotated[Path, typer.Option(help="A folder with identity.key, made by `wardround audit key`.")],
+    party: Annotated[str, typer.Option(help="Whose key that is, in words, as it stands in the dossier.")] = "",
+    zip_: Annotated[Path | None, typer.Option("--zip", help="Write the dossier into this zip file too.")] = None,
+) -> None:
+    """Sign a dossier that you have read, as it is: nothing is attacked again. In the place of an older signature."""
+    with spoken_errors():
+        from common.files.access import demand_writable
+        from experiments.audit.dossier.writing import sign_dossier, signer_of
+
+        demand_writable(zip_)
+        signer = signer_of(key, party)
+        place = sign_dossier(dossier, signer, zip_)
+        say([f"Dossier: {place.resolve()} (signed by {signer.fingerprint})"])
 
 
 @cli.command("key")

@@ -1,15 +1,34 @@
-"""How long an attack may go on, and how far it has come."""
+"""How long an attack may go on, and how far it has come.
+
+Seconds are those of the wall unless another clock is given: `WorkClock` counts what this process worked, so that an
+attack does as much where other programs have the processor most of the time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, process_time
+
+MOST_WAITING = 10.0
+"""Of the wall's seconds so many count as one of work at least: what only waits ends too."""
+
+
+@dataclass(frozen=True)
+class WorkClock:
+    """Processor seconds of this process since it was made, and at least a tenth of the wall's."""
+
+    worked: float = field(default_factory=process_time)
+    begun: float = field(default_factory=perf_counter)
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return max(process_time() - self.worked, (perf_counter() - self.begun) / MOST_WAITING)
 
 
 @dataclass
 class Budget:
-    """Seconds from now, by `clock`: of the wall unless a benchmark counts those of the processor."""
+    """Seconds from now, by `clock`."""
 
     seconds: float
     clock: Callable[[], float] = perf_counter

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from time import perf_counter
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from common.learning.parameters import Layout
 from common.seeding import generator
 from common.sums.update import Update, Vector
 from common.wire.orders import Order, from_payload
+from experiments.evidence.budget import Budget, WorkClock
 from experiments.evidence.clean_sums import CleanSums, blocks_of
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.loudest import loudest
@@ -80,9 +80,9 @@ class Recorded:
         return self._of_hospitals(seconds, words)
 
     def _of_hospitals(self, seconds: float, words: tuple[object, ...]) -> SentNoise:
-        begun, found = perf_counter(), _Found()
+        budget, found = Budget(seconds, WorkClock()), _Found()
         for number, sites in self._rounds():
-            if found.sums and (found.values > self.most_values or perf_counter() - begun > seconds):
+            if found.sums and (found.values > self.most_values or not budget.left):
                 break
             answers = [self._answer(site, number, words) for site in sites]
             found.add(answers, self._off(number, sites, answers))

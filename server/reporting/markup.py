@@ -73,7 +73,7 @@ def table(head: Sequence[str], rows: Iterable[Iterable[Child]], words: int = 1) 
 def _cell(position: int, content: Child, words: int, label: str | None) -> Markup:
     if position == 0:
         return tag("th", content, scope="row")
-    return tag("td", content, class_=_kind(position, words), data_label=label)
+    return tag("td", content, class_=_kind(position, words), data_label=label or None)
 
 
 def _kind(position: int, words: int) -> str | None:

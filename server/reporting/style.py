@@ -192,7 +192,10 @@ footer { color: var(--quiet); font-size: .8125rem; }
   .wordy tr { display: block; padding: 8px 0; border-bottom: 1px solid var(--rule); }
   .wordy th, .wordy td, .wordy td.number { display: block; padding: 1px 0; border: 0; }
   .wordy th, .wordy td, .wordy td.number { text-align: left; white-space: normal; }
-  .wordy td::before { content: attr(data-label) ": "; color: var(--quiet); }
+  .wordy td[data-label]::before { content: attr(data-label) ": "; color: var(--quiet); }
+  .heat { border-spacing: 2px; width: 100%; }
+  .heat td { width: auto; padding: 2px; }
+  .heat th { padding: 2px; font-size: .72rem; overflow-wrap: anywhere; }
 }
 .judged { font-size: .95rem; margin: .8rem 0 .9rem; }
 .judged .badge, .conditions .badge { margin-right: 4px; }
@@ -202,7 +205,7 @@ footer { color: var(--quiet); font-size: .8125rem; }
 .facts ul.plain, td ul.plain { margin: 0; padding: 0; list-style: none; }
 .facts ul.plain li + li { margin-top: .3rem; }
 .blank { color: var(--warn); background: var(--warn-page); border-radius: 4px; padding: 0 6px; }
-.line-to-write { display: block; border-bottom: 1px solid var(--quiet); min-height: 1.7em; }
+.line-to-write { display: block; border-bottom: 1px solid var(--quiet); min-height: 2em; }
 .choice { margin-right: 2rem; white-space: nowrap; }
 .sign { border: 1px solid var(--rule); border-radius: 8px; padding: 16px 20px; background: var(--card); }
 .sign .facts div { border: 0; }

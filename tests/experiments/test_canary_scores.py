@@ -30,7 +30,7 @@ def test_scores_that_are_no_numbers_or_too_few_are_refused() -> None:
 
 @pytest.mark.parametrize(("steps", "light"), [(400, "green"), (150, "green"), (149, "amber"), (2, "amber")])
 def test_fewer_steps_than_faults_are_planted_in_are_not_powerful_enough_to_tell(steps: int, light: str) -> None:
-    assert planted_steps(400) == 150 and planted_steps(40) == 40 and planted_steps(1500) == 300
+    assert planted_steps(400) == 150 and planted_steps(40) == 40 and planted_steps(2100) == 300
     figures = {"chance_if_as_promised": 0.5, "canaries": 100.0, "steps": steps, "steps_of_study": 400, SPENT: 1.0}
     trial = Trial(
         "gradient_canaries", "epsilon", "auditor", "a", "", "", "", figures=figures, settings={"level": 0.001}

@@ -107,9 +107,16 @@ def test_the_command_verifies_signs_and_says_who(place: Path, report: Report, tm
     run = CliRunner().invoke
     assert run(cli, ["audit", "key", str(tmp_path / "key")]).exit_code == 0
     assert "Nobody signed" in run(cli, ["audit", "verify", str(place)]).output
+    assert "all 32 digits" in run(cli, ["audit", "verify", str(place), "--signer", "3733 6494"]).output
+    signed = run(cli, ["audit", "sign", str(place), "--key", str(tmp_path / "key"), "--party", "Ada Trust"]).output
+    digits = signed.rpartition("signed by ")[2].strip().rstrip(")")
+    checked = run(cli, ["audit", "verify", str(place), "--signer", digits])
+    assert checked.exit_code == 0 and "Ada Trust" in checked.output and "nothing differs from what" in checked.output
     (place / "dossier" / "audit.html").write_text("<p>Sign.</p>")
     found = run(cli, ["audit", "verify", str(place)])
     assert found.exit_code == 1 and "audit.html is not as it was written" in found.output
+    refused = run(cli, ["audit", "sign", str(place), "--key", str(tmp_path / "key")])
+    assert refused.exit_code == 1 and "was not signed: audit.html" in " ".join(refused.output.split())
     assert run(cli, ["audit", str(tmp_path)]).exit_code == 1  # what is no command of the group is a run
 
 

@@ -62,7 +62,7 @@ def test_a_sum_gives_the_counts_of_all_hospitals_together(tiny: Callable[..., St
 def test_who_sees_no_update_can_count_nothing(tiny: Callable[..., Study], tmp_path: Path) -> None:
     run = seen(tiny(*GRADIENTS), tmp_path / "run")
     (trial,) = found_by(replace(run, observed=replace(run.observed, singles=(), sums=())), "label_counts").trials
-    assert not trial.possible and trial.reason == "updates or sums of them are what it needs, and none was read"
+    assert not trial.possible and trial.reason == "it needs updates or sums of them, and nobody could read any"
     assert not trial.figures
 
 

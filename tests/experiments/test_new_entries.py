@@ -77,19 +77,20 @@ def test_an_attack_that_was_written_is_part_of_an_audit(
     attack = written("attack")
     run_quietly(
         tiny("rounds=1", "strategy=fedsgd", "training={batch_size=1}", "federation.record_traffic=true"),
-        tmp_path / "done",
+        tmp_path / "run",
     )
-    code, said = wardround("audit", "done", "--seconds", "0.5", "--attack", attack)
+    code, said = wardround("audit", "run", "--seconds", "0.5", "--attack", attack)
     assert code == 0, said
-    trials = json.loads((tmp_path / "done" / "audit.json").read_text())["trials"]
+    trials = json.loads((tmp_path / "run" / "audit.json").read_text())["trials"]
     own = [trial for trial in trials if trial["attack"] == Path(attack).stem]
     assert own and all(trial["possible"] and trial["figures"] for trial in own)
     assert all(len(trial["settings"]["plugin_sha256"]) == 64 for trial in own)
     Path(attack).write_text(
         Path(attack).read_text().replace("if not observed.singles:", "raise ValueError('x')\n        if 0:")
     )
-    code, said = wardround("audit", "done", "--seconds", "0.5", "--attack", attack)
-    assert code == 0 and "it failed: ValueError: x" in (tmp_path / "done" / "audit.json").read_text()
+    code, said = wardround("audit", "run", "--seconds", "0.5", "--attack", attack)
+    assert code == 1 and "failed: ValueError: x" in said
+    assert "it failed: ValueError: x" in (tmp_path / "run" / "audit.json").read_text()
 
 
 def test_a_benchmark_that_was_written_is_measured(written: Callable[[str], str], wardround: Wardround) -> None:

@@ -21,8 +21,8 @@ from experiments.engines import _pooled as pooled
 from experiments.engines import _quiet as quiet
 from experiments.evidence.ground_truth import all_cases
 from experiments.evidence.observing import observe
-from experiments.running.run import gallery
-from experiments.running.run import run as running
+from experiments.running import gallery
+from experiments.running import run as running
 
 LOST = "hospital-2"
 AT_START = "federation.hospitals_at_start=3"

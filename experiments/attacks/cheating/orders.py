@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from common.study.options import Entry
 from common.study.study import Study
 from common.wire.orders import Order
 from experiments.attacks.cheating.imprint import Held, carries
+from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 BINS = 256
@@ -69,12 +71,18 @@ def cases_behind(study: Study, cases: int) -> int:
     return cases if size == "full" or work_of(study).sends == "delta" else min(size, cases)
 
 
-def later_rounds(study: Study, orders: int) -> list[int]:
-    """Of the orders: later than the first, whose model is known, and none that a hospital refuses as too late.
+def later_rounds(study: Study, orders: int, budget: Budget) -> Iterator[tuple[int, bool]]:
+    """Each order's round and whether it is the last: of so many, or of those that there is time for; one at least.
 
-    A study of one round has no later one, and a hospital is asked for its second in vain.
+    They are later than the first, whose model is known, and none that a hospital refuses as too late. A study of one
+    round has no later one, and a hospital is asked for its second in vain.
     """
-    return [min(number, max(2, study.rounds)) for number in range(2, 2 + orders)]
+    for done in range(orders):
+        each = budget.spent / done if done else 0.0
+        is_last = done + 1 == orders or budget.left <= 2 * each
+        yield min(2 + done, max(2, study.rounds)), is_last
+        if is_last:
+            return
 
 
 def spread_inputs(seen: Held, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from common.wire.orders import Order
 from experiments.access import Answers
 from experiments.attacks.cheating.imprint import linear_layers
 from experiments.attacks.cheating.orders import later_rounds, order_of
+from experiments.evidence.budget import Budget
 
 AGREE = 1e-2
 """Relative difference below which two units show one input, where all of an input differs from case to case."""
@@ -42,7 +43,7 @@ class Search:
 
 
 def caught_by(
-    network: nn.Module, study: Study, answers: Answers, search: Search, agree: float = AGREE
+    network: nn.Module, study: Study, answers: Answers, search: Search, budget: Budget, agree: float = AGREE
 ) -> tuple[Order, NDArray[np.float64]]:
     """The last order, and (N, features) what the first linear layer was shown, that of most units first.
 
@@ -50,9 +51,10 @@ def caught_by(
     """
     units = max(1, round(search.share * linear_layers(network)[0].out_features))
     reached, unreached = np.full(units, search.lowest), np.full(units, search.highest)
-    numbers = later_rounds(study, search.orders)
-    for count, number in enumerate(numbers, 1):
-        thresholds = reached if count == len(numbers) > 1 else np.sqrt(reached * unreached)
+    asked = False
+    for number, is_last in later_rounds(study, search.orders, budget):
+        thresholds = reached if is_last and asked else np.sqrt(reached * unreached)
+        asked = True
         order = order_of(study, number, traps(network, thresholds, study.seed))
         total = answers.answer(order).vectors[0].astype(np.float64)
         error = answers.rounding(order, float(np.abs(total).max()))

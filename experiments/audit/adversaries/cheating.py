@@ -38,6 +38,8 @@ UNSEEN = "the coordinator cheats, and no check of a hospital sees it:"
 SEVERAL_MODELS = "hospitals were sent different models, and open no sum before all have signed the digest of one"
 MOST_CHECKING = 8
 """Hospitals whose checks are asked; each opens its data."""
+MOST_PLAYED = 3
+"""Hospitals that are played one by one."""
 NOTHING_ELSE: Mapping[SiteId, Order] = MappingProxyType({})
 NOBODY = "no hospital was ever asked to train"
 
@@ -59,14 +61,41 @@ class Cheating:
         if not asked:
             yield View(seen, knowledge=KNOWLEDGE, reason=NOBODY)
             return
-        for sites in [(site,) for site in asked] if run.observed.singles else [tuple(asked)]:
+        alone = run.observed.singles
+        for sites in [(site,) for site in chosen(asked, run.observed.cases)] if alone else [smallest(run.orders)]:
             access = Access(answers=AskedHospitals(run.study, run.orders, sites))
             one = sites[0] if len(sites) == 1 else ""
-            yield View(replace(seen, access=access), one, KNOWLEDGE, condition=UNSEEN)
+            yield View(replace(seen, access=access), one, KNOWLEDGE + played_of(asked, sites), condition=UNSEEN)
 
     def figure(self, report: Report) -> Markup | None:
         """What comes back from hospitals that check nothing, and who refuses."""
         return cheated(report, "cheating")
+
+
+def chosen(asked: Sequence[SiteId], cases: Mapping[SiteId, int]) -> tuple[SiteId, ...]:
+    """MOST_PLAYED at most, evenly by their number of cases: the smallest, which tells most, and the largest among
+    them.
+    """
+    by_size = sorted(asked, key=lambda site: (cases.get(site, 0), site))
+    last, most = len(by_size) - 1, min(MOST_PLAYED, len(by_size))
+    return tuple(by_size[round(last * number / max(1, most - 1))] for number in range(most))
+
+
+def smallest(orders: Orders) -> tuple[SiteId, ...]:
+    """Whom the recorded round asked that asked fewest: their sum hides each of them least."""
+    by_round: dict[int, set[SiteId]] = {}
+    for number, site in orders:
+        by_round.setdefault(number, set()).add(site)
+    return tuple(sorted(min(by_round.values(), key=lambda sites: (len(sites), sorted(sites)))))
+
+
+def played_of(asked: Sequence[SiteId], sites: Sequence[SiteId]) -> str:
+    """Which of several hospitals this is played with, as a part of what is known."""
+    if len(asked) <= (MOST_PLAYED if len(sites) == 1 else len(sites)):
+        return ""
+    if len(sites) > 1:
+        return f"; {len(sites)} of {len(asked)} hospitals, those of the smallest round, answered"
+    return f"; of {len(asked)} hospitals {MOST_PLAYED}, from the one of fewest cases to the one of most, were asked"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from experiments.audit.report.words import LIGHTS
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.sections.departures import WHAT
 from server.reporting.sections.layout import facts, section
-from server.reporting.wording import capital, count, listed
+from server.reporting.wording import capital, count, duration, listed
 
 QUESTION = "May this model be signed off and shared under the conditions below?"
 ANSWERS: Mapping[Light, str] = {
@@ -27,6 +27,11 @@ ANSWERS: Mapping[Light, str] = {
     "amber": "Only with care.",
     "green": "Nothing that was tried speaks against it.",
 }
+LEAVING = {
+    "update": "updates of the model (how training changed it, in numbers)",
+    "description": "a description of its data (the shape of a case, counts)",
+}
+"""Of what hospitals send, where the name alone tells an officer nothing."""
 BLANKS = {
     "purpose": ("Purpose", "whoever runs the study"),
     "controller": ("Controller", "the hospitals together"),
@@ -115,7 +120,7 @@ def _parties(report: Report, sheet: Sheet) -> Markup:
 
 def _leaving(report: Report) -> Markup:
     sent = dict.fromkeys(str(kind["content"]) for kind in report.traffic if kind.get("direction") != "to hospital")
-    out = [WHAT.get(content, content).partition(":")[0] for content in sent]
+    out = [LEAVING.get(content) or WHAT.get(content, content).partition(":")[0] for content in sent]
     reads = {one["party"]: one["reads"] for one in report.parties}
     told, read = listed(out, most=9), reads.get("the coordinator", "all of it")
     lines = [f"To the coordinator: {told}. It reads {read}."]
@@ -149,7 +154,7 @@ def _all_studies(sheet: Sheet) -> Iterator[str]:
     worst = max(known, key=lambda one: one.epsilon or 0.0)
     where = "in the ledgers of this run's hospitals"
     yield (
-        f"Over {count(worst.studies, 'study', 'studies')} {where}, for the patient who spent most: epsilon "
+        f"Over {count(worst.studies, 'study', 'studies')} {where}, for the patient of whom most was told: epsilon "
         f"{worst.epsilon:.3g} at delta {worst.delta:g} ({worst.site})."
     )
 
@@ -159,7 +164,7 @@ def _tried(report: Report) -> Markup:
     kinds = len({trial.attack for trial in tried})
     seen, of = sum(one.seen for one in report.power), sum(one.of for one in report.power)
     many = f"{count(kinds, 'kind')} of attack in {count(len(tried), 'attempt')}"
-    lines = [f"{many}, {report.seconds:.0f} seconds in all."]
+    lines = [f"{many}, {duration(report.seconds)} in all."]
     if of:
         lines.append(f"Faults planted on purpose were seen in {seen} of {of} tries; the table below says which.")
     else:
@@ -257,7 +262,7 @@ def _consent(sheet: Sheet) -> Markup:
 def _decision(sheet: Sheet) -> Markup:
     conditions = tag(
         "ol",
-        *(tag("li", _badge(one.light), " ", coded(one.sentence)) for one in sheet.conditions),
+        *(tag("li", "\u2610 ", _badge(one.light), " ", coded(one.sentence)) for one in sheet.conditions),
         class_="conditions",
     )
     choices = ["sign", "sign under the conditions that are ticked", "do not sign"]
@@ -275,7 +280,8 @@ def _decision(sheet: Sheet) -> Markup:
     return section(
         "decision",
         "Conditions and decision",
-        "The answer above holds where these hold. Each is confirmed by a person, or is a reason not to sign.",
+        "The answer above holds where these hold. Tick each that somebody who knows has confirmed; one that nobody "
+        "can confirm is a reason not to sign.",
         conditions,
         tag("div", tag("h3", "Decision"), boxes, facts(lines), class_="figure sign"),
         facts([(what, tag("code", digest)) for what, digest in sheet.marks.items()]),

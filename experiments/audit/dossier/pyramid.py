@@ -9,6 +9,7 @@ from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS
 from server.reporting.markup import Markup, table, tag
 from server.reporting.sections.layout import figure
+from server.reporting.wording import count
 
 STRONG, WEAK = 1.0, 10.0
 """Epsilons: at most the first is little, above the second hardly a bound."""
@@ -37,20 +38,30 @@ def _floors(report: Report) -> Iterator[Floor]:
         "Strength",
         "Epsilon and delta",
         strength,
-        f"{epsilon_in_words(epsilon)} at {claim.delta:g}, over all rounds",
+        f"epsilon {epsilon_in_words(epsilon)} at delta {claim.delta:g}, over all rounds",
     )
     unit: Light = "amber" if claim.unit == "sample" else "green"
     more = ": a patient with several cases is hidden less" if claim.unit == "sample" else ""
     yield "", "Unit", unit, f"one {'case' if claim.unit == 'sample' else claim.unit}{more}"
-    yield "", "Relation", "green", claim.relation
+    yield "", "What is compared", "green", claim.relation.partition(": ")[2] or claim.relation
     yield "Soundness", "Mechanism", *measured
     yield "", "Noise", *_noise(report)
     open_: Light = "amber" if claim.not_covered else "green"
-    yield "", "Side channels", open_, f"{len(claim.not_covered)} things leave beside the promise: the table below"
+    yield (
+        "",
+        "Side channels",
+        open_,
+        f"{count(len(claim.not_covered), 'thing')} told beside the promise, which it does not cover: the table below",
+    )
     trust: Light = "green" if claim.binds_coordinator else "amber"
     towards = "towards everybody, the coordinator too" if claim.binds_coordinator else "not towards the coordinator"
     yield "Ground", "Trust", trust, f"The promise holds {towards}."
-    yield "", "Access and keys", "amber", "Not judged here: each hospital's own, see `wardround doctor`."
+    yield (
+        "",
+        "Access and keys",
+        "amber",
+        "Not judged here: it is each hospital's own; its command wardround doctor looks at it.",
+    )
     yield "", "Collection of data", "amber", "Not judged here: noise does not protect what lies in a hospital."
 
 

@@ -88,10 +88,12 @@ def _before(question: str, without: Mapping[str, Any] | None) -> tuple[str, str]
 
 
 def _without_measures(run: Path, study: str) -> Mapping[str, Any] | None:
-    """The first row of the comparison: the study with nothing that protects."""
+    """The row of the comparison that others are priced against: the study's training, with nothing that protects."""
     folder = matrix_beside(run, study)
-    rows = None if folder is None else read_json(folder, MATRIX)
-    return rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], Mapping) else None
+    found = None if folder is None else read_json(folder, MATRIX)
+    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    bare = next((row["priced_against"] for row in rows if row.get("priced_against")), None)
+    return next((row for row in rows if row.get("protection") == bare), rows[0] if rows else None)
 
 
 def placed(found: Sequence[Risk]) -> Mapping[tuple[str, str], tuple[list[int], list[int]]]:

@@ -20,6 +20,7 @@ LONGEST = 2000
 FOLDER = "dossier"
 """Of the dossier in a run's folder."""
 PAGE, FIGURES = "audit.html", "audit.json"
+FINGERPRINT_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,17 @@ class Verified:
 
     findings: tuple[Finding, ...]
     fingerprint: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, for a person."""
+        if not self.whole:
+            return "This dossier does not pass: the lines with ✕ say why. Ask whoever sent it for another."
+        if not self.fingerprint:
+            return (
+                "Nothing differs. As nobody signed, that shows only that its parts fit each other, not who made it."
+            )
+        return "The dossier is whole: nothing differs from what was signed."
 
     @property
     def whole(self) -> bool:
@@ -73,9 +85,8 @@ def _statement(statement: Statement, expected: str | None) -> Iterator[Finding]:
     yield Finding(same, f"{FILE} {'is as it was made' if same else 'was changed after it was made'}.")
     fault = statement.signature_fault()
     if not statement.key and fault is None:
-        words = (
-            "Nobody signed: whoever changed the dossier may have made its digests anew, and only the hashes hold it."
-        )
+        missed = ", and a signature was expected" if expected else ""
+        words = f"Nobody signed{missed}: whoever changes an unsigned dossier can make its digests anew."
         yield Finding(None if expected is None else False, words)
     elif fault is not None:
         yield Finding(False, f"{fault[0].upper()}{fault[1:]}.")
@@ -166,6 +177,16 @@ def _run_file(statement: Statement, run: Path, name: str) -> Finding:
         return Finding(False, f"{name} of the run is missing.")
     same = digest_of_file(run, name) == statement.run.files[name]
     return Finding(same, f"{name} of the run is {'as it was audited' if same else 'not as it was audited'}.")
+
+
+def whole_fingerprint(text: str) -> str:
+    """As somebody typed it. Raises StudyError for a part of one, which another key could have as well."""
+    if text and len(_digits(text)) != FINGERPRINT_DIGITS:
+        raise StudyError(
+            f"--signer takes all {FINGERPRINT_DIGITS} digits of a key, as `wardround audit key` prints them; "
+            f"{len(_digits(text))} came."
+        )
+    return text
 
 
 def _digits(text: str) -> str:

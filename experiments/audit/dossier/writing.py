@@ -9,15 +9,15 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.errors import FileError
+from common.errors import FileError, StudyError
 from common.files import access as files
 from common.study.study import Study
 from common.sums.identity import KEY_FILE, read_key
 from experiments.audit.dossier.marks import marks_of_data, marks_of_program, marks_of_run, marks_of_study
-from experiments.audit.dossier.packed import write_zip
+from experiments.audit.dossier.packed import files_of, write_zip
 from experiments.audit.dossier.printing import pdf_of
-from experiments.audit.dossier.statement import FILE, FORMAT, WHAT, Statement, fingerprint_of
-from experiments.audit.dossier.verifying import FOLDER
+from experiments.audit.dossier.statement import FILE, FORMAT, WHAT, Statement, fingerprint_of, read_statement
+from experiments.audit.dossier.verifying import FOLDER, verify
 from experiments.audit.records import Report
 from experiments.audit.report.page import SCHEMA, json_of, page_of, without_pictures
 
@@ -49,6 +49,26 @@ def signer_of(folder: Path, party: str) -> Signer:
     if not files.is_there(folder, KEY_FILE):
         raise FileError(folder, f"holds no {KEY_FILE}; make a key with: wardround audit key {folder}")
     return Signer(read_key(folder), party)
+
+
+def sign_dossier(place: Path, signer: Signer, packed: Path | None = None) -> Path:
+    """Put a signature under a dossier's folder, as it lies there or in a run's folder; the folder.
+
+    Raises StudyError where it is not as it was written: nobody signs what was changed.
+    """
+    if not files.is_there(place, FILE) and files.is_there(place, FOLDER):
+        place = place / FOLDER
+    if not place.is_dir():
+        raise FileError(place, "is no folder: unpack the dossier, and sign the folder")
+    if not (found := verify(place)).whole:
+        wrong = next(one.sentence for one in found.findings if one.holds is False)
+        raise StudyError(f"{place} is not as it was written, and was not signed: {wrong}")
+    content = files_of(place)
+    content[FILE] = read_statement(content[FILE]).closed(signer.key, signer.party).text.encode()
+    files.write(place, FILE, content[FILE])
+    if packed is not None:
+        write_zip(content, packed)
+    return place
 
 
 def file_dossier(report: Report, run: Path, study: Study, filing: Filing) -> Path:

@@ -32,8 +32,10 @@ SPENT = "epsilon_claimed_for_audited_steps"
 PLANTED = (NO_NOISE, HALF_NOISE, DOUBLE_CLIP, CONSTANT, LAYER_LEFT_OUT)
 """Faults that can give single units away more than is claimed; batches of a fixed size alone, and a step that the
 auditor does not see, cannot."""
-PLANTED_ATTACK, PLANTED_REPEATS, PLANTED_PART = "gradient_canaries", 5, 5
-LEAST_PLANTED_STEPS = 150
+PLANTED_ATTACK, PLANTED_REPEATS = "gradient_canaries", 5
+PLANTED_PART, LEAST_PLANTED_STEPS, MOST_PLANTED_STEPS = 7, 150, 600
+"""All of these steps are made, whatever the seconds: half the noise is seen in a part of them, and no slow machine
+makes a test weaker."""
 FEWEST = 10
 """Of canaries that say anything."""
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
@@ -129,11 +131,6 @@ def is_of_fewer_steps(trial: Trial) -> bool:
     return trial.attack == PLANTED_ATTACK and figures["steps"] < planted_steps(int(figures["steps_of_study"]))
 
 
-def planted_steps(steps: int) -> int:
-    """Of so many of a study, those in which faults are planted."""
-    return min(steps, max(LEAST_PLANTED_STEPS, steps // PLANTED_PART))
-
-
 def _told(words: str, trial: Trial, times: float) -> str:
     is_test = trial.attack == PLANTED_ATTACK
     name, what = (NAME, "signals") if is_test else (trial.attack, "odd cases")
@@ -151,6 +148,11 @@ def _part(trial: Trial) -> str:
         f"{steps}. Epsilon is at least {figures[LOWER_BOUND]:.2f}, and {figures[SPENT]:.3g} may be spent"
         f"{' on these' if some else ''}."
     )
+
+
+def planted_steps(steps: int) -> int:
+    """Of a study's so many, those in which planted faults are looked for."""
+    return min(steps, max(LEAST_PLANTED_STEPS, min(steps // PLANTED_PART, MOST_PLANTED_STEPS)))
 
 
 def plants(run: Run) -> Iterator[Plant]:

@@ -27,9 +27,11 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, xlog1py, xlogy
 from scipy.stats import beta, binom
 
-from experiments.audit.questions._guesses import Guessed
+from experiments.audit.questions._guesses import Floats, Guessed
 from experiments.audit.questions._trade_off import TradeOff
 
 NODES = 48
@@ -51,21 +53,24 @@ def chance(found: TradeOff, guessed: Guessed) -> float:
         return float(np.mean(binom.sf(guessed.correct - 1, each, right_in)))
     others = (np.arange(NODES) * (sqrt(5) - 1) / 2) % 1
     below = (1 - above) * beta.ppf(others.clip(0.5 / NODES, 1 - 0.5 / NODES), each + 1, canaries - 2 * each - 1)
-    return float(
-        np.mean(
-            [
-                _either(guessed.correct, each, *both)
-                for both in zip(right_in, found.presence.right_out(below), strict=True)
-            ]
-        )
-    )
+    return float(np.mean(_either(guessed.correct, each, right_in, found.presence.right_out(below))))
 
 
-def _either(correct: int, each: int, right_in: float, right_out: float) -> float:
-    """The chance that two binomials add up to `correct` or more."""
-    middle, spread = each * right_in, FAR * sqrt(each * right_in * (1 - right_in)) + FAR
-    counts = np.arange(max(0, int(middle - spread)), min(each, int(middle + spread)) + 1)
-    return float(binom.pmf(counts, each, right_in) @ binom.sf(correct - counts - 1, each, right_out))
+def _either(correct: int, each: int, right_in: Floats, right_out: Floats) -> Floats:
+    """(N,) chances that two binomials add up to `correct` or more. right_in, right_out: (N,) of one try."""
+    (counts, first), (others, second) = _binomials(each, right_in), _binomials(each, right_out)
+    at_least = np.cumsum(np.pad(second, ((0, 0), (0, 1)))[:, ::-1], axis=1)[:, ::-1]
+    needed = (correct - counts - others[0]).clip(0, len(others))
+    return np.asarray((first * at_least[:, needed]).sum(axis=1), np.float64)
+
+
+def _binomials(tries: int, right: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """(K,) counts that are not out of the question for any of the chances, and (N, K) how likely each is."""
+    middle, spread = tries * right, FAR * np.sqrt(tries * right * (1 - right)) + FAR
+    counts = np.arange(max(0, int((middle - spread).min())), min(tries, int((middle + spread).max())) + 1)
+    ways = gammaln(tries + 1) - gammaln(counts + 1) - gammaln(tries - counts + 1)
+    chances = ways + xlogy(counts, right[:, None]) + xlog1py(tries - counts, -right[:, None])
+    return counts, np.exp(chances)
 
 
 def smallest_chance(found: TradeOff, made: Sequence[Guessed]) -> float:

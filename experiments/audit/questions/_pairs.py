@@ -8,6 +8,16 @@ from server.reporting.sections.layout import section
 from server.reporting.wording import capital
 
 MOST_PAIRS, FEWEST_PAIRS = 9, 3
+LEFT_AND_RIGHT = (
+    "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
+    "across its three axes."
+)
+COLUMNS = (
+    "Likeness is structural similarity (for tables, correlation) once brightness and contrast are set right: 1 is "
+    "the same. To others: of what came back, to the most alike case of a patient who is not behind the update. Of "
+    "others: of another patient's case, put in the place of what came back."
+)
+WITHHELD = "In numbers alone, most alike first: no picture of a patient is on this page."
 SECRET = (
     "This page shows data of patients. It is made from a simulation, where the data are at hand; treat the file as "
     "you treat the data. The copy for the file, in the folder dossier, has none of them."
@@ -28,10 +38,7 @@ def pictured(report: Report) -> Markup | None:
     return section(
         "rebuilt",
         "What came back of patients' data",
-        "Left the patient's own, right what the attack came up with, most alike first; of a volume the middle slices "
-        "across its three axes. Likeness is structural similarity (for tables, correlation) once brightness and "
-        "contrast are set right: 1 is the same. To others: of what came back, to the most alike case of a patient "
-        "who is not behind the update. Of others: of another patient's case, put in the place of what came back.",
+        f"{LEFT_AND_RIGHT if cards else WITHHELD} {COLUMNS}",
         tag("p", SECRET, class_="banner warn") if cards else None,
         tag("div", *(pair(t, r) for t, r in cards), class_="cards") if cards else None,
         tag("details", tag("summary", "All attempts in numbers"), table(head, rows, words=2)),
@@ -52,7 +59,7 @@ def recognised(one: Rebuilt) -> str:
     if one.identifies:
         return f"yes, the right one of {one.among:,} patients"
     if one.rank > 1:
-        return f"no, {one.rank - 1:,} of {one.among:,} patients are more like it"
+        return f"no, {one.rank - 1:,} of {one.among:,} patients {'is' if one.rank == 2 else 'are'} more like it"
     if one.chance >= CHANCE:
         return f"no, chance gives as much in {100 * one.chance:.0f} of 100 tries"
     return f"no, others of {one.among:,} patients are about as like it"

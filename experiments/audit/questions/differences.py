@@ -31,7 +31,7 @@ GROUPS = (
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NEARER = 0.05
 """Of cosine with the hospital's true update, beyond that of the opened sum."""
-NOISY = "it has this run's noise on it, so that the promise rests on epsilon alone"
+NOISY = "the promised noise is still on it, so that epsilon alone hides its patients"
 MOST_ROUNDS = 3
 """Whose updates are computed again to score least squares."""
 
@@ -48,7 +48,7 @@ class DifferencesBetweenSums:
     feared: ClassVar[str] = "Somebody reads what one hospital sent, and attacks it alone."
     severity: ClassVar[Severity] = "limited"
     bears_on: ClassVar[tuple[Test, ...]] = ("linkability",)
-    happened: ClassVar[str] = "what a single hospital sent is told apart from the sums that were opened"
+    happened: ClassVar[str] = "what a single hospital sent can be worked out from sums that are opened"
 
     def scored(self, attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
         """One trial a hospital that is told apart, or one of all."""
@@ -69,8 +69,8 @@ class DifferencesBetweenSums:
         elif trial.figures["fewest_of_any"] >= trial.figures["least_in_sum"]:
             yield (
                 "green",
-                f"Combinations of the {count(int(trial.figures['rounds']), 'opened sum')} tell no fewer than "
-                f"{trial.figures['told_apart']:.0f} hospitals apart, this one among them.",
+                f"Adding and subtracting the {count(int(trial.figures['rounds']), 'opened sum')} leads to no sum of "
+                f"fewer than {trial.figures['told_apart']:.0f} hospitals, this one among them.",
                 "",
             )
         else:
@@ -87,14 +87,18 @@ class DifferencesBetweenSums:
         """What was told apart, how near, and what one that cheats is helped to."""
         looked = [trial for trial in trials if "fewest_of_any" in trial.figures]
         fewest = min((int(trial.figures["fewest_of_any"]) for trial in looked), default=0)
-        apart = f"Combinations of the opened sums tell no fewer than {count(fewest, 'hospital')} apart."
+        apart = f"Adding and subtracting the opened sums leads to no sum of fewer than {count(fewest, 'hospital')}."
+        if fewest == 1:
+            apart = "Adding and subtracting the opened sums leads to a single hospital's update."
         said = [apart] if looked else []
         near = max((trial.figures["cosine"] for trial in looked if "cosine" in trial.figures), default=None)
         if near is not None:
             said.append(f"The best estimate of a hospital's update has a cosine of {near:.3f} with the true one.")
         for trial in (one for one in trials if "opened" in one.figures):
             helped = (
-                f"is refused: {trial.refused}" if trial.refused else "gets two whose difference is that hospital's"
+                f"is refused: {trial.refused}"
+                if trial.refused
+                else "gets them: their difference is what that one sent"
             )
             said.append(f"A coordinator that cheats, and asks for sums that differ by one hospital, {helped}.")
         return " ".join(said)

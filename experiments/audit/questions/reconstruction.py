@@ -134,8 +134,11 @@ def _on_condition(tried: Sequence[Trial]) -> str:
     answered = [trial for trial in tried if not trial.refused]
     if not answered:
         back = any(one.identifies for trial in tried for one in trial.rebuilt)
-        came = "patients' own data came back" if back else "nothing of a patient came back"
-        return f"Hospitals that check refuse {tried[0].attack}; from hospitals that check nothing {came}."
+        came = "patients' own data come back" if back else "nothing of a patient came back"
+        return (
+            "Models that a coordinator makes up to copy patients' data are refused by hospitals that check what they "
+            f"are sent; from hospitals that check nothing {came}."
+        )
     best = max(answered, key=lambda trial: max(map(telling, trial.rebuilt), default=(False, False, 0.0)))
     said = _best_rebuilt([best])
     return f"If {best.condition} {said[0].lower()}{said[1:]}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from experiments.audit.cast import Cast, cast_of_report
-from experiments.audit.dossier.front import asked, judged_line
+from experiments.audit.dossier.front import asked, coded, judged_line
 from experiments.audit.dossier.pyramid import pyramid
 from experiments.audit.records import Power, Report
 from experiments.audit.report.headline import opening_sentence
@@ -65,9 +67,8 @@ def tried(report: Report) -> Markup:
         own = [trial for trial in report.trials if trial.kind == name]
         known = dict.fromkeys(f"{by_whom(trial, cast)}, given {trial.knowledge}" for trial in own if trial.possible)
         if own:
-            rows.append(
-                [question.title, question.asks, "; ".join(known) or "–", plainly(answer(name, report, cast), cast)]
-            )
+            said = coded(plainly(answer(name, report, cast), cast))
+            rows.append([question.title, question.asks, "; ".join(known) or "–", said])
     return section(
         "tried",
         "What was tried, and what came back",
@@ -82,19 +83,19 @@ def _power(report: Report, cast: Cast) -> Markup:
     if not report.power:
         words = "No fault was planted to see whether these attacks would have seen it: what was held is no proof."
         return tag("p", words, class_="note")
-    rows = [
-        [
-            cast.questions[one.question].title,
-            one.fault,
-            plainly(one.attack or "none could be shown it", cast),
-            _seen(one),
-        ]
-        for one in report.power
-        if one.question in cast.questions
-    ]
+    together: dict[tuple[str, str, str], list[str]] = {}
+    for one in report.power:
+        if one.question in cast.questions:
+            by = plainly(one.attack or "none could be shown it", cast)
+            together.setdefault((cast.questions[one.question].title, by, _seen(one)), []).append(one.fault)
+    rows = [[title, "; ".join(faults), by, _each(seen, faults)] for (title, by, seen), faults in together.items()]
     head = ["Question", "Planted fault", "Looked for by", "Would have been seen"]
     return figure("Power: faults planted on purpose", table(head, rows, words=4))
 
 
 def _seen(one: Power) -> str:
     return f"in {one.seen} of {one.of}" if one.of else "not shown"
+
+
+def _each(seen: str, faults: Sequence[str]) -> str:
+    return f"each {seen}" if len(faults) > 1 else seen

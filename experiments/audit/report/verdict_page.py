@@ -19,21 +19,32 @@ NODE = (
     "By its own node means that the hospital's own program refuses what was sent; a hospital whose node runs "
     "whatever program the server sends, as Flower's stock node does, would answer."
 )
+COULD_NOT_TELL = "could not tell"
+UNTOLD = (
+    "Could not tell is no finding against a hospital, and none for it: the tests came to no end, or would not have "
+    "seen enough of the planted faults. The reasons below say which; an audit with more --seconds, or of more data, "
+    "may tell."
+)
+NO_SETTING = (
+    "What to change: no setting of the study answers the objections below. What must be so instead stands under "
+    "Conditions and decision."
+)
 Rule = tuple[Light, str]
 
 
 def judged(report: Report) -> Markup:
     """Lights first, then advice, then the rules: what all hospitals share once, the rest under each one's name."""
     verdicts = report.verdicts
-    shared, cast = _shared(verdicts), cast_of_report(report)
+    shared, cast, lights = _shared(verdicts), cast_of_report(report), _lights(report)
     return section(
         "verdict",
         "The verdict, hospital by hospital",
         "A hospital's light is the worst of the rules below it. Their limits are settings of the study, agreed on "
         "before the run; what each rule found stands beside it, and what each attack does at the end of the page. "
         "Held means that nothing that was tried got at it, which is no proof.",
-        _lights(report),
-        tag("p", NODE, class_="note") if any(trial.refused for trial in report.trials) else None,
+        lights,
+        tag("p", NODE, class_="note") if BY_ITS_OWN_NODE in lights else None,
+        tag("p", UNTOLD, class_="note") if COULD_NOT_TELL in lights else None,
         _advice(report),
         _rules("What was found for every hospital", shared, cast) if shared else None,
         *(_own(verdict, shared, cast) for verdict in verdicts),
@@ -83,7 +94,7 @@ def _weak(verdict: Verdict, column: str, light: Light, report: Report) -> str:
     own = [trial for trial in report.trials if trial.kind == column and trial.site in ("", verdict.site)]
     if light == "green" and own and not any(trial.possible for trial in own):
         return "not measured"
-    return "could not tell" if column in verdict.could_not_tell else CELLS[light]
+    return COULD_NOT_TELL if column in verdict.could_not_tell else CELLS[light]
 
 
 def _badge(light: Light, words: str) -> Markup:
@@ -98,11 +109,11 @@ def _advice(report: Report) -> Markup | None:
         sites = [verdict.site for verdict in verdicts if change in verdict.advice]
         lines.append(change if len(sites) == len(verdicts) else f"{change} (For {', '.join(sites)}.)")
     if not lines:
-        return None
+        return tag("p", NO_SETTING, class_="note") if any(one.light != "green" for one in verdicts) else None
     sheet = report.dossier
     costs = [] if sheet is None else [*map(in_words, sheet.prices), sheet.price_note]
     note = tag("p", coded(" ".join(costs)), class_="note") if costs else None
-    what = tag("ul", *(tag("li", line) for line in lines))
+    what = tag("ul", *(tag("li", coded(line)) for line in lines))
     return tag("div", tag("h3", "What to change, and what it costs"), what, note, class_="figure")
 
 
