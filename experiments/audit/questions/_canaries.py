@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from common.errors import StudyError
 from common.privacy.accounting import epsilon_of
 from experiments.access import Access
 from experiments.adversary import View
@@ -33,11 +36,15 @@ PLANTED_ATTACK, PLANTED_REPEATS = "gradient_canaries", 5
 PLANTED_PART, LEAST_PLANTED_STEPS, MOST_PLANTED_STEPS = 7, 150, 600
 """All of these steps are made, whatever the seconds: half the noise is seen in a part of them, and no slow machine
 makes a test weaker."""
+FEWEST = 10
+"""Of canaries that say anything."""
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 RED = (
     "Of {canaries:.0f} {what} planted in training, more are told apart than the promised noise allows ({name}): by "
     "chance in fewer than 1 of {times:.0f} audits"
 )
+TOO_FEW = "So few steps are not powerful enough to tell: planted faults are looked for in more of them."
+MEASURE = "Measure again with more time."
 GREEN = "Of {canaries:.0f} {what} planted in training, no more are told apart than the promised noise allows ({name})"
 
 
@@ -52,6 +59,8 @@ def scored(attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
     if not finding.possible:
         return (trial,)
     claims = [claim for claim in finding.claims if isinstance(claim, CanaryScores)]
+    for claim in claims:
+        _check(claim)
     confidence = run.study.audit.confidence
     alone = 1 - (1 - confidence) / max(attempt.tries, 1)
     level = ALARM / (len(run.observed.sites) + 1)
@@ -59,6 +68,18 @@ def scored(attempt: Attempt, finding: Finding, run: Run) -> Sequence[Trial]:
     if attempt.adversary:
         found = [_bounded(one, claim, alone) for one, claim in zip(found, claims, strict=True)]
     return [replace(one, settings={**one.settings, "confidence": confidence}) for one in found]
+
+
+def _check(claim: CanaryScores) -> None:
+    """Raises StudyError for scores that cannot be put in order: what released them is no number either."""
+    told = (claim.scores, claim.included)
+    if any(one.ndim != 1 or len(one) != len(claim.scores) for one in told) or claim.included.dtype != np.bool_:
+        raise StudyError("its scores and coins are not one of each for every canary")
+    if len(claim.scores) < FEWEST or not np.isfinite(claim.scores).all():
+        raise StudyError(
+            f"{len(claim.scores)} scores, of which {int((~np.isfinite(claim.scores)).sum())} are no numbers, "
+            "tell nothing: what was released was no number either, or too little"
+        )
 
 
 def _of_claim(trial: Trial, claim: CanaryScores, level: float) -> Trial:
@@ -98,8 +119,16 @@ def reasons(trial: Trial) -> Iterator[Reason]:
     if chance < float(trial.settings[LEVEL]):
         times = min(1 / max(chance, 1e-9), 1e9)
         yield "red", _told(RED, trial, times), MEND
+    elif is_of_fewer_steps(trial):
+        yield "amber", f"{_told(GREEN, trial, 0.0)} {TOO_FEW}", MEASURE
     else:
         yield "green", _told(GREEN, trial, 0.0), ""
+
+
+def is_of_fewer_steps(trial: Trial) -> bool:
+    """Whether fewer noisy steps were looked at than planted faults are shown in: their power is not this trial's."""
+    figures = trial.figures
+    return trial.attack == PLANTED_ATTACK and figures["steps"] < planted_steps(int(figures["steps_of_study"]))
 
 
 def _told(words: str, trial: Trial, times: float) -> str:

@@ -25,8 +25,8 @@ level t.
 
 *What is certified* is a family: with F of Poisson-sampled Gaussian noise over the study's steps, at the study's rate,
 any noise as large as the one refuted gives so many right guesses with a chance of at most the level, however the
-mechanism lets canaries' fates hang together. Whatever belongs to the family has then at least the epsilon of the
-largest noise that is refuted. Of mechanisms outside the family nothing is said.
+mechanism lets canaries' fates hang together. Whatever belongs to the family has then less noise than the least that
+is refuted, and at least the epsilon of that. Of mechanisms outside the family nothing is said.
 """
 
 from __future__ import annotations
