@@ -58,7 +58,9 @@ class Memory:
         self._before = dict(self.vectors)
 
     @classmethod
-    def of(cls, context: Context, study_json: str, run: str, number: int, taken_back: tuple[int, ...] = ()) -> Memory:
+    def of(
+        cls, context: Context, study_json: str, run: str, number: int, taken_back: tuple[int, ...] = ()
+    ) -> Memory:
         """As it was before round `number` of this run of this study."""
         folder, study = context.node_config.get("folder"), key_of(study_json, run)
         place: _Place = _Folder(Path(str(folder)) / RECORD / study) if folder else _InContext(context, study)

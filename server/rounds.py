@@ -30,17 +30,7 @@ from common.wire.decoding import statistics_from_numbers
 from common.wire.orders import Order, to_payload
 from server.central_noise import own_state
 from server.checkpoint import Checkpoint, Fallback
-from server.defence import (
-    TakenBack,
-    keep_bounded,
-    lost,
-    norm_table,
-    too_long,
-    verdict,
-    voted_out,
-    votes_of,
-    votes_table,
-)
+from server.defence import TakenBack, keep_bounded, lost, norm_table, too_long, verdict, voted_out, votes_of, votes_table
 from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
 from server.openings import Owed, hand_over, owed_after
