@@ -167,7 +167,7 @@ def _told(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> 
 
 
 def _trained(hospital: Hospital, order: Order, kept: Kept, vote: Choice | None) -> Update:
-    """The update; one of zeros where a model that is worse cannot be trained at all: its round is to be taken back."""
+    """The update; one of zeros where a model that is worse cannot be trained at all: it is to be taken back."""
     try:
         return update_of(hospital, order, kept)
     except HospitalError:

@@ -1,4 +1,4 @@
-"""The bound of `[defence]` at a hospital's own door: its update is cut to the agreed norm before anything masks it."""
+"""The bound of `[defence]` at a hospital's own door: its update is cut to the norm before anything masks it."""
 
 from __future__ import annotations
 

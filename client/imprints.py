@@ -1,12 +1,12 @@
 """Whether a layer of a received model is an imprint: rows of one direction that sort cases into bins.
 
-Each bin's gradient is then an input (Fowl et al. 2022, Robbing the Fed, section 3). What an imprint needs is rows that
-are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no case
-has its place. Rows alone say nothing. Large steps along one gradient make an honest layer's rows alike (in `heart`
-with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps move weights
-and bias together, so that thresholds differ by less than rows do.
+Each bin's gradient is then an input (Fowl et al. 2022, Robbing the Fed, section 3). What an imprint needs is rows
+that are alike AND thresholds, -bias / norm, that differ by more than the rows' own differences move a case: else no
+case has its place. Rows alone say nothing. Large steps along one gradient make an honest layer's rows alike (in
+`heart` with a learning rate of 10, three fifths of them), and a network may begin with equal rows; but such steps
+move weights and bias together, so that thresholds differ little more than rows do (`_order` was 3.4 at most).
 
-How far rows' differences move a case is measured on a few of the hospital's own.
+Both are looked at on the hospital's own cases, and where those fall into no bins nothing is refused.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from client.hospital import Hospital
 from client.training import chunk_size
 from client.whole_batches import pieces
 from common.errors import WireError
-from common.learning.abilities import no_case_loss
 from common.learning.device import home
-from common.learning.losses import case_losses
+from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, read, trainable, write
 from common.privacy.cover import covers
 from common.privacy.facts import mechanism_of
@@ -43,11 +42,11 @@ LEAST_BINS = 8
 """So few rows that are nearly of one direction may be chance."""
 LEAST_COLUMNS = 8
 """Of fewer inputs, honest random rows are parallel too."""
-SORTS = 3.0
-"""Deviation of the thresholds of rows that are alike, by how far their differences move a case; see the tests."""
+SORTS = 10.0
+"""Deviation of the thresholds of rows that are alike, by how far the differences of these move a case."""
 ROUNDING, TINY = 1e-6, 1e-12
 """Of thresholds that are equal, and against noughts."""
-MOST_CASES, MOST_PLACES = 32, 256
+MOST_CASES, MOST_PLACES = 512, 1024
 """Cases that are shown to the layers, and inputs of a layer that is applied to many places of a case."""
 
 
@@ -126,9 +125,20 @@ def sorting(weights: NDArray[np.float32], bias: NDArray[np.float32], inputs: NDA
         return 0, 0
     size = float(np.sqrt((inputs**2).mean()))
     one = _Rows(cosines, bias.astype(np.float64)[with_direction] / norms, rows @ inputs.T, size)
-    parallel, near = (np.abs(cosines) >= least for least in (PARALLEL, _least(weights)))
-    most = [int(of.sum()) for of in parallel if of.sum() > MOST_PARALLEL and _order(one, of) > SORTS]
-    return max(most, default=1), sum(of.sum() > MOST_PARALLEL and _order(one, of) > SORTS for of in near)
+    found = []
+    for least in (PARALLEL, _least(weights)):
+        sets, of_rows = np.unique(np.abs(cosines) >= least, axis=0, return_inverse=True)
+        sizes = [int(chosen.sum()) if _sorts(one, chosen) else 0 for chosen in sets]
+        found.append(np.array(sizes)[of_rows.reshape(-1)])
+    return max(1, int(found[0].max())), int((found[1] > 0).sum())
+
+
+def _sorts(rows: _Rows, chosen: NDArray[np.bool_]) -> bool:
+    """Whether enough rows are alike, differ in their thresholds, and so put what is shown into several bins."""
+    if chosen.sum() <= MOST_PARALLEL or _order(rows, chosen) <= SORTS:
+        return False
+    reached = np.packbits(rows.shown[chosen] + rows.thresholds[chosen, None] > 0, axis=1)
+    return len({row.tobytes() for row in reached}) > MOST_PARALLEL
 
 
 def _order(rows: _Rows, chosen: NDArray[np.bool_]) -> float:
@@ -168,8 +178,8 @@ def _cosines(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def _inputs(
     hospital: Hospital, parameters: Vector, layers: Mapping[str, nn.Linear]
 ) -> dict[str, NDArray[np.float64]]:
-    """(N, columns) by layer, what it is shown of a few cases: nothing is known where the task has no loss of a case."""
-    if no_case_loss(hospital.task) or not len(hospital.train):
+    """(N, columns) by layer, what it is shown of the hospital's cases; {} where there are none."""
+    if not len(hospital.train):
         return {}
     network, before, training = hospital.network, read(hospital.network), hospital.network.training
     spread = np.linspace(0, len(hospital.train) - 1, min(len(hospital.train), MOST_CASES))
@@ -199,7 +209,9 @@ def _shown(
     handles = [layer.register_forward_hook(note) for layer in layers.values()]
     try:
         with torch.no_grad():
-            case_losses(hospital.task, hospital.network, hospital.train.batch(piece).to(home(hospital.network)))
+            batch = augmented(hospital.task, hospital.train.batch(piece), np.random.default_rng(0))
+            group = groups_of(hospital.task, hospital.network)[0].name
+            case_losses(hospital.task, hospital.network, batch.to(home(hospital.network)), group)
     finally:
         for handle in handles:
             handle.remove()

@@ -34,8 +34,8 @@ TIDIED = "tidied"
 RUNS_WITH_SECRETS = 8
 """Runs whose rounds may be under way at once in one process; the secrets of one that was left go at last."""
 ROUNDS_KEPT = 3
-"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too, and
-one more, since a round is taken back in the next one, which is then gone as well."""
+"""A round that was cut short leaves a memory that the resumed run must not start from: the one before is kept too,
+and one more, since a round is taken back in the next one, which is then gone as well."""
 Vectors = Mapping[str, Vector]
 
 

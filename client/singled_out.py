@@ -6,15 +6,18 @@ input), so that whoever wants inputs back needs units that few cases reach:
 
 *alone*, *rare*: units that answer to one case, or to a twentieth of all or fewer (trap weights, Boenisch et al.
 2023; behind convolutions, Zhao et al. 2023, LOKI; in latent space, Shi et al. 2023, Scale-MIA). Every case counts by
-its largest derivative, since honest models that are sure of most cases are moved by few.
-*one*: the share that a single case has of all derivatives by the last layer's input (Wen et al. 2022, Fishing). All
-else is silent where a model is made for that; honest models come near to it where they know all cases but one, so
-that the limit is next to 1. Units that are alike but for few cases (an imprint) are no sign: honest units become so
-where classes are far apart. `approval` looks at their rows.
+its largest derivative, since honest models that are sure of most cases are moved by few; cases of which they are so
+sure that nothing comes back count for nothing. Units of the one case that most of these units answer to are left
+out: a case unlike all others reaches honest units alone, and many of them at once (`pneumonia`, 256 units, FedSGD
+with steps of 1: 71 % of them), whereas traps are there for many cases.
+*one*: the share that a single case has of all derivatives by the last layer's input (Wen et al. 2022, Fishing).
+Where the loss asks for that case alone, all others being known, it is no sign: a hospital with one case of a class
+has that of honest models. A sign is a last layer that keeps back what the loss asks of others.
+Units that are alike but for few cases (an imprint) are no sign by themselves: see `imprints`.
 
 Looked at are the cases that the answer would be of: those of the batch, where one gradient is asked for. Limits are
-beyond what honest training was measured to reach (of 13 studies and networks: alone .26, rare .63, one .88), and so a
-server that asks for less at a time is not caught; `docs/security.md` says what it gets.
+beyond what honest training was measured to reach (`docs/security.md`), and so a server that asks for less at a time
+is not caught; what it gets is said there.
 Nothing is drawn and nothing changes, and where noise hides a case nothing is looked at: a refusal that depends on
 cases would be outside that promise.
 """
@@ -185,7 +188,7 @@ def _without_the_first(units: NDArray[np.bool_]) -> int:
 
 
 def _fished(by_features: NDArray[np.float32], by_answers: NDArray[np.float32] | None) -> float:
-    """The largest case's share, unless the loss itself asks for that case: a model that knows all others is honest."""
+    """The largest case's share; 0 where the loss itself asks for it: an honest model may know all others."""
     share, largest = _largest_share(by_features)
     if by_answers is None or share <= MOST_OF_ONE:
         return share

@@ -1,8 +1,8 @@
 """Whether a model is worse than the one before it, on this hospital's own validation cases: its one vote.
 
 Both models are shown the same patients, so that their losses are compared patient by patient. Worse is a model whose
-mean loss is higher by the study's share of it, and by two standard errors of that difference: from one honest round to
-the next a few patients gain what others lose, and a model that was spoilt does worse with nearly all.
+mean loss is higher by the study's share of it, and by a standard error of that difference: from one honest round
+to the next a few patients gain what others lose, and a model that was spoilt does worse with nearly all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from common.sums.update import Vector
 LOSS = "loss"
 MOST_PATIENTS = 256
 """That are compared one by one, evenly spread: more cost time and tell little."""
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS = 1.0
 
 
 def vote_of(hospital: Hospital, load: Callable[[Vector], None], model: Vector, before: Vector) -> Choice:
@@ -39,11 +39,12 @@ def vote_of(hospital: Hospital, load: Callable[[Vector], None], model: Vector, b
     if not len(cases):
         return "silent"
     parts = _patients(hospital.task, cases)
-    losses = []
-    for parameters in (model, before):
+
+    def losses(parameters: Vector) -> NDArray[np.float64]:
         load(parameters)
-        losses.append(np.array([_loss(hospital, part) for part in parts]))
-    return "worse" if is_worse(*losses, hospital.study.defence.worse_by) else "fine"
+        return np.array([_loss(hospital, part) for part in parts])
+
+    return "worse" if is_worse(losses(model), losses(before), hospital.study.defence.worse_by) else "fine"
 
 
 def is_worse(new: NDArray[np.float64], old: NDArray[np.float64], worse_by: float) -> bool:
@@ -55,7 +56,7 @@ def is_worse(new: NDArray[np.float64], old: NDArray[np.float64], worse_by: float
         return True
     change, mean = new[known] - old[known], float(np.mean(np.abs(old[known])))
     error = float(change.std(ddof=1)) / np.sqrt(len(change)) if len(change) > 1 else 0.0
-    return float(change.mean()) > max(worse_by * mean, STANDARD_ERRORS * error)
+    return bool(change.mean() > max(worse_by * mean, STANDARD_ERRORS * error))
 
 
 def _patients(task: Task, cases: Cases) -> list[Cases]:

@@ -175,9 +175,9 @@ class Conductor:
         if not self._bore_enough(last):
             return ""
         return (
-            f"It ended after round {min(last.round, self.study.rounds)} of {self.study.rounds}: rounds were taken back "
-            f"{last.times_taken_back} times, as often as the study bears (defence.most_taken_back). The model kept is "
-            f"that after round {last.model_round}, the last that was not taken back."
+            f"It ended after round {min(last.round, self.study.rounds)} of {self.study.rounds}: rounds were taken "
+            f"back {last.times_taken_back} times, as often as the study bears (defence.most_taken_back). The model "
+            f"kept is that after round {last.model_round}, the last that was not taken back."
         )
 
     def _stopped_at_score(self, last: Checkpoint) -> str:

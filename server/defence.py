@@ -65,14 +65,15 @@ def keep_bounded(study: Study, collected: Collected, exchange: Exchange) -> Coll
 
 
 def too_long(study: Study, collected: Collected, reach: float) -> str:
-    """Why no honest hospitals' updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
+    """Why no honest updates add up to this sum, in a sentence; "" where they may. reach: as in Expected."""
     most, total = study.defence.update_norm, collected.total
     if most is None or total is None or not total.vectors:
         return ""
     codec = codec_of(AGGREGATIONS.build(study.aggregation))
     bound = most * total.weight * (1 + ROUNDING)
     if codec is not None:
-        bound = bound * ENCRYPTION + sqrt(total.vectors[0].size) * len(collected.sites) * codec.step * reach
+        step = 2 * codec.largest_value / codec.levels
+        bound = bound * ENCRYPTION + sqrt(total.vectors[0].size) * len(collected.sites) * step * reach
     length = _norm(total.vectors[0])
     if length <= bound:
         return ""
@@ -82,7 +83,7 @@ def too_long(study: Study, collected: Collected, reach: float) -> str:
     )
 
 
-def votes_of(collected: Collected, exchange: Exchange) -> Votes | None:
+def votes_of(collected: Collected, exchange: Exchange) -> Votes:
     """What came back with a round. Raises WireError where hospitals under a sum cast votes that cannot be.
 
     Of single ballots, those that are none are dropped by name.

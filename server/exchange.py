@@ -36,7 +36,8 @@ class GridExchange:
     """Talks to the hospitals of `nodes` in one run, named by `run`.
 
     `round` and `timeout_s` are set by the loop before each leg; `stage` says what is asked outside the rounds.
-    taken_back: rounds that count for nothing. charges: where orders to train are written down, in a study with a privacy mechanism. withdrawn: how many persons
+    taken_back: rounds that count for nothing.
+    charges: where orders to train are written down, in a study with a privacy mechanism. withdrawn: how many persons
     each hospital says withdrew since the run began, where it says so.
     """
 

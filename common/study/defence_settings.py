@@ -58,6 +58,6 @@ def check_defence(defence: Defence, is_private: bool, validation: float, strateg
         raise StudyError("defence.votes needs validation patients to judge by: set split.validation above 0.")
     if defence.update_norm is not None and (work.controlled or work.beside):
         raise StudyError(
-            f"defence.update_norm bounds the mean update, and with strategy {strategy!r} a hospital moves the model by "
-            "other numbers beside it: choose another strategy, or remove defence.update_norm."
+            f"defence.update_norm bounds the mean update, and with strategy {strategy!r} a hospital moves the model "
+            "by other numbers beside it: choose another strategy, or remove defence.update_norm."
         )

@@ -100,7 +100,8 @@ class Study:
     model. description: a sentence or two for whoever reads the report. partition: how a pool of patients is
     divided into hospitals, in simulation. start: the model to begin from. training: how a hospital trains on its
     own cases. split: shares of its persons for training, validation and test. federation: who takes part in a
-    round, and who is waited for. defence: against a hospital that poisons the model. baselines: models trained without a federation, to compare. audit: how long
+    round, and who is waited for. defence: against a hospital that poisons the model.
+    baselines: models trained without a federation, to compare. audit: how long
     attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
     purpose, parties and legal basis, for whoever signs.
     """

@@ -2,7 +2,7 @@
 
 A sum proves nothing of a single part: a hospital that runs another program could add a hundred votes, or take away
 those of others. Each choice therefore has PLACES places, and an honest hospital draws one of them from the system's
-secret source. In an honest sum no place is below 0 and all together are as many as there are hospitals. Whoever adds a
+secret source. In an honest sum no place is below 0 and all together are as many as there are hospitals. Who adds a
 second vote must take one away elsewhere for the count to be right, and whoever takes one away has to hit a place
 where one lies, or leaves a place below 0 that everybody sees: with v votes for a choice the chance is v / PLACES at
 most for each that is moved. Places go into no record.

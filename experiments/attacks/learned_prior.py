@@ -1,9 +1,9 @@
 """Gradient matching among cases such as public ones are: a decoder learned from them, then single values.
 
 Jeon, Lee, Oh and Ok 2021, Gradient Inversion with Generative Image Prior (NeurIPS), and Li, Zhang, Liu and Liu 2022,
-Auditing Privacy Defenses in Federated Learning via Generative Gradient Leakage (CVPR): search what a generator trained
-on public images draws, then move beyond what it can draw. Here the generator is linear (`public_prior`), which takes a
-second in the place of hours, and what lies beyond has a prior of its own, so that nothing must be cut off by hand.
+Auditing Privacy Defenses in Federated Learning via Generative Gradient Leakage (CVPR): search what a generator that
+was trained on public images draws, then move beyond what it can draw. Here the generator is linear (`public_prior`),
+which takes a second in the place of hours, and what lies beyond has a prior of its own.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class LearnedPrior:
     iterations: int = 1000
     learning_rate: float = 0.05
     prior: float = 0.01
+    lasting: float = 0.03
     polish_prior: float = 1e-4
     polish_iterations: int = 2000
     features: float = 0.1
@@ -93,8 +94,9 @@ class LearnedPrior:
         """First in what the decoder draws, then in single values too."""
         likely = _Likely.of(problem, prior, generator)
         smooth = is_smooth(problem.victim.network)
-        self._descend(problem, likely, [likely.latent, *likely.labels], budget.part(LATENT))
-        self._descend(problem, likely, likely.unknowns, budget.part(VALUES / (1 - LATENT)) if smooth else budget)
+        later = budget.part(VALUES / (1 - LATENT)) if smooth else budget
+        self._descend(problem, likely, [likely.latent, *likely.labels], budget.part(LATENT), 0.0)
+        self._descend(problem, likely, likely.unknowns, later, self.lasting * (problem.inputs[0] - 1))
         if smooth:
             problem = problem.precise()
             likely = likely.to(problem)
@@ -107,14 +109,16 @@ class LearnedPrior:
         found = Guess(likely.inputs(), likely.believed.truth)
         return Attempt.of(found, likely.mismatch(problem).item())
 
-    def _descend(self, problem: Problem, likely: _Likely, unknowns: Sequence[Tensor], budget: Budget) -> None:
-        """By Adam, until the gradient of the cases points as the captured one."""
+    def _descend(
+        self, problem: Problem, likely: _Likely, unknowns: Sequence[Tensor], budget: Budget, lasting: float
+    ) -> None:
+        """By Adam, until the gradient of the cases points as the captured one. lasting: of the prior, what stays."""
         seen = features_of_last_layer(problem) if self.features else None
         with watched(last_linear(problem.victim.network)) as shown:
 
             def objective(progress: float) -> Tensor:
                 value = cosine_distance(likely.gradient(problem), problem.captured)
-                value = value + self.prior * (1 - progress) * likely.strangeness()
+                value = value + (self.prior * (1 - progress) + lasting) * likely.strangeness()
                 if seen is not None:
                     value = value + self.features * (shown[-1] - seen).square().mean()
                 return value

@@ -1,7 +1,10 @@
 """One hospital sends poisoned updates: what is left of the score, by the strategy that adds up.
 
 The last hospital turns the sign of its update and makes it long (Blanchard et al. 2017, section 1, where any such
-hospital moves a mean wherever it likes), or exchanges its labels before training (Biggio et al. 2012).
+hospital moves a mean wherever it likes), or as long as a bound lets pass; exchanges its labels before training
+(Biggio et al. 2012); or sends so many times what exchanged labels taught that the mean becomes it (model replacement,
+Bagdasaryan et al. 2020). Each is played under the study's own way of adding up, with its defence, or one that it
+could have, and without; the two that need no bound also under ways that read single updates.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from typing import ClassVar
 import numpy as np
 
 from common.errors import StudyError
-from experiments.access import Need
+from experiments.access import Federation, Need
 from experiments.attack import Attack, Finding, Per, Sees
 from experiments.observation import Observation
 
 NOBODY, KINDS = "", ("sign flip", "label flip")
+PLAYED = (*KINDS, "sign flip within the bound", "model replacement")
+BARE, DEFENDED, TAKEN_BACK = "as the study adds up, undefended", "as the study adds up, defended", "times taken back"
+"""Of figures, after a kind and a comma."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,27 @@ class Poisoning:
         if federation is None:
             return Finding("poisoning", observed.observer, False, "no federation can be run anew here")
         figures: dict[str, float] = {}
-        for kind in (NOBODY, *KINDS):
-            for strategy in self.strategies:
-                try:
-                    score = federation.score(kind, strategy)
-                except StudyError as error:
-                    return Finding("poisoning", observed.observer, False, str(error).rstrip("."))
-                if np.isfinite(score):
-                    figures[f"{kind or 'nobody'}, {strategy}"] = score
+        try:
+            for kind in (NOBODY, *PLAYED):
+                figures |= _played(federation, kind)
+            for kind in (NOBODY, *KINDS):
+                for strategy in self.strategies:
+                    figures[f"{kind or 'nobody'}, {strategy}"] = federation.score(kind, strategy)
+        except StudyError as error:
+            return Finding("poisoning", observed.observer, False, str(error).rstrip("."))
+        figures = {name: value for name, value in figures.items() if np.isfinite(value)}
         return Finding("poisoning", observed.observer, True, "", perf_counter() - begin, figures, asdict(self))
+
+
+def _played(federation: Federation, kind: str) -> dict[str, float]:
+    """Under the study's own aggregation."""
+    bare, defended = (federation.played(kind, defended) for defended in (False, True))
+    who = kind or "nobody"
+    return {
+        f"{who}, {BARE}": bare.score,
+        f"{who}, {DEFENDED}": defended.score,
+        f"{who}, {TAKEN_BACK}": float(defended.taken_back),
+    }
 
 
 attack: type[Attack] = Poisoning

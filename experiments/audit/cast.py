@@ -6,20 +6,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from common.errors import StudyError
 from common.study.catalogue import Catalogue
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, Reference, trusting
 from common.study.spelling import unknown
+from experiments.access import NEEDS
 from experiments.adversary import Adversary
-from experiments.attack import Attack, declared
+from experiments.attack import Attack, Per, Sees, declared
 from experiments.audit.records import Plugin, Report
 from experiments.catalogue import ADVERSARIES, ATTACKS, QUESTIONS
 from experiments.question import Question
 
 KINDS: Mapping[str, Catalogue] = {"attack": ATTACKS, "question": QUESTIONS, "adversary": ADVERSARIES}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "sees": get_args(Sees),
+    "uses": get_args(Sees),
+    "per": get_args(Per),
+    "needs": NEEDS,
+}
 Named = tuple[tuple[str, str], ...]
 """Entries that were named for an audit, as (kind, name, module or file)."""
 
@@ -82,6 +89,7 @@ def _cast(named: Named) -> Cast:
         frozenset(asked),
         tuple(plugins),
     )
+    _check_members(made)
     _check_names(made)
     return made
 
@@ -94,6 +102,17 @@ def _short(reference: str, taken: Mapping[str, Any]) -> str:
     last = PurePath(found.place).stem if found.is_file else found.place.rpartition(".")[2]
     name = found.attribute or last
     return reference if name in taken else name
+
+
+def _check_members(made: Cast) -> None:
+    """Of those that were named: values that choose among a few."""
+    for name in made.asked & set(made.attacks):
+        attack = made.attacks[name]
+        for member, known in CHOICES.items():
+            value = getattr(attack, member) if member == "sees" else declared(attack, member)
+            for one in value if member == "needs" else (value,):
+                if one not in known:
+                    raise StudyError(f"attack {name!r}: {unknown(member, one, known)}")
 
 
 def _check_names(made: Cast) -> None:

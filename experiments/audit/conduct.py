@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isnan
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,6 +30,7 @@ from experiments.audit.dossier.assembling import with_sheet
 from experiments.audit.plan import USED_UP, Planned, failure, planned, seen
 from experiments.audit.records import FAILED, WORST, Opening, Power, Reason, Report, Trial
 from experiments.audit.run import Run
+from experiments.audit.strangers import as_before, checked_finding, checked_plants, checked_trial, own_copy
 from experiments.audit.verdict import verdicts
 from experiments.audit.visibility import as_rows, parties_of
 from experiments.evidence.budget import WorkClock
@@ -163,8 +163,9 @@ def _planted(cast: Cast, run: Run) -> tuple[dict[str, list[Plant]], list[Trial]]
         if not hasattr(question, "plants"):
             continue
         try:
-            plants[name] = list(question.plants(run))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
+            with as_before():
+                plants[name] = checked_plants(list(question.plants(run)))
+        except BaseException as error:  # noqa: BLE001 - a stranger's question
             none = Trial("planted faults", name, "", "", str(question.asks), "", "")
             trials.append(replace(none, possible=False, reason=failure(error), settings={FAILED: True}))
     return plants, trials
@@ -177,10 +178,10 @@ def _found(one: Planned, run: Run, seconds: float, reason: str) -> Finding:
         failed = {FAILED: True} if reason == USED_UP else {}
         return Finding(attempt.attack, observed.observer, False, reason, settings=failed)
     try:
-        found = one.attack.run(observed, generator(run.study.seed, *one.words), seconds)
-        if not isinstance(found, Finding):
-            raise TypeError(f"an attack gives a Finding, and it gave {type(found).__name__}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's, or ours on a stranger's study
+        with as_before():
+            rng = generator(run.study.seed, *one.words)
+            found = checked_finding(one.attack.run(own_copy(observed), rng, seconds))
+    except BaseException as error:  # noqa: BLE001 - a stranger's, or ours on a stranger's study
         found = Finding(attempt.attack, observed.observer, False, failure(error), settings={FAILED: True})
     return replace(found, seconds=perf_counter() - begin)
 
@@ -190,25 +191,15 @@ def _scored(one: Planned, finding: Finding, run: Run, cast: Cast) -> list[Trial]
     attempt, plugins = one.attempt, {plugin.name: plugin.sha256 for plugin in cast.plugins if plugin.kind == "attack"}
     question = cast.questions[attempt.question]
     try:
-        trials = list(question.scored(attempt, finding, run))
-        for trial in trials:
-            _check(trial)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's, or ours on what a stranger's attack gave
+        with as_before():
+            scored = list(question.scored(attempt, finding, run))
+        trials = [checked_trial(trial, attempt.view.site, run.observed.sites) for trial in scored]
+    except BaseException as error:  # noqa: BLE001 - a stranger's, or ours on what a stranger's attack gave
         reason = f"what it found could not be scored: {failure(error)}"
         lost = Finding(attempt.attack, finding.observer, False, reason, finding.seconds, settings={FAILED: True})
         trials = [attempt.trial(question.asks, lost)]
     digest = {"plugin_sha256": plugins[attempt.attack]} if attempt.attack in plugins else {}
     return [replace(trial, settings={**trial.settings, **digest}) for trial in trials]
-
-
-def _check(trial: object) -> None:
-    """Raises TypeError for what is no trial, StudyError for one with a figure that is not a number."""
-    if not isinstance(trial, Trial):
-        raise TypeError(f"a question gives trials, and it gave {type(trial).__name__}")
-    told = {**trial.figures, **{name: one.value for name, one in trial.intervals.items()}}
-    told |= {f"likeness {number}": one.ssim for number, one in enumerate(trial.rebuilt)}
-    if strange := [name for name, value in told.items() if isnan(value)]:
-        raise StudyError(f"{strange[0]} is not a number.")
 
 
 def _is_seen(one: Planned, trials: Sequence[Trial], run: Run, cast: Cast) -> bool:
@@ -219,7 +210,8 @@ def _is_seen(one: Planned, trials: Sequence[Trial], run: Run, cast: Cast) -> boo
         reasons: list[Reason] = [
             reason for trial in trials if trial.possible for reason in question.reasons(site, trial, run)
         ]
-    except (Exception, SystemExit):  # noqa: BLE001 - a stranger's question: nothing was seen
+    except BaseException as error:  # noqa: BLE001 - a stranger's question: nothing was seen
+        failure(error)
         return False
     return any(WORST.index(light) >= WORST.index(one.plant.light) for light, _, _ in reasons)
 

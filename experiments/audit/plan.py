@@ -16,6 +16,7 @@ from experiments.attack import Attack, Sees, declared
 from experiments.audit.cast import Cast
 from experiments.audit.records import FAILED
 from experiments.audit.run import HANDED, Run
+from experiments.audit.strangers import as_before, checked_views
 from experiments.observation import Observation
 from experiments.question import Attempt, Plant
 
@@ -40,8 +41,6 @@ FROM_ACCESS: Mapping[Need, str] = {
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 USED_UP = "the seconds of the audit were used up before it"
-Failure = Exception | SystemExit
-"""Whatever a stranger's code ends with, but for whoever interrupts the audit."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +72,16 @@ def seen(cast: Cast, run: Run) -> dict[str, tuple[View, ...]]:
 
 def _views(adversary: Adversary, run: Run) -> tuple[View, ...]:
     try:
-        found = tuple(adversary.views(run))
-        if not all(isinstance(one, View) for one in found):
-            raise TypeError("its views are no View")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's, or ours on a stranger's study
+        with as_before():
+            return checked_views(tuple(adversary.views(run)))
+    except BaseException as error:  # noqa: BLE001 - a stranger's, or ours on a stranger's study
         return (View(run.observed, reason=failure(error), settings={FAILED: True}),)
-    return found
 
 
-def failure(error: Failure) -> str:
-    """One line, as a trial says it."""
+def failure(error: BaseException) -> str:
+    """One line, as a trial says it, of whatever somebody's code ended with; but an audit may be interrupted."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     line = first_line(error).rstrip(".") if str(error) else "without a word"
     return line if isinstance(error, WardroundError) else f"it failed: {type(error).__name__}: {line}"
 
@@ -130,7 +129,7 @@ def _of_attack(name: str, cast: Cast, views: Mapping[str, Sequence[View]], run: 
 
 
 def _why_not(attack: Attack, views: Sequence[View], is_made: bool) -> list[View]:
-    """Those that say why the attack is not made: of single hospitals beside others, or where it is not made at all."""
+    """Those that say why it is not made: of single hospitals beside others, or where it is not made at all."""
     beside = declared(attack, "per") == "site"
     return [view for view in views if view.reason and (not is_made or (view.site and beside))]
 

@@ -114,7 +114,7 @@ def _guarded(rules: Callable[[], Iterable[Reason]], name: str) -> list[Reason]:
         found = list(rules())
         if any(len(one) != 3 or one[0] not in WORST for one in found):
             raise TypeError("a rule gives (light, words, what to change)")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
+    except BaseException as error:  # noqa: BLE001 - a stranger's question
         return [("amber", f"The rules on {name} came to no end, and prove nothing: {failure(error)}.", "")]
     return found
 

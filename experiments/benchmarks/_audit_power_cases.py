@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import process_time
@@ -11,7 +11,8 @@ from time import process_time
 import numpy as np
 from numpy.typing import NDArray
 
-from client.hospital import Hospital
+from client.hospital import Hospital, site_names
+from common.data.cases import SiteId
 from common.privacy.release import Release
 from common.study.study import Study, parse
 from experiments.attacks.canaries.scores import likelihood_ratios
@@ -37,6 +38,9 @@ STEPS = ("rounds=15",)
 ROUNDS, ROUNDS_RUN = 15, 2
 """Rounds of many steps hold noise enough in two."""
 STEPS_A_ROUND = "100 steps a round"
+STUDIES = Path(__file__).parents[1] / "studies"
+DEFAULT_STUDIES: Mapping[str, float] = {"heart": 1e-4, "demo": 1e-3}
+"""Delta of each."""
 MECHANISMS: Mapping[str, tuple[str, ...]] = {
     f"dpsgd, {STEPS_A_ROUND}, plain": (*STEPS, "aggregation=plain", "privacy={name='dpsgd',delta=1e-4,epsilon=%g}"),
     "dpsgd, gradients, secagg": (*GRADIENTS, "aggregation=secagg", "privacy={name='dpsgd',delta=1e-4,epsilon=%g}"),
@@ -70,19 +74,25 @@ class Scores:
 @dataclass(frozen=True)
 class Recording:
     """A mechanism's run of a few rounds at one claim, whose orders serve every claim: a fault's updates are made
-    again anyway. study: at the claim in question, for all its rounds."""
+    again anyway. study: at the claim in question, for all its rounds. observed: None where nothing was run."""
 
-    observed: Observation
-    orders: Orders
     study: Study
+    observed: Observation | None = None
+    orders: Orders = field(default_factory=dict)
 
     @cached_property
     def hospital(self) -> Hospital:
         """The first by name."""
-        return hospital_of(self.study, self.observed.sites[0])
+        return hospital_of(self.study, self.sites[0])
+
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Of the study."""
+        return site_names(self.study) if self.observed is None else self.observed.sites
 
     def sent_noise_sees(self, fault: Fault, repeat: int) -> bool:
-        """Whether the sent-noise test says that noise is not as claimed."""
+        """Whether the sent-noise test says that noise is not as claimed. Of a run."""
+        assert self.observed is not None
         seen = replace(self.observed, study=self.study)
         recorded = Recorded(seen, self.orders, fault, PLANTED_VALUES)
         sent = recorded.sent_noise(60.0, np.random.default_rng(repeat))
@@ -90,7 +100,7 @@ class Recording:
 
     def canary_test_sees(self, scores: Scores) -> bool:
         """Whether the canary test says that more is given away than is claimed."""
-        level = ALARM / (len(self.observed.sites) + 1)
+        level = ALARM / (len(self.sites) + 1)
         return chance_of(scores.promised, scores.ratios, scores.included, True) < level
 
     def scores(self, fault: Fault, repeat: int, whole: bool = False) -> Scores:
@@ -115,7 +125,15 @@ def recording(folder: Path, place: Path, mechanism: str, claims: tuple[float, ..
     few = f"rounds={ROUNDS_RUN if STEPS_A_ROUND in mechanism else ROUNDS}"
     run_quietly(parse(STUDY, [*own, *_settings(mechanism, claims[0]), few]), place / mechanism)
     seen, orders = observe(place / mechanism), sent_orders(place / mechanism)
-    return {claim: Recording(seen, orders, study) for claim, study in studies.items()}
+    return {claim: Recording(study, seen, orders) for claim, study in studies.items()}
+
+
+def of_default_study(name: str, folder: Path, claims: Sequence[float]) -> dict[float, Recording]:
+    """By claim, a study as it comes with the program under DP-SGD; nothing is run. folder: of heart's patients."""
+    text, delta = (STUDIES / f"{name}.toml").read_text(encoding="utf-8"), DEFAULT_STUDIES[name]
+    source = [f'source.folder="{folder}"'] if name == "heart" else []
+    promise = "privacy={name='dpsgd',epsilon=%g,delta=%g}"
+    return {claim: Recording(parse(text, [*source, "baselines={}", promise % (claim, delta)])) for claim in claims}
 
 
 def _settings(mechanism: str, claim: float) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.sources.heart import HOSPITALS, Heart
@@ -21,7 +22,7 @@ from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.benchmarks._data import find
 from experiments.benchmarks._inversion_networks import groupnorm_cnn, lenet
 
-CANDIDATES, SIDE_OF_VOLUMES = 200, 16
+CANDIDATES, SIDE_OF_VOLUMES, PUBLIC = 200, 16, 1500
 HIDDEN = 256
 
 
@@ -44,6 +45,12 @@ class Kind:
         """Patients among whom a rebuilt case has to find its own, in an order drawn once. Raises SourceError."""
         cases = self.cases()
         return cases.take(generator(5, "inversion batches", self.data).permutation(len(cases))[:CANDIDATES])
+
+    def public(self) -> NDArray[np.float32]:
+        """Inputs of patients who are none of the candidates, as a public set."""
+        cases = self.cases()
+        order = generator(5, "inversion batches", self.data).permutation(len(cases))
+        return cases.take(order[CANDIDATES : CANDIDATES + PUBLIC]).inputs
 
     def victim(self, shape: Shape) -> Victim:
         """The untrained network, the same every time."""
@@ -97,7 +104,9 @@ KINDS = (
     Kind("chest radiographs, 28^2", "MLP", "exact_batch", radiographs, _mlp, largest_batch=32),
     Kind("chest radiographs, 28^2", "MLP of two layers", "exact_batch", radiographs, _deep, largest_batch=32),
     Kind("chest radiographs, 28^2", "GroupNorm CNN", "matching", radiographs, groupnorm_cnn),
+    Kind("chest radiographs, 28^2", "GroupNorm CNN", "learned_prior", radiographs, groupnorm_cnn, largest_batch=4),
     Kind("chest radiographs, 28^2", "LeNet (sigmoid)", "matching", radiographs, lenet),
+    Kind("chest radiographs, 28^2", "LeNet (sigmoid)", "learned_prior", radiographs, lenet, largest_batch=4),
     Kind("hippocampus, 16^3", "MLP", "analytic", volumes, _mlp),
     Kind("hippocampus, 16^3", "MLP", "exact_batch", volumes, _mlp, largest_batch=32),
     Kind("hippocampus, 16^3", "GroupNorm CNN", "matching", volumes, groupnorm_cnn),

@@ -16,6 +16,10 @@ from experiments.commands._terminal import console, say, spoken_errors
 
 ATTACKING = "run"
 """What `wardround audit RUN` is short for."""
+WHOLE = {
+    True: "The dossier is whole.",
+    False: "Its files fit each other, and nobody signed: anybody could have made them so.",
+}
 
 
 class OrAttacking(TyperGroup):
@@ -144,7 +148,7 @@ def verify(
         Path, typer.Argument(help="A dossier: its folder, a zip file, or the run's folder around it.")
     ],
     run: Annotated[Path | None, typer.Option(help="The run's folder, to be compared with.")] = None,
-    signer: Annotated[str, typer.Option(help="The 32 digits of the key that should have signed.")] = "",
+    signer: Annotated[str | None, typer.Option(help="The 32 digits of the key that should have signed.")] = None,
 ) -> None:
     """Say whether a dossier is as it was written, who signed it, and what differs; exits 1 where anything does."""
     with spoken_errors():

@@ -92,7 +92,12 @@ class LiveTable:
 
     def _head(self) -> list[RenderableType]:
         title = Text(one_line(self.view.title), style="bold")
-        return [title, self._rounds_line(), self._figures_line(), *self._phase_line()]
+        return [title, self._rounds_line(), self._figures_line(), *self._taken_back(), *self._phase_line()]
+
+    def _taken_back(self) -> list[RenderableType]:
+        """What the last round told against one before it."""
+        words = "" if self.view.last is None else self.view.last.taken_back
+        return [Text(one_line(words), style="yellow")] if words else []
 
     def _rounds_line(self) -> RenderableType:
         line, view = Table.grid(padding=(0, 1)), self.view

@@ -47,6 +47,7 @@ def _round_line(view: RunView) -> str:
         f"{len(record.contributed)} of {len(record.selected)} hospitals",
         size(record.sent + record.received),
         duration(record.seconds.get("total")),
+        one_line(record.taken_back),
     )
     return "  ".join(part for part in parts if part)
 

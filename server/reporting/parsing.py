@@ -66,6 +66,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         changes=texts(raw.get("changes")),
         model_of_round=None if raw.get("model_of_round") is None else count(raw.get("model_of_round")),
         began_from=_began_from(raw),
+        last_taken_back=_taken_back(table(raw.get("last_vote"))),
         plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
         program=text(raw.get("program")),
         programs={site: _program(table(one)) for site, one in table(raw.get("programs")).items()},
@@ -129,7 +130,18 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         attempts=max(1, count(raw.get("attempts"))),
         widenings=count(ranged.get("repeats")),
         range_factor=max(1, count(ranged.get("factor"))),
+        taken_back=_taken_back(raw, count(raw.get("round"))),
     )
+
+
+def _taken_back(raw: Mapping[str, Any], own: int = 0) -> str:
+    """As a sentence, where anything was; own: the number of the round in which it was."""
+    found = table(raw.get("taken_back"))
+    rounds = [count(one) for one in items(found.get("rounds"))]
+    if not rounds:
+        return ""
+    rest = f"; round {own}, which had trained on it, went with it" if own and rounds[0] != own else ""
+    return f"Round {rounds[0]} was taken back: {text(found.get('reason'))}{rest}."
 
 
 def _drop(raw: Mapping[str, Any]) -> Drop:

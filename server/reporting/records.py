@@ -62,6 +62,7 @@ class About:
     changes: tuple[str, ...] = ()
     model_of_round: int | None = None
     ended_early: str = ""
+    last_taken_back: str = ""
     began_from: str = ""
     plugins: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
@@ -116,6 +117,7 @@ class Round:
 
     training_of_all: of all hospitals together, where single ones are not revealed. attempts: how often it was
     asked for in all. widenings: of these, repeats over a wider range of values, `range_factor` times the study's.
+    taken_back: which round was found out in this one to count for nothing, and why, as a sentence.
     """
 
     number: int
@@ -133,6 +135,7 @@ class Round:
     attempts: int = 1
     widenings: int = 0
     range_factor: int = 1
+    taken_back: str = ""
 
 
 @dataclass(frozen=True)

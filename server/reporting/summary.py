@@ -29,6 +29,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "model_sha256": about.model_sha256,
         "model_of_round": run.model_round,
         "ended_early": about.ended_early,
+        "taken_back": list(taken_back(run)),
         "plugins": dict(about.plugins),
         "reveals": about.reveals,
         "headline": _headline(comparison),
@@ -45,6 +46,12 @@ def summary_of(run: Run) -> dict[str, Any]:
         "left_out": losses_table(losses),
         "problems": [*run.problems, *losses.sentences],
     }
+
+
+def taken_back(run: Run) -> tuple[str, ...]:
+    """Which rounds count for nothing, and why, a sentence each."""
+    found = [*(one.taken_back for one in run.rounds), run.about.last_taken_back]
+    return tuple(one for one in found if one)
 
 
 def _intervals(run: Run) -> dict[str, dict[str, list[float]]]:

@@ -77,6 +77,9 @@ def test_parallel_rows_are_refused_in_any_round_even_among_others(hospital: Hosp
     tensors = {name: part.copy() for name, part in layout.tensors(order.parameters).items()}
     name = next(name for name, part in tensors.items() if part.shape == (8, 36))
     tensors[name][2:6] = np.outer([1, -2, 3, 0.5], tensors[name][0])
+    along = hospital.train.batch(np.arange(8)).inputs.numpy().reshape(8, -1) @ tensors[name][0]
+    bias = next(one for one in tensors if one == name.replace("weight", "bias"))
+    tensors[bias][[0, 2, 3, 4, 5]] = -np.quantile(along, [0.1, 0.3, 0.5, 0.7, 0.9]) * [1, 1, -2, 3, 0.5]
     forged = np.concatenate([tensors[name].reshape(-1) for name in layout.shapes])
     with pytest.raises(WireError, match="one direction"):
         approve(hospital, replace(order, parameters=forged))

@@ -75,10 +75,10 @@ def test_a_round_asked_for_again_starts_where_it_started_and_its_opening_takes_t
     assert value(context, 3) == 2.5
 
 
-def test_no_more_than_two_rounds_are_kept(context: Context) -> None:
+def test_no_more_than_three_rounds_are_kept(context: Context) -> None:
     for number in range(1, 6):
         leave(context, number, float(number))
-    assert [value(context, number) for number in range(1, 7)] == [None, None, None, None, 4.0, 5.0]
+    assert [value(context, number) for number in range(1, 7)] == [None, None, None, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize("awaited", [None, b"waits"])

@@ -10,7 +10,7 @@ import torch
 
 from client import singled_out as module
 from client.hospital import open_hospital
-from client.singled_out import Singled, _largest_share, _of_units, refuse_singling_out, singled_out
+from client.singled_out import Singled, _fished, _largest_share, _of_units, refuse_singling_out, singled_out
 from common.errors import WireError
 from common.learning.parameters import digest, read
 from common.learning.work import Work
@@ -37,13 +37,22 @@ def of(answers: np.ndarray) -> Singled:
 
 def test_units_that_one_case_reaches_are_alone_and_rare() -> None:
     found = of(np.eye(CASES, UNITS))
-    assert (found.alone, found.rare) == (1.0, 1.0)
+    assert (found.alone, found.rare) == (0.95, 0.95)  # but for the units of one case
+
+
+def test_an_outlier_that_reaches_honest_units_alone_is_no_trap() -> None:
+    outlier = np.zeros((CASES, UNITS))
+    outlier[7] = 1.0
+    assert of(outlier) == Singled(0.0, 0.0, 0.0)
+    outlier[3, :2] = 1.0
+    outlier[7, :2] = 0.0
+    assert of(outlier).alone == 0.1
 
 
 def test_units_that_few_cases_reach_are_rare_and_not_alone() -> None:
     pairs = np.eye(CASES, UNITS) + np.eye(CASES, UNITS, -1)
     found = of(pairs)
-    assert found.alone == 0.0 and found.rare == 1.0
+    assert found.alone == 0.0 and found.rare == 0.9
 
 
 def test_honest_units_that_follow_the_class_are_no_sign_however_sure_the_model_is_of_most_cases() -> None:
@@ -60,7 +69,7 @@ def test_units_of_halves_that_have_nothing_in_common_are_neither() -> None:
 def test_units_that_nobody_reaches_count_for_nothing() -> None:
     with_dead = np.zeros((CASES, 2 * UNITS))
     with_dead[:, :UNITS] = np.eye(CASES, UNITS)
-    assert of(with_dead).alone == 1.0
+    assert of(with_dead).alone == 0.95
     assert of(np.zeros((CASES, UNITS))) == Singled(0.0, 0.0, 0.0)
 
 
@@ -70,12 +79,20 @@ def test_fewer_units_than_a_crowd_say_nothing() -> None:
 
 def test_scales_of_units_do_not_matter() -> None:
     scaled = np.eye(CASES, UNITS) * 10.0 ** np.linspace(-9, 9, UNITS)
-    assert of(scaled).alone == 1.0
+    assert of(scaled).alone == 0.95
 
 
 def test_the_largest_share_is_that_of_one_case_in_all_derivatives() -> None:
-    assert _largest_share(np.array([[3.0, 4.0], [0.0, 0.0], [5.0, 0.0]], np.float32)) == pytest.approx(0.5)
-    assert _largest_share(np.zeros((3, 2), np.float32)) == 0.0
+    assert _largest_share(np.array([[3.0, 4.0], [0.0, 0.0], [5.0, 0.0]], np.float32)) == (pytest.approx(0.5), 0)
+    assert _largest_share(np.zeros((3, 2), np.float32))[0] == 0.0
+
+
+def test_the_one_case_that_a_model_does_not_know_is_fished_for_by_nobody() -> None:
+    features = np.full((20, 4), 1e-9, np.float32)
+    features[3] = 1.0
+    assert _fished(features, features) == 0.0
+    assert _fished(features, np.ones((20, 2), np.float32)) > module.MOST_OF_ONE
+    assert _fished(features, None) > module.MOST_OF_ONE
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from client.source import Streaming
+from client.source_abilities import streaming
 from client.sources._image_pixels import read_pages
 from client.sources.images import Images
 from common.data.cases import Cases
@@ -57,7 +57,7 @@ def test_sites_classes_and_persons_are_read_from_paths(tmp_path: Path) -> None:
     assert cases.classes == ("ill", "well")
     assert cases.targets.tolist() == [0, 0, 1] and cases.patients.tolist() == ["p1", "p1", "p2"]
     assert cases.inputs.shape == (3, 1, 4, 6)
-    assert isinstance(source, Streaming)
+    assert streaming(source) is source
     assert [path.name for path in source.files("Köln")] == ["p1_a.png", "p1_b.png", "p2_a.png"]
 
 

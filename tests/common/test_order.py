@@ -32,8 +32,8 @@ def test_an_order_comes_back_as_it_was(order: Order) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"array": None}, "one or two vectors"),
-        ({"numbers": {"round": 1, "proximal_mu": 0.0, "vectors": 2}}, "one or two vectors"),
+        ({"array": None}, "vectors of equal length"),
+        ({"numbers": {"round": 1, "proximal_mu": 0.0, "vectors": 2}}, "vectors of equal length"),
         ({"numbers": {"round": 1, "proximal_mu": -1.0, "vectors": 1}}, "out of range"),
         ({"words": {"study": "{}", "sends": "secrets", "evaluate": []}}, "a gradient or a delta"),
         ({"words": {"study": "{}", "sends": "delta", "evaluate": ["everything"]}}, "does not exist"),

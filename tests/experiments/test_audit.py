@@ -130,9 +130,9 @@ def rebuilt(likeness: float, rank: int) -> Rebuilt:
     return Rebuilt("a", "", "", likeness, 20.0, rank, 50)
 
 
-def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
-    """Of ten patients, so that rank 1 is no great chance."""
-    return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=0.1, decoy=decoy)
+def of_few(likeness: float, rank: int, decoy: float, chance: float = 0.01) -> Rebuilt:
+    """Of ten patients, where no more than the chance to be so near says whether it is one of them."""
+    return Rebuilt("a", "", "", likeness, 20.0, rank, 10, chance=chance, decoy=decoy)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def of_few(likeness: float, rank: int, decoy: float) -> Rebuilt:
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 1),))], "red"),
         (PLAIN, [trial("reconstruction", rebuilt=(rebuilt(0.6, 2),))], "amber"),
         (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.5),))], "red"),
-        (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.97, 1, 0.5),))], "amber"),
-        (PLAIN, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.9),))], "amber"),
-        (PLAIN, [trial("reconstruction", rebuilt=(of_few(1.0, 2, 0.5),))], "amber"),
+        (PRIVATE, [trial("reconstruction", rebuilt=(of_few(0.99, 1, 0.5, chance=0.1),))], "green"),
+        (PRIVATE, [trial("reconstruction", rebuilt=(of_few(0.9, 1, 0.95),))], "green"),
+        (PRIVATE, [trial("reconstruction", rebuilt=(of_few(1.0, 2, 0.5),))], "amber"),
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.46),))], "red"),
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.47),))], "amber"),
         (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),

@@ -12,18 +12,22 @@ import torch
 from torch import nn
 
 from common.study.study import Study
+from common.sums.exchange import Payload
 from common.sums.update import Vector
 from experiments.access import Access
-from experiments.attack import UNTRIED, Finding
-from experiments.attacks.cheating.orders import order_of
+from experiments.attack import UNTRIED, Finding, declared
+from experiments.attacks.cheating import played
+from experiments.attacks.cheating.orders import later_rounds, order_of
 from experiments.attacks.latent_traps import decoded, hand_on
-from experiments.audit.adversaries.cheating import SEVERAL_MODELS, AskedHospitals
-from experiments.audit.conduct import Effort, audit_run
+from experiments.audit import conduct
+from experiments.audit.adversaries.cheating import SEVERAL_MODELS, AskedHospitals, chosen, played_of, smallest
 from experiments.catalogue import ATTACKS
 from experiments.engines._quiet import run_quietly
+from experiments.evidence.budget import Budget
 from experiments.evidence.ground_truth import truth_of
 from experiments.evidence.observing import observe, sent_orders
 from experiments.observation import Observation
+from tests.experiments.judging import cast_for
 
 RECORDED = ("federation.record_traffic=true", "federation.evaluate_every=0", "rounds=2")
 CARRIER = ("strategy=fedsgd", 'training={batch_size="full"}', 'task.network={name="mlp", hidden=[256]}')
@@ -92,8 +96,11 @@ def test_cases_come_back_from_hospitals_that_check_nothing_and_their_checks_refu
 def test_an_imprint_is_refused_under_noise_and_in_several_directions(
     name: str, tiny: Callable[..., Study], runs: Callable[[Study], Path]
 ) -> None:
-    finding = made(name, runs(tiny(*CARRIER, *RECORDED, "aggregation=plain")))
+    observed = opened(runs(tiny(*CARRIER, *RECORDED, "aggregation=plain")))[0]
+    sharp, blurred = (ATTACKS.load(name)(blur=blur) for blur in (0.01, 0.05))
+    finding = sharp.run(observed, np.random.default_rng(0), 30.0)
     assert finding.possible and "a blurred imprint" in finding.settings["refused"]["listed"]
+    assert share_back(blurred.run(observed, np.random.default_rng(0), 30.0)) < 0.1
 
 
 def test_traps_in_less_than_half_of_the_units_are_seen_by_no_check(
@@ -186,12 +193,39 @@ def test_what_cannot_be_played_is_said_with_its_reason(
 
 
 def test_an_audit_plays_them_all_and_says_which_no_check_sees(
-    tiny: Callable[..., Study], runs: Callable[[Study], Path]
+    tiny: Callable[..., Study], runs: Callable[[Study], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = audit_run(runs(tiny(*CARRIER, *RECORDED, "aggregation=secagg")), Effort(1.0))
+    cheats = [name for name in ATTACKS.names() if "answers" in declared(ATTACKS.load(name), "needs")]
+    monkeypatch.setattr(conduct, "cast_of", lambda _: cast_for(attacks=cheats))
+    monkeypatch.setattr(played, "LEAST_S", 60.0)
+    report = conduct.audit_run(runs(tiny(*CARRIER, *RECORDED, "aggregation=secagg")), conduct.Effort(1.0))
     tried = {trial.attack: trial for trial in report.trials if trial.observer == "cheating"}
     assert {"imprint", "blurred_imprint", "scattered_imprint", "trap_weights", "diluted_traps"} <= set(tried)
     assert {"separate_models", "fishing", "latent_traps", "decepticon"} <= set(tried)
     assert tried["trap_weights"].refused and not tried["diluted_traps"].refused
     reasons = {(light, words) for one in report.verdicts for light, words in one.reasons}
     assert any(light == "green" and "refused by a hospital that checks" in words for light, words in reasons)
+
+
+def test_of_many_hospitals_few_are_played_the_smallest_and_the_largest_among_them_and_said() -> None:
+    cases = {f"hospital-{number:03}": 10 + (37 * number) % 100 for number in range(100)}
+    few = chosen(sorted(cases), cases)
+    assert [cases[site] for site in few] == [10, 60, 109]
+    assert "of 100 hospitals 3" in played_of(sorted(cases), few[:1]) and played_of(["a", "b"], ["a"]) == ""
+    assert chosen(["b", "a"], {"a": 5, "b": 5}) == ("a", "b") and chosen(["a"], {}) == ("a",)
+
+
+def test_a_sum_is_asked_for_of_the_smallest_recorded_round() -> None:
+    payload = Payload(None)
+    orders = {(1, "a"): payload, (1, "b"): payload, (1, "c"): payload, (2, "b"): payload, (2, "c"): payload}
+    assert smallest(orders) == ("b", "c")
+    assert "2 of 3 hospitals" in played_of(["a", "b", "c"], ["b", "c"])
+
+
+def test_orders_end_with_the_seconds_and_the_last_one_knows(tiny: Callable[..., Study]) -> None:
+    now = iter(range(1000))
+    slow = Budget(4.0, lambda: float(next(now)))
+    assert list(later_rounds(tiny("rounds=9"), 10, slow)) == [(2, False), (3, True)]
+    ample = Budget(1e6, lambda: float(next(now)))
+    assert [last for _, last in later_rounds(tiny(), 3, ample)] == [False, False, True]
+    assert len(list(later_rounds(tiny(), 10, Budget(0.0)))) == 1

@@ -6,11 +6,13 @@ import io
 import json
 import zipfile
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
@@ -211,6 +213,72 @@ def test_a_hostile_zip_file_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(FileError, match=said):
         verify(_zip(tmp_path / "dossier.zip", entries))
+
+
+def test_no_more_is_unpacked_in_all_than_a_dossier_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.audit.dossier.packed.MOST_BYTES", 1 << 20)
+    bomb = _zip(tmp_path / "dossier.zip", [(f"{k}.txt", b"\0" * (1 << 18)) for k in range(8)])
+    with pytest.raises(FileError, match="in all; no dossier is so large"):
+        verify(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_zip_file_of_any_method_is_refused(tmp_path: Path, method: int) -> None:
+    place, rng = io.BytesIO(), np.random.default_rng(0)
+    with zipfile.ZipFile(place, "w", method) as packed:
+        packed.writestr(FILE, b"hello" * 300)
+    for _ in range(100):
+        damaged = bytearray(place.getvalue())
+        for at in rng.integers(0, len(damaged), 3):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "dossier.zip").write_bytes(damaged)
+        with suppress(FileError):
+            assert not verify(tmp_path / "dossier.zip").whole
+
+
+def test_what_a_signer_writes_makes_no_line_of_its_own(dossier: Path) -> None:
+    signed = read_statement((dossier / FILE).read_bytes())
+    (dossier / FILE).write_text(signed.closed(KEY, "Ada\n\u2713 It is signed by the key 1111\x1b[2J").text)
+    for one in verify(dossier).findings:
+        assert "\n" not in one.sentence and "\x1b" not in one.sentence
+
+
+def test_half_a_character_is_not_as_it_was_written(dossier: Path) -> None:
+    whole = (dossier / FILE).read_bytes()
+    (dossier / FILE).write_bytes(whole.replace(b"Ada's", b"\\ud800"))
+    assert "not byte for byte" in verify(dossier).findings[0].sentence
+
+
+def test_an_empty_word_for_the_expected_key_is_no_match(dossier: Path) -> None:
+    assert not verify(dossier, expected="").whole
+
+
+def test_a_dossier_without_the_page_that_is_read_is_none(dossier: Path) -> None:
+    files = {"audit.json": content()["audit.json"]}
+    (dossier / FILE).write_text(statement(files).closed(KEY).text)
+    (dossier / "audit.html").unlink()
+    assert any("the page that is read" in one.sentence for one in verify(dossier).findings if one.holds is False)
+
+
+def test_a_statement_that_names_files_of_no_run_is_an_objection(dossier: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"run": "374d"}')
+    signed = statement(content())
+    marks = replace(signed.run, files={"../../../etc/passwd": "ab" * 32})
+    (dossier / FILE).write_text(replace(signed, run=marks).closed(KEY).text)
+    assert any("no file of a run" in one.sentence for one in verify(dossier, tmp_path).findings)
+
+
+def test_pages_beside_the_run_that_are_not_those_that_were_signed_are_named(dossier: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text('{"run": "374d"}')
+    for name, data in content().items():
+        (run / name).write_bytes(data)
+    assert not any("is not what was signed" in one.sentence for one in verify(dossier, run).findings)
+    (run / "audit.html").write_text("<p>Sign.</p>")
+    (run / "audit.json").write_text("{}")
+    said = {one.sentence.partition(" ")[0]: one for one in verify(dossier, run).findings if "signed:" in one.sentence}
+    assert said["audit.html"].holds is None and said["audit.json"].holds is False
 
 
 def test_links_in_a_folder_are_not_followed(dossier: Path, tmp_path: Path) -> None:

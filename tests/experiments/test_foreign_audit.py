@@ -1,4 +1,4 @@
-"""An attack, a question and an adversary of a stranger's, each one file, run by the command; what fails ends nothing."""
+"""A stranger's attack, question and adversary, each one file, run by the command; what fails ends nothing."""
 
 from __future__ import annotations
 

@@ -25,5 +25,5 @@ def test_one_hospital_of_exchanged_labels_does_not_carry_the_median(tiny: Callab
 
 
 def test_an_unknown_poisoning_is_named(tiny: Callable[..., Study]) -> None:
-    with pytest.raises(StudyError, match="'salt'; there are sign flip, label flip"):
+    with pytest.raises(StudyError, match="'salt'; there are sign flip, sign flip within the bound"):
         PoisonedFederation(tiny()).score("salt", "fedavg")

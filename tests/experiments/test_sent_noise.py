@@ -21,6 +21,12 @@ from experiments.evidence.recomputed_updates import Orders
 from experiments.evidence.sent_noise import NO_PROMISE, Recorded
 from experiments.observation import Observation
 
+QUICK = (
+    "rounds=2",
+    "federation.record_traffic=true",
+    "federation.evaluate_every=0",
+    "baselines={local=false,pooled=false}",
+)
 STEPS = ("strategy=fedavg", "training={steps=3,batch_size=4,learning_rate=0.1}")
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=4}")
 DPSGD = 'privacy={name="dpsgd",noise_multiplier=1.0,delta=1e-3,clip_norm=0.5}'
@@ -52,7 +58,7 @@ def recorded(runs: dict[str, Recording], tiny: Callable[..., Study], tmp_path: P
 
     def run(case: str) -> Recording:
         if case not in runs:
-            run_quietly(tiny("rounds=2", "federation.record_traffic=true", *CASES[case]), tmp_path / "run")
+            run_quietly(tiny(*QUICK, *CASES[case]), tmp_path / "run")
             runs[case] = observe(tmp_path / "run"), sent_orders(tmp_path / "run")
         return runs[case]
 
@@ -67,7 +73,7 @@ def recording(request: pytest.FixtureRequest, recorded: Callable[[str], Recordin
 
 def finding_of(recording: Recording, fault: Fault | None = None, seed: int = 0) -> Finding:
     observed, orders = recording
-    values = 50_000 if fault is None else 4000
+    values = 8000 if fault is None else 1500
     handed = replace(observed, access=Access(recomputed=Recorded(observed, orders, fault, values)))
     return SentNoiseTest().run(handed, np.random.default_rng(seed), 60.0)
 

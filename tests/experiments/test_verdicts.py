@@ -121,3 +121,16 @@ def test_what_was_held_is_green_only_where_a_planted_fault_would_have_been_seen(
     assert any(f"seen in {seen} of 10" in words for _, words in verdict.reasons) is (light == "amber")
     (red,) = all_judged(PROMISED, [of(replace(BLURRED, ssim=0.9))], power=power)
     assert red.lights["reconstruction"] == "red" and red.could_not_tell == ()
+
+
+def test_a_fault_that_no_test_could_be_shown_is_named_with_the_reason() -> None:
+    """One that another attack sees is not."""
+    power = [
+        Power("reconstruction", "x", "no noise", 0, 0, "nothing was recorded"),
+        Power("reconstruction", "y", "no noise", 5, 5),
+        Power("reconstruction", "x", "one step too many", 0, 0, "nothing was recorded"),
+    ]
+    (verdict,) = all_judged(PROMISED, [of(replace(NOTHING, ssim=0.1))], power=power)
+    assert verdict.could_not_tell == ("reconstruction",)
+    (said,) = (words for light, words in verdict.reasons if "not powerful enough" in words)
+    assert "(one step too many): nothing was recorded." in said

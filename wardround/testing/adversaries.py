@@ -30,7 +30,7 @@ class AdversaryTests:
         check_options(made)
 
     def test_it_says_who_it_is_and_what_nobody_promised(self, made: Any) -> None:
-        """An officer reads it. Mend: `who` as a subject; `condition` goes on after "if"; "" of one that only looks."""
+        """An officer reads it. Mend: `who` as a subject; `condition` goes on after "if"; "" of who only looks."""
         assert len(made.who) > 3 and isinstance(made.condition, str) and isinstance(made.heading, str)
         assert made.share > 0, "`share` is above 0"
         assert not made.condition.rstrip().endswith((",", ".", ":")), "a condition goes on: it ends without a stop"

@@ -36,9 +36,9 @@ _listening: list[bool] = []
 class AttackTests:
     """Inherit, and bind `attack` to one. What it finds in an easy case, and where it must fail, is for its own tests.
 
-    budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them. easy: a
-    run in which it must find something, as overrides of the tiny study of `wardround.testing.audits`; where there are
-    none it is tried on `EASY`, and must find something in one of them.
+    budget_seconds: that it is given; patience_seconds: of this process' own time that it may take beyond them. easy:
+    a run in which it must find something, as overrides of the tiny study of `wardround.testing.audits`; where there
+    are none it is tried on `EASY`, and must find something in one of them.
     """
 
     attack: Attack

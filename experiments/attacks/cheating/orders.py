@@ -79,7 +79,7 @@ def later_rounds(study: Study, orders: int, budget: Budget) -> Iterator[tuple[in
     """
     for done in range(orders):
         each = budget.spent / done if done else 0.0
-        is_last = done + 1 == orders or budget.left < 2 * each
+        is_last = done + 1 == orders or budget.left <= 2 * each
         yield min(2 + done, max(2, study.rounds)), is_last
         if is_last:
             return

@@ -122,7 +122,7 @@ def _peeled(sighting: Sighting, seen: Spectrum, in_span: bool, budget: Budget, m
         new = _certain(sighting, single(sighting, left, seen.noise, in_span), seen, in_span)
         if not new and sighting.head is not None and sighting.biased:
             new = _vouched(sighting, left, seen, in_span)
-        if not new and sighting.biased and in_span and not sighting.slack:
+        if not new and in_span and not sighting.slack:
             candidates = spanning(sighting, left, seen.rank - len(found), seen.noise, budget)
             new = _certain(sighting, candidates, seen, in_span)
         known = _same if sighting.biased else _along

@@ -17,8 +17,9 @@ OWN_STUDY = (
     "serves no study that is not on it."
 )
 SAME_STUDY = (
-    "The study's own network can carry an imprint, and so a list of approved studies does not stop it. A blurred one "
-    "is seen by no check: against it only noise helps, a network without such layers, or a study of a single round."
+    "The study's own network can carry an imprint, and so a list of approved studies does not stop it. Traps in a "
+    "part of the units are seen by no check: against them only noise helps, a network without such layers, or a "
+    "study of a single round."
 )
 LOCAL_STEPS = (
     "This study asks for the change that local training makes, in which cases mix, and an imprint tells less."

@@ -38,7 +38,7 @@ UNSEEN = "the coordinator cheats, and no check of a hospital sees it:"
 SEVERAL_MODELS = "hospitals were sent different models, and open no sum before all have signed the digest of one"
 MOST_CHECKING = 8
 """Hospitals whose checks are asked; each opens its data."""
-MOST_PLAYED = 4
+MOST_PLAYED = 3
 """Hospitals that are played one by one."""
 NOTHING_ELSE: Mapping[SiteId, Order] = MappingProxyType({})
 NOBODY = "no hospital was ever asked to train"

@@ -15,6 +15,7 @@ import numpy as np
 from common.data.cases import SiteId
 from common.errors import StudyError
 from common.sums.update import Update
+from experiments.access import Access
 from experiments.adversary import Adversary, View
 from experiments.audit.claims import round_of_the_smallest
 from experiments.audit.records import Opening
@@ -48,7 +49,8 @@ class Colluding:
         """
         if run.claim.reveals == "each":
             return
-        observed, chosen = run.observed, round_of_the_smallest(run.observed)
+        observed = replace(run.observed, access=Access(public=run.public))
+        chosen = round_of_the_smallest(observed)
         reason = NO_SUM if chosen is None else SECRET if run.claim.noise_source == SYSTEM else ""
         if chosen is None or reason:
             yield _impossible(observed, reason)

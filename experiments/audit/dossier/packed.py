@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,8 +15,11 @@ from common.files.access import names, opened, read, write_to
 
 LARGEST_FILE_BYTES = 1 << 26
 LARGEST_ZIP_BYTES = 1 << 27
+MOST_BYTES = 1 << 27
+"""Of all files together, unpacked: a small zip file may hold any number of zeros."""
 MOST_FILES = 32
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError, OverflowError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
+UNREADABLE += (OSError, OverflowError, LookupError)
 """Whatever the standard library raises of a damaged, encrypted or hostile zip file."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The only time that a zip file of ours names: the same dossier gives the same bytes."""
@@ -39,7 +44,11 @@ def write_zip(files: Mapping[str, bytes], path: Path) -> Path:
 def _of_folder(folder: Path) -> dict[str, bytes]:
     there = names(folder)
     _check_count(folder, len(there))
-    return {name: read(folder, name, LARGEST_FILE_BYTES) for name in there}
+    found: dict[str, bytes] = {}
+    for name in there:
+        found[name] = read(folder, name, LARGEST_FILE_BYTES)
+        _check_size(folder, found)
+    return found
 
 
 def _of_zip(path: Path) -> dict[str, bytes]:
@@ -61,7 +70,13 @@ def _unpacked(packed: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
             found[entry.filename] = file.read(LARGEST_FILE_BYTES + 1)
         if len(found[entry.filename]) > LARGEST_FILE_BYTES:
             raise FileError(path, f"holds {entry.filename[:80]!r}, which is larger than any file of a dossier")
+        _check_size(path, found)
     return found
+
+
+def _check_size(place: Path, found: Mapping[str, bytes]) -> None:
+    if sum(map(len, found.values())) > MOST_BYTES:
+        raise FileError(place, f"holds more than {MOST_BYTES >> 20} MiB in all; no dossier is so large")
 
 
 def _check_count(place: Path, count: int) -> None:

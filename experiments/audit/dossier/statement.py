@@ -153,7 +153,7 @@ def read_statement(data: bytes) -> Statement:
     if table.get("what") != WHAT or table.get("format") != FORMAT:
         raise StudyError(f"{FILE} is no dossier of a form that this program knows ({WHAT}, format {FORMAT}).")
     found = _with_words_alone(build(Statement, table, FILE))
-    if found.text.encode() != data:
+    if found.text.encode(errors="replace") != data:
         raise StudyError(f"{FILE} is not byte for byte as it was written.")
     return found
 

@@ -14,19 +14,25 @@ from common.files.json_files import json_of, read_table
 from experiments.audit.dossier.marks import RUN_FILES, digest_of_file, marks_of_program, messages_digest
 from experiments.audit.dossier.packed import files_of
 from experiments.audit.dossier.statement import FILE, Statement, read_statement
+from server.reporting.markup import in_a_line
 
+LONGEST = 2000
 FOLDER = "dossier"
 """Of the dossier in a run's folder."""
-FIGURES = "audit.json"
+PAGE, FIGURES = "audit.html", "audit.json"
 FINGERPRINT_DIGITS = 32
 
 
 @dataclass(frozen=True)
 class Finding:
-    """holds: whether it is as it was; None: what could not be asked, which is no objection."""
+    """holds: whether it is as it was; None: what could not be asked, which is no objection. sentence: in one line,
+    whatever a stranger wrote into the dossier."""
 
     holds: bool | None
     sentence: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", in_a_line(self.sentence[:LONGEST]))
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ class Verified:
         return all(one.holds is not False for one in self.findings)
 
 
-def verify(place: Path, run: Path | None = None, expected: str = "") -> Verified:
+def verify(place: Path, run: Path | None = None, expected: str | None = None) -> Verified:
     """place: a dossier, folder or zip file, or a run's folder that holds one. run: to compare with.
 
-    expected: fingerprint of the key that should have signed. Raises FileError where there is nothing to read.
+    expected: fingerprint of the key that should have signed, None where nobody says. Raises FileError where there is
+    nothing to read.
     """
     beside = place.parent if place.name == FOLDER and is_there(place.parent, "about.json") else None
     if place.is_dir() and not is_there(place, FILE) and is_there(place, FOLDER):
@@ -73,26 +80,26 @@ def verify(place: Path, run: Path | None = None, expected: str = "") -> Verified
     return Verified(tuple(findings), statement.fingerprint if findings[1].holds else "")
 
 
-def _statement(statement: Statement, expected: str) -> Iterator[Finding]:
+def _statement(statement: Statement, expected: str | None) -> Iterator[Finding]:
     same = statement.digest == statement.own_digest
     yield Finding(same, f"{FILE} {'is as it was made' if same else 'was changed after it was made'}.")
     fault = statement.signature_fault()
     if not statement.key and fault is None:
         missed = ", and a signature was expected" if expected else ""
         words = f"Nobody signed{missed}: whoever changes an unsigned dossier can make its digests anew."
-        yield Finding(False if expected else None, words)
+        yield Finding(None if expected is None else False, words)
     elif fault is not None:
         yield Finding(False, f"{fault[0].upper()}{fault[1:]}.")
     else:
         yield _signer(statement, expected)
 
 
-def _signer(statement: Statement, expected: str) -> Finding:
+def _signer(statement: Statement, expected: str | None) -> Finding:
     who = f", said to be {statement.party}'s" if statement.party else ""
     words = f"It is signed by the key {statement.fingerprint}{who}"
-    if expected and _digits(expected) != _digits(statement.fingerprint):
+    if expected is not None and _digits(expected) != _digits(statement.fingerprint):
         return Finding(False, f"{words}, and not by the one that was expected.")
-    compare = ", as expected." if expected else ": compare these digits with the signer, by telephone."
+    compare = ", as expected." if expected is not None else ": compare these digits with the signer, by telephone."
     return Finding(True, f"{words}{compare}")
 
 
@@ -111,6 +118,8 @@ def _figures(statement: Statement, files: Mapping[str, bytes]) -> Iterator[Findi
     """The figures for machines keep to the schema of their version, and are of the same run."""
     from experiments.audit.dossier.schema import fault_of
 
+    if PAGE not in statement.files:
+        yield Finding(False, f"{PAGE}, the page that is read, is not of this dossier.")
     if FIGURES not in statement.files or FIGURES not in files:
         yield Finding(False, f"{FIGURES}, the figures, is not of this dossier.")
         return
@@ -138,15 +147,27 @@ def _run(statement: Statement, run: Path | None) -> Iterator[Finding]:
     if str(read_table(run, "run.json").get("run", "")) != statement.run.id:
         yield Finding(False, f"{run} is another run than the one that was audited.")
         return
+    if strange := sorted(set(statement.run.files) - set(RUN_FILES)):
+        yield Finding(False, f"It names {strange[0][:80]!r}, which is no file of a run.")
+        return
     for name in sorted({*statement.run.files, *(name for name in RUN_FILES if is_there(run, name))}):
         yield _run_file(statement, run, name)
     if statement.run.messages:
         same = messages_digest(run) == statement.run.messages
         yield Finding(same, f"The recorded messages are {'those' if same else 'not those'} that were attacked.")
+    yield from _copies(statement, run)
     now = marks_of_program()
     same_program = now.audit == statement.program.audit and now.digest == statement.program.digest
     words = "is the one that made the dossier" if same_program else "is another: figures made again may differ"
     yield Finding(True if same_program else None, f"The program installed here {words}.")
+
+
+def _copies(statement: Statement, run: Path) -> Iterator[Finding]:
+    """Of page and figures that lie in the run's folder too, where they are first looked for."""
+    for name in (PAGE, FIGURES):
+        if is_there(run, name) and statement.files.get(name) != digest_of_file(run, name):
+            words = f"{name} in {run} is not what was signed: read the one in the dossier."
+            yield Finding(None if name == PAGE else False, words)
 
 
 def _run_file(statement: Statement, run: Path, name: str) -> Finding:

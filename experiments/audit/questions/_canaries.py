@@ -31,8 +31,8 @@ PLANTED = (NO_NOISE, HALF_NOISE, DOUBLE_CLIP, CONSTANT, LAYER_LEFT_OUT)
 auditor does not see, cannot."""
 PLANTED_ATTACK, PLANTED_REPEATS = "gradient_canaries", 5
 PLANTED_PART, LEAST_PLANTED_STEPS, MOST_PLANTED_STEPS = 7, 150, 600
-"""All of these steps are made, whatever the seconds: half the noise is seen in a part of them, and no slow machine makes
-a test weaker."""
+"""All of these steps are made, whatever the seconds: half the noise is seen in a part of them, and no slow machine
+makes a test weaker."""
 MEND = "Do not rely on this run's promise: noise or clipping is not what was claimed. Find the defect and run again."
 RED = (
     "Of {canaries:.0f} {what} planted in training, more are told apart than the promised noise allows ({name}): by "

@@ -28,7 +28,11 @@ TESTED = ((0.54, True), (0.98, True), (0.05, False))
 """Shares of all canaries that the canary test guesses, and whether both ways: for much noise, little, and hardly any.
 """
 PLANNED, OTHER = 0.7, 0.3
-"""Of the allowed error: for the guesses that promise most if the claim is true, and for many, if it is not."""
+"""Of the allowed error: for the guesses that promise most if the claim is true, and for many, if it is not.
+
+The best of three to six plans that share it was certified too, and is no higher: what each part of the error costs is
+more than what the luckiest plan gains.
+"""
 COUNTS = (2560, 1280, 640, 320, 160, 80, 40, 20, 10)
 FINENESS = 1.01
 """Ratio of one size of noise to the next that is asked about."""

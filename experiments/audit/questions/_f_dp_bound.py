@@ -47,9 +47,10 @@ def refuted(found: TradeOff, guessed: Guessed, level: float) -> bool:
     right, wrong = level * guessed.correct / canaries, level * (guesses - guessed.correct) / canaries
     for count in range(guessed.correct - 1, -1, -1):
         more = scale * roc.least_false_alarms(right / scale) - wrong
-        if more > 0:
-            wrong += more
-            right += more * count / (guesses - count)
+        if more <= 0:
+            return False
+        wrong += more
+        right += more * count / (guesses - count)
         if right + wrong > guesses / canaries:
             return True
     return False

@@ -102,8 +102,10 @@ def trade_off(release: Release) -> TradeOff:
 
 
 def _deltas(losses: Any, epsilons: Floats) -> Floats:
-    """dp_accounting's `get_delta_for_epsilon`, many times as fast: what adds up from the largest loss down is added up
-    once, and is larger by no more than ROUNDED."""
+    """dp_accounting's `get_delta_for_epsilon`, many times as fast, and larger by ROUNDED.
+
+    What adds up from the largest loss down is added up once for all of them.
+    """
     values = (np.arange(losses.size) + losses._lower_loss) * losses._discretization
     first = np.searchsorted(values, epsilons, side="right")
     weights = np.where(values > epsilons[0], losses._probs, 0.0)

@@ -60,7 +60,7 @@ def _figure(one: object, report: Report) -> Markup | None:
         return None
     try:
         made = one.figure(report)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's
+    except BaseException as error:  # noqa: BLE001 - a stranger's
         return tag("p", f"A figure of {type(one).__name__} came to no end: {failure(error)}.", class_="note")
     return made if isinstance(made, Markup) else None
 

@@ -125,7 +125,7 @@ def answer(name: str, report: Report, cast: Cast) -> str:
     if tried:
         try:
             return str(cast.questions[name].answer(tried))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's question
+        except BaseException as error:  # noqa: BLE001 - a stranger's question
             return f"Its answer came to no end: {failure(error)}."
     reasons = list(dict.fromkeys(trial.reason for trial in own if trial.reason))
     return f"Not possible: {reasons[0]}." if reasons else "Not tried."

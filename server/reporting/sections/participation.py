@@ -7,6 +7,7 @@ from server.reporting.charts.timeline import bins, timeline_axis, timeline_row
 from server.reporting.markup import Markup, table, tag
 from server.reporting.records import Round, Run
 from server.reporting.sections.layout import numbers, section
+from server.reporting.summary import taken_back
 from server.reporting.wording import capital, count, listed
 
 DENSE_FROM = 26
@@ -39,7 +40,17 @@ def participation(run: Run) -> Markup | None:
     binned = f"Each column is {length} rounds and shows the gravest of them." if length > 1 else None
     note = tag("p", binned, class_="note") if binned else None
     shares = _shares(run) if dense else None
-    return section("rounds", "Who took part", _lede(run), keys, grid, note, _repeats(run), _drops(run), shares)
+    told = (_taken_back(run), _repeats(run), _drops(run))
+    return section("rounds", "Who took part", _lede(run), keys, grid, note, *told, shares)
+
+
+def _taken_back(run: Run) -> Markup | None:
+    """Rounds that count for nothing since the hospitals or the sum spoke against them. None where there are none."""
+    found = taken_back(run)
+    if not found:
+        return None
+    shown = [tag("li", one) for one in found[:MOST_DROPS_LISTED]]
+    return tag("details", tag("summary", f"Rounds that were taken back ({len(found)})"), tag("ul", *shown), open=True)
 
 
 def _share(run: Run, site: str) -> str:
