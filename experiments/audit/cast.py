@@ -56,7 +56,7 @@ def cast_of(named: Iterable[tuple[str, str]]) -> Cast:
     An adversary of ours that is only `asked` for plays where it is named. Raises StudyError where one is not there,
     does not fit its role, or is an attack on a question that there is not.
     """
-    return _cast(tuple(named))
+    return _cast(tuple(dict.fromkeys(named)))
 
 
 def cast_of_report(report: Report) -> Cast:

@@ -11,19 +11,20 @@ whole groups only, so that with one group there is no second set to sign.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from common.data.cases import SiteId
 from common.privacy.abilities import colluding
 from common.privacy.accounting import epsilon_of
 from common.privacy.facts import facts_of, mechanism_of
 from common.study.study import Study
-from common.sums.abilities import can, keys_of
+from common.sums.abilities import abilities, can, keys_of
 from common.sums.aggregation import Aggregation
+from common.sums.aggregations._threshold import FEWEST_HOSPITALS
 from common.sums.cohort import Cohort
-from common.sums.cohorts import is_covered_by_noise
-from experiments.audit.openable import cohorts_of, honestly_opened, openable, threshold_of
+from common.sums.cohorts import Cohorts, is_covered_by_noise
 from experiments.evidence.recomputed_updates import aggregation_of
 from experiments.evidence.told_apart import fewest_told_apart
 
@@ -131,3 +132,44 @@ def _by_two_sets(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[in
         for cohort in cohorts
         if len(openable(cohort, _threshold(aggregation, cohort))) > 1
     ]
+
+
+Sites = tuple[SiteId, ...]
+MOST_ROUNDS = 200
+MOST_GROUPS = 10
+"""Of more groups in a round, only their union and what lacks one of them are looked at."""
+
+
+def cohorts_of(study: Study, roster: Sequence[SiteId]) -> tuple[Cohort, ...]:
+    """Each of the study's cohorts once, of at most so many rounds."""
+    cohorts, numbers = Cohorts.of(study, roster), range(1, min(study.rounds, MOST_ROUNDS) + 1)
+    return tuple({cohort.sites: cohort for cohort in map(cohorts.of_round, numbers)}.values())
+
+
+def honestly_opened(cohorts: Sequence[Cohort]) -> tuple[Sites, ...]:
+    """Sets that an honest coordinator opens where nobody is lost."""
+    return tuple(cohort.sites for cohort in cohorts)
+
+
+def openable(cohort: Cohort, fewest: int) -> tuple[Sites, ...]:
+    """Sets of one round that hospitals help to open. fewest: that the aggregation itself opens a sum of.
+
+    Where any set of enough may be opened: that of all, and each that lacks one.
+    """
+    least = max(fewest, cohort.least)
+    if not cohort.groups:
+        sets = (cohort.sites, *(tuple(one for one in cohort.sites if one != site) for site in cohort.sites))
+    else:
+        sets = tuple(tuple(sorted(site for group in chosen for site in group)) for chosen in _unions(cohort))
+    return tuple(one for one in dict.fromkeys(sets) if len(one) >= least)
+
+
+def _unions(cohort: Cohort) -> Iterator[tuple[Sites, ...]]:
+    groups = cohort.groups
+    sizes = range(1, len(groups) + 1) if len(groups) <= MOST_GROUPS else (len(groups) - 1, len(groups))
+    return (chosen for size in sizes for chosen in combinations(groups, size))
+
+
+def threshold_of(aggregation: Aggregation, hospitals: int) -> int:
+    """How many shares open a mask in a round of so many; as many as a sum needs where there are no shares."""
+    return abilities(aggregation).threshold_in(hospitals) if can(aggregation, "threshold_in") else FEWEST_HOSPITALS

@@ -16,10 +16,6 @@ from experiments.commands._terminal import console, say, spoken_errors
 
 ATTACKING = "run"
 """What `wardround audit RUN` is short for."""
-WHOLE = {
-    True: "The dossier is whole.",
-    False: "Its files fit each other, and nobody signed: anybody could have made them so.",
-}
 
 
 class OrAttacking(TyperGroup):

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from client.approvals import approvals
 from client.node_settings import NodeSettings, read_settings
 from common.consortium.expiry import of_node
+from common.study.program import this_program
 from experiments.doctor import members, reaching, surroundings
-from experiments.doctor.approvals import approved
 from experiments.doctor.finding import Finding, fail, looked, ok, warn
 from experiments.doctor.keys import ends, hospital_certificate
 
@@ -55,3 +56,19 @@ def _data(folder: Path, settings: NodeSettings) -> Finding:
     if not os.access(place, os.R_OK | os.X_OK):
         return fail("data", f"{place} may not be read by this user", "Let the node's user read it, and only read it.")
     return ok("data", str(place))
+
+
+def approved(folder: Path) -> Iterator[Finding]:
+    """Studies that stand, and those that were approved for another program, which refuses them."""
+    standing = [one for one in approvals(folder) if not one.revoked]
+    program = this_program()
+    for one in standing:
+        if one.program != program.digest:
+            said = f"{one.title or one.digest[:12]} was approved for program {one.program[:12]} ({one.version})"
+            yield warn(
+                "approval",
+                f"{said}; this is {program.digest[:12]}",
+                f"wardround approve {one.digest[:12]} --folder '{folder}'",
+            )
+    if all(one.program == program.digest for one in standing):
+        yield ok("approvals", f"{len(standing)} studies are approved, for this program")

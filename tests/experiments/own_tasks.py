@@ -231,8 +231,32 @@ class Taught(Classification):
             slow.lerp_(fast, 0.1)
 
 
+@dataclass(frozen=True)
+class Bare:
+    """No class, no truth, no ability beyond the role: the mean of an input is to be said."""
+
+    headline: ClassVar[str] = "closeness"
+
+    def build_network(self, shape: Shape) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape.inputs), 4), nn.ReLU(), nn.Linear(4, 1))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        off: Tensor = (self.predict(network, batch.inputs) - batch.inputs.flatten(1).mean(1)) ** 2
+        return off
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        return {"closeness": Mean.of((1 / (1 + self.loss(network, batch))).tolist())}
+
+    def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        return batch
+
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        said: Tensor = network(inputs)[:, 0]
+        return said
+
+
 def _told(logits: Tensor, truth: float) -> Tensor:
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth), reduction="none")
 
 
-tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked, Taught]
+tasks: list[type[Task]] = [SimCLR, BYOL, GAN, Masked, Taught, Bare]

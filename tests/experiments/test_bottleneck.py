@@ -21,7 +21,7 @@ from experiments.attacks.inversion.inverting import problem_of
 from experiments.attacks.inversion.layers import layers_in_order
 from experiments.attacks.inversion.leaky_relu import Softened
 from experiments.attacks.inversion.recovered_features import told_by
-from experiments.attacks.inversion.skipped_features import skipped_features
+from experiments.attacks.inversion.unet_shortcut import skipped_features
 from experiments.attacks.inversion.updates import captured_updates
 from experiments.audit.questions._likeness_to_patients import score
 from experiments.audit.questions._similarity import correlations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -40,13 +41,22 @@ def test_a_study_trains(number: int, tmp_path: Path) -> None:
     assert outcome.about["plugins"] == study.plugins != {}
 
 
-def test_the_attack_is_part_of_an_audit(tmp_path: Path, wardround: Callable[..., tuple[int, str]]) -> None:
+def test_attacks_the_question_and_the_adversary_are_part_of_an_audit(
+    tmp_path: Path, wardround: Callable[..., tuple[int, str]]
+) -> None:
     settings = ("federation.record_traffic=true", "aggregation=plain", "strategy=fedavg")
     run_quietly(asked_study("study-1.toml", (*FAST, *settings)).study, tmp_path / "RUN")
-    command = next(line for line in PAGE.splitlines() if line.startswith("wardround audit RUN"))
-    code, said = wardround(*command.split()[1:], "--seconds", "0.5", "--no-pictures")
+    commands = [line.split()[3:] for line in PAGE.splitlines() if line.startswith("wardround audit RUN")]
+    named = [part for command in commands for part in command]
+    code, said = wardround("audit", "RUN", *named, *named, "--seconds", "0.5")
     assert code == 0, said
-    assert "Loudest" in (tmp_path / "RUN" / "audit.json").read_text()
+    found = json.loads((tmp_path / "RUN" / "audit.json").read_text())
+    assert [one["name"] for one in found["plugins"]] == ["Loudest", "Restlessness", "Steady", "FormerEmployee"]
+    assert not [trial["reason"] for trial in found["trials"] if trial["settings"].get("failed")]
+    steady = {trial["observer"] for trial in found["trials"] if trial["kind"] == "Steady" and trial["possible"]}
+    assert "FormerEmployee" in steady and found["verdicts"][0]["lights"]["Steady"] == "green"
+    page = (tmp_path / "RUN" / "audit.html").read_text()
+    assert all(words in page for words in ("Model steady?", "If an employee left?", "Telling rounds apart"))
 
 
 def test_the_policy_can_be_read_and_the_entry_point_has_a_group_of_ours(tmp_path: Path) -> None:

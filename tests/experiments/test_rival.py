@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.audit.questions._nearest_other import rivals
+from experiments.audit.questions._likeness_to_patients import rivals
 from experiments.audit.questions._similarity import fitted, ssim
 from experiments.evidence.ground_truth import Truth
 

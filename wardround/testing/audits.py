@@ -82,15 +82,19 @@ def _like(vector: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     return rng.normal(0, float(vector.std()) or 1.0, vector.shape).astype(vector.dtype)
 
 
-def tried(attack: Any, run: Run, seconds: float) -> tuple[list[Trial], Light]:
-    """All trials of one attack by the audit's own loop, and the worst light that they give any hospital."""
-    cast = cast_of(())
-    name = str(declared(attack, "question"))
-    if name not in cast.questions:
-        raise StudyError(
-            f"there is no question {name!r} of ours: test it by an audit with both, --attack, --question."
-        )
-    question = cast.questions[name]
+def question_of(attack: Any, own: Any = None) -> Any:
+    """The question that scores it, ours or `own`; None where it is neither."""
+    return cast_of(()).questions.get(str(declared(attack, "question")), own)
+
+
+def tried(attack: Any, run: Run, seconds: float, own: Any = None) -> tuple[list[Trial], Light]:
+    """All trials of one attack by the audit's own loop, and the worst light that they give any hospital.
+
+    own: a question that is not ours, which scores it where none of ours is called as the attack says.
+    """
+    cast, name, question = cast_of(()), str(declared(attack, "question")), question_of(attack, own)
+    if question is None:
+        raise StudyError(f"there is no question {name!r} of ours, and none was given.")
     alone = replace(cast, attacks={"mine": attack}, questions={name: question}, asked=frozenset({"mine"}))
     trials = list(attacked(replace(run, seconds=seconds), alone).trials)
     made = [trial for trial in trials if trial.possible and trial.attack == "mine"]

@@ -31,10 +31,13 @@ from experiments import catalogue as experiments_catalogue
 
 @dataclass(frozen=True)
 class Kind:
-    """tests: the class to inherit. makers: names in a person's file that take the place of the class's own."""
+    """tests: the class to inherit. makers: names in a person's file that take the place of the class's own. beside:
+    kinds that the tests use where the same file binds them.
+    """
 
     tests: str
     makers: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def inherited(self) -> type:
         """The class of tests."""
@@ -57,7 +60,7 @@ TESTED = {
     "strategy": Kind("StrategyTests"),
     "aggregation": Kind("AggregationTests", ("largest",)),
     "mechanism": Kind("MechanismTests", ("facts",)),
-    "attack": Kind("AttackTests", ("budget_seconds", "easy")),
+    "attack": Kind("AttackTests", ("budget_seconds", "easy"), ("question",)),
     "question": Kind("QuestionTests", ("findings",)),
     "adversary": Kind("AdversaryTests"),
     "engine": Kind("EngineTests", ("keeps_processes",)),
@@ -99,6 +102,8 @@ def _class_of(word: str, text: str, module: ModuleType) -> type:
     for name in kind.makers:
         if hasattr(module, name):
             members[name] = _maker(getattr(module, name), name)
+    place = text.partition(".py:")[0] + ".py" * (".py:" in text)
+    members |= {other: _built(other, place, module) for other in kind.beside if hasattr(module, other)}
     built = partial(_built, word, text, module)
     if "make" in members:
         members["make"] = staticmethod(partial(_made, getattr(module, "make"), built))  # noqa: B009 - a module's
