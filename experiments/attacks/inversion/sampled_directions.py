@@ -76,7 +76,7 @@ def _sharp(basis: Reals, directions: Reals) -> Reals:
     """Each once more, by least squares over all its zeros; those that still have more than chance gives."""
     again = [np.linalg.svd(basis[none], full_matrices=True)[2][-1] for none in zeros(basis, directions)]
     found = np.array(again).reshape(-1, basis.shape[1])
-    return found[zeros(basis, found).sum(1) >= basis.shape[1] + EXTRA]
+    return np.asarray(found[zeros(basis, found).sum(1) >= basis.shape[1] + EXTRA])
 
 
 def _completed(basis: Reals, direction: Reals, by: Reals, shut: Units) -> Reals:
