@@ -54,7 +54,8 @@ def as_before() -> Iterator[None]:
 
 def own_copy(observed: Observation) -> Observation:
     """The same with tables of its own: what an attack takes out of them, others still see."""
-    return replace(_with_own_tables(observed), access=_with_own_tables(observed.access))
+    own: Observation = replace(_with_own_tables(observed), access=_with_own_tables(observed.access))
+    return own
 
 
 def _with_own_tables(value: Any) -> Any:
