@@ -44,9 +44,10 @@ LATENT, VALUES = 0.25, 0.25
 @dataclass(frozen=True)
 class LearnedPrior:
     """components: of the decoder, at most. iterations: of Adam, in each of its two searches. learning_rate: its step,
-    in standard deviations of public cases. prior: weight of how unlike them a guess is, fading; polish_prior: in
-    L-BFGS, used where every layer is smooth. features: weight of what the last layer saw. updates: how many are
-    attacked. largest_batch: most inputs at once.
+    in standard deviations of public cases. prior: weight of how unlike them a guess is, fading; lasting: what does
+    not fade of it, for each case beyond the first; polish_prior: in L-BFGS, used where every layer is smooth.
+    features: weight of what the last layer saw. updates: how many are attacked. largest_batch: most inputs at once.
+    polish_iterations: the most that L-BFGS takes.
     """
 
     sees: ClassVar[Sees] = "sum"
@@ -73,6 +74,7 @@ class LearnedPrior:
         positive("attack", learning_rate=self.learning_rate, largest_batch=self.largest_batch)
         positive("attack", polish_iterations=self.polish_iterations)
         non_negative("attack", prior=self.prior, polish_prior=self.polish_prior, features=self.features)
+        non_negative("attack", lasting=self.lasting)
 
     def run(self, observed: Observation, rng: np.random.Generator, budget_seconds: float) -> Finding:
         """Likely inputs whose gradient matches the captured one; which are likely, public cases say."""

@@ -7,6 +7,8 @@ any other hospital's masks. *Two sets of survivors*: a coordinator that cheats t
 which the second has the victim's group and the first has not, and colluders sign both; with threshold t and n
 hospitals 2 t - n colluders are enough (Bonawitz et al. 2017, section 6.3, read the other way round). Hospitals sign
 whole groups only, so that with one group there is no second set to sign.
+
+Behind it stands which sets of hospitals a coordinator can have sums of, over all rounds: honest, or cheating.
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ from common.sums.cohort import Cohort
 from common.sums.cohorts import Cohorts, is_covered_by_noise
 from experiments.evidence.recomputed_updates import aggregation_of
 from experiments.evidence.told_apart import fewest_told_apart
+
+Sites = tuple[SiteId, ...]
+MOST_ROUNDS = 200
+MOST_GROUPS = 10
+"""Of more groups in a round, only their union and what lacks one of them are looked at."""
 
 
 def opening_hospitals(study: Study, roster: Sequence[SiteId]) -> int:
@@ -132,12 +139,6 @@ def _by_two_sets(aggregation: Aggregation, cohorts: Sequence[Cohort]) -> list[in
         for cohort in cohorts
         if len(openable(cohort, _threshold(aggregation, cohort))) > 1
     ]
-
-
-Sites = tuple[SiteId, ...]
-MOST_ROUNDS = 200
-MOST_GROUPS = 10
-"""Of more groups in a round, only their union and what lacks one of them are looked at."""
 
 
 def cohorts_of(study: Study, roster: Sequence[SiteId]) -> tuple[Cohort, ...]:

@@ -1,4 +1,4 @@
-"""Every task of ours, and a stranger's that can nothing beyond its role, is audited to the end, and nothing is guessed."""
+"""Every task of ours, and one that can nothing beyond its role, is audited to the end, and nothing is guessed."""
 
 from __future__ import annotations
 

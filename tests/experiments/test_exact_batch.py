@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def taken_apart(
     shape = Shape(tuple(inputs.shape[1:]), int(network[-1].out_features))
     first = layers_in_order(victim.network, shape)[0]
     ways = (Way(1 / len(inputs), (Stage.of(victim, first.name, shape.inputs),)),)
-    return peel(sighting_of(ordered, victim, first, ways, shape.classes, 0.0), Budget(seconds))
+    return peel(sighting_of(ordered, victim, first, ways, shape.classes, 0.0), Budget(seconds, process_time))
 
 
 def distances(peeled: Peeled, inputs: Tensor) -> NDArray[np.float64]:

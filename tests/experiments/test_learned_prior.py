@@ -20,7 +20,7 @@ from experiments.attacks.inversion.public_prior import PublicPrior
 from experiments.attacks.learned_prior import LearnedPrior
 from experiments.evidence.budget import Budget
 from experiments.evidence.public_cases import public_cases
-from wardround.testing.audits import observed
+from wardround.testing.runs import observed
 
 FEATURES, COMPONENTS = 40, 3
 STUDY = parse(

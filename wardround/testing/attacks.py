@@ -65,7 +65,8 @@ class AttackTests:
         check_options(made)
 
     def test_it_says_what_it_must_see_and_where_it_is_from(self, made: Any) -> None:
-        """An audit chooses by it. Mend: `sees` is "each", "sum", "models" or "model"; `source` names the paper, or the idea."""
+        """An audit chooses by it. Mend: `sees` is "each", "sum", "models" or "model"; `source` names the paper,
+        or the idea."""
         assert made.sees in get_args(Sees), f"sees {made.sees!r} is none of {get_args(Sees)}"
         assert len(made.source) > 5, "`source` does not say where it is from"
 

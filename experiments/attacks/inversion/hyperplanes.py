@@ -4,7 +4,8 @@ The gradient's columns are spanned by the d of its cases, each 0 at every unit t
 of that space is 0 at about half of all units: far more than chance would make (Dimitrov et al. 2024, SPEAR, theorem
 3.3). SPEAR samples as many units as it takes to hit such a set; here the sparsest directions are found by iterated
 reweighted least squares from random sets (Chartrand and Yin 2008), which takes hundreds of starts where sampling
-takes 2^b; what that misses is sampled after all (`sampled_directions`). Of two classes and one hidden layer the differences of two d are as sparse, but not of one value.
+takes 2^b; what that misses is sampled after all (`sampled_directions`). Of two classes and one hidden layer the
+differences of two d are as sparse, but not of one value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""From what a U-Net's deepest level was shown to what its last shortcut carried, in closed form."""
+"""From what a U-Net's deepest level was shown to what its last shortcut carried, in closed form.
+
+The convolution behind it is shown two halves, of which one is known. Let patch_p = (s_p, k_p) be the values
+under its kernel at place p, k_p known, and d_p the loss' gradient by the outputs there. The known half of the
+gradient of the weights, sum_p d_p k_p^T, is linear in the d_p and gives them; the other, sum_p d_p s_p^T, is then
+linear in s. Both are least squares: no label, no search.
+"""
 
 from __future__ import annotations
 

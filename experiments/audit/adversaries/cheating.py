@@ -86,7 +86,8 @@ def smallest(orders: Orders) -> tuple[SiteId, ...]:
     by_round: dict[int, set[SiteId]] = {}
     for number, site in orders:
         by_round.setdefault(number, set()).add(site)
-    return tuple(sorted(min(by_round.values(), key=lambda sites: (len(sites), sorted(sites)))))
+    asked = [tuple(sorted(sites)) for sites in by_round.values()]
+    return min(asked, key=lambda sites: (len(sites), *sites))
 
 
 def played_of(asked: Sequence[SiteId], sites: Sequence[SiteId]) -> str:

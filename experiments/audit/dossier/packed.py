@@ -18,10 +18,8 @@ LARGEST_ZIP_BYTES = 1 << 27
 MOST_BYTES = 1 << 27
 """Of all files together, unpacked: a small zip file may hold any number of zeros."""
 MOST_FILES = 32
-UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, ValueError, RuntimeError, OSError, OverflowError, LookupError),
-)
+_OF_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
+UNREADABLE = (*_OF_ZIP, OSError, OverflowError, LookupError)
 """Whatever the standard library raises of a damaged, encrypted or hostile zip file."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The only time that a zip file of ours names: the same dossier gives the same bytes."""

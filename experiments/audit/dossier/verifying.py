@@ -179,9 +179,9 @@ def _run_file(statement: Statement, run: Path, name: str) -> Finding:
     return Finding(same, f"{name} of the run is {'as it was audited' if same else 'not as it was audited'}.")
 
 
-def whole_fingerprint(text: str) -> str:
+def whole_fingerprint(text: str | None) -> str | None:
     """As somebody typed it. Raises StudyError for a part of one, which another key could have as well."""
-    if text and len(_digits(text)) != FINGERPRINT_DIGITS:
+    if text is not None and len(_digits(text)) != FINGERPRINT_DIGITS:
         raise StudyError(
             f"--signer takes all {FINGERPRINT_DIGITS} digits of a key, as `wardround audit key` prints them; "
             f"{len(_digits(text))} came."

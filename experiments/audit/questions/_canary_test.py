@@ -67,7 +67,8 @@ def _either(correct: int, each: int, right_in: Floats, right_out: Floats) -> Flo
 def _binomials(tries: int, right: Floats) -> tuple[NDArray[np.int64], Floats]:
     """(K,) counts that are not out of the question for any of the chances, and (N, K) how likely each is."""
     middle, spread = tries * right, FAR * np.sqrt(tries * right * (1 - right)) + FAR
-    counts = np.arange(max(0, int((middle - spread).min())), min(tries, int((middle + spread).max())) + 1)
+    least, most = max(0, int((middle - spread).min())), min(tries, int((middle + spread).max()))
+    counts = np.arange(least, most + 1, dtype=np.int64)
     ways = gammaln(tries + 1) - gammaln(counts + 1) - gammaln(tries - counts + 1)
     chances = ways + xlogy(counts, right[:, None]) + xlog1py(tries - counts, -right[:, None])
     return counts, np.exp(chances)

@@ -14,6 +14,9 @@ from experiments.attack import Reconstruction
 from experiments.audit.questions._similarity import correlations, fitted, psnr_db, ssim
 from experiments.evidence.ground_truth import Truth, others_than
 
+MOST_COMPARED = 8
+"""Of other patients' cases, those that correlate most: a structural similarity takes milliseconds."""
+
 
 @dataclass(frozen=True)
 class CaseScore:
@@ -134,10 +137,6 @@ def _case_score(
         candidates=candidates,
         rival=rival,
     )
-
-
-MOST_COMPARED = 8
-"""Of other patients' cases, those that correlate most: a structural similarity takes milliseconds."""
 
 
 def rivals(found: NDArray[np.float32], truth: Truth, everybody: Truth, span: float) -> list[float]:
