@@ -151,7 +151,7 @@ def verify(
         from experiments.audit.dossier.verifying import verify as verified
         from experiments.audit.dossier.verifying import whole_fingerprint
 
-        found = verified(dossier, run, whole_fingerprint(signer))
+        found = verified(dossier, run, None if signer is None else whole_fingerprint(signer))
         signs = {True: "✓", False: "✕", None: "–"}
         say(f"{signs[one.holds]} {one.sentence}" for one in found.findings)
         say([found.sentence])
