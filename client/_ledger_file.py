@@ -27,13 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from client import _ledger_key as ledger_keys
 from client import _ledger_schema as schema
-from client import _ledger_seal as ledger_keys
-from client._ledger_counting import PatientSet
+from client._ledger_accounting import PatientSet
 from client._ledger_entry import COLUMNS, LedgerEntry, from_row
-from client._ledger_seal import START, LedgerKey
-from client.durable import write_durably
-from client.same_order import FOLDER as LAST_UPDATES
+from client._ledger_key import START, LedgerKey
+from client.atomic_write import write_durably
+from client.update_cache import FOLDER as LAST_UPDATES
 from common.errors import AbsentFileError, FileError, LedgerError
 from common.files.access import create, if_there, is_there, names, read
 from common.files.json_files import read_table

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from client._log_chain import LARGEST_LINE_BYTES, Head
-from client.durable import rename_durably, sync_folder
+from client.atomic_write import rename_durably, sync_folder
 from common.errors import FileError
 from common.files.access import appending, if_there, is_there, names, open_inside
 from common.files.json_files import read_table, write_json

@@ -13,11 +13,11 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from client import same_order
-from client.durable import write_durably
+from client import update_cache as same_order
+from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError, WireError
 from common.files.access import if_there, read
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 FOLDER = "answered-rounds"
 LARGEST_BYTES = 1 << 12

@@ -12,30 +12,25 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client import (
-    answers,
-    charged_orders,
-    fine_tuning,
-    incidents,
-    kept_models,
-    memory,
-    own_parts,
-    own_scores,
-    told_groups,
-)
+from client import charge_once as charged_orders
+from client import delivered_models as kept_models
+from client import fine_tuning, incidents, own_parts, told_groups
+from client import handlers as answers
+from client import patient_scores as own_scores
+from client import state_store as memory
 from client.admission import admit
 from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
+from client.data_location import demand_own_place
 from client.enrolment import membership
+from client.excluded_cases import keep_left_out
 from client.hospital import Hospital, open_hospital
 from client.hours import demand_open
-from client.kept_split import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
-from client.left_out import keep_left_out
-from client.local import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
 from client.logged_requests import note_reply, study_digest
-from client.own_place import demand_own_place
 from client.policy import read_policy
 from client.policy_rules import refuse_broken, refuse_weak_noise
+from client.protocol_context import data_of, folder_of, is_simulated, log_folder_of, open_local, sources
+from client.split_record import KeptSplit, Persons, SplitKeeper, demand_unchanged, hides_changes, token_of
 from client.taken_back import demand_possible
 from client.tidying import tidy
 from client.withdrawn import withdrawn
@@ -52,8 +47,8 @@ from common.learning.device import chosen, home, repeatable
 from common.study.plugins import ANYTHING, Trust, trusting
 from common.study.program import this_program
 from common.sums.exchange import Payload
-from common.wire.orders import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json, taken_back_of
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import ACCEPTS_CHANGED_DATA, LEGS, TOKEN, WITHDRAWN, run_of, study_json, taken_back_of
 
 LARGEST_ARRAY = 1 << 29
 """Most numbers a request may hold: 2 GiB, Flower's own limit of a message."""

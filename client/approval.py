@@ -22,14 +22,14 @@ from client.imprints import refuse_imprint
 from client.own_parts import model_in
 from client.singled_out import refuse_singling_out
 from common.errors import WireError
+from common.learning.client_work import Work
 from common.learning.start import begins_with
-from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
 from common.study.schedule import evaluated_splits, final_round, votes_in
 from common.study.study import Study
 from common.sums.cohorts import reveals
 from common.sums.update import Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 
 def approve(hospital: Hospital, order: Order) -> None:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError
 from common.files.access import if_there, names, private_folder
 from common.files.json_files import read_json

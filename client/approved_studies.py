@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from client.approvals import LISTED_BY_PROGRAM, approval_now, keep_approval
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError, RefusedError
 from common.files.access import if_there, read
 from common.files.locks import held

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from common.data.cases import Batch
+from common.learning.client_work import Training
 from common.learning.device import autocast
 from common.learning.layers import ChannelsLast
 from common.learning.parameters import trainable
 from common.learning.task import Task
-from common.learning.work import Training
 from common.privacy.clipped import SHRINKING
 from common.sums.update import Vector
 

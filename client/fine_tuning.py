@@ -15,9 +15,9 @@ from common.files.access import private_folder
 from common.files.json_files import write_json
 from common.files.tensor_files import write_tensors
 from common.learning.abilities import presented
+from common.learning.client_work import Training
 from common.learning.freezing import only
 from common.learning.task import Task
-from common.learning.work import Training
 from common.metrics.roc import with_areas
 from common.seeding import generator
 from common.study.fine_tuning import FineTuning

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError, RefusedError, StudyError
 from common.files.access import if_there
 from common.files.json_files import read_json

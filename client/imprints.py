@@ -26,8 +26,8 @@ from common.errors import WireError
 from common.learning.device import home
 from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, read, trainable, write
-from common.privacy.cover import covers
-from common.privacy.facts import mechanism_of
+from common.privacy.noise_coverage import covers
+from common.privacy.study_facts import mechanism_of
 from common.sums.update import Vector
 
 PARALLEL = 0.9999

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from client.durable import rename_durably
+from client.atomic_write import rename_durably
 from common.errors import FileError, RefusedError
 from common.files.access import append
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.data.cases import SiteId
 from common.errors import FileError, HospitalError, WireError
 from common.files.access import if_there

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from client import _ledger_file as files
-from client._ledger_counting import PatientSet, histories
+from client._ledger_accounting import PatientSet, histories
 from client._ledger_entry import LedgerEntry
 from client.policy import read_limits
 from client.privacy_limit import Limit

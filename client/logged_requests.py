@@ -13,9 +13,9 @@ from flwr.app import ConfigRecord, Context, MetricRecord, RecordDict
 from client._log_chain import Fact
 from client.approved_studies import digest_of
 from client.audit_log import note
-from client.local import folder_of, is_simulated
-from common.wire.orders import PROTOCOL_LEG, RUN
+from client.protocol_context import folder_of, is_simulated
 from common.wire.records import content_bytes
+from common.wire.train_requests import PROTOCOL_LEG, RUN
 
 COORDINATOR = "coordinator"
 """The only one who asks: hospitals' messages to each other come through it."""

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from client.sampling_by_class import batches_by_class, groups_by_class
+from client.balanced_batches import batches_by_class, groups_by_class
 from common.data.cases import Cases
 from common.learning.class_weights import balanced
-from common.learning.work import Training
+from common.learning.client_work import Training
 
 
 def batches(cases: Cases, training: Training, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from common.learning.work import Training
+from common.learning.client_work import Training
 
 LEAST_AXES_OF_WEIGHTS = 2
 """Biases and the scales of a normalisation have one."""

@@ -1,8 +1,8 @@
 """Parameters that do not travel in rounds: the hospital's own, and those of the model that a study begins from.
 
 Its own (training.personal) learn in every round that it takes part in, are kept as all its state is
-(`client.memory`), and are put into the network before whatever uses it. A hospital that has not trained yet has the
-first ones, which the study's seed or model gives.
+(`client.state_store`), and are put into the network before whatever uses it. A hospital that has not trained yet has
+the first ones, which the study's seed or model gives.
 
 A model that a study begins from ([start]) comes once, whole, before the first round, where a part of it does not
 travel: it is frozen, or the hospitals' own. It must have the digest in the study that the hospital approved; it is
@@ -19,7 +19,7 @@ from flwr.app import Array, ArrayRecord, Context
 from torch import nn
 
 from client.hospital import Hospital
-from client.local import folder_of
+from client.protocol_context import folder_of
 from common.errors import FileError, HospitalError, StudyError, WireError
 from common.files.access import is_there, private_folder
 from common.files.tensor_files import SUFFIX, read_tensors, write_tensors
@@ -28,7 +28,7 @@ from common.learning.start import Taken, checked, needs_model, put, shapes_taken
 from common.study.start import Start
 from common.sums.exchange import Payload
 from common.sums.update import Vector
-from common.wire.orders import HAS_MODEL
+from common.wire.train_requests import HAS_MODEL
 
 FOLDER = "start-models"
 OWN = "personal"

@@ -12,10 +12,10 @@ from client.privacy_limit import Limit
 from common.errors import RefusedError, SourceError, StudyError
 from common.privacy.abilities import fixed_noise, promised_epsilon
 from common.privacy.accounting import epsilon_of
-from common.privacy.cover import covers
-from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
+from common.privacy.noise_coverage import covers
 from common.privacy.release import Release, Unit
+from common.privacy.study_facts import facts_of, mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
 from common.study.study import Study, parse_json

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.consent import COLUMN, Called
+from client.participants import taking_part
 from client.partition import Partition
 from client.prepared import cases_of
 from client.source import Source
-from client.taking_part import taking_part
 from common.data.cases import Cases, SiteId
 from common.errors import SourceError
 from common.seeding import generator

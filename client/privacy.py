@@ -12,26 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
-from client import same_order
-from client.charged_orders import charge_once
+from client import update_cache as same_order
+from client.charge_once import charge_once
 from client.hospital import Hospital
 from client.ledger import Charge
 from client.private_training import LocalTerms, PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.errors import StudyError
+from common.learning.client_work import Sends, Work
 from common.learning.parameters import Layout
-from common.learning.work import Sends, Work
 from common.privacy.abilities import is_repeatable, spare_rounds, statistics_of
-from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism, Noised
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
+from common.privacy.study_facts import facts_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.expected_patients import expected_patients
 from common.sums.abilities import room_for_whole_steps
 from common.sums.exchange import Number
 from common.sums.update import Update, Vector
-from common.wire.orders import REPEATED, Order
+from common.wire.train_requests import REPEATED, Order
 
 
 @dataclass(frozen=True)

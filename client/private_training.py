@@ -14,17 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from client.clipped_sums import clipped_sum
 from client.clipping import CaseLoss
 from client.objective import class_weights
 from client.optimisers import new_optimiser
-from client.per_sample import clipped_sum
 from client.training import Terms
 from common.data.cases import Batch, Cases
 from common.learning.class_weights import with_weights
+from common.learning.client_work import Training
 from common.learning.losses import augmented
 from common.learning.parameters import read, refuse_unsuitable, trainable
 from common.learning.task import Task
-from common.learning.work import Training
 from common.privacy.mechanism import Noised
 from common.privacy.release import Unit
 from common.privacy.sampling import steps_a_round

@@ -42,7 +42,7 @@ from common.learning.device import home
 from common.learning.losses import case_losses
 from common.learning.parameters import read, trainable, write
 from common.sums.update import Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 FAINT = 1e-3
 """Of the largest derivative by a unit: a smaller one is silence."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.data.cases import Cases
 from common.study.study import Split
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 
 DIGESTED_VALUES = 4096
 

@@ -2,9 +2,9 @@
 
 Removed are halves of files that a crash left, and what a strategy kept between the rounds of runs that nobody asked
 for in half a year, but for the runs that were used last. Such a run cannot go on here: it would start from nothing
-where it should start from its own state, and so `client.memory` refuses it. Who was in which part of its data stays,
-and so do ledger, opened sums, groups, answered rounds, approvals, withdrawals, models and the log: they are small,
-and to forget one would undo what was promised.
+where it should start from its own state, and so `client.state_store` refuses it. Who was in which part of its data
+stays, and so do ledger, opened sums, groups, answered rounds, approvals, withdrawals, models and the log: they are
+small, and to forget one would undo what was promised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import time
 
-from client.memory import RECORD, TIDIED
+from client.state_store import RECORD, TIDIED
 from common.files.access import names, remove, write
 from common.files.tensor_files import SUFFIX
 

@@ -17,11 +17,11 @@ from client.whole_batches import pieces
 from common.data.cases import Cases
 from common.errors import HospitalError
 from common.learning.class_weights import with_weights
+from common.learning.client_work import Training
 from common.learning.device import autocast, home
 from common.learning.losses import augmented, case_losses, follow, groups_of
 from common.learning.parameters import personal, read, read_gradient, shared
 from common.learning.task import Task
-from common.learning.work import Training
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from client.approvals import now, user
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError
 from common.files.access import if_there, is_there, names, private_folder, remove
 from common.files.json_files import read_json

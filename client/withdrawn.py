@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from client.sources._persons import person_named
 from common.data.cases import Cases
 from common.errors import FileError, HospitalError

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from experiments.question import Plant as Plant
     from experiments.question import Question as Question
 else:
-    from common.handed_on import handed_on
+    from common.lazy_exports import handed_on
 
     __getattr__ = handed_on(
         __name__,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from common.data.cases import Cases, SiteId
     from common.privacy.release import Release
     from common.sums.update import Update, Vector
-    from common.wire.orders import Order
+    from common.wire.train_requests import Order
     from experiments.noisy_sums import Recomputed
 
 Need = Literal["candidates", "population", "answers", "training", "tests", "federation", "recomputed", "public"]

@@ -20,7 +20,7 @@ from common.learning.parameters import new_network
 from common.learning.start import Taken, put
 from common.study.study import Study
 from common.sums.update import Update, Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Access
 
 Observer = Literal["server", "hospital", "outsider", "network", "colluding", "cheating"]

@@ -8,9 +8,9 @@ from client.approved_studies import digest_of
 from client.consent import LEAST_DIGITS
 from client.hospital import site_names
 from common.errors import SourceError
-from common.privacy import cover
-from common.privacy.facts import mechanism_of
+from common.privacy import noise_coverage as cover
 from common.privacy.relation import in_words, relation_of
+from common.privacy.study_facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.evaluation_words import model_facts
 from common.study.privacy_checks import remarks

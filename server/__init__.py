@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from common import __version__ as __version__
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 if TYPE_CHECKING:
     from server.strategy import Contributions as Contributions

@@ -17,14 +17,14 @@ from common.files.locks import held
 from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
-from server.conduct import Conductor
-from server.conducted import say_so
 from server.live_file import kept_live
 from server.progress import Progress
+from server.redelivery import Resending
+from server.reply_reader import taking
 from server.report import write_report
-from server.resending import Resending
+from server.run import Conductor
 from server.run_folder import RunFolder
-from server.taking import taking
+from server.run_lock import say_so
 
 STUDIES = Path(__file__).parents[1] / "experiments" / "studies"
 

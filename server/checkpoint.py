@@ -14,7 +14,7 @@ from common.errors import FileError, RoundError
 from common.files.access import if_there
 from common.files.tensor_files import TensorFile, read_tensors, write_tensors
 from common.sums.update import Vector
-from server.openings import Owed
+from server.opening_proofs import Owed
 from server.strategy import State
 
 FILE = "checkpoint/last.safetensors"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from common.data.names import SiteId
 from common.sums.exchange import Payload
-from common.wire.orders import LEGS, REPEATED, protocol_payload
 from common.wire.refusals import FREE_OF_CHARGE
+from common.wire.train_requests import LEGS, REPEATED, protocol_payload
 from server.charges import Charges
-from server.conversation import Conversation, Heard, Sent
+from server.members import withdrawn_of
 from server.progress import HospitalDropped, HospitalReplied, HospitalsAsked, Progress
-from server.roster import withdrawn_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
+from server.transport import Conversation, Heard, Sent
 
 _CONTENTS = {
     "hello": ("study", "description"),

@@ -16,10 +16,10 @@ from common.data.names import SiteId
 from common.errors import WireError
 from common.study.study import Study
 from common.sums.exchange import Payload
-from common.wire.orders import NAMES, SIGNATURES
-from server.conversation import Conversation, Sent
-from server.roster import Member
+from common.wire.train_requests import NAMES, SIGNATURES
+from server.members import Member
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
+from server.transport import Conversation, Sent
 
 LEG = "members"
 NOT_ENROLLED = "it has no member list, and others of the study have one: enrol it (wardround node enrol)"

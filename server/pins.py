@@ -16,10 +16,10 @@ from typing import Any
 
 from common.data.names import SiteId
 from common.errors import FileError, RoundError, StudyError
-from common.study.going_on import changes
 from common.study.program import DIGITS_SHOWN
+from common.study.resumption import changes
 from common.study.study import Study
-from server.roster import Member
+from server.members import Member
 from server.run_folder import RunFolder
 
 FILE = "run.json"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from common.data.names import SiteId
 from common.study.expected_patients import expected_patients
 from common.study.study import Study
-from server.roster import Member
+from server.members import Member
 
 
 def counts_are_told(study: Study) -> bool:

@@ -27,8 +27,7 @@ from common.sums.mean import Mean, Statistics, excessive, merge
 from common.sums.update import Update, Vector
 from common.wire.boundary import guarded
 from common.wire.decoding import statistics_from_numbers
-from common.wire.orders import Order, to_payload
-from server.central_noise import own_state
+from common.wire.train_requests import Order, to_payload
 from server.checkpoint import Checkpoint, Fallback
 from server.defence import (
     TakenBack,
@@ -41,18 +40,19 @@ from server.defence import (
     votes_of,
     votes_table,
 )
+from server.dropout_wait import Waiting
 from server.evaluation_details import details
 from server.exchange import Dropped, GridExchange
-from server.openings import Owed, hand_over, owed_after
-from server.own_strategy import demand_model, told
-from server.private_terms import PrivateTerms
+from server.foreign_strategy import demand_model, told
+from server.members import Member
+from server.opening_proofs import Owed, hand_over, owed_after
 from server.progress import RoundStarted
 from server.public_numbers import training_sizes
-from server.roster import Member
+from server.server_half import own_state
+from server.server_privacy import PrivateTerms
 from server.strategy import Contributions, State, Strategy, in_round
 from server.traffic import TO_HOSPITAL, TO_SERVER
 from server.value_range import Ranged, collect_in_range, factor_of, kept_factor
-from server.waiting import Waiting
 
 LONGEST_S = 1e9
 """Of what a hospital may say it computed."""

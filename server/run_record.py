@@ -17,8 +17,8 @@ from common.study.program import this_program
 from common.study.study import Study
 from common.study.training_words import told_beside
 from common.study.trust import said
+from server.members import Member
 from server.public_numbers import counts_are_told, training_sizes
-from server.roster import Member
 
 
 def first_words(study: Study, name: str, grid: Grid, hospitals: int, sites: Sequence[SiteId]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.names import SiteId
+from common.learning.client_work import Sends, Work
 from common.learning.schedules import Schedule, rate_in_round
-from common.learning.work import Sends, Work
 from common.sums.exchange import Reveals
 from common.sums.update import Update, Vector
 

@@ -16,7 +16,7 @@ Nothing heavy is imported before it is asked for.
 from typing import TYPE_CHECKING
 
 from common import __version__ as __version__
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 if TYPE_CHECKING:
     from common.study.study import Study as Study

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from client.atomic_write import write_durably
 from client.audit_log import note
-from client.durable import write_durably
 from client.enrolment.comparing import carried, read_marks, sign_if_compared, write_marks
 from client.enrolment.keys import (
     AUTHORITY,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import tomli_w
 
+from client.atomic_write import write_durably
 from client.audit_log import note
-from client.durable import write_durably
 from client.enrolment.keys import BUSY, LOCK, make_keys, make_next_keys, read_secrets
 from client.node_settings import FILE, NodeSettings, read_settings
 from common.consortium.forms import as_source_error, member_name

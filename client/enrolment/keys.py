@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.consortium.certificates import (
     LARGEST_PEM_BYTES,
     PrivateKey,

@@ -25,8 +25,8 @@ from common.errors import RefusedError, WireError
 from common.files.locks import held
 from common.study.study import Study
 from common.sums.exchange import Payload, Word
-from common.wire.orders import MEMBERS, MEMBERS_KEY, MEMBERS_PROOF, MEMBERS_SIGNATURE, NAMES, SIGNATURES
 from common.wire.refusals import NOT_AGREED
+from common.wire.train_requests import MEMBERS, MEMBERS_KEY, MEMBERS_PROOF, MEMBERS_SIGNATURE, NAMES, SIGNATURES
 
 
 def said_of_members(folder: Path | None, site: SiteId, run: str, node: int) -> Mapping[str, Word]:

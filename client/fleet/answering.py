@@ -21,9 +21,9 @@ from common.sums.exchange import Payload
 from common.wire.boundary import guarded
 from common.wire.flower_inside import set_back
 from common.wire.message_bytes import from_own_bytes, identify, to_bytes
-from common.wire.orders import LEGS, RUN, run_of
 from common.wire.packing import is_packed, packed, unpacked
 from common.wire.refusals import sentence_of
+from common.wire.train_requests import LEGS, RUN, run_of
 
 MOST_RUNS = 4
 """Runs of Flower's whose contexts are kept at a time."""

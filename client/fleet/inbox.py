@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError, WireError
 from common.files.access import if_there, names, private_folder, read, remove
 from common.files.json_files import json_of, table_of

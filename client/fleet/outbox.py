@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError
 from common.files.access import names, private_folder, read, remove
 from common.files.json_files import json_of, table_of

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from client.fleet.connection import Connection
 from client.fleet.outcomes import Refused, Unreached, called_of_no_run
 from common.errors import FileError

@@ -24,10 +24,10 @@ from client.fleet.loop import PATIENCE_S, Loop
 from client.fleet.notify import Watchdog, notify
 from client.fleet.outbox import Outbox
 from client.fleet.presence import Heartbeat, Presence
-from client.local import REHEARSAL
 from client.node import Config, load_app
 from client.node_settings import NodeSettings, read_settings
 from client.pool import ONE_HOSPITAL
+from client.protocol_context import REHEARSAL
 from common.errors import FileError, HospitalError
 from common.files.access import keep_private
 from common.files.locks import held

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 if TYPE_CHECKING:
+    from common.learning.client_work import Training as Training
+    from common.learning.client_work import Work as Work
     from common.learning.task import Network as Network
     from common.learning.task import Task as Task
-    from common.learning.work import Training as Training
-    from common.learning.work import Work as Work
 else:
     __getattr__ = handed_on(
         __name__,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from common.learning.client_work import Training
 from common.learning.schedules import rate_in_round
-from common.learning.work import Training
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 

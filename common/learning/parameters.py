@@ -16,9 +16,9 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from common.data.cases import Shape
 from common.errors import StudyError
 from common.learning.abilities import companion
+from common.learning.client_work import Training
 from common.learning.freezing import freeze, personal_names
 from common.learning.task import Task
-from common.learning.work import Training
 from common.seeding import entropy
 from common.sums.update import Vector
 

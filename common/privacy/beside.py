@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import isfinite
 
-from common.privacy.related import group_epsilon, several_hospitals_epsilon, substitution_epsilon
+from common.privacy.group_privacy import group_epsilon, several_hospitals_epsilon, substitution_epsilon
 from common.privacy.release import Release
 
 RELATED = (2, 3, 5)

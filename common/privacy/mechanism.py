@@ -1,7 +1,7 @@
 """The role of a privacy mechanism: where noise goes in, how much, what a round of it costs whom, and both its halves.
 
 Both halves stand in the mechanism's own file, and know nothing of files, ledgers or messages: whoever calls them has
-charged the round before, and looks at what comes back (`client.privacy`, `server.central_noise`).
+charged the round before, and looks at what comes back (`client.privacy`, `server.server_half`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.learning.work import Sends, Training
+from common.learning.client_work import Sends, Training
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release, Unit
 from common.sums.exchange import Reveals

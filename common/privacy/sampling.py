@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
-from common.learning.work import Sends, Training
+from common.learning.client_work import Sends, Training
 
 
 @dataclass(frozen=True)

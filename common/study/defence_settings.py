@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.errors import StudyError
-from common.learning.work import Work
+from common.learning.client_work import Work
 from common.study.checks import between, non_negative, positive
 
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 import tomli_w
 
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.schedules import Schedule
 from common.learning.task import Task
-from common.learning.work import Training
 from common.privacy.abilities import check_declared
 from common.study.audit_settings import Audit
 from common.study.catalogue import AGGREGATIONS, ENGINES, MECHANISMS, PARTITIONS, SOURCES, STRATEGIES, TASKS

@@ -6,8 +6,8 @@ from typing import Any
 
 from common.errors import StudyError
 from common.learning.abilities import check_declared, companion, couples, optimised
+from common.learning.client_work import Training
 from common.learning.task import Task
-from common.learning.work import Training
 from common.study.catalogue import MECHANISMS, STRATEGIES
 from common.study.options import Entry
 from common.study.privacy_checks import PERSONAL_UNITS

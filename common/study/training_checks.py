@@ -6,8 +6,8 @@ from dataclasses import fields
 
 from common.errors import StudyError
 from common.learning.abilities import companion, weighs_classes
+from common.learning.client_work import Training, Work
 from common.learning.task import Task
-from common.learning.work import Training, Work
 
 OF_GRADIENTS_TOO = (
     "batch_size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from common.learning.work import CURVATURE, REACH
+from common.learning.client_work import CURVATURE, REACH
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 

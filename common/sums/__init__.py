@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 if TYPE_CHECKING:
     from common.sums.abilities import AggregationAbilities as AggregationAbilities

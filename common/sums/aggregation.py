@@ -13,7 +13,7 @@ from common.data.names import SiteId
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.identity import Identity
-from common.sums.opening import Keeping, KeepsNothing
+from common.sums.opening_proof import Keeping, KeepsNothing
 from common.sums.update import Update
 
 

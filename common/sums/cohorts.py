@@ -16,8 +16,8 @@ from typing import cast
 
 from common.data.names import SiteId
 from common.errors import StudyError, TooFewHospitalsError
-from common.privacy.cover import covers
 from common.privacy.mechanism import Mechanism
+from common.privacy.noise_coverage import covers
 from common.seeding import entropy
 from common.study.catalogue import AGGREGATIONS, MECHANISMS
 from common.study.federation import Federation

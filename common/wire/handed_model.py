@@ -13,7 +13,7 @@ from common.errors import WireError
 from common.learning.parameters import digest
 from common.sums.exchange import Payload
 from common.sums.update import Vector
-from common.wire.orders import RUN
+from common.wire.train_requests import RUN
 
 LEG = "keep"
 CARD, OF_ROUND, KEPT = "card", "of_round", "kept"

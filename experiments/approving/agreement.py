@@ -13,9 +13,9 @@ from client.answered_rounds import rewind
 from client.approvals import Approval, approval_now, approvals, last_of, user
 from client.approved_studies import APPROVED, digest_of, list_json, plugins_before
 from client.audit_log import note
+from client.data_location import reads_a_folder
 from client.node_settings import FILE as NODE_FILE
 from client.node_settings import read_settings
-from client.own_place import reads_a_folder
 from client.ownership import give_to_owner
 from client.policy import POLICY_FILE, read_policy
 from client.policy_rules import broken

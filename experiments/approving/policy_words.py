@@ -9,7 +9,7 @@ from client.policy import POLICY_FILE, Policy, RequiredNoise, read_limits, read_
 from client.policy_rules import broken
 from client.privacy_limit import LIMIT_FILE, Limit
 from common.files.access import is_there
-from common.privacy.facts import mechanism_of
+from common.privacy.study_facts import mechanism_of
 from common.study.study import Study
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from common.learning.parameters import new_network
 from common.seeding import torch_generator
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Answers, Need
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import Held, blur, closer, held, imprinted, wide_thresholds

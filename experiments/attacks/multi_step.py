@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.learning.abilities import no_soft_loss
-from common.learning.work import Training
+from common.learning.client_work import Training
 from common.seeding import generator as named_generator
 from common.study.checks import between, non_negative, positive
 from common.study.study import Study

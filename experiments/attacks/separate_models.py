@@ -18,7 +18,7 @@ from common.data.cases import SiteId
 from common.errors import StudyError
 from common.learning.parameters import new_network, read
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Answers, Need
 from experiments.attack import Attack, Finding, Sees
 from experiments.attacks.cheating.imprint import Held, closer, held, imprinted, linear_layers

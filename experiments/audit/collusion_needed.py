@@ -20,7 +20,7 @@ from itertools import combinations
 from common.data.cases import SiteId
 from common.privacy.abilities import colluding
 from common.privacy.accounting import epsilon_of
-from common.privacy.facts import facts_of, mechanism_of
+from common.privacy.study_facts import facts_of, mechanism_of
 from common.study.study import Study
 from common.sums.abilities import abilities, can, keys_of
 from common.sums.aggregation import Aggregation

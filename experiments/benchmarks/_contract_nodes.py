@@ -13,22 +13,23 @@ from unittest.mock import patch
 import numpy as np
 from flwr.app import Context, Message
 
-import client.answers
 import client.app
-import client.local
-from client.answers import Kept, update_of
+import client.handlers
+import client.protocol_context
+from client.handlers import Kept, update_of
 from client.hospital import Hospital, site_names
 from client.node import Config, Node, load_app
 from common.data.cases import SiteId
 from common.seeding import generator
 from common.study.study import Study, parse
-from common.sums.aggregations import _masked_sum, _shared_sum, additive
+from common.sums.aggregations import _secagg_client as _masked_sum
+from common.sums.aggregations import _shared_sum, additive
 from common.sums.cohort import Cohort
 from common.sums.exchange import Payload
 from common.sums.update import Update
 from common.wire.message_bytes import from_bytes, identify, name_message, to_bytes
-from common.wire.orders import LEGS, PROTOCOL_LEG, Order, protocol_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG, Order, protocol_payload
 from experiments.evidence.ground_truth import hospital_of
 
 RUN_ID, LARGEST = 1, 1 << 26
@@ -106,7 +107,7 @@ class Hospitals:
         message = Message(to_records(request), self.nodes[site].node_id, LEGS.get(leg, PROTOCOL_LEG))
         name_message(message, RUN_ID, "asked")
         off = RULES if site in self.colluders else self.off
-        with _lacking(off, site in self.colluders), patch.object(client.answers, "update_of", self._noted):
+        with _lacking(off, site in self.colluders), patch.object(client.handlers, "update_of", self._noted):
             reply = from_bytes(self.nodes[site].answer(to_bytes(message)))
         if reply.has_error():
             return None
@@ -172,7 +173,7 @@ def _patches(off: frozenset[str], colludes: bool) -> Iterator[Patch]:
     if "forward" in off:
         yield client.app, "go_forward", _accept
     if {"cohort", "least"} & off:
-        yield client.local, "cohort_of", partial(_taken_on_trust, off, client.local.cohort_of)
+        yield client.protocol_context, "cohort_of", partial(_taken_on_trust, off, client.protocol_context.cohort_of)
 
 
 def _accept(*_: object) -> None:

@@ -19,7 +19,7 @@ from common.sums.aggregation import Aggregation
 from common.sums.cohort import Cohort
 from common.sums.exchange import Expected
 from common.sums.update import Sum, Update
-from common.wire.orders import Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, cases_of
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.told_apart import nearest

@@ -31,7 +31,7 @@ from experiments.coordinator.supervision import Kept, Program, end_all, end_orph
 from experiments.engine import QUIET
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines.nodes import COORDINATOR, LOGS, node_program, prepared
-from server.conducted import CONDUCTED
+from server.run_lock import CONDUCTED
 
 RUN = "run"
 POLL_S = 0.05

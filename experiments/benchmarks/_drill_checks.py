@@ -8,7 +8,7 @@ from pathlib import Path
 
 from client._ledger_file import is_begun
 from client.audit_log import verify
-from client.kept_models import FOLDER, MODEL
+from client.delivered_models import FOLDER, MODEL
 from client.ledger import Ledger
 from common.errors import WardroundError
 from experiments.engines._local_grid import hospital_folder

@@ -22,7 +22,7 @@ from experiments.benchmarks._node_drills import Deed, Fault, Victim
 from experiments.coordinator.supervision import Kept
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines.nodes import COORDINATOR, Rehearsal
-from server.resending import ASK_AGAIN_S
+from server.redelivery import ASK_AGAIN_S
 
 SITE = SITES[0]
 WHEN = 2

@@ -17,7 +17,7 @@ import numpy as np
 from flwr.app import Message
 
 from client.node import Config, Node, load_app
-from common.learning.work import Work
+from common.learning.client_work import Work
 from common.metrics.roc import ScoreHistogram
 from common.sums.aggregation import Aggregation
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
@@ -30,15 +30,15 @@ from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean, excessive, merge
 from common.wire.decoding import statistics_from_numbers, statistics_to_numbers
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import Order, from_payload, to_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import Order, from_payload, to_payload
 from experiments.benchmarks._fuzz_inputs import Input
 from experiments.benchmarks._fuzz_rounds import Recorded
 from experiments.benchmarks._fuzz_study import LENGTH, own_folder, tiny_study
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
-from server.conversation import Conversation, Heard
-from server.roster import member
+from server.members import member
 from server.rounds import values
+from server.transport import Conversation, Heard
 
 LARGEST_ARRAY, LARGEST_DATA = 1 << 20, 1 << 22
 """Numbers and bytes that a message may hold in these trials."""

@@ -22,7 +22,7 @@ from experiments.coordinator.job_queue import Job
 from experiments.coordinator.supervision import Kept
 from experiments.engines._quiet import Outcome, read_outcome
 from experiments.engines.nodes import Rehearsal, started
-from server.conducted import CONDUCTED
+from server.run_lock import CONDUCTED
 
 Victim = Literal["node", "server app", "superlink", "superexec", "front", "supervisor"]
 VICTIMS: tuple[Victim, ...] = get_args(Victim)

@@ -17,9 +17,9 @@ from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases
 from common.learning.abilities import can
+from common.learning.client_work import Training
 from common.learning.device import chosen, described, gpus, placed, repeatable
 from common.learning.parameters import new_network, read
-from common.learning.work import Training
 from common.privacy.noise import SeededNoise, gaussian
 from common.seeding import generator, torch_generator
 from common.study.catalogue import TASKS

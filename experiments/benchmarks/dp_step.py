@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from client.per_sample import WAYS
+from client.clipped_sums import WAYS
 from common.data.cases import Batch
 from common.learning.task import Task
 from common.learning.tasks.classification import Classification

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
+from common.learning.client_work import Training
 from common.learning.parameters import trainable
 from common.learning.tasks.classification import soft_cross_entropy
-from common.learning.work import Training
 from common.seeding import entropy
 from experiments.attacks.inversion import problem as searched
 from experiments.attacks.inversion.differentiable_client import Victim

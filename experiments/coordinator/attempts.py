@@ -27,8 +27,8 @@ from experiments.coordinator.link import Link
 from experiments.coordinator.node_keys import names_of_nodes
 from experiments.engines._bundle import bundle
 from experiments.engines._flower_commands import FEDERATION
-from server.conducted import CONDUCTED, STOPPED_AT_THE_LINK
 from server.coordinator_folder import NODE_KEYS
+from server.run_lock import CONDUCTED, STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.supervisor")
 CHECKPOINT = "checkpoint/last.safetensors"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from client.splitting import split
 from common.data.cases import Cases, Quarantined, SiteId
 from common.study.study import Split
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 from experiments.data_check.measures import Measured
 
 Rows = NDArray[np.int64]

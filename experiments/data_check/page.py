@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 from experiments.data_check.checked import PRIVATE, Checked
 from experiments.data_check.figures import features_of, histogram, in_words, spacing_of, spacing_words, targets_of
 from experiments.data_check.finding import MEANINGS, Finding

@@ -12,7 +12,7 @@ from common.data.names import in_one_form
 from common.errors import StudyError
 from common.learning.abilities import shown_shape
 from common.study.study import Study
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 from experiments.data_check.finding import Finding
 from experiments.data_check.holding import Holding
 from experiments.data_check.names import alike

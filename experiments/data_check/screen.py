@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 from experiments.data_check.checked import PRIVATE, Checked
 from experiments.data_check.figures import figures_of, in_words, shape_words, spacing_words
 from experiments.data_check.finding import MEANINGS, Finding, Grade

@@ -19,8 +19,8 @@ from typing import Any
 from flwr.app import ConfigRecordValues, Context, Message
 from flwr.serverapp import Grid, ServerApp
 
-from client.local import SIMULATED_FOLDERS
 from client.node import load_app
+from client.protocol_context import SIMULATED_FOLDERS
 from common.data.cases import SiteId
 from common.errors import EngineError, StudyError, WardroundError
 from common.learning.device import asked, chosen, described, gpus

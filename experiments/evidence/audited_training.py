@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from client.hospital import Hospital
 from common.data.cases import SiteId
 from common.privacy.abilities import can, no_noisy_steps
-from common.privacy.facts import mechanism_of
+from common.privacy.study_facts import mechanism_of
 from common.study.study import Study
 from experiments.access import PrivateTraining
 from experiments.evidence.handed_sums import ServerAgain, SharesAgain

@@ -19,8 +19,8 @@ from common.data.cases import Batch, Shape, SiteId
 from common.learning.abilities import NAMES
 from common.learning.task import Task
 from common.privacy.abilities import abilities, can
-from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts
+from common.privacy.study_facts import facts_of, mechanism_of
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study

@@ -21,15 +21,15 @@ from client.privacy import Private, PrivateRound
 from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.errors import StudyError
+from common.learning.client_work import Sends, Work
 from common.learning.parameters import Layout, read, write
-from common.learning.work import Sends, Work
 from common.privacy.abilities import abilities, clip_norm_of, colluding
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import AtServer, Facts, Mechanism
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
+from common.privacy.study_facts import mechanism_of
 from common.sums.update import Update, Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Signals
 from experiments.attacks.membership.shadows import local_training
 from experiments.attacks.membership.target import Target

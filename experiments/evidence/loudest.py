@@ -18,7 +18,7 @@ from common.data.cases import Cases
 from common.data.columns import column_of
 from common.errors import WardroundError
 from common.privacy.noise_source import NoiseSource
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.evidence.planted import Fault
 from experiments.evidence.promised_noise import Promise, expected_units
 from experiments.evidence.replayed import replayed

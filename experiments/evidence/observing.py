@@ -21,12 +21,12 @@ from common.study.study import Study, parse
 from common.sums.exchange import Expected, Payload
 from common.sums.update import Update, Vector
 from common.wire.decoding import update_from_payload
-from common.wire.orders import LEGS, Order, from_payload
+from common.wire.train_requests import LEGS, Order, from_payload
 from experiments.evidence import recorded
 from experiments.evidence.recorded import Recorded, check_is_same, reject, sums
 from experiments.observation import Observation, Observer, Opaque, Single, Summed
-from server.beginning import FILE as START
-from server.roster import Member, disagreeing, member
+from server.initial_model import FILE as START
+from server.members import Member, disagreeing, member
 
 HELLO = "query.hello"
 

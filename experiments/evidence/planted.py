@@ -17,7 +17,7 @@ from common.learning.parameters import Layout
 from common.privacy.noise_source import NoiseSource
 from common.study.catalogue import AGGREGATIONS, STRATEGIES
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.evidence.promised_noise import clipping_at_twice, promise_of
 
 Floats = NDArray[np.float64]

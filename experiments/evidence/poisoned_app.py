@@ -19,14 +19,14 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from client import answers
 from client import app as honest
+from client import handlers as answers
 from client.hospital import Hospital
 from common.data.cases import Cases
 from common.sums.ballots import Choice
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 NOTE = "poisons.json"
 SCALE = -10.0

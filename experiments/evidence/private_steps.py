@@ -17,11 +17,11 @@ from client.private_training import PrivateTrainer
 from common.data.cases import Cases, concatenate
 from common.learning.parameters import Layout, read
 from common.privacy.abilities import abilities, no_noisy_steps
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
 from common.privacy.noise import SeededNoise
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Release
+from common.privacy.study_facts import mechanism_of
 from common.seeding import generator
 from common.study.expected_patients import expected_patients
 from common.study.study import Study

@@ -9,12 +9,12 @@ import numpy as np
 
 from client.hospital import Hospital
 from common.privacy.abilities import abilities, can, clip_norm_of, colluding, grid_of
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import AtServer, Mechanism, ServerState
 from common.privacy.mechanisms.hospital import CLIP_NORM
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.privacy.noise_source import NoiseSource
 from common.privacy.release import Unit
+from common.privacy.study_facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.expected_patients import expected_patients
 from common.study.options import Entry

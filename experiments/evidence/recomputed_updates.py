@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from client.answers import Kept, Memory, update_of
+from client.handlers import Kept, Memory, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
 from common.data.cases import SiteId
@@ -27,7 +27,7 @@ from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import read_agreement
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from common.wire.orders import from_payload
+from common.wire.train_requests import from_payload
 from experiments.evidence.ground_truth import hospital_of
 
 Orders = Mapping[tuple[int, SiteId], Payload]

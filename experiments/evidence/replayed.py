@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from client.answers import Kept, Memory, update_of
+from client.handlers import Kept, Memory, update_of
 from client.hospital import Hospital
 from client.privacy import Sources
 from common.data.cases import Batch, Cases
@@ -27,7 +27,7 @@ from common.privacy.noise_source import NoiseSource
 from common.seeding import generator
 from common.sums.aggregation import Local
 from common.sums.update import Update, Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.evidence.planted import Fault
 
 HONEST = Fault("none")

@@ -19,7 +19,8 @@ from common.errors import WireError
 from common.sums.aggregations import _keystream, _shamir, _transcript
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._key_agreement import SHARED_BYTES, PublicKeys, decrypt, public_key
-from common.sums.aggregations._masked_sum import (
+from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._secagg_client import (
     COMMITMENT_BYTES,
     ENCRYPTED_BYTES,
     commitment,
@@ -27,8 +28,7 @@ from common.sums.aggregations._masked_sum import (
     read_keys,
     self_stream,
 )
-from common.sums.aggregations._notes import SITES, pieces
-from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._session_state import SITES, pieces
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from common.sums.update import Update

@@ -21,7 +21,7 @@ from common.errors import StudyError
 from common.learning.parameters import Layout
 from common.seeding import generator
 from common.sums.update import Update, Vector
-from common.wire.orders import Order, from_payload
+from common.wire.train_requests import Order, from_payload
 from experiments.evidence.budget import Budget, WorkClock
 from experiments.evidence.clean_sums import CleanSums, blocks_of
 from experiments.evidence.ground_truth import hospital_of

@@ -15,7 +15,7 @@ from common.privacy.noise_source import NoiseSource
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
 from common.sums.update import Update, Vector
-from common.wire.orders import Order, from_payload
+from common.wire.train_requests import Order, from_payload
 from experiments.evidence.clean_sums import blocks_of
 from experiments.evidence.ground_truth import hospital_of
 from experiments.evidence.planted import Fault
@@ -24,7 +24,7 @@ from experiments.evidence.recomputed_updates import Orders
 from experiments.evidence.replayed import HONEST, replayed
 from experiments.noisy_sums import NoisySum, SentNoise
 from experiments.observation import Observation, Summed
-from server.central_noise import own_state
+from server.server_half import own_state
 from server.strategy import Contributions, State, Strategy, in_round
 
 TIMES = (1.0, 100.0, 10_000.0)

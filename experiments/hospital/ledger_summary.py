@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from client._ledger_counting import History, histories
+from client._ledger_accounting import History, histories
 from client._ledger_entry import LedgerEntry
 from client._ledger_file import Contents
 from client.ledger import Ledger, tight

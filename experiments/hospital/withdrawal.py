@@ -19,16 +19,18 @@ from typing import cast
 import numpy as np
 from rich.console import Console
 
-from client import fine_tuning, kept_models, own_parts, prepared, same_order
+from client import delivered_models as kept_models
+from client import fine_tuning, own_parts, prepared
+from client import update_cache as same_order
 from client.answered_rounds import FOLDER as ANSWERED
 from client.answered_rounds import last_rounds
 from client.approved_studies import APPROVED
-from client.kept_split import runs_with
-from client.memory import RECORD
 from client.policy import read_policy
 from client.source import Source
 from client.source_abilities import streaming
 from client.sources._persons import person_named
+from client.split_record import runs_with
+from client.state_store import RECORD
 from client.withdrawn import FILE, PERSONS, consent_again, withdraw, withdrawals, withdrawn
 from common.data.cases import Cases, SiteId
 from common.errors import HospitalError, StudyError, WardroundError

@@ -13,11 +13,11 @@ from server.reporting.curves import evaluation_curves, training_mean
 from server.reporting.losses import Losses
 from server.reporting.markup import Child, Markup, joined, table, tag
 from server.reporting.records import Round
-from server.reporting.sections.departures import departures
 from server.reporting.sections.layout import section
 from server.reporting.sections.learning import learning
 from server.reporting.sections.participation import participation
 from server.reporting.sections.promise import in_short
+from server.reporting.sections.traffic import departures
 from server.reporting.summary import bytes_moved
 from server.reporting.wording import NOTHING, capital, count, duration, listed, score, score_name, size
 

@@ -12,10 +12,10 @@ from client.hospital import open_hospital, site_names
 from common.data.cases import SiteId
 from common.errors import StudyError
 from common.privacy.accounting import Bound, epsilon_curve, epsilon_of
-from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
 from common.privacy.release import Release
+from common.privacy.study_facts import facts_of, mechanism_of
 from common.study.study import Study
 from server.privacy_spent import beside
 

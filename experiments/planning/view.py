@@ -10,7 +10,7 @@ from rich.text import Text
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from experiments.planning.privacy_plan import Counted, Plan, PlannedSite, planned_site
-from server.privacy_claims import noise_on_mean
+from server.privacy_report import noise_on_mean
 from server.reporting.charts.lines import HEIGHT, WIDTH, Line, line_chart
 from server.reporting.markup import Markup, tag
 from server.reporting.parsing import beside_of

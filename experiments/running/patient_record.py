@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client import own_scores
+from client import patient_scores as own_scores
 from client.hospital import Hospital
 from client.subgroups import cells_of_persons
 from common.data.cases import Cases, SiteId

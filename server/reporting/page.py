@@ -9,12 +9,11 @@ from server.reporting.comparison import compare
 from server.reporting.markup import Markup, escaped, joined, tag
 from server.reporting.records import Run
 from server.reporting.script import SCRIPT
-from server.reporting.sections.departures import departures
+from server.reporting.sections.datasets import holdings
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
 from server.reporting.sections.extremes import extremes
 from server.reporting.sections.fine_tuning import fine_tuning
-from server.reporting.sections.holdings import holdings
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
 from server.reporting.sections.participation import participation
@@ -23,6 +22,7 @@ from server.reporting.sections.privacy import privacy
 from server.reporting.sections.result import result
 from server.reporting.sections.settings import settings
 from server.reporting.sections.subgroups import subgroups
+from server.reporting.sections.traffic import departures
 from server.reporting.style import STYLE
 
 

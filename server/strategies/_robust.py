@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import RoundError
-from common.learning.work import Sends, Work
+from common.learning.client_work import Sends, Work
 from common.study.checks import positive
 from common.sums.exchange import Reveals
 from common.sums.update import Sum, Vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.learning.work import Work
+from common.learning.client_work import Work
 from common.study.checks import non_negative
 from server.strategies.fedavg import FedAvg
 from server.strategy import Strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from common.learning.work import Sends, Work
+from common.learning.client_work import Sends, Work
 from common.study.checks import positive
 from common.sums.exchange import Reveals
 from common.sums.update import Vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.learning.work import CURVATURE, Work
+from common.learning.client_work import CURVATURE, Work
 from common.study.checks import non_negative
 from common.sums.update import Vector
 from server.strategies._beside import mean_beside

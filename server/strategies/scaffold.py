@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from common.learning.work import Sends, Work
+from common.learning.client_work import Sends, Work
 from common.study.checks import positive
 from common.sums.exchange import Reveals
 from common.sums.update import Vector

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Context, Message, RecordDict
 
-from client import charged_orders
+from client import charge_once as charged_orders
 from client.app import app
 from client.approved_studies import list_study
 from client.hospital import close_all, open_hospital
-from client.local import REHEARSAL
+from client.protocol_context import REHEARSAL
 from common.data.cases import SiteId
+from common.learning.client_work import Work
 from common.learning.parameters import new_network, read
-from common.learning.work import Work
-from common.privacy.facts import mechanism_of
+from common.privacy.study_facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study, parse
 from common.sums import identity
@@ -26,8 +26,8 @@ from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Expected, Payload
 from common.sums.update import Vector
 from common.wire.message_bytes import identify
-from common.wire.orders import LEGS, PROTOCOL_LEG, RUN, Order, protocol_payload, to_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG, RUN, Order, protocol_payload, to_payload
 
 TEXT = """
 title = "Tiny"

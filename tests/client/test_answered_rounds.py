@@ -10,8 +10,8 @@ import pytest
 
 from client.answered_rounds import FOLDER, digest_of, go_forward, rewind
 from common.errors import HospitalError, WireError
-from common.learning.work import Work
-from common.wire.orders import Order
+from common.learning.client_work import Work
+from common.wire.train_requests import Order
 
 STUDY, RUN, OTHER = "5" * 64, "a" * 32, "b" * 32
 

@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from client.answers import _controlled_update
+from client.handlers import _controlled_update
 from client.training import Trainer
 from common.data.cases import Cases, Shape
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
 from common.learning.tasks.classification import Classification
-from common.learning.work import Training
 from common.study.options import Entry
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 
-from client import answers
+from client import handlers as answers
 from client.approval import approve, approve_alone
 from client.approved_studies import digest_of
 from client.hospital import Hospital, open_hospital
-from client.local import open_local
+from client.protocol_context import open_local
 from common.errors import WireError
+from common.learning.client_work import Work
 from common.learning.parameters import Layout, new_network, read
-from common.learning.work import Work
 from common.study.catalogue import STRATEGIES
 from common.study.study import parse
-from common.wire.orders import Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from experiments.engines._quiet import run_quietly
 
 TEXT = """

@@ -15,8 +15,8 @@ from common.errors import HospitalError, RefusedError
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG
 from experiments.cli import cli
 
 TEXT = """

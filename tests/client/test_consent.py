@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from client.consent import Called, consent_column, consenting, fault_of
 from client.hospital import open_hospital
+from client.participants import taking_part
 from client.source import Source
-from client.taking_part import taking_part
 from common.data.cases import Cases
 from common.errors import SourceError, StudyError, UnknownNameError
 from common.study.catalogue import SOURCES

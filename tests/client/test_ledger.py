@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import _ledger_file
-from client._ledger_counting import for_patient, histories
+from client._ledger_accounting import for_patient, histories
 from client._ledger_file import MARKER_FILE
 from client.ledger import Charge, Ledger, tight
 from common.errors import BudgetSpentError, LedgerError, RoundsSpentError, StudyError, UnknownNameError

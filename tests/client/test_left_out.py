@@ -12,9 +12,9 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client import app as hospital_app
 from client.approved_studies import APPROVED
-from client.left_out import keep_left_out
-from client.local import SIMULATED_FOLDERS, log_folder_of
+from client.excluded_cases import keep_left_out
 from client.node import Node
+from client.protocol_context import SIMULATED_FOLDERS, log_folder_of
 from client.source import reasons
 from common.data.cases import Cases, Quarantined
 from common.wire.message_bytes import identify, name_message, to_bytes

@@ -12,7 +12,7 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from client.hospital import Hospital, open_hospital
-from client.local import open_local, sources
+from client.protocol_context import open_local, sources
 from common.privacy.noise import SystemNoise
 from common.study.catalogue import MECHANISMS
 from common.study.federation import RosterEntry

@@ -11,7 +11,7 @@ from client import audit_log
 from client.approved_studies import APPROVED
 from client.audit_log import lines, verify
 from common.sums.exchange import Payload
-from common.wire.orders import RUN
+from common.wire.train_requests import RUN
 from tests.client.played_rounds import SECAGG, SITES, VICTIM, Federation, images, study_of
 
 SECRET = "Mustermann-1953"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 
-from client.memory import Memory
+from client.state_store import Memory
 from common.errors import FileError, HospitalError
 
 RUN = "a" * 32
@@ -121,7 +121,7 @@ def test_damage_to_what_waits_is_named_to_the_hospital(tmp_path: Path) -> None:
 def test_a_crash_while_it_is_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = Context(1, 1, {"folder": str(tmp_path)}, RecordDict(), {})
     leave(context, 1, 1.0, b"first")
-    monkeypatch.setattr("client.durable.os.fsync", lambda handle: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr("client.atomic_write.os.fsync", lambda handle: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(FileError, match="pending"):
         leave(context, 2, 2.0, b"second")
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from torch import nn
 
 from client.optimisers import new_optimiser, shrink
 from common.errors import StudyError
-from common.learning.work import Training
+from common.learning.client_work import Training
 from common.study.study import parse
 
 TEXT = """

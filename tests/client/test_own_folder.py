@@ -9,11 +9,11 @@ import pytest
 from flwr.app import Context, RecordDict
 from rich.console import Console
 
-from client.answers import Kept, hello
 from client.app import _approved_hospital
 from client.approved_studies import APPROVED, list_study
+from client.handlers import Kept, hello
 from client.hospital import Hospital, open_hospital, site_names
-from client.local import sources
+from client.protocol_context import sources
 from common.errors import HospitalError, SourceError, StudyError
 from common.study.study import Study, parse
 from common.sums.exchange import Payload

@@ -17,7 +17,7 @@ from client import _ledger_file
 from client.audit_log import verify
 from client.ledger import Ledger
 from common.data.cases import SiteId
-from common.learning.work import Work
+from common.learning.client_work import Work
 from common.study.study import Study
 from common.sums.exchange import Payload
 from common.sums.update import Vector

@@ -13,18 +13,18 @@ from opacus.optimizers import DPOptimizer
 from scipy.stats import chi2
 from torch import Tensor, nn
 
+from client.clipped_sums import WAYS, clipped_sum
 from client.clipping import CaseLoss, plainly_laid_out
-from client.per_sample import WAYS, clipped_sum
 from client.private_training import LocalTerms, PrivateTrainer, refuse_batch_norm
 from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read, trainable
 from common.learning.task import Task
 from common.learning.tasks.classification import Classification
 from common.learning.tasks.registration import Registration
 from common.learning.tasks.segmentation import Segmentation
-from common.learning.work import Training
 from common.privacy.noise import SeededNoise, gaussian
 from common.privacy.release import Unit
 from common.study.options import Entry

@@ -14,17 +14,17 @@ from client.approved_studies import list_study
 from client.hospital import open_hospital, site_names
 from client.ledger import Ledger
 from client.node import Config, Node, load_app
-from client.same_order import FOLDER, alone, digest_of, keep, recall
+from client.update_cache import FOLDER, alone, digest_of, keep, recall
+from common.learning.client_work import Work
 from common.learning.parameters import new_network, read
-from common.learning.work import Work
 from common.study.study import Study, parse
 from common.sums import identity
 from common.sums.exchange import Payload
 from common.sums.mean import Mean
 from common.sums.update import Update
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import Order, to_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import Order, to_payload
 
 TEXT = """
 title = "Outlined"

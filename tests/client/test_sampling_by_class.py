@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client.balanced_batches import groups_by_class
 from client.objective import batches, one_batch
-from client.sampling_by_class import groups_by_class
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.parameters import refuse_other_classes
-from common.learning.work import Training
 from common.study.study import parse
 
 TEXT = """

@@ -16,9 +16,9 @@ from client.sources.table import Table
 from client.subgroups import cells_of_persons, subgroup_statistics
 from common.data.cases import Cases, concatenate
 from common.errors import SourceError
+from common.learning.client_work import Training
 from common.learning.parameters import new_network
 from common.learning.tasks.classification import Classification
-from common.learning.work import Training
 from common.metrics.subgroups import PERSONS, cells_of
 from common.study.report_settings import Report
 from common.sums.mean import merge

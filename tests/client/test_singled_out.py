@@ -12,10 +12,10 @@ from client import singled_out as module
 from client.hospital import open_hospital
 from client.singled_out import Singled, _fished, _largest_share, _of_units, refuse_singling_out, singled_out
 from common.errors import WireError
+from common.learning.client_work import Work
 from common.learning.parameters import digest, read
-from common.learning.work import Work
 from common.study.study import parse
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 STUDY = """
 title = "Looked at"

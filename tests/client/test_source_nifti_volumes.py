@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from client.answers import hello
 from client.evaluation import evaluate
+from client.handlers import hello
 from client.hospital import open_hospital
 from client.sources.nifti import Nifti
 from common.errors import StudyError

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client.participants import taking_part
 from client.source import Source
 from client.sources._table_faults import key_of
 from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_text import decoded
 from client.sources.heart import Heart
-from client.taking_part import taking_part
 from common.data.cases import Cases
 from common.errors import SourceError, StudyError, UnknownNameError
 from common.study.catalogue import SOURCES

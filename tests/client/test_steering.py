@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from client.hospital import Hospital, open_hospital
-from client.steering import MOST_CASES, refuse_steering
+from client.steering_bounds import MOST_CASES, refuse_steering
 from common.errors import WireError
+from common.learning.client_work import Work
 from common.learning.parameters import new_network, read
-from common.learning.work import Work
 from common.privacy.mechanisms.hospital import Hospital as HospitalLevel
 from common.study.study import parse
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.exchange import Payload
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 TEXT = """
 title = "Tiny"

@@ -11,7 +11,7 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from client import incidents
-from client.memory import Memory
+from client.state_store import Memory
 from client.tidying import LEFTOVER_S, OLD_S, RUNS_KEPT, tidy
 from common.errors import HospitalError
 

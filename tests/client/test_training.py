@@ -15,8 +15,8 @@ from client.objective import shuffled_batches as batches
 from client.training import Trainer, chunk_size
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read, write
-from common.learning.work import Training
 from common.sums.mean import Mean
 
 SHAPE = Shape((3,), 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from client.memory import key_of
+from client.state_store import key_of
 from common.study.study import Study
 from tests.client.played_rounds import FEDAVG, SCAFFOLD, SECAGG, SITES, VICTIM, Federation, images, study_of
 
@@ -120,7 +120,7 @@ def alone_rounds(data: Path, fresh: Path, more: tuple[str, ...]) -> np.ndarray:
 
 
 def test_the_comparison_finds_a_memory_that_is_another_studys(data: Path, tmp_path: Path) -> None:
-    """What `client.memory` would do if it were not keyed: study B starts from study A's control variates."""
+    """What `client.state_store` would do if it were not keyed: study B starts from study A's control variates."""
     one = federation(data, tmp_path / "shared", ())
     other = federation(data, tmp_path / "shared", ("seed=12",))
     one.rounds(1)

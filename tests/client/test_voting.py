@@ -10,7 +10,7 @@ from client.voting import is_worse
 from common.errors import WireError
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from common.wire.orders import Order, from_payload, taken_back_of, to_payload
+from common.wire.train_requests import Order, from_payload, taken_back_of, to_payload
 
 NAN = float("nan")
 

@@ -16,10 +16,10 @@ from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError, StudyError
 from common.learning.abilities import NAMES, ROLE, can, check_declared, no_case_loss, no_soft_loss
+from common.learning.client_work import Training
 from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, new_network, read, read_gradient, trainable, write
 from common.learning.task import Task
-from common.learning.work import Training
 from common.seeding import case_generators, generator
 from common.study.catalogue import TASKS
 

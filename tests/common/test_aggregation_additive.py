@@ -16,8 +16,8 @@ from common.data.cases import SiteId
 from common.errors import StudyError
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, SecretKeys
-from common.sums.aggregations._notes import SITES
 from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations.additive import ENCRYPTED_BYTES, AdditiveSharing
 from common.sums.exchange import Payload
 from common.sums.mean import Mean

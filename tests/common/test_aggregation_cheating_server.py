@@ -16,11 +16,11 @@ from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _keystream, _shamir, _transcript
 from common.sums.aggregations._agreement import Agreement
-from common.sums.aggregations._answered import FOLDER
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES, PublicKeys, SecretKeys, public_key
-from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, commitment, pair_streams, self_stream
-from common.sums.aggregations._notes import SITES
+from common.sums.aggregations._opened_rounds import FOLDER
 from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._secagg_client import COMMITMENT_BYTES, commitment, pair_streams, self_stream
+from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from common.sums.identity import Identity

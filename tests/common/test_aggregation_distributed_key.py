@@ -9,8 +9,8 @@ from scipy.stats import chisquare
 
 from common.errors import WireError
 from common.sums.aggregations import _distributed_key
+from common.sums.aggregations._csprng import LARGEST_SMALL, public_words, small_numbers
 from common.sums.aggregations._distributed_key import DistributedKey, new_secret
-from common.sums.aggregations._draws import LARGEST_SMALL, public_words, small_numbers
 from common.sums.aggregations._packing import Packing
 from common.sums.aggregations._polynomials import DEGREE, multiply
 

@@ -17,8 +17,8 @@ from common.errors import StudyError, WireError
 from common.sums.aggregations import _keystream, _shamir
 from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES
-from common.sums.aggregations._masked_sum import COMMITMENT_BYTES, ENCRYPTED_BYTES, commitment
 from common.sums.aggregations._ring import Ring
+from common.sums.aggregations._secagg_client import COMMITMENT_BYTES, ENCRYPTED_BYTES, commitment
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from common.sums.mean import UNITS_PER_ONE, Mean

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.refusals import ASKED_AGAIN, FREE_OF_CHARGE, SENTENCES
+from common.wire.train_requests import LEGS, PROTOCOL_LEG
 
 ROOT = Path(__file__).parents[2]
 REFUSALS = ROOT / "common" / "wire" / "refusals.py"

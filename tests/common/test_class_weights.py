@@ -13,10 +13,10 @@ from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
 from common.learning.class_weights import balanced, with_weights
+from common.learning.client_work import Training
 from common.learning.parameters import new_network
 from common.learning.tasks.classification import Classification
 from common.learning.tasks.segmentation import Segmentation
-from common.learning.work import Training
 from common.study.options import Entry
 from common.study.study import parse
 from experiments.attacks.inversion.losses import soft_losses

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import StudyError
 from common.study.dossier_settings import Dossier, Party
-from common.study.going_on import changes
+from common.study.resumption import changes
 from common.study.study import parse, parse_json
 
 TEXT = """

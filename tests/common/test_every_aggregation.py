@@ -13,7 +13,7 @@ from common.sums.aggregations.plain import Plain
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Expected
 from experiments.engines._loopback_exchange import InMemoryExchange, collect, random_updates
-from server.private_terms import _rounding
+from server.server_privacy import _rounding
 from wardround.testing import AggregationTests
 
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from torch import nn
 
+from client.clipped_sums import WAYS
 from client.clipping import CaseLoss
-from client.per_sample import WAYS
 from client.training import Trainer
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.freezing import freeze
 from common.learning.parameters import Layout, new_network, read, trainable, write
 from common.learning.tasks.classification import Classification
 from common.learning.tasks.segmentation import Segmentation
-from common.learning.work import Training
 from common.study.options import Entry
 
 MASKS = Segmentation(network=Entry("unet", {"channels": 4, "depth": 2}))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from common.errors import WireError
-from common.learning.work import Work
+from common.learning.client_work import Work
 from common.sums.exchange import Payload
-from common.wire.orders import Order, from_payload, to_payload
+from common.wire.train_requests import Order, from_payload, to_payload
 
 PARAMETERS = np.float32([1, 2, 3])
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import StudyError, UnknownNameError
-from common.learning.work import Sends, Training
+from common.learning.client_work import Sends, Training
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd

@@ -11,7 +11,7 @@ from math import ceil, exp, lgamma, log, sqrt
 import numpy as np
 import pytest
 
-from common.learning.work import Sends, Training
+from common.learning.client_work import Sends, Training
 from common.privacy.accounting import epsilon_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.mechanisms.distributed import Distributed

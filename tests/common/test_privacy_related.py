@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from common.errors import StudyError
 from common.privacy.accounting import epsilon_of
-from common.privacy.related import group_epsilon, several_hospitals_epsilon, substitution_epsilon
+from common.privacy.group_privacy import group_epsilon, several_hospitals_epsilon, substitution_epsilon
 from common.privacy.release import Release
 from tests.common.hockey_stick import (
     NOTHING,

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy as cross_entropy_of_torch
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases
+from common.learning.client_work import Training
 from common.learning.parameters import new_network
-from common.learning.work import Training
 from common.segmentation.augmentation import AugmentationDraws, augmented, draw
 from common.segmentation.deep_supervision import deep_losses, level_weights, logits_of_levels
 from common.segmentation.loss import cross_entropy, soft_dice_loss

@@ -17,9 +17,9 @@ from client.private_training import PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read
 from common.learning.score_names import statistic_names
-from common.learning.work import Training
 from common.segmentation.patches import cut, cut_patches, draw_starts
 from common.segmentation.windows import gaussian, window_starts, windowed_logits
 from common.study.catalogue import TASKS

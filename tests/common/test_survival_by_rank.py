@@ -16,7 +16,7 @@ from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases, Shape
 from common.errors import ImageError, StudyError
-from common.learning.work import Training
+from common.learning.client_work import Training
 from common.metrics.concordance import Concordance
 from common.study.catalogue import TASKS
 from common.study.options import Entry

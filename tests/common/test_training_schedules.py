@@ -8,8 +8,8 @@ from torch.optim import lr_scheduler
 
 from common.errors import StudyError
 from common.learning.baseline import baseline_trainings
+from common.learning.client_work import Training
 from common.learning.schedules import Schedule, rate_in_round
-from common.learning.work import Training
 from common.study.study import parse, parse_json
 
 TEXT = """

@@ -15,7 +15,7 @@ from common.errors import DataChangedError, FileError, RoundError, StudyError
 from common.files.json_files import read_table
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
-from common.wire.orders import ACCEPTS_CHANGED_DATA
+from common.wire.train_requests import ACCEPTS_CHANGED_DATA
 from experiments.engines._quiet import run_quietly
 from experiments.running.run import run_study
 from server.pins import Pins

@@ -230,7 +230,7 @@ def test_clipping_that_breaks_the_stated_error_is_said(
     tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of hospitals that do not refuse to send what is cut."""
-    monkeypatch.setattr("client.local.MOST_CLIPPED", 1.0)
+    monkeypatch.setattr("client.protocol_context.MOST_CLIPPED", 1.0)
     clipped = 'aggregation={name="secagg",largest_value=1e-7}'
     seen, _ = recorded(tiny(*RECORDED, "rounds=1", clipped), tmp_path)
     claim = Claim("secagg", "sum", "nobody", opening_hospitals=3)

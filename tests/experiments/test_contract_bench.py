@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import client.answers
 import client.app
-import client.local
-from common.sums.aggregations import _masked_sum, _shared_sum, additive
+import client.handlers
+import client.protocol_context
+from common.sums.aggregations import _secagg_client as _masked_sum
+from common.sums.aggregations import _shared_sum, additive
 from common.sums.cohort import Cohort
 from experiments.benchmarks._contract_attacks import LEGS, Learnt
 from experiments.benchmarks._contract_nodes import write_images
@@ -72,8 +73,8 @@ def test_every_check_that_was_taken_out_is_put_back(images: Path) -> None:
         (additive, "open_once"),
         (_shared_sum, "FEWEST_ADDED"),
         (client.app, "go_forward"),
-        (client.local, "cohort_of"),
-        (client.answers, "update_of"),
+        (client.protocol_context, "cohort_of"),
+        (client.handlers, "update_of"),
     )
     before = [getattr(*place) for place in places]
     cells(Way("additive", "fedsgd", COLLUDES), images, "all")

@@ -20,7 +20,7 @@ from experiments.coordinator import attempts, conducting
 from experiments.coordinator.conducting import STOPPED_BY_HAND, Conducting
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import JobSettings, read_jobs, read_link
-from server.conducted import say_so
+from server.run_lock import say_so
 
 Play = Callable[["Flower", Job], None]
 APP = ["bash", "-c", "exec -a flwr-serverapp sleep 300"]

@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from common import __version__
+from common.learning.client_work import Training
 from common.learning.schedules import Schedule
-from common.learning.work import Training
 from common.study.audit_settings import Audit
 from common.study.federation import Federation
 from common.study.options import Entry

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from common.privacy.facts import facts_of, mechanism_of
 from common.privacy.mechanisms.hospital import Hospital
 from common.privacy.noise import SeededNoise, add_gaussian
+from common.privacy.study_facts import facts_of, mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study

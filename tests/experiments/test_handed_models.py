@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from safetensors.numpy import load_file
 
+from client.delivered_models import place_of
 from client.hospital import site_names
-from client.kept_models import place_of
 from common.consortium.members import CoordinatorKeys, MemberKeys, MemberList, write_members
 from common.errors import StudyError
 from common.files.access import is_there
@@ -24,7 +24,7 @@ from common.sums import identity
 from experiments.engines.inline import Inline
 from experiments.prediction.trained import UNSIGNED, load_trained
 from server.app import app
-from server.handing_out import HandingOut
+from server.model_delivery import HandingOut
 from server.run_folder import RunFolder
 
 Run = Callable[..., Path]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from client import answers, imprints, singled_out
+from client import handlers as answers
+from client import imprints, singled_out
 from client.approval import approve
 from client.hospital import Hospital
 from common.errors import WireError
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.engines._quiet import run_quietly
 
 MARGIN = 0.7

@@ -12,15 +12,15 @@ import torch
 from flwr.app import Message
 from torch import nn
 
-from client import answers
+from client import handlers as answers
 from client.node import Node, load_app
+from common.learning.client_work import Work
 from common.learning.parameters import Layout, new_network, read_gradient
-from common.learning.work import Work
 from common.study.study import Study
 from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import Order, to_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import Order, to_payload
 from experiments.attacks.cheating.imprint import Held, blur, carries, closer, held, imprinted, wide_thresholds
 from experiments.attacks.imprint import LOWEST
 from experiments.engines._quiet import run_quietly

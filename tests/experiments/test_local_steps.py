@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy, one_hot
 from client.objective import shuffled_batches as of_hospital
 from client.training import Trainer
 from common.data.cases import Batch, Cases
+from common.learning.client_work import Training
 from common.learning.parameters import trainable
 from common.learning.tasks.classification import Classification
-from common.learning.work import Training
 from common.seeding import generator
 from experiments.attacks.inversion.differentiable_client import Victim
 from experiments.attacks.inversion.local_steps import Moving, steps_of

@@ -13,18 +13,18 @@ from client.hospital import open_hospital
 from client.ledger import Ledger
 from client.privacy import Private, Sources
 from common.errors import StudyError
+from common.learning.client_work import Work
 from common.learning.parameters import read
-from common.learning.work import Work
 from common.privacy.abilities import NAMES, can, check_declared, no_noisy_steps
-from common.privacy.cover import covers, in_words
-from common.privacy.facts import mechanism_of
 from common.privacy.noise import SeededNoise
+from common.privacy.noise_coverage import covers, in_words
+from common.privacy.study_facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import MECHANISMS
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.engines._local_grid import hospital_folder
 from experiments.engines._quiet import run_quietly
 from wardround.testing import MechanismTests

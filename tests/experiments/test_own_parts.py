@@ -13,9 +13,9 @@ from flwr.app import Context, RecordDict
 from safetensors.numpy import load_file
 
 from client import own_parts
-from client.answers import Kept
+from client.handlers import Kept
 from client.hospital import open_hospital
-from client.memory import RECORD
+from client.state_store import RECORD
 from common.errors import StudyError, WireError
 from common.learning.parameters import Layout, first_personal
 from common.learning.start import digest_of, shapes_taken, with_digest
@@ -25,7 +25,7 @@ from experiments.engines._quiet import run_quietly
 from experiments.evidence.observing import observe
 from experiments.prediction.trained import load_trained
 from experiments.study_view import study_facts
-from server import conduct
+from server import run as conduct
 from wardround import load
 
 NETWORK = "task.network={name='mlp', hidden=[4]}"

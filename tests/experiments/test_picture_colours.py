@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.running.gallery import COLOURS
-from server.reporting.sections.holdings import PICTURE_COLOURS
+from server.reporting.sections.datasets import PICTURE_COLOURS
 from server.reporting.style import STYLE
 
 

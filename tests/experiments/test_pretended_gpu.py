@@ -15,9 +15,9 @@ from client.evaluation import evaluate
 from client.private_training import LocalTerms, PrivateTrainer
 from client.training import Trainer
 from common.data.cases import Cases, Shape
+from common.learning.client_work import Training
 from common.learning.device import home, placed
 from common.learning.parameters import new_network, read, write
-from common.learning.work import Training
 from common.privacy.noise import SeededNoise, gaussian
 from common.registration.learned.similarity import _window_means
 from common.registration.learned.spatial_transformer import gathered, warp

@@ -12,12 +12,12 @@ import pytest
 
 from client.hospital import open_hospital
 from common.errors import StudyError
-from common.learning.work import Training
+from common.learning.client_work import Training
 from common.privacy.accounting import Bound, epsilon_of
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.dpsgd import Dpsgd
 from common.privacy.release import Release
+from common.privacy.study_facts import mechanism_of
 from common.study.study import Study
 from experiments.planning.privacy_plan import Plan, PlannedSite, count, marks, plan_of, planned_site
 from experiments.planning.view import blocks, drawing

@@ -13,7 +13,7 @@ from common.errors import StudyError
 from common.learning.parameters import new_network, read, write
 from common.study.study import parse
 from common.sums.update import Update
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Access
 from experiments.adversary import View
 from experiments.attack import Finding, Shares

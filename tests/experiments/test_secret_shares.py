@@ -12,7 +12,7 @@ from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.aggregations import _shamir, _transcript
 from common.sums.aggregations._agreement import Agreement
-from common.sums.aggregations._notes import SITES
+from common.sums.aggregations._session_state import SITES
 from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Payload
 from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.answers import Kept, hello
+from client.handlers import Kept, hello
 from client.hospital import Hospital, open_hospital
 from client.partitions._patients import patients_of
 from common.data.cases import Cases
@@ -19,7 +19,7 @@ from common.study.options import Entry
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from experiments.evidence.poisoned_app import _turned
-from server.roster import disagreeing, member
+from server.members import disagreeing, member
 
 STUDY = """
 title = "days in hospital"

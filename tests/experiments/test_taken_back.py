@@ -16,7 +16,7 @@ from experiments.engines import _quiet
 from experiments.engines._quiet import Outcome, run_quietly
 from experiments.evidence.poisoned_app import NOTE, Poison
 from experiments.evidence.poisoned_federation import POISONED_APP, PoisonedFederation
-from server import conduct
+from server import run as conduct
 from server.reporting.folder import read_run
 from server.reporting.summary import summary_of
 

@@ -17,7 +17,7 @@ from common.errors import StudyError
 from common.learning.parameters import Layout, digest, new_network, read
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
-from common.wire.orders import Order, from_payload, to_payload
+from common.wire.train_requests import Order, from_payload, to_payload
 from experiments.engines._quiet import run_quietly
 from experiments.study_view import study_facts
 from server.report import write_report

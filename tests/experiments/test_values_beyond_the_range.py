@@ -58,7 +58,7 @@ def test_the_model_is_that_of_sums_in_the_clear(
     assert all(record["dropped"] == [] for record in outcome.rounds if not record["range"]["repeats"])
     assert apart(tmp_path / "clear", tmp_path / "sum") < 0.1
     monkeypatch.setattr(value_range, "MOST_CLIPPED", 1.0)
-    monkeypatch.setattr("client.local.MOST_CLIPPED", 1.0)
+    monkeypatch.setattr("client.protocol_context.MOST_CLIPPED", 1.0)
     run_quietly(tiny(*common, f"aggregation={NARROW % aggregation}"), tmp_path / "cut")
     assert apart(tmp_path / "clear", tmp_path / "cut") > 0.5
 

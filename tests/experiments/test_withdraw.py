@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client import same_order
+from client import update_cache as same_order
 from client.hospital import close_all, open_hospital
-from client.kept_split import runs_with
 from client.ledger import Ledger
+from client.split_record import runs_with
 from client.withdrawn import FILE, consent_again, withdraw, withdrawn
 from common.errors import RoundError
 from common.files.json_files import read_table

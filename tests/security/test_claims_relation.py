@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import answers
+from client import handlers as answers
 from client.hospital import Hospital, open_hospital
 from client.privacy import Sources
 from common.errors import StudyError
@@ -21,7 +21,7 @@ from common.study.study import Study
 from common.sums import identity
 from common.sums.aggregation import Local
 from common.sums.exchange import Payload
-from common.wire.orders import Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from experiments.engines._quiet import run_quietly
 
 EXPECTED = "federation.expected_patients=17"

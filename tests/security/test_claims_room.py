@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import StudyError
-from common.learning.work import Training
+from common.learning.client_work import Training
 from common.privacy.accounting import delta_of, epsilon_curve, epsilon_of
 from common.privacy.discrete_gaussian import discrete_gaussian, largest_draw
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
+from common.privacy.noise_range import noise_room, share_of, tail_bound
 from common.privacy.release import Release
-from common.privacy.share_room import noise_room, share_of, tail_bound
 from common.privacy.variation import affordable, charged, price
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry

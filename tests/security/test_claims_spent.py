@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from client import answers
+from client import handlers as answers
 from client.hospital import Hospital
 from client.ledger import Ledger
 from client.privacy import Private

@@ -37,13 +37,13 @@ from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.sums.identity import read_key
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
-from server.conduct import Conductor
 from server.consortium.joining import sign
 from server.consortium.place import Consortium, read_authority, read_consortium
 from server.progress import Progress
+from server.run import Conductor
 from server.run_folder import RunFolder
 from tests.own_consortium import accept_all, compare_all, found_consortium
 

@@ -31,7 +31,7 @@ from common.wire.message_bytes import from_bytes, identify, to_bytes
 from common.wire.records import to_records
 from experiments.engines._local_grid import LocalGrid, Poll, new_run
 from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
-from server.conversation import Conversation, Heard
+from server.transport import Conversation, Heard
 
 VILLAIN, OTHERS = "hospital-01", ("hospital-00", "hospital-02", "hospital-03")
 SHARED: Mapping[str, Callable[[], Aggregation]] = {

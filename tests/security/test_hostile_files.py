@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from client._ledger_file import FILE, HEAD_FILE, KEY_FILE
 from client.approved_studies import APPROVED, list_study
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from client.incidents import report as report_incident
 from client.ledger import Charge, Ledger
 from client.sources._nifti_volume import Reading, read_scan

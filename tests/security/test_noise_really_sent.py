@@ -23,19 +23,19 @@ from scipy.stats import chi2
 
 import client.private_training
 import common.privacy.clipped
-from common.learning.work import Training
-from common.privacy.facts import facts_of
+from common.learning.client_work import Training
 from common.privacy.mechanism import Facts
 from common.privacy.mechanisms.distributed import Distributed
 from common.privacy.mechanisms.hospital import BELOW, CLIP_NORM, Hospital
 from common.privacy.noise import SeededNoise
+from common.privacy.study_facts import facts_of
 from common.seeding import generator
 from common.study.catalogue import MECHANISMS
 from common.study.study import Study, parse
 from common.sums.mean import Mean
 from common.sums.update import Update
 from experiments.engines._quiet import run_quietly
-from server.central_noise import PREFIX, TOLD, CentralNoise
+from server.server_half import PREFIX, TOLD, CentralNoise
 from server.strategies.fedavg import FedAvg
 from server.strategies.fedsgd import FedSGD
 

@@ -26,8 +26,8 @@ from common.study.program import this_program
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.message_bytes import from_bytes, identify, to_bytes
-from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG
 
 KEY = "a" * 64
 TEXT = """
@@ -70,7 +70,7 @@ def refused(own: Path, study_json: str, leg: str = "query.hello", number: int = 
 @pytest.fixture
 def nothing_happens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whatever a study could start is written down: a build, a hospital, an import, an entry, a plug-in."""
-    for name in ("client.app", "client.answers", "client.hospital"):
+    for name in ("client.app", "client.handlers", "client.hospital"):
         import_module(name)
     did: list[str] = []
     real = builtins.__import__

@@ -21,11 +21,11 @@ from common.study.trust import said
 from common.sums.cohorts import Cohorts, is_covered_by_noise
 from common.sums.exchange import Payload
 from experiments.approving.agreement import approve_study
-from server import gathering
-from server.conversation import Conversation, Heard, Sent
+from server import handshake as gathering
+from server.members import member
 from server.problems import Problem
-from server.roster import member
 from server.traffic import Traffic
+from server.transport import Conversation, Heard, Sent
 from tests.experiments.conftest import TEXT
 
 LITTLE = (

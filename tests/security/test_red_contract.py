@@ -23,7 +23,7 @@ from common.study.study import Study, parse
 from common.sums.cohort import Cohort
 from common.sums.exchange import Expected, Payload
 from common.sums.update import Update
-from common.wire.orders import Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from experiments.benchmarks import _contract_sums
 from experiments.benchmarks._contract_nodes import Coordinator, Hospitals, study_of, write_images
 from experiments.benchmarks._contract_sums import BASE_ROUND, NEARLY, Opened, Opener

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from client import app as client_app
 from client import prepared
 from client.hospital import close_all, open_hospital
-from client.local import open_local
+from client.protocol_context import open_local
 from client.sources._image_pixels import read_pages
 from client.sources._table_files import read_rows
 from client.sources.images import Images
@@ -34,9 +34,9 @@ from common.study.options import Entry
 from common.study.study import Split, Study, parse
 from common.sums import identity
 from common.sums.aggregation import Local
-from common.sums.aggregations._answered import open_once
+from common.sums.aggregations._opened_rounds import open_once
 from common.sums.exchange import Payload
-from common.wire.orders import ACCEPTS_CHANGED_DATA
+from common.wire.train_requests import ACCEPTS_CHANGED_DATA
 from experiments.cli import cli
 
 STUDY = """

@@ -14,7 +14,8 @@ import pytest
 from flwr.app import Context, RecordDict
 from rich.console import Console
 
-from client import answers, own_parts
+from client import handlers as answers
+from client import own_parts
 from client.approval import approve
 from client.hospital import Hospital, open_hospital, site_names
 from client.subgroups import subgroup_statistics
@@ -22,14 +23,14 @@ from client.told_groups import FOLDER, tell_once
 from common.data.cases import Cases
 from common.errors import HospitalError, StudyError, WireError
 from common.files.json_files import read_table
+from common.learning.client_work import Training
 from common.learning.parameters import Layout, new_network, read
 from common.learning.tasks.classification import Classification
-from common.learning.work import Training
 from common.metrics.subgroups import cells_of, opened
 from common.study.report_settings import Report
 from common.study.study import Study
 from common.sums.exchange import Payload
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.engines._quiet import run_quietly
 from experiments.hospital.withdrawal import withdraw_person
 from experiments.running.patient_scores import score_patients
@@ -164,7 +165,7 @@ def test_a_model_is_told_by_one_choice_of_groups_whatever_study_asks(
 def test_a_run_writes_its_groups_down_before_it_tells_them(
     tiny: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.answers.subgroup_statistics", lambda *_: {})
+    monkeypatch.setattr("client.handlers.subgroup_statistics", lambda *_: {})
     run_quietly(replace(tiny(), report=Report(("age: 0-50, 50-",))), tmp_path / "run")
     assert len(list((tmp_path / "run").glob(f"hospitals/*/{FOLDER}/*"))) == len(site_names(tiny()))
 

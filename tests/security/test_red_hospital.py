@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from client import _log_files as files
-from client import incidents, kept_models
+from client import delivered_models as kept_models
+from client import incidents
 from client.approved_studies import digest_of, listed_digests
 from client.audit_log import lines, note, verify
-from client.kept_models import place_of
+from client.delivered_models import place_of
 from client.policy_rules import broken
 from client.waiting_studies import keep_waiting
 from common.errors import FileError, RefusedError, StudyError, WireError
@@ -24,7 +25,7 @@ from common.study.study import parse_json
 from common.sums.identity import read_key
 from common.wire.handed_model import HandedModel, from_payload
 from common.wire.handed_model import to_payload as handed
-from common.wire.orders import Order, to_payload
+from common.wire.train_requests import Order, to_payload
 from experiments.cli import cli
 from experiments.pages.hospital import log_reading
 from experiments.pages.hospital.log_reading import LogReader

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client.clipped_sums import clipped_sum
 from client.clipping import CaseLoss
-from client.per_sample import clipped_sum
-from client.weighed_updates import fair, normalised
+from client.normalised_updates import fair, normalised
 from common.data.cases import Cases, Shape
 from common.errors import StudyError
+from common.learning.client_work import Training
 from common.learning.parameters import new_network
 from common.learning.tasks.classification import Classification
-from common.learning.work import Training
 from common.metrics.intervals import intervals_of, patient_sums
 from common.metrics.roc import ScoreHistogram
 from common.study.catalogue import STRATEGIES
@@ -25,7 +25,7 @@ from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study, parse
 from common.sums.mean import Mean, merge
 from common.sums.update import Update
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.attack import UNTRIED
 from experiments.attacks.cheating.imprint import carries
 from experiments.attacks.inversion.updates import captured_updates

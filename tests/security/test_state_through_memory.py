@@ -17,21 +17,21 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 from safetensors.numpy import load_file
 
-from client import answers
+from client import handlers as answers
 from client.app import app
 from client.hospital import open_hospital, site_names
 from common.data.cases import SiteId
+from common.learning.client_work import Work
 from common.learning.parameters import new_network, read
-from common.learning.work import Work
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study, parse
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Expected, OpenedSum, Payload
-from common.sums.opening import proof_payload
+from common.sums.opening_proof import proof_payload
 from common.sums.update import Vector
 from common.wire.message_bytes import identify
-from common.wire.orders import LEGS, PROTOCOL_LEG, Order, protocol_payload, to_payload
 from common.wire.records import from_records, to_records
+from common.wire.train_requests import LEGS, PROTOCOL_LEG, Order, protocol_payload, to_payload
 
 TEXT = """
 title = "Tiny"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.study.catalogue import AGGREGATIONS
 from common.study.options import Entry
-from common.sums.aggregations._notes import SITES
+from common.sums.aggregations._session_state import SITES
 from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Payload
 from common.sums.update import Update

@@ -8,7 +8,7 @@ import pytest
 from common.errors import RoundError
 from common.sums.exchange import OpenedSum
 from server.checkpoint import Checkpoint, load, save
-from server.openings import Owed
+from server.opening_proofs import Owed
 
 
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:

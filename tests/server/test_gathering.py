@@ -12,11 +12,11 @@ from common.errors import TooFewHospitalsError
 from common.study.study import Study, parse
 from common.sums.exchange import Number, Payload, Word
 from common.wire.refusals import SENTENCES
-from server import gathering
-from server.conversation import Conversation, Heard, Sent
-from server.gathering import gather
+from server import handshake as gathering
+from server.handshake import gather
 from server.problems import Problem
 from server.traffic import TO_HOSPITAL, Traffic
+from server.transport import Conversation, Heard, Sent
 
 TEXT = """
 title = "Gathered"

@@ -15,10 +15,10 @@ from common.errors import WireError
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
 from common.wire.refusals import NOT_ALL_SIGNED
-from server.conversation import Conversation, Heard, Sent
 from server.member_signatures import ANOTHER_LIST, NOT_ENROLLED, NOT_SIGNED, demand_proven, hand_round
-from server.roster import Member
+from server.members import Member
 from server.traffic import Traffic
+from server.transport import Conversation, Heard, Sent
 
 ONE, OTHER, SIGNED = "1" * 64, "2" * 64, "a" * 128
 NODES = {"A": 2, "B": 3, "C": 4}

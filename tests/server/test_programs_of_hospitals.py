@@ -9,11 +9,11 @@ import pytest
 
 from common.data.cases import Shape
 from common.study.study import Study, parse
+from server.members import Member
 from server.pins import Pins
 from server.reporting.parsing import about_of
 from server.reporting.records import Run
 from server.reporting.sections.settings import settings
-from server.roster import Member
 from server.run_folder import RunFolder
 
 ONE, OTHER = "a" * 64, "b" * 64

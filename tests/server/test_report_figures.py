@@ -21,9 +21,9 @@ from server.reporting.records import (
     SiteScores,
     SplitScores,
 )
-from server.reporting.sections.departures import merged, reader
+from server.reporting.sections.datasets import class_names, foreground, skew_sentence
 from server.reporting.sections.duration import mean_seconds, parts_of
-from server.reporting.sections.holdings import class_names, foreground, skew_sentence
+from server.reporting.sections.traffic import merged, reader
 
 
 def one_round(

@@ -19,9 +19,9 @@ from common.sums.exchange import Payload
 from common.wire.message_bytes import RunIsOver, content_to_bytes, from_bytes, identify, name_message, to_bytes
 from common.wire.packing import packed, unpacked
 from common.wire.records import from_records, to_records
-from server import conversation
-from server.conversation import Conversation, Heard
-from server.resending import ABSENCE_S, ASK_AGAIN_S, Resending
+from server import transport as conversation
+from server.redelivery import ABSENCE_S, ASK_AGAIN_S, Resending
+from server.transport import Conversation, Heard
 
 LIMIT_S = 600.0
 RUN = 7

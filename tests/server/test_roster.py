@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from server.roster import Member, disagreeing, member
+from server.members import Member, disagreeing, member
 
 GOOD = Payload(
     None,

@@ -14,7 +14,7 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import strategy as flower
 from flwr.supercore.task_identity import TaskIdentity
 
-from client.weighed_updates import fair
+from client.normalised_updates import fair
 from common.sums.update import Update
 from server.strategies.bulyan import Bulyan
 from server.strategies.fedadagrad import FedAdagrad

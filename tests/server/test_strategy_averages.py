@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RoundError, StudyError
-from common.learning.work import Work
+from common.learning.client_work import Work
 from server.strategies.fedavg import FedAvg
 from server.strategies.fedavgm import FedAvgM
 from server.strategies.fedprox import FedProx

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.learning.work import Work
+from common.learning.client_work import Work
 from server.strategies.fedavg import FedAvg
 from server.strategies.scaffold import Scaffold
 

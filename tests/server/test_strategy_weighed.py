@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.weighed_updates import fair, normalised, reach
+from client.normalised_updates import fair, normalised, reach
 from common.errors import HospitalError, RoundError
-from common.learning.work import CURVATURE, REACH, Training
+from common.learning.client_work import CURVATURE, REACH, Training
 from common.sums.mean import Mean
 from common.sums.update import Update
 from server.strategies.fedavg import FedAvg

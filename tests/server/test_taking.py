@@ -21,8 +21,8 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 from common.errors import WireError
 from common.wire import flower_inside
 from common.wire.flower_inside import AppCalls, Deflated
-from server.resending import Resending
-from server.taking import STALLED_S, Taking
+from server.redelivery import Resending
+from server.reply_reader import STALLED_S, Taking
 from tests.client.stock_link import Link
 
 

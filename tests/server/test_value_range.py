@@ -12,7 +12,7 @@ from common.sums.aggregations._fixed_point import CLIPPED
 from common.sums.exchange import Collected
 from common.sums.mean import Mean
 from common.sums.update import Update
-from server.central_noise import own_state
+from server.server_half import own_state
 from server.value_range import collect_in_range, factor_of, kept_factor
 
 

@@ -11,9 +11,9 @@ from common.study.federation import Federation
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected
 from common.wire.refusals import SENTENCES
-from server import waiting
+from server import dropout_wait as waiting
+from server.dropout_wait import Waiting
 from server.exchange import Dropped, GridExchange
-from server.waiting import Waiting
 
 TWO = Cohort(("a", "b"), 2)
 

@@ -15,7 +15,7 @@ kind. Places are in mm, RAS within, whatever the library's own convention.
 
 from typing import TYPE_CHECKING
 
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 if TYPE_CHECKING:
     from common.data.image import Image as Image

@@ -10,7 +10,7 @@ or, where a file binds `task = Mine`, `wardround test mine.py`. pytest runs both
 
 from typing import TYPE_CHECKING
 
-from common.handed_on import handed_on
+from common.lazy_exports import handed_on
 
 try:
     import pytest

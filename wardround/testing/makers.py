@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from common.data.cases import Cases
+from common.learning.client_work import CURVATURE, REACH
 from common.learning.parameters import new_network
-from common.learning.work import CURVATURE, REACH
 from common.sums.mean import Mean
 from common.sums.update import Update
 from server.strategy import Contributions

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common.errors import StudyError
-from common.learning.work import Sends, Training
+from common.learning.client_work import Sends, Training
 from common.privacy.abilities import abilities, can, colluding, statistics_of
 from common.privacy.accounting import epsilon_of
 from common.privacy.clipped import clipped

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.participants import taking_part
 from client.source import Source
 from client.splitting import split
-from client.taking_part import taking_part
 from common.data.cases import Cases
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError

@@ -14,9 +14,9 @@ from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases
 from common.learning.abilities import couples, scored_whole
+from common.learning.client_work import Training
 from common.learning.parameters import new_network, read, read_gradient
 from common.learning.task import Task
-from common.learning.work import Training
 from common.sums.mean import Mean, merge
 from wardround.testing.laws import check_options, check_same, no_global_draw
 from wardround.testing.makers import tiny_cases

@@ -20,7 +20,7 @@ theorem 1). s is in the thousands here, so tau is 0 to double precision; setting
 
 *Room.* A share travels as whole numbers of limited size. Each hospital cuts its clipped sum, before the noise, to
 what the range leaves beside the noise's room; and that room is so large that any value of any hospital's noise goes
-beyond it in any round with a chance that 1/100 of delta pays for (`common.privacy.share_room`): noise that is asked
+beyond it in any round with a chance that 1/100 of delta pays for (`common.privacy.noise_range`): noise that is asked
 for by epsilon is made for the other 99/100. What comes after is a function of the noisy sum alone.
 
 *Weight.* What travels is the expected number of patients, sampling_rate times all of them: a public number where the
@@ -41,9 +41,9 @@ from common.errors import StudyError
 from common.privacy.accounting import check_delta, epsilon_of, noise_for
 from common.privacy.losses import check_lattice
 from common.privacy.mechanism import AtHospital, Facts, Mechanism, Place
+from common.privacy.noise_range import noise_room, share_of
 from common.privacy.release import Release, Unit
 from common.privacy.sampling import PoissonSteps
-from common.privacy.share_room import noise_room, share_of
 from common.privacy.variation import LEAST_CHARGE, affordable
 from common.study.checks import between, non_negative, positive, probability
 from common.sums.update import Update

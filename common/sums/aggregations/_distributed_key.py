@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import WireError
-from common.sums.aggregations._draws import LARGEST_SMALL, public_words, small_numbers
+from common.sums.aggregations._csprng import LARGEST_SMALL, public_words, small_numbers
 from common.sums.aggregations._packing import Coefficients
 from common.sums.aggregations._polynomials import DEGREE, MODULUS_BITS, Small, multiply
 

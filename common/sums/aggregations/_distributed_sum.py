@@ -18,14 +18,14 @@ from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations._agreement import Agreement, read_agreement
+from common.sums.aggregations._csprng import LARGEST_SMALL
 from common.sums.aggregations._distributed_key import Bytes, DistributedKey, new_secret
-from common.sums.aggregations._draws import LARGEST_SMALL
 from common.sums.aggregations._fixed_point import FixedPoint, Totals
-from common.sums.aggregations._masked_sum import MaskedSum
-from common.sums.aggregations._opened_sum import open_sum
 from common.sums.aggregations._packing import Coefficients, Packing
 from common.sums.aggregations._polynomials import DEGREE, Small
 from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._secagg_client import MaskedSum
+from common.sums.aggregations._secagg_server import open_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.exchange import Collected, Exchange, Expected, Payload
 from common.sums.update import Update

@@ -40,8 +40,8 @@ from common.sums.aggregations._key_agreement import (
     encrypt,
     shared_secrets,
 )
-from common.sums.aggregations._notes import Notes, pieces, read_sites
 from common.sums.aggregations._seal_bytes import SEED_BYTES, join, split
+from common.sums.aggregations._session_state import Notes, pieces, read_sites
 from common.sums.exchange import Payload
 from common.sums.update import Update
 

@@ -15,8 +15,8 @@ from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._fixed_point import Totals
 from common.sums.aggregations._key_agreement import SIGNED_KEYS_BYTES
 from common.sums.aggregations._legs import Legs
-from common.sums.aggregations._notes import SITES, pieces
 from common.sums.aggregations._seal_bytes import join, split
+from common.sums.aggregations._session_state import SITES, pieces
 from common.sums.aggregations._shared_key import (
     ADDED,
     ENCRYPTED_KEY_BYTES,

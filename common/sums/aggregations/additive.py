@@ -45,7 +45,6 @@ from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations import _keystream, _transcript
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
-from common.sums.aggregations._answered import open_once, what_is_opened
 from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.aggregations._key_agreement import (
     SHARED_BYTES,
@@ -59,9 +58,10 @@ from common.sums.aggregations._key_agreement import (
     shared_secrets,
 )
 from common.sums.aggregations._legs import Legs
-from common.sums.aggregations._masked_sum import SEED_BYTES, read_keys, verify_keys
-from common.sums.aggregations._notes import SITES, Notes, pieces, read_sites
+from common.sums.aggregations._opened_rounds import open_once, what_is_opened
 from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._secagg_client import SEED_BYTES, read_keys, verify_keys
+from common.sums.aggregations._session_state import SITES, Notes, pieces, read_sites
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import FEWEST_HOSPITALS, Threshold
 from common.sums.cohort import Cohort

@@ -29,10 +29,10 @@ from common.sums.aggregations._agreement import Agreement
 from common.sums.aggregations._distributed_key import DistributedKey
 from common.sums.aggregations._distributed_sum import DistributedSum
 from common.sums.aggregations._fixed_point import FixedPoint
-from common.sums.aggregations._masked_sum import MaskedSum
 from common.sums.aggregations._packing import Packing
 from common.sums.aggregations._polynomials import DEGREE, MODULUS_BITS
 from common.sums.aggregations._seal_bfv import SealBfv
+from common.sums.aggregations._secagg_client import MaskedSum
 from common.sums.aggregations._security import require_128_bits
 from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey
 from common.sums.aggregations._shared_sum import collect_shared

@@ -46,9 +46,9 @@ from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
-from common.sums.aggregations._masked_sum import MaskedSum
-from common.sums.aggregations._opened_sum import open_sum
 from common.sums.aggregations._ring import Ring, Words
+from common.sums.aggregations._secagg_client import MaskedSum
+from common.sums.aggregations._secagg_server import open_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from common.errors import StudyError
 from common.learning.abilities import can, no_one_gradient
+from common.learning.client_work import Training, Work
 from common.learning.parameters import new_network
-from common.learning.work import Training, Work
 from common.study.catalogue import STRATEGIES, TASKS
 from common.study.options import Entry
 from common.study.study import Study
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.attacks.cheating.imprint import Held, carries
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation

@@ -14,7 +14,7 @@ from common.data.cases import SiteId
 from common.errors import StudyError, WardroundError
 from common.study.study import Study
 from common.sums.update import Update
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Answers
 from experiments.attack import Finding, Reconstruction
 from experiments.attacks.cheating.orders import BINS, carrier_of, work_of

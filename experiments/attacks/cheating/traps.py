@@ -18,7 +18,7 @@ from common.learning.parameters import Layout, read
 from common.seeding import torch_generator
 from common.study.study import Study
 from common.sums.update import Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 from experiments.access import Answers
 from experiments.attacks.cheating.imprint import linear_layers
 from experiments.attacks.cheating.orders import later_rounds, order_of

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from common.learning.client_work import Training
 from common.learning.device import home, placed
 from common.learning.parameters import trainable, write
-from common.learning.work import Training
 from common.sums.update import Vector
 from experiments.attacks.inversion.local_steps import Moving, steps_of
 from experiments.attacks.inversion.losses import Losses, soft_losses

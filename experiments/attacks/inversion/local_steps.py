@@ -13,7 +13,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from common.learning.work import Training
+from common.learning.client_work import Training
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 """beta_1, beta_2 and epsilon of Adam, as torch.optim has them and the hospitals leave them."""

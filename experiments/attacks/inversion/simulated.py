@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.learning.work import Training
+from common.learning.client_work import Training
 from experiments.attacks.inversion.distances import relative_squared_distance
 from experiments.attacks.inversion.problem import Guess, Problem
 

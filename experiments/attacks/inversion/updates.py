@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from common.data.cases import SiteId
 from common.learning.abilities import no_one_gradient
-from common.learning.work import CURVATURE, REACH, Sends
+from common.learning.client_work import CURVATURE, REACH, Sends
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 from common.sums.update import Update, Vector

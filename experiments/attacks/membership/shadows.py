@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from client.training import Trainer
 from common.data.cases import Cases
+from common.learning.client_work import Training
 from common.learning.device import placed
 from common.learning.parameters import read
 from common.learning.schedules import rate_in_round
-from common.learning.work import Training
 from common.seeding import generator
 from common.study.catalogue import STRATEGIES
 from common.study.study import Study

@@ -23,7 +23,7 @@ from common.sums.abilities import keys_of
 from common.sums.aggregations import _transcript
 from common.sums.exchange import Payload
 from common.sums.update import Update
-from common.wire.orders import Order, from_payload, to_payload
+from common.wire.train_requests import Order, from_payload, to_payload
 from experiments.access import Access, Need
 from experiments.adversary import Adversary, View
 from experiments.audit.adversaries._cheated import cheated

@@ -17,8 +17,8 @@ from experiments.audit.dossier.sheet import Risk, Sheet
 from experiments.audit.records import Light, Report
 from experiments.audit.report.words import LIGHTS
 from server.reporting.markup import Child, Markup, joined, table, tag
-from server.reporting.sections.departures import WHAT
 from server.reporting.sections.layout import facts, section
+from server.reporting.sections.traffic import WHAT
 from server.reporting.wording import capital, count, duration, listed
 
 QUESTION = "May this model be signed off and shared under the conditions below?"

@@ -6,7 +6,7 @@ from server.reporting.charts.bars import legend
 from server.reporting.losses import Losses
 from server.reporting.markup import Markup, tag
 from server.reporting.records import Picture, Roster, Run
-from server.reporting.sections.holdings import BACKGROUND, PICTURE_COLOURS, class_looks, class_names
+from server.reporting.sections.datasets import BACKGROUND, PICTURE_COLOURS, class_looks, class_names
 from server.reporting.sections.layout import section
 from server.reporting.wording import score, score_name
 

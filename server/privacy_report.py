@@ -9,14 +9,14 @@ from typing import Any
 
 from common.data.names import SiteId
 from common.privacy.abilities import clip_norm_of
-from common.privacy.facts import facts_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.relation import in_words, relation_of
+from common.privacy.study_facts import facts_of
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
+from server.members import Member
 from server.not_covered import not_covered
 from server.privacy_spent import beside, spent_by
-from server.roster import Member
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from client.clipping import CaseLoss, clip_and_add
-from client.clipping_ways._layer_gradients import LAYERS, CaseGradients
+from client.per_example_gradients._layer_gradients import LAYERS, CaseGradients
 from common.data.cases import Batch
 from common.sums.update import Vector
 

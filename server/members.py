@@ -12,7 +12,7 @@ from common.data.cases import Shape, SiteId
 from common.data.names import RULE, fault_of
 from common.errors import RoundError, WireError
 from common.sums.exchange import Payload
-from common.wire.orders import (
+from common.wire.train_requests import (
     COLUMNS,
     HAS_MODEL,
     MEMBERS,

@@ -1,7 +1,8 @@
 """Proofs that a round was opened, owed to hospitals that are in its sum and were not asked to open it.
 
 A hospital that was lost between its answer and the opening keeps what the round left it waiting
-(`common.sums.opening`). The proof is kept with the checkpoint and handed over before that hospital is asked again.
+(`common.sums.opening_proof`). The proof is kept with the checkpoint and handed over before that hospital is asked
+again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from common.data.names import SiteId
 from common.sums.exchange import Collected, Exchange, OpenedSum
-from common.sums.opening import OPENED_LEG, proof_payload
+from common.sums.opening_proof import OPENED_LEG, proof_payload
 
 
 @dataclass(frozen=True)

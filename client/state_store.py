@@ -3,8 +3,8 @@
 State follows the opening. What a round leaves is kept by its number, apart for every study, and the next round starts
 from the last one kept before it; so a round that is asked for again starts where it started the first time. Where the
 study's sums are opened by the hospitals, what a round leaves waits in one place of its own, on the disk before the
-answer goes out, until the hospital sees the round opened or is shown a proof of it (`common.sums.opening`); the next
-round that is trained takes that place, and a round that was never opened is then gone without a trace.
+answer goes out, until the hospital sees the round opened or is shown a proof of it (`common.sums.opening_proof`); the
+next round that is trained takes that place, and a round that was never opened is then gone without a trace.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
 from safetensors.numpy import save
 
-from client.durable import rename_durably, write_durably
+from client.atomic_write import rename_durably, write_durably
 from common.errors import FileError, HospitalError
 from common.files.access import if_there, names, private_folder
 from common.files.tensor_files import SUFFIX, read_tensors
-from common.study.going_on import bound
+from common.study.resumption import bound
 from common.sums.update import Vector
 
 RECORD, PENDING, ABOUT = "memory", "pending", "pending/about"

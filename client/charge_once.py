@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from client.durable import sync_folder, write_durably
+from client.atomic_write import sync_folder, write_durably
 from client.ledger import Charge, Ledger
 from common.errors import FileError
 from common.files.access import if_there, is_there, private_folder, remove

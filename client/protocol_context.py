@@ -22,9 +22,9 @@ from flwr.app import Context
 
 from client.hospital import Hospital
 from client.kept_groups import keep_group
-from client.memory import key_of
 from client.policy import read_policy
 from client.privacy import Sources
+from client.state_store import key_of
 from common.errors import HospitalError
 from common.privacy.abilities import rounds_in_secret
 from common.privacy.noise import SeededNoise, SystemNoise
@@ -36,7 +36,7 @@ from common.sums.aggregation import Local
 from common.sums.aggregations._fixed_point import MOST_CLIPPED
 from common.sums.cohort import Cohort
 from common.sums.cohorts import reveals
-from common.sums.opening import Keeping, KeepsNothing
+from common.sums.opening_proof import Keeping, KeepsNothing
 
 SIMULATED_FOLDERS = "WARDROUND_SIMULATED_FOLDERS"
 """Folders of the simulated hospitals by their number, as JSON: set by our own engine, on this machine alone."""

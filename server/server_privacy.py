@@ -8,19 +8,19 @@ from math import sqrt
 
 from common.data.names import SiteId
 from common.privacy.abilities import abilities, can, grid_of, may_be_asked_again, statistics_of, weighs_alike
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Facts, Mechanism
 from common.privacy.noise import SeededNoise, SystemNoise
 from common.privacy.noise_source import NoiseSource
+from common.privacy.study_facts import mechanism_of
 from common.seeding import generator
 from common.study.study import Study
 from common.sums.abilities import room_for_whole_steps, stated_error
 from common.sums.aggregation import Aggregation
 from common.sums.exchange import Expected
-from server.central_noise import TOLD, CentralNoise
-from server.privacy_claims import Claims
+from server.members import Member
+from server.privacy_report import Claims
 from server.public_numbers import training_sizes
-from server.roster import Member
+from server.server_half import TOLD, CentralNoise
 
 
 @dataclass(frozen=True)

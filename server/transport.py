@@ -14,9 +14,9 @@ from common.errors import WireError
 from common.sums.exchange import Payload
 from common.wire.boundary import guarded
 from common.wire.message_bytes import ENGINE_ERROR, NODE_ERROR, size_of
-from common.wire.orders import LEGS, PROTOCOL_LEG
 from common.wire.records import from_records, to_records
 from common.wire.refusals import SENTENCES, sentence_of
+from common.wire.train_requests import LEGS, PROTOCOL_LEG
 
 LONGEST_POLL_S = 0.25
 SHORTEST_POLL_S = 0.002

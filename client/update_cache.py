@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError
 from common.files.access import appending, names, private_folder, remove
 from common.files.tensor_files import TensorFile, read_tensors
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 FOLDER, LOCK = "last-private-updates", "last-private-updates.lock"
 """One file a study, named by its digest."""

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from common.errors import FileError, LedgerError
 from common.files.access import read
 

@@ -28,11 +28,11 @@ from flwr.app import Context
 from torch import nn
 
 from client.answered_rounds import was_answered
-from client.answers import Kept
 from client.evaluation import evaluate
+from client.handlers import Kept
 from client.hospital import Hospital
-from client.local import folder_of
 from client.own_parts import put_own
+from client.protocol_context import folder_of
 from client.source_abilities import digest_of_columns
 from common.consortium.members import members_if_there
 from common.errors import HospitalError, WireError
@@ -49,7 +49,7 @@ from common.study.schedule import final_splits
 from common.study.study import parse_json
 from common.sums.exchange import Payload
 from common.wire.handed_model import KEPT, HandedModel, from_payload
-from common.wire.orders import run_of, study_json
+from common.wire.train_requests import run_of, study_json
 
 FOLDER, MODEL, STUDY, ROSTER = "models", "model.safetensors", "study.toml", "roster.json"
 CARD, SCORES, ABOUT = "card.md", "scores.json", "about.json"

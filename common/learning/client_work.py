@@ -44,7 +44,7 @@ class Training:
             federation their mean. See `common.learning.class_weights` for what is weighed.
         class_counts: how many cases (voxels) of each class there are, as is public.
         sampling: "shuffled", every case once an epoch; "by_class", every batch holds the classes that a hospital has
-            evenly, rare ones' cases over and again; see `client.sampling_by_class`.
+            evenly, rare ones' cases over and again; see `client.balanced_batches`.
         freeze: patterns of parameters' names, such as "encoder.*", that are not trained and do not travel.
         personal: patterns of parameters' names that each hospital trains and keeps to itself from round to round: a
             head (Arivazhagan et al. 2019, FedPer), normalisation (Li et al. 2021, FedBN; here of layers without

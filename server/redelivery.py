@@ -36,7 +36,7 @@ from common.wire.message_bytes import (
     size_of,
 )
 from common.wire.packing import packed, unpacked
-from server.conducted import STOPPED_AT_THE_LINK
+from server.run_lock import STOPPED_AT_THE_LINK
 
 LOG = logging.getLogger("wardround.resending")
 

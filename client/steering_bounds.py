@@ -27,15 +27,15 @@ import numpy as np
 from client.hospital import Hospital
 from common.errors import WireError
 from common.privacy.abilities import abilities, can, grid_of, may_be_asked_again, weighs_alike
-from common.privacy.facts import mechanism_of
 from common.privacy.mechanism import Mechanism
+from common.privacy.study_facts import mechanism_of
 from common.study.catalogue import AGGREGATIONS
 from common.sums.abilities import codec_of
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.exchange import Payload
 from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE
 from common.sums.update import Vector
-from common.wire.orders import Order
+from common.wire.train_requests import Order
 
 ROUNDING = 1e-6
 """Relative, by which another processor's arithmetic may differ."""

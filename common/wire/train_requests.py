@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from common.errors import WireError
-from common.learning.work import Sends, Work
+from common.learning.client_work import Sends, Work
 from common.study.fine_tuning import FINE_TUNED
 from common.sums.exchange import Number, Payload
 from common.sums.update import Vector

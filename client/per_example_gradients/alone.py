@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from client.clipping import CaseLoss, case_of
-from client.clipping_ways.loop import by_loop
+from client.per_example_gradients.loop import by_loop
 from common.data.cases import Batch
 from common.errors import StudyError
 from common.learning.task import Task

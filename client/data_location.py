@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flwr.app import Context
 
-from client.local import REHEARSAL, is_simulated
+from client.protocol_context import REHEARSAL, is_simulated
 from common.errors import RefusedError
 from common.study.catalogue import SOURCES
 from common.study.options import options_of

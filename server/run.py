@@ -28,19 +28,18 @@ from common.sums.cohorts import Cohorts
 from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
 from common.sums.update import Vector
-from common.wire.orders import RUN
 from common.wire.refusals import FREE_OF_CHARGE
-from server.beginning import Beginning
+from common.wire.train_requests import RUN
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
-from server.conversation import Conversation
 from server.early_stopping import Watch
 from server.exchange import GridExchange
-from server.gathering import Gathered, gather
-from server.handing_out import HandingOut
-from server.own_strategy import demand_state, told
+from server.foreign_strategy import demand_state, told
+from server.handshake import Gathered, gather
+from server.initial_model import Beginning
+from server.members import Member
+from server.model_delivery import HandingOut
 from server.pins import Pins
-from server.private_terms import private_terms
 from server.problems import Problem, Stage, forget_from, keep
 from server.progress import (
     HospitalJoined,
@@ -51,12 +50,13 @@ from server.progress import (
     RunFinished,
     RunStarted,
 )
-from server.roster import Member
 from server.rounds import Rounds
 from server.run_folder import RunFolder
 from server.run_record import first_words, roster_table
+from server.server_privacy import private_terms
 from server.strategy import Strategy
 from server.traffic import Traffic
+from server.transport import Conversation
 
 BYTES_A_PARAMETER, BYTES_BESIDE = 128, 1 << 24
 """Limits of a protocol's bytes: the most wasteful encryption takes 20 bytes a parameter and vector."""

@@ -14,14 +14,14 @@ from common.study.study import Study
 from common.sums.cohorts import hospitals_at_start
 from common.sums.exchange import Number, Payload
 from common.wire.boundary import guarded
-from common.wire.orders import ACCEPTS_CHANGED_DATA, RUN
 from common.wire.refusals import ASKED_AGAIN
-from server.conversation import Conversation, Heard, Sent
+from common.wire.train_requests import ACCEPTS_CHANGED_DATA, RUN
 from server.member_signatures import demand_proven, hand_round
+from server.members import Member, disagreeing, member, site_of
 from server.problems import Problem
 from server.public_numbers import counts_are_told
-from server.roster import Member, disagreeing, member, site_of
 from server.traffic import TO_HOSPITAL, TO_SERVER, Traffic
+from server.transport import Conversation, Heard, Sent
 
 POLL_S = 0.2
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0

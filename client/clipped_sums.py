@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from client.clipping import CaseLoss, ClippedSum
-from client.clipping_ways.alone import by_copies, is_ours
-from client.clipping_ways.hooks import by_hooks
-from client.clipping_ways.layers import by_layers
-from client.clipping_ways.loop import by_loop
-from client.clipping_ways.vectorised import by_vectorising
+from client.per_example_gradients.alone import by_copies, is_ours
+from client.per_example_gradients.hooks import by_hooks
+from client.per_example_gradients.layers import by_layers
+from client.per_example_gradients.loop import by_loop
+from client.per_example_gradients.vectorised import by_vectorising
 from common.data.cases import Batch, join
 from common.learning.device import home
 from common.sums.update import Vector

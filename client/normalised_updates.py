@@ -11,7 +11,7 @@ import numpy as np
 
 from client.training import DIVERGED
 from common.errors import HospitalError
-from common.learning.work import CURVATURE, REACH, Training
+from common.learning.client_work import CURVATURE, REACH, Training
 from common.sums.mean import LARGEST_UNITS, UNITS_PER_ONE, Mean
 from common.sums.update import Update
 

@@ -15,7 +15,8 @@ from common.sums.aggregations import _keystream, _shamir, _transcript
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES, PublicKeys, public_key
 from common.sums.aggregations._legs import Legs
-from common.sums.aggregations._masked_sum import (
+from common.sums.aggregations._ring import Words
+from common.sums.aggregations._secagg_client import (
     COMMITMENT_BYTES,
     ENCRYPTED_BYTES,
     Accept,
@@ -24,8 +25,7 @@ from common.sums.aggregations._masked_sum import (
     pair_streams,
     self_stream,
 )
-from common.sums.aggregations._notes import SITES, pieces
-from common.sums.aggregations._ring import Words
+from common.sums.aggregations._session_state import SITES, pieces
 from common.sums.cohort import Cohort
 from common.sums.exchange import Exchange, OpenedSum, Payload
 

@@ -16,25 +16,25 @@ from client.bounded_update import bounded
 from client.evaluation import evaluate
 from client.fine_tuning import fine_tuned
 from client.hospital import Hospital
+from client.normalised_updates import fair, normalised
 from client.own_parts import keep_own, put_own
-from client.own_scores import OwnScores, of_patients
+from client.patient_scores import OwnScores, of_patients
 from client.privacy import Private, Sources
 from client.source_abilities import digest_of_columns
-from client.steering import refuse_steering
+from client.steering_bounds import refuse_steering
 from client.subgroups import subgroup_statistics
 from client.training import Trainer
 from client.voting import vote_of
-from client.weighed_updates import fair, normalised
 from common.data.cases import Cases
 from common.errors import HospitalError, WireError
 from common.learning.abilities import shown_shape
 from common.learning.baseline import baseline_trainings
+from common.learning.client_work import Work
 from common.learning.parameters import write
 from common.learning.score_names import statistic_names
 from common.learning.task import Task
-from common.learning.work import Work
 from common.metrics.intervals import with_intervals
-from common.privacy.facts import mechanism_of
+from common.privacy.study_facts import mechanism_of
 from common.seeding import generator
 from common.study.catalogue import AGGREGATIONS, SOURCES
 from common.study.fine_tuning import FINE_TUNED
@@ -46,7 +46,7 @@ from common.sums.exchange import Number, Payload, Word
 from common.sums.mean import Mean
 from common.sums.update import Update, Vector
 from common.wire.decoding import statistics_to_numbers
-from common.wire.orders import COLUMNS, PROGRAM, PROGRAM_VERSIONS, SPLITS, Order, from_payload
+from common.wire.train_requests import COLUMNS, PROGRAM, PROGRAM_VERSIONS, SPLITS, Order, from_payload
 
 Scores = Mapping[str, Mapping[str, Mean]]
 """Means by split and name."""

@@ -14,7 +14,7 @@ Bonawitz et al. 2017, Protocol 1 with the steps against a cheating server, over 
 | opened    | in a later round, to a survivor that was not     | nothing                                             |
 |           | asked to unmask: the same signatures             |                                                     |
 
-What a hospital keeps between rounds is committed at "unmask", or at "opened" (`common.sums.opening`).
+What a hospital keeps between rounds is committed at "unmask", or at "opened" (`common.sums.opening_proof`).
 
 How a protocol uses it (`secagg` adds up updates so, and distributed keys are opened so):
 
@@ -49,7 +49,6 @@ from common.errors import StudyError, WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _keystream, _shamir, _transcript
 from common.sums.aggregations._agreement import read_agreement
-from common.sums.aggregations._answered import open_once, what_is_opened
 from common.sums.aggregations._key_agreement import (
     SHARED_BYTES,
     SIGNATURE_BYTES,
@@ -62,13 +61,14 @@ from common.sums.aggregations._key_agreement import (
     expand,
     shared_secrets,
 )
-from common.sums.aggregations._notes import Notes, pieces, read_sites
+from common.sums.aggregations._opened_rounds import open_once, what_is_opened
 from common.sums.aggregations._ring import Words
+from common.sums.aggregations._session_state import Notes, pieces, read_sites
 from common.sums.aggregations._threshold import Threshold
 from common.sums.exchange import Payload
-from common.sums.opening import OPENED_LEG, Awaited, named, proven_round
-from common.sums.opening import SIGNERS as PROVEN_SIGNERS
-from common.sums.opening import SITES as PROVEN_SITES
+from common.sums.opening_proof import OPENED_LEG, Awaited, named, proven_round
+from common.sums.opening_proof import SIGNERS as PROVEN_SIGNERS
+from common.sums.opening_proof import SITES as PROVEN_SITES
 
 SEED_BYTES = COMMITMENT_BYTES = 32
 ENCRYPTED_BYTES = 2 * _shamir.SHARE_BYTES + TAG_BYTES

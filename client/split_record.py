@@ -30,16 +30,16 @@ from typing import Any, cast
 
 from flwr.app import ConfigRecord, Context
 
-from client.durable import write_durably
+from client.atomic_write import write_durably
 from client.hospital import Hospital
-from client.memory import RECORD, key_of
 from client.sources._persons import person_named
 from client.splitting import held_by_person
+from client.state_store import RECORD, key_of
 from common.errors import DataChangedError, FileError, HospitalError
 from common.files.access import is_there, names, private_folder
 from common.files.json_files import read_table
 from common.study.study import Study
-from common.wire.orders import SPLITS
+from common.wire.train_requests import SPLITS
 
 FILE = "split.json"
 KEY_BYTES = 32
