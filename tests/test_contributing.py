@@ -77,7 +77,8 @@ def test_an_example_in_a_file_of_a_strangers_keeps_every_law_that_it_inherits(pa
 
 def test_every_kind_that_is_one_class_in_one_file_has_an_example():
     kinds = {re.search(r"^(\w+): .* = \w+\n\Z", text, flags=re.MULTILINE)[1] for text in EXAMPLES.values()}
-    assert kinds == KINDS.keys() - {"mechanism", "loss"}
+    elsewhere = {"question", "adversary"}  # in docs/own-model.md, which test_own_model.py runs
+    assert kinds == KINDS.keys() - {"mechanism", "loss"} - elsewhere
 
 
 def test_the_task_learns(example):

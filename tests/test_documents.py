@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from experiments.cli import cli
+from experiments.commands.audits import OrAttacking
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,6 +45,7 @@ def test_every_command_of_a_page_is_understood(page: Path) -> None:
             continue
         context, command = typer.Context(whole, info_name="wardround"), whole
         while isinstance(command, typer.core.TyperGroup) and words and not words[0].startswith("-"):
+            words = command.written_out(context, words) if isinstance(command, OrAttacking) else words
             found = command.get_command(context, words[0])
             assert found is not None, f"{page.name}: {line}"
             command, words = found, words[1:]

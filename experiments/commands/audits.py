@@ -26,11 +26,16 @@ class OrAttacking(TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Put in the command that nobody writes."""
-        if args and args[0] not in ctx.help_option_names:
-            named = self.commands.get(args[0])
-            if named is None or (Path(args[0]).is_dir() and self._lacks_argument(named, ctx, args[1:])):
-                args = [ATTACKING, *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self.written_out(ctx, args))
+
+    def written_out(self, ctx: Context, args: list[str]) -> list[str]:
+        """The words with the command that they are short for."""
+        if not args or args[0] in ctx.help_option_names:
+            return args
+        named = self.commands.get(args[0])
+        if named is None or (Path(args[0]).is_dir() and self._lacks_argument(named, ctx, args[1:])):
+            return [ATTACKING, *args]
+        return args
 
     def _lacks_argument(self, named: Command, ctx: Context, args: list[str]) -> bool:
         """Whether nothing in `args` is what this command works on."""
