@@ -92,7 +92,7 @@ def test_a_coordinator_that_cheats_gets_two_sums_only_where_nothing_forbids_it(
     assert (cheat.figures["cosine"] > 0.999) is opened
     light, words = judged(claim, cheat)
     assert light == ("amber" if opened else "green")
-    assert any("rests on epsilon alone" in one for one in words) is (opened and bool(claim.mechanism))
+    assert any("epsilon alone hides" in one for one in words) is (opened and bool(claim.mechanism))
 
 
 def test_a_lost_hospital_isolates_nobody_it_was_grouped_with_and_rules_say_so() -> None:

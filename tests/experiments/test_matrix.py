@@ -19,6 +19,8 @@ from experiments.audit.matrix import audit_matrix, protections
 FEW = ("analytic", "exact_batch", "imprint", "loss_threshold", "gradient_canaries")
 SINGLE_CASES = {"plain FedSGD, batch of 1", "secagg, FedSGD", "bfv, FedSGD"}
 """A sum over hospitals of a gradient of one case each is that of a small batch, which exact inversion takes apart."""
+FEW_STEPS = {"plain FedAvg, E = 1", "plain FedAvg, E = 5"}
+"""Of some eight cases each, under which a unit may have answered to one case: it is then rebuilt nearly."""
 RECORDED = ("federation.record_traffic=true", "federation.least_in_sum=4", "rounds=1")
 
 
@@ -54,11 +56,12 @@ def test_the_protections_are_those_the_issue_of_an_audit_names(tiny: Callable[..
     assert {study.aggregation.name for study in rows.values()} == {"plain", "secagg", "bfv"}
 
 
-def test_only_gradients_of_single_cases_come_back_and_no_measured_epsilon_exceeds_the_promised(
+def test_cases_come_back_of_what_is_not_private_alone_and_no_measured_epsilon_exceeds_the_promised(
     place: Path,
 ) -> None:
     rows = {row["protection"]: row for row in json.loads((place / "matrix.json").read_text())}
-    assert {name for name, row in rows.items() if row["identified"]} == SINGLE_CASES
+    identified = {name for name, row in rows.items() if row["identified"]}
+    assert identified >= SINGLE_CASES and identified <= SINGLE_CASES | FEW_STEPS
     assert rows["plain FedSGD, batch of 1"]["likeness"] > 0.99
     assert set(rows["plain FedSGD, batch of 1"]["verdicts"].values()) == {"red"}
     private = [row for row in rows.values() if row["promised_epsilon"] is not None]
