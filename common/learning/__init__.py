@@ -17,7 +17,7 @@ else:
                 "Network",
                 "Task",
             ),
-            "work": (
+            "client_work": (
                 "Training",
                 "Work",
             ),
