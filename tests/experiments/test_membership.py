@@ -27,7 +27,6 @@ from experiments.attacks.membership.lira import log_odds, moments, offline, onli
 from experiments.attacks.membership.pool import Pool
 from experiments.attacks.membership.rounds import moves_of
 from experiments.attacks.membership.shadows import Shadows, forget_shadows, shadows_of
-from experiments.attacks.membership.target import Target
 from experiments.attacks.quantile_regression import deviations
 from experiments.attacks.rmia import log_ratios, shares_beaten
 from experiments.attacks.user_level import by_person
@@ -45,6 +44,7 @@ from experiments.audit.records import Interval, Trial
 from experiments.catalogue import ATTACKS
 from experiments.evidence.membership_samples import sampled, samples_of
 from experiments.evidence.observing import narrowed, observe
+from experiments.evidence.target_model import Target
 from experiments.observation import Observation
 from experiments.question import Attempt
 from experiments.running.run import run_study
