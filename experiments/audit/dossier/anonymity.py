@@ -62,6 +62,7 @@ def answer(report: Report, found: Sequence[Bearing]) -> str:
             "every attack, but that it is kept was not shown by tests that would have seen every fault."
         )
     return (
-        "Left to you: nothing that was tried surely points to a person, and epsilon bounds every attack, but whether "
-        "what is left is insignificant for each of them is a judgement on this study, its data and who gets the model."
+        "Left to you: nothing that was tried surely points to a person, and epsilon bounds every attack, but "
+        "whether what is left is insignificant for each of them is a judgement on this study, its data and who gets "
+        "the model."
     )
