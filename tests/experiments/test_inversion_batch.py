@@ -81,7 +81,7 @@ def test_networks_fit_images_and_volumes(build: type, shape: Shape) -> None:
 
 def test_tables_images_and_volumes_are_measured_at_batches_of_1_to_16(shared_data: Path) -> None:
     assert BATCHES == (1, 2, 4, 8, 16)
-    assert {kind.attack for kind in KINDS} == {"analytic", "exact_batch", "matching", "bottleneck"}
+    assert {kind.attack for kind in KINDS} == {"analytic", "exact_batch", "matching", "bottleneck", "learned_prior"}
     assert all(kind.largest_batch == 1 for kind in KINDS if kind.attack == "bottleneck")
     table = KINDS[0].candidates()
     assert table.inputs.shape == (200, 13)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -90,5 +91,9 @@ def test_a_divided_set_in_mapped_files_trains_the_bit_identical_model(
 def test_a_second_start_reads_no_original(volumes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, prepared = study_of(volumes, 'source.table="sites.csv"'), str(tmp_path / "prepared")
     first = model_of(study, tmp_path / "first", prepared, monkeypatch)
-    monkeypatch.setattr("client.sources._volume_source.VolumeSource.parts", None)
+
+    def parts(*_: object) -> NoReturn:
+        raise AssertionError("an original is read")
+
+    monkeypatch.setattr("client.sources._volume_source.VolumeSource.parts", parts)
     assert model_of(study, tmp_path / "second", prepared, monkeypatch) == first

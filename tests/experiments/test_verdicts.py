@@ -105,7 +105,7 @@ def test_a_way_to_cheat_is_named_in_words_that_fit_any_name(refused: str) -> Non
     settings = {"refused": {"listed": refused}}
     cheating = of(SHARP, attack="imprint", observer="cheating", settings=settings, condition=CHEATS)
     (verdict,) = all_judged(PROMISED, [cheating])
-    said = "cheats (imprint) is refused" if refused else f"If {CHEATS} imprint rebuilt"
+    said = f"is refused by a hospital that checks: {refused}" if refused else f"If {CHEATS} imprint rebuilt"
     assert any(said in words for _, words in verdict.reasons)
 
 

@@ -20,9 +20,10 @@ from common.sums.aggregations.secagg import SecureAggregation
 from common.sums.exchange import Collected, Payload
 from common.sums.update import Update
 from common.wire.decoding import update_to_payload
-from experiments.attack import Finding
+from experiments.attack import Finding, Reconstruction
 from experiments.benchmark import Measured, Target
 from experiments.engines.inline import Inline
+from experiments.evidence.ground_truth import truth_of
 from server.strategies.fedavg import FedAvg
 from server.strategies.median import Median
 from tests.wardround.planted import FROZEN, broken, laws, pairs, thawed
@@ -310,7 +311,31 @@ class Boasting(Quiet):
         return Finding("boasting", observed.observer, True)
 
 
+class Guessing(Quiet):
+    """What it claims is noise, wherever it looks."""
+
+    def run(self, observed: Any, rng: np.random.Generator, budget_seconds: float) -> Finding:
+        return self._claiming(observed, rng.normal(size=(2, *observed.shape.inputs)).astype(np.float32))
+
+    def _claiming(self, observed: Any, inputs: Any) -> Finding:
+        if not observed.singles:
+            return Finding("guessing", observed.observer, False, "sees no single update")
+        seen = observed.singles[0]
+        claimed = Reconstruction(seen.round, (seen.site,), inputs)
+        return Finding("guessing", observed.observer, True, reconstructions=(claimed,))
+
+
+class CryingWolf(Guessing):
+    """What it claims is a hospital's own case, which it takes from the hospital and not from what was sent."""
+
+    def run(self, observed: Any, rng: np.random.Generator, budget_seconds: float) -> Finding:
+        sites = observed.singles[:1]
+        return self._claiming(observed, truth_of(observed.study, 1, [one.site for one in sites]).inputs[:2])
+
+
 ATTACKS = {
+    "it_finds_what_is_easy_to_find": (Guessing,),
+    "in_what_is_random_it_finds_nothing": (CryingWolf,),
     FROZEN: (thawed(Quiet),),
     "it_says_what_it_must_see_and_where_it_is_from": (Unsourced,),
     "it_ends_within_its_seconds_with_a_finding_that_can_be_kept": (Endless, Infinite, Seeding),
@@ -323,12 +348,14 @@ ATTACKS = {
 def test_a_faulty_attack_is_caught(law: str, fault: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttackTests, "patience_seconds", 0.0 if fault is Endless else 20.0)
     seen = observed("plain")[1]
-    broken(AttackTests, law, fault(), *([] if law.startswith(("its_options", "it_says")) else [seen]))
+    alone = law.startswith(("its_options", "it_says", "it_finds", "in_what"))
+    broken(AttackTests, law, fault(), *([] if alone else [seen]))
 
 
 def test_an_attack_without_fault_passes() -> None:
     seen = observed("plain")[1]
-    for law in laws(AttackTests) - {FROZEN, "it_says_what_it_must_see_and_where_it_is_from"}:
+    claims = {"it_finds_what_is_easy_to_find", "in_what_is_random_it_finds_nothing"}
+    for law in laws(AttackTests) - claims - {FROZEN, "it_says_what_it_must_see_and_where_it_is_from"}:
         getattr(AttackTests(), f"test_{law}")(Quiet(), seen)
 
 
