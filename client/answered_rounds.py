@@ -13,7 +13,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from client import update_cache as same_order
+from client import update_cache
 from client.atomic_write import write_durably
 from common.errors import FileError, HospitalError, WireError
 from common.files.access import if_there, read
@@ -25,7 +25,7 @@ LARGEST_BYTES = 1 << 12
 
 def digest_of(order: Order) -> str:
     """Of everything that an order says, hexadecimal: what decides the update, and what is to be scored."""
-    parts = [same_order.digest_of(order, None), list(order.evaluate), order.control is None]
+    parts = [update_cache.digest_of(order, None), list(order.evaluate), order.control is None]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 

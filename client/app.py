@@ -12,12 +12,17 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client import charge_once as charged_orders
-from client import delivered_models as kept_models
-from client import fine_tuning, incidents, own_parts, told_groups
-from client import handlers as answers
-from client import patient_scores as own_scores
-from client import state_store as memory
+from client import (
+    charge_once,
+    delivered_models,
+    fine_tuning,
+    handlers,
+    incidents,
+    own_parts,
+    patient_scores,
+    state_store,
+    told_groups,
+)
 from client.admission import admit
 from client.answered_rounds import go_forward
 from client.approved_studies import digest_of
@@ -55,7 +60,7 @@ LARGEST_ARRAY = 1 << 29
 LARGEST_DATA = 1 << 31
 """Most bytes of a protocol's own."""
 
-Answer = Callable[[Hospital, Payload, answers.Kept], Payload]
+Answer = Callable[[Hospital, Payload, handlers.Kept], Payload]
 
 LOG = logging.getLogger("wardround.hospital")
 _tidied: set[Path] = set()
@@ -67,7 +72,7 @@ this_program()  # as it is while this process begins, before anybody could chang
 @app.query("hello")
 def hello(message: Message, context: Context) -> Message:
     """Describe this hospital."""
-    return _reply(message, context, answers.hello)
+    return _reply(message, context, handlers.hello)
 
 
 @app.query("members")
@@ -85,34 +90,34 @@ def start_model(message: Message, context: Context) -> Message:
 @app.train("round")
 def train_round(message: Message, context: Context) -> Message:
     """Train on the received model."""
-    return _reply(message, context, answers.round_)
+    return _reply(message, context, handlers.round_)
 
 
 @app.evaluate("model")
 def evaluate_model(message: Message, context: Context) -> Message:
     """Evaluate the received model."""
-    return _reply(message, context, answers.evaluate_)
+    return _reply(message, context, handlers.evaluate_)
 
 
 @app.train("local")
 def train_local(message: Message, context: Context) -> Message:
     """Train a model of this hospital's own."""
-    return _reply(message, context, answers.local)
+    return _reply(message, context, handlers.local)
 
 
 @app.query("keep")
 def keep_model(message: Message, context: Context) -> Message:
     """Keep the model that the run ended with."""
-    return _reply(message, context, partial(kept_models.take, context))
+    return _reply(message, context, partial(delivered_models.take, context))
 
 
 @app.query("protocol")
 def protocol(message: Message, context: Context) -> Message:
     """Answer a leg of the study's aggregation."""
-    return _reply(message, context, answers.protocol)
+    return _reply(message, context, handlers.protocol)
 
 
-def _signatures(context: Context, hospital: Hospital, request: Payload, kept: answers.Kept) -> Payload:
+def _signatures(context: Context, hospital: Hospital, request: Payload, kept: handlers.Kept) -> Payload:
     return membership.take_signatures(folder_of(context), hospital.study, hospital.site, request)
 
 
@@ -146,7 +151,7 @@ def _logged(message: Message, context: Context, records: RecordDict) -> RecordDi
         request = message.content if message.has_content() else RecordDict()
         note_reply(context, leg, request, records)
         if leg == LEGS["round"]:
-            charged_orders.release(folder_of(context), study_digest(request))
+            charge_once.release(folder_of(context), study_digest(request))
     except Exception as error:  # noqa: BLE001 - what is not in the log does not go out
         return to_records(Payload(words={"incident": incidents.report(error, log_folder_of(context))}))
     return records
@@ -164,16 +169,16 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
     if not isinstance(number, int):
         raise WireError("a request's round must be a whole number.")
     run = run_of(request)
-    is_hello = answer is answers.hello
+    is_hello = answer is handlers.hello
     hospital, token = _held_hospital(context, request, run, is_hello)
     members = None if is_simulated(context) else folder_of(context)
     if message.metadata.message_type not in (LEGS["hello"], LEGS["members"]):
         membership.demand_agreed(members, hospital.study, hospital.site)
     taken_back = demand_possible(hospital.study, number, taken_back_of(request))
-    state = memory.Memory.of(context, study_json(request), run, number, taken_back)
-    secrets = memory.recall_secrets(context, study_json(request), run)
+    state = state_store.Memory.of(context, study_json(request), run, number, taken_back)
+    secrets = state_store.recall_secrets(context, study_json(request), run)
     local = partial(open_local, hospital, context, number, run, secrets, state)
-    kept = answers.Kept(
+    kept = handlers.Kept(
         state.vectors,
         local,
         sources(hospital, context, number),
@@ -181,9 +186,9 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         partial(go_forward, folder_of(context), secrets, hospital.digest, run),
         keep_tuned=partial(fine_tuning.keep, log_folder_of(context), hospital.digest, run),
         tell_groups=partial(told_groups.tell_once, folder_of(context), data_of(context), hospital.study),
-        keep_own=partial(own_scores.keep, log_folder_of(context) if is_simulated(context) else None),
+        keep_own=partial(patient_scores.keep, log_folder_of(context) if is_simulated(context) else None),
     )
-    if answer is answers.hello:
+    if answer is handlers.hello:
         _tidy_once(context)
         keep_left_out(log_folder_of(context), hospital.splits.values())
     elif message.metadata.message_type not in (LEGS["start"], LEGS["members"]):
@@ -198,7 +203,7 @@ def _answered(message: Message, context: Context, answer: Answer) -> Payload:
         if hospital.withdrawn:
             payload = replace(payload, numbers={**payload.numbers, WITHDRAWN: hospital.withdrawn})
     finally:
-        memory.keep_secrets(context, study_json(request), run, secrets)
+        state_store.keep_secrets(context, study_json(request), run, secrets)
     state.keep()
     return payload
 

@@ -26,7 +26,7 @@ from common.errors import WireError
 from common.learning.device import home
 from common.learning.losses import augmented, case_losses, groups_of
 from common.learning.parameters import Layout, read, trainable, write
-from common.privacy.noise_coverage import covers
+from common.privacy.noise_coverage import hides_cases
 from common.privacy.study_facts import mechanism_of
 from common.sums.update import Vector
 
@@ -65,8 +65,8 @@ class _Rows:
 
 def refuse_imprint(hospital: Hospital, parameters: Vector) -> None:
     """Raise WireError where a learned linear layer before the last is an imprint, and no noise hides cases."""
-    tensors, mechanism = _tensors(hospital, parameters), mechanism_of(hospital.study)
-    if mechanism is not None and covers(mechanism):
+    tensors = _tensors(hospital, parameters)
+    if hides_cases(mechanism_of(hospital.study)):
         return
     layers = {
         name: module for name, module in _hidden_linear(hospital.network).items() if f"{name}.weight" in tensors

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from client import update_cache as same_order
+from client import update_cache
 from client.charge_once import charge_once
 from client.hospital import Hospital
 from client.ledger import Charge
@@ -61,7 +61,7 @@ class Private:
         """
         refuse_batch_norm(self.hospital.network)
         self.mechanism.check(self.facts)
-        digest = same_order.digest_of(self.order, correction)
+        digest = update_cache.digest_of(self.order, correction)
         if is_repeatable(self.mechanism):
             return self._once(digest, correction)
         self._charge(digest)
@@ -101,12 +101,12 @@ class Private:
     def _once(self, digest: str, correction: Vector | None) -> tuple[Update, int]:
         """An order that comes again gets the same update again, which costs nothing."""
         folder, study = self.sources.folder, self.hospital.digest
-        with same_order.alone(folder):
-            found = same_order.recall(folder, study, digest)
+        with update_cache.alone(folder):
+            found = update_cache.recall(folder, study, digest)
             if found is None:
                 self._charge(digest)
                 found = self._trained(correction)
-                same_order.keep(folder, study, digest, *found)
+                update_cache.keep(folder, study, digest, *found)
             else:
                 self.said[REPEATED] = 1
         return found

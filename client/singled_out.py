@@ -41,6 +41,8 @@ from common.learning.abilities import no_case_loss
 from common.learning.device import home
 from common.learning.losses import case_losses
 from common.learning.parameters import read, trainable, write
+from common.privacy.noise_coverage import hides_cases
+from common.privacy.study_facts import mechanism_of
 from common.sums.update import Vector
 from common.wire.train_requests import Order
 
@@ -73,7 +75,7 @@ class Singled:
 
 def refuse_singling_out(hospital: Hospital, order: Order) -> None:
     """Raise WireError where what would leave is made to be of single cases."""
-    if order.work is None or hospital.study.privacy is not None or no_case_loss(hospital.task):
+    if order.work is None or hides_cases(mechanism_of(hospital.study)) or no_case_loss(hospital.task):
         return
     for name, found in singled_out(hospital, order).items():
         if found.alone > MOST_ALONE or found.rare > MOST_RARE:
@@ -156,6 +158,8 @@ def _of_piece(
             handle.remove()
     both = [(kept, name, one) for name, (x, z) in seen.items() for kept, one in ((by_features, x), (by_units, z))]
     wanted = [(kept, name, one) for kept, name, one in both if one.requires_grad]
+    if not wanted:
+        return
     gradients = torch.autograd.grad(loss, [one for _, _, one in wanted], allow_unused=True)
     for (kept, name, _), gradient in zip(wanted, gradients, strict=True):
         if gradient is not None and len(gradient) == len(piece):

@@ -39,6 +39,11 @@ def covers(mechanism: Mechanism) -> bool:
     return least is not None and least <= MOST_COVERING
 
 
+def hides_cases(mechanism: Mechanism | None) -> bool:
+    """Whether no case can be told from what leaves a hospital: noise that a server adds comes too late for that."""
+    return mechanism is not None and mechanism.place != "server" and covers(mechanism)
+
+
 def in_words(mechanism: Mechanism) -> str:
     """What is promised in numbers, a sentence; of fixed noise what it comes to depends on hospitals' numbers."""
     promised, least = promised_epsilon(mechanism), epsilon_at_least(mechanism)

@@ -19,8 +19,8 @@ class Defence:
             takes a round back whose sum is longer than all its hospitals could make it. Not given: no bound.
         votes: in every round each hospital compares the model of the round before with the one before that, on its
             own validation cases, and votes (Andreina et al. 2021, BaFFLe); the votes travel in the round's sum.
-        worse_by: by which share of the loss before a model must be worse for a hospital to say so; by two standard
-            errors over its patients it must be in any case.
+        worse_by: by which share of the loss before a model must be worse for a hospital to say so; by one standard
+            error over its patients it must be in any case.
         worse_share: of the votes; where more say that a model is worse, its round is taken back.
         most_taken_back: the run ends, with the last model that was not taken back, once this has happened so often.
     """

@@ -16,7 +16,7 @@ from experiments.attacks.membership.by_shadows import by_shadows
 from experiments.attacks.membership.lira import FEWEST_ONLINE, SOURCE, log_odds, online
 from experiments.attacks.membership.pool import Pool
 from experiments.attacks.membership.shadows import MOST_SHADOWS, Shadows
-from experiments.attacks.membership.target import Floats
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation
 
 

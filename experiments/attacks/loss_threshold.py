@@ -14,7 +14,7 @@ import numpy as np
 from experiments.access import Need
 from experiments.attack import Attack, Finding, Per, Sees
 from experiments.attacks.membership.pool import FINAL_MODEL, by_hospital
-from experiments.attacks.membership.target import Target
+from experiments.evidence.target_model import Target
 from experiments.observation import Observation
 
 

@@ -18,8 +18,8 @@ from experiments.attack import Attack, Finding, Per, Sees
 from experiments.attacks.membership.lira import log_odds
 from experiments.attacks.membership.pool import by_hospital
 from experiments.attacks.membership.rounds import local_models, read_of_rounds, spread
-from experiments.attacks.membership.target import Floats, Target, standardised
 from experiments.evidence.budget import Budget
+from experiments.evidence.target_model import Floats, Target, standardised
 from experiments.observation import Observation
 
 

@@ -32,9 +32,9 @@ from experiments.attack import Attack, Finding, Per, Sees, Shares
 from experiments.attacks._case_features import features_of
 from experiments.attacks._ridge import ridge
 from experiments.attacks.membership.rounds import Move, moves_of, sends_gradients, spread
-from experiments.attacks.membership.shadows import local_training
-from experiments.attacks.membership.target import Floats
 from experiments.evidence.budget import Budget
+from experiments.evidence.local_training import local_training
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation
 
 FEWEST_STRANGERS, FEWEST_MADE_UP = 20, 12

@@ -22,8 +22,8 @@ from experiments.attacks._case_features import features_of
 from experiments.attacks._ridge import ridge
 from experiments.attacks.membership.lira import log_odds
 from experiments.attacks.membership.pool import FINAL_MODEL, KNOWLEDGE, Pool, found, missing
-from experiments.attacks.membership.target import Floats, Target
 from experiments.evidence.budget import Budget
+from experiments.evidence.target_model import Floats, Target
 from experiments.observation import Observation
 
 FEWEST = 20

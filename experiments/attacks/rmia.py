@@ -19,7 +19,7 @@ from experiments.attack import Attack, Finding, Per, Sees
 from experiments.attacks.membership.by_shadows import by_shadows
 from experiments.attacks.membership.pool import Pool
 from experiments.attacks.membership.shadows import MOST_SHADOWS, Shadows
-from experiments.attacks.membership.target import Floats
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation
 
 LARGEST_LOSS = 500.0

@@ -21,7 +21,7 @@ from experiments.attacks.membership.by_shadows import by_shadows
 from experiments.attacks.membership.lira import FEWEST_ONLINE, log_odds, online
 from experiments.attacks.membership.pool import Pool, missing
 from experiments.attacks.membership.shadows import MOST_SHADOWS, Shadows
-from experiments.attacks.membership.target import Floats
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation
 
 SINGLE = "no person has more than one case, so that asking about a person is asking about a case"

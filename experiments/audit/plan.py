@@ -37,7 +37,7 @@ FROM_ACCESS: Mapping[Need, str] = {
     "training": "there is no private training to be done again",
     "tests": "no hospital has test cases",
     "federation": "it takes federations of its own; `wardround audit RUN --poisoning` runs them",
-    "public": "no public set was named",
+    "public": "no public set was named; `wardround audit RUN --public FILE` names one",
     "recomputed": "what hospitals sent cannot be computed again here",
 }
 USED_UP = "the seconds of the audit were used up before it"

@@ -18,6 +18,8 @@ WORST: tuple[Light, ...] = ("green", "amber", "red")
 SCHEMA_VERSION = 5
 FAILED = "failed"
 """Setting of a trial that an error ended, or that the seconds did not suffice for: nothing is known."""
+NOT_POWERFUL = "not powerful enough to tell"
+"""Words of an amber light that is one for this alone."""
 CHANCE = 0.05
 """A rank of 1 that chance gives as often as this says nothing."""
 STANDS_OUT = 0.75

@@ -14,12 +14,11 @@ from common.data.cases import SiteId
 from experiments.attack import UNTRIED
 from experiments.audit.cast import Cast
 from experiments.audit.plan import USED_UP, failure
-from experiments.audit.records import FAILED, WORST, Light, Power, Reason, Trial, Verdict
+from experiments.audit.records import FAILED, NOT_POWERFUL, WORST, Light, Power, Reason, Trial, Verdict
 from experiments.audit.run import Run
 
 ENOUGH = 0.8
 """Of planted faults: the power that a test is commonly asked for."""
-NOT_POWERFUL = "not powerful enough to tell"
 MORE_SECONDS = "Audit the run again with more time, as `wardround audit RUN --seconds 600`: it ran out here."
 PROVES_NOTHING, LIKE_ATTACK = "and proves nothing", "and a like attack may succeed"
 MILDER: dict[Light, Light] = {"red": "amber", "amber": "green", "green": "green"}

@@ -31,12 +31,12 @@ from common.privacy.study_facts import mechanism_of
 from common.sums.update import Update, Vector
 from common.wire.train_requests import Order
 from experiments.access import Signals
-from experiments.attacks.membership.shadows import local_training
-from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
+from experiments.evidence.local_training import local_training
 from experiments.evidence.planted import Fault
 from experiments.evidence.private_steps import NO_FAULT, ROOM_FOR_SIGNALS, Hand, HandedTrainer
 from experiments.evidence.replayed import sources
+from experiments.evidence.target_model import Target
 
 ROOM_FOR_HOSPITALS = 3_000
 """Places for updates of made-up hospitals, each of which is clipped by itself."""

@@ -27,10 +27,10 @@ from common.study.expected_patients import expected_patients
 from common.study.study import Study
 from common.sums.update import Vector
 from experiments.access import Signals
-from experiments.attacks.membership.shadows import local_training
-from experiments.attacks.membership.target import Target
 from experiments.evidence.ground_truth import facts_of_hospital
+from experiments.evidence.local_training import local_training
 from experiments.evidence.planted import Fault
+from experiments.evidence.target_model import Target
 
 ROOM_FOR_SIGNALS = 12_000
 """A network of fewer parameters gets idle ones beside it: enough for canaries to be counted, and places without."""

@@ -20,8 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from client import delivered_models as kept_models
-from client import fine_tuning, own_parts, prepared
-from client import update_cache as same_order
+from client import fine_tuning, own_parts, prepared, update_cache
 from client.answered_rounds import FOLDER as ANSWERED
 from client.answered_rounds import last_rounds
 from client.approved_studies import APPROVED
@@ -101,7 +100,7 @@ def withdraw_person(
     if not anyway and name not in withdrawn(folder):
         _demand_known(name, folder, study, data_folder, site)
     is_new = withdraw(folder, name, date.today())
-    kept = same_order.forget(folder)
+    kept = update_cache.forget(folder)
     copies = prepared.forget(folder)
     if study is not None and site is not None:
         whose = site if study.partition is None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -127,17 +128,29 @@ def test_what_is_looked_at_is_the_batch_that_the_answer_is_of(folder: Path) -> N
     assert module._cases_of(hospital, Order(study.json, 2, order.parameters, order.work)).tolist() != first.tolist()
 
 
-def test_where_noise_hides_a_case_nothing_is_refused_for_what_cases_are(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("privacy", "refuses"),
+    [
+        ([], True),
+        (['privacy={name="dpsgd",epsilon=5.0,delta=1e-3}'], False),
+        (['privacy={name="dpsgd",epsilon=1e9,delta=1e-3}'], True),
+        (['privacy={name="hospital",epsilon=5.0}'], True),
+    ],
+    ids=["no noise", "noise", "noise that hides nothing", "noise that only the server adds"],
+)
+def test_where_noise_hides_a_case_and_only_there_nothing_is_refused_for_what_cases_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, privacy: list[str], refuses: bool
 ) -> None:
     monkeypatch.setattr(module, "singled_out", lambda *_: {"1": Singled(1.0, 1.0, 1.0)})
-    open_study = parse(STUDY.replace("FOLDER", str(folder)))
-    noised = parse(STUDY.replace("FOLDER", str(folder)), ['privacy={name="dpsgd",epsilon=5.0,delta=1e-3}'])
-    for study, refuses in ((open_study, True), (noised, False)):
-        hospital = open_hospital(study.json, 0)
-        order = Order(study.json, 1, read(hospital.network), Work("gradient"))
-        if not refuses:
-            refuse_singling_out(hospital, order)
-            continue
-        with pytest.raises(WireError, match="traps"):
-            refuse_singling_out(hospital, order)
+    study = parse(STUDY.replace("FOLDER", str(folder)), privacy)
+    hospital = open_hospital(study.json, 0)
+    order = Order(study.json, 1, read(hospital.network), Work("gradient"))
+    with pytest.raises(WireError, match="traps") if refuses else nullcontext():
+        refuse_singling_out(hospital, order)
+
+
+def test_a_layer_that_the_forward_pass_leaves_out_is_no_error(folder: Path) -> None:
+    study = parse(STUDY.replace("FOLDER", str(folder)))
+    hospital = open_hospital(study.json, 0)
+    layers = {"unused": torch.nn.Linear(3, 3)}
+    assert module._derivatives(hospital, read(hospital.network), layers, np.arange(20)) == ({}, {})

@@ -149,7 +149,7 @@ def of_few(likeness: float, rank: int, decoy: float, chance: float = 0.01) -> Re
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.46),))], "red"),
         (PLAIN, [trial("reconstruction", rebuilt=(replace(rebuilt(0.6, 1), rival=0.47),))], "amber"),
         (PRIVATE, [trial("reconstruction", rebuilt=(rebuilt(0.1, 1),))], "green"),
-        (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 1.0})], "green"),
+        (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 1.0})], "amber"),
         (PRIVATE, [trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 5.0})], "amber"),
         (PRIVATE, [trial("labels", figures={"exact_share": 0.9, "exact_by_chance": 0.0, "updates": 9.0})], "green"),
     ],
@@ -158,6 +158,14 @@ def test_each_rule_gives_its_light(claim: Claim, found: list[Trial], light: str)
     (verdict,) = judged(claim, found)
     assert verdict.light == light
     assert (light == "green") == (verdict.advice == ())
+
+
+def test_counts_that_chance_guesses_as_well_are_no_finding_and_nothing_that_was_held() -> None:
+    guessed = trial("labels", figures={"exact_share": 1.0, "exact_by_chance": 0.5, "updates": 1.0})
+    (verdict,) = judged(PRIVATE, [guessed])
+    assert verdict.lights["labels"] == "amber" and verdict.could_not_tell == ("labels",)
+    (verdict,) = judged(PRIVATE, [replace(guessed, figures={**guessed.figures, "updates": 5.0})])
+    assert verdict.lights["labels"] == "amber" and verdict.could_not_tell == ()
 
 
 def cheat(refused: str) -> Trial:

@@ -111,6 +111,7 @@ def test_a_lost_hospital_isolates_nobody_it_was_grouped_with_and_rules_say_so() 
     assert judged(PROMISED, alone)[0] == "red"
     noisy = replace(PROMISED, mechanism="dpsgd")
     assert judged(noisy, alone)[0] == "amber"
+    assert judged(replace(noisy, binds_coordinator=False), alone)[0] == "red", "its noise comes after the sum is read"
     drifted = replace(alone, figures=dict(alone.figures) | {"cosine": 0.6, "beyond_the_sum": 0.01})
     assert judged(PROMISED, drifted)[0] == "amber"
 

@@ -12,7 +12,7 @@ import pytest
 from common.data.cases import SiteId
 from common.study.study import Study, parse
 from experiments.audit.dossier.judged import conditions
-from experiments.audit.dossier.leftovers import departed, ledgers, retained
+from experiments.audit.dossier.leftovers import departed, ledgers, retained, unreadable
 from experiments.audit.dossier.pyramid import epsilon_in_words, pyramid
 from experiments.audit.dossier.recognition import in_words, recognitions
 from experiments.audit.dossier.risks import risks
@@ -83,6 +83,19 @@ def test_who_withdrew_or_did_not_consent_is_counted_and_never_named(tmp_path: Pa
     said = " ".join(retained(found, PRIVATE))
     assert said.startswith("2 persons withdrew") and "epsilon of 1 at delta 0.0001" in said and "p1" not in said
     assert ledgers(tmp_path) == ()
+
+
+def test_a_list_of_who_withdrew_that_cannot_be_read_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    place = tmp_path / "hospitals" / "a"
+    place.mkdir(parents=True)
+    (tmp_path / "run.json").write_text("{}")
+    (place / "withdrawn.json").write_text("no list")
+    said = " ".join(retained(departed(tmp_path), PRIVATE, unreadable(tmp_path)))
+    assert (
+        said.startswith("Of a the list of who withdrew is not as it was written") and "anybody withdrew" not in said
+    )
+    (place / "withdrawn.json").unlink()
+    assert unreadable(tmp_path) == ()
 
 
 def test_a_ledger_that_cannot_be_read_is_said_to_be_one(tmp_path: Path) -> None:

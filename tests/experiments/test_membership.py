@@ -17,6 +17,7 @@ from client.hospital import open_hospital, site_names
 from common.data.cases import Cases, concatenate
 from common.errors import StudyError
 from common.learning.parameters import new_network, read, read_gradient, write
+from common.study.audit_settings import Audit
 from common.study.options import Entry
 from common.study.study import parse
 from experiments.access import Access
@@ -26,10 +27,10 @@ from experiments.attacks.membership.lira import log_odds, moments, offline, onli
 from experiments.attacks.membership.pool import Pool
 from experiments.attacks.membership.rounds import moves_of
 from experiments.attacks.membership.shadows import Shadows, forget_shadows, shadows_of
-from experiments.attacks.membership.target import Target
 from experiments.attacks.quantile_regression import deviations
 from experiments.attacks.rmia import log_ratios, shares_beaten
 from experiments.attacks.user_level import by_person
+from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._roc import (
     area,
     area_interval,
@@ -38,11 +39,12 @@ from experiments.audit.questions._roc import (
     rate_at,
     rate_without_false_alarm,
 )
-from experiments.audit.questions.membership import WhoWasTrainedOn
+from experiments.audit.questions.membership import WhoWasTrainedOn, _could_see
 from experiments.audit.records import Interval, Trial
 from experiments.catalogue import ATTACKS
 from experiments.evidence.membership_samples import sampled, samples_of
 from experiments.evidence.observing import narrowed, observe
+from experiments.evidence.target_model import Target
 from experiments.observation import Observation
 from experiments.question import Attempt
 from experiments.running.run import run_study
@@ -354,6 +356,29 @@ def test_a_hospital_without_test_patients_says_so_and_one_of_few_that_nothing_co
     few = next(site for site in seen.sites if site not in without)
     assert "not powerful enough" in said[few][0][1]
     assert not any(trial.settings["could_be_seen"] for trial in trials)
+
+
+def test_what_all_hospitals_show_together_is_no_power_to_hold_one_of_them_green(seen: Observation) -> None:
+    """The last hospital's own trial could have seen nothing, the others' and that of all together could."""
+    trials = trials_of(seen, ["loss_threshold"])
+    assert all(trial.settings["could_be_seen"] for trial in trials)
+    few = next(trial.site for trial in reversed(trials) if trial.site)
+    weak = [replace(trial, settings={**trial.settings, "could_be_seen": trial.site != few}) for trial in trials]
+    run: Any = SimpleNamespace(observed=seen, study=seen.study)
+    said = {
+        site: " ".join(words for _, words, _ in WhoWasTrainedOn().standing(site, weak, run)) for site in seen.sites
+    }
+    assert [site for site, words in said.items() if "not powerful enough" in words] == [few]
+
+
+def test_power_is_to_have_seen_a_red_light_and_not_an_amber_one() -> None:
+    """Of 30 patients and 8 others a perfect order has a lower limit of .60, between amber (.55) and red (.65)."""
+    run: Any = SimpleNamespace(study=SimpleNamespace(audit=Audit()))
+    level = Level(0.05, 8, 4).of("a")
+    perfect = area_interval(np.ones(30), np.zeros(8), 1 - level)
+    assert 0.55 < perfect.low < 0.65
+    assert not _could_see(Parted(np.ones(30), np.zeros(8)), level, run)
+    assert _could_see(Parted(np.ones(60), np.zeros(10)), level, run)
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ from experiments.attacks.inversion.problem import Problem
 from experiments.attacks.inversion.recovered_features import Told
 from experiments.attacks.inverting_gradients import InvertingGradients
 from experiments.attacks.matching import Matching
-from experiments.attacks.membership.target import Target
 from experiments.attacks.multi_step import MultiStep
 from experiments.attacks.pgd import Pgd
 from experiments.benchmarks import device
 from experiments.evidence.budget import Budget
+from experiments.evidence.target_model import Target
 from tests.pretended_device import GPU, NOT_REPEATABLE, DevicesMetError, pretended_gpu
 
 CLOSE = {"rtol": 2e-3, "atol": 1e-5}

@@ -103,6 +103,17 @@ def test_updates_of_noise_tell_no_shares(monkeypatch: pytest.MonkeyPatch) -> Non
         assert [light for light, _, _ in reasons] == ["green"]
 
 
+def test_of_so_few_hospitals_that_nothing_could_be_sure_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hospitals have two orders: what is read exactly is right by chance in one of two."""
+    seen, held = federation({"a": 0.2, "b": 0.8})
+    claims = tuple(
+        Shares(site, "sex", {"f": part, "m": 1 - part}, {"f": 0.5, "m": 0.5})
+        for site, part in (("a", 0.2), ("b", 0.8))
+    )
+    for _, reasons in scored(seen, held, Finding("mine", "me", True, claims=claims), monkeypatch):
+        assert [light for light, _, _ in reasons] == ["amber"] and "not powerful enough" in reasons[0][1]
+
+
 def test_who_sees_too_little_is_told_what() -> None:
     seen, _ = federation({"a": 0.5, "b": 0.5})
     for view, words in (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client import update_cache as same_order
+from client import update_cache
 from client.hospital import close_all, open_hospital
 from client.ledger import Ledger
 from client.split_record import runs_with
@@ -196,7 +196,7 @@ def test_the_command_writes_removes_and_says_what_stays(
     place, own = tmp_path / "run", study()
     run_study(own, "leaving", place)
     here, gone = north(place), trains(own)[0]
-    same_order.keep(here, "a" * 64, "b" * 64, Update((np.zeros(2, np.float32),), 1.0, {"loss": Mean(1, 1)}), 1)
+    update_cache.keep(here, "a" * 64, "b" * 64, Update((np.zeros(2, np.float32),), 1.0, {"loss": Mean(1, 1)}), 1)
     copies = here / "prepared"
     copies.mkdir()
     for name in (f"{'a' * 32}-{'b' * 32}.json", f"{'a' * 32}-{'b' * 32}.inputs.bin", "mine.json"):

@@ -8,8 +8,8 @@ from typing import Any
 from experiments.attack import Finding
 from experiments.attacks.membership.pool import KNOWLEDGE, Pool, found, missing
 from experiments.attacks.membership.shadows import Shadows, settings_of, shadows_of
-from experiments.attacks.membership.target import Floats, Target
 from experiments.evidence.budget import Budget
+from experiments.evidence.target_model import Floats, Target
 from experiments.observation import Observation
 
 USED = "the final model, and these cases among others to train {count} models of the same kind on halves of them"

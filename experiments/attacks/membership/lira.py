@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-from experiments.attacks.membership.target import Floats
+from experiments.evidence.target_model import Floats
 
 SOURCE = "Carlini et al. 2022, Membership inference attacks from first principles (S&P)"
 SMALLEST = 1e-7

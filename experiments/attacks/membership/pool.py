@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from common.data.cases import Cases, SiteId, concatenate
 from common.learning.abilities import no_case_loss
 from experiments.attack import Finding, Membership
-from experiments.attacks.membership.target import Floats
 from experiments.evidence.budget import Budget
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation
 
 FINAL_MODEL = "the final model"

@@ -15,7 +15,7 @@ import numpy as np
 from common.data.cases import SiteId
 from common.study.catalogue import STRATEGIES
 from common.sums.update import Vector
-from experiments.attacks.membership.target import Floats
+from experiments.evidence.target_model import Floats
 from experiments.observation import Observation, Single
 
 T = TypeVar("T")

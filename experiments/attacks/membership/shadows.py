@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 
 from client.training import Trainer
 from common.data.cases import Cases
-from common.learning.client_work import Training
 from common.learning.device import placed
 from common.learning.parameters import read
-from common.learning.schedules import rate_in_round
 from common.seeding import generator
-from common.study.catalogue import STRATEGIES
 from common.study.study import Study
 from experiments.attacks.membership.pool import Pool
-from experiments.attacks.membership.target import Floats, Target
 from experiments.evidence.budget import Budget
+from experiments.evidence.local_training import local_training
+from experiments.evidence.target_model import Floats, Target
 from experiments.observation import Observation
 
 MOST_SHADOWS = 64
@@ -132,16 +130,6 @@ def _fresh(observed: Observation, rng: np.random.Generator) -> Callable[[Cases],
     task, training = study.build_task(), local_training(study)
     network = placed(observed.network())
     return lambda cases: Trainer(task, deepcopy(network), cases, training, rng)
-
-
-def local_training(study: Study, number: int = 1) -> Training:
-    """What round `number` of the study makes a hospital do; where it sends gradients, the server's step."""
-    strategy = STRATEGIES.build(study.strategy)
-    if strategy.sends != "gradient":
-        return study.training.in_round(number)
-    rate = float(getattr(strategy, "learning_rate", study.training.learning_rate))
-    rate = rate_in_round(rate, study.server_schedule, number)
-    return replace(study.training, epochs=1, steps=1, learning_rate=rate, optimiser="sgd")
 
 
 def settings_of(pool: Pool, shadows: Shadows) -> Mapping[str, int]:

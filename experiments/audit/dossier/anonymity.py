@@ -53,15 +53,16 @@ def answer(report: Report, found: Sequence[Bearing]) -> str:
         )
     if not report.claim.epsilon:
         return (
-            "Not shown to be anonymous: nothing that was tried points to a person, and nothing bounds what a better "
-            "attack could do. Treat it as personal data unless you can say why not."
+            "Not shown to be anonymous: nothing that was tried surely points to a person, and nothing bounds what a "
+            "better attack could do. Treat it as personal data unless you can say why not."
         )
     if is_doubted(report):
         return (
-            "Left to you, with a doubt: nothing that was tried points to a person, and epsilon would bound every "
-            "attack, but that it is kept was not shown by tests that would have seen every fault."
+            "Left to you, with a doubt: nothing that was tried surely points to a person, and epsilon would bound "
+            "every attack, but that it is kept was not shown by tests that would have seen every fault."
         )
     return (
-        "Left to you: nothing that was tried points to a person, and epsilon bounds every attack, but whether what "
-        "is left is insignificant for each of them is a judgement on this study, its data and who gets the model."
+        "Left to you: nothing that was tried surely points to a person, and epsilon bounds every attack, but "
+        "whether what is left is insignificant for each of them is a judgement on this study, its data and who gets "
+        "the model."
     )

@@ -10,7 +10,7 @@ from common.study.dossier_settings import Dossier
 from common.study.study import Study
 from experiments.audit.dossier.anonymity import answer, bearings
 from experiments.audit.dossier.judged import conditions, kind_of, sentence
-from experiments.audit.dossier.leftovers import departed, ledgers, retained
+from experiments.audit.dossier.leftovers import departed, ledgers, retained, unreadable
 from experiments.audit.dossier.marks import marks_of_program, marks_of_study
 from experiments.audit.dossier.prices import prices
 from experiments.audit.dossier.recognition import in_words, recognitions
@@ -37,7 +37,7 @@ def with_sheet(report: Report, study: Study, run: Path, said: Dossier | None = N
         recognition_note=note,
         ledgers=ledgers(run),
         departed=gone,
-        retained=tuple(retained(gone, report.claim)),
+        retained=tuple(retained(gone, report.claim, unreadable(run))),
         risks=tuple(risks(report, run)),
         bearings=weighed,
         anonymous=answer(report, weighed),

@@ -15,7 +15,7 @@ from experiments.audit.records import Claim
 from experiments.hospital.ledger_summary import summary_of
 from experiments.hospital.withdrawal import RETAINED
 from server.reporting.values import number
-from server.reporting.wording import count
+from server.reporting.wording import count, listed
 
 HOSPITALS, LEFT_OUT = "hospitals", "quarantined.txt"
 LEDGER = "privacy-ledger.sqlite"
@@ -31,11 +31,20 @@ def departed(folder: Path) -> tuple[Departed, ...]:
 
 def _of_site(folder: Path, site: str, since: float | None) -> Departed:
     place = folder / HOSPITALS / site
+    return Departed(site, int(since or 0), _withdrew(place) or 0, _without_consent(place))
+
+
+def _withdrew(place: Path) -> int | None:
+    """How many the hospital's list holds; None where it is not as it was written."""
     try:
-        in_all = sum(not one.again for one in withdrawals(place))
+        return sum(not one.again for one in withdrawals(place))
     except WardroundError:
-        in_all = 0
-    return Departed(site, int(since or 0), in_all, _without_consent(place))
+        return None
+
+
+def unreadable(folder: Path) -> tuple[str, ...]:
+    """Hospitals whose list of who withdrew says nothing."""
+    return tuple(site for site in sorted(names(folder, HOSPITALS)) if _withdrew(folder / HOSPITALS / site) is None)
 
 
 def _without_consent(place: Path) -> int:
@@ -45,13 +54,16 @@ def _without_consent(place: Path) -> int:
     return sum("consent" in line.casefold() for line in read_text(place, LEFT_OUT).splitlines())
 
 
-def retained(found: tuple[Departed, ...], claim: Claim) -> Iterator[str]:
-    """What stays in models, in sentences."""
+def retained(found: tuple[Departed, ...], claim: Claim, unread: tuple[str, ...] = ()) -> Iterator[str]:
+    """What stays in models, in sentences. unread: hospitals whose list of who withdrew cannot be read."""
+    if unread:
+        lists = "list of who withdrew is not as it was written, so that how many did is not known"
+        yield f"Of {listed(unread, most=8)} the {lists}: put a copy back, and audit again."
     left = sum(max(one.since, one.in_all) for one in found)
     if left:
         yield f"{count(left, 'person')} withdrew from a hospital of this run. {RETAINED}"
-    else:
-        yield f"Nobody has withdrawn from this run's hospitals until now. Should somebody: {RETAINED}"
+    elif not unread:
+        yield f"No list beside this run says that anybody withdrew from its hospitals. Should somebody: {RETAINED}"
     if claim.epsilon and claim.unit == "patient":
         bound = max(claim.epsilon.values())
         if isfinite(bound):

@@ -145,7 +145,8 @@ def _part(trial: Trial) -> str:
     if LOWER_BOUND not in figures:
         return f"{steps}."
     return (
-        f"{steps}. Epsilon is at least {figures[LOWER_BOUND]:.2f}, and {figures[SPENT]:.3g} may be spent"
+        f"{steps}. Epsilon is at least {figures[LOWER_BOUND]:.2f} if the noise is of the promised kind, of whatever "
+        f"size, and {figures[SPENT]:.3g} may be spent"
         f"{' on these' if some else ''}."
     )
 

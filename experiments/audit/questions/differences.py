@@ -133,7 +133,7 @@ def _of_sums(trial: Trial, claim: Claim) -> Reason:
         what = f"over {trial.figures['fewest_of_any']:.0f} hospitals only, and of {several} with this one their sum"
     rounds = count(int(trial.figures["rounds"]), "opened sum")
     words = f"A combination of the {rounds} is {what}{_how_near(trial)}"
-    if claim.mechanism:
+    if _is_noisy(claim):
         return "amber", f"{words}; {NOISY}.", ""
     return ("red" if _is_read(trial, several) else "amber"), f"{words}.", GROUPS
 
@@ -160,7 +160,12 @@ def _of_a_cheat(trial: Trial, claim: Claim) -> Iterator[Reason]:
         yield "green", "Two sums which differ by one hospital were not opened.", ""
         return
     words = f"Two sums were opened which differ by one hospital: it is their difference (cosine {cosine:.3f})"
-    yield "red", f"{words}; {NOISY}." if claim.mechanism else f"{words}.", "" if claim.mechanism else GROUPS
+    yield "red", f"{words}; {NOISY}." if _is_noisy(claim) else f"{words}.", "" if _is_noisy(claim) else GROUPS
+
+
+def _is_noisy(claim: Claim) -> bool:
+    """Whether what a hospital sends has noise on it already: a coordinator's own is added later."""
+    return bool(claim.mechanism) and claim.binds_coordinator
 
 
 question: type[Question] = DifferencesBetweenSums

@@ -92,7 +92,8 @@ def _said(trials: Sequence[Trial]) -> Iterator[str]:
     noise = [trial for trial in trials if sent_noise.is_of(trial)]
     if noise:
         failed = any(trial.settings.get(sent_noise.NOT_AS_CLAIMED) for trial in noise)
-        yield f"The noise that was sent is {'not ' if failed else ''}the noise that was promised."
+        found = "is not" if failed else "could not be told from"
+        yield f"The noise that was sent {found} the noise that was promised."
     told = [trial for trial in trials if canaries.is_of(trial)]
     if told:
         failed = any(light == "red" for trial in told for light, _, _ in canaries.reasons(trial))
@@ -100,8 +101,9 @@ def _said(trials: Sequence[Trial]) -> Iterator[str]:
         yield f"Of signals planted in training {verb} told apart than the promised noise allows."
         best = max(trial.figures.get(canaries.LOWER_BOUND, 0.0) for trial in told)
         yield (
-            f"Epsilon is at least {best:.2f} (all bounds together {100 * float(told[0].settings['confidence']):g} % "
-            "sure). A sound promise lies above what is measured; how far above, no measurement can say."
+            f"If the noise is of the promised kind, of whatever size, epsilon is at least {best:.2f} (all bounds "
+            f"together {100 * float(told[0].settings['confidence']):g} % sure). A sound promise lies above what is "
+            "measured; how far above, no measurement can say."
         )
 
 

@@ -12,7 +12,7 @@ from scipy.special import gammaln
 from common.data.cases import SiteId
 from common.errors import StudyError
 from experiments.attack import Finding, Reconstruction
-from experiments.audit.records import CHANCE, Reason, Trial
+from experiments.audit.records import CHANCE, NOT_POWERFUL, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import truth_of
 from experiments.observation import Observation
@@ -21,6 +21,8 @@ from experiments.question import Attempt, Question, Severity, Test
 ASKED = "Can one read from what hospitals sent how many of its cases have which diagnosis?"
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 NOISE = "Add differential privacy for patients: privacy 'dpsgd', and lower epsilon until the finding is gone."
+
+MORE = "Audit a run whose updates rest on more cases, so that counts that are read can be told from guesses."
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,18 @@ class CountsOfLabels:
         return [replace(trial, figures={**trial.figures, **figures(run.observed, finding.reconstructions)})]
 
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
-        """An objection where every count is right and guessing would seldom be."""
+        """Every count is right, and guessing would seldom be; or would be too often for anything to be told."""
         by_chance = trial.figures.get("exact_by_chance", 0.0) ** trial.figures.get("updates", 1.0)
         whose = "an update" if trial.site else "the sum of all hospitals"
-        if trial.figures.get("exact_share", 0.0) < 1 or by_chance >= CHANCE:
-            yield (
-                "green",
-                f"How many cases of each class {whose} rests on was not read from it for certain ({trial.attack}).",
-                "",
-            )
-            return
-        words = f"How many cases of each class {whose} rests on was read from it ({trial.attack})."
-        yield "amber", words, SUM if run.claim.reveals == "each" else NOISE
+        words = f"How many cases of each class {whose} rests on was"
+        if trial.figures.get("exact_share", 0.0) < 1:
+            yield "green", f"{words} not read from it for certain ({trial.attack}).", ""
+        elif by_chance >= CHANCE:
+            guessed = f"guessed right, as chance alone does in {100 * by_chance:.0f} of 100 tries ({trial.attack})"
+            yield "amber", f"{words} {guessed}: {NOT_POWERFUL}.", MORE
+        else:
+            change = SUM if run.claim.reveals == "each" else NOISE
+            yield "amber", f"{words} read from it ({trial.attack}).", change
 
     def answer(self, trials: Sequence[Trial]) -> str:
         """The best attack's share of right counts."""

@@ -17,7 +17,7 @@ from experiments.audit.questions._exposed import ATTACKS, PLACES, RANKS, exposed
 from experiments.audit.questions._joint_chance import Level, Parted
 from experiments.audit.questions._membership_page import figure_of
 from experiments.audit.questions._roc import area_interval, curve
-from experiments.audit.records import Light, Reason, Report, Trial
+from experiments.audit.records import NOT_POWERFUL, Light, Reason, Report, Trial
 from experiments.audit.run import Run
 from experiments.evidence.membership_samples import Candidates, samples_of
 from experiments.question import Attempt, Question, Severity, Test
@@ -96,10 +96,10 @@ class WhoWasTrainedOn:
             yield "amber", f"Whether one can tell who was a patient was not tried: {reason}.", ""
             return
         asked = samples_of(run.observed).candidates
-        own = [trial for trial in trials if trial.possible and trial.site in ("", site)]
-        if own and not any(trial.settings[COULD_SEE] for trial in own):
-            words = "So few patients were asked about that no attack could have been seen to tell them apart"
-            yield "amber", f"{words}: not powerful enough to tell.", MORE
+        tried = [trial for trial in trials if trial.possible and trial.site in ("", site)]
+        if tried and site in asked and not any(one.settings[COULD_SEE] for one in tried if one.site == site):
+            words = "So few patients of this hospital were asked about that no attack could have been seen to tell"
+            yield "amber", f"{words} them apart, whatever all hospitals show together: {NOT_POWERFUL}.", MORE
         elif site not in asked:
             words = "Whether one can tell who was a patient of this hospital was not tried: it keeps none for tests"
             yield "amber", f"{words} who is in no hospital's training.", MORE
@@ -193,9 +193,9 @@ def _trial(trial: Trial, site: SiteId, parted: Parted, confidence: float, level:
 
 
 def _could_see(parted: Parted, level: float, run: Run) -> bool:
-    """Whether all members above all others would have given a light."""
+    """Whether all members above all others would have given a red light; less is no power to call it held."""
     perfect = area_interval(np.ones(len(parted.members)), np.zeros(len(parted.others)), 1 - level)
-    return parted.best_chance < level and perfect.low >= run.study.audit.auc_amber
+    return parted.best_chance < level and perfect.low >= run.study.audit.auc_red
 
 
 question: type[Question] = WhoWasTrainedOn

@@ -20,7 +20,7 @@ from client.subgroups import cells_of_persons
 from common.data.cases import SiteId
 from common.errors import StudyError
 from experiments.attack import Finding, Shares
-from experiments.audit.records import Reason, Trial
+from experiments.audit.records import NOT_POWERFUL, Reason, Trial
 from experiments.audit.run import Run
 from experiments.evidence.ground_truth import hospital_of
 from experiments.question import Attempt, Question, Severity, Test
@@ -28,6 +28,7 @@ from experiments.question import Attempt, Question, Severity, Test
 ASKED = "Which share of a hospital's patients is of a group that the model was not asked to learn?"
 SUM = "Make the coordinator see only sums: aggregation 'secagg' or 'bfv'."
 COLUMN, CHANCE, ERROR, BLIND = "column", "chance", "mean_error", "mean_error_of_a_guess"
+LEAST_CHANCE = "least_chance"
 MOST_ORDERS = 5040
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ class SharesOfGroups:
         ]
 
     def reasons(self, site: SiteId, trial: Trial, run: Run) -> Iterator[Reason]:
-        """Amber where shares are told beyond chance: of a hospital, and of no patient."""
+        """Amber where shares are told beyond chance, of a hospital and of no patient, or could not have been."""
         if not trial.site:
             return
         allowed, column = 1 - run.study.audit.confidence, trial.settings[COLUMN]
@@ -71,6 +72,9 @@ class SharesOfGroups:
         words = f"{read}; one who saw no update has {trial.figures[BLIND]:.2f}"
         if surely:
             yield "amber", f"{words}, and by chance one is so close in {_hundreds(trial)} of 100 audits.", SUM
+        elif trial.figures[LEAST_CHANCE] >= allowed:
+            few = "so few hospitals, in all that was tried, that no shares would be surely better than chance"
+            yield "amber", f"{words}. There are {few}: {NOT_POWERFUL}.", SUM
         else:
             yield "green", f"{words}: not surely better than chance.", ""
 
@@ -101,6 +105,7 @@ def _of_column(trial: Trial, own: Sequence[Shares], run: Run, looks: int) -> Ite
     guessed = np.array([[one.guessed[cell] for cell in cells] for one in own])
     figures = {
         CHANCE: min(1.0, looks * chance_of(told, truth)),
+        LEAST_CHANCE: min(1.0, looks * chance_of(truth, truth)),
         ERROR: float(np.abs(told - truth).mean()),
         BLIND: float(np.abs(guessed - truth).mean()),
     }

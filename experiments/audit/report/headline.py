@@ -12,7 +12,7 @@ from experiments.question import Question
 from server.reporting.wording import count
 
 WEAKER = "nothing was found that identifies a patient, and yet something is weaker than it could be"
-UNFINISHED = "not all that was to be tried came to an end, which proves nothing"
+UNFINISHED = "an attack came to no end, or could not have been seen to succeed, which proves nothing"
 MOST_NAMED = 3
 Fact = tuple[str, SiteId]
 """What happened, in words, and one hospital of which it is so."""
@@ -45,7 +45,7 @@ def _found(report: Report, light: Light, cast: Cast) -> list[Fact]:
 
 
 def _is_unfinished(name: str, site: SiteId, report: Report) -> bool:
-    """Whether the light is only of attempts that came to no end; faults that nobody saw are another matter."""
+    """Whether the light is only of attempts that prove nothing; planted faults that nobody saw are another matter."""
     told_nothing = any(one.site == site and name in one.could_not_tell for one in report.verdicts)
     return told_nothing and not any(one.question == name for one in report.power)
 
