@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,9 +22,14 @@ CASELESS = SimpleNamespace(views=(), couples=False, optimised={})
 """A task whose single cases have a loss."""
 
 
+@cache
+def our_cast() -> Cast:
+    return cast_of(())
+
+
 def cast_for(questions: Iterable[str] = QUESTIONS, attacks: Iterable[str] = ()) -> Cast:
     """Ours, of these questions alone; of these attacks where they are named."""
-    ours = cast_of(())
+    ours = our_cast()
     own: dict[str, Attack] = {name: ours.attacks[name] for name in attacks}
     return replace(ours, questions={name: ours.questions[name] for name in questions}, attacks=own or ours.attacks)
 

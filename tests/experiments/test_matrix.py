@@ -15,6 +15,7 @@ from experiments.audit.cast import cast_of
 from experiments.audit.conduct import Effort
 from experiments.audit.dossier.prices import in_words, prices
 from experiments.audit.matrix import audit_matrix, protections
+from experiments.audit.questions import _canaries
 
 FEW = ("analytic", "exact_batch", "imprint", "loss_threshold", "gradient_canaries")
 SINGLE_CASES = {"plain FedSGD, batch of 1", "secagg, FedSGD", "bfv, FedSGD"}
@@ -42,6 +43,7 @@ def place(
         ours = cast_of(())
         few = replace(ours, attacks={name: ours.attacks[name] for name in FEW})
         monkeypatch.setattr(conduct, "cast_of", lambda _: few)
+        monkeypatch.setattr(_canaries, "PLANTED_REPEATS", 1)
         audit_matrix(tiny(*RECORDED), "tiny", folder, Effort(0.5, pictures=True), lambda _: None)
         places["matrix"] = folder
     return places["matrix"]

@@ -73,7 +73,7 @@ def recording(request: pytest.FixtureRequest, recorded: Callable[[str], Recordin
 
 def finding_of(recording: Recording, fault: Fault | None = None, seed: int = 0) -> Finding:
     observed, orders = recording
-    values = 8000 if fault is None else 1500
+    values = 8000 if fault is None else 3000
     handed = replace(observed, access=Access(recomputed=Recorded(observed, orders, fault, values)))
     return SentNoiseTest().run(handed, np.random.default_rng(seed), 60.0)
 

@@ -29,6 +29,7 @@ from experiments.attacks.inversion.priors import total_variation
 from experiments.attacks.inversion.problem import Problem
 from experiments.attacks.matching import Matching, tiled_noise
 from experiments.audit.conduct import Effort, audit_run
+from experiments.audit.questions import _canaries, _sent_noise
 from experiments.audit.questions._likeness_to_patients import ReconstructionScore, score
 from experiments.audit.questions._similarity import fitted, psnr_db, ssim
 from experiments.audit.records import Report
@@ -259,8 +260,10 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_audit_of_outlined_volumes_under_differential_privacy_measures_epsilon(
-    stored: Path, tmp_path: Path
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for room in (_canaries, _sent_noise):
+        monkeypatch.setattr(room, "PLANTED_REPEATS", 1)
     study = parse(
         STUDY,
         [
