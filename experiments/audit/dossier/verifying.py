@@ -137,7 +137,9 @@ def _figures(statement: Statement, files: Mapping[str, bytes]) -> Iterator[Findi
 def _same_run(statement: Statement, figures: Mapping[str, Any]) -> Iterator[Finding]:
     told = (figures["run"], figures["model_sha256"], figures["title"])
     same = told == (statement.run.name, statement.run.model_sha256, statement.study.title)
-    yield Finding(same, f"Page and figures are of {'the same run' if same else 'another run than the dossier'}.")
+    yield Finding(
+        same, f"{FIGURES} is of {'the run that the dossier names' if same else 'another run than the dossier'}."
+    )
 
 
 def _run(statement: Statement, run: Path | None) -> Iterator[Finding]:
