@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -57,3 +58,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
             if pipe is not None:
                 pipe.close()
     process.wait()
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made lives as long as the run: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
