@@ -48,8 +48,8 @@ MOST_TIMES, GRACE_S = 2.0, 60.0
 NOT_TRIED = (
     (
         "other ways for the coordinator to cheat",
-        "in this run it was honest; models made to copy data and sums that differ by one hospital were played; "
-        "neither hospitals made up nor other models for other hospitals",
+        "in this run it was honest; models made to copy data, a model for each hospital and sums that differ by one "
+        "hospital were played where they could be; hospitals made up were not",
     ),
     (
         "hospitals that collude and cheat",

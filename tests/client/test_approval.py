@@ -36,17 +36,6 @@ split = { validation = 0.2, test = 0.2 }
 """
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(0)
-    parts = {"train": 40, "val": 10, "test": 10}
-    arrays = {f"{part}_images": rng.integers(0, 255, (n, 6, 6), dtype=np.uint8) for part, n in parts.items()}
-    arrays |= {f"{part}_labels": rng.integers(0, 2, (n, 1), dtype=np.uint8) for part, n in parts.items()}
-    folder = tmp_path_factory.mktemp("images")
-    np.savez(folder / "tiny.npz", **arrays)
-    return folder
-
-
 @pytest.fixture
 def hospital(images: Path) -> Hospital:
     return open_hospital(parse(TEXT, [f'source.folder="{images}"']).json, 0)

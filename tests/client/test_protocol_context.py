@@ -7,7 +7,6 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 
@@ -42,14 +41,8 @@ Open = Callable[..., Hospital]
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Open:
-    rng = np.random.default_rng(0)
-    parts = {"train": 40, "val": 10, "test": 10}
-    arrays = {f"{part}_images": rng.integers(0, 255, (n, 6, 6), dtype=np.uint8) for part, n in parts.items()}
-    arrays |= {f"{part}_labels": rng.integers(0, 2, (n, 1), dtype=np.uint8) for part, n in parts.items()}
-    folder = tmp_path_factory.mktemp("images")
-    np.savez(folder / "tiny.npz", **arrays)
-    return lambda *overrides: open_hospital(parse(TEXT, [f'source.folder="{folder}"', *overrides]).json, 0)
+def opened(images: Path) -> Open:
+    return lambda *overrides: open_hospital(parse(TEXT, [f'source.folder="{images}"', *overrides]).json, 0)
 
 
 def simulated() -> Context:
