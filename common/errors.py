@@ -17,6 +17,7 @@ WardroundError
 |   +-- UnwrittenError     a hospital's own folder cannot be written now
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
++-- AnalysisError          hospitals' sums have no answer to what was asked
 +-- EngineError            processes could not be started or reached
 |   +-- LastingError         and as things are set up they never will be
 +-- DeviceError            a device to compute on that does not exist, or not here
@@ -116,6 +117,10 @@ class TooFewHospitalsError(RoundError):
     def __init__(self, found: str, causes: str = "") -> None:
         super().__init__(f"{found} {causes}" if causes else found)
         self.found = found
+
+
+class AnalysisError(WardroundError):
+    """Hospitals' sums have no answer to what was asked, such as the mean of nobody."""
 
 
 class EngineError(WardroundError):

@@ -73,6 +73,8 @@ class Catalogue:
     def plural(self) -> str:
         """The kind's word for several."""
         word = self.kind
+        if word.endswith("sis"):
+            return f"{word.removesuffix('is')}es"
         if word.endswith("y"):
             return f"{word.removesuffix('y')}ies"
         return f"{word}es" if word.endswith("s") else f"{word}s"
@@ -161,6 +163,12 @@ MECHANISMS = Catalogue(
     "common.privacy.mechanisms",
     "common.privacy.mechanism:Mechanism",
     beside="common.privacy.abilities:MechanismAbilities",
+)
+ANALYSES = Catalogue(
+    "analysis",
+    "common.analyses",
+    "common.asking.analysis:Analysis",
+    beside="common.asking.abilities:AnalysisAbilities",
 )
 STRATEGIES = Catalogue(
     "strategy", "server.strategies", "server.strategy:Strategy", beside="server.strategy:StrategyAbilities"

@@ -1,0 +1,1 @@
+"""Analyses: questions to hospitals that are no model, one file each."""

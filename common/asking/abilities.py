@@ -1,0 +1,19 @@
+"""What an analysis has beyond its role: members that are optional and declared."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+FEWEST_HOSPITALS = 1
+
+
+class AnalysisAbilities(Protocol):
+    """The optional members. No analysis has all of them."""
+
+    least_hospitals: ClassVar[int]
+    """Fewest hospitals that it makes sense, or is safe, to ask together."""
+
+
+def least_hospitals_of(analysis: Any) -> int:
+    """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
+    return int(getattr(analysis, "least_hospitals", FEWEST_HOSPITALS))

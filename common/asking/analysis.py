@@ -1,0 +1,69 @@
+"""The role of an analysis: a question to hospitals that is not a model. Entries live in `common/analyses/`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.asking.answer import Answer
+from common.asking.exact_sums import Integers, Part, Total
+from common.asking.records import Records
+
+Told = NDArray[np.float64] | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What one round asks of every hospital, all of them the same.
+
+    parts: what is to be added up, by name. tells: what it takes to compute it, such as coefficients, edges of bins
+    or names. step: which of an analysis's rounds it is, where they differ in kind.
+    """
+
+    parts: Mapping[str, Part]
+    tells: Mapping[str, Told] = field(default_factory=dict)
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Public:
+    """What everybody knows before the first question.
+
+    sites: the hospitals' names, sorted. levels: the words that a column may hold, in order, by its name, where the
+    study or the source says; a category that nobody named is counted as missing, never learned from patients.
+    """
+
+    sites: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Analysis(Protocol):
+    """A frozen dataclass of options, both halves in one file.
+
+    Its fields without a default are what stands after its name on the command line, in order: words, the last of them
+    a tuple where it takes several, such as `linear cholesterol age sex`. What it can have beside these members is in
+    `common.asking.abilities`.
+    """
+
+    discloses: ClassVar[str]
+    """What its sums and answer tell of patients, in a sentence for whoever permits it."""
+
+    def ask(self, public: Public) -> Generator[Query, Total, Answer]:
+        """The server's half: yields one query a round, is sent its sum, and returns the answer.
+
+        It sees sums over all hospitals alone, and depends on nothing else: the same sums give the same queries.
+        Raises AnalysisError in words for a reader where the sums have no answer, such as of nobody.
+        """
+        ...
+
+    def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
+        """The hospital's half: this hospital's part of every sum of the query, and nothing else.
+
+        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A row's share must depend on
+        that row and the query alone, so that hospitals' parts add up to what all rows together give.
+        """
+        ...

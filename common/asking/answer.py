@@ -1,0 +1,52 @@
+"""Answer: what an analysis found, for people to read, for programs to read, and to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Cell = str | int | float | None
+"""None: not known, or held back."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """rows: as many cells each as the header has. note: what a reader must know beside them."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or row of a figure: y over x, low and high where there is an interval."""
+
+    name: str
+    x: tuple[float | str, ...]
+    y: tuple[float | None, ...]
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """steps: lines that stay until the next x; points: with intervals, one below the other where x are words."""
+
+    kind: Literal["bars", "lines", "steps", "points"]
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """numbers: all that was found, by name, as JSON can hold it. words: sentences, the most important one first."""
+
+    numbers: Mapping[str, Any]
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    words: tuple[str, ...] = field(default=())
