@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 from common.causality.graph import Graph, Names
@@ -16,6 +17,7 @@ from common.errors import GraphError
 
 MOST_CANDIDATES = 16
 """For lists of every set; 2^16 are looked at in a second or so."""
+MOST_MEDIATORS = 10
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,19 @@ class Adjustment:
     treatments: Names
     outcomes: Names
 
-    @property
+    @cached_property
     def forbidden(self) -> Names:
         """What lies on a causal path, and all effects of it: adjusting for these takes away some of the effect."""
         return self.graph.descendants(self.causal) | self.treatments | self.outcomes
 
-    @property
+    @cached_property
     def causal(self) -> Names:
         """All on a proper causal path but the treatments: one that leaves them at its first step."""
         without = self.graph.without_causes_of(self.treatments)
         leads = self.graph.without_effects_of(self.treatments).ancestors(self.outcomes)
         return without.descendants(self.treatments) & leads - self.treatments
 
-    @property
+    @cached_property
     def back_door_graph(self) -> Graph:
         """Without the first arrow of every proper causal path; what still joins the two is confounding."""
         causal = self.causal
@@ -47,7 +49,7 @@ class Adjustment:
         )
         return Graph(self.graph.nodes, arrows, self.graph.pairs)
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[str, ...]:
         """What may be adjusted for."""
         return self.graph.sorted(self.graph.names - self.forbidden)
@@ -130,7 +132,7 @@ def front_door(graph: Graph, treatment: str, outcome: str) -> tuple[str, ...] | 
     """
     start, end = graph.demand(treatment), graph.demand(outcome)
     between = graph.descendants(start) & graph.ancestors(end) - start - end
-    if len(between) > MOST_CANDIDATES:
+    if len(between) > MOST_MEDIATORS:
         return None
     for size in range(1, len(between) + 1):
         for chosen in combinations(graph.sorted(between), size):

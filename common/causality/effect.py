@@ -1,4 +1,4 @@
-"""Whether and how the effect of one variable on another can be known: the strategy by its name, and what forbids it."""
+"""Whether and how the effect of one variable on another can be known: by which strategy, or what forbids it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from common.causality.graph import Graph, Names
 from common.causality.identify import Hedge, demand_question, identify, simplified
 from common.causality.separation import connected
 
-Strategy = Literal["no effect", "none needed", "back-door", "adjustment", "front-door", "c-components", "not identified"]
+Strategy = Literal[
+    "no effect", "none needed", "back-door", "adjustment", "front-door", "c-components", "not identified"
+]
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _adjusted(graph: Graph, setting: Names, result: Names, known: Names) -> tupl
     if known & graph.descendants(setting):
         return None
     smallest = adjustment(graph, setting, result).smallest(include=known)
-    if smallest is None:
+    if smallest is None or (known and graph.descendants(setting) & frozenset(smallest)):
         return None
     adjusted = tuple(name for name in smallest if name not in known)
     within = Probability(graph.sorted(result), (*graph.sorted(setting), *smallest))

@@ -66,13 +66,13 @@ def product(factors: Iterable[Expression]) -> Expression:
     """Flat, and a single factor as it is."""
     flat: list[Expression] = []
     for factor in factors:
-        flat += factor.factors if isinstance(factor, Product) else [factor]
+        flat += _factors(factor)
     return flat[0] if len(flat) == 1 else Product(tuple(flat))
 
 
 def summed(over: Iterable[str], of: Expression) -> Expression:
     """The sum over variables, each of whose probabilities is 1 where nothing else depends on it."""
-    factors = list(of.factors) if isinstance(of, Product) else [of]
+    factors = _factors(of)
     left = list(over)
     while (found := _summing_to_one(left, factors)) is not None:
         name, place = found
@@ -96,9 +96,8 @@ def quotient(numerator: Expression, denominator: Expression) -> Expression:
         if inside and numerator.given == denominator.given:
             of = tuple(name for name in numerator.of if name not in denominator.of)
             return Probability(of, (*denominator.of, *denominator.given)) if of else ONE
-    above = list(numerator.factors) if isinstance(numerator, Product) else [numerator]
-    below = []
-    for factor in denominator.factors if isinstance(denominator, Product) else (denominator,):
+    above, below = _factors(numerator), list[Expression]()
+    for factor in _factors(denominator):
         if factor in above:
             above.remove(factor)
         else:
@@ -117,6 +116,10 @@ def rebuilt(expression: Expression, change: Callable[[Probability], Expression])
             return summed(over, rebuilt(of, change))
         case Quotient(numerator, denominator):
             return quotient(rebuilt(numerator, change), rebuilt(denominator, change))
+
+
+def _factors(expression: Expression) -> list[Expression]:
+    return list(expression.factors) if isinstance(expression, Product) else [expression]
 
 
 def _summing_to_one(over: list[str], factors: list[Expression]) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""Causal graphs as people write them: `age -> treatment -> recovery; treatment <-> recovery`, or a small TOML file."""
+"""Causal graphs as people write them: `age -> drug -> recovery; drug <-> recovery`, or a small TOML file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def graph_of_text(text: str) -> Graph:
 
 
 def graph_of_toml(text: str) -> Graph:
-    """`arrows = ["a -> b"]`, `common_causes = [["a", "b"]]` of what nobody measured, `hidden = ["u"]`, `variables`."""
+    """`arrows = ["a -> b"]`, `common_causes = [["a", "b"]]` that nobody measured, `hidden = ["u"]`, `variables`."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

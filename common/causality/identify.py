@@ -2,7 +2,7 @@
 
 Shpitser and Pearl 2006, "Identification of joint interventional distributions in recursive semi-Markovian causal
 models" (ID, figure 3), and "Identification of conditional interventional distributions" (IDC, figure 6). What they
-do not identify, nothing does: two models of the graph then agree on all that can be observed and differ in the effect.
+do not identify, nothing does: two models of the graph then agree on all that is observed and differ in the effect.
 """
 
 from __future__ import annotations
@@ -131,4 +131,3 @@ def _hedge(graph: Graph, inner: Names) -> Hedge:
     within = graph.among(inner)
     roots = [name for name in inner if not within.children[name]]
     return Hedge(graph.sorted(graph.names), graph.sorted(inner), graph.sorted(roots))
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal
 
 from common.causality.graph import Graph
@@ -58,7 +58,7 @@ def find_paths(graph: Graph, start: str, end: str, given: Iterable[str] = ()) ->
     opened = graph.ancestors(known)
     found = []
     for nodes, edges in islice(_walks(graph, (start,), (), end), MOST_PATHS):
-        roles = tuple(_role(before, after) for before, after in zip(edges, edges[1:], strict=False))
+        roles = tuple(_role(before, after) for before, after in pairwise(edges))
         blocking = tuple(
             node
             for node, role in zip(nodes[1:-1], roles, strict=True)

@@ -66,7 +66,8 @@ def _written(expression: Expression, shown: Shown, form: _Form, factor: bool = F
             return "1"
         case Product(factors):
             return form.factor_gap.join(
-                _written(one, shown, form, factor=place + 1 < len(factors)) for place, one in enumerate(factors)
+                _written(one, shown, form, factor=place + 1 < len(factors))
+                for place, one in enumerate(sorted(factors, key=lambda one: isinstance(one, Sum)))
             )
         case Quotient(numerator, denominator):
             begin, middle, end = form.fraction

@@ -1,4 +1,4 @@
-"""d-separation, and m-separation where double arrows are: which variables a graph says are independent given others."""
+"""d-separation, and m-separation where double arrows are: what a graph says is independent given what."""
 
 from __future__ import annotations
 

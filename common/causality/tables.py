@@ -64,8 +64,8 @@ def joint_table(names: Iterable[str], cells: NDArray[Any]) -> Table:
 def evaluate(expression: Expression, observed: Table) -> Table:
     """The value of an expression at every value of the variables on which it depends, in the table's order.
 
-    NaN where it needs what was never observed (no positivity). Raises UnknownNameError where the table lacks a variable,
-    and GraphError where there would be more than 2^24 cells.
+    NaN where it needs what was never observed (no positivity). Raises UnknownNameError where the table lacks a
+    variable, and GraphError where there would be more than 2^24 cells.
     """
     for name in sorted(expression.free):
         if name not in observed.names:
@@ -78,8 +78,8 @@ def evaluate(expression: Expression, observed: Table) -> Table:
 def effect_table(expression: Expression, observed: Table, arguments: Iterable[str]) -> Table:
     """`evaluate` with axes for `arguments` alone, in their order.
 
-    On others an identified effect does not depend, although its expression names them: it is averaged over those, each
-    weighted by how often it was observed.
+    On others an identified effect does not depend, although its expression names them: it is averaged over those,
+    each weighted by how often it was observed.
     """
     wanted = tuple(arguments)
     found = evaluate(expression, observed)
@@ -143,5 +143,5 @@ def _spread(table: Table, names: tuple[str, ...], levels: Mapping[str, int], bro
     return Table(names, np.broadcast_to(cells, [levels[name] for name in names]) if broadcast else cells)
 
 
-def _zero(cells: Cells) -> object:
+def _zero(cells: Cells) -> Any:
     return Fraction(0) if cells.dtype == object else 0.0
