@@ -27,7 +27,7 @@ MOST_CASES = 1 << 20
 
 @dataclass(frozen=True)
 class Distribution:
-    """Worlds of a positive probability, as tuples of values in the order of `names`; all probabilities add up to 1."""
+    """Worlds of a positive probability, as tuples of values in the order of `names`; probabilities add up to 1."""
 
     names: tuple[str, ...]
     chances: Mapping[tuple[Value, ...], Fraction]

@@ -1,11 +1,11 @@
-"""Random graphs with models whose effects are known: whether what is identified from the observed is the true effect."""
+"""Random graphs with models whose effects are known: whether what is identified from the observed is true."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -43,8 +43,9 @@ class Question:
 class Checked:
     """Of some questions: how many are identified, the largest error of a probability, and a decision's time.
 
-    decided: of each question. differing: decisions that are not the peer's; None where no peer was asked.
-    peer_worst: the largest error of the peer's own formulas, and peer_wrong how many are off by more than 1e-9.
+    decided: of each question. worst: of ID's formulas; worst_named: of those of the named strategies.
+    compared: with a peer's decisions, of which `differing` are others; None where no peer was asked. peer_failed: it
+    ended in an error of its own. peer_wrong: formulas of the peer that are off by more than 1e-9, at most peer_worst.
     """
 
     questions: int
@@ -52,7 +53,9 @@ class Checked:
     worst: float
     worst_named: float
     ms: float
+    compared: int | None = None
     differing: int | None = None
+    peer_failed: int | None = None
     peer_ms: float | None = None
     peer_worst: float | None = None
     peer_wrong: int | None = None
@@ -65,7 +68,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class RandomModel:
-    """A table for each variable given its causes, hidden ones among them, drawn at random: nothing is ever certain."""
+    """A table for each variable given its causes, hidden ones among them, at random: nothing is ever certain."""
 
     graph: Graph
     mechanisms: Mapping[str, tuple[str, Cells]]
@@ -77,8 +80,7 @@ class RandomModel:
     def under(self, treatments: Iterable[str]) -> Table:
         """P(all others | do(treatments)), with an axis for every variable."""
         left = [self.mechanisms[name] for name in self.graph.nodes if name not in set(treatments)]
-        hidden = [letter for letter in dict.fromkeys("".join(axes for axes, _ in self.mechanisms.values()))]
-        hidden = [letter for letter in hidden if letter.isupper()]
+        hidden = sorted({axis for axes, _ in self.mechanisms.values() for axis in axes if axis.isupper()})
         weights = [(letter, np.full(HIDDEN_LEVELS, 1 / HIDDEN_LEVELS)) for letter in hidden]
         absent = [(name, np.ones(LEVELS)) for name in self.graph.nodes]
         operands = [*left, *weights, *absent]
@@ -95,7 +97,9 @@ class RandomModel:
         return Table(kept, joint.cells / joint.cells.sum(axis=axes, keepdims=True))
 
 
-def check_identification(questions: int = 1000, seed: int = 0, peer: str | None = None, given: bool = False) -> Checked:
+def check_identification(
+    questions: int = 1000, seed: int = 0, peer: str | None = None, given: bool = False
+) -> Checked:
     """Every identified effect against the truth, by ID's own formula and by that of the named strategy.
 
     peer: a Python that has y0, whose decisions and formulas are looked at as well. given: effects within a group.
@@ -195,22 +199,20 @@ def _plain(question: Question) -> dict[str, object]:
 def _beside(
     alone: Checked, asked: Sequence[Question], models: Sequence[RandomModel], peer: Sequence[Mapping[str, object]]
 ) -> Checked:
-    differing = sum(ours != bool(its["identified"]) for ours, its in zip(alone.decided, peer, strict=True))
+    both = [(ours, its) for ours, its in zip(alone.decided, peer, strict=True) if "failed" not in its]
     errors = [
         error_of(read_expression(its["formula"]), question, model)
         for question, model, its in zip(asked, models, peer, strict=True)
-        if its["identified"]
+        if its.get("identified")
     ]
-    return Checked(
-        alone.questions,
-        alone.decided,
-        alone.worst,
-        alone.worst_named,
-        alone.ms,
-        differing,
-        fmean(float(str(its["ms"])) for its in peer),
-        max(errors, default=0.0),
-        sum(not error <= 1e-9 for error in errors),
+    return replace(
+        alone,
+        compared=len(both),
+        differing=sum(ours != its["identified"] for ours, its in both),
+        peer_failed=len(peer) - len(both),
+        peer_ms=fmean(float(str(its["ms"])) for _, its in both),
+        peer_worst=max(errors, default=0.0),
+        peer_wrong=sum(not error <= 1e-9 for error in errors),
     )
 
 

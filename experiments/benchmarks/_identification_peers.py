@@ -13,7 +13,7 @@ from typing import Any
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """identified, formula as nested lists, ms."""
+    """identified, formula as nested lists, ms; or why y0 failed."""
     from y0.algorithm.identify import identify_outcomes
     from y0.dsl import Variable
     from y0.graph import NxMixedGraph
@@ -27,7 +27,10 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         graph.add_undirected_edge(Variable(one), Variable(other))
     sets = [{Variable(name) for name in question[kind]} for kind in ("treatments", "outcomes", "given")]
     begin = time.process_time()
-    found = identify_outcomes(graph, sets[0], sets[1], sets[2] or None)
+    try:
+        found = identify_outcomes(graph, sets[0], sets[1], sets[2] or None)
+    except Exception as error:  # noqa: BLE001 - what of y0 fails is a row of the table, and not the end of it
+        return {"failed": f"{type(error).__name__}: {error}"}
     ms = (time.process_time() - begin) * 1000
     return {"identified": found is not None, "ms": ms, "formula": None if found is None else plain(found)}
 
