@@ -159,7 +159,7 @@ def census_sums(wanted: Wanted, records: Records, query: Query) -> dict[str, NDA
 
 def _prepared(wanted: Wanted, records: Records) -> Records:
     """With a column of every row's hospital, unless the table holds several and says so, and with powers: `age^2`."""
-    columns = {SITE: np.full(len(records), records.site, dtype=np.str_), **records.columns}
+    columns = {SITE: np.full(len(records), records.site), **records.columns}
     for name in dict.fromkeys(part for term in wanted.covariates for part in term.split(JOINT)):
         base, mark, power = name.partition(POWER)
         if mark and name not in columns:
