@@ -1,0 +1,173 @@
+"""The answer of an effect: means by arm, difference, ratio, odds ratio, and what would explain them away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from common.analyses._effect_rows import Census, Wanted
+from common.analyses._overlap import Overlap
+from common.asking.answer import Answer, Cell, Table
+from common.causality.contrasts import (
+    Interval,
+    Sensitivity,
+    e_value,
+    linear,
+    odds_ratio,
+    ratio,
+    standardised_as_ratio,
+)
+from common.causality.effects import Plan
+from common.causality.equations import Floats
+
+OF_WHOM = {
+    "all": "everybody",
+    "treated": "those who were treated",
+    "untreated": "those who were not treated",
+    "overlap": "those who could as well have been in the other arm",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """means: of the groups if treated, then if not. replicates: (R, means)."""
+
+    means: Floats
+    covariance: Floats
+    replicates: Floats
+    census: Census
+    plan: Plan
+    wanted: Wanted
+
+    @property
+    def degrees(self) -> float:
+        """Of freedom: persons less the coefficients of the largest model."""
+        models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
+        return float(max(self.census.persons - models, 1))
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Of one group. ratio and odds_ratio: None where means do not allow them."""
+
+    treated: Interval
+    untreated: Interval
+    difference: Interval
+    ratio: Interval | None
+    odds_ratio: Interval | None
+    sensitivity: Sensitivity | None
+
+    def as_numbers(self) -> dict[str, Any]:
+        """For an answer."""
+        found: dict[str, Any] = {
+            "mean_if_treated": self.treated.as_numbers(),
+            "mean_if_untreated": self.untreated.as_numbers(),
+            "difference": self.difference.as_numbers(),
+        }
+        for name, interval in (("ratio", self.ratio), ("odds_ratio", self.odds_ratio)):
+            found[name] = interval.as_numbers() if interval else None
+        found["e_value"] = (
+            {"estimate": _finite(self.sensitivity.estimate), "interval": _finite(self.sensitivity.interval)}
+            if self.sensitivity
+            else None
+        )
+        return found
+
+
+def contrasts_of(found: Found, group: int = 0) -> Contrasts:
+    """What is compared in a group."""
+    count = len(found.means) // 2
+    one, zero, degrees = group, count + group, found.degrees
+    unit = np.eye(len(found.means))
+    means, covariance = found.means, found.covariance
+    difference = linear(unit[one] - unit[zero], means, covariance, degrees)
+    if found.census.binary:
+        risks = ratio(one, zero, means, covariance, degrees)
+        odds = odds_ratio(one, zero, means, covariance, degrees)
+        as_ratio = risks
+    else:
+        risks = odds = None
+        as_ratio = standardised_as_ratio(difference, found.census.outcome_sd)
+    return Contrasts(
+        linear(unit[one], means, covariance, degrees),
+        linear(unit[zero], means, covariance, degrees),
+        difference,
+        risks,
+        odds,
+        e_value(as_ratio) if as_ratio else None,
+    )
+
+
+def answer_of(found: Found, seen: Overlap | None) -> Answer:
+    """Of one group: everybody who was asked for."""
+    contrasts, known = contrasts_of(found), found.census
+    numbers = {**census_numbers(known), **contrasts.as_numbers()}
+    if len(found.replicates):
+        differences = found.replicates[:, 0] - found.replicates[:, 1]
+        low, high = np.quantile(differences, (0.025, 0.975))
+        numbers["bootstrap"] = {
+            "replicates": len(differences),
+            "low": float(low),
+            "high": float(high),
+            "standard_error": float(np.std(differences, ddof=1)),
+        }
+    tables: tuple[Table, ...] = (_table(found, contrasts),)
+    if seen is None:
+        return Answer(numbers, tables, (), _words(found, contrasts))
+    numbers["overlap"] = seen.as_numbers()
+    return Answer(numbers, (*tables, seen.table()), seen.figures(), (*_words(found, contrasts), *seen.words()))
+
+
+def census_numbers(known: Census) -> dict[str, Any]:
+    """Who is in it, and the difference before any adjustment."""
+    return {
+        "n": known.rows,
+        "persons": known.persons,
+        "left_out": known.left_out,
+        "treated": known.treated,
+        "binary": known.binary,
+        "unadjusted_difference": known.outcome_means[0] - known.outcome_means[1],
+    }
+
+
+def _table(found: Found, contrasts: Contrasts) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        ("mean if treated", *_cells(contrasts.treated)),
+        ("mean if not treated", *_cells(contrasts.untreated)),
+        ("difference", *_cells(contrasts.difference)),
+    ]
+    for name, interval in (("risk ratio", contrasts.ratio), ("odds ratio", contrasts.odds_ratio)):
+        if interval:
+            rows.append((name, *_cells(interval)))
+    title = f"Effect of {found.wanted.treatment} on {found.wanted.outcome} ({found.plan.method})"
+    note = f"of {OF_WHOM[found.plan.population]}; {found.census.rows} rows, {found.census.left_out} left out"
+    return Table(title, ("", "estimate", "95 % from", "to"), tuple(rows), note)
+
+
+def _cells(interval: Interval) -> tuple[Cell, ...]:
+    return interval.estimate, _finite(interval.low), _finite(interval.high)
+
+
+def _words(found: Found, contrasts: Contrasts) -> tuple[str, ...]:
+    difference, known = contrasts.difference, found.census
+    said = [
+        f"Treatment ({found.wanted.treatment}) changes {found.wanted.outcome} of "
+        f"{OF_WHOM[found.plan.population]} by {difference.estimate:.4g} (95 % {difference.low:.4g} to "
+        f"{difference.high:.4g}), if the covariates hold all that both depend on; before adjustment the arms differ "
+        f"by {known.outcome_means[0] - known.outcome_means[1]:.4g}."
+    ]
+    strength = contrasts.sensitivity
+    if strength and strength.interval > 1:
+        said.append(
+            f"A confounder that nobody measured would have to raise both treatment and outcome {strength.estimate:.2f} "
+            f"times to explain this away, {strength.interval:.2f} times to bring the interval to no effect."
+        )
+    elif strength:
+        said.append("The interval holds no effect at all; no confounder is needed to explain that away.")
+    return tuple(said)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,217 @@
+"""Rows as the analyses of effects need them: outcome, treatment, covariates and hospital in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.analyses._design import INTERCEPT, JOINT, Design, numbers_of, words_of
+from common.asking.analysis import Public, Query, Told
+from common.asking.exact_sums import Integers, Part, Total, counts, exact_products, exact_sum, reals
+from common.asking.records import Records
+from common.causality.equations import Floats
+from common.errors import AnalysisError, StudyError
+
+SITE, SITES = "site", "sites"
+POWER, POWERS = "^", tuple("23456789")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Columns of a question. outcome: "" where none is looked at. also: columns of numbers that stand by themselves."""
+
+    outcome: str
+    treatment: str
+    covariates: tuple[str, ...]
+    treated: str = "1"
+    control: str = ""
+    event: str = ""
+    sites: bool = True
+    folds: int = 1
+    levels: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    without_outcome: str = ""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """rows: arrays by name, as equations take them. persons: every row's, with its hospital. left_out: incomplete."""
+
+    rows: dict[str, Floats]
+    persons: NDArray[np.str_]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Census:
+    """What is known before the first model. tells: what every later query repeats."""
+
+    persons: int
+    rows: int
+    left_out: int
+    treated: int
+    binary: bool
+    outcome_means: tuple[float, float]
+    outcome_sd: float
+    tells: Mapping[str, Told]
+    names: tuple[str, ...]
+
+
+def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told]) -> Ready:
+    """The complete rows in numbers, their covariates centred and scaled as told."""
+    records, sites = _prepared(wanted, records), words_of(tells, SITES)
+    site = records.words(SITE)
+    target = site == wanted.without_outcome if wanted.without_outcome else np.zeros(len(records), dtype=np.bool_)
+    columns = {"treatment": _treatment(records, wanted, target)}
+    if wanted.outcome:
+        columns["outcome"] = _outcome(records, wanted, target)
+    columns |= {name: records.numbers(name) for name in wanted.also}
+    design = Design.told(terms_of(wanted), tells)
+    known = design.known(records) & np.isin(site, sites)
+    for values in columns.values():
+        known &= np.isfinite(values)
+    kept = records.take(known)
+    persons = _persons(kept)
+    rows = {name: np.ascontiguousarray(values[known]) for name, values in columns.items()}
+    rows["x"] = _scaled(design.rows(kept), tells)
+    rows |= {"target": target[known].astype(np.float64), "fold": _folds(persons, wanted.folds)}
+    rows["site"] = one_hot(site[known], sites)
+    return Ready(rows, persons, int((~known).sum()))
+
+
+def terms_of(wanted: Wanted) -> tuple[str, ...]:
+    """What the design is made of."""
+    return (*wanted.covariates, *((SITE,) if wanted.sites and SITE not in wanted.covariates else ()))
+
+
+def census(wanted: Wanted, public: Public) -> Generator[Query, Total, Census]:
+    """The first round: who is there, whether the outcome is only 0 and 1, and the scale of every covariate."""
+    public = replace(public, levels={**public.levels, SITE: public.sites})
+    design = Design.of(terms_of(wanted), public, wanted.levels)
+    tells = {SITES: public.sites, **design.tells()}
+    total = yield Query(_census_parts(len(design.names)), tells, "census")
+    rows, treated = int(total.count("rows")), int(total.count("treated"))
+    if not 0 < treated < rows:
+        raise AnalysisError(
+            f"of {rows} complete rows {treated} have {wanted.treatment!r} = {wanted.treated!r}; a comparison needs "
+            f"some with it and some without. {int(total.count('left_out'))} rows were left out as incomplete."
+        )
+    sums = {name: (first, second) for name, first, second in zip(design.names, *total.exact("x"), strict=True)}
+    design = _without_empty(design, {name: first for name, (first, _) in sums.items()}, rows)
+    scaling = np.array([_centre_and_scale(name, *sums[name], rows) for name in design.names])
+    y, y_treated, squares = total.exact("y")
+    return Census(
+        persons=int(total.count("persons")),
+        rows=rows,
+        left_out=int(total.count("left_out")),
+        treated=treated,
+        binary=bool(wanted.outcome) and int(total.count("beyond_01")) == 0,
+        outcome_means=(float(y_treated / treated), float((y - y_treated) / (rows - treated))),
+        outcome_sd=float(np.sqrt(float((squares - y * y / rows) / max(rows - 1, 1)))),
+        tells={SITES: public.sites, **design.tells(), "centre": scaling[:, 0], "scale": scaling[:, 1]},
+        names=design.names,
+    )
+
+
+def _census_parts(columns: int) -> dict[str, Part]:
+    parts = {name: counts() for name in ("rows", "persons", "left_out", "treated", "beyond_01")}
+    return {**parts, "x": reals(2, columns), "y": reals(3)}
+
+
+def _without_empty(design: Design, totals: Mapping[str, Fraction], rows: int) -> Design:
+    """Without levels that nobody has; of a column's levels the first that somebody has is the reference."""
+    held = {}
+    for column, levels in design.levels.items():
+        others = [int(totals[f"{column}={level}"]) for level in levels[1:]]
+        held[column] = (rows - sum(others), *others)
+    return design.without_empty_levels(held)
+
+
+def _centre_and_scale(name: str, first: Fraction, second: Fraction, rows: int) -> tuple[float, float]:
+    """Mean and standard deviation; the intercept stays."""
+    if name == INTERCEPT:
+        return 0.0, 1.0
+    mean = first / rows
+    return float(mean), float(np.sqrt(float(second / rows - mean * mean))) or 1.0
+
+
+def census_sums(wanted: Wanted, records: Records, query: Query) -> dict[str, NDArray[np.integer] | Integers]:
+    """The hospital's half of the first round."""
+    found = ready(wanted, records, query.tells)
+    x, a = found.rows["x"], found.rows["treatment"]
+    here = found.rows["target"] == 0
+    y = found.rows.get("outcome", np.zeros(len(a)))
+    return {
+        "rows": np.array(len(a)),
+        "persons": np.array(len(np.unique(found.persons))),
+        "left_out": np.array(found.left_out),
+        "treated": np.array(int(a.sum())),
+        "beyond_01": np.array(int((here & (y != 0) & (y != 1)).sum())),
+        "x": np.stack([exact_sum(x), exact_products(x, x)]),
+        "y": exact_products(np.stack([y, y * a, y], axis=1), np.stack([np.ones(len(y)), np.ones(len(y)), y], axis=1)),
+    }
+
+
+def _prepared(wanted: Wanted, records: Records) -> Records:
+    """With a column of every row's hospital, unless the table holds several and says so, and with powers: `age^2`."""
+    columns = {SITE: np.full(len(records), records.site), **records.columns}
+    for name in dict.fromkeys(part for term in wanted.covariates for part in term.split(JOINT)):
+        base, mark, power = name.partition(POWER)
+        if mark and name not in columns:
+            if power not in POWERS:
+                raise StudyError(f"covariate {name!r}: a power is a whole number from 2 to 9, such as {base}^2.")
+            columns[name] = np.prod([numbers_of(records, base)] * int(power), axis=0)
+    return replace(records, columns=columns)
+
+
+def _persons(records: Records) -> NDArray[np.str_]:
+    """Names that are a person's own among all hospitals."""
+    pairs = zip(records.words(SITE).tolist(), records.persons.tolist(), strict=True)
+    return np.array([f"{site}|{person}" for site, person in pairs], dtype=np.str_)
+
+
+def _binary(records: Records, name: str, one: str, zero: str) -> Floats:
+    """1 where a column says `one`, 0 where it says `zero`, or anything else where that is not named; else missing."""
+    words = records.words(name)
+    no = words == zero if zero else words != ""
+    return np.where(words == one, 1.0, np.where(no, 0.0, np.nan))
+
+
+def _treatment(records: Records, wanted: Wanted, target: NDArray[np.bool_]) -> Floats:
+    if len(target) and target.all():
+        return np.zeros(len(target))
+    return np.where(target, 0.0, _binary(records, wanted.treatment, wanted.treated, wanted.control))
+
+
+def _outcome(records: Records, wanted: Wanted, target: NDArray[np.bool_]) -> Floats:
+    """The outcome in numbers; 0 in the hospital whose outcomes are not looked at, whatever stands there."""
+    if len(target) and target.all():
+        return np.zeros(len(target))
+    event = wanted.event
+    values = _binary(records, wanted.outcome, event, "") if event else numbers_of(records, wanted.outcome)
+    return np.where(target, 0.0, values)
+
+
+def _scaled(design: Floats, tells: Mapping[str, Told]) -> Floats:
+    if "centre" not in tells:
+        return np.ascontiguousarray(design)
+    centre = np.asarray(tells["centre"], dtype=np.float64)
+    return np.ascontiguousarray((design - centre) / np.asarray(tells["scale"], dtype=np.float64))
+
+
+def _folds(persons: NDArray[np.str_], folds: int) -> Floats:
+    """Every person's fold, from the person's name alone: it does not depend on who else is there, nor on order."""
+    if folds == 1:
+        return np.zeros(len(persons))
+    drawn = [int.from_bytes(blake2b(person.encode(), digest_size=8).digest(), "big") for person in persons.tolist()]
+    return np.array([value % folds for value in drawn], dtype=np.float64)
+
+
+def one_hot(words: NDArray[np.str_], levels: tuple[str, ...]) -> Floats:
+    """(N, levels): 1 where a word is that level."""
+    return np.ascontiguousarray((words[:, None] == np.array(levels, dtype=np.str_)[None, :]).astype(np.float64))

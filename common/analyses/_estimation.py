@@ -1,0 +1,273 @@
+"""Estimating equations solved by rounds of sums over hospitals, with the spread of what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import shake_256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.asking.analysis import Query, Told
+from common.asking.exact_sums import Integers, Part, Total, added_integers, exact_products, exact_sum, reals
+from common.causality.equations import Block, Floats, Rows, by_block, flat, left_out, slopes
+from common.errors import AnalysisError
+
+MOST_ROUNDS = 60
+NEAR = 1e-11
+"""Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
+NEAR_IN_A_REPLICATE = 1e-7
+FARTHEST = 1e4
+"""Of a coefficient on a column of standard deviation 1: beyond it likelihood has no maximum."""
+NUMBERS_AT_A_TIME = 1 << 21
+WEIGHT_STEPS = 1 << 10
+
+Tells = Mapping[str, Told]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the equations give.
+
+    theta: parameters by block. covariance: of the last block's, from how they move when a person is left out.
+    replicates: (R, size of the last block) by the bootstrap, or none.
+    """
+
+    theta: Mapping[str, Floats]
+    covariance: Floats
+    replicates: Floats
+
+    @property
+    def rounds_of(self) -> int:
+        """Parameters in all."""
+        return sum(len(values) for values in self.theta.values())
+
+
+def estimated(
+    blocks: Sequence[Block], tells: Tells, persons: int, replicates: int = 0, seed: int = 0
+) -> Generator[Query, Total, Estimate]:
+    """The server's half: Newton's steps, then the spread over persons, then replicates if there are to be some."""
+    theta = yield from _solved(blocks, tells)
+    covariance = yield from _spread(blocks, tells, theta, persons)
+    repeated = np.zeros((0, blocks[-1].size))
+    if replicates:
+        repeated = yield from _replicated(blocks, tells, theta, replicates, seed)
+    return Estimate(theta, covariance, repeated)
+
+
+def sums(
+    blocks: Sequence[Block], rows: Rows, persons: NDArray[np.str_], query: Query
+) -> dict[str, NDArray[np.integer] | Integers]:
+    """The hospital's half of these rounds. persons: the name of every row's."""
+    told = np.asarray(query.tells["theta"], dtype=np.float64)
+    if query.step == "replicate":
+        return _weighted(blocks, rows, persons, query)
+    theta = by_block(blocks, told)
+    if query.step != "spread":
+        return _summed(blocks, rows, theta, _pairs(blocks, query.step == "slopes"))
+    return _moved(blocks, rows, theta, persons, query)
+
+
+def _solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
+    """Newton's steps in every block by itself: those that read others follow them. A step that grows is halved."""
+    theta = {block.name: np.zeros(block.size) for block in blocks}
+    steps: dict[str, Floats] = {}
+    for _ in range(MOST_ROUNDS):
+        total = yield Query(_score_parts(blocks, False), {**tells, "theta": flat(blocks, theta)}, "solve")
+        next_steps = {block.name: _newton(block, total, theta[block.name]) for block in blocks}
+        for block in blocks:
+            name = block.name
+            grows = not block.reads and name in steps and _length(next_steps[name]) > _length(steps[name])
+            # Newton's step from where the last one went too far is worth nothing: half of the last one instead.
+            if grows and _length(steps[name]) > NEAR * _size(theta[name]):
+                theta[name], steps[name] = theta[name] - steps[name] / 2, steps[name] / 2
+                next_steps[name] = np.full(block.size, np.inf)
+            else:
+                theta[name], steps[name] = theta[name] + next_steps[name], next_steps[name]
+        _demand_finite(blocks, theta)
+        if all(_length(next_steps[name]) <= NEAR * _size(theta[name]) for name in theta):
+            return theta
+    raise AnalysisError(
+        "the models have no best fit: in some group the outcome or the treatment is always the same. "
+        "Name fewer covariates, or set ridge = 1."
+    )
+
+
+def _newton(block: Block, total: Total, theta: Floats) -> Floats:
+    scores = total[f"scores of {block.name}"] - block.pulls * theta
+    slope = total[f"slopes of {block.name} in {block.name}"] - np.diag(block.pulls)
+    return -_inverse(block, slope) @ scores
+
+
+def _inverse(block: Block, slope: Floats) -> Floats:
+    """Raises AnalysisError in words where the equations do not determine their parameters."""
+    scale = np.sqrt(np.abs(np.diag(slope)))
+    if np.all(scale > 0) and np.all(np.isfinite(slope)):
+        scaled = slope / np.outer(scale, scale)
+        if np.linalg.cond(scaled) < 1e13:
+            return np.asarray(np.linalg.inv(scaled) / np.outer(scale, scale))
+    raise AnalysisError(
+        f"the model of {block.name} cannot be told from these rows: a covariate follows from others, has one value "
+        "only, or a group is empty. Leave one out, or set ridge = 1."
+    )
+
+
+def _length(step: Floats) -> float:
+    return float(np.sqrt((step * step).sum()))
+
+
+def _size(theta: Floats) -> float:
+    return 1.0 + float(np.abs(theta).max())
+
+
+def _demand_finite(blocks: Sequence[Block], theta: Mapping[str, Floats]) -> None:
+    for block in blocks:
+        if not np.all(np.isfinite(theta[block.name])):
+            raise AnalysisError(f"the model of {block.name} has no best fit in these rows; set ridge = 1.")
+
+
+def _pairs(blocks: Sequence[Block], across: bool) -> list[tuple[Block, Block]]:
+    """Which block's slopes by which block's parameters."""
+    named = {block.name: block for block in blocks}
+    return [
+        (block, other)
+        for block in blocks
+        for other in (block, *([named[name] for name in block.reads] if across else ()))
+    ]
+
+
+def _score_parts(blocks: Sequence[Block], across: bool) -> dict[str, Part]:
+    parts = {f"scores of {block.name}": reals(block.size) for block in blocks}
+    return parts | {
+        f"slopes of {one.name} in {other.name}": reals(one.size, other.size) for one, other in _pairs(blocks, across)
+    }
+
+
+def _summed(
+    blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], pairs: Sequence[tuple[Block, Block]]
+) -> dict[str, NDArray[np.integer] | Integers]:
+    found: dict[str, NDArray[np.integer] | Integers] = {}
+    widest = max(one.size * other.size for one, other in pairs)
+    for chunk in _chunks(rows, widest):
+        for block in blocks:
+            _add(found, f"scores of {block.name}", exact_sum(block.scores(chunk, theta)))
+        for one, other in pairs:
+            _add(found, f"slopes of {one.name} in {other.name}", exact_sum(slopes(one, chunk, theta, other.name)))
+    return found
+
+
+def _chunks(rows: Rows, width: int) -> list[Rows]:
+    """Some rows at a time, so that slopes fit into memory."""
+    count = len(next(iter(rows.values())))
+    step = max(1, NUMBERS_AT_A_TIME // width)
+    starts = range(0, max(count, 1), step)
+    return [{name: values[start : start + step] for name, values in rows.items()} for start in starts]
+
+
+def _add(found: dict[str, NDArray[np.integer] | Integers], name: str, more: Integers) -> None:
+    found[name] = added_integers(np.asarray(found[name]), more) if name in found else more
+
+
+def _spread(
+    blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats], persons: int
+) -> Generator[Query, Total, Floats]:
+    """Covariance of the last block's parameters (jackknife by one step, around its mean)."""
+    theta_told = {**tells, "theta": flat(blocks, theta)}
+    total = yield Query(_score_parts(blocks, True), theta_told, "slopes")
+    slopes_told = np.concatenate([_pulled(one, other, total).ravel() for one, other in _pairs(blocks, True)])
+    size = blocks[-1].size
+    moved = yield Query(
+        {"moves": reals(size), "products": reals(size, size)}, {**theta_told, "slopes": slopes_told}, "spread"
+    )
+    first, second = moved["moves"], moved["products"]
+    return np.asarray((second - np.outer(first, first) / persons) * (persons - 1) / persons)
+
+
+def _pulled(one: Block, other: Block, total: Total) -> Floats:
+    slope = total[f"slopes of {one.name} in {other.name}"]
+    return slope - np.diag(one.pulls) if one is other else slope
+
+
+def _moved(
+    blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], persons: NDArray[np.str_], query: Query
+) -> dict[str, NDArray[np.integer] | Integers]:
+    pairs = _pairs(blocks, True)
+    sizes = [one.size * other.size for one, other in pairs]
+    told = np.split(np.asarray(query.tells["slopes"], dtype=np.float64), np.cumsum(sizes)[:-1])
+    summed = {
+        (one.name, other.name): values.reshape(one.size, other.size)
+        for (one, other), values in zip(pairs, told, strict=True)
+    }
+    found: dict[str, NDArray[np.integer] | Integers] = {}
+    for chunk, numbers in _by_person(rows, persons, max(sizes)):
+        moves = left_out(blocks, chunk, theta, summed, numbers)
+        _add(found, "moves", exact_sum(moves))
+        wide = np.broadcast_to(moves[:, :, None], (*moves.shape, moves.shape[1]))
+        _add(found, "products", exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2))))
+    return found
+
+
+def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[Rows, NDArray[np.intp]]]:
+    """Chunks in which a person's rows are together, with the number of every row's person in its chunk."""
+    _, numbers = np.unique(persons, return_inverse=True)
+    order = np.argsort(numbers, kind="stable")
+    step, found = max(1, NUMBERS_AT_A_TIME // width), []
+    sorted_numbers = numbers[order]
+    most = int(sorted_numbers[-1]) + 1 if len(order) else 0
+    for start in range(0, max(most, 1), step):
+        first, last = np.searchsorted(sorted_numbers, (start, start + step))
+        chosen = order[first:last]
+        found.append(({name: values[chosen] for name, values in rows.items()}, sorted_numbers[first:last] - start))
+    return found
+
+
+def _replicated(
+    blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats], replicates: int, seed: int
+) -> Generator[Query, Total, Floats]:
+    """All replicates' Newton steps in the same rounds, from the estimate on."""
+    found = [{name: values.copy() for name, values in theta.items()} for _ in range(replicates)]
+    parts = {name: reals(replicates, *part.shape) for name, part in _score_parts(blocks, False).items()}
+    for _ in range(MOST_ROUNDS):
+        told = np.concatenate([flat(blocks, one) for one in found])
+        total = yield Query(parts, {**tells, "theta": told, "seed": np.array([float(seed)])}, "replicate")
+        furthest = 0.0
+        for block in blocks:
+            scores = total[f"scores of {block.name}"]
+            slope = total[f"slopes of {block.name} in {block.name}"]
+            for index, one in enumerate(found):
+                pulled = slope[index] - np.diag(block.pulls)
+                step = -_inverse(block, pulled) @ (scores[index] - block.pulls * one[block.name])
+                one[block.name] = one[block.name] + step
+                furthest = max(furthest, _length(step) / _size(one[block.name]))
+        if furthest <= NEAR_IN_A_REPLICATE:
+            return np.array([one[blocks[-1].name] for one in found])
+    raise AnalysisError("a replicate of the bootstrap has no best fit; set bootstrap = 0 or ridge = 1.")
+
+
+def _weighted(
+    blocks: Sequence[Block], rows: Rows, persons: NDArray[np.str_], query: Query
+) -> dict[str, NDArray[np.integer] | Integers]:
+    replicates = query.parts[f"scores of {blocks[0].name}"].shape[0]
+    thetas = np.asarray(query.tells["theta"], dtype=np.float64).reshape(replicates, -1)
+    weights = bootstrap_weights(persons, int(np.asarray(query.tells["seed"], dtype=np.float64)[0]), replicates)
+    found: dict[str, list[Integers]] = {name: [] for name in query.parts}
+    for index, vector in enumerate(thetas):
+        theta, weight = by_block(blocks, vector), weights[:, index]
+        for block in blocks:
+            found[f"scores of {block.name}"].append(exact_sum(block.scores(rows, theta) * weight[:, None]))
+            own = slopes(block, rows, theta, block.name) * weight[:, None, None]
+            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(own))
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+def bootstrap_weights(persons: NDArray[np.str_], seed: int, replicates: int) -> Floats:
+    """(N, replicates) weights of the Bayesian bootstrap, exponential of mean 1 (Rubin 1981), by person.
+
+    They follow from the public seed and the person's name alone, so that nobody needs to send them.
+    """
+    drawn = np.empty((len(persons), replicates))
+    for index, person in enumerate(persons.tolist()):
+        bits = np.frombuffer(shake_256(f"{seed}|{person}".encode()).digest(4 * replicates), dtype="<u4")
+        drawn[index] = -np.log((bits + 0.5) / 2.0**32)
+    return np.asarray(np.round(drawn * WEIGHT_STEPS) / WEIGHT_STEPS)

@@ -1,0 +1,107 @@
+"""What the analyses of one treatment's effect have in common: their options, rounds and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.analyses._effect_answer import Found, answer_of
+from common.analyses._effect_rows import Census, Ready, Wanted, census, census_sums, ready
+from common.analyses._estimation import estimated, sums
+from common.analyses._overlap import Overlap, overlap, overlap_sums
+from common.asking.analysis import Public, Query
+from common.asking.answer import Answer
+from common.asking.exact_sums import Integers, Total
+from common.asking.records import Records
+from common.causality.effects import GROUP, Method, Plan, Population, blocks_of, means
+from common.causality.regressions import Family
+
+
+@dataclass(frozen=True)
+class PointEffect:
+    """outcome: numbers, or words of which `event` counts as 1. treatment: a column that says `treated`, or `control`.
+
+    control: the word of those not treated; anything else than `treated` where it is not named. covariates: what to
+    adjust for; `age^2` and `age:sex` are covariates too. levels: of columns of words, as sex=female|male. sites: fixed
+    adjusts for every hospital's level as well. population: whose effect. ridge: pulls coefficients of the models to 0,
+    where one has no best fit (1 is mild). bootstrap: replicates, for percentile intervals beside the others.
+    """
+
+    discloses: ClassVar[str] = (
+        "How many complete and incomplete rows and how many treated there are; sums and squares of outcome and "
+        "covariates; sums of the models' scores and slopes at every step; the covariance of what each person "
+        "contributes to the effect."
+    )
+    method: ClassVar[Method]
+    outcome: str
+    treatment: str
+    covariates: tuple[str, ...]
+    treated: str = "1"
+    control: str = ""
+    event: str = ""
+    levels: tuple[str, ...] = ()
+    sites: Literal["fixed", "ignored"] = "fixed"
+    population: Population = "all"
+    ridge: float = 0.0
+    bootstrap: int = 0
+    seed: int = 0
+
+    @property
+    def wanted(self) -> Wanted:
+        """Columns to be read."""
+        return Wanted(
+            self.outcome,
+            self.treatment,
+            self.covariates,
+            self.treated,
+            self.control,
+            self.event,
+            self.sites == "fixed",
+            self.parts_of_rows,
+            self.levels,
+        )
+
+    @property
+    def parts_of_rows(self) -> int:
+        """Folds."""
+        return 1
+
+    def plan(self, family: Family, covariates: int, groups: int = 1) -> Plan:
+        """How the effect is estimated."""
+        return Plan(self.method, self.population, family, covariates, groups, ridge=self.ridge)
+
+    def ask(self, public: Public) -> Generator[Query, Total, Answer]:
+        """A round of counts, Newton's steps, the spread, and how comparable the arms are."""
+        known = yield from census(self.wanted, public)
+        plan = self.plan("logistic" if known.binary else "linear", len(known.names))
+        tells = {**known.tells, "family": (plan.family,)}
+        estimate = yield from estimated(blocks_of(plan), tells, known.persons, self.bootstrap, self.seed)
+        seen: Overlap | None = None
+        if self.method != "standardisation":
+            seen = yield from overlap(plan, tells, estimate.theta, known.names)
+        return answer_of(self._found(known, plan, estimate.theta, estimate.covariance, estimate.replicates), seen)
+
+    def _found(self, known: Census, plan: Plan, theta, covariance, replicates) -> Found:
+        matrix = means(plan)
+        return Found(
+            matrix @ theta["means"], matrix @ covariance @ matrix.T, replicates @ matrix.T, known, plan, self.wanted
+        )
+
+    def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
+        """This hospital's part of a round's sums."""
+        if query.step == "census":
+            return census_sums(self.wanted, records, query)
+        found = ready(self.wanted, records, query.tells)
+        plan = self.plan(_family(query), found.rows["x"].shape[1])
+        rows = {**found.rows, GROUP: np.ones((len(found.persons), 1))}
+        if query.step == "overlap":
+            return overlap_sums(plan, rows, query)
+        return sums(blocks_of(plan), rows, found.persons, query)
+
+
+def _family(query: Query) -> Family:
+    return "logistic" if query.tells["family"] == ("logistic",) else "linear"
