@@ -17,6 +17,7 @@ WardroundError
 |   +-- UnwrittenError     a hospital's own folder cannot be written now
 +-- RoundError             a round cannot be completed
 |   +-- TooFewHospitalsError
++-- GraphError             a causal graph or model that cannot be, or a question that it cannot be asked
 +-- AnalysisError          hospitals' sums have no answer to what was asked
 +-- EngineError            processes could not be started or reached
 |   +-- LastingError         and as things are set up they never will be
@@ -117,6 +118,10 @@ class TooFewHospitalsError(RoundError):
     def __init__(self, found: str, causes: str = "") -> None:
         super().__init__(f"{found} {causes}" if causes else found)
         self.found = found
+
+
+class GraphError(WardroundError):
+    """A causal graph or model that cannot be, such as one with a cycle, or a question that it cannot be asked."""
 
 
 class AnalysisError(WardroundError):

@@ -1,0 +1,1 @@
+"""Structural causal models, their graphs, and which effects can be known from what was only observed."""

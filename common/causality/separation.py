@@ -1,0 +1,57 @@
+"""d-separation, and m-separation where double arrows are: what a graph says is independent given what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.causality.graph import Graph, Names
+
+Arrival = tuple[str, bool]
+"""A variable, and whether the edge on which a walk came has its arrowhead there."""
+
+
+def separated(graph: Graph, some: Iterable[str], others: Iterable[str], given: Iterable[str] = ()) -> bool:
+    """Whether every path between two groups is blocked: independent in each model of this graph.
+
+    Blocked where a variable that is no collider is given, or a collider is not and none of its effects are
+    (Pearl 1988; Richardson 2003 for double arrows). Raises UnknownNameError for a name that is not the graph's.
+    """
+    start, goal, known = graph.demand(*some), graph.demand(*others), graph.demand(*given)
+    return not (connected(graph, start - known, known) & (goal - known))
+
+
+def connected(graph: Graph, start: Names, given: Names) -> Names:
+    """All variables that some open path joins to one of `start`."""
+    opened = graph.ancestors(given)
+    seen: set[Arrival] = set()
+    border: list[Arrival] = [(node, False) for node in start]
+    while border:
+        here = border.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        node, by_head = here
+        if node not in given:
+            border += [(child, True) for child in graph.children[node]]
+            if not by_head:
+                border += _into(graph, node)
+        if by_head and node in opened:
+            border += _into(graph, node)
+    return frozenset(node for node, _ in seen)
+
+
+def _into(graph: Graph, node: str) -> list[Arrival]:
+    """Where a walk gets by the edges that have an arrowhead at the node."""
+    return [(parent, False) for parent in graph.parents[node]] + [(one, True) for one in graph.siblings[node]]
+
+
+def blanket(graph: Graph, node: str, among: Iterable[str]) -> Names:
+    """The fewest of `among`, taken away one by one, given which the node is independent of all others of them.
+
+    In a DAG, of the variables before it: its parents (the Markov factorisation).
+    """
+    kept = frozenset(among)
+    for one in graph.sorted(kept):
+        if node not in connected(graph, frozenset({one}), kept - {one}):
+            kept -= {one}
+    return kept
