@@ -1,0 +1,76 @@
+"""What every group of a release must hold: k rows, l values of what is sensitive, and how close to all of them.
+
+k-anonymity (Sweeney 2002); distinct and entropy l-diversity (Machanavajjhala et al. 2007); t-closeness by the earth
+mover's distance with equal or ordered distance between values (Li et al. 2007, sections 4.1 and 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import StudyError
+from common.study.spelling import unknown
+
+Diversity = Literal["distinct", "entropy"]
+Distance = Literal["equal", "ordered"]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """k: rows. l, diversity: values, by their number or by the exponential of their entropy. t: the largest distance.
+
+    distance: of two values; "equal" is 1 for any two, "ordered" the share of the values that lie between.
+    """
+
+    k: int = 5
+    l: float = 1.0  # noqa: E741 - the field's own name
+    t: float = 1.0
+    diversity: Diversity = "distinct"
+    distance: Distance = "equal"
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.l < 1 or not 0 <= self.t <= 1:
+            raise StudyError(f"k and l must be 1 or more, t between 0 and 1; they are {self.k}, {self.l}, {self.t}.")
+        for word, known in ((self.diversity, ("distinct", "entropy")), (self.distance, ("equal", "ordered"))):
+            if word not in known:
+                raise unknown("kind", word, known)
+
+    @property
+    def needs_sensitive(self) -> bool:
+        """Whether a sensitive column is looked at."""
+        return self.l > 1 or self.t < 1
+
+    def hold(self, groups: NDArray[np.int64], everybody: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(M,) for (M, values) rows of each sensitive value in each group, beside (values,) of all rows."""
+        rows = groups.sum(axis=1)
+        kept: NDArray[np.bool_] = rows >= self.k
+        if self.l > 1:
+            kept &= diversity(groups, self.diversity) >= self.l - 1e-9
+        if self.t < 1:
+            kept &= closeness(groups, everybody, self.distance) <= self.t + 1e-12
+        return kept
+
+
+def diversity(groups: NDArray[np.int64], kind: Diversity) -> NDArray[np.float64]:
+    """(M,): how many sensitive values a group has, or, by entropy, as many as it has as if they were even."""
+    if kind == "distinct":
+        found: NDArray[np.float64] = (groups > 0).sum(axis=1).astype(np.float64)
+        return found
+    shares = groups / np.maximum(groups.sum(axis=1, keepdims=True), 1)
+    even: NDArray[np.float64] = np.exp(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=1))
+    return even
+
+
+def closeness(groups: NDArray[np.int64], everybody: NDArray[np.int64], kind: Distance) -> NDArray[np.float64]:
+    """(M,) earth mover's distance of each group's sensitive values to those of all rows; 0 for a group of nobody."""
+    rows = groups.sum(axis=1, keepdims=True)
+    difference = groups / np.maximum(rows, 1) - everybody / max(int(everybody.sum()), 1)
+    if kind == "equal":
+        distances = np.abs(difference).sum(axis=1) / 2
+    else:
+        distances = np.abs(np.cumsum(difference, axis=1)[:, :-1]).sum(axis=1) / max(groups.shape[1] - 1, 1)
+    return np.where(rows[:, 0] > 0, distances, 0.0)

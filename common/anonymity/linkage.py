@@ -1,0 +1,75 @@
+"""Linkage: finding a person's row in a release by what one knows of the person from elsewhere (Sweeney 2002).
+
+The adversary knows the quasi-identifiers of a person who is in the release, and something else of theirs, such as a
+cholesterol that a fitness app saw, within a tolerance: side knowledge, which no k is about. Whoever is left of the
+person's group is a candidate. Where one is left the person is found; where all that are left share a diagnosis the
+diagnosis is known, although the row is not (Machanavajjhala et al. 2007, "homogeneity attack").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Linked:
+    """candidates: (N,) rows that each person may be, the person's own among them. known: whose sensitive value is."""
+
+    candidates: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+    @property
+    def found(self) -> float:
+        """Share of persons whose row is found: no other can be theirs."""
+        return float((self.candidates == 1).mean()) if len(self.candidates) else 0.0
+
+    @property
+    def guessed(self) -> float:
+        """Share of persons whose row would be found by guessing among the candidates."""
+        return float((1 / self.candidates).mean()) if len(self.candidates) else 0.0
+
+    @property
+    def disclosed(self) -> float:
+        """Share of persons whose sensitive value is known for sure."""
+        return float(self.known.mean()) if len(self.known) else 0.0
+
+
+def linked(
+    group: NDArray[np.int64],
+    side: Mapping[str, NDArray[np.float64]],
+    tolerance: Mapping[str, float],
+    sensitive: NDArray[np.str_] | None = None,
+) -> Linked:
+    """Try it on every row: how many of its group could be the person. Every row is one person's.
+
+    Args:
+        group: (N,) which rows are released alike.
+        side: (N,) what is released of other columns and known of the person, NaN where nothing was written down:
+            such a row could be anybody's, and of such a person nothing is known.
+        tolerance: of each of `side`, by how much what is known may be off, in the column's own unit.
+        sensitive: (N,) what nobody is to learn.
+
+    Raises:
+        StudyError: where a column has no tolerance, or one below 0.
+    """
+    for name in side:
+        if not tolerance.get(name, -1.0) >= 0:
+            raise StudyError(f"side knowledge of {name!r} needs a tolerance of 0 or more in the column's own unit.")
+    candidates, known = np.ones(len(group), np.int64), np.zeros(len(group), np.bool_)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(group) else ():
+        fits = np.ones((len(rows), len(rows)), dtype=np.bool_)
+        for name, values in side.items():
+            of = values[rows]
+            fits &= ~(np.abs(of[:, None] - of[None, :]) > tolerance[name])
+        candidates[rows] = fits.sum(axis=1)
+        if sensitive is not None:
+            alike = sensitive[rows][:, None] == sensitive[rows][None, :]
+            known[rows] = (alike | ~fits).all(axis=1)
+    return Linked(candidates, known)
