@@ -1,8 +1,9 @@
 """Whole numbers of 64 and 256 bits as words of 32: what questions to hospitals add up, exactly and of any length.
 
 A number is two's complement, its lowest word first, and is added up modulo 2**64 or 2**256. Whoever sees the sum of
-every word learns more than the total: how much every place carried into the next, which differs with its parts. So no protocol that hides parts tells sums of words. `carried` settles the carries, and is applied to masked
-numbers and to totals alone; `common.sums.aggregations._digits` hides them where sums of places cannot be avoided.
+every word learns more than the total: how much every place carried into the next, which differs with its parts. So no
+protocol that hides parts tells sums of words. `carried` settles the carries, and is applied to masked numbers and to
+totals alone; `common.sums.aggregations._digits` hides them where sums of places cannot be avoided.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ WORD_BITS = 32
 COUNT_BITS, REAL_BITS = 64, 256
 MOST_WORDS = 1 << 23
 """Of one sum, 32 MiB."""
+QUESTION, QUERY = "question", "query"
+"""Words of a request for such numbers: all that decides of what a sum is opened, and so of whom it may be."""
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,10 @@ from common.files.access import create, read
 from common.sums.aggregation import Local
 from common.sums.aggregations._agreement import Agreement
 from common.sums.exchange import Payload
+from common.sums.wide import QUERY, QUESTION
 
 FOLDER = "opened-sums"
 LARGEST_BYTES = 1 << 12
-QUESTION, QUERY = "question", "query"
-"""Words of a request in which hospitals are asked what is no model: all that decides whose sum of what is opened."""
 
 
 def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> bytes:
@@ -60,8 +59,8 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
         before = _written(local.folder / FOLDER, what.decode(), now)
     if before.split(b" ")[0] != digest.encode():
         raise WireError(
-            "at this model, or of this question, the sum of other hospitals was opened before; it is opened once. The "
-            "same hospitals may open it again; for others the study needs another seed."
+            "at this model, or of this question, the sum of other hospitals was opened before: it is opened once. "
+            "The same hospitals may open it again; for others the study needs another seed."
         )
     if before.count(b" ") == now.count(b" ") == len(local.selection):
         _refuse_other_persons(before.decode().split()[1:], local.selection)
