@@ -10,14 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
+from typing import Protocol, TypeVar
 
+from common.data.names import SiteId
 from common.study.federation import Federation
 from common.sums.cohort import Cohort
-from common.sums.exchange import Collected
 from common.wire.refusals import ASKED_AGAIN, BEYOND_RANGE
 from server.exchange import GridExchange
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+
+
+class OfHospitals(Protocol):
+    """Whatever is collected of hospitals."""
+
+    @property
+    def sites(self) -> tuple[SiteId, ...]:
+        """Whose it is."""
+        ...
+
+
+C = TypeVar("C", bound=OfHospitals)
 
 
 @dataclass
@@ -30,7 +43,7 @@ class Waiting:
     attempts: int = 0
     is_too_narrow: bool = False
 
-    def collect(self, once: Callable[[], Collected]) -> Collected:
+    def collect(self, once: Callable[[], C]) -> C:
         """What `once` opens, tried until it does; its last answer where that takes longer than the study waits."""
         deadline, pause = monotonic() + self.federation.dropout_wait_s, SHORTEST_PAUSE_S
         while True:
@@ -45,7 +58,7 @@ class Waiting:
             sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def _is_enough(self, collected: Collected) -> bool:
+    def _is_enough(self, collected: OfHospitals) -> bool:
         return bool(collected.sites) and (bool(self.cohort.groups) or len(collected.sites) >= self.cohort.least)
 
     def _may_come(self, before: int) -> bool:

@@ -47,11 +47,18 @@ BY_POLICY: Mapping[str, str] = {
 ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY}
 """Refused before anything was trained or released."""
 
+OF_QUESTIONS: Mapping[str, str] = {
+    "query": "what it was asked is no query of this analysis, or more than a hospital answers",
+    "columns": "its records lack a column that the question names, or hold words where numbers are needed",
+    "numbers": "a number of its part is so large that no sum can hold it",
+}
+"""Of questions that are no model; nothing was released."""
 FREE_OF_CHARGE: Mapping[str, str] = {
     "budget": BUDGET_SPENT,
     "rounds": ROUNDS_SPENT,
     NOT_AGREED: NOT_ALL_SIGNED,
     **ADMISSION,
+    **OF_QUESTIONS,
 }
 """Of those that were charged nothing."""
 SENTENCES: Mapping[str, str] = {
