@@ -67,7 +67,7 @@ def _named(words: list[str]) -> tuple[str, list[str]]:
 
 
 def _placed(name: str, words: list[str]) -> dict[str, Any]:
-    """Words in the places of options without a default, in order; the last takes all that are left, if it is a list."""
+    """Words in the places of options without a default, in order; the last takes all that are left if it is a list."""
     cls = ANALYSES.load(name)
     fields, hints = named_fields(cls), get_type_hints(cls)
     kinds = {option: hints[field.name] for option, field in options_of(cls).items()}
