@@ -7,7 +7,7 @@ round is repeated where it has too few hospitals, and one refused it for a reaso
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Protocol, TypeVar
@@ -35,11 +35,12 @@ C = TypeVar("C", bound=OfHospitals)
 
 @dataclass
 class Waiting:
-    """One round's tries. attempts: how many. is_too_narrow: whether a hospital refused the range of the last."""
+    """One round's tries. lasting: reasons of hospitals that no wait mends. attempts: how many. is_too_narrow: whether a hospital refused the range of the last."""
 
     federation: Federation
     cohort: Cohort
     exchange: GridExchange
+    lasting: Collection[str] = ()
     attempts: int = 0
     is_too_narrow: bool = False
 
@@ -52,7 +53,7 @@ class Waiting:
             collected = once()
             self.is_too_narrow = any(drop.reason == BEYOND_RANGE for drop in self.exchange.dropped[before:])
             left = deadline - monotonic()
-            waits = self._may_wait or self._may_come(before)
+            waits = (self._may_wait or self._may_come(before)) and not self._refused_for_good(before)
             if self._is_enough(collected) or self.is_too_narrow or not waits or left <= 0:
                 return collected
             sleep(min(pause, left))
@@ -65,6 +66,9 @@ class Waiting:
         """Whether one of the last try's refused for now. Where noise is paid for, no round is paid for twice."""
         refused = any(drop.reason in ASKED_AGAIN.values() for drop in self.exchange.dropped[before:])
         return refused and not self.cohort.is_covered and self.federation.on_dropout != "stop"
+
+    def _refused_for_good(self, before: int) -> bool:
+        return any(drop.reason in self.lasting for drop in self.exchange.dropped[before:])
 
     @property
     def _may_wait(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from time import perf_counter
@@ -186,9 +185,8 @@ class Asker:
 
     def _finish(self, state: RunState, reason: str, begin: float) -> None:
         self.about |= {"state": state, "reason": reason, "seconds": perf_counter() - begin}
-        with suppress(OSError):
-            self.folder.write_json("about.json", self.about)
-            self.folder.write_json("traffic.json", self.traffic.table())
+        self.folder.write_json("about.json", self.about)
+        self.folder.write_json("traffic.json", self.traffic.table())
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -18,10 +18,14 @@ from common.sums.cohort import Cohort
 from common.sums.wide import CollectedWide
 from common.sums.wide_sums import collect_wide
 from common.wire.questions import AskedQuery, to_payload
+from common.wire.refusals import ASKED_AGAIN, FREE_OF_CHARGE
 from server.asking.question_leg import QuestionLeg
 from server.dropout_wait import Waiting
 from server.exchange import Dropped, GridExchange
 from server.traffic import TO_HOSPITAL, TO_SERVER
+
+LASTING = frozenset(FREE_OF_CHARGE.values()) - frozenset(ASKED_AGAIN.values())
+"""Reasons of hospitals that asking once more does not mend."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Conversation:
         channel, exchange, begin = self.channel, self.channel.exchange, perf_counter()
         sent, received = exchange.traffic.total(TO_HOSPITAL), exchange.traffic.total(TO_SERVER)
         exchange.round, exchange.timeout_s = self._next_round(), channel.federation.round_timeout_s
-        waiting = Waiting(channel.federation, channel.cohort, exchange)
+        waiting = Waiting(channel.federation, channel.cohort, exchange, LASTING)
         collected = waiting.collect(lambda: self._once(query))
         exchange.forgive(collected.sites)
         dropped = (*dict.fromkeys(exchange.take_dropped()), *self._absent())
@@ -114,7 +118,7 @@ class Conversation:
                 yield Dropped(site, "hello", self.channel.absent.get(site, "it did not come up at the start"))
 
     def _demand_enough(self, collected: CollectedWide, dropped: tuple[Dropped, ...]) -> None:
-        reasons = "; ".join(f"{site}: {reason}" for site, reason in {d.site: d.reason for d in dropped}.items())
+        reasons = _reasons(dropped)
         name, number, least = repr(self.question.words), len(self.opened) + 1, self.channel.cohort.least
         if collected.total is None or len(collected.sites) < least:
             raise TooFewHospitalsError(
@@ -129,3 +133,11 @@ class Conversation:
                 f"were over {', '.join(first)}, and query {number} over {', '.join(collected.sites)}. Ask it again.",
                 f"{reasons or 'no hospital was dropped'}.",
             )
+
+
+def _reasons(dropped: Iterable[Dropped]) -> str:
+    """Each reason once, with whose it is."""
+    sites: dict[str, list[SiteId]] = {}
+    for site, reason in {drop.site: drop.reason for drop in dropped}.items():
+        sites.setdefault(reason, []).append(site)
+    return "; ".join(f"{', '.join(whose)}: {reason}" for reason, whose in sites.items())
