@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._groups import codes, levels_of
 from common.analyses._moments import Moments, moment_parts, moment_sums, moments_of
 from common.analyses._rank_test import LEVELS, demand_rows
 from common.analyses._words import chance, left_out
@@ -19,6 +18,7 @@ from common.analyses.t_test import means_figure, means_table
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total
+from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 

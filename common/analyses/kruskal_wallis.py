@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._groups import levels_of
 from common.analyses._rank_test import EXACT, group_counts, group_part
 from common.analyses._words import chance, left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total
+from common.asking.groups import levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 

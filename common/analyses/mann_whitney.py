@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._areas import area_of
-from common.analyses._groups import two_of
 from common.analyses._rank_test import EXACT, group_counts, group_part
 from common.analyses._words import between, chance, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total
+from common.asking.groups import two_of
 from common.asking.records import Records
 
 

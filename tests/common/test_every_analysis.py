@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from common.analyses.correlation import Correlation
+from common.analyses.mean import Mean
+from common.analyses.median import Median
+from common.analyses.t_test import TTest
 from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from wardround.testing import AnalysisTests
@@ -62,6 +67,20 @@ class TestEveryAnalysis(AnalysisTests):
     def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
         asked = ENTRIES[request.param]
         return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+class TestEveryGrouping(AnalysisTests):
+    @pytest.fixture(
+        params=[
+            Grouped(Mean("age"), "ward"),
+            Grouped(Median("pain"), "site"),
+            Grouped(Grouped(TTest("age", "disease"), "sex"), "site"),
+            Grouped(Correlation(("age", "weight"), "spearman"), "treated"),
+        ],
+        ids=["ward", "site", "sex and site", "ranks"],
+    )
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        return request.param, tiny_records()
 
 
 def test_every_analysis_is_tested() -> None:
