@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import cast
 
+from client.asking.asked import Place, asked_of
+from client.asking.part import part_of
 from client.handlers import Kept
 from client.hospital import Hospital
-from client.records import records_of
-from common.asking.exact_sums import checked
+from client.policy import read_policy
 from common.asking.following import follow
 from common.asking.public import public_of
 from common.asking.totals import flat
 from common.errors import RefusedError, StudyError
+from common.privacy.noise_source import IntegerNoise
 from common.study.catalogue import AGGREGATIONS
 from common.sums.aggregation import Aggregation
 from common.sums.exchange import Payload
@@ -28,9 +30,14 @@ def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
     follow(asked, analysis, public_of(hospital.study, hospital.roster), local.secrets)
     try:
-        sums = analysis.summarise(records_of(hospital), asked.query)
-    except StudyError as error:  # a column that is not here, or of words
-        raise RefusedError("columns", str(error)) from error
-    numbers = flat(asked.query.parts, checked(asked.query.parts, sums))
+        weighed = asked_of(
+            hospital.study, len(hospital.roster), asked.question, asked.query, asked.number, local.cohort.sites
+        )
+    except StudyError as error:
+        raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
+    place = None if kept.simulated or local.folder is None else Place(local.folder, local.data, local.run)
+    source = cast(IntegerNoise, kept.sources.noise(f"question {weighed.text} {asked.number}"))
+    sums = part_of(hospital, analysis, weighed, read_policy(local.folder), place, source)
+    numbers = flat(asked.query.parts, sums)
     aggregation = cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
     return protect_wide(aggregation, numbers, request, local)

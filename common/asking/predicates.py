@@ -1,12 +1,12 @@
 """Which rows a question is of: `age >= 60 and (sex = f or grade in (2, 3)) and not smoker is missing`.
 
-A test compares a column with a number, a word or several: `<`, `<=`, `>`, `>=`, `=`, `!=`, `in (...)`, `not in (...)`,
-`is missing`, `is not missing`. Tests are joined by `not`, `and`, `or`, in this order, and brackets. A name or a word
-with blanks or marks in it stands in quotation marks.
+A test compares a column with a number, a word or several: `<`, `<=`, `>`, `>=`, `=`, `!=`, `in (...)`,
+`not in (...)`, `is missing`, `is not missing`. Tests are joined by `not`, `and`, `or`, in this order, and brackets. A
+name or a word with blanks or marks in it stands in quotation marks.
 
-A missing value is neither above nor below, neither equal nor different: `not age >= 60` is `age < 60`, and whoever has
-no age is in neither (Kleene's logic, as in SQL). So `not` is moved to the tests, where it turns them round, and what
-is left are tests that a row meets or not.
+A missing value is neither above nor below, neither equal nor different: `not age >= 60` is `age < 60`, and whoever
+has no age is in neither (Kleene's logic, as in SQL). So `not` is moved to the tests, where it turns them round, and
+what is left are tests that a row meets or not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from common.errors import StudyError
 from common.study.spelling import unknown
 
 LONGEST, MOST_TESTS, DEEPEST = 1000, 64, 24
-EXAMPLE = "\"age >= 60 and sex = f\""
+EXAMPLE = '"age >= 60 and sex = f"'
 Order = Literal["<", "<=", ">", ">="]
 Rows = NDArray[np.bool_]
 _TURNED: Mapping[Order, Order] = {"<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -105,11 +105,11 @@ class OneOf:
         """Those that meet it. Raises StudyError for an unknown column, or words where it holds numbers."""
         words = records.words(self.column)
         if records.columns[self.column].dtype != np.float64:
-            return np.isin(words, self.values, invert=not self.among) & (words != "")
+            return np.asarray(np.isin(words, self.values, invert=not self.among) & (words != ""), np.bool_)
         if self.numbers is None:
             raise StudyError(f"column {self.column!r} holds numbers, and is compared with {self.text!r}.")
         values = records.numbers(self.column)
-        return np.isin(values, self.numbers, invert=not self.among) & ~np.isnan(values)
+        return np.asarray(np.isin(values, self.numbers, invert=not self.among) & ~np.isnan(values), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Missing:
 
     def rows(self, records: Records) -> Rows:
         """Those that meet it. Raises StudyError for an unknown column."""
-        return (records.words(self.column) == "") == self.among
+        return np.asarray((records.words(self.column) == "") == self.among, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,9 @@ def checked(predicate: Predicate, levels: Mapping[str, tuple[str, ...]]) -> Pred
             f"column {predicate.column!r} holds words ({', '.join(known)}), which are not compared by size: "
             f"{predicate.text!r}."
         )
-    return replace(predicate, values=tuple(sorted({_level(predicate.column, word, known) for word in predicate.values})))
+    return replace(
+        predicate, values=tuple(sorted({_level(predicate.column, word, known) for word in predicate.values}))
+    )
 
 
 def tests_of(predicate: Predicate) -> Iterator[Beyond | OneOf | Missing]:

@@ -5,28 +5,44 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from common.asking.abilities import most_rounds_of
 from common.asking.analysis import Analysis
+from common.asking.noise_law import Kind
 from common.errors import StudyError
 from common.study.catalogue import AGGREGATIONS, ANALYSES
 from common.study.options import Entry, convert, options_of
 from common.sums.wide_sums import demand_wide
 
-BESIDE: Mapping[str, Any] = {"where": tuple[str, ...], "by": str, "title": str}
+if TYPE_CHECKING:
+    from common.asking.noise import SumNoise
+
+BESIDE: Mapping[str, Any] = {"where": tuple[str, ...], "by": str, "title": str, "epsilon": float, "delta": float}
 """What stands beside an analysis's own options."""
 
 
 @dataclass(frozen=True)
 class Question:
     """analysis: its name and own options. where: predicates that all have to hold of a row. by: the column in whose
-    groups it is answered; "" for all rows together. title: for people, and no part of what is asked.
+    groups it is answered; "" for all rows together. title: for people, and no part of what is asked. epsilon, delta:
+    of the noise that hides every person in all of its queries together; 0: it is answered as it is. Without delta
+    the noise is geometric, with one it is Gaussian.
     """
 
     analysis: Entry
     where: tuple[str, ...] = ()
     by: str = ""
     title: str = ""
+    epsilon: float = 0.0
+    delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epsilon < 0 or not 0 <= self.delta < 1 or (self.delta and not self.epsilon):
+            raise StudyError(
+                f"question {self.analysis.name!r}: epsilon is above 0 (0 for no noise), and delta beside it from 0 "
+                f"to 1; they are {self.epsilon} and {self.delta}."
+            )
 
     @classmethod
     def of(cls, entry: Entry) -> Question:
@@ -48,7 +64,8 @@ class Question:
     @property
     def json(self) -> str:
         """All of what is asked, in one line: equal questions are equal texts."""
-        beside = {"where": list(self.where), "by": self.by}
+        beside: dict[str, Any] = {"where": list(self.where), "by": self.by}
+        beside |= {"epsilon": self.epsilon, "delta": self.delta} if self.epsilon else {}
         return json.dumps(
             {"name": self.analysis.name, "options": _plain(self.analysis.options), **beside}, sort_keys=True
         )
@@ -63,7 +80,21 @@ class Question:
         ]
         said += ["by", self.by] * bool(self.by)
         said += [f"where {' and '.join(self.where)}"] * bool(self.where)
+        said += [f"with noise of epsilon {self.epsilon:g}"] * bool(self.epsilon)
         return self.title or " ".join(said)
+
+    def noise(self, shares: int = 1) -> SumNoise | None:
+        """Of all its queries; None where it is answered as it is. shares: hospitals whose noise is counted on.
+
+        Raises StudyError for an epsilon or delta that cannot be.
+        """
+        if not self.epsilon:
+            return None
+        from common.asking.noise import SumNoise
+
+        rounds = most_rounds_of(self.build())
+        kind: Kind = "gaussian" if self.delta else "geometric"
+        return SumNoise(self.epsilon, self.delta, kind, shares, rounds=rounds)
 
     def build(self) -> Analysis:
         """The analysis, its options checked. Raises StudyError."""

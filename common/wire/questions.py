@@ -28,6 +28,7 @@ NUMBER = "query"
 """Number of a request: which query of its question it is, from 1."""
 MOST_PARTS, MOST_TELLS, MOST_AXES, MOST_QUERIES = 4096, 4096, 8, 10_000
 LONGEST_CONDITION, MOST_CONDITIONS = 1000, 64
+NOISE = frozenset(("epsilon", "delta"))
 NOT_UNDERSTOOD = "query"
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -114,7 +115,7 @@ def read_total(parts: Mapping[str, Part], numbers: tuple[int, ...]) -> Total:
 
 
 def _question(table: object) -> Question:
-    if not isinstance(table, dict) or set(table) != {"name", "options", "where", "by"}:
+    if not isinstance(table, dict) or set(table) - NOISE != {"name", "options", "where", "by"}:
         raise WireError("a question has a name, options, where and by.")
     name, options, where = table["name"], table["options"], table["where"]
     if not isinstance(name, str) or not isinstance(options, dict) or set(options) & set(BESIDE):
@@ -123,7 +124,8 @@ def _question(table: object) -> Question:
         raise WireError(f"a question has {MOST_CONDITIONS} conditions at most.")
     if not all(isinstance(one, str) and len(one) <= LONGEST_CONDITION for one in where):
         raise WireError(f"a condition has {LONGEST_CONDITION} characters at most.")
-    return Question.of(Entry(name, {**options, "where": where, "by": table["by"]}))
+    noise = {name: table[name] for name in NOISE & set(table)}
+    return Question.of(Entry(name, {**options, "where": where, "by": table["by"], **noise}))
 
 
 def _json(payload: Payload, word: str) -> object:
