@@ -59,7 +59,9 @@ class Found:
     rounds: int
 
 
-def followed(records: Records, time: str, event: str, query: Query, known: NDArray[np.bool_] | None = None) -> Followed:
+def followed(
+    records: Records, time: str, event: str, query: Query, known: NDArray[np.bool_] | None = None
+) -> Followed:
     """A hospital's rows as the query wants them. known: rows of which all else that is needed is known."""
     times = numbers_of(records, time)
     events = happened(records, event, "".join(words_of(query.tells, "event")))
@@ -69,7 +71,11 @@ def followed(records: Records, time: str, event: str, query: Query, known: NDArr
     width = float(array_of(query.tells, "width")[0])
     kept = rounded_up(times[fit], width) if width > 0 else times[fit] + 0.0
     return Followed(
-        kept, events[fit] > 0, fit, int(np.count_nonzero(~there)), int(np.count_nonzero(there) - np.count_nonzero(fit))
+        kept,
+        events[fit] > 0,
+        fit,
+        int(np.count_nonzero(~there)),
+        int(np.count_nonzero(there) - np.count_nonzero(fit)),
     )
 
 

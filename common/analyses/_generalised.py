@@ -137,7 +137,12 @@ def _fit_sums(rows: Values, y: Values, eta: Values, family: Family) -> Sums:
 
 def _fit(prepared: Prepared, climb: Climbed) -> Generator[Query, Total, Fitted]:
     size = len(prepared.names)
-    parts = {"meat": reals(size * (size + 1) // 2), "fit": reals(3), "in bins": counts(BINS), "of bins": reals(BINS, 2)}
+    parts = {
+        "meat": reals(size * (size + 1) // 2),
+        "fit": reals(3),
+        "in bins": counts(BINS),
+        "of bins": reals(BINS, 2),
+    }
     total = yield Query(parts, {**prepared.tells(), "coefficients": climb.coefficients}, FIT)
     bread, to_raw = inverse(climb.last.information), prepared.to_raw()
     meat = from_upper(total.exact("meat"), size)
@@ -182,7 +187,9 @@ def likelihood_numbers(fit: Fitted, rows: int, size: int) -> dict[str, Any]:
     }
 
 
-def answered_coefficients(prepared: Prepared, fit: Fitted, robust: bool, confidence: float, ratio: str) -> Coefficients:
+def answered_coefficients(
+    prepared: Prepared, fit: Fitted, robust: bool, confidence: float, ratio: str
+) -> Coefficients:
     """The normal distribution's intervals and tests."""
     return Coefficients(
         prepared.names, fit.coefficients, fit.robust if robust else fit.covariance, confidence, ratio=ratio
@@ -205,7 +212,8 @@ def _why_not(prepared: Prepared, climb: Climbed, outcome: str) -> Generator[Quer
     direction = climb.coefficients - climb.first.coefficients if climb.last.separated else climb.direction
     largest = float(np.max(np.abs(direction), initial=0.0)) or 1.0
     named = [
-        name for name, size in zip(prepared.names, np.abs(direction) / largest, strict=True)
+        name
+        for name, size in zip(prepared.names, np.abs(direction) / largest, strict=True)
         if name != INTERCEPT and size > 1e-3
     ]
     told = f"{', '.join(named)}: leave it out, join levels, or ask for fewer covariates."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._exact_algebra import SingularError, solved
+from common.analyses._exact_algebra import SingularError, residuals, solved
 from common.asking.analysis import Query
 from common.asking.exact_sums import Exact, Total
 
@@ -17,6 +18,8 @@ ENOUGH = 1e-10
 """Largest change of a coefficient of standardised columns after which the next one is below rounding."""
 LONG, STILL_MOVING = 20, 1e-3
 """After so many steps, one of this size or more will not end: every finite maximum is close by then."""
+NOTHING = 1e-11
+"""Of the largest second derivative: less is left by rounding, columns being standardised."""
 FIRST_STEP = 5.0
 """Of one coefficient of a standardised column; a longer step is shortened."""
 
@@ -45,6 +48,8 @@ class Climbed:
     direction: NDArray[np.float64]
     converged: bool
     rounds: int
+    useless: int | None = None
+    """A coefficient of which the likelihood says nothing, given those before it, where the climb began."""
 
 
 Evaluate = Callable[[NDArray[np.float64]], Generator[Query, Total, Point]]
@@ -54,6 +59,9 @@ def climbed(evaluate: Evaluate, start: NDArray[np.float64]) -> Generator[Query, 
     """To the maximum from `start`, one round an evaluation."""
     point = first = yield from evaluate(start)
     direction = np.zeros_like(start)
+    useless = _useless(point.information)
+    if useless is not None:
+        return Climbed(first, point, start, direction, False, 1, useless)
     for rounds in range(1, MOST_ROUNDS):
         try:
             direction = solved(point.information, point.score[:, None])[:, 0].astype(np.float64)
@@ -76,3 +84,12 @@ def climbed(evaluate: Evaluate, start: NDArray[np.float64]) -> Generator[Query, 
 def rounding_of(point: Point) -> float:
     """By how much a log-likelihood may be off, each row's part being rounded."""
     return 1e-12 * (1 + abs(point.log_likelihood))
+
+
+def _useless(information: Exact) -> int | None:
+    left = residuals(information)
+    limit = Fraction(NOTHING) * max(np.diag(information), default=Fraction(0))
+    for j in range(len(information)):
+        if j >= len(left) or left[j] <= limit:
+            return j
+    return None

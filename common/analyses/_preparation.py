@@ -93,18 +93,23 @@ class Prepared:
 
 
 def preparation(
-    design: Design, outcomes: int, also: Mapping[str, Told] | None = None
+    design: Design, outcomes: int, also: Mapping[str, Told] | None = None, counts_unfit: bool = False
 ) -> Generator[Query, Total, Prepared]:
     """Both rounds. outcomes: how many further columns, such as the outcome and an exposure. also: told every time.
+
+    counts_unfit: whether hospitals say how many rows say what cannot be, as a part `unfit`.
 
     Raises AnalysisError where there is no row, or a covariate is constant.
     """
     levels = sum(len(words) for words in design.levels.values())
     sizes = {"rows": counts(), "missing": counts(), "levels": counts(levels, most_by_one=float(len(design.levels)))}
+    sizes |= {"unfit": counts()} if counts_unfit else {}
     size = reals(len(design.numeric) + outcomes)
     told = dict(also or {})
     total = yield Query({**sizes, "sizes": size}, {**told, **design.tells()}, SIZES)
     rows, missing = int(total.count("rows")), int(total.count("missing"))
+    if counts_unfit and total.count("unfit"):
+        raise AnalysisError(f"{total.count('unfit')} rows have a time below 0, or an event that is neither 0 nor 1.")
     if rows == 0:
         raise AnalysisError(f"of {missing} rows, none has all of {', '.join(design.columns)} and the outcome.")
     design, empty = _without_empty(design, total.count("levels").tolist())
@@ -218,9 +223,7 @@ def _without_empty(design: Design, rows: list[int]) -> tuple[Design, tuple[str, 
     return smaller, empty
 
 
-def _prepared(
-    design: Design, rows: int, missing: int, products: Exact, scales: tuple[float, ...]
-) -> Prepared:
+def _prepared(design: Design, rows: int, missing: int, products: Exact, scales: tuple[float, ...]) -> Prepared:
     size, plain = len(design.names), {INTERCEPT, *design.numeric}
     kept = [j for j in range(len(products)) if j >= size or products[j, j] > 0 or design.names[j] in plain]
     zeros = tuple(name for j, name in enumerate(design.names) if j not in kept)

@@ -16,7 +16,7 @@ from common.asking.exact_sums import Total, counts
 from common.asking.records import Records
 from common.errors import StudyError
 
-LEAVING = "leaving"
+LEAVING, UNTIL = "leaving", "until"
 COARSER = 8
 """Widths beside the one asked for, in the table of what a grid's width discloses."""
 
@@ -28,13 +28,14 @@ class SurvivalTable:
     """times: (T,) of events. groups: G words, ("",) for everybody together.
 
     events: (G, T). censored: (G, T + 1), who left without the event before the first time, from it on but before the
-    second, and so on. Whoever is censored at a time was at risk then.
+    second, and so on. Whoever is censored at a time was at risk then. followed: (G,) how many until `until`, if told.
     """
 
     times: NDArray[np.float64]
     groups: tuple[str, ...]
     events: Counts
     censored: Counts
+    followed: Counts
 
     @property
     def sizes(self) -> Counts:
@@ -50,7 +51,7 @@ class SurvivalTable:
     def some(self, groups: NDArray[np.bool_]) -> SurvivalTable:
         """Those groups alone."""
         kept = tuple(name for name, keep in zip(self.groups, groups.tolist(), strict=True) if keep)
-        return SurvivalTable(self.times, kept, self.events[groups], self.censored[groups])
+        return SurvivalTable(self.times, kept, self.events[groups], self.censored[groups], self.followed[groups])
 
 
 def group_levels(group: str, levels: tuple[str, ...], public: Public) -> tuple[str, ...]:
@@ -78,10 +79,13 @@ def group_of(records: Records, group: str, words: tuple[str, ...]) -> NDArray[np
 def survival_table(
     times: NDArray[np.float64], groups: tuple[str, ...], told: Mapping[str, Told]
 ) -> Generator[Query, Total, SurvivalTable]:
-    """One round: every row is counted once."""
+    """One round: every row is counted once, and once more where `until` is told."""
     parts = {"events": counts(len(groups), len(times)), "censored": counts(len(groups), len(times) + 1)}
+    if UNTIL in told:
+        parts["followed"] = counts(len(groups))
     total = yield Query(parts, {**told, "times": times}, LEAVING)
-    return SurvivalTable(times, groups, total.count("events"), total.count("censored"))
+    followed = total.count("followed") if UNTIL in told else np.zeros(len(groups), dtype=np.int64)
+    return SurvivalTable(times, groups, total.count("events"), total.count("censored"), followed)
 
 
 def leaving_sums(query: Query, found: Followed, group: NDArray[np.int64], groups: int) -> Sums:
@@ -91,7 +95,10 @@ def leaving_sums(query: Query, found: Followed, group: NDArray[np.int64], groups
     events, censored = np.zeros((groups, len(times)), np.int64), np.zeros((groups, len(times) + 1), np.int64)
     np.add.at(events, (group[found.events], places[found.events] - 1), 1)
     np.add.at(censored, (group[~found.events], places[~found.events]), 1)
-    return {"events": events, "censored": censored}
+    if UNTIL not in query.tells:
+        return {"events": events, "censored": censored}
+    long = group[found.times >= array_of(query.tells, UNTIL)[0]]
+    return {"events": events, "censored": censored, "followed": np.bincount(long, minlength=groups)}
 
 
 def told_groups(query: Query) -> tuple[str, ...]:
@@ -106,7 +113,9 @@ def disclosure(table: SurvivalTable, width: float) -> tuple[Table, Figure, dict[
     """
     rows = [_alone(table, wide) for wide in _widths(table, width)]
     header = ("width", "times with an event", "events alone", "share of events", "fewest at risk")
-    note = "An event alone is one person's: its time, and group, are that person's. A wider grid hides it among others."
+    note = (
+        "An event alone is one person's: its time, and group, are that person's. A wider grid hides it among others."
+    )
     shown = tuple(("as written" if wide == 0 else wide, *rest) for wide, *rest in rows)
     series = Series("events alone", tuple(row[0] for row in rows), tuple(row[3] for row in rows))
     figure = Figure("lines", "What the time grid tells", "width of the grid", "share of events alone", (series,))

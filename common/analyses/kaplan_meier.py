@@ -14,6 +14,7 @@ from common.analyses import _event_times as finding
 from common.analyses._coefficients import demand_confidence
 from common.analyses._indicator import event_word
 from common.analyses._survival_table import (
+    UNTIL,
     SurvivalTable,
     disclosure,
     group_levels,
@@ -22,11 +23,11 @@ from common.analyses._survival_table import (
     survival_table,
     told_groups,
 )
-from common.asking.analysis import Analysis, Public, Query
+from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Integers, Total
 from common.asking.records import Records
-from common.errors import AnalysisError, StudyError
+from common.errors import StudyError
 from common.study.spelling import unknown
 
 INTERVALS = ("log-log", "log", "plain")
@@ -82,9 +83,11 @@ class KaplanMeier:
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A few rounds find the times of events, one more counts."""
         groups = group_levels(self.group, self.levels, public)
-        told = {"event": (event_word(self.event, self.event_is, public),), "groups": groups}
+        told: dict[str, Told] = {"event": (event_word(self.event, self.event_is, public),), "groups": groups}
         found = yield from finding.event_times(self.width, told)
-        table = yield from survival_table(found.times, groups, {**told, "width": np.array([self.width])})
+        told |= {"width": np.array([self.width])}
+        told |= {UNTIL: np.array([self.until])} if self.until else {}
+        table = yield from survival_table(found.times, groups, told)
         return self._answer(table.some(table.sizes > 0), found.missing)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
@@ -108,19 +111,21 @@ class KaplanMeier:
             "rows": int(table.sizes.sum()),
             "missing": missing,
             "times": table.times.tolist(),
-            "groups": {
-                name: _group_numbers(table, g, curves[g], means[g]) for g, name in enumerate(names)
-            },
+            "groups": {name: _group_numbers(table, g, curves[g], means[g]) for g, name in enumerate(names)},
             "disclosure": alone,
         }
         tables = (self._summary(table, names, curves, means), _risk_table(table, names, curves), shown)
         words = (*self._words(table, names, curves), _alone_words(alone, self.width))
+        unknown_means = [name for name, mean in zip(names, means, strict=True) if self.until and mean is None]
+        if unknown_means:
+            words += (f"Nobody of {', '.join(unknown_means)} was followed until {self.until:g}: no mean up to then.",)
         if missing:
             words += (f"{missing} rows are left out: a time, event or group is missing.",)
         return Answer(numbers, tables, (self._figure(table, names, curves), figure), words)
 
     def _restricted(self, table: SurvivalTable, g: int, curve: Curve) -> tuple[float, float] | None:
-        if not self.until:
+        """None, too, where nobody was followed so long and some are without the event: the curve is not known there."""
+        if not self.until or (not table.followed[g] and curve.survival[-1:] > 0):
             return None
         return restricted_mean(table.times, table.at_risk[g], table.events[g], curve.survival, self.until)
 
@@ -134,7 +139,8 @@ class KaplanMeier:
         rows: list[tuple[Cell, ...]] = []
         for g, (name, curve) in enumerate(zip(names, curves, strict=True)):
             row = (name, int(table.sizes[g]), int(table.events[g].sum()))
-            rows.append((*row, curve.median, curve.median_low, curve.median_high, *(means[g] or ())))
+            mean = (means[g] or (None, None)) if self.until else ()
+            rows.append((*row, curve.median, curve.median_low, curve.median_high, *mean))
         return Table(f"Survival by {self.group}" if self.group else "Survival", header, tuple(rows))
 
     def _words(self, table: SurvivalTable, names: list[str], curves: list[Curve]) -> tuple[str, ...]:
@@ -145,7 +151,9 @@ class KaplanMeier:
                 said.append(f"{name}: no event in {size} persons.")
             elif curve.median is None:
                 last = float(curve.survival[-1])
-                said.append(f"{name}: {events} events in {size} persons; {100 * last:.0f} % are free of it at the end.")
+                said.append(
+                    f"{name}: {events} events in {size} persons; {100 * last:.0f} % are free of it at the end."
+                )
             else:
                 said.append(f"{name}: {events} events in {size} persons; half of them by {curve.median:g}.")
         return tuple(said)
@@ -153,13 +161,21 @@ class KaplanMeier:
     def _figure(self, table: SurvivalTable, names: list[str], curves: list[Curve]) -> Figure:
         x = (0.0, *table.times.tolist())
         series = tuple(
-            Series(name, x, (1.0, *numbers_or_none(c.survival)), (1.0, *numbers_or_none(c.low)), (1.0, *numbers_or_none(c.high)))
+            Series(
+                name,
+                x,
+                (1.0, *numbers_or_none(c.survival)),
+                (1.0, *numbers_or_none(c.low)),
+                (1.0, *numbers_or_none(c.high)),
+            )
             for name, c in zip(names, curves, strict=True)
         )
         return Figure("steps", "Kaplan-Meier", self.time, "without the event", series)
 
 
-def curve_of(times: Values, at_risk: NDArray[np.int64], events: NDArray[np.int64], kind: str, confidence: float) -> Curve:
+def curve_of(
+    times: Values, at_risk: NDArray[np.int64], events: NDArray[np.int64], kind: str, confidence: float
+) -> Curve:
     """Kaplan and Meier 1958; Greenwood 1926; intervals of the logarithm, or of the logarithm of minus it."""
     risk, came = at_risk.astype(np.float64), events.astype(np.float64)
     some = risk > 0
@@ -176,10 +192,7 @@ def curve_of(times: Values, at_risk: NDArray[np.int64], events: NDArray[np.int64
 def restricted_mean(
     times: Values, at_risk: NDArray[np.int64], events: NDArray[np.int64], survival: Values, until: float
 ) -> tuple[float, float]:
-    """The mean time without the event up to `until`, and its standard error (Klein and Moeschberger 2003, 4.5.2).
-
-    Raises AnalysisError where nobody was followed so long that the curve is known there.
-    """
+    """The mean time without the event up to `until`, and its standard error (Klein and Moeschberger 2003, 4.5.2)."""
     inside = times < until
     edges = np.concatenate([[0.0], times[inside], [until]])
     levels = np.concatenate([[1.0], survival[inside]])
@@ -228,7 +241,7 @@ def _group_numbers(table: SurvivalTable, g: int, curve: Curve, mean: tuple[float
         "median_low": curve.median_low,
         "median_high": curve.median_high,
     }
-    if mean:
+    if mean is not None:
         found |= {"restricted_mean": mean[0], "restricted_mean_error": mean[1]}
     return found
 
@@ -237,20 +250,27 @@ def _risk_table(table: SurvivalTable, names: list[str], curves: list[Curve]) -> 
     """At round times: how many are at risk, and the share without the event."""
     last = float(table.times[-1]) if len(table.times) else 0.0
     if not last:
-        return Table("At risk", ("", "at the start"), tuple((n, int(s)) for n, s in zip(names, table.sizes, strict=True)))
+        return Table(
+            "At risk", ("", "at the start"), tuple((n, int(s)) for n, s in zip(names, table.sizes, strict=True))
+        )
     step = _round_step(last / (SHOWN_TIMES - 1))
     shown = [k * step for k in range(int(last / step) + 1)]
     rows: list[tuple[Cell, ...]] = []
     for g, (name, curve) in enumerate(zip(names, curves, strict=True)):
         risk = [_at(table.times, table.at_risk[g], table.sizes[g], time) for time in shown]
-        free = [float(np.concatenate([[1.0], curve.survival])[np.searchsorted(table.times, time, "right")]) for time in shown]
+        free = [
+            float(np.concatenate([[1.0], curve.survival])[np.searchsorted(table.times, time, "right")])
+            for time in shown
+        ]
         rows += [(f"{name}: at risk", *risk), (f"{name}: without the event", *free)]
     return Table("At risk", ("time", *(f"{time:g}" for time in shown)), tuple(rows), "At the next time of an event.")
 
 
 def _at(times: Values, at_risk: NDArray[np.int64], size: int, time: float) -> int:
+    if time == 0:
+        return int(size)
     place = int(np.searchsorted(times, time, side="left"))
-    return int(at_risk[place]) if place < len(times) else int(size if not len(times) else 0)
+    return int(at_risk[place]) if place < len(times) else 0
 
 
 def _round_step(least: float) -> float:

@@ -101,7 +101,9 @@ class Logistic:
                 f"outcome {self.outcome!r} is neither 0 nor 1 in {odd} of {rows} rows: say which word is the event."
             )
         if events in {0, rows}:
-            raise AnalysisError(f"outcome {self.outcome!r} happened in {events} of {rows} rows: nothing tells them apart.")
+            raise AnalysisError(
+                f"outcome {self.outcome!r} happened in {events} of {rows} rows: nothing tells them apart."
+            )
         return events / (rows - events)
 
     def _answer(self, prepared: Prepared, fit: Fitted) -> Answer:
@@ -115,7 +117,11 @@ class Logistic:
             "calibration": fit.calibration.tolist(),
         }
         title = f"Logistic regression of {self.outcome} ({events} events in {prepared.rows} rows)"
-        words = (*self._words(numbers, len(prepared.names)), *most_notable(coefficients, "odds ratio"), *prepared.words())
+        words = (
+            *self._words(numbers, len(prepared.names)),
+            *most_notable(coefficients, "odds ratio"),
+            *prepared.words(),
+        )
         tables = (coefficients.table(title), _quality(numbers), _calibration(fit.calibration))
         return Answer(numbers, tables, (coefficients.forest(title), _calibration_figure(fit.calibration)), words)
 
@@ -123,7 +129,9 @@ class Logistic:
         p, each = numbers["likelihood_ratio_p"], min(numbers["events"], numbers["rows"] - numbers["events"])
         said = [] if p is None else [f"The covariates together tell of the outcome: {p_text(p)} (likelihood ratio)."]
         if size > 1 and each < 10 * (size - 1):
-            said.append(f"Only {each} rows of the rarer outcome for {size - 1} coefficients: ten of each are the rule.")
+            said.append(
+                f"Only {each} rows of the rarer outcome for {size - 1} coefficients: ten of each are the rule."
+            )
         return tuple(said)
 
 

@@ -88,7 +88,9 @@ class Logrank:
         table = yield from survival_table(found.times, cells, told)
         size = len(groups)
         tested = [
-            tested_table(table.events[i : i + size], table.at_risk[i : i + size], table.sizes[i : i + size], self.weights)
+            tested_table(
+                table.events[i : i + size], table.at_risk[i : i + size], table.sizes[i : i + size], self.weights
+            )
             for i in range(0, len(cells), size)
         ]
         shown, figure, alone = disclosure(table, self.width)
@@ -109,7 +111,7 @@ class Logrank:
         times = np.unique(found.times[found.events])
         own = leaving_sums(Query(query.parts, {**query.tells, "times": times}), found, cell, len(groups))
         events, censored = (np.asarray(own[name]).astype(np.int64) for name in ("events", "censored"))
-        table = SurvivalTable(times, groups, events, censored)
+        table = SurvivalTable(times, groups, events, censored, events.sum(axis=1))
         tested = tested_table(events, table.at_risk, table.sizes, self.weights)
         return {
             "missing": np.array(found.missing),
@@ -130,7 +132,9 @@ class Logrank:
         }
         total = yield Query(parts, told, BY_SITE)
         if total.count("unfit"):
-            raise AnalysisError(f"{total.count('unfit')} rows have a time below 0, or an event that is neither 0 nor 1.")
+            raise AnalysisError(
+                f"{total.count('unfit')} rows have a time below 0, or an event that is neither 0 nor 1."
+            )
         tests = total["tests"]
         tested = _Tested(total.count("sizes"), total.count("events"), tests[0], tests[1], tests[2:])
         return self._answer(groups, tested, int(total.count("missing")), {"strata": SITE})
@@ -138,7 +142,9 @@ class Logrank:
     def _answer(self, groups: tuple[str, ...], tested: _Tested, missing: int, more: Mapping[str, Any]) -> Answer:
         there = np.flatnonzero(tested.sizes > 0)
         if len(there) < 2:
-            raise AnalysisError(f"a comparison needs two groups of {self.group!r}; somebody is in {len(there)} of them.")
+            raise AnalysisError(
+                f"a comparison needs two groups of {self.group!r}; somebody is in {len(there)} of them."
+            )
         if not tested.events.sum():
             raise AnalysisError(f"nobody of {int(tested.sizes.sum())} had the event: nothing can differ.")
         difference = (tested.observed - tested.expected)[there]
@@ -167,7 +173,9 @@ class Logrank:
             **more,
         }
         differ = "differs" if p < 0.05 else "is not shown to differ"
-        words = [f"Survival {differ} between groups of {self.group} ({p_text(p)}, chi-squared {statistic:.2f} on {degrees})."]
+        words = [
+            f"Survival {differ} between groups of {self.group} ({p_text(p)}, chi-squared {statistic:.2f} on {degrees})."
+        ]
         words += [f"{missing} rows are left out: a time, event or group is missing."] * (missing > 0)
         table = Table(f"Log-rank test by {self.group}", ("", "persons", "events", "expected (weighted)"), rows)
         return Answer(numbers, (table,), (), tuple(words))
@@ -214,7 +222,9 @@ def _statistic(difference: Values, variance: Values) -> tuple[float, int]:
     """Groups in which nothing can differ, as all alone at risk, take no degree of freedom."""
     scale = float(np.max(np.diag(variance), initial=0.0))
     rank = int(np.linalg.matrix_rank(variance / scale, tol=1e-10, hermitian=True)) if scale > 0 else 0
-    return float(difference @ np.linalg.pinv(variance, rcond=1e-10, hermitian=True) @ difference) if rank else 0.0, rank
+    return float(
+        difference @ np.linalg.pinv(variance, rcond=1e-10, hermitian=True) @ difference
+    ) if rank else 0.0, rank
 
 
 analysis: type[Analysis] = Logrank
