@@ -148,10 +148,14 @@ def _clock(width: float, not_decimal: list[int], spans: list[tuple[float, float]
     for digits, others in enumerate(not_decimal):
         unit = 10**digits
         if not others and last * unit < LARGEST_KEY:
-            return _Clock(lambda time: int(np.ceil(time * unit)), lambda key: key / unit)
+            return _decimal_clock(unit)
     return _Clock(
         lambda time: int(np.float64(time).view(np.int64)), lambda key: float(np.int64(key).view(np.float64))
     )
+
+
+def _decimal_clock(unit: int) -> _Clock:
+    return _Clock(lambda time: int(np.ceil(time * unit)), lambda key: key / unit)
 
 
 def _searched(

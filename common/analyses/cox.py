@@ -1,4 +1,4 @@
-"""Cox regression: hazard ratios, with Breslow's or Efron's ties, by sums over risk sets or each hospital a stratum."""
+"""Cox regression: hazard ratios, with Breslow's or Efron's ties, over risk sets or with each hospital a stratum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from common.analyses._partial_likelihood import (
     local_sums,
     partial_likelihood,
     proportionality,
-    sums_from_times_on,
     weighted_rows,
 )
 from common.analyses._preparation import Prepared
@@ -65,9 +64,9 @@ class Cox:
     """
 
     discloses: ClassVar[str] = (
-        "At every time of an event on the grid, sums of the covariates of who had it then and who was last seen since: "
-        "where that is one person, the covariates are that person's. With strata = site, one number for each pair of "
-        "covariates in each of Newton's rounds, of all hospitals together."
+        "At every time of an event on the grid, sums of the covariates of who had it then and who was last seen "
+        "since: where that is one person, the covariates are that person's. With strata = site, one "
+        "number for each pair of covariates in each of Newton's rounds, of all hospitals together."
     )
     time: str
     event: str
@@ -326,14 +325,14 @@ def _tests_table(numbers: Mapping[str, Any]) -> Table:
 def _endless(prepared: Prepared, climb: Climbed) -> str:
     if climb.useless is not None:
         return (
-            f"covariate {prepared.names[1 + climb.useless]!r} tells nothing beyond the others of who has the event first "
-            "among those at risk together: leave it out."
+            f"covariate {prepared.names[1 + climb.useless]!r} tells nothing beyond the others of who has the "
+            "event first among those at risk together: leave it out."
         )
     sizes = np.abs(climb.direction) / (np.max(np.abs(climb.direction), initial=0.0) or 1.0)
     named = [name for name, size in zip(prepared.names[1:], sizes, strict=True) if size > 1e-3]
     return (
-        f"the hazard ratio of {', '.join(named)} is not finite: where it is high, or low, whoever is at risk never, or "
-        "always first, has the event. Leave it out, or join levels."
+        f"the hazard ratio of {', '.join(named)} is not finite: where it is high, or low, whoever is at "
+        "risk never, or always first, has the event. Leave it out, or join levels."
     )
 
 

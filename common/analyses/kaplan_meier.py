@@ -118,14 +118,16 @@ class KaplanMeier:
         words = (*self._words(table, names, curves), _alone_words(alone, self.width))
         unknown_means = [name for name, mean in zip(names, means, strict=True) if self.until and mean is None]
         if unknown_means:
-            words += (f"Nobody of {', '.join(unknown_means)} was followed until {self.until:g}: no mean up to then.",)
+            of = f" of {', '.join(unknown_means)}" if self.group else ""
+            words += (f"Nobody{of} was followed until {self.until:g}: no mean up to then.",)
         if missing:
             words += (f"{missing} rows are left out: a time, event or group is missing.",)
         return Answer(numbers, tables, (self._figure(table, names, curves), figure), words)
 
     def _restricted(self, table: SurvivalTable, g: int, curve: Curve) -> tuple[float, float] | None:
-        """None, too, where nobody was followed so long and some are without the event: the curve is not known there."""
-        if not self.until or (not table.followed[g] and curve.survival[-1:] > 0):
+        """None, too, where nobody was followed so long and some are without the event: the curve ends before."""
+        ended = len(curve.survival) > 0 and curve.survival[-1] == 0
+        if not self.until or not (table.followed[g] or ended):
             return None
         return restricted_mean(table.times, table.at_risk[g], table.events[g], curve.survival, self.until)
 

@@ -58,8 +58,8 @@ class Logistic:
     """
 
     discloses: ClassVar[str] = (
-        "Sums over all hospitals of the products of all pairs of columns, in each of Newton's rounds those weighted by "
-        "predicted risk, and how many rows and events have a predicted risk in each tenth."
+        "Sums over all hospitals of the products of all pairs of columns, in each of Newton's rounds those weighted "
+        "by predicted risk, and how many rows and events have a predicted risk in each tenth."
     )
     outcome: str
     covariates: tuple[str, ...]

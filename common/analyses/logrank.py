@@ -12,7 +12,7 @@ from scipy import stats
 
 from common.analyses import _event_times as finding
 from common.analyses._coefficients import p_text
-from common.analyses._design import array_of, words_of
+from common.analyses._design import words_of
 from common.analyses._indicator import event_word
 from common.analyses._survival_table import (
     SurvivalTable,
@@ -173,9 +173,8 @@ class Logrank:
             **more,
         }
         differ = "differs" if p < 0.05 else "is not shown to differ"
-        words = [
-            f"Survival {differ} between groups of {self.group} ({p_text(p)}, chi-squared {statistic:.2f} on {degrees})."
-        ]
+        test = f"{p_text(p)}, chi-squared {statistic:.2f} on {degrees}"
+        words = [f"Survival {differ} between groups of {self.group} ({test})."]
         words += [f"{missing} rows are left out: a time, event or group is missing."] * (missing > 0)
         table = Table(f"Log-rank test by {self.group}", ("", "persons", "events", "expected (weighted)"), rows)
         return Answer(numbers, (table,), (), tuple(words))
@@ -184,7 +183,7 @@ class Logrank:
 def tested_table(
     events: NDArray[np.int64], at_risk: NDArray[np.int64], sizes: NDArray[np.int64], weights: str
 ) -> _Tested:
-    """One stratum: (G, T) events and who was at risk. Mantel 1966; Gehan; Tarone and Ware 1977; Peto and Peto 1972."""
+    """One stratum: (G, T) events, at risk. Mantel 1966; Gehan 1965; Tarone and Ware 1977; Peto and Peto 1972."""
     risk, came = at_risk.astype(np.float64), events.astype(np.float64)
     all_risk, all_came = risk.sum(axis=0), came.sum(axis=0)
     used = all_risk > 0

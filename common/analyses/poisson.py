@@ -65,8 +65,8 @@ class Poisson:
     """
 
     discloses: ClassVar[str] = (
-        "Sums over all hospitals of the products of all pairs of columns, in each of Newton's rounds those weighted by "
-        "predicted counts, and how many rows have a predicted count between two powers of 2."
+        "Sums over all hospitals of the products of all pairs of columns, in each of Newton's rounds those weighted "
+        "by predicted counts, and how many rows have a predicted count between two powers of 2."
     )
     outcome: str
     covariates: tuple[str, ...]
