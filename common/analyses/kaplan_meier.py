@@ -181,10 +181,10 @@ def curve_of(
     """Kaplan and Meier 1958; Greenwood 1926; intervals of the logarithm, or of the logarithm of minus it."""
     risk, came = at_risk.astype(np.float64), events.astype(np.float64)
     some = risk > 0
-    survival = np.cumprod(np.where(some, 1 - came / np.where(some, risk, 1), 1))
+    survival = np.multiply.accumulate(np.where(some, 1 - came / np.where(some, risk, 1.0), 1.0))
     left = risk - came
-    terms = np.where(came > 0, came / np.where((risk > 0) & (left > 0), risk * left, 1), 0)
-    root = np.sqrt(np.cumsum(terms))
+    terms = np.where(came > 0, came / np.where((risk > 0) & (left > 0), risk * left, 1), 0.0)
+    root = np.sqrt(np.add.accumulate(terms))
     error = np.where(survival > 0, survival * root, np.nan)
     low, high = _interval(survival, root, kind, float(stats.norm.ppf(0.5 + confidence / 2)))
     medians = [_first_at_most_half(times, values) for values in (survival, low, high)]

@@ -206,7 +206,7 @@ def _weights(risk: Values, came: Values, kind: str) -> Values:
     if kind == "tarone-ware":
         return np.sqrt(risk)
     if kind == "peto":
-        return np.cumprod(1 - came / (risk + 1))
+        return np.multiply.accumulate(1 - came / (risk + 1))
     return np.ones_like(risk)
 
 

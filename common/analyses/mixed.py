@@ -42,7 +42,7 @@ ENOUGH = 1e-12
 
 @dataclass(frozen=True)
 class _Profile:
-    """The best fit with a given ratio of variances. deviance: -2 log-likelihood; slope: its derivative by the ratio."""
+    """The best fit with a ratio of variances. deviance: -2 log-likelihood; slope: its derivative by the ratio."""
 
     ratio: float
     deviance: float
@@ -113,7 +113,8 @@ class Mixed:
         centre = array_of(query.tells, "centre of outcome")[0]
         left = outcome / array_of(query.tells, OUTCOME_SCALES)[0] - centre
         columns = np.concatenate([rows, left[:, None]], axis=1)
-        sums = np.stack([np.bincount(group, column, minlength=groups) for column in columns.T], axis=1)
+        totals = [np.bincount(group, column, minlength=groups).astype(np.float64) for column in columns.T]
+        sums = np.stack(totals, axis=1)
         return {"profile": exact_sum(_shares(sums, sizes.astype(np.float64), array_of(query.tells, "ratios")))}
 
     def _groups(self, kept: Records) -> tuple[NDArray[np.int64], int]:
@@ -127,7 +128,7 @@ class Mixed:
     def _residual(self, prepared: Prepared) -> bool:
         size = len(prepared.names)
         left = _least(prepared.products[:size, :size], prepared.products[:size, size], prepared.products[size, size])
-        return left > Fraction(preparing.EXACT_TOLERANCE) * prepared.products[size, size]
+        return bool(left > Fraction(preparing.EXACT_TOLERANCE) * prepared.products[size, size])
 
     def _best(self, prepared: Prepared) -> Generator[Query, Total, tuple[_Profile, _Profile, int]]:
         """The ratio of least deviance, and no variance between groups at all."""
