@@ -93,7 +93,8 @@ def leaving_sums(query: Query, found: Followed, group: NDArray[np.int64], groups
     times = array_of(query.tells, "times")
     places = np.searchsorted(times, found.times, side="right")
     events, censored = np.zeros((groups, len(times)), np.int64), np.zeros((groups, len(times) + 1), np.int64)
-    np.add.at(events, (group[found.events], places[found.events] - 1), 1)
+    had = found.events & (places > 0)
+    np.add.at(events, (group[had], places[had] - 1), 1)
     np.add.at(censored, (group[~found.events], places[~found.events]), 1)
     if UNTIL not in query.tells:
         return {"events": events, "censored": censored}

@@ -86,6 +86,11 @@ class Cox:
         if not self.covariates:
             raise StudyError("a Cox regression needs a covariate; without one, ask for kaplan_meier.")
 
+    @property
+    def whole_hospitals(self) -> bool:
+        """Where each is a stratum."""
+        return self.strata == SITE
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, some to find the times of events, one for each of Newton's steps."""
         design = Design.of(self.covariates, public, self.levels)
@@ -240,7 +245,7 @@ def _event_sums(
 ) -> preparing.Sums:
     times = array_of(query.tells, "times")
     cell, later = _cells(times, followed.times, stratum)
-    size, had = strata * len(times), followed.events
+    size, had = strata * len(times), followed.events & later
     return {
         "events": np.bincount(cell[had], minlength=size).reshape(strata, -1),
         "leaving": np.bincount(cell[later], minlength=size).reshape(strata, -1),
@@ -253,7 +258,7 @@ def _risk_set_sums(
 ) -> preparing.Sums:
     times = array_of(query.tells, "times")
     cell, later = _cells(times, followed.times, stratum)
-    size, had = strata * len(times), followed.events
+    size, had = strata * len(times), followed.events & later
     found: preparing.Sums = {
         "leaving": exact_sums_by(cell[later], shares[later], size).reshape(strata, len(times), -1)
     }

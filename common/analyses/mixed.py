@@ -22,6 +22,7 @@ from common.analyses._exact_algebra import (
     inverse,
     log_determinant,
 )
+from common.analyses._group_sums import sums_by
 from common.analyses._preparation import OUTCOME_SCALES, Prepared
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -78,6 +79,11 @@ class Mixed:
             raise unknown("method", self.method, METHODS)
         demand_confidence(self.confidence)
 
+    @property
+    def whole_hospitals(self) -> bool:
+        """A person's rows make a group that needs no other; a hospital's or a ward's are of several persons."""
+        return self.group != PERSON
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, one to count groups and over a grid of ratios, and one for each further ratio."""
         prepared = yield from preparing.preparation(Design.of(self.covariates, public, self.levels), 1)
@@ -113,8 +119,7 @@ class Mixed:
         centre = array_of(query.tells, "centre of outcome")[0]
         left = outcome / array_of(query.tells, OUTCOME_SCALES)[0] - centre
         columns = np.concatenate([rows, left[:, None]], axis=1)
-        totals = [np.bincount(group, column, minlength=groups).astype(np.float64) for column in columns.T]
-        sums = np.stack(totals, axis=1)
+        sums = sums_by(group, columns, groups)
         return {"profile": exact_sum(_shares(sums, sizes.astype(np.float64), array_of(query.tells, "ratios")))}
 
     def _groups(self, kept: Records) -> tuple[NDArray[np.int64], int]:

@@ -17,6 +17,11 @@ class AnalysisAbilities(Protocol):
     """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
     hospital alone. A property where its options decide."""
 
+    whole_hospitals: bool
+    """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
+    does not fall apart into its patients' parts, and no noise makes it private. A property where its options decide.
+    """
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
@@ -26,3 +31,8 @@ def least_hospitals_of(analysis: Any) -> int:
 def of_hospitals(analysis: Any) -> bool:
     """Whether it tells of single hospitals; not, where the analysis does not say."""
     return bool(getattr(analysis, "of_hospitals", False))
+
+
+def whole_hospitals(analysis: Any) -> bool:
+    """Whether a hospital's part is no sum over its persons; not, where the analysis does not say."""
+    return bool(getattr(analysis, "whole_hospitals", False))
