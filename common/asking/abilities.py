@@ -17,6 +17,10 @@ class AnalysisAbilities(Protocol):
     """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
     hospital alone. A property where its options decide."""
 
+    whole_hospitals: bool
+    """Whether a hospital's part follows from all of its rows together, as a sign of its own does: parts of its rows
+    do not add up to it. Less may then be told of a hospital than sums of its rows would tell."""
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
@@ -26,3 +30,8 @@ def least_hospitals_of(analysis: Any) -> int:
 def of_hospitals(analysis: Any) -> bool:
     """Whether it tells of single hospitals; not, where the analysis does not say."""
     return bool(getattr(analysis, "of_hospitals", False))
+
+
+def whole_hospitals(analysis: Any) -> bool:
+    """Whether a hospital's part follows from all of its rows together; not, where the analysis does not say."""
+    return bool(getattr(analysis, "whole_hospitals", False))

@@ -29,6 +29,9 @@ class Asked:
 
 ENTRIES: dict[str, Asked] = {
     "mean": Asked({"column": "age"}),
+    "simpson": Asked({"outcome": "disease", "exposure": "treated"}),
+    "simpson:signs": Asked({"outcome": "disease", "exposure": "treated", "reveal": "signs"}),
+    "simpson:numbers": Asked({"outcome": "age", "exposure": "sex", "strata": "ward"}),
 }
 
 

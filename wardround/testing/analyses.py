@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from common.asking.abilities import of_hospitals
+from common.asking.abilities import of_hospitals, whole_hospitals
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer
 from common.asking.exact_sums import Integers, Total, added, checked
@@ -76,8 +76,10 @@ class AnalysisTests:
 
     def test_a_persons_share_of_a_sum_follows_from_that_person_alone(self, made: Made) -> None:
         """Else one patient moves what another adds. Mend: nothing of other rows, such as their mean, in `summarise`;
-        what needs it is a round of its own, and comes back in `query.tells`."""
+        what needs it is a round of its own, and comes back in `query.tells`; or say whole_hospitals = True."""
         analysis, tables = made
+        if whole_hospitals(analysis):
+            return
         for query, _ in self._asked(analysis, tables).rounds[:8]:
             for table in tables:
                 alone = (table.take(table.persons == person) for person in np.unique(table.persons))
@@ -178,6 +180,9 @@ class AnalysisTests:
 
     def _divisions(self, analysis: Analysis, tables: Tables) -> Iterator[Tables]:
         rng = np.random.default_rng(7)
+        if whole_hospitals(analysis):
+            yield tuple(one.take(rng.permutation(len(one))) for one in tables)
+            return
         yield tuple(piece for one in tables for piece in parted(one, 3, rng))
         if not of_hospitals(analysis):
             yield (joined(tables),)
