@@ -13,6 +13,7 @@ from common.files import access as files
 from experiments.commands import (
     approve,
     audits,
+    causal,
     compare,
     consent,
     consortium,
@@ -90,6 +91,7 @@ cli.command("test")(inherited.try_file)
 cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
+cli.command()(causal.causal)
 cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
