@@ -98,7 +98,7 @@ def _mechanisms() -> Markup:
     return section(
         "model",
         "The model: M = (X, U, F)",
-        "Three variables X, three noises U that nobody sees, three mechanisms F; the figures above follow from these.",
+        "Three variables X, three noises U that nobody sees, three mechanisms F; all figures above follow.",
         table(("variable", "mechanism", "its noise"), rows, words=3),
     )
 

@@ -102,8 +102,8 @@ def _of_hedge(effect: Effect) -> list[str]:
     said.append("Or treat at random: a trial cuts every arrow into what is set.")
     if found := instruments(effect):
         said.append(
-            f"{_and(found)} can serve as an instrument: bounds follow, and an effect where it is the same for all, or "
-            "where nobody is moved the wrong way."
+            f"{_and(found)} can serve as an instrument: bounds follow, and an effect where it is the same for all "
+            "or where nobody is moved the wrong way."
         )
     return said
 
