@@ -14,6 +14,7 @@ from experiments.commands import (
     approve,
     ask,
     audits,
+    causal,
     compare,
     consent,
     consortium,
@@ -92,6 +93,7 @@ cli.command("test")(inherited.try_file)
 cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
+cli.command()(causal.causal)
 cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)

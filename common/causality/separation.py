@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 
 from common.causality.graph import Graph, Names
 
@@ -55,3 +56,21 @@ def blanket(graph: Graph, node: str, among: Iterable[str]) -> Names:
         if node not in connected(graph, frozenset({one}), kept - {one}):
             kept -= {one}
     return kept
+
+
+def independences(graph: Graph) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """What data could refute: pairs that the graph makes independent, each with a smallest set given which they are.
+
+    Of two that no set separates, nothing is said, though they have no edge.
+    """
+    found = []
+    for one, other in combinations(graph.nodes, 2):
+        pair = frozenset({one, other})
+        given = graph.ancestors(pair) - pair
+        if other in connected(graph, frozenset({one}), given):
+            continue
+        for name in graph.sorted(given):
+            if other not in connected(graph, frozenset({one}), given - {name}):
+                given -= {name}
+        found.append((one, other, graph.sorted(given)))
+    return tuple(found)

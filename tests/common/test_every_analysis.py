@@ -87,6 +87,9 @@ ENTRIES: dict[str, Asked] = {
     "t_test:equal variances": Asked({"column": "age", "by": "ward", "levels": ["ward=surgery|medicine"]}),
     "variance": Asked({"column": "weight"}),
     "wilcoxon": Asked({"first": "before", "second": "after"}),
+    "simpson": Asked({"outcome": "disease", "exposure": "treated"}),
+    "simpson:signs": Asked({"outcome": "disease", "exposure": "treated", "reveal": "signs"}),
+    "simpson:numbers": Asked({"outcome": "age", "exposure": "sex", "strata": "ward"}),
 }
 
 
