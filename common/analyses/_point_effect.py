@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._effect_answer import Found, answer_of
-from common.analyses._effect_rows import Census, Ready, Wanted, census, census_sums, ready
-from common.analyses._estimation import estimated, sums
+from common.analyses._effect_rows import Census, Wanted, census, census_sums, ready
+from common.analyses._estimation import Estimate, estimated, sums
 from common.analyses._overlap import Overlap, overlap, overlap_sums
 from common.asking.analysis import Public, Query
 from common.asking.answer import Answer
@@ -26,9 +26,10 @@ class PointEffect:
     """outcome: numbers, or words of which `event` counts as 1. treatment: a column that says `treated`, or `control`.
 
     control: the word of those not treated; anything else than `treated` where it is not named. covariates: what to
-    adjust for; `age^2` and `age:sex` are covariates too. levels: of columns of words, as sex=female|male. sites: fixed
-    adjusts for every hospital's level as well. population: whose effect. ridge: pulls coefficients of the models to 0,
-    where one has no best fit (1 is mild). bootstrap: replicates, for percentile intervals beside the others.
+    adjust for; `age^2` and `age:sex` are covariates too. levels: of columns of words, as sex=female|male. sites:
+    fixed adjusts for every hospital's level as well. population: whose effect. ridge: pulls coefficients of the
+    models to 0, where one has no best fit (1 is mild). bootstrap: replicates, for intervals beside the others; seed:
+    from which everybody's weights in them follow.
     """
 
     discloses: ClassVar[str] = (
@@ -49,6 +50,11 @@ class PointEffect:
     ridge: float = 0.0
     bootstrap: int = 0
     seed: int = 0
+
+    @property
+    def of_hospitals(self) -> bool:
+        """Where hospitals' levels are adjusted for, it matters which one a row is of."""
+        return self.sites == "fixed"
 
     @property
     def wanted(self) -> Wanted:
@@ -79,17 +85,11 @@ class PointEffect:
         known = yield from census(self.wanted, public)
         plan = self.plan("logistic" if known.binary else "linear", len(known.names))
         tells = {**known.tells, "family": (plan.family,)}
-        estimate = yield from estimated(blocks_of(plan), tells, known.persons, self.bootstrap, self.seed)
+        estimate = yield from estimated(blocks_of(plan), tells, self.bootstrap, self.seed)
         seen: Overlap | None = None
         if self.method != "standardisation":
             seen = yield from overlap(plan, tells, estimate.theta, known.names)
-        return answer_of(self._found(known, plan, estimate.theta, estimate.covariance, estimate.replicates), seen)
-
-    def _found(self, known: Census, plan: Plan, theta, covariance, replicates) -> Found:
-        matrix = means(plan)
-        return Found(
-            matrix @ theta["means"], matrix @ covariance @ matrix.T, replicates @ matrix.T, known, plan, self.wanted
-        )
+        return answer_of(found_of(estimate, known, plan, self.wanted), seen)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """This hospital's part of a round's sums."""
@@ -101,6 +101,14 @@ class PointEffect:
         if query.step == "overlap":
             return overlap_sums(plan, rows, query)
         return sums(blocks_of(plan), rows, found.persons, query)
+
+
+def found_of(estimate: Estimate, known: Census, plan: Plan, wanted: Wanted) -> Found:
+    """Mean outcomes of the groups from the last block's parameters."""
+    matrix = means(plan)
+    covariance = matrix @ estimate.covariance @ matrix.T
+    replicates = estimate.replicates @ matrix.T
+    return Found(matrix @ estimate.theta["means"], covariance, replicates, known, plan, wanted)
 
 
 def _family(query: Query) -> Family:
