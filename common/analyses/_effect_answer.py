@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.analyses._effect_rows import Census, Wanted
+from common.analyses._estimation import Estimate
 from common.analyses._overlap import Overlap
 from common.asking.answer import Answer, Cell, Table
 from common.causality.contrasts import (
@@ -47,6 +48,14 @@ class Found:
         """Of freedom: persons less the coefficients of the largest model."""
         models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
         return float(max(self.census.persons - models, 1))
+
+
+def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, wanted: Wanted) -> Found:
+    """Mean outcomes, in the outcome's own units. matrix: from the last block's parameters to them."""
+    centre, scale = known.outcome
+    means = centre + scale * (matrix @ estimate.theta["means"])
+    covariance = scale**2 * (matrix @ estimate.covariance @ matrix.T)
+    return Found(means, covariance, centre + scale * (estimate.replicates @ matrix.T), known, plan, wanted)
 
 
 @dataclass(frozen=True)

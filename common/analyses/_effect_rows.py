@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
 
@@ -18,6 +18,9 @@ from common.causality.equations import Floats
 from common.errors import AnalysisError, StudyError
 
 SITE, SITES = "site", "sites"
+FARTHEST = 2.0**20
+"""Standard deviations from the mean. None of n rows can be beyond sqrt(n - 1): a query made from other rows than
+these must not stop a hospital."""
 POWER, POWERS = "^", tuple("23456789")
 
 
@@ -45,16 +48,23 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Ready:
-    """rows: arrays by name, as equations take them. persons: every row's, with its hospital. left_out: incomplete."""
+    """rows: arrays by name, as equations take them. persons: every row's, with its hospital. left_out: incomplete.
+
+    words: columns as they were written.
+    """
 
     rows: dict[str, Floats]
     persons: NDArray[np.str_]
     left_out: int
+    words: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Census:
-    """What is known before the first model. tells: what every later query repeats."""
+    """What is known before the first model. tells: what every later query repeats.
+
+    outcome: centre and scale of a continuous one, 0 and 1 of another. mediator: as well, none of one that is 0 or 1.
+    """
 
     persons: int
     rows: int
@@ -64,13 +74,14 @@ class Census:
     binary: bool
     outcome_means: tuple[float, float]
     outcome_sd: float
+    outcome: tuple[float, float]
     mediator: tuple[float, float] | None
     tells: Mapping[str, Told]
     names: tuple[str, ...]
 
 
-def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told]) -> Ready:
-    """The complete rows in numbers, their covariates centred and scaled as told."""
+def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told], also: tuple[str, ...] = ()) -> Ready:
+    """The complete rows in numbers, their covariates centred and scaled as told. also: columns wanted as words."""
     records, sites = _prepared(wanted, records), words_of(tells, SITES)
     site = records.words(SITE)
     target = site == wanted.without_outcome if wanted.without_outcome else np.zeros(len(records), dtype=np.bool_)
@@ -86,14 +97,15 @@ def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told]) -> Ready:
     for values in columns.values():
         known &= np.isfinite(values)
     kept = records.take(known)
-    persons = _persons(kept)
+    persons = _persons(kept, wanted.sites)
     rows = {name: np.ascontiguousarray(values[known]) for name, values in columns.items()}
     rows["x"] = _scaled(design.rows(kept), array_of(tells, "scaling"))
-    if wanted.mediator:
-        rows["mediator"] = _scaled(rows["mediator"][:, None], array_of(tells, "mediator"))[:, 0]
+    for name in ("mediator", "outcome"):
+        if name in rows:
+            rows[name] = _scaled(rows[name][:, None], array_of(tells, name))[:, 0]
     rows |= {"target": target[known].astype(np.float64), "fold": _folds(persons, wanted.folds)}
     rows["site"] = one_hot(site[known], sites)
-    return Ready(rows, persons, int((~known).sum()))
+    return Ready(rows, persons, int((~known).sum()), {name: kept.words(name) for name in also})
 
 
 def terms_of(wanted: Wanted) -> tuple[str, ...]:
@@ -115,20 +127,24 @@ def census(wanted: Wanted, public: Public) -> Generator[Query, Total, Census]:
     mediator = _scale_of_mediator(wanted, total, rows)
     y, y_treated, squares = total.exact("y")
     here = rows - target
+    binary = bool(wanted.outcome) and int(total.count("beyond_01")) == 0
+    outcome = (0.0, 1.0) if binary or not wanted.outcome else _centre_and_scale(wanted.outcome, y, squares, here)
     return Census(
         persons=int(total.count("persons")),
         rows=rows,
         left_out=int(total.count("left_out")),
         treated=treated,
         target=target,
-        binary=bool(wanted.outcome) and int(total.count("beyond_01")) == 0,
+        binary=binary,
         outcome_means=(float(y_treated / treated), float((y - y_treated) / (here - treated))),
         outcome_sd=float(np.sqrt(float((squares - y * y / here) / max(here - 1, 1)))),
+        outcome=outcome,
         mediator=mediator,
         tells={
             SITES: public.sites,
             **design.tells(),
             "scaling": scaling.T.ravel(),
+            "outcome": np.array(outcome),
             "mediator": np.zeros(0) if mediator is None else np.array(mediator),
         },
         names=design.names,
@@ -205,8 +221,10 @@ def _prepared(wanted: Wanted, records: Records) -> Records:
     return replace(records, columns=columns)
 
 
-def _persons(records: Records) -> NDArray[np.str_]:
-    """Names that are a person's own among all hospitals."""
+def _persons(records: Records, with_site: bool) -> NDArray[np.str_]:
+    """Names, with the hospital where it matters anyway: hospitals may both have a patient 1."""
+    if not with_site:
+        return records.persons
     pairs = zip(records.words(SITE).tolist(), records.persons.tolist(), strict=True)
     return np.array([f"{site}|{person}" for site, person in pairs], dtype=np.str_)
 
@@ -238,7 +256,7 @@ def _scaled(values: Floats, scaling: Floats) -> Floats:
     if not scaling.size:
         return np.ascontiguousarray(values)
     centre, scale = scaling.reshape(2, -1)
-    return np.ascontiguousarray((values - centre) / scale)
+    return np.ascontiguousarray(np.clip((values - centre) / scale, -FARTHEST, FARTHEST))
 
 
 def _folds(persons: NDArray[np.str_], folds: int) -> Floats:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import shake_256
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.asking.analysis import Query, Told
-from common.asking.exact_sums import Integers, Part, Total, added_integers, exact_products, exact_sum, reals
+from common.asking.exact_sums import (
+    LARGEST_REAL,
+    Integers,
+    Part,
+    Total,
+    added_integers,
+    exact_products,
+    exact_sum,
+    reals,
+)
 from common.causality.equations import Block, Floats, Rows, by_block, flat, shares, slopes
 from common.errors import AnalysisError
 
@@ -18,6 +28,7 @@ MOST_ROUNDS = 60
 NEAR = 1e-11
 """Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
 NEAR_IN_A_REPLICATE = 1e-7
+MOST_SHARE = 2.0**55
 NUMBERS_AT_A_TIME = 1 << 21
 WEIGHT_STEPS = 1 << 10
 
@@ -53,13 +64,13 @@ def sums(
     blocks: Sequence[Block], rows: Rows, persons: NDArray[np.str_], query: Query
 ) -> dict[str, NDArray[np.integer] | Integers]:
     """The hospital's half of these rounds. persons: the name of every row's."""
-    told = np.asarray(query.tells["theta"], dtype=np.float64)
-    if query.step == "replicate":
-        return _weighted(blocks, rows, persons, query)
-    theta = by_block(blocks, told)
-    if query.step != "spread":
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if query.step == "replicate":
+            return _weighted(blocks, rows, persons, query)
+        theta = by_block(blocks, np.asarray(query.tells["theta"], dtype=np.float64))
+        if query.step == "spread":
+            return _shared(blocks, rows, theta, persons, query)
         return _summed(blocks, rows, theta, _pairs(blocks, query.step == "slopes"))
-    return _shared(blocks, rows, theta, persons, query)
 
 
 def solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
@@ -140,14 +151,24 @@ def _score_parts(blocks: Sequence[Block], across: bool) -> dict[str, Part]:
 def _summed(
     blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], pairs: Sequence[tuple[Block, Block]]
 ) -> dict[str, NDArray[np.integer] | Integers]:
-    found: dict[str, NDArray[np.integer] | Integers] = {}
+    total: Integers | None = None
     widest = max(one.size * other.size for one, other in pairs)
     for chunk in _chunks(rows, widest):
-        for block in blocks:
-            _add(found, f"scores of {block.name}", exact_sum(block.scores(chunk, theta)))
-        for one, other in pairs:
-            _add(found, f"slopes of {one.name} in {other.name}", exact_sum(slopes(one, chunk, theta, other.name)))
-    return found
+        arrays = [block.scores(chunk, theta) for block in blocks]
+        arrays += [slopes(one, chunk, theta, other.name) for one, other in pairs]
+        # All in one array: a sum costs as much for one column as for many.
+        more = exact_sum(_held(np.concatenate([_wide(array) for array in arrays], axis=1)))
+        total = more if total is None else added_integers(total, more)
+    assert total is not None
+    shapes = {f"scores of {block.name}": (block.size,) for block in blocks}
+    shapes |= {f"slopes of {one.name} in {other.name}": (one.size, other.size) for one, other in pairs}
+    pieces = np.split(total, np.cumsum([prod(shape) for shape in shapes.values()])[:-1])
+    return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
+
+
+def _held(values: Floats, most: float = LARGEST_REAL) -> Floats:
+    """What a sum can hold. Rows that a query was made from are far within; of others it must not stop a hospital."""
+    return np.clip(np.nan_to_num(values), -most, most)
 
 
 def _chunks(rows: Rows, width: int) -> list[Rows]:
@@ -189,7 +210,7 @@ def _shared(
     }
     found: dict[str, NDArray[np.integer] | Integers] = {}
     for chunk, numbers in _by_person(rows, persons, max(sizes)):
-        share = shares(blocks, chunk, theta, summed, numbers)
+        share = _held(shares(blocks, chunk, theta, summed, numbers), MOST_SHARE)
         wide = np.broadcast_to(share[:, :, None], (*share.shape, share.shape[1]))
         products = exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2)))
         _add(found, "products", products)
@@ -200,7 +221,7 @@ def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[
     """Chunks in which a person's rows are together, with the number of every row's person in its chunk."""
     _, numbers = np.unique(persons, return_inverse=True)
     # A person's rows are ordered by what they hold, so that their rounded sum does not depend on how they came.
-    keys = [column for values in rows.values() for column in values.reshape(len(numbers), -1).T]
+    keys = [column for values in rows.values() for column in _wide(values).T]
     order = np.lexsort((*keys, numbers)) if len(numbers) else np.zeros(0, dtype=np.intp)
     step, found = max(1, NUMBERS_AT_A_TIME // width), []
     sorted_numbers = numbers[order]
@@ -210,6 +231,11 @@ def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[
         chosen = order[first:last]
         found.append(({name: values[chosen] for name, values in rows.items()}, sorted_numbers[first:last] - start))
     return found
+
+
+def _wide(values: Floats) -> Floats:
+    """(N, all other axes as one)."""
+    return values.reshape(len(values), prod(values.shape[1:]))
 
 
 def _replicated(
@@ -245,9 +271,9 @@ def _weighted(
     for index, vector in enumerate(thetas):
         theta, weight = by_block(blocks, vector), weights[:, index]
         for block in blocks:
-            found[f"scores of {block.name}"].append(exact_sum(block.scores(rows, theta) * weight[:, None]))
+            found[f"scores of {block.name}"].append(exact_sum(_held(block.scores(rows, theta) * weight[:, None])))
             own = slopes(block, rows, theta, block.name) * weight[:, None, None]
-            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(own))
+            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(_held(own)))
     return {name: np.stack(values) for name, values in found.items()}
 
 

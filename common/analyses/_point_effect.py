@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._effect_answer import Found, answer_of
-from common.analyses._effect_rows import Census, Wanted, census, census_sums, ready
-from common.analyses._estimation import Estimate, estimated, sums
+from common.analyses._effect_answer import OF_WHOM, answer_of, found_of
+from common.analyses._effect_rows import Wanted, census, census_sums, ready
+from common.analyses._estimation import estimated, sums
 from common.analyses._overlap import Overlap, overlap, overlap_sums
 from common.asking.analysis import Public, Query
 from common.asking.answer import Answer
@@ -19,6 +19,7 @@ from common.asking.exact_sums import Integers, Total
 from common.asking.records import Records
 from common.causality.effects import GROUP, Method, Plan, Population, blocks_of, means
 from common.causality.regressions import Family
+from common.study.spelling import unknown
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class PointEffect:
         return 1
 
     def plan(self, family: Family, covariates: int, groups: int = 1) -> Plan:
-        """How the effect is estimated."""
+        """How the effect is estimated. Raises UnknownNameError for a population that is none."""
+        if self.population not in OF_WHOM:
+            raise unknown("population", self.population, OF_WHOM)
         return Plan(self.method, self.population, family, covariates, groups, ridge=self.ridge)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
@@ -89,27 +92,20 @@ class PointEffect:
         seen: Overlap | None = None
         if self.method != "standardisation":
             seen = yield from overlap(plan, tells, estimate.theta, known.names)
-        return answer_of(found_of(estimate, known, plan, self.wanted), seen)
+        return answer_of(found_of(estimate, means(plan), known, plan, self.wanted), seen)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """This hospital's part of a round's sums."""
         if query.step == "census":
             return census_sums(self.wanted, records, query)
         found = ready(self.wanted, records, query.tells)
-        plan = self.plan(_family(query), found.rows["x"].shape[1])
+        plan = self.plan(family_told(query), found.rows["x"].shape[1])
         rows = {**found.rows, GROUP: np.ones((len(found.persons), 1))}
         if query.step == "overlap":
             return overlap_sums(plan, rows, query)
         return sums(blocks_of(plan), rows, found.persons, query)
 
 
-def found_of(estimate: Estimate, known: Census, plan: Plan, wanted: Wanted) -> Found:
-    """Mean outcomes of the groups from the last block's parameters."""
-    matrix = means(plan)
-    covariance = matrix @ estimate.covariance @ matrix.T
-    replicates = estimate.replicates @ matrix.T
-    return Found(matrix @ estimate.theta["means"], covariance, replicates, known, plan, wanted)
-
-
-def _family(query: Query) -> Family:
+def family_told(query: Query) -> Family:
+    """Of the outcome's model, as the server said it."""
     return "logistic" if query.tells["family"] == ("logistic",) else "linear"

@@ -2,7 +2,8 @@
 
 A block is some of these equations. Blocks stand in the order in which they read one another: those of the models
 first, that of the effect last (Stefanski and Boos 2002, "The calculus of M-estimation"). Hospitals add up the
-equations and their slopes; derivatives are those of the complex step, which rounds nothing away (Squire and Trapp 1998).
+equations and their slopes; derivatives are those of the complex step, which rounds nothing away (Squire and Trapp
+1998).
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def shares(
     number of every row's person. It is half-way between what the sandwich takes, a Newton step without the person's
     scores, and what the jackknife takes, one without the person's slopes as well. Of few patients the first is too
     narrow, because models fit those best that they are fitted to, the second too wide. For a linear model with
-    leverage h the squares are residuals' by (1 + h / 2 + ...)^2, which is HC2 to first order (MacKinnon and White 1985).
+    leverage h the squares are residuals' by (1 + h / 2 + ...)^2, which is HC2 to first order (MacKinnon and White
+    1985).
     """
     moved: dict[str, Floats] = {}
     plain: dict[str, Floats] = {}

@@ -27,8 +27,18 @@ class Asked:
     records: Callable[[], Tables] = tiny_records
 
 
+EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
 ENTRIES: dict[str, Asked] = {
     "mean": Asked({"column": "age"}),
+    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
+    "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
+    "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),
+    "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 5, "ridge": 1.0}),
+    "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
+    "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
+    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "transport": Asked({**EFFECT, "target": "west"}),
 }
 
 
