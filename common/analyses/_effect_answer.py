@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.analyses._effect_rows import Census, Wanted
+from common.analyses._estimation import Estimate
 from common.analyses._overlap import Overlap
 from common.asking.answer import Answer, Cell, Table
 from common.causality.contrasts import (
@@ -16,6 +17,7 @@ from common.causality.contrasts import (
     e_value,
     linear,
     odds_ratio,
+    quantile,
     ratio,
     standardised_as_ratio,
 )
@@ -46,6 +48,14 @@ class Found:
         """Of freedom: persons less the coefficients of the largest model."""
         models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
         return float(max(self.census.persons - models, 1))
+
+
+def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, wanted: Wanted) -> Found:
+    """Mean outcomes, in the outcome's own units. matrix: from the last block's parameters to them."""
+    centre, scale = known.outcome
+    means = centre + scale * (matrix @ estimate.theta["means"])
+    covariance = scale**2 * (matrix @ estimate.covariance @ matrix.T)
+    return Found(means, covariance, centre + scale * (estimate.replicates @ matrix.T), known, plan, wanted)
 
 
 @dataclass(frozen=True)
@@ -102,22 +112,36 @@ def contrasts_of(found: Found, group: int = 0) -> Contrasts:
 
 def answer_of(found: Found, seen: Overlap | None) -> Answer:
     """Of one group: everybody who was asked for."""
-    contrasts, known = contrasts_of(found), found.census
-    numbers = {**census_numbers(known), **contrasts.as_numbers()}
-    if len(found.replicates):
-        differences = found.replicates[:, 0] - found.replicates[:, 1]
-        low, high = np.quantile(differences, (0.025, 0.975))
-        numbers["bootstrap"] = {
-            "replicates": len(differences),
-            "low": float(low),
-            "high": float(high),
-            "standard_error": float(np.std(differences, ddof=1)),
-        }
-    tables: tuple[Table, ...] = (_table(found, contrasts),)
+    contrasts = contrasts_of(found)
+    numbers = {**census_numbers(found.census), **contrasts.as_numbers(), **bootstrap_numbers(found)}
     if seen is None:
-        return Answer(numbers, tables, (), _words(found, contrasts))
+        return Answer(numbers, (contrasts_table(found, contrasts),), (), contrasts_words(found, contrasts))
     numbers["overlap"] = seen.as_numbers()
-    return Answer(numbers, (*tables, seen.table()), seen.figures(), (*_words(found, contrasts), *seen.words()))
+    tables = (contrasts_table(found, contrasts), seen.table())
+    return Answer(numbers, tables, seen.figures(), (*contrasts_words(found, contrasts), *seen.words()))
+
+
+def bootstrap_numbers(found: Found) -> dict[str, Any]:
+    """The difference's spread over replicates, where there are some."""
+    if not len(found.replicates):
+        return {}
+    differences = found.replicates[:, 0] - found.replicates[:, len(found.means) // 2]
+    low, high = bootstrap_interval(differences, float(found.means[0] - found.means[len(found.means) // 2]), found)
+    spread = {"replicates": len(differences), "low": low, "high": high}
+    return {"bootstrap": {**spread, "standard_error": float(np.std(differences, ddof=1))}}
+
+
+def bootstrap_interval(differences: Floats, estimate: float, found: Found) -> tuple[float, float]:
+    """Quantiles of the replicates, drawn apart from the estimate by what few persons lack.
+
+    A replicate's weights have the variance of persons' weights in a plain sandwich, which is too small by their
+    leverage and by the normal quantile for Student's (Hesterberg 2015, "What teachers should know about the
+    bootstrap": percentile intervals are too narrow by sqrt((n - 1) / n) and by t against z).
+    """
+    known = found.census
+    stretch = np.sqrt(known.persons / found.degrees) * quantile(found.degrees) / quantile(np.inf)
+    low, high = np.quantile(differences - estimate, (0.025, 0.975)) * stretch
+    return estimate + float(low), estimate + float(high)
 
 
 def census_numbers(known: Census) -> dict[str, Any]:
@@ -132,7 +156,8 @@ def census_numbers(known: Census) -> dict[str, Any]:
     }
 
 
-def _table(found: Found, contrasts: Contrasts) -> Table:
+def contrasts_table(found: Found, contrasts: Contrasts) -> Table:
+    """Estimates with their intervals."""
     rows: list[tuple[Cell, ...]] = [
         ("mean if treated", *_cells(contrasts.treated)),
         ("mean if not treated", *_cells(contrasts.untreated)),
@@ -150,7 +175,8 @@ def _cells(interval: Interval) -> tuple[Cell, ...]:
     return interval.estimate, _finite(interval.low), _finite(interval.high)
 
 
-def _words(found: Found, contrasts: Contrasts) -> tuple[str, ...]:
+def contrasts_words(found: Found, contrasts: Contrasts) -> tuple[str, ...]:
+    """What a reader must know."""
     difference, known = contrasts.difference, found.census
     said = [
         f"Treatment ({found.wanted.treatment}) changes {found.wanted.outcome} of "
@@ -161,8 +187,9 @@ def _words(found: Found, contrasts: Contrasts) -> tuple[str, ...]:
     strength = contrasts.sensitivity
     if strength and strength.interval > 1:
         said.append(
-            f"A confounder that nobody measured would have to raise both treatment and outcome {strength.estimate:.2f} "
-            f"times to explain this away, {strength.interval:.2f} times to bring the interval to no effect."
+            "A confounder that nobody measured would have to raise both treatment and outcome "
+            f"{strength.estimate:.2f} times to explain this away, {strength.interval:.2f} times to bring the "
+            "interval to no effect."
         )
     elif strength:
         said.append("The interval holds no effect at all; no confounder is needed to explain that away.")

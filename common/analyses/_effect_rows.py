@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._design import INTERCEPT, JOINT, Design, numbers_of, words_of
+from common.analyses._design import INTERCEPT, JOINT, Design, array_of, numbers_of, words_of
 from common.asking.analysis import Public, Query, Told
 from common.asking.exact_sums import Integers, Part, Total, counts, exact_products, exact_sum, reals
 from common.asking.records import Records
@@ -18,12 +18,19 @@ from common.causality.equations import Floats
 from common.errors import AnalysisError, StudyError
 
 SITE, SITES = "site", "sites"
+FARTHEST = 2.0**20
+"""Standard deviations from the mean. None of n rows can be beyond sqrt(n - 1): a query made from other rows than
+these must not stop a hospital."""
 POWER, POWERS = "^", tuple("23456789")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Columns of a question. outcome: "" where none is looked at. also: columns of numbers that stand by themselves."""
+    """Columns of a question.
+
+    outcome, treatment: "" where none is looked at. more_treatments: those at later times. mediator: between treatment
+    and outcome. without_outcome: the hospital of which neither outcome nor treatment is looked at.
+    """
 
     outcome: str
     treatment: str
@@ -34,54 +41,71 @@ class Wanted:
     sites: bool = True
     folds: int = 1
     levels: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+    more_treatments: tuple[str, ...] = ()
+    mediator: str = ""
     without_outcome: str = ""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """rows: arrays by name, as equations take them. persons: every row's, with its hospital. left_out: incomplete."""
+    """rows: arrays by name, as equations take them. persons: every row's, with its hospital. left_out: incomplete.
+
+    words: columns as they were written.
+    """
 
     rows: dict[str, Floats]
     persons: NDArray[np.str_]
     left_out: int
+    words: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Census:
-    """What is known before the first model. tells: what every later query repeats."""
+    """What is known before the first model. tells: what every later query repeats.
+
+    outcome: centre and scale of a continuous one, 0 and 1 of another. mediator: as well, none of one that is 0 or 1.
+    """
 
     persons: int
     rows: int
     left_out: int
     treated: int
+    target: int
     binary: bool
     outcome_means: tuple[float, float]
     outcome_sd: float
+    outcome: tuple[float, float]
+    mediator: tuple[float, float] | None
     tells: Mapping[str, Told]
     names: tuple[str, ...]
 
 
-def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told]) -> Ready:
-    """The complete rows in numbers, their covariates centred and scaled as told."""
+def ready(wanted: Wanted, records: Records, tells: Mapping[str, Told], also: tuple[str, ...] = ()) -> Ready:
+    """The complete rows in numbers, their covariates centred and scaled as told. also: columns wanted as words."""
     records, sites = _prepared(wanted, records), words_of(tells, SITES)
     site = records.words(SITE)
     target = site == wanted.without_outcome if wanted.without_outcome else np.zeros(len(records), dtype=np.bool_)
-    columns = {"treatment": _treatment(records, wanted, target)}
+    columns = {"treatment": _treatment(records, wanted, wanted.treatment, target)}
     if wanted.outcome:
         columns["outcome"] = _outcome(records, wanted, target)
-    columns |= {name: records.numbers(name) for name in wanted.also}
+    for index, name in enumerate(wanted.more_treatments):
+        columns[f"treatment {index + 2}"] = _treatment(records, wanted, name, target)
+    if wanted.mediator:
+        columns["mediator"] = numbers_of(records, wanted.mediator)
     design = Design.told(terms_of(wanted), tells)
     known = design.known(records) & np.isin(site, sites)
     for values in columns.values():
         known &= np.isfinite(values)
     kept = records.take(known)
-    persons = _persons(kept)
+    persons = _persons(kept, wanted.sites)
     rows = {name: np.ascontiguousarray(values[known]) for name, values in columns.items()}
-    rows["x"] = _scaled(design.rows(kept), tells)
+    rows["x"] = _scaled(design.rows(kept), array_of(tells, "scaling"))
+    for name in ("mediator", "outcome"):
+        if name in rows:
+            rows[name] = _scaled(rows[name][:, None], array_of(tells, name))[:, 0]
     rows |= {"target": target[known].astype(np.float64), "fold": _folds(persons, wanted.folds)}
     rows["site"] = one_hot(site[known], sites)
-    return Ready(rows, persons, int((~known).sum()))
+    return Ready(rows, persons, int((~known).sum()), {name: kept.words(name) for name in also})
 
 
 def terms_of(wanted: Wanted) -> tuple[str, ...]:
@@ -95,32 +119,57 @@ def census(wanted: Wanted, public: Public) -> Generator[Query, Total, Census]:
     design = Design.of(terms_of(wanted), public, wanted.levels)
     tells = {SITES: public.sites, **design.tells()}
     total = yield Query(_census_parts(len(design.names)), tells, "census")
-    rows, treated = int(total.count("rows")), int(total.count("treated"))
-    if not 0 < treated < rows:
-        raise AnalysisError(
-            f"of {rows} complete rows {treated} have {wanted.treatment!r} = {wanted.treated!r}; a comparison needs "
-            f"some with it and some without. {int(total.count('left_out'))} rows were left out as incomplete."
-        )
+    rows, treated, target = (int(total.count(name)) for name in ("rows", "treated", "target"))
+    _demand_both_arms(wanted, rows - target, treated, int(total.count("left_out")))
     sums = {name: (first, second) for name, first, second in zip(design.names, *total.exact("x"), strict=True)}
     design = _without_empty(design, {name: first for name, (first, _) in sums.items()}, rows)
     scaling = np.array([_centre_and_scale(name, *sums[name], rows) for name in design.names])
+    mediator = _scale_of_mediator(wanted, total, rows)
     y, y_treated, squares = total.exact("y")
+    here = rows - target
+    binary = bool(wanted.outcome) and int(total.count("beyond_01")) == 0
+    outcome = (0.0, 1.0) if binary or not wanted.outcome else _centre_and_scale(wanted.outcome, y, squares, here)
     return Census(
         persons=int(total.count("persons")),
         rows=rows,
         left_out=int(total.count("left_out")),
         treated=treated,
-        binary=bool(wanted.outcome) and int(total.count("beyond_01")) == 0,
-        outcome_means=(float(y_treated / treated), float((y - y_treated) / (rows - treated))),
-        outcome_sd=float(np.sqrt(float((squares - y * y / rows) / max(rows - 1, 1)))),
-        tells={SITES: public.sites, **design.tells(), "centre": scaling[:, 0], "scale": scaling[:, 1]},
+        target=target,
+        binary=binary,
+        outcome_means=(float(y_treated / treated), float((y - y_treated) / (here - treated))),
+        outcome_sd=float(np.sqrt(float((squares - y * y / here) / max(here - 1, 1)))),
+        outcome=outcome,
+        mediator=mediator,
+        tells={
+            SITES: public.sites,
+            **design.tells(),
+            "scaling": scaling.T.ravel(),
+            "outcome": np.array(outcome),
+            "mediator": np.zeros(0) if mediator is None else np.array(mediator),
+        },
         names=design.names,
     )
 
 
+def _demand_both_arms(wanted: Wanted, rows: int, treated: int, left_out: int) -> None:
+    if 0 < treated < rows:
+        return
+    raise AnalysisError(
+        f"of {rows} complete rows {treated} have {wanted.treatment!r} = {wanted.treated!r}; a comparison needs some "
+        f"with it and some without. {left_out} rows were left out as incomplete."
+    )
+
+
+def _scale_of_mediator(wanted: Wanted, total: Total, rows: int) -> tuple[float, float] | None:
+    """Its mean and standard deviation, or none where it is only 0 and 1."""
+    if not wanted.mediator or int(total.count("mediator_beyond_01")) == 0:
+        return None
+    return _centre_and_scale(wanted.mediator, *total.exact("mediator"), rows)
+
+
 def _census_parts(columns: int) -> dict[str, Part]:
-    parts = {name: counts() for name in ("rows", "persons", "left_out", "treated", "beyond_01")}
-    return {**parts, "x": reals(2, columns), "y": reals(3)}
+    words = ("rows", "persons", "left_out", "treated", "target", "beyond_01", "mediator_beyond_01")
+    return {**{name: counts() for name in words}, "x": reals(2, columns), "y": reals(3), "mediator": reals(2)}
 
 
 def _without_empty(design: Design, totals: Mapping[str, Fraction], rows: int) -> Design:
@@ -143,17 +192,20 @@ def _centre_and_scale(name: str, first: Fraction, second: Fraction, rows: int) -
 def census_sums(wanted: Wanted, records: Records, query: Query) -> dict[str, NDArray[np.integer] | Integers]:
     """The hospital's half of the first round."""
     found = ready(wanted, records, query.tells)
-    x, a = found.rows["x"], found.rows["treatment"]
-    here = found.rows["target"] == 0
-    y = found.rows.get("outcome", np.zeros(len(a)))
+    x, a, target = (found.rows[name] for name in ("x", "treatment", "target"))
+    one, nothing = np.ones(len(a)), np.zeros(len(a))
+    y, m = found.rows.get("outcome", nothing), found.rows.get("mediator", nothing)
     return {
         "rows": np.array(len(a)),
         "persons": np.array(len(np.unique(found.persons))),
         "left_out": np.array(found.left_out),
         "treated": np.array(int(a.sum())),
-        "beyond_01": np.array(int((here & (y != 0) & (y != 1)).sum())),
+        "target": np.array(int(target.sum())),
+        "beyond_01": np.array(int(((target == 0) & (y != 0) & (y != 1)).sum())),
+        "mediator_beyond_01": np.array(int(((m != 0) & (m != 1)).sum())),
         "x": np.stack([exact_sum(x), exact_products(x, x)]),
-        "y": exact_products(np.stack([y, y * a, y], axis=1), np.stack([np.ones(len(y)), np.ones(len(y)), y], axis=1)),
+        "y": exact_products(np.stack([y, y * a, y], axis=1), np.stack([one, one, y], axis=1)),
+        "mediator": exact_products(np.stack([m, m], axis=1), np.stack([one, m], axis=1)),
     }
 
 
@@ -169,8 +221,10 @@ def _prepared(wanted: Wanted, records: Records) -> Records:
     return replace(records, columns=columns)
 
 
-def _persons(records: Records) -> NDArray[np.str_]:
-    """Names that are a person's own among all hospitals."""
+def _persons(records: Records, with_site: bool) -> NDArray[np.str_]:
+    """Names, with the hospital where it matters anyway: hospitals may both have a patient 1."""
+    if not with_site:
+        return records.persons
     pairs = zip(records.words(SITE).tolist(), records.persons.tolist(), strict=True)
     return np.array([f"{site}|{person}" for site, person in pairs], dtype=np.str_)
 
@@ -182,10 +236,10 @@ def _binary(records: Records, name: str, one: str, zero: str) -> Floats:
     return np.where(words == one, 1.0, np.where(no, 0.0, np.nan))
 
 
-def _treatment(records: Records, wanted: Wanted, target: NDArray[np.bool_]) -> Floats:
+def _treatment(records: Records, wanted: Wanted, name: str, target: NDArray[np.bool_]) -> Floats:
     if len(target) and target.all():
         return np.zeros(len(target))
-    return np.where(target, 0.0, _binary(records, wanted.treatment, wanted.treated, wanted.control))
+    return np.where(target, 0.0, _binary(records, name, wanted.treated, wanted.control))
 
 
 def _outcome(records: Records, wanted: Wanted, target: NDArray[np.bool_]) -> Floats:
@@ -197,11 +251,12 @@ def _outcome(records: Records, wanted: Wanted, target: NDArray[np.bool_]) -> Flo
     return np.where(target, 0.0, values)
 
 
-def _scaled(design: Floats, tells: Mapping[str, Told]) -> Floats:
-    if "centre" not in tells:
-        return np.ascontiguousarray(design)
-    centre = np.asarray(tells["centre"], dtype=np.float64)
-    return np.ascontiguousarray((design - centre) / np.asarray(tells["scale"], dtype=np.float64))
+def _scaled(values: Floats, scaling: Floats) -> Floats:
+    """(N, q) less centres, by scales, as they were told one after the other; as they are where nothing was."""
+    if not scaling.size:
+        return np.ascontiguousarray(values)
+    centre, scale = scaling.reshape(2, -1)
+    return np.ascontiguousarray(np.clip((values - centre) / scale, -FARTHEST, FARTHEST))
 
 
 def _folds(persons: NDArray[np.str_], folds: int) -> Floats:

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import shake_256
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.asking.analysis import Query, Told
-from common.asking.exact_sums import Integers, Part, Total, added_integers, exact_products, exact_sum, reals
-from common.causality.equations import Block, Floats, Rows, by_block, flat, left_out, slopes
+from common.asking.exact_sums import (
+    LARGEST_REAL,
+    Integers,
+    Part,
+    Total,
+    added_integers,
+    exact_products,
+    exact_sum,
+    reals,
+)
+from common.causality.equations import Block, Floats, Rows, by_block, flat, shares, slopes
 from common.errors import AnalysisError
 
 MOST_ROUNDS = 60
 NEAR = 1e-11
 """Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
 NEAR_IN_A_REPLICATE = 1e-7
-FARTHEST = 1e4
-"""Of a coefficient on a column of standard deviation 1: beyond it likelihood has no maximum."""
+MOST_SHARE = 2.0**55
 NUMBERS_AT_A_TIME = 1 << 21
 WEIGHT_STEPS = 1 << 10
 
@@ -30,7 +39,7 @@ Tells = Mapping[str, Told]
 class Estimate:
     """What the equations give.
 
-    theta: parameters by block. covariance: of the last block's, from how they move when a person is left out.
+    theta: parameters by block. covariance: of the last block's.
     replicates: (R, size of the last block) by the bootstrap, or none.
     """
 
@@ -38,18 +47,13 @@ class Estimate:
     covariance: Floats
     replicates: Floats
 
-    @property
-    def rounds_of(self) -> int:
-        """Parameters in all."""
-        return sum(len(values) for values in self.theta.values())
-
 
 def estimated(
-    blocks: Sequence[Block], tells: Tells, persons: int, replicates: int = 0, seed: int = 0
+    blocks: Sequence[Block], tells: Tells, replicates: int = 0, seed: int = 0
 ) -> Generator[Query, Total, Estimate]:
     """The server's half: Newton's steps, then the spread over persons, then replicates if there are to be some."""
-    theta = yield from _solved(blocks, tells)
-    covariance = yield from _spread(blocks, tells, theta, persons)
+    theta = yield from solved(blocks, tells)
+    covariance = yield from _spread(blocks, tells, theta)
     repeated = np.zeros((0, blocks[-1].size))
     if replicates:
         repeated = yield from _replicated(blocks, tells, theta, replicates, seed)
@@ -60,16 +64,16 @@ def sums(
     blocks: Sequence[Block], rows: Rows, persons: NDArray[np.str_], query: Query
 ) -> dict[str, NDArray[np.integer] | Integers]:
     """The hospital's half of these rounds. persons: the name of every row's."""
-    told = np.asarray(query.tells["theta"], dtype=np.float64)
-    if query.step == "replicate":
-        return _weighted(blocks, rows, persons, query)
-    theta = by_block(blocks, told)
-    if query.step != "spread":
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if query.step == "replicate":
+            return _weighted(blocks, rows, persons, query)
+        theta = by_block(blocks, np.asarray(query.tells["theta"], dtype=np.float64))
+        if query.step == "spread":
+            return _shared(blocks, rows, theta, persons, query)
         return _summed(blocks, rows, theta, _pairs(blocks, query.step == "slopes"))
-    return _moved(blocks, rows, theta, persons, query)
 
 
-def _solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
+def solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
     """Newton's steps in every block by itself: those that read others follow them. A step that grows is halved."""
     theta = {block.name: np.zeros(block.size) for block in blocks}
     steps: dict[str, Floats] = {}
@@ -147,14 +151,24 @@ def _score_parts(blocks: Sequence[Block], across: bool) -> dict[str, Part]:
 def _summed(
     blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], pairs: Sequence[tuple[Block, Block]]
 ) -> dict[str, NDArray[np.integer] | Integers]:
-    found: dict[str, NDArray[np.integer] | Integers] = {}
+    total: Integers | None = None
     widest = max(one.size * other.size for one, other in pairs)
     for chunk in _chunks(rows, widest):
-        for block in blocks:
-            _add(found, f"scores of {block.name}", exact_sum(block.scores(chunk, theta)))
-        for one, other in pairs:
-            _add(found, f"slopes of {one.name} in {other.name}", exact_sum(slopes(one, chunk, theta, other.name)))
-    return found
+        arrays = [block.scores(chunk, theta) for block in blocks]
+        arrays += [slopes(one, chunk, theta, other.name) for one, other in pairs]
+        # All in one array: a sum costs as much for one column as for many.
+        more = exact_sum(_held(np.concatenate([_wide(array) for array in arrays], axis=1)))
+        total = more if total is None else added_integers(total, more)
+    assert total is not None
+    shapes = {f"scores of {block.name}": (block.size,) for block in blocks}
+    shapes |= {f"slopes of {one.name} in {other.name}": (one.size, other.size) for one, other in pairs}
+    pieces = np.split(total, np.cumsum([prod(shape) for shape in shapes.values()])[:-1])
+    return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
+
+
+def _held(values: Floats, most: float = LARGEST_REAL) -> Floats:
+    """What a sum can hold. Rows that a query was made from are far within; of others it must not stop a hospital."""
+    return np.clip(np.nan_to_num(values), -most, most)
 
 
 def _chunks(rows: Rows, width: int) -> list[Rows]:
@@ -169,19 +183,14 @@ def _add(found: dict[str, NDArray[np.integer] | Integers], name: str, more: Inte
     found[name] = added_integers(np.asarray(found[name]), more) if name in found else more
 
 
-def _spread(
-    blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats], persons: int
-) -> Generator[Query, Total, Floats]:
-    """Covariance of the last block's parameters (jackknife by one step, around its mean)."""
+def _spread(blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats]) -> Generator[Query, Total, Floats]:
+    """Covariance of the last block's parameters, in two rounds: the slopes, then persons' shares of the error."""
     theta_told = {**tells, "theta": flat(blocks, theta)}
     total = yield Query(_score_parts(blocks, True), theta_told, "slopes")
     slopes_told = np.concatenate([_pulled(one, other, total).ravel() for one, other in _pairs(blocks, True)])
     size = blocks[-1].size
-    moved = yield Query(
-        {"moves": reals(size), "products": reals(size, size)}, {**theta_told, "slopes": slopes_told}, "spread"
-    )
-    first, second = moved["moves"], moved["products"]
-    return np.asarray((second - np.outer(first, first) / persons) * (persons - 1) / persons)
+    spread = yield Query({"products": reals(size, size)}, {**theta_told, "slopes": slopes_told}, "spread")
+    return spread["products"]
 
 
 def _pulled(one: Block, other: Block, total: Total) -> Floats:
@@ -189,7 +198,7 @@ def _pulled(one: Block, other: Block, total: Total) -> Floats:
     return slope - np.diag(one.pulls) if one is other else slope
 
 
-def _moved(
+def _shared(
     blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], persons: NDArray[np.str_], query: Query
 ) -> dict[str, NDArray[np.integer] | Integers]:
     pairs = _pairs(blocks, True)
@@ -201,17 +210,19 @@ def _moved(
     }
     found: dict[str, NDArray[np.integer] | Integers] = {}
     for chunk, numbers in _by_person(rows, persons, max(sizes)):
-        moves = left_out(blocks, chunk, theta, summed, numbers)
-        _add(found, "moves", exact_sum(moves))
-        wide = np.broadcast_to(moves[:, :, None], (*moves.shape, moves.shape[1]))
-        _add(found, "products", exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2))))
+        share = _held(shares(blocks, chunk, theta, summed, numbers), MOST_SHARE)
+        wide = np.broadcast_to(share[:, :, None], (*share.shape, share.shape[1]))
+        products = exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2)))
+        _add(found, "products", products)
     return found
 
 
 def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[Rows, NDArray[np.intp]]]:
     """Chunks in which a person's rows are together, with the number of every row's person in its chunk."""
     _, numbers = np.unique(persons, return_inverse=True)
-    order = np.argsort(numbers, kind="stable")
+    # A person's rows are ordered by what they hold, so that their rounded sum does not depend on how they came.
+    keys = [column for values in rows.values() for column in _wide(values).T]
+    order = np.lexsort((*keys, numbers)) if len(numbers) else np.zeros(0, dtype=np.intp)
     step, found = max(1, NUMBERS_AT_A_TIME // width), []
     sorted_numbers = numbers[order]
     most = int(sorted_numbers[-1]) + 1 if len(order) else 0
@@ -220,6 +231,11 @@ def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[
         chosen = order[first:last]
         found.append(({name: values[chosen] for name, values in rows.items()}, sorted_numbers[first:last] - start))
     return found
+
+
+def _wide(values: Floats) -> Floats:
+    """(N, all other axes as one)."""
+    return values.reshape(len(values), prod(values.shape[1:]))
 
 
 def _replicated(
@@ -255,9 +271,9 @@ def _weighted(
     for index, vector in enumerate(thetas):
         theta, weight = by_block(blocks, vector), weights[:, index]
         for block in blocks:
-            found[f"scores of {block.name}"].append(exact_sum(block.scores(rows, theta) * weight[:, None]))
+            found[f"scores of {block.name}"].append(exact_sum(_held(block.scores(rows, theta) * weight[:, None])))
             own = slopes(block, rows, theta, block.name) * weight[:, None, None]
-            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(own))
+            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(_held(own)))
     return {name: np.stack(values) for name, values in found.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
 from scipy import stats
@@ -25,9 +25,10 @@ class Interval:
     high: float
     error: float
 
-    def as_numbers(self) -> dict[str, float]:
-        """For an answer."""
-        return {"estimate": self.estimate, "low": self.low, "high": self.high, "standard_error": self.error}
+    def as_numbers(self) -> dict[str, float | None]:
+        """For an answer; None for what is beyond all numbers."""
+        values = {"estimate": self.estimate, "low": self.low, "high": self.high, "standard_error": self.error}
+        return {name: value if isfinite(value) else None for name, value in values.items()}
 
     def holds(self, value: float) -> bool:
         """Whether a value is inside."""

@@ -19,7 +19,8 @@ from common.causality.regressions import Family, expected, regression
 Method = Literal["standardisation", "ipw", "aipw"]
 Population = Literal["all", "treated", "untreated", "overlap"]
 GROUP = "group"
-LEAST_CHANCE = 1e-12
+LEAST_CHANCE = 1e-9
+"""Of treatment: a weight is no larger than what it gives."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Plan:
     folds: int = 1
     apart: bool = False
     ridge: float = 0.0
-    truncate: float = 0.0
 
     @property
     def outcome_size(self) -> int:
@@ -75,10 +75,13 @@ def outcome_name(fold: int) -> str:
 def chance(plan: Plan, rows: Rows, theta: Theta) -> NDArray[Any]:
     """Every row's chance of being treated, by the model of the other folds."""
     found = _by_fold(plan, rows, lambda fold: expected("logistic", rows["x"], theta[treatment_name(fold)]))
-    if plan.truncate:
-        held = np.clip(found.real, plan.truncate, 1 - plan.truncate)
-        return np.where(found.real == held, found, held)
-    return found
+    return bounded(found)
+
+
+def bounded(chance_of: NDArray[Any]) -> NDArray[Any]:
+    """No nearer to 0 and 1 than LEAST_CHANCE."""
+    held = np.clip(chance_of.real, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    return np.where(chance_of.real == held, chance_of, held)
 
 
 def weights_of(plan: Plan, chance_of: NDArray[Any], treated: Floats) -> tuple[NDArray[Any], ...]:

@@ -1,8 +1,9 @@
 """Stacked estimating equations: every parameter of an effect is where a sum over rows of known functions is zero.
 
-A block is some of these equations. Blocks stand in the order in which they read one another: those of the models first,
-that of the effect last (Stefanski and Boos 2002, "The calculus of M-estimation"). Hospitals add up the equations and
-their slopes; derivatives are those of the complex step, which rounds nothing away (Squire and Trapp 1998).
+A block is some of these equations. Blocks stand in the order in which they read one another: those of the models
+first, that of the effect last (Stefanski and Boos 2002, "The calculus of M-estimation"). Hospitals add up the
+equations and their slopes; derivatives are those of the complex step, which rounds nothing away (Squire and Trapp
+1998).
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ MOST_LEVERAGE = 0.9
 class Block:
     """size equations in as many parameters of its own, and in those of the blocks that it reads.
 
-    scores: (N, size), one row's share of every equation. own_slopes: (N, size, size), their derivatives by the block's
-    own parameters, where they are known better than by complex steps. ridge: pulls the parameters after the first to 0.
+    scores: (N, size), one row's share of every equation. own_slopes: (N, size, size), their derivatives by the
+    block's own parameters, where they are known better than by complex steps. ridge: pulls parameters after the first
+    to 0.
     """
 
     name: str
@@ -69,19 +71,21 @@ def slopes(block: Block, rows: Rows, theta: Theta, by: str) -> Floats:
     return np.ascontiguousarray(np.stack(columns, axis=2))
 
 
-def left_out(
+def shares(
     blocks: Sequence[Block],
     rows: Rows,
     theta: Theta,
     summed: Mapping[tuple[str, str], Floats],
     persons: NDArray[np.intp],
 ) -> Floats:
-    """(persons, size of the last block): how far its parameters move when a person is left out, by one Newton step.
+    """(persons, size of the last block): a person's share of its parameters, for sums of squares.
 
     summed: the slopes of every block in itself and in those it reads, added up over all hospitals' rows. persons: the
-    number of every row's person. The step takes the person out of the slopes as well, as the jackknife does, which for
-    a linear model is exactly its leverage (Efron and Stein 1981; Fay and Graubard 2001): plain sandwiches are too
-    narrow of few patients because models fit those best that they are fitted to.
+    number of every row's person. It is half-way between what the sandwich takes, a Newton step without the person's
+    scores, and what the jackknife takes, one without the person's slopes as well. Of few patients the first is too
+    narrow, because models fit those best that they are fitted to, the second too wide. For a linear model with
+    leverage h the squares are residuals' by (1 + h / 2 + ...)^2, which is HC2 to first order (MacKinnon and White
+    1985).
     """
     moved: dict[str, Floats] = {}
     plain: dict[str, Floats] = {}
@@ -97,7 +101,7 @@ def left_out(
         plain[block.name] = _applied(np.broadcast_to(np.linalg.inv(total), own.shape), target_plain)
         moved[block.name] = _solved(total, own, target)
     last = blocks[-1].name
-    return _held(moved[last], plain[last])
+    return (_held(moved[last], plain[last]) + plain[last]) / 2
 
 
 def _solved(total: Floats, own: Floats, target: Floats) -> Floats:
@@ -118,10 +122,9 @@ def _held(moved: Floats, plain: Floats) -> Floats:
     """No further than a leverage of MOST_LEVERAGE would take the plain step."""
     length, short = (np.sqrt((values * values).sum(axis=1)) for values in (moved, plain))
     most = short / (1 - MOST_LEVERAGE)
-    too_far = ~(length <= most)
-    kept = np.where(too_far[:, None], 0.0, moved)
-    factor = np.where(too_far, np.where(length > 0, most / np.where(length > 0, length, 1.0), 0.0), 0.0)
-    return kept + np.where(too_far[:, None], np.nan_to_num(moved) * np.nan_to_num(factor)[:, None], 0.0)
+    far = ~(length <= most)
+    ways = np.where(np.isfinite(length) & (length > 0), length, 1.0)
+    return np.where(far[:, None], np.nan_to_num(moved) * (most / ways)[:, None], moved)
 
 
 def _of_persons(values: Floats, persons: NDArray[np.intp]) -> Floats:

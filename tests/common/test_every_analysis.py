@@ -40,6 +40,7 @@ def visits() -> Tables:
     )
 
 
+EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
 ENTRIES: dict[str, Asked] = {
     "anova": Asked({"column": "age", "by": "ward"}),
     "anova:site": Asked({"column": "before", "by": "site", "equal_variances": False}),
@@ -90,6 +91,15 @@ ENTRIES: dict[str, Asked] = {
     "simpson": Asked({"outcome": "disease", "exposure": "treated"}),
     "simpson:signs": Asked({"outcome": "disease", "exposure": "treated", "reveal": "signs"}),
     "simpson:numbers": Asked({"outcome": "age", "exposure": "sex", "strata": "ward"}),
+    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
+    "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
+    "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),
+    "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 5, "ridge": 1.0}),
+    "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
+    "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
+    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "transport": Asked({**EFFECT, "target": "west"}),
 }
 
 

@@ -216,6 +216,8 @@ class AnalysisTests:
         return checked(query.parts, analysis.summarise(table, query))
 
     def _check_bounds(self, analysis: Analysis, table: Records, query: Query) -> None:
+        if all(part.most_by_one is None for part in query.parts.values()):
+            return
         whole = self._sums(analysis, table, query)
         for row in range(min(len(table), 12)):
             less = self._sums(analysis, table.take(np.arange(len(table)) != row), query)
