@@ -13,7 +13,16 @@ class AnalysisAbilities(Protocol):
     least_hospitals: ClassVar[int]
     """Fewest hospitals that it makes sense, or is safe, to ask together."""
 
+    of_hospitals: bool
+    """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
+    hospital alone. A property where its options decide."""
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
     return int(getattr(analysis, "least_hospitals", FEWEST_HOSPITALS))
+
+
+def of_hospitals(analysis: Any) -> bool:
+    """Whether it tells of single hospitals; not, where the analysis does not say."""
+    return bool(getattr(analysis, "of_hospitals", False))

@@ -63,7 +63,7 @@ class Analysis(Protocol):
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """The hospital's half: this hospital's part of every sum of the query, and nothing else.
 
-        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A row's share must depend on
-        that row and the query alone, so that hospitals' parts add up to what all rows together give.
+        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A person's share must
+        depend on that person's rows and the query alone, so that hospitals' parts add up to what all rows give.
         """
         ...

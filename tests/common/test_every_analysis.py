@@ -1,0 +1,69 @@
+"""Every analysis of ours passes the tests that anybody's inherits.
+
+A new one adds a line to ENTRIES: its options, which name columns of `wardround.testing.records.tiny_records`, or
+tables of its own. Where options change what it does, several lines, told apart after a colon: `"quantiles:median"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from common.asking.analysis import Analysis
+from common.study.catalogue import ANALYSES
+from common.study.options import Entry
+from wardround.testing import AnalysisTests
+from wardround.testing.records import Tables, tiny_records
+
+
+@dataclass(frozen=True)
+class Asked:
+    """options: as a study gives them. records: tables in which it has an answer."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    records: Callable[[], Tables] = tiny_records
+
+
+ENTRIES: dict[str, Asked] = {
+    "anova": Asked({"column": "age", "by": "ward"}),
+    "anova:site": Asked({"column": "before", "by": "site", "equal_variances": False}),
+    "auc": Asked({"score": "age", "truth": "disease"}),
+    "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
+    "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
+    "correlation": Asked({"columns": ["age", "weight", "before"]}),
+    "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
+    "count": Asked({"columns": ["age", "ward"]}),
+    "cross_table": Asked({"rows": "ward", "columns": "disease"}),
+    "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
+    "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
+    "histogram:laid out": Asked({"column": "weight"}),
+    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
+    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
+    "mean": Asked({"column": "age"}),
+    "median": Asked({"column": "age"}),
+    "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "proportion": Asked({"column": "ward"}),
+    "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
+    "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
+    "rate": Asked({"events": "died", "time": "months", "per": 1000}),
+    "t_test": Asked({"column": "age", "by": "disease"}),
+    "t_test:equal variances": Asked({"column": "age", "by": "ward", "levels": ["ward=surgery|medicine"]}),
+    "variance": Asked({"column": "weight"}),
+    "wilcoxon": Asked({"first": "before", "second": "after"}),
+}
+
+
+class TestEveryAnalysis(AnalysisTests):
+    @pytest.fixture(params=ENTRIES)
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        asked = ENTRIES[request.param]
+        return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+def test_every_analysis_is_tested() -> None:
+    missing = set(ANALYSES.names()) - {name.partition(":")[0] for name in ENTRIES}
+    assert not missing, f"{sorted(missing)} have no options to be tested with: add them to ENTRIES of this file"
