@@ -11,6 +11,7 @@ import typer
 
 from common.files import access as files
 from experiments.commands import (
+    anonymise,
     approve,
     ask,
     audits,
@@ -88,6 +89,7 @@ cli.command()(policy.policy)
 cli.command()(consent.withdraw)
 cli.command("list")(lists.list_)
 cli.command()(describe.describe)
+cli.command()(anonymise.anonymise)
 cli.command()(new.new)
 cli.command("test")(inherited.try_file)
 cli.command()(pages.watch)

@@ -44,3 +44,22 @@ def achieved(groups: Sequence[Group], criteria: Criteria) -> dict[str, float]:
         "l": float(diversity(counts, criteria.diversity).min()),
         "t": float(closeness(counts, everybody, criteria.distance).max()),
     }
+
+
+def suppressible(
+    domains: Sequence[Domain], groups: Sequence[Group], criteria: Criteria, most_suppressed: float
+) -> tuple[Group, ...]:
+    """The groups that are left where the widest are left out, up to that share of all rows.
+
+    A group is left out whole, and only as long as the others keep the criteria beside one another.
+    """
+    left = round(most_suppressed * sum(group.rows for group in groups))
+    kept = list(groups)
+    for group in sorted(groups, key=lambda one: -information_loss(domains, [one])):
+        without = [one for one in kept if one is not group]
+        if group.rows > left or not without or information_loss(domains, [group]) <= 0:
+            continue
+        counts = np.array([one.counts for one in without], dtype=np.int64)
+        if criteria.hold(counts, counts.sum(axis=0)).all():
+            kept, left = without, left - group.rows
+    return tuple(kept)

@@ -75,6 +75,7 @@ ENTRIES: dict[str, Asked] = {
     "mann_whitney": Asked({"column": "pain", "by": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
+    "mondrian": Asked({"columns": ["age", "sex"], "ranges": {"age": [0, 120, 1]}, "words": {"sex": ["f", "m"]}, "k": 2}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
     "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),

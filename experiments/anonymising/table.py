@@ -1,0 +1,96 @@
+"""A person's own table as columns of numbers and words, and a release written as one."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from client.sources._table_columns import text_of
+from client.sources._table_files import Rows, read_rows
+from client.sources._table_layout import seems_to_name_persons
+from client.sources._table_numbers import Convention, found_convention
+from common.asking.records import Records, Values
+from common.errors import StudyError
+from common.study.spelling import unknown
+
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
+
+
+@dataclass(frozen=True)
+class Table:
+    """records: its rows, each a person of its own. identifying: columns that seem to say who somebody is.
+
+    broken: how many lines had more or fewer cells than columns, and are left out.
+    """
+
+    name: str
+    records: Records
+    identifying: tuple[str, ...]
+    broken: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """In the file's order."""
+        return tuple(self.records.columns)
+
+    def demand(self, names: Sequence[str]) -> None:
+        """Raise UnknownNameError for the first that is no column, with the nearest."""
+        for name in names:
+            if name not in self.records.columns:
+                raise unknown(f"column in {self.name}", name, self.columns)
+
+
+def read_table(path: Path) -> Table:
+    """CSV, TSV or Parquet. Raises SourceError where it cannot be read, StudyError where it has no row."""
+    rows = read_rows(path.parent, path.name)
+    if not rows.rows:
+        raise StudyError(f"{path.name} has no row beside its columns' names.")
+    convention = found_convention(_cells(rows), rows.delimiter, rows.name) if rows.delimiter else Convention()
+    columns = {name: _column(rows, place, convention) for place, name in enumerate(rows.columns) if name}
+    persons = np.array([str(index) for index in range(len(rows.rows))])
+    identifying = tuple(name for name in columns if seems_to_name_persons(name) or _all_differ(columns[name]))
+    return Table(path.name, Records(columns, persons), identifying, len(rows.broken))
+
+
+def csv_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """With a line feed after each row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(rows: Rows) -> list[tuple[int, str, str]]:
+    return [
+        (row.line, column, cell)
+        for row in rows.rows
+        for column, cell in zip(rows.columns, row.cells, strict=True)
+        if isinstance(cell, str)
+    ]
+
+
+def _column(rows: Rows, place: int, convention: Convention) -> Values:
+    """Numbers where every cell that holds anything holds one, else words."""
+    cells = [row.cells[place] for row in rows.rows]
+    numbers = [_number(cell, convention) for cell in cells]
+    if None not in numbers:
+        return np.array(numbers, dtype=np.float64)
+    return np.array(["" if text_of(cell).casefold() in MISSING else text_of(cell) for cell in cells], dtype=np.str_)
+
+
+def _number(cell: str | float, convention: Convention) -> float | None:
+    """NaN for nothing, None for a word."""
+    if not isinstance(cell, str):
+        return float(cell)
+    return float("nan") if cell.casefold() in MISSING else convention.number(cell)
+
+
+def _all_differ(column: Values) -> bool:
+    """Words of which no two are alike say who somebody is, whatever the column is called."""
+    return column.dtype != np.float64 and len(column) > 1 and len(np.unique(column)) == len(column)
