@@ -101,6 +101,16 @@ ENTRIES: dict[str, Asked] = {
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
     "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west"}),
+    "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
+    "heavy_hitters": Asked(
+        {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
+    ),
+    "heavy_hitters:words": Asked(
+        {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
+    ),
+    "mean": Asked({"column": "age"}),
+    "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
+    "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
 }
 
 
