@@ -37,7 +37,9 @@ VICTIM_AGE, VICTIM_CHOL = 47.0, 307.0
 def write_table(folder: Path) -> Path:
     """Ages 40 to 79, each once."""
     folder.mkdir(exist_ok=True)
-    rows = [f"p{index:02d};{40 + index};{300 + index};{'fm'[index % 2]};{'ny'[index % 3 > 0]}" for index in range(PERSONS)]
+    rows = [
+        f"p{index:02d};{40 + index};{300 + index};{'fm'[index % 2]};{'ny'[index % 3 > 0]}" for index in range(PERSONS)
+    ]
     text = "\n".join(["person;age;chol;sex;sick", *rows]).replace(";n", ";no").replace(";y", ";yes")
     (folder / "A.csv").write_text(text.replace(";noo", ";no") + "\n")
     return folder
