@@ -16,6 +16,7 @@ from experiments.commands import (
     compare,
     consent,
     consortium,
+    counterfactual,
     data,
     describe,
     doctor,
@@ -93,6 +94,7 @@ cli.command()(compare.compare)
 cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
+cli.command()(counterfactual.counterfactual)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)

@@ -62,7 +62,7 @@ class DeepScm:
     graph: str
     causes: tuple[Cause, ...]
     network: Entry = field(default_factory=lambda: Entry("conditional_ladder"))
-    beta: float = 0.5
+    beta: float = 0.8
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
