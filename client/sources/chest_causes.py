@@ -65,15 +65,15 @@ class ChestCauses:
         if site not in sites:
             raise unknown("hospital", str(site), sites)
         place = sites.index(site)
-        counts = [self.patients[index % len(self.patients)] for index in range(self.hospitals)]
+        indices = place + self.hospitals * np.arange(self.patients[place % len(self.patients)])
         published = MedMnist(self.folder, self.file, ("normal", "pneumonia") if self.target == "label" else ())
         every = published.cases(None, seed)
-        if len(every.shape.inputs) != 3 or every.shape.inputs[0] != 1 or sum(counts) > len(every):
+        if len(every.shape.inputs) != 3 or every.shape.inputs[0] != 1 or indices[-1] >= len(every):
             raise SourceError(
-                f"source 'chest_causes' needs {sum(counts)} grey images; there are {len(every)} of shape "
+                f"source 'chest_causes' needs {indices[-1] + 1} grey images; there are {len(every)} of shape "
                 f"{every.shape.inputs}."
             )
-        chosen = every.take(np.arange(sum(counts[:place]), sum(counts[: place + 1])))
+        chosen = every.take(indices)
         names = [str(name) for name in chosen.patients]
         people = [self._person(name, image[0], place, seed) for name, image in zip(names, chosen.inputs, strict=True)]
         found = cases_of(people, CAUSES)

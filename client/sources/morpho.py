@@ -16,10 +16,11 @@ from client.sources._drawn_digits import DIGITS, drawn
 from client.sources._folders import existing
 from client.sources._known_causes import Person, Values, cases_of, sigmoid
 from client.sources._scanners_of_digits import seen_by
-from client.sources._strokes import Distances, of_image, rendered
+from client.sources._strokes import SIDE, Distances, of_image, rendered
 from client.sources.mnist import REMEDY, read_idx
 from common.data.cases import Cases, SiteId
 from common.data.pooled_statistics import Pooled
+from common.errors import SourceError
 from common.metrics.strokes import stroke_intensity, stroke_thickness
 from common.seeding import generator
 from common.study.checks import between, listed, positive
@@ -69,24 +70,26 @@ class Morpho:
         if site not in sites:
             raise unknown("hospital", str(site), sites)
         place = sites.index(site)
-        count, before = self._count(place), sum(map(self._count, range(place)))
+        count = self.patients[place % len(self.patients)]
         names = [f"{site}-{number:05d}" for number in range(count)]
-        lines = self._written(before, count) if self.digits == "mnist" else [None] * count
+        lines = self._written(place, count) if self.digits == "mnist" else [None] * count
         people = [self._person(name, line, place, seed) for name, line in zip(names, lines, strict=True)]
         return cases_of(people, CAUSES[: 3 if self.scanners else 2])
 
-    def _count(self, place: int) -> int:
-        return self.patients[place % len(self.patients)]
-
-    def _written(self, first: int, count: int) -> list[Distances | None]:
-        images = read_idx(existing(self.folder, "mnist", REMEDY), "train-images-idx3-ubyte", 3)
-        return [of_image(images[index % len(images)] / 255) for index in range(first, first + count)]
+    def _written(self, place: int, count: int) -> list[Distances | None]:
+        """Hospitals take digits in turn, so that one that has more or fewer moves no other's."""
+        folder = existing(self.folder, "mnist", REMEDY)
+        images = read_idx(folder, "train-images-idx3-ubyte", 3)
+        last = place + (count - 1) * self.hospitals
+        if images.shape[1:] != (SIDE, SIDE) or last >= len(images):
+            raise SourceError(f"{folder} holds images of shape {images.shape}; {last + 1} of 28 x 28 are needed.")
+        return [of_image(images[place + number * self.hospitals] / 255) for number in range(count)]
 
     def _person(self, name: str, line: Distances | None, place: int, seed: int) -> Person:
         rng = generator(seed, "morpho", name)
         if line is None:
             line = drawn(int(rng.integers(len(DIGITS))), rng)
-        grain = rng.normal(size=line.shape)[:: len(line) // 28, :: len(line) // 28]
+        grain = rng.normal(size=(SIDE, SIDE))
         thickness, noise = draw_thickness(rng) * self._factor(place), rng.normal()
         other, another = draw_thickness(rng), draw_thickness(rng)
         other_intensity = intensity_of(another, rng.normal())
