@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "ray": ("Ray", "simulation"),
     "sklearn": ("scikit-learn", "registration"),
     "tenseal": ("TenSEAL", "encrypted"),
+    "zuko": ("zuko", "flows"),
 }
 """By the name that is imported: the package's own name, and our extra."""
 

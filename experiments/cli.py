@@ -19,6 +19,7 @@ from experiments.commands import (
     compare,
     consent,
     consortium,
+    counterfactual,
     data,
     describe,
     doctor,
@@ -99,6 +100,7 @@ cli.command()(causal.causal)
 cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)
+cli.command()(counterfactual.counterfactual)
 cli.command()(export.export)
 cli.command()(measures.metrics)
 cli.command()(measures.register)

@@ -101,9 +101,9 @@ def _slice(hospital: Hospital, own: Cases) -> dict[str, Any]:
     slices, truth, prediction = _predicted(hospital, own, index)
     image = _grey(slices[0])
     return {
-        "image": _url(image),
-        "truth": _url(_overlay(image, truth)),
-        "prediction": _url(_overlay(image, prediction)),
+        "image": picture_url(image),
+        "truth": picture_url(_overlay(image, truth)),
+        "prediction": picture_url(_overlay(image, prediction)),
     }
 
 
@@ -131,7 +131,7 @@ def _own_panels(hospital: Hospital, own: Cases) -> dict[str, Any]:
 
 
 def _panels(panels: Panels) -> dict[str, Any]:
-    return {"panels": [{"name": name, "picture": _url(pixels)} for name, pixels in panels]}
+    return {"panels": [{"name": name, "picture": picture_url(pixels)} for name, pixels in panels]}
 
 
 def _median_patient(hospital: Hospital, cases: Cases, known: Known | None) -> tuple[str, float | None]:
@@ -160,7 +160,8 @@ def _overlay(image: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> NDAr
     return np.where((labels > 0)[..., None], mixed, image).astype(np.uint8)
 
 
-def _url(pixels: NDArray[np.uint8]) -> str:
+def picture_url(pixels: NDArray[np.uint8]) -> str:
+    """A PNG within the page, enlarged where it is small."""
     picture = Image.fromarray(pixels)
     factor = max(1, SMALLEST_SIDE // min(picture.size))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

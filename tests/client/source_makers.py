@@ -44,6 +44,23 @@ def make_phantom_pairs(folder: Path) -> Made:
     return {"hospitals": 2, "patients": [3, 4], "size": 16}, None
 
 
+def make_morpho(folder: Path) -> Made:
+    return {**make_mnist(folder)[0], "digits": "mnist", "hospitals": 2, "patients": [3, 4], "scanners": True}, None
+
+
+def make_phantom_causes(folder: Path) -> Made:
+    return {"hospitals": 2, "patients": [2, 1], "size": 16}, None
+
+
+def make_chest_causes(folder: Path) -> Made:
+    rng, arrays = np.random.default_rng(0), {}
+    for part, count in (("train", 8), ("val", 2), ("test", 2)):
+        arrays[f"{part}_images"] = rng.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+        arrays[f"{part}_labels"] = (np.arange(count, dtype=np.uint8) % 2)[:, None]
+    np.savez(folder / "tiny.npz", **arrays)
+    return {"folder": str(folder), "hospitals": 2, "patients": [3, 4]}, None
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
@@ -376,14 +393,17 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, object] | None], ...]] = {
         lgg_with_a_longer_name,
         lambda folder: without_line(folder / "patients.csv", 3),
     ),
+    "chest_causes": (lambda folder: {"patients": [2, 4]},),
     "dicomweb": (dicomweb_with_another_series, dicomweb_without_a_person),
     "dicom": (dicom_with_another_series, dicom_without_a_person),
     "medmnist": (medmnist_with_another_image,),
     "mnist": (mnist_with_another_digit,),
+    "morpho": (mnist_with_another_digit, lambda folder: {"patients": [2, 4]}),
     "nifti": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
     "nifti_pairs": (nifti_with_another_volume, lambda folder: without_line(folder / "sites.csv", 3)),
     "npz": (npz_with_another_image, npz_with_one_image_less),
     "phantom": (lambda folder: {"patients": [2, 4]},),
+    "phantom_causes": (lambda folder: {"patients": [1, 1]},),
     "phantom_pairs": (lambda folder: {"patients": [3, 3]},),
     "table": (
         table_with_another_row,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import one_hot
@@ -55,6 +56,24 @@ def cox_cases() -> Made:
     return TASKS.build(Entry("cox", {"network": {"name": "mlp", "hidden": [32]}})), rows_with_times()
 
 
+def deep_scm_cases() -> Made:
+    """Twelve images of a square of known side and grey, which the side causes."""
+    rng, images = np.random.default_rng(0), np.zeros((12, 1, 8, 8), np.float32)
+    sides, causes = rng.integers(2, 6, 12), []
+    for image, side in zip(images, sides, strict=True):
+        grey = np.clip(0.3 + side / 12 + 0.1 * rng.normal(), 0.3, 1)
+        image[0, 1 : 1 + side, 1 : 1 + side] = grey
+        causes.append((side, 255 * grey))
+    cause_options = [{"name": "side", "center": 4, "spread": 1.5}, {"name": "grey", "center": 150, "spread": 50}]
+    options = {
+        "graph": "side -> grey; side & grey -> image",
+        "causes": [cause_options[0], {**cause_options[1], "measure": "stroke_intensity"}],
+        "network": {"name": "conditional_ladder", "channels": [8], "latents": [2], "top": 4},
+    }
+    cases = Cases.of(images, np.array(causes, np.float32), [f"p{index % 6}" for index in range(12)])
+    return TASKS.build(Entry("deep_scm", options)), cases
+
+
 MAKERS = {
     "classification": classification_cases,
     "segmentation": segmentation_cases,
@@ -62,6 +81,7 @@ MAKERS = {
     "regression": regression_cases,
     "survival": survival_cases,
     "cox": cox_cases,
+    "deep_scm": deep_scm_cases,
 }
 
 
@@ -118,6 +138,7 @@ SHAPES = {
     "refinement": Shape((1, 32, 32), 4),
     "voxelmorph": Shape((2, 32, 24), 2),
     "affine_pair": Shape((2, 32, 24), 2),
+    "conditional_ladder": Shape((3, 16, 16), 1),
 }
 PUBLISHED_PARAMETERS = {"mcmahan_2nn": 199_210, "mcmahan_cnn": 1_663_370, "logistic": 28}
 

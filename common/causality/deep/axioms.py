@@ -59,7 +59,7 @@ def effectiveness(
 ) -> Tensor:
     """(N,) difference, in the cause's unit, between what was set and what `measure` finds in the image of one case."""
     made, _ = model.counterfactual(images, values, {name: wanted})
-    pixels = made.clamp(0, 1).float().cpu().numpy().astype(np.float64)
+    pixels = made.detach().clamp(0, 1).float().cpu().numpy().astype(np.float64)
     found = torch.tensor([measure(one) for one in pixels], dtype=wanted.dtype)
     return (found - wanted.cpu()).abs()
 

@@ -24,8 +24,6 @@ from torch.nn.functional import interpolate, silu
 
 from common.learning.layers import convolution
 
-SMALLEST_SCALE, LARGEST_SCALE = 1 / 255, 1.0
-"""Of the pixels' noise, of images in [0, 1]: below one grey level there is nothing to be learned."""
 LARGEST_LOG_RATIO = 5.0
 LOG_2 = log(2.0)
 
@@ -55,6 +53,19 @@ class Pass:
     def pixels(self, images: Tensor) -> Tensor:
         """e of the images."""
         return (images - self.location) / self.scale
+
+
+def latent_shapes(
+    image: tuple[int, int, int], resolutions: int, latents: Sequence[int]
+) -> tuple[tuple[int, int, int], ...]:
+    """(channels, height, width) of each latent of a `ConditionalLadder` below the first, the coarsest first."""
+    factors = (2 ** (resolutions - level) for level in range(len(latents)))
+    return tuple((count, image[1] // by, image[2] // by) for count, by in zip(latents, factors, strict=True))
+
+
+def noise_length(image: tuple[int, int, int], resolutions: int, latents: Sequence[int], top: int) -> int:
+    """How many numbers of noise make the latents of one image."""
+    return top + sum(a * b * c for a, b, c in latent_shapes(image, resolutions, latents))
 
 
 class Block(nn.Module):
@@ -101,27 +112,30 @@ class Rung(nn.Module):
             assert noise is not None
             u, divergence = noise, noise.new_zeros(len(noise))
         else:
-            u, divergence = self._posterior(torch.cat([features, seen], 1), noise)
+            u, divergence = _posterior(*self.likelihood(torch.cat([features, seen], 1)).chunk(2, 1), noise)
         return features + self.merge(mean + log_scale.exp() * u), u, divergence
 
-    def _posterior(self, both: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """u and its nats: in units of the prior, a standard normal times a normal of relative precision r about d."""
-        offset, log_ratio = self.likelihood(both).chunk(2, 1)
-        precision = (LARGEST_LOG_RATIO * torch.tanh(log_ratio / LARGEST_LOG_RATIO) + 1).exp()
-        mean, variance = offset * precision / (1 + precision), 1 / (1 + precision)
-        u = mean if noise is None else mean + variance.sqrt() * noise
-        nats = 0.5 * (variance + mean.square() - 1 - variance.log())
-        return u, nats.flatten(1).sum(1)
+
+
+def _posterior(offset: Tensor, log_ratio: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+    """u, at the posterior's mean or by noise, and (N,) nats of the posterior from the prior, in units of the prior:
+    a standard normal times a normal about `offset` whose precision is so many times the prior's.
+    """
+    precision = (LARGEST_LOG_RATIO * torch.tanh(log_ratio / LARGEST_LOG_RATIO) + 1).exp()
+    mean, variance = offset * precision / (1 + precision), 1 / (1 + precision)
+    nats = 0.5 * (variance + mean.square() - 1 - variance.log())
+    u = mean if noise is None else mean + variance.sqrt() * noise
+    return u, nats.flatten(1).sum(1)
 
 
 class ConditionalLadder(nn.Module):
-    """channels: of full resolution and of each halving. latents: channels of a latent at each halving, deepest first.
-
-    The deepest features are joined into one vector of `top` latent numbers first, which sees the whole image.
+    """channels: of features at half resolution, and at each halving from there. latents: channels of the latent at
+    each of these, the coarsest first. The first latent is a vector of `top` numbers, which sees the whole image.
+    scale: s, of all pixels alike. A scale that is learned for each pixel was tried: it explains strokes away as noise.
     """
 
     def __init__(
-        self, image: tuple[int, int, int], causes: int, channels: Sequence[int], latents: Sequence[int], top: int, scale: float = 0.05
+        self, image: tuple[int, int, int], causes: int, channels: Sequence[int], latents: Sequence[int], top: int, scale: float
     ) -> None:
         super().__init__()
         image_channels, *sides = image
@@ -141,18 +155,8 @@ class ConditionalLadder(nn.Module):
         self.leave = Block(channels[0], told)
         self.pixels = nn.Sequential(convolution(2, channels[0], 4 * image_channels, 3), nn.PixelShuffle(2))
         self.top, self.scale = top, scale
-        self.latent_shapes = self._latent_shapes(latents, sides, depth)
-
-    @staticmethod
-    def _latent_shapes(latents: Sequence[int], sides: Sequence[int], depth: int) -> tuple[tuple[int, ...], ...]:
-        return tuple(
-            (count, *(side // 2 ** (depth - level) for side in sides)) for level, count in enumerate(latents)
-        )
-
-    @property
-    def noise_length(self) -> int:
-        """How many numbers of noise make the latents of one image."""
-        return self.top + sum(a * b * c for a, b, c in self.latent_shapes)
+        self.latent_shapes = latent_shapes(image, len(channels), latents)
+        self.noise_length = noise_length(image, len(channels), latents, top)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C + causes, H, W), the image and a plane for each cause -> (N, C, H, W): made again, without noise."""
@@ -167,12 +171,8 @@ class ConditionalLadder(nn.Module):
             features = block(features, told)
             sights.append(features)
             features = features if halve is None else halve(features)
-        offset, log_ratio = self.join(silu(features).flatten(1)).chunk(2, 1)
         first, *others = self._parted(noise)
-        precision = (LARGEST_LOG_RATIO * torch.tanh(log_ratio / LARGEST_LOG_RATIO) + 1).exp()
-        mean, variance = offset * precision / (1 + precision), 1 / (1 + precision)
-        u = mean if first is None else mean + variance.sqrt() * first
-        nats = 0.5 * (variance + mean.square() - 1 - variance.log()).sum(1)
+        u, nats = _posterior(*self.join(silu(features).flatten(1)).chunk(2, 1), first)
         return self._descended(told, u, list(reversed(sights)), others, nats)
 
     def made(self, causes: Tensor, latents: Sequence[Tensor]) -> Pass:

@@ -183,7 +183,7 @@ class DeepModel(nn.Module):
             acted[:, columns] = other[:, columns]
         return self.predict(found.image, acted)
 
-    def sampled(self, noise: Tensor, actions: Mapping[str, Tensor | float], draws: Mapping[str, Tensor]) -> Noise:
+    def sampled(self, noise: Tensor, draws: Mapping[str, Tensor]) -> Noise:
         """Noise of nobody: for observational and interventional images (`act`, then `predict`).
 
         noise: (N, noise_length) standard normal. draws: of each cause, standard normal (N,) or Gumbel (N, classes).
