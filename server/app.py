@@ -18,6 +18,7 @@ from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
 from server.asking.conduct import Asker
+from server.asking.page import write_page
 from server.asking.words import read_questions
 from server.live_file import kept_live
 from server.progress import Progress
@@ -114,6 +115,7 @@ def _ask(study: Study, name: str, grid: Grid, folder: Path, context: Context, qu
             say_so(folder, context.run_id)
         with kept_live(folder, progress):
             asker.run()
+        write_page(folder)
 
 
 def read_study(text: str) -> tuple[Study, str]:

@@ -35,7 +35,10 @@ C = TypeVar("C", bound=OfHospitals)
 
 @dataclass
 class Waiting:
-    """One round's tries. lasting: reasons of hospitals that no wait mends. attempts: how many. is_too_narrow: whether a hospital refused the range of the last."""
+    """One round's tries. lasting: reasons of hospitals that no wait mends.
+
+    attempts: how many. is_too_narrow: whether a hospital refused the range of the last.
+    """
 
     federation: Federation
     cohort: Cohort

@@ -127,8 +127,8 @@ class Asker:
         """One entry of answer.json."""
         begin, conversation = perf_counter(), Conversation(channel, question)
         answer, state, why = self._answer(conversation)
-        for opened in conversation.opened:
-            line = json.dumps({"question": index, **opened_table(opened)}, allow_nan=False, ensure_ascii=False)
+        for one in conversation.opened:
+            line = json.dumps({"question": index, **opened_table(one)}, allow_nan=False, ensure_ascii=False)
             append(self.folder.path, QUERIES, line + "\n")
         opened = conversation.opened
         contributed = opened[-1].sites if opened else ()

@@ -38,7 +38,10 @@ class Adding:
     def total(self, parts: Iterable[Words]) -> Words:
         """The sum of hospitals' words, of which there is at least one."""
         if self.form is not None:
-            return self.form.carried(sum((part.astype(np.int64) for part in parts), start=np.int64(0)))
+            sums = np.zeros(self.form.words, np.int64)
+            for part in parts:
+                sums += part
+            return self.form.carried(sums)
         total: Words | None = None
         for part in parts:
             total = part.copy() if total is None else np.add(total, part, out=total)

@@ -34,7 +34,7 @@ def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> byte
     Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
     """
     if agreement.wide is not None:
-        parts = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
+        parts: list[object] = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
     elif local.cohort.is_covered:
         parts = ["round", local.study, local.run, local.round]
     else:

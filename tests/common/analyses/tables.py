@@ -52,4 +52,6 @@ def awkward(name: str, n: int = 60, seed: int = 0) -> np.ndarray[Any, np.dtype[n
 
 
 AWKWARD = ("ties", "decimals", "offset", "full", "minute", "skewed", "negative")
-values = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 3)))
+values = st.one_of(
+    st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 3))
+)

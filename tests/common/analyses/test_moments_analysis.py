@@ -147,4 +147,7 @@ def test_three_levels_are_not_compared_as_two_and_levels_nobody_named_are_asked_
         asked(TTest("x", "group"), x=[1.0], group=["a"])
     with pytest.raises(StudyError, match=r"nobody named the levels of column 'grp'.*Did you mean 'group'"):
         asked(Anova("x", "grp"), x=[1.0], group=["a"])
-    assert asked(TTest("x", "group", ("group=a|c",)), x=[1, 2, 3, 5, 9], group=["a", "a", "c", "c", "b"])["left_out"] == 1
+    assert (
+        asked(TTest("x", "group", ("group=a|c",)), x=[1, 2, 3, 5, 9], group=["a", "a", "c", "c", "b"])["left_out"]
+        == 1
+    )
