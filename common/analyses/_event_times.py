@@ -135,27 +135,35 @@ def event_times_sums(query: Query, found: Followed) -> Sums:
 
 @dataclass(frozen=True)
 class _Clock:
-    """Whole numbers for times, in their order. key: of the first time at or after one."""
+    """Whole numbers for times, in their order."""
 
-    key: Callable[[float], int]
+    nearly: Callable[[float], int]
     time: Callable[[int], float]
+
+    def key(self, time: float) -> int:
+        """Of the first time that is this one or after it."""
+        key = self.nearly(time)
+        while key > 0 and self.time(key - 1) >= time:
+            key -= 1
+        while self.time(key) < time:
+            key += 1
+        return key
 
 
 def _clock(width: float, not_decimal: list[int], spans: list[tuple[float, float]]) -> _Clock:
     if width > 0:
-        return _Clock(lambda time: int(np.ceil(time / width - ROUNDED)), lambda key: key * width)
+        return _Clock(lambda time: int(time / width), lambda key: key * width)
     last = max((high for _, high in spans), default=0.0)
     for digits, others in enumerate(not_decimal):
-        unit = 10**digits
-        if not others and last * unit < LARGEST_KEY:
-            return _decimal_clock(unit)
+        if not others and last * 10**digits < LARGEST_KEY:
+            return _decimal_clock(10**digits)
     return _Clock(
         lambda time: int(np.float64(time).view(np.int64)), lambda key: float(np.int64(key).view(np.float64))
     )
 
 
 def _decimal_clock(unit: int) -> _Clock:
-    return _Clock(lambda time: int(np.ceil(time * unit)), lambda key: key / unit)
+    return _Clock(lambda time: int(time * unit), lambda key: key / unit)
 
 
 def _searched(

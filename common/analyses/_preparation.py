@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._design import INTERCEPT, Design, array_of
-from common.analyses._exact_algebra import exact_zeros, from_upper, residuals, solved
+from common.analyses._exact_algebra import exact_fractions, exact_product, exact_zeros, from_upper, residuals, solved
 from common.asking.analysis import Query, Told
 from common.asking.exact_sums import Exact, Integers, Total, counts, exact_products, exact_sum, reals
 from common.asking.records import Records
@@ -80,6 +80,18 @@ class Prepared:
         """Of one of the outcomes' columns over all rows."""
         return Fraction(self.products[0, len(self.names) + place]) * Fraction(self.outcome_scales[place])
 
+    def standard_products(self) -> Exact:
+        """`products` of standardised columns and of outcomes about their mean (the doubles that were told)."""
+        size, width = len(self.names), len(self.products)
+        change = exact_fractions(np.eye(width))
+        for j in range(1, size):
+            spread = Fraction(float(self.spreads[j]))
+            change[j, j] = 1 / spread
+            change[j, 0] = -Fraction(float(self.centres[j])) / spread
+        for j in range(size, width):
+            change[j, 0] = -Fraction(float(self.products[0, j] / self.rows))
+        return exact_product(exact_product(change, self.products), change.T)
+
     def to_raw(self) -> Exact:
         """(p, p) by which coefficients of standardised columns become those of the columns as written.
 
@@ -103,7 +115,8 @@ def preparation(
 ) -> Generator[Query, Total, Prepared]:
     """Both rounds. outcomes: how many further columns, such as the outcome and an exposure. also: told every time.
 
-    counts_unfit: whether hospitals say how many rows say what cannot be, as a part `unfit`. most_by_one: by how many one row changes who is complete.
+    counts_unfit: whether hospitals say how many rows say what cannot be, as a part `unfit`.
+    most_by_one: by how many one row changes who is complete.
 
     Raises AnalysisError where there is no row, or a covariate is constant.
     """

@@ -46,8 +46,8 @@ Values = NDArray[np.float64]
 class Combat:
     """features: columns of numbers. covariates: whose effect is kept, columns or two joined as `age:sex`; levels: of
     a column of words, as `sex=female|male`, the reference first. scanner: a column of words, whose scanners each
-    stand in one hospital; where none is named, each hospital is one. empirical_bayes: whether a scanner's features lend
-    strength to each other.
+    stand in one hospital; where none is named, each hospital is one. empirical_bayes: whether a scanner's features
+    lend strength to each other.
 
     The answer tells each hospital what it needs to correct its features itself, `corrected`: what the covariates do,
     and the mean and spread of all together. A hospital's own shift and scale stay there.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -17,7 +17,9 @@ from common.asking.abilities import of_hospitals, whole_hospitals
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer
 from common.asking.exact_sums import Integers, Total, added, checked
+from common.asking.grouped import Grouped
 from common.asking.pooled import Asked, conduct
+from common.asking.question import BESIDE
 from common.asking.records import Records
 from common.asking.totals import flat, form_of, total_of
 from common.errors import AnalysisError, HospitalError, StudyError
@@ -57,8 +59,11 @@ class AnalysisTests:
         return self.analysis, tuple(self.records())
 
     def test_its_options_are_a_frozen_dataclass_that_survives_a_copy(self, made: Made) -> None:
-        """Both halves build it from the study, each for itself. Mend: @dataclass(frozen=True)."""
+        """Both halves build it from the study, each for itself. Mend: @dataclass(frozen=True); another name for an
+        option that is called as what stands beside every analysis's own."""
         check_options(made[0])
+        taken = {field.name for field in fields(cast(Any, made[0]))} & BESIDE.keys()
+        assert not taken or isinstance(made[0], Grouped), f"{', '.join(taken)} is said of every question by itself"
 
     def test_it_says_what_it_discloses_in_a_sentence(self, made: Made) -> None:
         """Whoever permits it reads that. Mend: `discloses` names what its sums and its answer tell of patients."""
