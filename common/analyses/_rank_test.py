@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._distinct_values import STEP, Ranked, ranked, value_counts
-from common.analyses._groups import codes
 from common.asking.analysis import Query
 from common.asking.exact_sums import counts
+from common.asking.groups import codes
 from common.asking.records import Records
 from common.asking.relays import Conversation, telling
 from common.errors import AnalysisError

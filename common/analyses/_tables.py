@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._groups import codes, levels_of
 from common.analyses._moments import LEVEL
 from common.asking.analysis import Public, Query
 from common.asking.exact_sums import counts
+from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 
 ROWS, COLUMNS = "rows", "columns"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from common.analyses._areas import area_of
 from common.analyses._distinct_values import Ranked
-from common.analyses._groups import two_of
 from common.analyses._rank_test import EXACT, group_counts, group_part
 from common.analyses._words import between, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
 from common.asking.exact_sums import Total
+from common.asking.groups import two_of
 from common.asking.records import Records
 from common.errors import StudyError
 
@@ -59,8 +59,8 @@ class Auc:
         series = Series(f"AUC {short(area.area)}", false_rates, true_rates)
         figure = Figure("lines", title, "1 - specificity", "sensitivity", (series,))
         words = (
-            f"{self.score} is higher in a patient with {self.truth} = {levels[1]} than in one with {levels[0]} with a "
-            f"chance of {short(area.area)}{between(area.low, area.high)}.",
+            f"{self.score} is higher in a patient with {self.truth} = {levels[1]} than in one with {levels[0]} with "
+            f"a chance of {short(area.area)}{between(area.low, area.high)}.",
             *left_out(missing),
         )
         return Answer(numbers, (Table(title, header, (row,)),), (figure,), words)

@@ -115,7 +115,9 @@ class Correlation:
         if len(pairs) == 1:
             numbers |= {key: pairs[0][key] for key in ("correlation", "low", "high", "p_value")}
         else:
-            rows_of = tuple((name, *values) for name, values in zip(self.columns, matrix, strict=True))
+            rows_of: tuple[tuple[Cell, ...], ...] = tuple(
+                (name, *values) for name, values in zip(self.columns, matrix, strict=True)
+            )
             tables.append(Table("All correlations", ("", *self.columns), rows_of))
         words = tuple(
             f"{one['first']} and {one['second']} correlate by {short(one['correlation'])}"

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._groups import parsed
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total, counts
+from common.asking.groups import parsed
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 

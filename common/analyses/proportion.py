@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._groups import codes, levels_of
 from common.analyses._moments import LEVEL
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Total, counts
+from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError
 

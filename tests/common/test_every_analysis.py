@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.analyses.correlation import Correlation
+from common.analyses.mean import Mean
+from common.analyses.median import Median
+from common.analyses.t_test import TTest
 from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from wardround.testing import AnalysisTests
@@ -36,8 +41,8 @@ def visits() -> Tables:
 
 
 ENTRIES: dict[str, Asked] = {
-    "anova": Asked({"column": "age", "by": "ward"}),
-    "anova:site": Asked({"column": "before", "by": "site", "equal_variances": False}),
+    "anova": Asked({"column": "age", "group": "ward"}),
+    "anova:site": Asked({"column": "before", "group": "site", "equal_variances": False}),
     "auc": Asked({"score": "age", "truth": "disease"}),
     "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
     "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
@@ -68,6 +73,9 @@ ENTRIES: dict[str, Asked] = {
     "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
     "mann_whitney": Asked({"column": "pain", "by": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
+    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
@@ -78,18 +86,41 @@ ENTRIES: dict[str, Asked] = {
     "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
     "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
     "rate": Asked({"events": "died", "time": "months", "per": 1000}),
-    "t_test": Asked({"column": "age", "by": "disease"}),
-    "t_test:equal variances": Asked({"column": "age", "by": "ward", "levels": ["ward=surgery|medicine"]}),
+    "t_test": Asked({"column": "age", "group": "disease"}),
+    "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
     "variance": Asked({"column": "weight"}),
     "wilcoxon": Asked({"first": "before", "second": "after"}),
 }
 
 
 class TestEveryAnalysis(AnalysisTests):
+    aggregations = ("secagg",)  # the others add up the same words: below
+
     @pytest.fixture(params=ENTRIES)
     def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
         asked = ENTRIES[request.param]
         return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+class TestEveryGrouping(AnalysisTests):
+    aggregations = ("secagg",)
+
+    @pytest.fixture(
+        params=[
+            Grouped(Mean("age"), "ward"),
+            Grouped(Median("pain"), "site"),
+            Grouped(Grouped(TTest("age", "disease"), "sex"), "site"),
+            Grouped(Correlation(("age", "weight"), "spearman"), "treated"),
+        ],
+        ids=["ward", "site", "sex and site", "ranks"],
+    )
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        return request.param, tiny_records()
+
+
+@pytest.mark.parametrize("analysis", [Mean("age"), Median("pain")], ids=["real numbers", "counts"])
+def test_under_every_aggregation_the_answer_is_that_of_all_rows(analysis: Analysis) -> None:
+    AnalysisTests().test_under_every_aggregation_the_answer_is_that_of_all_rows((analysis, tiny_records()))
 
 
 def test_every_analysis_is_tested() -> None:
