@@ -60,7 +60,6 @@ ENTRIES: dict[str, Asked] = {
     "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
     "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
     "histogram:laid out": Asked({"column": "weight"}),
-    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
     "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
     "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
     "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
@@ -71,8 +70,6 @@ ENTRIES: dict[str, Asked] = {
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
     "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
-    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
     "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
     "mann_whitney": Asked({"column": "pain", "group": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
