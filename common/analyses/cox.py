@@ -17,7 +17,7 @@ from common.analyses._concordance import CONCORDANCE, concordance, concordance_s
 from common.analyses._cox_answer import endless, of_grid, tests_table, with_concordance
 from common.analyses._design import Design, array_of, words_of
 from common.analyses._exact_algebra import exact_fractions, from_upper
-from common.analyses._indicator import event_word
+from common.analyses._indicator import demand_event, event_word
 from common.analyses._newton import Climbed, Point, climbed
 from common.analyses._partial_likelihood import (
     Partial,
@@ -69,6 +69,7 @@ class Cox:
     def __post_init__(self) -> None:
         finding.demand_width(self.width)
         demand_confidence(self.confidence)
+        demand_event(self.event_is)
         if self.ties not in TIES:
             raise unknown("way with ties", self.ties, TIES)
         if not self.covariates:
