@@ -52,6 +52,8 @@ def ask(
     *words: str,
     by: str = "",
     where: str | Iterable[str] = (),
+    epsilon: float = 0.0,
+    delta: float = 0.0,
     engine: str | None = None,
     folder: str | Path | None = None,
     **options: Any,
@@ -66,6 +68,7 @@ def ask(
         words: an analysis's name and what it is of, as after `wardround ask`.
         by: the column in whose groups it is answered.
         where: conditions that must all hold of a row.
+        epsilon, delta: of noise that hides every person in the answer; none, and geometric, if not given.
         engine: in the place of the study's.
         folder: of the answers; `runs/<study>-asked/<time>` if not given.
         options: of the analysis.
@@ -79,7 +82,7 @@ def ask(
     name = f"{asked.name}-asked"
     with kept_private(), trusting(ANYTHING):
         conditions = (where,) if isinstance(where, str) else tuple(where)
-        question = question_of(words, by, conditions, options) if words else None
+        question = question_of(words, by, conditions, options, epsilon, delta) if words else None
         questions = questions_of(asked.study) if question is None else (question,)
         if len(questions) > 1:
             raise AnalysisError("the study lists several questions: name one, or ask all with `wardround ask`.")
@@ -87,7 +90,7 @@ def ask(
         answered = ask_study(asked.study, name, place, questions)
     (entry,) = answered.table["answers"]
     if entry["state"] != "answered":
-        raise AnalysisError(str(entry["reason"]))
+        raise AnalysisError(" ".join([str(entry["reason"]), *answered.said_by_hospitals]))
     answer = read_answer(entry)
     missing = {str(one["site"]): str(one["reason"]) for one in entry["missing"]}
     said = (answer.numbers, answer.tables, answer.figures, answer.words)

@@ -15,14 +15,17 @@ from typing import Literal
 from client.asking.answered import ExactAnswer, query_digest, question_digest
 from client.asking.asked import Asked, Levels
 from client.asking.rules import QuestionRules
-from client.policy import Policy
-from common.asking.differences import ExactTable, undeclared
+from client.policy import Policy, RequiredNoise
+from common.asking.abilities import of_hospitals
+from common.asking.differences import SITE, ExactTable, undeclared
+from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
 from common.errors import RefusedError, StudyError
 from common.study.study import Study
 
 Decision = Literal["exact", "noise"]
+ROUNDING = 1 + 1e-9
 
 
 def table_of(question: Question, levels: Levels) -> ExactTable:
@@ -44,32 +47,55 @@ def decide(
     persons: how many there are here, as they are told. before: exact answers of the same data that count.
     """
     rules = policy.questions
-    name = asked.question.analysis.name
-    if policy.analyses is not None and name not in policy.analyses:
-        raise RefusedError("analyses", f"analyses = {list(policy.analyses)}, and the question is of {name!r}.")
+    _refuse_kind(asked, policy)
     _refuse_thin(asked, levels, rules, persons)
     if asked.noise is None:
         _refuse_exact(asked, study, levels, policy, tuple(before))
         return "exact"
     if not asked.is_listed and not rules.free:
         raise RefusedError("free", "questions.free = false, and the approved study does not list this question.")
-    if rules.largest_epsilon is not None and asked.noise.epsilon > rules.largest_epsilon * (1 + 1e-9):
-        raise RefusedError(
-            "epsilon",
-            f"questions.largest_epsilon = {rules.largest_epsilon:g}; this asks for {asked.noise.epsilon:g}.",
-        )
-    unbounded = [part for part, one in asked.query.parts.items() if one.most_by_one is None]
-    if unbounded:
-        raise RefusedError("unbounded", f"one row can change {unbounded[0]!r} of {name!r} without bound.")
-    if asked.number > asked.noise.rounds:
-        raise RefusedError("query", f"the noise is of {asked.noise.rounds} queries; this is number {asked.number}.")
+    _refuse_weak(asked, asked.noise, policy)
     return "noise"
+
+
+def _refuse_kind(asked: Asked, policy: Policy) -> None:
+    question = asked.question
+    if policy.analyses is not None and question.analysis.name not in policy.analyses:
+        named = f"analyses = {list(policy.analyses)}"
+        raise RefusedError("analyses", f"{named}, and the question is of {question.analysis.name!r}.")
+    if policy.required_sums and (question.by == SITE or of_hospitals(question.build())):
+        raise RefusedError("sums", "required_sums, and the question tells of single hospitals.")
+
+
+def _refuse_weak(asked: Asked, noise: SumNoise, policy: Policy) -> None:
+    """Noise that hides too little, or that cannot hide a person at all."""
+    most, required = policy.questions.largest_epsilon, policy.required_noise
+    unbounded = [name for name, part in asked.query.parts.items() if part.most_by_one is None]
+    if unbounded:
+        raise RefusedError("unbounded", f"one row can change the part {unbounded[0]!r} without bound.")
+    if asked.number > noise.rounds:
+        raise RefusedError("query", f"the noise is of {noise.rounds} queries; this is number {asked.number}.")
+    if most is not None and noise.epsilon > most * ROUNDING:
+        raise RefusedError("epsilon", f"questions.largest_epsilon = {most:g}; this asks for {noise.epsilon:g}.")
+    if required is not None:
+        _refuse_less(noise, required)
+
+
+def _refuse_less(noise: SumNoise, required: RequiredNoise) -> None:
+    """Than the policy requires of a study that trains."""
+    least = min(release.noise_multiplier for release in noise.releases())
+    if required.unit == "hospital":
+        raise RefusedError("noise", "required_noise.unit = 'hospital', and noise of questions hides a patient.")
+    if required.epsilon is not None and noise.epsilon > required.epsilon * ROUNDING:
+        raise RefusedError("noise", f"required_noise.epsilon = {required.epsilon:g}; here it is {noise.epsilon:g}.")
+    if required.noise_multiplier is not None and least * ROUNDING < required.noise_multiplier:
+        raise RefusedError("noise", f"required_noise.noise_multiplier, and this question's is {least:.4g}.")
 
 
 def _refuse_thin(asked: Asked, levels: Levels, rules: QuestionRules, persons: int) -> None:
     """By the number of groups and of persons, both of which everybody knows, and not by who is in which."""
     try:
-        groups = len(table_of(asked.question, levels).cells(levels)) - (asked.question.by not in ("", "site"))
+        groups = len(table_of(asked.question, levels).cells(levels)) - (asked.question.by not in ("", SITE))
     except StudyError as error:
         raise RefusedError("query", str(error)) from error
     if groups * rules.least_cell > persons:

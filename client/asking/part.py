@@ -23,6 +23,8 @@ from common.asking.predicates import parse_all
 from common.asking.records import Records
 from common.errors import RefusedError, StudyError
 from common.privacy.noise_source import IntegerNoise
+from common.study.expected_patients import expected_patients
+from common.wire.train_requests import SPLITS
 
 EVENT = "question"
 DELTA_SHOWN = 1e-6
@@ -76,7 +78,7 @@ def _decided(
     since = policy.questions.since
     before, state = answered.exact_answers(place, since), answered.state_of(records)
     _refuse_more(asked, policy, place)
-    decision = decide(asked, hospital.study, levels, policy, len(np.unique(records.persons)), before)
+    decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
         if any(one.state != state for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
@@ -85,6 +87,12 @@ def _decided(
         answered.keep_exact(place, asked, table_of(asked.question, levels), state)
         return sums
     return _noisy(hospital, analysis, asked, place, source, records, levels, state)
+
+
+def _persons_told(hospital: Hospital) -> int:
+    """How many persons everybody may know of."""
+    expected = expected_patients(hospital.study.federation, hospital.site)
+    return sum(hospital.sizes(part)[0] for part in SPLITS) if expected is None else expected
 
 
 def _noisy(

@@ -29,6 +29,8 @@ from common.errors import StudyError
 PRIME = 2**31 - 1
 """Elimination is done modulo it: of sets that do not follow, one in two thousand million may seem to."""
 MOST_ATOMS, MOST_CELLS = 1 << 12, 256
+SITE = "site"
+"""By it every hospital is a group of its own."""
 SHOWN = 3
 """Conditions that name a set, on either side."""
 
@@ -50,7 +52,7 @@ class ExactTable:
 
     def cells(self, levels: Levels) -> tuple[Predicate, ...]:
         """The sets of rows that it is of; of a grouped one also whoever is in no group. A hospital is one site."""
-        if not self.by or self.by == "site":
+        if not self.by or self.by == SITE:
             return (self.where,)
         groups = levels.get(self.by, ())
         inside: list[Predicate] = [OneOf(self.by, (level,)) for level in groups]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from common.asking.abilities import most_rounds_of
 from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
 from common.asking.noise_law import Kind
 from common.errors import StudyError
 from common.study.catalogue import AGGREGATIONS, ANALYSES
@@ -25,7 +26,8 @@ BESIDE: Mapping[str, Any] = {"where": tuple[str, ...], "by": str, "title": str, 
 @dataclass(frozen=True)
 class Question:
     """analysis: its name and own options. where: predicates that all have to hold of a row. by: the column in whose
-    groups it is answered; "" for all rows together. title: for people, and no part of what is asked. epsilon, delta:
+    groups it is answered, or several with commas; with its levels where nobody named them, "sex=female|male"; "" for
+    all rows together. title: for people, and no part of what is asked. epsilon, delta:
     of the noise that hides every person in all of its queries together; 0: it is answered as it is. Without delta
     the noise is geometric, with one it is Gaussian.
     """
@@ -97,8 +99,12 @@ class Question:
         return SumNoise(self.epsilon, self.delta, kind, shares, rounds=rounds)
 
     def build(self) -> Analysis:
-        """The analysis, its options checked. Raises StudyError."""
-        return cast(Analysis, ANALYSES.build(self.analysis))
+        """The analysis, its options checked, in its groups. Raises StudyError."""
+        analysis = cast(Analysis, ANALYSES.build(self.analysis))
+        for group in filter(None, (one.strip() for one in self.by.split(","))):
+            column, named, _ = (part.strip() for part in group.partition("="))
+            analysis = cast(Analysis, Grouped(analysis, column, (group,) if named else ()))
+        return analysis
 
 
 def asked_of(question: Question) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from common.asking.question import Question
 from common.errors import StudyError
-from common.files.access import is_there
+from common.files.access import if_there, is_there, read_text
 from common.files.locks import held
 from common.study.study import Study
+from experiments.engines._local_grid import hospital_folder
 from experiments.engines._quiet import ask_quietly
 from experiments.places import data_root_of, with_whole_folder
 from server.asking.page import PAGE
@@ -27,11 +28,22 @@ class Answered:
 
     folder: Path
     table: dict[str, Any]
+    is_simulated: bool = False
 
     @property
     def page(self) -> Path:
         """For people."""
         return self.folder / PAGE
+
+    @property
+    def said_by_hospitals(self) -> tuple[str, ...]:
+        """Why simulated hospitals refused, in their own words; real ones keep these to themselves."""
+        sites = [str(one) for one in self.table["hospitals"]]
+        if not self.is_simulated or self.all_have_one:
+            return ()
+        found = {site: _last_refusal(hospital_folder(self.folder, site)) for site in sites}
+        words = dict.fromkeys(word for word in found.values() if word)
+        return tuple(f"{', '.join(site for site in sites if found[site] == word)}: {word}" for word in words)
 
     @property
     def all_have_one(self) -> bool:
@@ -58,7 +70,13 @@ def ask_study(study: Study, name: str, folder: Path, questions: Sequence[Questio
             raise StudyError(f"{folder} already holds a run; questions need a folder of their own.")
         with data_root_of(folder, False):
             table = ask_quietly(study, folder, questions, name)
-    return Answered(folder, table)
+    return Answered(folder, table, study.engine not in REAL_NODES)
+
+
+def _last_refusal(place: Path) -> str:
+    """Without when, word and kind."""
+    text = if_there(read_text, place, "refusals.log") or ""
+    return text.strip().rpartition("\n")[2].partition("Error: ")[2]
 
 
 def _listing(study: Study, questions: Sequence[Question]) -> Study:

@@ -16,17 +16,23 @@ BY, WHERE = "by", "where"
 
 
 def question_of(
-    words: Sequence[str], by: str = "", where: Iterable[str] = (), options: Mapping[str, Any] | None = None
+    words: Sequence[str],
+    by: str = "",
+    where: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+    epsilon: float = 0.0,
+    delta: float = 0.0,
 ) -> Question:
     """`mean age by site where age > 50` is the mean of column age, in groups of column site, of older patients.
 
-    words: an analysis's name, what it is of, and, as somebody would say it, "by" a column and "where" a condition.
+    words: an analysis's name, what it is of, and, as somebody would say it, "by" columns and
+    "where" a condition. epsilon, delta: as in Question.
     Raises StudyError where they name no analysis, or say too little or too much for it.
     """
     said, conditions = _cut(list(words), WHERE)
     said, groups = _cut(said, BY)
-    if groups and (by or len(groups) > 1):
-        raise StudyError(f"a question is answered by one column; it names {', '.join(filter(None, [by, *groups]))}.")
+    if groups and by:
+        raise StudyError(f"groups are named once: after 'by', {' '.join(groups)!r}, or with --by, {by!r}.")
     if not said:
         raise StudyError("a question begins with an analysis's name; `wardround list analyses` has them.")
     name, left = _named(said)
@@ -34,7 +40,7 @@ def question_of(
     for reserved in BESIDE.keys() & given.keys():
         raise StudyError(f"option {reserved!r} of a question is said by itself: --{reserved}, not as --option.")
     every = (*where, *([" ".join(conditions)] if conditions else ()))
-    question = Question(Entry(name, given), tuple(every), by or "".join(groups))
+    question = Question(Entry(name, given), tuple(every), by or ",".join(groups), "", epsilon, delta)
     question.build()
     return question
 
@@ -67,7 +73,7 @@ def _named(words: list[str]) -> tuple[str, list[str]]:
 
 
 def _placed(name: str, words: list[str]) -> dict[str, Any]:
-    """Words in the places of options without a default, in order; the last takes all that are left if it is a list."""
+    """Words in the places of options without a default, in order; the last takes all that are left where it lists."""
     cls = ANALYSES.load(name)
     fields, hints = named_fields(cls), get_type_hints(cls)
     kinds = {option: hints[field.name] for option, field in options_of(cls).items()}

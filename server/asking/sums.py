@@ -11,7 +11,7 @@ from common.asking.exact_sums import Total
 from common.asking.question import Question
 from common.asking.totals import flat, form_of, total_of
 from common.data.names import SiteId
-from common.errors import TooFewHospitalsError
+from common.errors import AnalysisError, TooFewHospitalsError
 from common.study.federation import Federation
 from common.sums.aggregation import Aggregation
 from common.sums.cohort import Cohort
@@ -69,6 +69,7 @@ class Conversation:
     def summed(self, query: Query) -> Total:
         """Ask a query. Raises TooFewHospitalsError where too few answer, or others than those of the first query."""
         channel, exchange, begin = self.channel, self.channel.exchange, perf_counter()
+        self._demand_bounded(query)
         sent, received = exchange.traffic.total(TO_HOSPITAL), exchange.traffic.total(TO_SERVER)
         exchange.round, exchange.timeout_s = self._next_round(), channel.federation.round_timeout_s
         waiting = Waiting(channel.federation, channel.cohort, exchange, LASTING)
@@ -93,6 +94,15 @@ class Conversation:
             )
         )
         return total
+
+    def _demand_bounded(self, query: Query) -> None:
+        """Raise AnalysisError where noise is to hide what one row can change without bound."""
+        unbounded = [name for name, part in query.parts.items() if part.most_by_one is None]
+        if self.question.epsilon and unbounded:
+            raise AnalysisError(
+                f"noise can hide nobody in {self.question.analysis.name!r}: one row can change its part "
+                f"{unbounded[0]!r} by any amount. Ask for an analysis of bounded values."
+            )
 
     def _next_round(self) -> int:
         self.channel.rounds += 1

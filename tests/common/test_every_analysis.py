@@ -87,6 +87,16 @@ ENTRIES: dict[str, Asked] = {
     "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
     "variance": Asked({"column": "weight"}),
     "wilcoxon": Asked({"first": "before", "second": "after"}),
+    "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
+    "heavy_hitters": Asked(
+        {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
+    ),
+    "heavy_hitters:words": Asked(
+        {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
+    ),
+    "mean": Asked({"column": "age"}),
+    "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
+    "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,11 @@ VICTIM_AGE, VICTIM_CHOL = 47.0, 307.0
 def write_table(folder: Path) -> Path:
     """Ages 40 to 79, each once."""
     folder.mkdir(exist_ok=True)
-    rows = [f"p{index:02d};{40 + index};{300 + index};{'fm'[index % 2]};{'ny'[index % 3 > 0]}" for index in range(PERSONS)]
-    text = "\n".join(["person;age;chol;sex;sick", *rows]).replace(";n", ";no").replace(";y", ";yes")
-    (folder / "A.csv").write_text(text.replace(";noo", ";no") + "\n")
+    rows = [
+        f"p{index:02d};{40 + index};{300 + index};{'fm'[index % 2]};{'yes' if index % 3 else 'no'}"
+        for index in range(PERSONS)
+    ]
+    (folder / "A.csv").write_text("\n".join(["person;age;chol;sex;sick", *rows]) + "\n")
     return folder
 
 
@@ -62,7 +65,7 @@ class Asker:
         (self.root / "folder").mkdir(exist_ok=True)
         (self.root / "folder" / "policy.toml").write_text(self.policy)
 
-    @property
+    @cached_property
     def hospital(self) -> Hospital:
         close_all()
         table = {
@@ -92,7 +95,12 @@ class Asker:
     def sum_of(self, column: str, *where: str, **options: Any) -> float:
         """Over the rows that meet the conditions."""
         total = self.total(column=column, where=list(where), **options)
-        return float(total.exact("powers")[0])
+        return first_power(total)
+
+
+def first_power(total: Total) -> float:
+    """The sum of the values in a mean's sums."""
+    return float(total.exact("powers").ravel()[0])
 
 
 def mean(*where: str, **options: Any) -> dict[str, Any]:

@@ -230,6 +230,8 @@ class AnalysisTests:
                 assert bound is None or Fraction(moved_by, part.units) <= Fraction(bound), (
                     f"step {query.step!r}: a row moved {name!r} by {moved_by / part.units:.6g}, beyond {bound}"
                 )
+            moved_parts = [name for name in query.either if (whole[name] != less[name]).any()]
+            assert len(moved_parts) < 2, f"step {query.step!r}: a row moved {moved_parts}, of which it may move one"
 
 
 def conduct_few(analysis: Analysis, tables: Tables, public: Public) -> Asked:
