@@ -53,10 +53,9 @@ engine = "{more.pop("engine", "inline")}"
 name = "table"
 folder = "{data}"
 person = "person"
-label = "died"
-classes = ["0", "1"]
-features = ["age", "dose", "time", "sex"]
-categorical = {{ sex = ["f", "m"] }}
+label = "sex"
+classes = ["f", "m"]
+features = ["age", "dose", "time", "died"]
 
 [federation]
 dropout_wait_s = 0.0
