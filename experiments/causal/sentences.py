@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.causality.adjustment import Adjustment, adjustment
+from common.causality.adjustment import Adjustment, adjustment_of
 from common.causality.effect import Effect, helpful_measurements, instruments
 from common.causality.paths import find_paths
 from common.causality.rendering import question_as_text
@@ -81,7 +81,7 @@ def _held(effect: Effect) -> tuple[str, ...]:
 
 
 def _of(effect: Effect) -> Adjustment:
-    return adjustment(effect.graph, effect.treatments, effect.outcomes)
+    return adjustment_of(effect.graph, effect.treatments, effect.outcomes)
 
 
 def _of_hedge(effect: Effect) -> list[str]:
