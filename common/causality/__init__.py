@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from common.causality.graph import make_graph as make_graph
     from common.causality.graph_text import graph_of_text as graph_of_text
     from common.causality.graph_text import read_graph as read_graph
-    from common.causality.identify import Hedge as Hedge
-    from common.causality.identify import factorisation as factorisation
-    from common.causality.identify import identify as identify
+    from common.causality.identification import Hedge as Hedge
+    from common.causality.identification import factorisation as factorisation
+    from common.causality.identification import identify as identify
     from common.causality.linear_model import LinearModel as LinearModel
     from common.causality.mechanisms import Mechanism as Mechanism
     from common.causality.paths import find_paths as find_paths
@@ -40,7 +40,7 @@ else:
             "effect": ("Effect", "find_effect"),
             "graph": ("Graph", "make_graph"),
             "graph_text": ("graph_of_text", "read_graph"),
-            "identify": ("Hedge", "factorisation", "identify"),
+            "identification": ("Hedge", "factorisation", "identify"),
             "linear_model": ("LinearModel",),
             "mechanisms": ("Mechanism",),
             "paths": ("find_paths", "roles_between"),

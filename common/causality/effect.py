@@ -10,7 +10,7 @@ from typing import Literal
 from common.causality.adjustment import adjustment_of, front_door
 from common.causality.expression import Expression, Probability, product, quotient, summed
 from common.causality.graph import Graph, Names
-from common.causality.identify import Hedge, demand_question, identify, simplified
+from common.causality.identification import Hedge, demand_question, identify, simplified
 from common.causality.separation import connected
 
 Strategy = Literal[

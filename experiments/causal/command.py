@@ -7,7 +7,7 @@ from typing import Any
 from common.causality.effect import Effect, find_effect, helpful_measurements, instruments
 from common.causality.graph import Graph
 from common.causality.graph_text import as_text as graph_as_text
-from common.causality.identify import factorisation
+from common.causality.identification import factorisation
 from common.causality.paths import roles_between
 from common.causality.rendering import as_latex, as_text, question_as_text
 from common.causality.separation import independences

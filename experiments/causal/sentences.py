@@ -72,6 +72,8 @@ def roles(effect: Effect) -> list[tuple[str, str, str]]:
                     states = ("open" if path.is_open else "shut", "open" if after[path.text].is_open else "shut")
                     does = states[0] if states[0] == states[1] else f"{states[0]}; {states[1]} once adjusted"
                     does = f"biases ({does})" if "open" in states else f"does no harm ({does})"
+                    if "open" in states and effect.strategy in ("front-door", "c-components"):
+                        does = "biases (open), and the formula goes round it"
                 found.append((path.text, named or "-", does))
     return found
 
