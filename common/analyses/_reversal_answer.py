@@ -255,7 +255,7 @@ def _reading(names: Names) -> str:
     where = f"which {names.stratum} somebody belongs to"
     return (
         f"Read the adjusted difference if {where} was settled before {names.exposure} could act; if {names.exposure} "
-        "decides it, adjusting takes part of the effect away (`wardround causal effect` says which, from a graph)."
+        "decides it, adjusting takes part of the effect away (`wardround causal` says which, from a graph)."
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from common.causality.effect import find_effect
 from common.causality.expression import Expression, Probability, product, quotient, summed
 from common.causality.graph import Graph, make_graph
-from common.causality.identify import Hedge, identify
+from common.causality.identification import Hedge, identify
 from common.causality.tables import Table, effect_table
 from common.errors import EngineError
 from common.seeding import generator

@@ -45,19 +45,19 @@ class Detected:
     beyond_chance: int
 
 
-def of_counts(counts: Counts) -> tuple[Records, ...]:
-    """A hospital for every line: `died` and `treated` are 0 or 1."""
+def of_counts(counts: Counts, event: str = "died", second: str = "treated") -> tuple[Records, ...]:
+    """A hospital for every line; columns named after the event and the second group hold 0 or 1."""
     return tuple(
-        hospital(site, [(1, 1, k1), (1, 0, n1 - k1), (0, 1, k0), (0, 0, n0 - k0)])
+        hospital(site, [(1, 1, k1), (1, 0, n1 - k1), (0, 1, k0), (0, 0, n0 - k0)], event, second)
         for site, (k1, n1, k0, n0) in counts.items()
     )
 
 
-def hospital(site: str, cells: list[tuple[int, int, int]]) -> Records:
-    """cells: treated, died, and how many."""
+def hospital(site: str, cells: list[tuple[int, int, int]], event: str = "died", second: str = "treated") -> Records:
+    """cells: of the second group or not, with the event or not, and how many."""
     rows = np.repeat(np.array([cell[:2] for cell in cells]).astype(np.str_), [cell[2] for cell in cells], axis=0)
     persons = np.array([f"{site}-{k}" for k in range(len(rows))], dtype=np.str_)
-    return Records({"treated": rows[:, 0], "died": rows[:, 1]}, persons, site)
+    return Records({second: rows[:, 0], event: rows[:, 1]}, persons, site)
 
 
 def federation(kind: Kind, rng: np.random.Generator, hospitals: int = HOSPITALS, patients: int = PATIENTS) -> Counts:
@@ -83,6 +83,7 @@ def detect(kind: Kind, federations: int = 100, seed: int = 0, patients: int = PA
     )
 
 
-def answer(counts: Counts) -> Answer:
+def answer(counts: Counts, event: str = "died", second: str = "treated") -> Answer:
     """The detector's."""
-    return ask_tables(QUESTION, of_counts(counts)).answer
+    question = Simpson(event, second, levels=(f"{event}=0|1", f"{second}=0|1"))
+    return ask_tables(question, of_counts(counts, event, second)).answer

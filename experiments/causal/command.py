@@ -7,6 +7,8 @@ from typing import Any
 from common.causality.effect import Effect, find_effect, helpful_measurements, instruments
 from common.causality.graph import Graph
 from common.causality.graph_text import as_text as graph_as_text
+from common.causality.identification import factorisation
+from common.causality.paths import roles_between
 from common.causality.rendering import as_latex, as_text, question_as_text
 from common.causality.separation import independences
 from experiments.causal.sentences import headline, minimal_sets, reasons, roles
@@ -24,6 +26,8 @@ def effect_lines(effect: Effect) -> list[str]:
         question = question_as_text(effect.treatments, effect.outcomes, effect.given)
         lines += [f"    {question} = {as_text(effect.expression)}", ""]
     lines += reasons(effect)
+    if named := _roles(effect):
+        lines.append("Of the others: " + ", ".join(f"{name} is a {role}" for name, role in named.items()) + ".")
     found = roles(effect)
     if found:
         width = max(len(path) for path, _, _ in found)
@@ -37,6 +41,7 @@ def graph_lines(graph: Graph) -> list[str]:
     found = independences(graph)
     lines = [
         f"{len(graph.nodes)} variables, {len(graph.arrows)} arrows, unmeasured common causes: {len(graph.pairs)}.",
+        f"P({', '.join(graph.nodes)}) = {as_text(factorisation(graph))}",
         f"Held together by unmeasured causes (c-components): {districts}.",
         "The data could refute it:" if found else "It says that nothing is independent, so no data refute it.",
     ]
@@ -65,9 +70,17 @@ def effect_as_json(effect: Effect) -> dict[str, Any]:
         else {"outer": list(hedge.outer), "inner": list(hedge.inner), "roots": list(hedge.roots)},
         "measuring_would_help": [list(pair) for pair in helpful_measurements(effect)] if hedge else [],
         "instruments": list(instruments(effect)) if hedge else [],
+        "roles": _roles(effect),
         "paths": [{"path": path, "roles": named, "does": does} for path, named, does in roles(effect)],
         "words": [headline(effect), *reasons(effect)],
     }
+
+
+def _roles(effect: Effect) -> dict[str, str]:
+    """Of all other variables, where there is one treatment and one outcome."""
+    if len(effect.treatments) != 1 or len(effect.outcomes) != 1:
+        return {}
+    return dict(roles_between(effect.graph, *effect.treatments, *effect.outcomes))
 
 
 def ladder_lines() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.causality.adjustment import Adjustment, adjustment
+from common.causality.adjustment import Adjustment, adjustment_of
 from common.causality.effect import Effect, helpful_measurements, instruments
 from common.causality.paths import find_paths
 from common.causality.rendering import question_as_text
@@ -72,6 +72,8 @@ def roles(effect: Effect) -> list[tuple[str, str, str]]:
                     states = ("open" if path.is_open else "shut", "open" if after[path.text].is_open else "shut")
                     does = states[0] if states[0] == states[1] else f"{states[0]}; {states[1]} once adjusted"
                     does = f"biases ({does})" if "open" in states else f"does no harm ({does})"
+                    if "open" in states and effect.strategy in ("front-door", "c-components"):
+                        does = "biases (open), and the formula goes round it"
                 found.append((path.text, named or "-", does))
     return found
 
@@ -81,7 +83,7 @@ def _held(effect: Effect) -> tuple[str, ...]:
 
 
 def _of(effect: Effect) -> Adjustment:
-    return adjustment(effect.graph, effect.treatments, effect.outcomes)
+    return adjustment_of(effect.graph, effect.treatments, effect.outcomes)
 
 
 def _of_hedge(effect: Effect) -> list[str]:

@@ -92,7 +92,7 @@ class AnalysisTests:
 
     def test_a_persons_share_of_a_sum_follows_from_that_person_alone(self, made: Made) -> None:
         """Else one patient moves what another adds. Mend: nothing of other rows, such as their mean, in `summarise`;
-        what needs it is a round of its own, and comes back in `query.tells`; or say whole_hospitals = True."""
+        what needs it is a round of its own, and comes back in `query.tells`."""
         analysis, tables = made
         if whole_hospitals(analysis):
             pytest.skip("a hospital's part follows from all its rows together, as `whole_hospitals` says")
