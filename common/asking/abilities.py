@@ -17,6 +17,9 @@ class AnalysisAbilities(Protocol):
     """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
     hospital alone. A property where its options decide."""
 
+    most_rounds: int
+    """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
@@ -26,3 +29,8 @@ def least_hospitals_of(analysis: Any) -> int:
 def of_hospitals(analysis: Any) -> bool:
     """Whether it tells of single hospitals; not, where the analysis does not say."""
     return bool(getattr(analysis, "of_hospitals", False))
+
+
+def most_rounds_of(analysis: Any) -> int:
+    """How many queries it takes at most, as far as noise is concerned; 1 where the analysis does not say."""
+    return int(getattr(analysis, "most_rounds", 1))

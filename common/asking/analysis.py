@@ -21,12 +21,14 @@ class Query:
     """What one round asks of every hospital, all of them the same.
 
     parts: what is to be added up, by name. tells: what it takes to compute it, such as coefficients, edges of bins
-    or names. step: which of an analysis's rounds it is, where they differ in kind.
+    or names. step: which of an analysis's rounds it is, where they differ in kind. either: parts of which one row
+    changes one only, such as those who are known and those who are missing: noise for one is noise for all of them.
     """
 
     parts: Mapping[str, Part]
     tells: Mapping[str, Told] = field(default_factory=dict)
     step: str = ""
+    either: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from common.analyses.correlation import Correlation
+from common.analyses.mean import Mean
+from common.analyses.median import Median
+from common.analyses.t_test import TTest
 from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from wardround.testing import AnalysisTests
@@ -29,6 +34,21 @@ class Asked:
 
 EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
 ENTRIES: dict[str, Asked] = {
+    "anova": Asked({"column": "age", "by": "ward"}),
+    "anova:site": Asked({"column": "before", "by": "site", "equal_variances": False}),
+    "auc": Asked({"score": "age", "truth": "disease"}),
+    "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
+    "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
+    "correlation": Asked({"columns": ["age", "weight", "before"]}),
+    "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
+    "count": Asked({"columns": ["age", "ward"]}),
+    "cross_table": Asked({"rows": "ward", "columns": "disease"}),
+    "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
+    "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
+    "histogram:laid out": Asked({"column": "weight"}),
+    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
+    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
     "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
     "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
@@ -39,14 +59,47 @@ ENTRIES: dict[str, Asked] = {
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
     "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west"}),
+    "median": Asked({"column": "age"}),
+    "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "proportion": Asked({"column": "ward"}),
+    "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
+    "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
+    "rate": Asked({"events": "died", "time": "months", "per": 1000}),
+    "t_test": Asked({"column": "age", "by": "disease"}),
+    "t_test:equal variances": Asked({"column": "age", "by": "ward", "levels": ["ward=surgery|medicine"]}),
+    "variance": Asked({"column": "weight"}),
+    "wilcoxon": Asked({"first": "before", "second": "after"}),
 }
 
 
 class TestEveryAnalysis(AnalysisTests):
+    aggregations = ("secagg",)  # the others add up the same words: below
+
     @pytest.fixture(params=ENTRIES)
     def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
         asked = ENTRIES[request.param]
         return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+class TestEveryGrouping(AnalysisTests):
+    aggregations = ("secagg",)
+
+    @pytest.fixture(
+        params=[
+            Grouped(Mean("age"), "ward"),
+            Grouped(Median("pain"), "site"),
+            Grouped(Grouped(TTest("age", "disease"), "sex"), "site"),
+            Grouped(Correlation(("age", "weight"), "spearman"), "treated"),
+        ],
+        ids=["ward", "site", "sex and site", "ranks"],
+    )
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        return request.param, tiny_records()
+
+
+@pytest.mark.parametrize("analysis", [Mean("age"), Median("pain")], ids=["real numbers", "counts"])
+def test_under_every_aggregation_the_answer_is_that_of_all_rows(analysis: Analysis) -> None:
+    AnalysisTests().test_under_every_aggregation_the_answer_is_that_of_all_rows((analysis, tiny_records()))
 
 
 def test_every_analysis_is_tested() -> None:
