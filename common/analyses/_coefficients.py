@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._design import INTERCEPT
-from common.asking.answer import Figure, Series, Table
+from common.asking.answer import Cell, Figure, Series, Table
 from common.errors import StudyError
 
 LARGEST_EXPONENT = 700.0
@@ -44,11 +44,11 @@ class Coefficients:
     def table(self, title: str, note: str = "") -> Table:
         """One row a coefficient."""
         statistic, per_cent = "t" if self.degrees is not None else "z", f"{100 * self.confidence:g} %"
-        header = ("", "coefficient", "standard error", statistic, "p", f"{per_cent} from", "to")
+        header: tuple[str, ...] = ("", "coefficient", "standard error", statistic, "p", f"{per_cent} from", "to")
         if self.ratio:
             header += (self.ratio, f"{per_cent} from", "to")
-        rows = tuple((name, *row) for name, row in zip(self.names, self._rows(), strict=True))
-        return Table(title, header, rows, note)
+        rows: list[tuple[Cell, ...]] = [(name, *row) for name, row in zip(self.names, self._rows(), strict=True)]
+        return Table(title, header, tuple(rows), note)
 
     def forest(self, title: str) -> Figure:
         """All but the intercept, each with its interval: ratios where there are, else coefficients."""

@@ -29,9 +29,9 @@ LEVELS, LEFT_OUT, SCALES = "levels of ", "columns left out", "scales"
 class Design:
     """The first column is the intercept, 1 in every row.
 
-    terms: covariates as they were named. levels: of the columns of categories. scales: powers of two by which a column
-    of numbers is divided, so that whatever its unit its squares can be added up. left_out: columns that are 0 in every
-    row, such as of two levels that nobody has together.
+    terms: covariates as they were named. levels: of the columns of categories. scales: powers of two by which a
+    column of numbers is divided, so that whatever its unit its squares can be added up. left_out: columns that are 0
+    in every row, such as of two levels that nobody has together.
     """
 
     terms: tuple[str, ...]

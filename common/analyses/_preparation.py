@@ -7,7 +7,7 @@ by, and all of least squares.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import frexp
 
@@ -28,6 +28,8 @@ EXACT_TOLERANCE = (64 * 2.0**-52) ** 2
 """Of a column's square: less is left by rounding the column itself."""
 ROUNDED_TOLERANCE = 1e-16
 """Of a column's square about its mean, where rows are rounded once they are standardised."""
+FARTHEST = 2.0**20
+"""Spreads from the mean: no row of fewer than 2^38 lies beyond, since a spread is at most twice `spreads`."""
 
 Sums = dict[str, NDArray[np.integer] | Integers]
 
@@ -47,6 +49,7 @@ class Prepared:
     centres: NDArray[np.float64]
     spreads: NDArray[np.float64]
     empty_levels: tuple[str, ...] = ()
+    also: Mapping[str, Told] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,6 +59,7 @@ class Prepared:
     def tells(self) -> dict[str, Told]:
         """What a hospital needs for `standardised`."""
         return {
+            **self.also,
             **self.design.tells(),
             OUTCOME_SCALES: np.array(self.outcome_scales),
             "centres": self.centres,
@@ -72,8 +76,12 @@ class Prepared:
         said += [f"Nobody has {', '.join(zeros)} other than 0: left out of the model."] * bool(zeros)
         return tuple(said)
 
+    def outcome_sum(self, place: int) -> Fraction:
+        """Of one of the outcomes' columns over all rows."""
+        return Fraction(self.products[0, len(self.names) + place]) * Fraction(self.outcome_scales[place])
+
     def to_raw(self) -> Exact:
-        """(p, p): what coefficients of standardised columns must be multiplied by for those of the columns as written.
+        """(p, p) by which coefficients of standardised columns become those of the columns as written.
 
         In units of the outcome's scale.
         """
@@ -86,16 +94,30 @@ class Prepared:
         return matrix
 
 
-def preparation(design: Design, outcomes: int) -> Generator[Query, Total, Prepared]:
-    """Both rounds. outcomes: how many further columns, such as the outcome and an exposure.
+def preparation(
+    design: Design,
+    outcomes: int,
+    also: Mapping[str, Told] | None = None,
+    counts_unfit: bool = False,
+    most_by_one: float | None = 1.0,
+) -> Generator[Query, Total, Prepared]:
+    """Both rounds. outcomes: how many further columns, such as the outcome and an exposure. also: told every time.
+
+    counts_unfit: whether hospitals say how many rows say what cannot be, as a part `unfit`. most_by_one: by how many one row changes who is complete.
 
     Raises AnalysisError where there is no row, or a covariate is constant.
     """
     levels = sum(len(words) for words in design.levels.values())
-    sizes = {"rows": counts(), "missing": counts(), "levels": counts(levels, most_by_one=float(len(design.levels)))}
+    count = counts(most_by_one=most_by_one)
+    of_levels = None if most_by_one is None else most_by_one * len(design.levels)
+    sizes = {"rows": count, "missing": count, "levels": counts(levels, most_by_one=of_levels)}
+    sizes |= {"unfit": count} if counts_unfit else {}
     size = reals(len(design.numeric) + outcomes)
-    total = yield Query({**sizes, "sizes": size}, design.tells(), SIZES)
+    told = dict(also or {})
+    total = yield Query({**sizes, "sizes": size}, {**told, **design.tells()}, SIZES)
     rows, missing = int(total.count("rows")), int(total.count("missing"))
+    if counts_unfit and total.count("unfit"):
+        raise AnalysisError(f"{total.count('unfit')} rows have a time below 0, or an event that is neither 0 nor 1.")
     if rows == 0:
         raise AnalysisError(f"of {missing} rows, none has all of {', '.join(design.columns)} and the outcome.")
     design, empty = _without_empty(design, total.count("levels").tolist())
@@ -105,10 +127,11 @@ def preparation(design: Design, outcomes: int) -> Generator[Query, Total, Prepar
     width = len(design.names) + outcomes
     total = yield Query(
         {"products": reals(width * (width + 1) // 2)},
-        {**design.tells(), OUTCOME_SCALES: np.array(outcome_scales)},
+        {**told, **design.tells(), OUTCOME_SCALES: np.array(outcome_scales)},
         PRODUCTS,
     )
-    return _prepared(design, rows, missing, from_upper(total.exact("products"), width), outcome_scales, empty)
+    products = from_upper(total.exact("products"), width)
+    return replace(_prepared(design, rows, missing, products, outcome_scales), empty_levels=empty, also=told)
 
 
 def preparation_sums(
@@ -143,8 +166,12 @@ def demand_independent(prepared: Prepared, rounded: bool = False) -> None:
 
 
 def standardised(design: Design, tells: Mapping[str, Told], kept: Records) -> NDArray[np.float64]:
-    """(N, p) of a later round, each column's mean near 0 and its spread near 1."""
-    return (design.rows(kept) - array_of(tells, "centres")) / array_of(tells, "spreads")
+    """(N, p) of a later round, each column's mean near 0 and its spread near 1.
+
+    What is told follows from the same rows, of which none lies beyond FARTHEST; of other rows it may.
+    """
+    rows = (design.rows(kept) - array_of(tells, "centres")) / array_of(tells, "spreads")
+    return np.clip(rows, -FARTHEST, FARTHEST)
 
 
 def linear_predictor(rows: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -208,9 +235,7 @@ def _without_empty(design: Design, rows: list[int]) -> tuple[Design, tuple[str, 
     return smaller, empty
 
 
-def _prepared(
-    design: Design, rows: int, missing: int, products: Exact, scales: tuple[float, ...], empty: tuple[str, ...]
-) -> Prepared:
+def _prepared(design: Design, rows: int, missing: int, products: Exact, scales: tuple[float, ...]) -> Prepared:
     size, plain = len(design.names), {INTERCEPT, *design.numeric}
     kept = [j for j in range(len(products)) if j >= size or products[j, j] > 0 or design.names[j] in plain]
     zeros = tuple(name for j, name in enumerate(design.names) if j not in kept)
@@ -221,7 +246,7 @@ def _prepared(
         mean = products[0, j] / rows
         centres[j] = float(mean)
         spreads[j] = power_of_two(float(products[j, j] / rows - mean**2) ** 0.5)
-    return Prepared(smaller, rows, missing, products, scales, centres, spreads, empty)
+    return Prepared(smaller, rows, missing, products, scales, centres, spreads)
 
 
 def _dependence(prepared: Prepared, products: Exact, column: int) -> str:

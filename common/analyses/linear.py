@@ -31,7 +31,7 @@ FULL_LEVERAGE = 1 - 1e-10
 
 @dataclass(frozen=True)
 class _Fit:
-    """Least squares in units of the outcome's scale, in the design's columns as they were scaled. Without rounding."""
+    """Least squares without rounding, in units of the outcome's scale and of the design's columns' scales."""
 
     coefficients: Exact
     inverse: Exact
@@ -65,12 +65,12 @@ class Linear:
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds; three with robust errors."""
         prepared = yield from preparing.preparation(Design.of(self.covariates, public, self.levels), 1)
-        preparing.demand_independent(prepared)
+        preparing.demand_independent(prepared, rounded=self.errors != "classical")
         fit = _least_squares(prepared)
         degrees = prepared.rows - len(prepared.names)
         if degrees < 1:
             raise AnalysisError(
-                f"{prepared.rows} complete rows and {len(prepared.names)} coefficients leave nothing to tell errors by."
+                f"{prepared.rows} complete rows cannot tell of {len(prepared.names)} coefficients and their errors."
             )
         covariance = fit.inverse * (fit.left / degrees)
         note = ""
@@ -169,13 +169,13 @@ def _least_squares(prepared: Prepared) -> _Fit:
 def _raw_scales(prepared: Prepared) -> Exact:
     """(p,) what coefficients of scaled columns and outcome are multiplied by for the columns as written."""
     outcome = Fraction(prepared.outcome_scales[0])
-    return outcome / exact_fractions(np.array(prepared.design.column_scales))
+    return np.asarray(outcome / exact_fractions(np.array(prepared.design.column_scales)))
 
 
 def _to_scaled(prepared: Prepared) -> Exact:
     """As `Prepared.to_raw`, for the scaled columns."""
     matrix = prepared.to_raw()
-    return matrix * exact_fractions(np.array(prepared.design.column_scales))[:, None]
+    return np.asarray(matrix * exact_fractions(np.array(prepared.design.column_scales))[:, None])
 
 
 def _leverage(rows: NDArray[np.float64], query: Query) -> NDArray[np.float64]:
@@ -228,9 +228,8 @@ def _fit_words(numbers: Mapping[str, Any]) -> tuple[str, ...]:
         return ("The outcome is the same in every row.",)
     if numbers["f"] is None:
         return (f"The covariates explain {100 * numbers['r_squared']:.1f} % of the outcome's variance.",)
-    return (
-        f"The covariates explain {100 * numbers['r_squared']:.1f} % of the outcome's variance ({p_text(numbers['f_p'])}).",
-    )
+    share, p = 100 * numbers["r_squared"], p_text(numbers["f_p"])
+    return (f"The covariates explain {share:.1f} % of the outcome's variance ({p}).",)
 
 
 analysis: type[Analysis] = Linear

@@ -7,9 +7,10 @@ tables of its own. Where options change what it does, several lines, told apart 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from common.analyses.correlation import Correlation
@@ -33,20 +34,44 @@ class Asked:
 
 
 EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
+def visits() -> Tables:
+    """Every patient's rows are three visits or fewer."""
+    return tuple(
+        replace(one, persons=np.array([f"{one.site}{row // 3}" for row in range(len(one))])) for one in tiny_records()
+    )
+
+
 ENTRIES: dict[str, Asked] = {
     "anova": Asked({"column": "age", "by": "ward"}),
     "anova:site": Asked({"column": "before", "by": "site", "equal_variances": False}),
     "auc": Asked({"score": "age", "truth": "disease"}),
     "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
     "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
+    "combat": Asked({"features": ["weight", "before", "after"], "covariates": ["age", "sex"]}),
+    "combat:scanners": Asked({"features": ["weight", "before"], "scanner": "sex", "empirical_bayes": False}),
     "correlation": Asked({"columns": ["age", "weight", "before"]}),
     "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
     "count": Asked({"columns": ["age", "ward"]}),
+    "cox": Asked({"time": "months", "event": "died", "covariates": ["age", "sex"]}),
+    "cox:ties on a grid": Asked(
+        {"time": "months", "event": "died", "covariates": ["age"], "ties": "breslow", "width": 6.0, "strata": "sex"}
+    ),
+    "cox:hospitals": Asked({"time": "months", "event": "died", "covariates": ["age", "treated"], "strata": "site"}),
     "cross_table": Asked({"rows": "ward", "columns": "disease"}),
     "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
     "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
     "histogram:laid out": Asked({"column": "weight"}),
     "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
+    "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
+    "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
+    "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
+    "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
+    "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
+    "logrank": Asked({"time": "months", "event": "died", "group": "ward"}),
+    "logrank:strata": Asked(
+        {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
+    ),
+    "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
     "mann_whitney": Asked({"column": "pain", "by": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
@@ -60,7 +85,10 @@ ENTRIES: dict[str, Asked] = {
     "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west"}),
     "median": Asked({"column": "age"}),
+    "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
+    "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
     "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
     "proportion": Asked({"column": "ward"}),
     "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
     "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
