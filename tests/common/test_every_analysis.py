@@ -34,6 +34,8 @@ class Asked:
 
 
 EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
+
+
 def visits() -> Tables:
     """Every patient's rows are three visits or fewer."""
     return tuple(
