@@ -70,7 +70,7 @@ def sums(
         theta = by_block(blocks, np.asarray(query.tells["theta"], dtype=np.float64))
         if query.step == "spread":
             return _shared(blocks, rows, theta, persons, query)
-        return _summed(blocks, rows, theta, _pairs(blocks, query.step == "slopes"))
+        return _summed(blocks, rows, theta, query)
 
 
 def solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
@@ -149,21 +149,16 @@ def _score_parts(blocks: Sequence[Block], across: bool) -> dict[str, Part]:
 
 
 def _summed(
-    blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], pairs: Sequence[tuple[Block, Block]]
+    blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], query: Query
 ) -> dict[str, NDArray[np.integer] | Integers]:
+    pairs = _pairs(blocks, query.step == "slopes")
     total: Integers | None = None
     widest = max(one.size * other.size for one, other in pairs)
     for chunk in _chunks(rows, widest):
-        arrays = [block.scores(chunk, theta) for block in blocks]
-        arrays += [slopes(one, chunk, theta, other.name) for one, other in pairs]
-        # All in one array: a sum costs as much for one column as for many.
-        more = exact_sum(_held(np.concatenate([_wide(array) for array in arrays], axis=1)))
+        more = exact_sum(_held(_beside(blocks, chunk, theta, pairs)))
         total = more if total is None else added_integers(total, more)
     assert total is not None
-    shapes = {f"scores of {block.name}": (block.size,) for block in blocks}
-    shapes |= {f"slopes of {one.name} in {other.name}": (one.size, other.size) for one, other in pairs}
-    pieces = np.split(total, np.cumsum([prod(shape) for shape in shapes.values()])[:-1])
-    return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
+    return _named(total, {name: part.shape for name, part in query.parts.items()})
 
 
 def _held(values: Floats, most: float = LARGEST_REAL) -> Floats:
@@ -267,14 +262,34 @@ def _weighted(
     replicates = query.parts[f"scores of {blocks[0].name}"].shape[0]
     thetas = np.asarray(query.tells["theta"], dtype=np.float64).reshape(replicates, -1)
     weights = bootstrap_weights(persons, int(np.asarray(query.tells["seed"], dtype=np.float64)[0]), replicates)
-    found: dict[str, list[Integers]] = {name: [] for name in query.parts}
-    for index, vector in enumerate(thetas):
-        theta, weight = by_block(blocks, vector), weights[:, index]
-        for block in blocks:
-            found[f"scores of {block.name}"].append(exact_sum(_held(block.scores(rows, theta) * weight[:, None])))
-            own = slopes(block, rows, theta, block.name) * weight[:, None, None]
-            found[f"slopes of {block.name} in {block.name}"].append(exact_sum(_held(own)))
-    return {name: np.stack(values) for name, values in found.items()}
+    shapes = {name: part.shape[1:] for name, part in query.parts.items()}
+    width = sum(prod(shape) for shape in shapes.values())
+    together = max(1, NUMBERS_AT_A_TIME // max(1, width * len(persons)))
+    pieces = []
+    for start in range(0, replicates, together):
+        wide = []
+        for index in range(start, min(start + together, replicates)):
+            theta = by_block(blocks, thetas[index])
+            wide.append(_beside(blocks, rows, theta, _pairs(blocks, False)) * weights[:, index, None])
+        # A sum costs little more for many columns than for one.
+        pieces.append(exact_sum(_held(np.concatenate(wide, axis=1))).reshape(len(wide), width))
+    return _named(np.concatenate(pieces), shapes)
+
+
+def _beside(
+    blocks: Sequence[Block], rows: Rows, theta: Mapping[str, Floats], pairs: Sequence[tuple[Block, Block]]
+) -> Floats:
+    """(N, all scores and slopes) of every row, in the order of their parts."""
+    arrays = [block.scores(rows, theta) for block in blocks]
+    arrays += [slopes(one, rows, theta, other.name) for one, other in pairs]
+    return np.concatenate([_wide(array) for array in arrays], axis=1)
+
+
+def _named(total: Integers, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.integer] | Integers]:
+    """(..., all) as the parts that it is made of."""
+    borders = np.cumsum([prod(shape) for shape in shapes.values()])[:-1]
+    pieces = zip(shapes.items(), np.split(total, borders, axis=-1), strict=True)
+    return {name: piece.reshape(*total.shape[:-1], *shape) for (name, shape), piece in pieces}
 
 
 def bootstrap_weights(persons: NDArray[np.str_], seed: int, replicates: int) -> Floats:

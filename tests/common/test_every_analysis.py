@@ -33,6 +33,9 @@ class Asked:
     records: Callable[[], Tables] = tiny_records
 
 
+EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
+
+
 def visits() -> Tables:
     """Every patient's rows are three visits or fewer."""
     return tuple(
@@ -40,7 +43,6 @@ def visits() -> Tables:
     )
 
 
-EFFECT: Mapping[str, Any] = {"outcome": "after", "treatment": "treated", "covariates": ["age"]}
 ENTRIES: dict[str, Asked] = {
     "agreement": Asked({"first": "treated", "second": "disease"}),
     "anova": Asked({"column": "age", "group": "ward"}),
@@ -88,6 +90,15 @@ ENTRIES: dict[str, Asked] = {
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
     "mondrian": Asked({"columns": ["age", "sex"], "ranges": {"age": [0, 120, 1]}, "words": {"sex": ["f", "m"]}, "k": 2}),
+    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
+    "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
+    "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),
+    "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 5, "ridge": 1.0}),
+    "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
+    "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
+    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "transport": Asked({**EFFECT, "target": "west"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
     "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
