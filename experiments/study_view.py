@@ -40,22 +40,11 @@ def study_facts(study: Study) -> tuple[str, ...]:
             *_promises(study),
             *trust,
             *_training(study),
-            *_questions(study),
             _consent(study),
         )
     trust = (one.sentence for one in trusted(study, len(sites)))
     facts = (*_cohort_facts(study, sites), *model_facts(study), _told_first(study))
-    return (*facts, *_promises(study), *trust, *_training(study), *_questions(study), _consent(study))
-
-
-def _questions(study: Study) -> Sequence[str]:
-    """What is asked beside any model, and what each answer tells."""
-    if not study.analyses:
-        return ()
-    from common.asking.question import Question
-
-    asked = [Question.of(entry) for entry in study.analyses]
-    return tuple(f"It asks: {one.words}. That discloses: {one.build().discloses}" for one in asked)
+    return (*facts, *_promises(study), *trust, *_training(study), _consent(study))
 
 
 def _programs(study: Study) -> Sequence[str]:

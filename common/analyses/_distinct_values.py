@@ -20,6 +20,8 @@ from common.errors import AnalysisError, StudyError
 
 STEP = "distinct"
 MOST_VALUES = 100_000
+MOST_PARTED = 2500
+"""In one round, so that a question to hospitals stays below a message's length."""
 HIGHEST_VALUE = double_of(HIGHEST)
 
 
@@ -65,10 +67,11 @@ def _apart(n: tuple[int, ...]) -> Generator[Query, Total, Ranked]:
     done: dict[int, NDArray[np.int64]] = {}
     searched, budget, groups = [(LOWEST, HIGHEST)], cuts_a_round(sum(n)), len(n)
     while searched:
+        searched, waiting = searched[:MOST_PARTED], searched[MOST_PARTED:]
         pieces = max(2, budget // len(searched))
         keys = sorted(set().union(*({*one, *cuts_within(*one, pieces)} for one in searched)) - {LOWEST, HIGHEST})
         total = yield _query(groups, np.array([double_of(key) for key in keys]))
-        searched = _sorted_out(total.count("bins"), [LOWEST, *keys, HIGHEST], searched, done)
+        searched = _sorted_out(total.count("bins"), [LOWEST, *keys, HIGHEST], searched, done) + waiting
         if len(done) + len(searched) > MOST_VALUES:
             raise AnalysisError(f"there are more than {MOST_VALUES} different values: give edges of bins.")
     upper = sorted(done)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._design import array_of, numbers_of, words_of
+from common.analyses._doubles import cuts_a_round
 from common.analyses._indicator import happened
 from common.asking.analysis import Query, Told
 from common.asking.exact_sums import Integers, Total, counts
@@ -24,8 +25,6 @@ STEPS = (RANGE, SEARCH)
 DECIMALS = 7
 """Times of up to 6 digits after the point are looked for as such."""
 POWERS = np.arange(-40, 61)
-MOST_COUNTS = 1 << 14
-"""Of one round of the search, unless there are more events."""
 LARGEST_KEY = 1 << 52
 ROUNDED = 1e-9
 """Of a width: a time so little above a multiple is that multiple."""
@@ -113,7 +112,8 @@ def event_times(width: float, also: Mapping[str, Told]) -> Generator[Query, Tota
         raise AnalysisError("a time is beyond what can be found: use another unit, or a larger width.")
     spans = [(float(edges[i]), float(edges[i + 1])) for i in np.flatnonzero(between).tolist()]
     clock = _clock(width, total.count("not decimal").tolist(), spans)
-    times, rounds = yield from _searched(clock, [(clock.key(low), clock.key(high)) for low, high in spans], told)
+    keys = [(clock.key(low), clock.key(high)) for low, high in spans]
+    times, rounds = yield from _searched(clock, keys, cuts_a_round(events), told)
     return Found(times, rows, missing, events, rounds + 1)
 
 
@@ -135,38 +135,46 @@ def event_times_sums(query: Query, found: Followed) -> Sums:
 
 @dataclass(frozen=True)
 class _Clock:
-    """Whole numbers for times, in their order. key: of the first time at or after one."""
+    """Whole numbers for times, in their order."""
 
-    key: Callable[[float], int]
+    nearly: Callable[[float], int]
     time: Callable[[int], float]
+
+    def key(self, time: float) -> int:
+        """Of the first time that is this one or after it."""
+        key = self.nearly(time)
+        while key > 0 and self.time(key - 1) >= time:
+            key -= 1
+        while self.time(key) < time:
+            key += 1
+        return key
 
 
 def _clock(width: float, not_decimal: list[int], spans: list[tuple[float, float]]) -> _Clock:
     if width > 0:
-        return _Clock(lambda time: int(np.ceil(time / width - ROUNDED)), lambda key: key * width)
+        return _Clock(lambda time: int(time / width), lambda key: key * width)
     last = max((high for _, high in spans), default=0.0)
     for digits, others in enumerate(not_decimal):
-        unit = 10**digits
-        if not others and last * unit < LARGEST_KEY:
-            return _decimal_clock(unit)
+        if not others and last * 10**digits < LARGEST_KEY:
+            return _decimal_clock(10**digits)
     return _Clock(
         lambda time: int(np.float64(time).view(np.int64)), lambda key: float(np.int64(key).view(np.float64))
     )
 
 
 def _decimal_clock(unit: int) -> _Clock:
-    return _Clock(lambda time: int(np.ceil(time * unit)), lambda key: key / unit)
+    return _Clock(lambda time: int(time * unit), lambda key: key / unit)
 
 
 def _searched(
-    clock: _Clock, spans: list[tuple[int, int]], told: Mapping[str, Told]
+    clock: _Clock, spans: list[tuple[int, int]], cuts: int, told: Mapping[str, Told]
 ) -> Generator[Query, Total, tuple[Times, int]]:
     """Halve, and more than halve, the spans that have events until each is one time."""
     rounds = 0
     done = [low for low, high in spans if high - low == 1]
     spans = [span for span in spans if span[1] - span[0] > 1]
     while spans:
-        pieces = _pieces(spans, max(2, MOST_COUNTS // len(spans)))
+        pieces = _pieces(spans, max(2, cuts // len(spans)))
         keys = sorted({key for piece in pieces for key in piece})
         edges = np.array([clock.time(key) for key in keys])
         total = yield Query({"between": counts(len(keys) - 1)}, {**told, "edges": edges}, SEARCH)

@@ -27,6 +27,9 @@ BINS = 10
 AGAINST = 1e-4
 """A change of a row's linear predictor that is none, where the direction's largest coefficient is 1."""
 
+FARTHEST, LEAST_WEIGHT = 2.0**38, 1e-12
+"""Of a residual and of a variance: what rows other than those fitted may have can be added up all the same."""
+
 Values = NDArray[np.float64]
 
 
@@ -125,11 +128,15 @@ def sums_of_model(query: Query, design: Design, family: Family, kept: Records, y
 
 def _fit_sums(rows: Values, y: Values, eta: Values, family: Family) -> Sums:
     mean = family.mean(eta)
-    left, bins = y - mean, family.bins(mean)
+    left, bins = np.clip(y - mean, -FARTHEST, FARTHEST), family.bins(mean)
     inside = (bins[:, None] == np.arange(BINS)).astype(np.float64)
     return {
         "meat": preparing.upper_weighted(rows, left**2),
-        "fit": exact_sum(np.stack([family.deviance(y, eta), left**2 / family.weight(eta), left**2], axis=1)),
+        "fit": exact_sum(
+            np.stack(
+                [family.deviance(y, eta), left**2 / np.maximum(family.weight(eta), LEAST_WEIGHT), left**2], axis=1
+            )
+        ),
         "in bins": np.count_nonzero(inside, axis=0),
         "of bins": exact_sum(np.stack([inside * y[:, None], inside * mean[:, None]], axis=2)),
     }

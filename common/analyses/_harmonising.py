@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._design import Design, array_of
+from common.analyses._group_sums import means_by, sums_by
 from common.analyses._preparation import linear_predictor, standardised
 from common.asking.analysis import Told
 from common.asking.records import Records
@@ -67,19 +68,13 @@ def scanner_of(records: Records, scanner: str) -> tuple[NDArray[np.int64], tuple
     return places.astype(np.int64), tuple(names.tolist())
 
 
-def means_by(groups: NDArray[np.int64], values: Values, size: int) -> Values:
-    """(G, F) means of (N, F) values, each from its own rows in their order."""
-    counted = np.bincount(groups, minlength=size)[:, None]
-    return np.stack([np.bincount(groups, column, minlength=size) for column in values.T], axis=1) / counted
-
-
 def corrections(values: Values, groups: NDArray[np.int64], size: int, empirical_bayes: bool) -> Corrections:
     """Of (N, F) standardised features of scanners with 2 rows or more each."""
     shifts = means_by(groups, values, size)
     counted = np.bincount(groups, minlength=size).astype(np.float64)
-    squares = means_by(groups, (values - shifts[groups]) ** 2, size) * counted[:, None]
+    squares = sums_by(groups, (values - shifts[groups]) ** 2, size)
     variances = squares / (counted[:, None] - 1)
-    if not empirical_bayes or values.shape[1] < 2:
+    if not size or not empirical_bayes or values.shape[1] < 2:
         return Corrections(shifts, np.sqrt(variances))
     found = [_posterior(shifts[g], variances[g], squares[g], counted[g]) for g in range(size)]
     return Corrections(np.stack([one for one, _ in found]), np.sqrt(np.stack([one for _, one in found])))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses._group_sums import sums_by
 from common.analyses._preparation import upper_of_rows
 
-LARGEST = 60.0
+LARGEST = 40.0
 """Of a linear predictor: its exponential can still be added up."""
 
 Values = NDArray[np.float64]
@@ -80,13 +81,8 @@ def local_sums(rows: Values, predictor: Values, times: Values, events: NDArray[n
     """Of one hospital's rows by themselves. times, events: (N,)."""
     at = np.unique(times[events])
     shares, places = weighted_rows(rows, predictor), np.searchsorted(at, times, side="right") - 1
-    leaving, tied, event_sums = (
-        np.zeros((len(at), width)) for width in (shares.shape[1], shares.shape[1], rows.shape[1])
-    )
-    later = places >= 0
-    np.add.at(leaving, places[later], shares[later])
-    np.add.at(tied, places[events], shares[events])
-    np.add.at(event_sums, places[events], rows[events])
+    leaving = sums_by(places, shares, len(at))
+    tied, event_sums = (sums_by(places[events], one[events], len(at)) for one in (shares, rows))
     counted = np.bincount(places[events], minlength=len(at)).astype(np.float64)
     return RiskSums(sums_from_times_on(leaving), tied, counted, event_sums)
 

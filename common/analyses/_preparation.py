@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._design import INTERCEPT, Design, array_of
-from common.analyses._exact_algebra import exact_zeros, from_upper, residuals, solved
+from common.analyses._exact_algebra import exact_fractions, exact_product, exact_zeros, from_upper, residuals, solved
 from common.asking.analysis import Query, Told
 from common.asking.exact_sums import Exact, Integers, Total, counts, exact_products, exact_sum, reals
 from common.asking.records import Records
@@ -28,6 +28,8 @@ EXACT_TOLERANCE = (64 * 2.0**-52) ** 2
 """Of a column's square: less is left by rounding the column itself."""
 ROUNDED_TOLERANCE = 1e-16
 """Of a column's square about its mean, where rows are rounded once they are standardised."""
+FARTHEST = 2.0**20
+"""Spreads from the mean: no row of fewer than 2^38 lies beyond, since a spread is at most twice `spreads`."""
 
 Sums = dict[str, NDArray[np.integer] | Integers]
 
@@ -78,6 +80,18 @@ class Prepared:
         """Of one of the outcomes' columns over all rows."""
         return Fraction(self.products[0, len(self.names) + place]) * Fraction(self.outcome_scales[place])
 
+    def standard_products(self) -> Exact:
+        """`products` of standardised columns and of outcomes about their mean (the doubles that were told)."""
+        size, width = len(self.names), len(self.products)
+        change = exact_fractions(np.eye(width))
+        for j in range(1, size):
+            spread = Fraction(float(self.spreads[j]))
+            change[j, j] = 1 / spread
+            change[j, 0] = -Fraction(float(self.centres[j])) / spread
+        for j in range(size, width):
+            change[j, 0] = -Fraction(float(self.products[0, j] / self.rows))
+        return exact_product(exact_product(change, self.products), change.T)
+
     def to_raw(self) -> Exact:
         """(p, p) by which coefficients of standardised columns become those of the columns as written.
 
@@ -93,17 +107,24 @@ class Prepared:
 
 
 def preparation(
-    design: Design, outcomes: int, also: Mapping[str, Told] | None = None, counts_unfit: bool = False
+    design: Design,
+    outcomes: int,
+    also: Mapping[str, Told] | None = None,
+    counts_unfit: bool = False,
+    most_by_one: float | None = 1.0,
 ) -> Generator[Query, Total, Prepared]:
     """Both rounds. outcomes: how many further columns, such as the outcome and an exposure. also: told every time.
 
     counts_unfit: whether hospitals say how many rows say what cannot be, as a part `unfit`.
+    most_by_one: by how many one row changes who is complete.
 
     Raises AnalysisError where there is no row, or a covariate is constant.
     """
     levels = sum(len(words) for words in design.levels.values())
-    sizes = {"rows": counts(), "missing": counts(), "levels": counts(levels, most_by_one=float(len(design.levels)))}
-    sizes |= {"unfit": counts()} if counts_unfit else {}
+    count = counts(most_by_one=most_by_one)
+    of_levels = None if most_by_one is None else most_by_one * len(design.levels)
+    sizes = {"rows": count, "missing": count, "levels": counts(levels, most_by_one=of_levels)}
+    sizes |= {"unfit": count} if counts_unfit else {}
     size = reals(len(design.numeric) + outcomes)
     told = dict(also or {})
     total = yield Query({**sizes, "sizes": size}, {**told, **design.tells()}, SIZES)
@@ -158,8 +179,12 @@ def demand_independent(prepared: Prepared, rounded: bool = False) -> None:
 
 
 def standardised(design: Design, tells: Mapping[str, Told], kept: Records) -> NDArray[np.float64]:
-    """(N, p) of a later round, each column's mean near 0 and its spread near 1."""
-    return (design.rows(kept) - array_of(tells, "centres")) / array_of(tells, "spreads")
+    """(N, p) of a later round, each column's mean near 0 and its spread near 1.
+
+    What is told follows from the same rows, of which none lies beyond FARTHEST; of other rows it may.
+    """
+    rows = (design.rows(kept) - array_of(tells, "centres")) / array_of(tells, "spreads")
+    return np.clip(rows, -FARTHEST, FARTHEST)
 
 
 def linear_predictor(rows: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from common.asking.records import Records
 from common.errors import StudyError
 
 LEAVING, UNTIL = "leaving", "until"
+LEAST_SPAN = 1e-250
+"""Of time, that can still be divided."""
 COARSER = 8
 """Widths beside the one asked for, in the table of what a grid's width discloses."""
 
@@ -93,7 +95,8 @@ def leaving_sums(query: Query, found: Followed, group: NDArray[np.int64], groups
     times = array_of(query.tells, "times")
     places = np.searchsorted(times, found.times, side="right")
     events, censored = np.zeros((groups, len(times)), np.int64), np.zeros((groups, len(times) + 1), np.int64)
-    np.add.at(events, (group[found.events], places[found.events] - 1), 1)
+    had = found.events & (places > 0)
+    np.add.at(events, (group[had], places[had] - 1), 1)
     np.add.at(censored, (group[~found.events], places[~found.events]), 1)
     if UNTIL not in query.tells:
         return {"events": events, "censored": censored}
@@ -125,7 +128,7 @@ def disclosure(table: SurvivalTable, width: float) -> tuple[Table, Figure, dict[
 
 def _widths(table: SurvivalTable, width: float) -> list[float]:
     last = float(table.times[-1]) if len(table.times) else 0.0
-    coarser = [last / 2**k for k in range(COARSER, -1, -1)] if last > 0 else []
+    coarser = [last / 2**k for k in range(COARSER, -1, -1)] if last > LEAST_SPAN else []
     if width > 0:
         return [width, *(width * max(2, round(wide / width)) for wide in coarser if wide >= 2 * width)]
     return [0.0, *coarser]
@@ -135,7 +138,7 @@ def _alone(table: SurvivalTable, width: float) -> tuple[float, int, int, float, 
     ticks = rounded_up(table.times, width) if width > 0 else table.times
     _, first = np.unique(ticks, return_index=True)
     if not len(first):
-        return width, 0, 0, 0.0, int(table.sizes.min())
+        return width, 0, 0, 0.0, int(table.sizes.min(initial=table.sizes.sum()))
     events = np.add.reduceat(table.events, first, axis=1)
     alone, fewest = int(np.count_nonzero(events == 1)), table.at_risk[:, first]
     with_event = fewest[events > 0]

@@ -25,27 +25,27 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class Anova:
-    """column: of numbers. by: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's."""
+    """column: of numbers. group: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's."""
 
     discloses: ClassVar[str] = "Of each group, how many rows there are, the sum of their values and of those squared."
     column: str
-    by: str
+    group: str
     levels: tuple[str, ...] = ()
     equal_variances: bool = True
 
     @property
     def of_hospitals(self) -> bool:
         """Where hospitals are the groups."""
-        return self.by == "site"
+        return self.group == "site"
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
-        levels = levels_of(self.by, self.levels, public)
+        levels = levels_of(self.group, self.levels, public)
         if len(levels) < 2:
-            raise StudyError(f"column {self.by!r} has one level, {levels[0]!r}; two or more are compared.")
+            raise StudyError(f"column {self.group!r} has one level, {levels[0]!r}; two or more are compared.")
         total = yield Query(moment_parts(len(levels)), {LEVELS: levels})
         groups, missing = moments_of(total), int(total.count("left_out"))
-        demand_rows(self.column, self.by, levels, tuple(one.n for one in groups), 1 if self.equal_variances else 2)
+        demand_rows(self.column, self.group, levels, tuple(one.n for one in groups), 1 if self.equal_variances else 2)
         statistic, between, within = (fisher if self.equal_variances else welch)(self.column, groups)
         p_value = float(stats.f.sf(statistic, between, within))
         eta = float(1 - sum((one.squares for one in groups), Fraction(0)) / _all(groups).squares)
@@ -62,14 +62,14 @@ class Anova:
         header = ("F", "between groups", "within groups", "p", "eta squared", "left out")
         row = (statistic, between, within, p_value, eta, missing)
         note = "Degrees of freedom between and within groups; eta squared: share of the variance between groups."
-        tables = (means_table(self.column, self.by, levels, groups), Table(name, header, (row,), note))
-        words = (f"Means of {self.column} by {self.by}: {chance(p_value)}.", *left_out(missing))
-        return Answer(numbers, tables, (means_figure(self.column, self.by, levels, groups),), words)
+        tables = (means_table(self.column, self.group, levels, groups), Table(name, header, (row,), note))
+        words = (f"Means of {self.column} by {self.group}: {chance(p_value)}.", *left_out(missing))
+        return Answer(numbers, tables, (means_figure(self.column, self.group, levels, groups),), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Of each group, how many, and the first two powers of their values."""
         levels = tuple(str(one) for one in query.tells[LEVELS])
-        return moment_sums(records.numbers(self.column), codes(records, self.by, levels), len(levels))
+        return moment_sums(records.numbers(self.column), codes(records, self.group, levels), len(levels))
 
 
 def fisher(column: str, groups: tuple[Moments, ...]) -> tuple[float, int, float]:

@@ -19,12 +19,12 @@ from common.analyses._exact_algebra import (
     residuals,
     solved,
 )
+from common.analyses._group_sums import means_by
 from common.analyses._harmonising import (
     Corrections,
     Standard,
     corrections,
     harmonised,
-    means_by,
     scanner_of,
     standard_rows,
 )
@@ -46,8 +46,8 @@ Values = NDArray[np.float64]
 class Combat:
     """features: columns of numbers. covariates: whose effect is kept, columns or two joined as `age:sex`; levels: of
     a column of words, as `sex=female|male`, the reference first. scanner: a column of words, whose scanners each
-    stand in one hospital; where none is named, each hospital is one. empirical_bayes: whether a scanner's features lend
-    strength to each other.
+    stand in one hospital; where none is named, each hospital is one. empirical_bayes: whether a scanner's features
+    lend strength to each other.
 
     The answer tells each hospital what it needs to correct its features itself, `corrected`: what the covariates do,
     and the mean and spread of all together. A hospital's own shift and scale stay there.
@@ -59,6 +59,7 @@ class Combat:
         "scale."
     )
     least_hospitals: ClassVar[int] = 2
+    whole_hospitals: ClassVar[bool] = True
     features: tuple[str, ...]
     covariates: tuple[str, ...] = ()
     scanner: str = ""
@@ -74,7 +75,9 @@ class Combat:
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Five rounds: two of covariates, one of features, one within scanners, and one that looks at what it did."""
-        prepared = yield from preparing.preparation(Design.of(self.covariates, public, self.levels), 0)
+        prepared = yield from preparing.preparation(
+            Design.of(self.covariates, public, self.levels), 0, most_by_one=None
+        )
         preparing.demand_independent(prepared, rounded=True)
         standard, scanners, small = yield from self._standard(prepared)
         size = len(self.features)
@@ -187,7 +190,8 @@ class Combat:
 
     def _standard(self, prepared: Prepared) -> Generator[Query, Total, tuple[Standard, int, int]]:
         size, width = len(self.features), len(prepared.names) - 1
-        parts = {"scanners": counts(), "small": counts(), "sizes": reals(2, size)}
+        count = counts(most_by_one=None)
+        parts = {"scanners": count, "small": count, "sizes": reals(2, size)}
         total = yield Query(parts, prepared.tells(), SIZES)
         scanners, small = int(total.count("scanners")), int(total.count("small"))
         if scanners < 2:

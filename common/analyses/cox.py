@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import stats
 from common.analyses import _event_times as finding
 from common.analyses import _preparation as preparing
 from common.analyses._coefficients import Coefficients, demand_confidence, most_notable, p_text
+from common.analyses._concordance import CONCORDANCE, Concordance, concordance, concordance_sums
 from common.analyses._design import Design, array_of, words_of
 from common.analyses._exact_algebra import exact_fractions, from_upper
 from common.analyses._indicator import event_word
@@ -86,6 +87,11 @@ class Cox:
         if not self.covariates:
             raise StudyError("a Cox regression needs a covariate; without one, ask for kaplan_meier.")
 
+    @property
+    def whole_hospitals(self) -> bool:
+        """Where each is a stratum."""
+        return self.strata == SITE
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, some to find the times of events, one for each of Newton's steps."""
         design = Design.of(self.covariates, public, self.levels)
@@ -105,7 +111,13 @@ class Cox:
         climb, last = yield from self._climbed(prepared, grid)
         if not climb.converged:
             raise AnalysisError(_endless(prepared, climb))
-        return self._answer(prepared, climb, grid, last)
+        answer = self._answer(prepared, climb, grid, last)
+        if grid is None:
+            return answer
+        told = {**prepared.tells(), "times": grid.times, "coefficients": climb.coefficients}
+        spread = _spread_of_predictor(prepared, climb.coefficients)
+        found = yield from concordance(spread, len(strata), len(grid.times), told)
+        return _with_concordance(answer, found)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Sizes, products, counts of events between times, and sums over who left when."""
@@ -123,6 +135,11 @@ class Cox:
             return _event_sums(query, rows, followed, stratum, len(strata))
         coefficients = array_of(query.tells, "coefficients")
         predictor = preparing.linear_predictor(rows, coefficients)
+        if query.step == CONCORDANCE:
+            times = array_of(query.tells, "times")
+            cell, later = _cells(times, followed.times, stratum)
+            shape = (len(strata), len(times))
+            return concordance_sums(predictor, array_of(query.tells, "edges"), cell, later, followed.events, shape)
         if query.step == LOCAL:
             sums = local_sums(rows, predictor, followed.times, followed.events)
             partial = partial_likelihood(sums, coefficients, self.ties == "efron")
@@ -240,7 +257,7 @@ def _event_sums(
 ) -> preparing.Sums:
     times = array_of(query.tells, "times")
     cell, later = _cells(times, followed.times, stratum)
-    size, had = strata * len(times), followed.events
+    size, had = strata * len(times), followed.events & later
     return {
         "events": np.bincount(cell[had], minlength=size).reshape(strata, -1),
         "leaving": np.bincount(cell[later], minlength=size).reshape(strata, -1),
@@ -253,7 +270,7 @@ def _risk_set_sums(
 ) -> preparing.Sums:
     times = array_of(query.tells, "times")
     cell, later = _cells(times, followed.times, stratum)
-    size, had = strata * len(times), followed.events
+    size, had = strata * len(times), followed.events & later
     found: preparing.Sums = {
         "leaving": exact_sums_by(cell[later], shares[later], size).reshape(strata, len(times), -1)
     }
@@ -306,6 +323,23 @@ def _of_grid(prepared: Prepared, grid: _Grid, last: list[Partial], information: 
     )
     table = Table("Are hazards proportional?", ("", "chi-squared", "p"), tuple(rows), note)
     return Answer(numbers, (table,), (figure,), tuple(words))
+
+
+def _spread_of_predictor(prepared: Prepared, coefficients: Values) -> float:
+    size = len(prepared.names)
+    products = prepared.standard_products()[1:size, 1:size].astype(np.float64)
+    return float(np.sqrt(max(coefficients @ products @ coefficients, 0.0) / prepared.rows))
+
+
+def _with_concordance(answer: Answer, found: Concordance) -> Answer:
+    numbers = {**answer.numbers, "concordance": asdict(found)}
+    if found.middle is None:
+        return replace(answer, numbers=numbers)
+    said = (
+        f"Of {found.pairs} pairs of which one had the event first, the model puts {100 * found.middle:.1f} % in "
+        f"order (between {100 * found.low:.1f} and {100 * found.high:.1f} %, risks being counted in bins)."
+    )
+    return replace(answer, numbers=numbers, words=(*answer.words, said))
 
 
 def _before(events: Values, at_risk: Values) -> Values:

@@ -116,8 +116,8 @@ def round_edges(low: float, high: float, bins: int) -> NDArray[np.float64]:
         return np.array([low - half, low + half])
     width = high / bins - low / bins
     power = 10.0 ** floor(log10(width))
-    step = next(one * power for one in (1, 2, 2.5, 5, 10) if one * power >= width)
-    edges = np.arange(floor(low / step), ceil(high / step) + 1) * step
+    step = next(one * power for one in (1, 2, 2.5, 5, 10) if one * power >= width * (1 - 1e-9))
+    edges = np.round(np.arange(floor(low / step), ceil(high / step) + 1) * step, 2 - floor(log10(step)))
     return np.asarray(edges if len(edges) > 1 and np.all(np.diff(edges) > 0) else [low, high], dtype=np.float64)
 
 

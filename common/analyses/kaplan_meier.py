@@ -14,6 +14,7 @@ from common.analyses import _event_times as finding
 from common.analyses._coefficients import demand_confidence
 from common.analyses._indicator import event_word
 from common.analyses._survival_table import (
+    LEAST_SPAN,
     UNTIL,
     SurvivalTable,
     disclosure,
@@ -251,7 +252,7 @@ def _group_numbers(table: SurvivalTable, g: int, curve: Curve, mean: tuple[float
 def _risk_table(table: SurvivalTable, names: list[str], curves: list[Curve]) -> Table:
     """At round times: how many are at risk, and the share without the event."""
     last = float(table.times[-1]) if len(table.times) else 0.0
-    if not last:
+    if last < LEAST_SPAN:
         return Table(
             "At risk", ("", "at the start"), tuple((n, int(s)) for n, s in zip(names, table.sizes, strict=True))
         )

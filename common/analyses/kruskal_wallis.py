@@ -22,25 +22,25 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class KruskalWallis:
-    """column: of numbers. by: a column of two levels or more. edges: of bins, in which values count as tied."""
+    """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied."""
 
     discloses: ClassVar[str] = EXACT
     column: str
-    by: str
+    group: str
     levels: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
 
     @property
     def of_hospitals(self) -> bool:
         """Where hospitals are the groups."""
-        return self.by == "site"
+        return self.group == "site"
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round for how many there are, one for bins, or as many as part all values."""
-        levels = levels_of(self.by, self.levels, public)
+        levels = levels_of(self.group, self.levels, public)
         if len(levels) < 2:
-            raise StudyError(f"column {self.by!r} has one level, {levels[0]!r}; two or more are compared.")
-        found, missing = yield from group_counts(self.column, self.by, levels, self.edges)
+            raise StudyError(f"column {self.group!r} has one level, {levels[0]!r}; two or more are compared.")
+        found, missing = yield from group_counts(self.column, self.group, levels, self.edges)
         if len(found.upper) == 1:
             raise AnalysisError(f"all values of {self.column!r} are alike: there is nothing to rank.")
         samples = [found.sample(group) for group in range(len(levels))]
@@ -58,15 +58,15 @@ class KruskalWallis:
         rows = tuple((level, len(sample), rank) for level, sample, rank in zip(levels, samples, ranks, strict=True))
         test = ("H", "degrees of freedom", "p", "left out"), ((statistic, len(levels) - 1, p_value, missing),)
         tables = (
-            Table(f"Ranks of {self.column} by {self.by}", (self.by, "n", "mean rank"), rows),
+            Table(f"Ranks of {self.column} by {self.group}", (self.group, "n", "mean rank"), rows),
             Table("Kruskal-Wallis test", *test),
         )
-        words = (f"Ranks of {self.column} by {self.by}: {chance(p_value)}.", *left_out(missing))
+        words = (f"Ranks of {self.column} by {self.group}: {chance(p_value)}.", *left_out(missing))
         return Answer(numbers, tables, (), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by group, or by group and value."""
-        return group_part(records, self.column, self.by, query)
+        return group_part(records, self.column, self.group, query)
 
 
 analysis: type[Analysis] = KruskalWallis

@@ -65,7 +65,7 @@ class Linear:
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds; three with robust errors."""
         prepared = yield from preparing.preparation(Design.of(self.covariates, public, self.levels), 1)
-        preparing.demand_independent(prepared)
+        preparing.demand_independent(prepared, rounded=self.errors != "classical")
         fit = _least_squares(prepared)
         degrees = prepared.rows - len(prepared.names)
         if degrees < 1:

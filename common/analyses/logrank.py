@@ -74,6 +74,11 @@ class Logrank:
         if self.weights not in WEIGHTS:
             raise unknown("weights", self.weights, WEIGHTS)
 
+    @property
+    def whole_hospitals(self) -> bool:
+        """Where each is a stratum."""
+        return self.strata == SITE
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round where each hospital is a stratum, else those of a survival curve."""
         groups = group_levels(self.group, self.levels, public)

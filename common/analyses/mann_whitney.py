@@ -22,21 +22,21 @@ from common.asking.records import Records
 
 @dataclass(frozen=True)
 class MannWhitney:
-    """column: of numbers. by: a column of two levels; levels: `ward=surgery|medicine` chooses two of several.
+    """column: of numbers. group: a column of two levels; levels: `ward=surgery|medicine` chooses two of several.
 
     edges: of bins, in which values count as tied; none: exact ranks, which tell the column's whole distribution.
     """
 
     discloses: ClassVar[str] = EXACT
     column: str
-    by: str
+    group: str
     levels: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round for how many there are, one for bins, or as many as part all values."""
-        levels = two_of(self.by, self.levels, public)
-        found, missing = yield from group_counts(self.column, self.by, levels, self.edges)
+        levels = two_of(self.group, self.levels, public)
+        found, missing = yield from group_counts(self.column, self.group, levels, self.edges)
         first, second = found.sample(0), found.sample(1)
         statistic, p_value = tested(first, second)
         area = area_of(found.counts[:, 0], found.counts[:, 1])
@@ -49,17 +49,17 @@ class MannWhitney:
             "low": area.low,
             "high": area.high,
         }
-        header = (self.by, "n", "median rank", "mean rank")
+        header = (self.group, "n", "median rank", "mean rank")
         rows = tuple(
             (level, len(sample), _median(found.midranks, sample), float(np.mean(found.midranks[sample.astype(int)])))
             for level, sample in zip(levels, (first, second), strict=True)
         )
         tables = (
-            Table(f"Ranks of {self.column} by {self.by}", header, rows),
+            Table(f"Ranks of {self.column} by {self.group}", header, rows),
             Table("Mann-Whitney U test", ("U", "p", "left out"), ((statistic, p_value, missing),)),
         )
         words = (
-            f"{self.column} of a patient with {self.by} = {levels[0]} is above that of one with {levels[1]} with a "
+            f"{self.column} of a patient with {self.group} = {levels[0]} is above that of one with {levels[1]} with a "
             f"chance of {short(area.area)}{between(area.low, area.high)}, ties counted half; {chance(p_value)}.",
             *left_out(missing),
         )
@@ -67,7 +67,7 @@ class MannWhitney:
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by group, or by group and value."""
-        return group_part(records, self.column, self.by, query)
+        return group_part(records, self.column, self.group, query)
 
 
 def tested(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:

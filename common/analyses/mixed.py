@@ -16,12 +16,12 @@ from common.analyses import _preparation as preparing
 from common.analyses._coefficients import Coefficients, demand_confidence, most_notable, p_text
 from common.analyses._design import Design, array_of, numbers_of
 from common.analyses._exact_algebra import (
-    exact_fractions,
     exact_product,
     from_upper,
     inverse,
     log_determinant,
 )
+from common.analyses._group_sums import sums_by
 from common.analyses._preparation import OUTCOME_SCALES, Prepared
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -78,6 +78,11 @@ class Mixed:
             raise unknown("method", self.method, METHODS)
         demand_confidence(self.confidence)
 
+    @property
+    def whole_hospitals(self) -> bool:
+        """A person's rows make a group that needs no other; a hospital's or a ward's are of several persons."""
+        return self.group != PERSON
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, one to count groups and over a grid of ratios, and one for each further ratio."""
         prepared = yield from preparing.preparation(Design.of(self.covariates, public, self.levels), 1)
@@ -113,8 +118,7 @@ class Mixed:
         centre = array_of(query.tells, "centre of outcome")[0]
         left = outcome / array_of(query.tells, OUTCOME_SCALES)[0] - centre
         columns = np.concatenate([rows, left[:, None]], axis=1)
-        totals = [np.bincount(group, column, minlength=groups).astype(np.float64) for column in columns.T]
-        sums = np.stack(totals, axis=1)
+        sums = sums_by(group, columns, groups)
         return {"profile": exact_sum(_shares(sums, sizes.astype(np.float64), array_of(query.tells, "ratios")))}
 
     def _groups(self, kept: Records) -> tuple[NDArray[np.int64], int]:
@@ -133,7 +137,7 @@ class Mixed:
     def _best(self, prepared: Prepared) -> Generator[Query, Total, tuple[_Profile, _Profile, int]]:
         """The ratio of least deviance, and no variance between groups at all."""
         size = len(prepared.names) + 1
-        constants = _standard_products(prepared)
+        constants = prepared.standard_products()
 
         def profiles(ratios: NDArray[np.float64]) -> Generator[Query, Total, list[_Profile]]:
             part = reals(len(ratios), 2 + size * (size + 1))
@@ -239,22 +243,6 @@ def _shares(
     products = preparing.upper_of_rows(sums)[:, None, :]
     heads = np.stack([np.log(grown), sizes[:, None] / grown], axis=2)
     return np.concatenate([heads, products * (ratios / grown)[:, :, None], products / (grown**2)[:, :, None]], axis=2)
-
-
-def _standard_products(prepared: Prepared) -> Exact:
-    """The products of standardised columns and the centred outcome, without a further round."""
-    size = len(prepared.names)
-    change = _identity(size + 1)
-    for j in range(1, size):
-        spread = Fraction(float(prepared.spreads[j]))
-        change[j, j] = 1 / spread
-        change[j, 0] = -Fraction(float(prepared.centres[j])) / spread
-    change[size, 0] = -Fraction(float(prepared.products[0, size] / prepared.rows))
-    return exact_product(exact_product(change, prepared.products), change.T)
-
-
-def _identity(size: int) -> Exact:
-    return exact_fractions(np.eye(size))
 
 
 def _least(products: Exact, right: Exact, square: Fraction) -> Fraction:

@@ -24,8 +24,10 @@ from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 
 Values = NDArray[np.float64]
-LARGEST = 60.0
-"""Of a logarithm of what is expected: e^60 is far beyond any count, and its square can still be added up."""
+LARGEST = 26.0
+"""Of a logarithm of what is expected: e^26 is beyond any count, and its square can still be added up."""
+MOST = 2.0**36
+"""Of a mean count, in which case a unit of its own, such as thousands, is in place."""
 WIDE = 1.5
 """Dispersion from which the sandwich's errors are advised."""
 
@@ -107,7 +109,7 @@ class Poisson:
         if self.exposure:
             return numbers_of(records, self.exposure)
         if self.offset:
-            return np.asarray(np.exp(np.clip(numbers_of(records, self.offset), -LARGEST, LARGEST)))
+            return np.asarray(np.exp(np.clip(numbers_of(records, self.offset), -60, 60)))
         return np.ones(len(records))
 
     def _start(self, prepared: Prepared) -> float:
@@ -117,6 +119,8 @@ class Poisson:
             raise AnalysisError(f"outcome {self.outcome!r} is below 0 in {unfit} of {prepared.rows} rows.")
         if unexposed:
             raise AnalysisError(f"exposure {self.exposure!r} is not above 0 in {unexposed} of {prepared.rows} rows.")
+        if events > MOST * prepared.rows:
+            raise AnalysisError(f"outcome {self.outcome!r} is beyond what can be counted: take a larger unit.")
         if not events:
             raise AnalysisError(f"outcome {self.outcome!r} is 0 in all of {prepared.rows} rows: there is no rate.")
         return log(events / exposure)

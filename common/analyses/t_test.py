@@ -24,23 +24,23 @@ from common.errors import AnalysisError
 
 @dataclass(frozen=True)
 class TTest:
-    """column: of numbers. by: a column of two levels; levels: `ward=surgery|medicine` chooses two of several.
+    """column: of numbers. group: a column of two levels; levels: `ward=surgery|medicine` chooses two of several.
 
     equal_variances: Student's test instead of Welch's (1947), which needs no such thing.
     """
 
     discloses: ClassVar[str] = "Of each group, how many rows there are, the sum of their values and of those squared."
     column: str
-    by: str
+    group: str
     levels: tuple[str, ...] = ()
     equal_variances: bool = False
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
-        levels = two_of(self.by, self.levels, public)
+        levels = two_of(self.group, self.levels, public)
         total = yield Query(moment_parts(2), {LEVELS: levels})
         first, second = moments_of(total)
-        demand_rows(self.column, self.by, levels, (first.n, second.n), 2)
+        demand_rows(self.column, self.group, levels, (first.n, second.n), 2)
         variance, freedom = self._variance(first, second)
         if variance == 0:
             raise AnalysisError(f"{self.column!r} is the same in all rows of each group: there is nothing to test.")
@@ -96,17 +96,17 @@ class TTest:
         difference = abs(float(groups[0].mean - groups[1].mean))
         edges = (low, high) if higher == "higher" else (-high, -low)
         words = (
-            f"Mean {self.column} is {short(difference)} {higher} where {self.by} is {levels[0]} than where it is "
+            f"Mean {self.column} is {short(difference)} {higher} where {self.group} is {levels[0]} than where it is "
             f"{levels[1]}{between(*edges)}; {chance(p_value)}.",
             *left_out(int(str(numbers["left_out"]))),
         )
-        tables = (means_table(self.column, self.by, levels, groups), Table(name, header, (row,)))
-        return Answer(numbers, tables, (means_figure(self.column, self.by, levels, groups),), words)
+        tables = (means_table(self.column, self.group, levels, groups), Table(name, header, (row,)))
+        return Answer(numbers, tables, (means_figure(self.column, self.group, levels, groups),), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Of each group, how many, and the first two powers of their values."""
         levels = tuple(str(one) for one in query.tells[LEVELS])
-        return moment_sums(records.numbers(self.column), codes(records, self.by, levels), len(levels))
+        return moment_sums(records.numbers(self.column), codes(records, self.group, levels), len(levels))
 
 
 def means_table(column: str, by: str, levels: tuple[str, ...], groups: tuple[Moments, ...]) -> Table:

@@ -137,17 +137,21 @@ def _summed_digits(rows: NDArray[np.float64], summed: Callable[[NDArray[np.int64
     values = np.array(rows, dtype=np.float64)
     if not np.all(np.abs(values) <= LARGEST_REAL):
         raise HospitalError("a number of a sum is not finite, or too large to be added up.")
-    total: NDArray[np.object_] | None = None
+    shape = np.shape(summed(np.zeros(values.shape, dtype=np.int64)))
+    total = [0] * prod(shape)
+    largest = float(np.max(np.abs(values), initial=0.0))
     # From the highest digit down: each is a whole number of its place, and what is left is exact as well.
     for place in range(REAL_BITS // DIGIT_BITS - 1, -1, -1):
         scale = 2.0 ** (DIGIT_BITS * place - FRACTION_BITS)
+        if scale > largest:
+            continue
         digits = np.trunc(values / scale)
         values -= digits * scale
-        sums = np.asarray(summed(digits.astype(np.int64)))
-        shifted = object_array([value << DIGIT_BITS * place for value in sums.ravel().tolist()], sums.shape)
-        total = shifted if total is None else added_integers(total, shifted)
-    assert total is not None
-    return total
+        sums = np.asarray(summed(digits.astype(np.int64))).ravel().tolist()
+        total = [before + (more << DIGIT_BITS * place) for before, more in zip(total, sums, strict=True)]
+        if not values.any():
+            break
+    return object_array(total, shape)
 
 
 def exact_products(left: NDArray[np.float64], right: NDArray[np.float64]) -> Integers:

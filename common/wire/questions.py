@@ -66,14 +66,14 @@ def from_payload(payload: Payload) -> AskedQuery:
         number = payload.numbers.get(NUMBER)
         if type(number) is not int or not 1 <= number <= MOST_QUERIES:
             raise WireError(f"a question has queries 1 to {MOST_QUERIES}.")
-        before = _json(payload, TOTAL) if payload.words.get(TOTAL) else None
+        before = _numbers(_json(payload, TOTAL)) if payload.words.get(TOTAL) else None
         if (before is None) != (number == 1):
             raise WireError("every query but a question's first comes with the totals that led to it.")
         return AskedQuery(
             _question(_json(payload, QUESTION)),
             number,
             read_query(_json(payload, QUERY)),
-            None if before is None else _numbers(before),
+            before,
         )
     except (WireError, StudyError) as error:
         raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
