@@ -1,4 +1,4 @@
-"""A structural causal model of an image and its causes: abduction, action, prediction (Pawlowski et al. 2020, 3.3)."""
+"""A structural causal model of an image and its causes: abduction, action, prediction (Pawlowski et al. 2020)."""
 
 from __future__ import annotations
 
