@@ -90,6 +90,11 @@ class DeepModel(nn.Module):
         })  # fmt: skip
         self.image, self.reader = image, reader
 
+    def forward(self, images: Tensor) -> Tensor:
+        """What images say of their causes: the reader's numbers."""
+        read: Tensor = self.reader(images)
+        return read
+
     @property
     def image_mechanism(self) -> ImageMechanism:
         """The image's network."""

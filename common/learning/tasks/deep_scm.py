@@ -132,8 +132,7 @@ class DeepScm:
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, causes) float32: what an image says of its causes, in their units; classes by their number."""
-        model = cast(DeepModel, network)
-        read = model.reader(inputs).float().split([cause.width for cause in self.causes], 1)
+        read = network(inputs).float().split([cause.width for cause in self.causes], 1)
         columns = [
             part.argmax(1).float() if cause.classes else cause.center + cause.spread * part[:, 0]
             for cause, part in zip(self.causes, read, strict=True)
@@ -170,7 +169,7 @@ class DeepScm:
         losses = nats / images[0].numel()
         for one in model.cause_losses(values).values():
             losses = losses + one / len(self.causes)
-        parts = model.reader(images).split([cause.width for cause in self.causes], 1)
+        parts = model(images).split([cause.width for cause in self.causes], 1)
         for (column, cause), part in zip(enumerate(self.causes), parts, strict=True):
             told = model.mechanism(cause.name).told(values[:, column])
             wrong = -(part.log_softmax(1) * told).sum(1) if cause.classes else (part - told).square().sum(1)
