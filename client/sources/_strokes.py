@@ -6,6 +6,8 @@ thickness, its true counterfactuals (Castro et al. 2019 dilate and erode; here b
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -54,7 +56,7 @@ def of_curves(curves: list[NDArray[np.float64]]) -> Distances:
     lattice = (np.indices((FINER * SIDE, FINER * SIDE)).reshape(2, -1).T + 0.5) / FINER
     nearest = np.full(len(lattice), np.inf)
     for points in curves:
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             along = end - start
             share = np.clip((lattice - start) @ along / max(float(along @ along), 1e-12), 0, 1)
             nearest = np.minimum(nearest, np.linalg.norm(lattice - start - share[:, None] * along, axis=1))

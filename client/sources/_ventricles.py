@@ -13,12 +13,12 @@ from client.sources.phantom import tissues
 
 SLICE_MM = 8.0
 """Place of the slice: through the bodies of the lateral ventricles."""
-MIDDLE_MM = np.array([0.0, -8.0, 18.0])
+MIDDLE_MM = np.array([0.0, 0.0, 15.0])
 """Of the lateral ventricles, in atlas mm."""
-REACH_MM = 22.0
+REACH_MM = 30.0
 WITHIN_MM = 38.0
 """Fluid farther from the middle is in the sulci."""
-SMALLEST, LARGEST = -0.7, 0.75
+SMALLEST, LARGEST = -0.7, 0.85
 """Of the magnification's strength; beyond these the map would fold."""
 STEPS, LATTICE = 9, 48
 

@@ -60,7 +60,7 @@ class ChestCauses:
         return tuple(f"hospital-{number:0{width}}" for number in range(1, self.hospitals + 1))
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
-        """All persons of one hospital. Raises UnknownNameError for another name, SourceError without enough images."""
+        """All persons of one hospital. Raises UnknownNameError for another name, SourceError for too few images."""
         sites = self.sites()
         if site not in sites:
             raise unknown("hospital", str(site), sites)

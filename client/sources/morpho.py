@@ -1,7 +1,7 @@
 """Digits whose thickness and grey level are causes of the image, in the manner of Morpho-MNIST, by hospital.
 
-The model is Pawlowski et al. 2020's (section 4.1): thickness t = .5 + Gamma(10, 5), intensity i = 191 sigmoid(.5 e + 2 t
-- 5) + 64 with standard normal e, and an image in which both are measured (`common.metrics.strokes`).
+The model is Pawlowski et al. 2020's (section 4.1): thickness t = .5 + Gamma(10, 5), intensity i = 191 sigmoid(.5 e +
+2 t - 5) + 64 with standard normal e, and an image in which both are measured (`common.metrics.strokes`).
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class Morpho:
         other, another = draw_thickness(rng), draw_thickness(rng)
         other_intensity = intensity_of(another, rng.normal())
         scanner = place if self.scanners else None
-        elsewhere = None if scanner is None else (place + int(rng.integers(1, max(self.hospitals, 2)))) % self.hospitals
+        elsewhere = (
+            None if scanner is None else (place + int(rng.integers(1, max(self.hospitals, 2)))) % self.hospitals
+        )
         made = [
             self._image(line, grain, thickness, intensity_of(thickness, noise), scanner),
             self._image(line, grain, other, intensity_of(other, noise), scanner),

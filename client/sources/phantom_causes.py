@@ -32,7 +32,7 @@ SIZE_OF_SEX = (0.97, 1.03)
 """Lengths of a woman's and a man's head over those of the mean one."""
 BRIGHTEST = 1.7
 """Signal over that of white matter that is shown white."""
-ILL_FROM = 8.0
+ILL_FROM = 5.7
 """Percent of ventricles in the slice at which half of all are ill."""
 
 
@@ -89,7 +89,8 @@ class PhantomCauses:
         sex, noise = int(rng.integers(2)), rng.normal()
         age = self._age(place, rng)
         elsewhere = (place + int(rng.integers(1, max(self.hospitals, 2)))) % self.hospitals
-        other_age, other_share = 60 + 12 * rng.normal(), share_of(60 + 12 * rng.normal(), sex, rng.normal())
+        other_age = 60 + 12 * rng.normal()
+        other_share = share_of(60 + 20 * rng.normal(), sex, rng.normal())
         share = share_of(age, sex, noise)
         asked = [
             (sex, age, share, place),
@@ -126,12 +127,12 @@ class PhantomCauses:
     def _is_ill(person: Person, seed: int) -> bool:
         share = person.values[CAUSES.index("ventricles")]
         drawn = generator(seed, "phantom causes", person.name, "diagnosis").uniform()
-        return bool(drawn < sigmoid(1.5 * (share - ILL_FROM)))
+        return bool(drawn < sigmoid(4 * (share - ILL_FROM)))
 
 
 def share_of(age: float, sex: int, noise: float) -> float:
-    """Percent of ventricles: more with age, somewhat more in men."""
-    return 4 + 8 * sigmoid(0.06 * (age - 60) + 0.3 * (sex - 0.5) + 0.4 * noise)
+    """Percent of ventricles: more with age, somewhat more in men; nearly every head can have 4.7 to 6.9."""
+    return 4.7 + 2.2 * sigmoid(0.06 * (age - 60) + 0.3 * (sex - 0.5) + 0.4 * noise)
 
 
 source: type[Source] = PhantomCauses

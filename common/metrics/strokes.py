@@ -1,8 +1,8 @@
 """Thickness and grey level of what is drawn in an image, measured on its pixels.
 
 The intensity is the median of the pixels that are at least half as bright as the brightest, as Pawlowski et al. 2020
-measure it; the thickness, where they take the distance transform's mean over the skeleton (Castro et al. 2019, section
-2.2), is here four times its mean over the whole stroke, which is the width of a stripe and asks for no skeleton.
+measure it. The thickness, where they take the distance transform's mean over the skeleton (Castro et al. 2019), is
+here four times its mean over the whole stroke, which is the width of a stripe and asks for no skeleton.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a learned causal model says would have been: pictures of patients, beside the true ones, and who is judged so."""
+"""What a learned causal model says would have been: pictures of patients, measured and beside the true ones."""

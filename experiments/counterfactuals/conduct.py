@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ class Asked:
     """actions: words such as "thickness=4". classifier: run folder, and the class whose chance is the score."""
 
     actions: tuple[str, ...] = ()
-    whose: Whose = Whose()
+    whose: Whose = field(default_factory=Whose)
     classifier: Path | None = None
     of: str = ""
     mediated: bool = False
@@ -67,7 +67,7 @@ def _packed(found: Found) -> bytes:
         held[f"action_{number}"] = outcome.images["total"]
         held[f"causes_{number}"] = outcome.values.astype(np.float32)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **held)
+    np.savez_compressed(buffer, **held)  # type: ignore[arg-type]  # its stub takes names for options
     return buffer.getvalue()
 
 
@@ -80,7 +80,9 @@ def _sentences(found: Found, judged: Judged | None) -> list[str]:
             if (seen := outcome.measured.get(name)) is not None
         ]
         said.append(f"{outcome.words}: {'; '.join(taken)}" if taken else outcome.words)
-    said += [f"{name}: {value:.2f} grey levels from the true counterfactual" for name, value in found.distances.items()]
+    said += [
+        f"{name}: {value:.2f} grey levels from the true counterfactual" for name, value in found.distances.items()
+    ]
     for shift in judged.shifts if judged else ():
         said.append(
             f"{shift.words}: score of {judged.of if judged else ''} {shift.change:+.3f} "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,9 @@ from experiments.counterfactuals.asked import Action, words_of
 from experiments.prediction.trained import Trained
 
 Images = NDArray[np.float32]
+Known = tuple[Images | None, Images | None, NDArray[np.float64] | None]
+Answer = Callable[[Tensor, Tensor, int], Tensor]
+"""Of images, values, and the place of the first of them."""
 AT_ONCE = 64
 DRAWS = 8
 """Of the posterior's noise, for how sure a picture is."""
@@ -92,14 +96,13 @@ def find(trained: Trained, cases: Cases, sites: NDArray[np.str_], actions: Seque
     again = _over(cases, lambda images, values, _: model.counterfactual(images, values, {}, keep_pixels=False)[0])
     composed = float(grey_distance(torch.from_numpy(again), torch.from_numpy(cases.inputs)).mean())
     known = _known(model, causes, cases)
-    return Found(causes, str(trained.entries["task"].options.get("graph", "")), cases, sites, outcomes, composed, *known)
+    return Found(
+        causes, str(trained.entries["task"].options.get("graph", "")), cases, sites, outcomes, composed, *known
+    )
 
 
 def _outcome(model: DeepModel, causes: Sequence[Cause], cases: Cases, action: Action, seed: int) -> Outcome:
-    images = {
-        path: _over(cases, lambda shown, values, _, path=path: model.along(shown, values, action, path))
-        for path in PATHS
-    }
+    images = {path: _over(cases, partial(_along, model, action, path)) for path in PATHS}
     acted = _over(cases, lambda shown, values, _: model.counterfactual(shown, values, action)[1])
     total = images["total"].clip(0, 1)
     measured = {
@@ -112,6 +115,10 @@ def _outcome(model: DeepModel, causes: Sequence[Cause], cases: Cases, action: Ac
     return Outcome(action, cast(Mapping[Path, Images], kept), acted.astype(np.float64), doubt, measured)
 
 
+def _along(model: DeepModel, action: Action, path: Path, images: Tensor, values: Tensor, _: int) -> Tensor:
+    return model.along(images, values, action, path)
+
+
 def _doubt(model: DeepModel, images: Tensor, values: Tensor, action: Action, seed: int, start: int) -> Tensor:
     """Standard deviation over draws of the latents' noise; the pixels' follows from each."""
     made = []
@@ -122,7 +129,7 @@ def _doubt(model: DeepModel, images: Tensor, values: Tensor, action: Action, see
     return torch.stack(made).std(0)
 
 
-def _known(model: DeepModel, causes: Sequence[Cause], cases: Cases) -> tuple[Images | None, Images | None, object]:
+def _known(model: DeepModel, causes: Sequence[Cause], cases: Cases) -> Known:
     if "counterfactual" not in cases.columns or "done" not in cases.columns:
         return None, None, None
     truths = np.moveaxis(cases.array("counterfactual"), 1, 0)
@@ -138,11 +145,11 @@ def _known(model: DeepModel, causes: Sequence[Cause], cases: Cases) -> tuple[Ima
     return truths, np.stack(answers), done
 
 
-def _over(cases: Cases, made: object) -> Images:
+def _over(cases: Cases, made: Answer) -> Images:
     """What `made` answers for images, values and the place of the first of them, for all cases."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(cases), AT_ONCE):
             batch = cases.batch(slice(start, start + AT_ONCE))
-            parts.append(made(batch.inputs, batch.targets.float(), start))  # type: ignore[operator]
+            parts.append(made(batch.inputs, batch.targets.float(), start))
     return np.asarray(torch.cat(parts).numpy(), np.float32)

@@ -37,17 +37,18 @@ def _finding(found: Found, title: str) -> Markup:
     known = [f"{value:.2f} for {name}" for name, value in found.distances.items()]
     truth = f" From the true counterfactuals they are {', '.join(known)} grey levels of 255 away." if known else ""
     return joined([
-        f"“{title}” learned how an image comes from {named}. Here are {count(len(found.cases), 'patient')} as they are, "
-        f"and as they would have been.{truth}"
+        f"“{title}” learned how an image comes from {named}. Here are {count(len(found.cases), 'patient')} as they "
+        f"are, and as they would have been.{truth}"
     ])  # fmt: skip
 
 
 def _pictures(found: Found, mediated: bool) -> Markup:
     rows = [_row(found, number, mediated) for number in _chosen(found)]
     lede = (
-        f"The graph is {found.graph}. All that made a patient's image beside its causes, the noise of each mechanism, "
-        "is taken from the image and kept; the action changes a cause, what follows from it follows, and the image is "
-        "made anew. The last picture of an action shows, as brightness, where other draws of that noise would differ."
+        f"The graph is {found.graph}. All that made a patient's image beside its causes, the noise of each "
+        "mechanism, is taken from the image and kept; the action changes a cause, what follows from it follows, and "
+        "the image is made anew. The last picture of an action shows, as brightness, where other draws of that noise "
+        "would differ."
     )
     return section("pictures", "The patients", lede, *rows)
 
@@ -64,7 +65,12 @@ def _chosen(found: Found) -> Sequence[int]:
 def _row(found: Found, number: int, mediated: bool) -> Markup:
     values = found.cases.targets[number]
     told = ", ".join(f"{cause.name} {value:.4g}" for cause, value in zip(found.causes, values, strict=True))
-    head = tag("div", tag("b", f"{found.sites[number]}, {found.cases.patients[number]}"), tag("span", told), class_="card-head")
+    head = tag(
+        "div",
+        tag("b", f"{found.sites[number]}, {found.cases.patients[number]}"),
+        tag("span", told),
+        class_="card-head",
+    )
     shown = [_figure("as it is", found.cases.inputs[number, 0])]
     for outcome in found.outcomes:
         for path in PATHS if mediated else PATHS[:1]:
@@ -136,8 +142,9 @@ def _bias(judged: Judged) -> Markup:
     ]
     lede = (
         f"The score of “{judged.title}” is its chance of {judged.of}. Patients of two groups may differ in score "
-        "because they differ in much; what is shown is what the action itself does to the score of the same patients, "
-        "in mean and 95 % interval over patients. An action that should not matter to the answer and moves it is a bias."
+        "because they differ in much; what is shown is what the action itself does to the score of the same "
+        "patients, in mean and 95 % interval over patients. An action that should not matter to the answer and moves "
+        "it is a bias."
     )
     observed = [
         [name, str(value), str(number), f"{mean:.3f}"]

@@ -29,11 +29,16 @@ MLP = "network={name='mlp', hidden=[8]}"
 PAIRS = "{name='phantom_pairs', hospitals=3, size=16, patients=[4, 4, 4]}"
 TABLE = "source={{name='table', folder='{folder}', file='t.csv', site='site', features=['a', 'b', 'c'], {truth}}}"
 TIMES = "target='survival', time='time', event='event'"
+DIGITS = "{name='morpho', hospitals=3, patients=[4]}"
+GRAPH = "graph='thickness -> intensity; thickness & intensity -> image'"
+CAUSES = "causes=[{name='thickness', center=2.5}, {name='intensity', center=160, spread=55}]"
+LADDER = "network={name='conditional_ladder', channels=[2], latents=[1], top=2}"
 STUDIES = {
     "regression": ("target='number', label='number'", f"{{name='regression', {MLP}, center=50, spread=6}}"),
     "survival": (TIMES, f"{{name='survival', {MLP}, cuts=[2.0, 3.0]}}"),
     "cox": (TIMES, f"{{name='cox', {MLP}}}"),
     "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=2}}"),
+    "deep_scm": (DIGITS, f"{{name='deep_scm', {GRAPH}, {CAUSES}, {LADDER}}}"),
     "a stranger's": ("", f"{{name='{OWN}:Bare'}}"),
 }
 WITH_CLASSES = {"label_counts", "exact_batch", "fishing"}

@@ -135,7 +135,9 @@ def test_images_of_a_file_are_asked_about_too_and_wrong_ones_are_refused(run: Pa
         answer(run, Asked((), Whose(file=tmp_path / "bad.npz")), tmp_path)
 
 
-def test_a_run_of_another_task_and_an_unknown_patient_are_refused(run: Path, classifier: Path, tmp_path: Path) -> None:
+def test_a_run_of_another_task_and_an_unknown_patient_are_refused(
+    run: Path, classifier: Path, tmp_path: Path
+) -> None:
     with pytest.raises(StudyError, match="take a run of task 'deep_scm'"):
         answer(classifier, Asked(), tmp_path)
     with pytest.raises(WardroundError, match="did you mean"):

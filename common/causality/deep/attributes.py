@@ -7,7 +7,7 @@ class is argmax_k (l_k(parents) + g_k) with Gumbel noise g (Oberst and Sontag 20
 from __future__ import annotations
 
 import math
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +48,8 @@ class Mechanism(Protocol):
 class Number(nn.Module):
     """x = center + spread (m + s h(u)), with m, s and the increasing spline h functions of the parents.
 
-    flow: "affine" has no spline: x given its parents is normal. The spline is rational-quadratic on [-5, 5] (Durkan et
-    al. 2019) and comes from zuko.
+    flow: "affine" has no spline: x given its parents is normal. The spline is rational-quadratic on [-5, 5] (Durkan
+    et al. 2019) and comes from zuko.
     """
 
     width = 1
@@ -83,7 +83,8 @@ class Number(nn.Module):
         """See Mechanism."""
         offset, log_scale, shape = self._given(parents, len(noise))
         stretched = noise if shape is None else _spline(shape).inv(noise)
-        return self.center + self.spread * (offset + log_scale.exp() * stretched)
+        value: Tensor = self.center + self.spread * (offset + log_scale.exp() * stretched)
+        return value
 
     def _given(self, parents: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor | None]:
         given = self.free.expand(count, -1)
@@ -101,11 +102,11 @@ class Number(nn.Module):
         return noise, log_slope
 
 
-def _spline(shape: Tensor) -> torch.distributions.Transform:
+def _spline(shape: Tensor) -> Any:
     from zuko.transforms import MonotonicRQSTransform  # an extra: only studies of splines need it
 
-    spline: torch.distributions.Transform = MonotonicRQSTransform(*shape.split([BINS, BINS, BINS - 1], 1))
-    return spline
+    widths, heights, slopes = shape[:, :BINS], shape[:, BINS : 2 * BINS], shape[:, 2 * BINS :]
+    return MonotonicRQSTransform(widths, heights, slopes)
 
 
 class Classes(nn.Module):

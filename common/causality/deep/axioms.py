@@ -57,14 +57,16 @@ def effectiveness(
     wanted: Tensor,
     measure: Callable[[NDArray[np.float64]], float],
 ) -> Tensor:
-    """(N,) difference, in the cause's unit, between what was set and what `measure` finds in the image of one case."""
+    """(N,) difference, in the cause's unit, between what was set and what `measure` finds in each case's image."""
     made, _ = model.counterfactual(images, values, {name: wanted})
     pixels = made.detach().clamp(0, 1).float().cpu().numpy().astype(np.float64)
     found = torch.tensor([measure(one) for one in pixels], dtype=wanted.dtype)
     return (found - wanted.cpu()).abs()
 
 
-def reversibility(model: Counterfactuals, images: Tensor, values: Tensor, name: str, column: int, to: Tensor) -> Tensor:
+def reversibility(
+    model: Counterfactuals, images: Tensor, values: Tensor, name: str, column: int, to: Tensor
+) -> Tensor:
     """(N,) grey levels between images and what comes back, taken there and back, each way seen afresh."""
     there, moved = model.counterfactual(images, values, {name: to})
     back, _ = model.counterfactual(there.clamp(0, 1), moved, {name: values[:, column]})

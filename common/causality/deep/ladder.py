@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from math import log
 
 import torch
@@ -81,7 +81,8 @@ class Block(nn.Module):
         """(N, channels, h, w), (N, told) -> (N, channels, h, w)."""
         gain, shift = self.causes(told)[:, :, None, None].chunk(2, 1)
         inner: Tensor = self.first(silu(features)) * (1 + gain) + shift
-        return features + self.second(silu(inner))
+        added: Tensor = self.second(silu(inner))
+        return features + added
 
 
 class Rung(nn.Module):
@@ -95,7 +96,8 @@ class Rung(nn.Module):
         self.merge = convolution(2, latents, channels, 1)
         with torch.no_grad():
             for layer in (self.prior, self.likelihood):
-                layer.weight.mul_(0.1)
+                for parameter in layer.parameters():
+                    parameter.mul_(0.1)
 
     def forward(
         self, features: Tensor, told: Tensor, seen: Tensor | None, noise: Tensor | None
@@ -112,9 +114,9 @@ class Rung(nn.Module):
             assert noise is not None
             u, divergence = noise, noise.new_zeros(len(noise))
         else:
-            u, divergence = _posterior(*self.likelihood(torch.cat([features, seen], 1)).chunk(2, 1), noise)
+            offset, log_ratio = self.likelihood(torch.cat([features, seen], 1)).chunk(2, 1)
+            u, divergence = _posterior(offset, log_ratio, noise)
         return features + self.merge(mean + log_scale.exp() * u), u, divergence
-
 
 
 def _posterior(offset: Tensor, log_ratio: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -131,11 +133,17 @@ def _posterior(offset: Tensor, log_ratio: Tensor, noise: Tensor | None) -> tuple
 class ConditionalLadder(nn.Module):
     """channels: of features at half resolution, and at each halving from there. latents: channels of the latent at
     each of these, the coarsest first. The first latent is a vector of `top` numbers, which sees the whole image.
-    scale: s, of all pixels alike. A scale that is learned for each pixel was tried: it explains strokes away as noise.
+    scale: s, of all pixels alike; one that is learned for each pixel was tried, and explains strokes away as noise.
     """
 
     def __init__(
-        self, image: tuple[int, int, int], causes: int, channels: Sequence[int], latents: Sequence[int], top: int, scale: float
+        self,
+        image: tuple[int, int, int],
+        causes: int,
+        channels: Sequence[int],
+        latents: Sequence[int],
+        top: int,
+        scale: float,
     ) -> None:
         super().__init__()
         image_channels, *sides = image
@@ -145,13 +153,13 @@ class ConditionalLadder(nn.Module):
         size, told = self.deepest[0] * self.deepest[1] * self.deepest[2], channels[-1]
         self.tell = nn.Sequential(nn.Linear(causes, told), nn.SiLU(), nn.Linear(told, told), nn.SiLU())
         self.enter = nn.Conv2d(image_channels, channels[0], 4, stride=2, padding=1)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(channels))
         self.seeing = nn.ModuleList(Block(width, told) for width in channels)
         self.join = nn.Linear(size, 2 * top)
         self.start = nn.Linear(top + told, size)
         wide = list(reversed(channels))
         self.rungs = nn.ModuleList(Rung(w, n, told) for w, n in zip(wide, latents, strict=False))
-        self.up = nn.ModuleList(convolution(2, a, b, 1) for a, b in zip(wide[:-1], wide[1:], strict=True))
+        self.up = nn.ModuleList(convolution(2, a, b, 1) for a, b in pairwise(wide))
         self.leave = Block(channels[0], told)
         self.pixels = nn.Sequential(convolution(2, channels[0], 4 * image_channels, 3), nn.PixelShuffle(2))
         self.top, self.scale = top, scale
@@ -172,7 +180,8 @@ class ConditionalLadder(nn.Module):
             sights.append(features)
             features = features if halve is None else halve(features)
         first, *others = self._parted(noise)
-        u, nats = _posterior(*self.join(silu(features).flatten(1)).chunk(2, 1), first)
+        offset, log_ratio = self.join(silu(features).flatten(1)).chunk(2, 1)
+        u, nats = _posterior(offset, log_ratio, first)
         return self._descended(told, u, list(reversed(sights)), others, nats)
 
     def made(self, causes: Tensor, latents: Sequence[Tensor]) -> Pass:
@@ -188,7 +197,7 @@ class ConditionalLadder(nn.Module):
         if noise is None:
             return [None] * (1 + len(self.latent_shapes))
         lengths = [self.top, *(a * b * c for a, b, c in self.latent_shapes)]
-        first, *others = noise.split(lengths, 1)
+        first, *others = torch.split(noise, lengths, 1)
         return [first, *(one.reshape(-1, *shape) for one, shape in zip(others, self.latent_shapes, strict=True))]
 
     def _descended(

@@ -1,4 +1,4 @@
-"""A structural causal model of an image and its causes: abduction, action, prediction (Pawlowski et al. 2020, 3.3)."""
+"""A structural causal model of an image and its causes: abduction, action, prediction (Pawlowski et al. 2020)."""
 
 from __future__ import annotations
 
@@ -89,6 +89,11 @@ class DeepModel(nn.Module):
             for name, cause in self.causes.items()
         })  # fmt: skip
         self.image, self.reader = image, reader
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What images say of their causes: the reader's numbers."""
+        read: Tensor = self.reader(images)
+        return read
 
     @property
     def image_mechanism(self) -> ImageMechanism:

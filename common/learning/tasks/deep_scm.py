@@ -1,8 +1,8 @@
 """A structural causal model of images and their causes: what an image would look like, had a cause been another.
 
-Every cause has a mechanism given its parents, a flow, and the image one given its causes, a conditional VAE (Pawlowski
-et al. 2020, Deep structural causal models; De Sousa Ribeiro et al. 2023 for the hierarchy of latents). Counterfactuals
-come by abduction, action and prediction (`common.causality.deep.model`).
+Every cause has a mechanism given its parents, a flow, and the image one given its causes, a conditional VAE
+(Pawlowski et al. 2020, Deep structural causal models; De Sousa Ribeiro et al. 2023 for the hierarchy of latents).
+Counterfactuals come by abduction, action and prediction (`common.causality.deep.model`).
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ class DeepScm:
     Inputs are (N, C, H, W) images in [0, 1], targets (N, causes). Where the source knows them, (N, A, causes) `done`
     are values under action number a, of the cause number a, and (N, A, C, H, W) `counterfactual` the true images.
 
-    Scores, means over cases, distances in grey levels of 0 to 255: fidelity, the share of
-    an image's variance that is explained where it is made again of its latents alone; composition, the distance to
-    the image made so (with the pixels' noise kept it is 0); for every cause distance_NAME, to the true counterfactual, effectiveness_NAME, between what was set and what is
-    measured in the image, in its own unit, reversibility_NAME, there and back; loss, in nats a pixel and cause.
+    Scores, means over cases, distances in grey levels of 0 to 255: fidelity, the share of an image's variance that is
+    explained where it is made again of its latents alone; composition, the distance to the image made so (with the
+    pixels' noise kept it is 0); for every cause distance_NAME, to the true counterfactual; effectiveness_NAME,
+    between what was set and what is measured in the image, in its own unit; reversibility_NAME, there and back; loss,
+    in nats a pixel and cause.
     """
 
     headline: ClassVar[str] = "fidelity"
@@ -90,19 +91,20 @@ class DeepScm:
         if shape.classes or len(shape.inputs) != 3:
             held = f"of {shape.classes} classes" if shape.classes else f"of shape {shape.inputs}"
             raise StudyError(
-                f"task 'deep_scm' learns images (channels, height, width) with numbers as causes; the cases are {held}."
+                f"task 'deep_scm' learns images (channels, height, width) with numbers as causes; the cases are "
+                f"{held}."
             )
         image = build_fitting(self.network, self._image_shape(shape), shape.inputs, "deep_scm")
         lacking = [name for name in ("seen", "made", "drawn", "noise_length") if not hasattr(image, name)]
         if lacking:
             raise StudyError(
-                f"network {self.network.name!r} has no {lacking[0]!r}: it cannot say what noise made an image. Choose "
-                "'conditional_ladder'."
+                f"network {self.network.name!r} has no {lacking[0]!r}: it cannot say what noise made an image. "
+                "Choose 'conditional_ladder'."
             )
         return DeepModel(self.causal_graph, self.causes, image, self._reader(shape))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N,) float32: nats of the image given its causes, a pixel; of each cause given its parents; of the reader."""
+        """(N,) float32: nats of the image given its causes, a pixel; of causes given their parents; of the reader."""
         noise = batch.tensor("noise") if "noise" in batch.columns else None
         return self._losses(cast(DeepModel, network), batch.inputs, batch.targets.float(), noise)
 
@@ -130,8 +132,7 @@ class DeepScm:
 
     def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """(N, causes) float32: what an image says of its causes, in their units; classes by their number."""
-        model = cast(DeepModel, network)
-        read = model.reader(inputs).float().split([cause.width for cause in self.causes], 1)
+        read = network(inputs).float().split([cause.width for cause in self.causes], 1)
         columns = [
             part.argmax(1).float() if cause.classes else cause.center + cause.spread * part[:, 0]
             for cause, part in zip(self.causes, read, strict=True)
@@ -155,7 +156,9 @@ class DeepScm:
             to = self._action(column, values)
             if "done" in batch.columns:
                 to = batch.tensor("done").to(to.device, to.dtype)[:, column, column]
-            shown[f"do({cause.name} = {float(to[0]):.3g})"] = model.counterfactual(images, values, {cause.name: to})[0]
+            shown[f"do({cause.name} = {float(to[0]):.3g})"] = model.counterfactual(images, values, {cause.name: to})[
+                0
+            ]
             if "counterfactual" in batch.columns:
                 shown[f"true, {cause.name}"] = batch.tensor("counterfactual")[:, column]
         return {name: one[0, 0].clamp(0, 1).cpu() for name, one in shown.items()}
@@ -166,7 +169,7 @@ class DeepScm:
         losses = nats / images[0].numel()
         for one in model.cause_losses(values).values():
             losses = losses + one / len(self.causes)
-        parts = model.reader(images).split([cause.width for cause in self.causes], 1)
+        parts = model(images).split([cause.width for cause in self.causes], 1)
         for (column, cause), part in zip(enumerate(self.causes), parts, strict=True):
             told = model.mechanism(cause.name).told(values[:, column])
             wrong = -(part.log_softmax(1) * told).sum(1) if cause.classes else (part - told).square().sum(1)
@@ -228,8 +231,8 @@ class DeepScm:
         missing = [name for name in named if name not in graph.names]
         if missing or graph.pairs or graph.children[IMAGE] or not graph.parents[IMAGE]:
             raise StudyError(
-                "task.graph must have arrows from causes to 'image', none from it, and no double arrow, and name every "
-                f"cause; it is {self.graph!r}" + (f" and lacks {missing[0]!r}." if missing else ".")
+                "task.graph must have arrows from causes to 'image', none from it, and no double arrow, and name "
+                f"every cause; it is {self.graph!r}" + (f" and lacks {missing[0]!r}." if missing else ".")
             )
 
 
@@ -244,7 +247,7 @@ def _distance(
 
 
 def _explained(model: DeepModel, images: Tensor, values: Tensor) -> Tensor:
-    """(N,) 1 - squared error of the image made again / squared distance to its own mean; an even image counts as 0."""
+    """(N,) 1 - squared error of the image made again / squared distance to its own mean; 0 for an even image."""
     made, _ = model.counterfactual(images, values, {}, keep_pixels=False)
     wrong = (made - images).square().flatten(1).sum(1)
     spread = (images - images.mean((1, 2, 3), keepdim=True)).square().flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""Learned causal models: mechanisms that invert, counterfactuals by hand, and axioms exact where the model is known."""
+"""Learned causal models: mechanisms that invert, counterfactuals by hand, axioms that are exact."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from common.causality.deep.ladder import ConditionalLadder, Pass
 from common.causality.deep.measures import MEASURES
 from common.causality.deep.model import Cause, DeepModel
 from common.causality.graph_text import graph_of_text
+from common.data.cases import Shape
 from common.errors import WardroundError
 from common.learning.networks.conditional_ladder import ConditionalLadder as LadderOptions
 from common.learning.tasks.deep_scm import DeepScm
-from common.data.cases import Shape
 
 GRAPH = "a -> b; a & b -> image"
 CAUSES = (Cause("a", 2.0, 1.0), Cause("b", 4.0, 3.0))
