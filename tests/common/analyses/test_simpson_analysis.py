@@ -133,7 +133,7 @@ def test_what_has_no_answer_is_refused_in_words() -> None:
     with pytest.raises(StudyError, match="reveal = 'signs' is of hospitals"):
         ask_tables(replace(QUESTION, reveal="signs", strata="died"), of_counts(KIDNEY_STONES))
     with pytest.raises(StudyError, match="No level of died 'x'"):
-        ask_tables(replace(QUESTION, event="x"), of_counts(KIDNEY_STONES))
+        ask_tables(replace(QUESTION, event_is="x"), of_counts(KIDNEY_STONES))
 
 
 def test_a_mean_is_compared_in_its_own_unit() -> None:
