@@ -10,6 +10,8 @@ from common.analyses._reversal import Aggregate, Arm, Difference, Reversal, beyo
 from common.analyses._words import chance
 from common.asking.answer import Answer, Figure, Series, Table
 
+DIGITS = 4
+"""In tables; `numbers` has all."""
 MANY = 6
 """Names in a sentence."""
 
@@ -134,7 +136,7 @@ def _tables(names: Names, found: Compared) -> tuple[Table, ...]:
     whole = Stratum("all together", found.aggregate.first, found.aggregate.second, found.reversal.aggregate)
     rows = [_row(one) for one in (*found.strata, whole)]
     if (adjusted := found.reversal.adjusted) is not None:
-        rows.append((f"adjusted for {names.strata}", None, None, None, None, adjusted.value, *adjusted.interval))
+        rows.append((f"adjusted for {names.strata}", None, None, None, None, *_shown(adjusted)))
     title = f"{names.counted}, {names.group(names.second)} less {names.group(names.first)}"
     note = f"Adjusted: differences within {names.plural}, each weighted by its rows."
     if found.left_out:
@@ -147,8 +149,19 @@ def _tables(names: Names, found: Compared) -> tuple[Table, ...]:
 
 
 def _row(one: Stratum) -> tuple[str | int | float | None, ...]:
-    difference = (None, None, None) if one.difference is None else (one.difference.value, *one.difference.interval)
-    return (one.name, one.first.n, one.second.n, *_means(one), *difference)
+    means = [None if mean is None else _rounded(mean) for mean in _means(one)]
+    return (one.name, one.first.n, one.second.n, *means, *_shown(one.difference))
+
+
+def _shown(one: Difference | None) -> tuple[float | None, ...]:
+    """With its interval."""
+    if one is None:
+        return None, None, None
+    return tuple(_rounded(value) for value in (one.value, *one.interval))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _figures(names: Names, found: Compared) -> tuple[Figure, ...]:

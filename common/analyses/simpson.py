@@ -22,7 +22,7 @@ from common.study.spelling import unknown
 
 ARMS, STRATA, EVENT, WHOLE = "groups", "strata", "event", "aggregate"
 CELLS, SIGNS = "cells", "signs"
-SIGN_WORDS = ("more, beyond chance", "more", "less", "less, beyond chance", "not known")
+SIGN_WORDS = ("surely more", "more", "less", "surely less", "not known")
 SURE_Z = 1.96
 
 
