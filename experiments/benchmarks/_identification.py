@@ -15,10 +15,10 @@ from time import process_time
 import numpy as np
 from numpy.typing import NDArray
 
-from common.causality.effect import find_effect
 from common.causality.expression import Expression, Probability, product, quotient, summed
 from common.causality.graph import Graph, make_graph
 from common.causality.identification import Hedge, identify
+from common.causality.identified_effect import find_effect
 from common.causality.tables import Table, effect_table
 from common.errors import EngineError
 from common.seeding import generator
