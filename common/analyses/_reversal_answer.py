@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from common.analyses._reversal import Aggregate, Arm, Difference, Reversal, beyond_chance, crossing_p_value
+from common.analyses._words import chance
 from common.asking.answer import Answer, Figure, Series, Table
 
-CERTAIN = 0.001
+DIGITS = 4
+"""In tables; `numbers` has all."""
 MANY = 6
 """Names in a sentence."""
 
@@ -135,7 +136,7 @@ def _tables(names: Names, found: Compared) -> tuple[Table, ...]:
     whole = Stratum("all together", found.aggregate.first, found.aggregate.second, found.reversal.aggregate)
     rows = [_row(one) for one in (*found.strata, whole)]
     if (adjusted := found.reversal.adjusted) is not None:
-        rows.append((f"adjusted for {names.strata}", None, None, None, None, adjusted.value, *adjusted.interval))
+        rows.append((f"adjusted for {names.strata}", None, None, None, None, *_shown(adjusted)))
     title = f"{names.counted}, {names.group(names.second)} less {names.group(names.first)}"
     note = f"Adjusted: differences within {names.plural}, each weighted by its rows."
     if found.left_out:
@@ -148,8 +149,19 @@ def _tables(names: Names, found: Compared) -> tuple[Table, ...]:
 
 
 def _row(one: Stratum) -> tuple[str | int | float | None, ...]:
-    difference = (None, None, None) if one.difference is None else (one.difference.value, *one.difference.interval)
-    return (one.name, one.first.n, one.second.n, *_means(one), *difference)
+    means = [None if mean is None else _rounded(mean) for mean in _means(one)]
+    return (one.name, one.first.n, one.second.n, *means, *_shown(one.difference))
+
+
+def _shown(one: Difference | None) -> tuple[float | None, ...]:
+    """With its interval."""
+    if one is None:
+        return None, None, None
+    return tuple(_rounded(value) for value in (one.value, *one.interval))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _figures(names: Names, found: Compared) -> tuple[Figure, ...]:
@@ -186,16 +198,16 @@ def _headline(names: Names, found: Compared) -> str:
     within = f"within {names.plural} it is {names.amount(adjusted.value)}"
     match reversal.verdict:
         case "paradox":
-            p_value = _p(reversal.same_sign)
+            p_value = _chance(reversal.same_sign)
             return f"Simpson's paradox: {_lowered(whole)}, and yet {within}; chance does not explain it ({p_value})."
         case "probable paradox":
-            p_value = _p(reversal.same_sign)
+            p_value = _chance(reversal.same_sign)
             return (
                 f"Probably Simpson's paradox: {_lowered(whole)}, and yet {within}; so it is in these patients, and "
                 f"chance might have turned one of the two signs ({p_value})."
             )
         case "confounded":
-            p_value = _p(reversal.confounded)
+            p_value = _chance(reversal.confounded)
             return (
                 f"No reversal that is beyond chance, but {_lowered(whole)}, and {within}: which {names.stratum} "
                 f"somebody belongs to explains the rest ({p_value})."
@@ -217,13 +229,13 @@ def _of_strata(names: Names, found: Compared) -> str:
     sure = beyond_chance([one.difference for one in known])
     beyond = [one.name for one, certain in zip(known, sure, strict=True) if certain and one in against]
     listed = _listed([one.name for one in against])
-    chance = f"; of {_listed(beyond)} that is beyond chance" if beyond else "; of none of them is that beyond chance"
+    certain = f"; of {_listed(beyond)} that is beyond chance" if beyond else "; of none of them is that beyond chance"
     number = (
         ("both" if len(known) == 2 else f"all {len(known)}")
         if len(against) == len(known)
         else f"{len(against)} of {len(known)}"
     )
-    return f"Against the aggregate point {number} {names.plural} ({listed}){chance}."
+    return f"Against the aggregate point {number} {names.plural} ({listed}){certain}."
 
 
 def _why(names: Names, found: Compared) -> str:
@@ -269,7 +281,5 @@ def _lowered(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _p(value: float | None) -> str:
-    if value is None or not isfinite(value):
-        return "p not known"
-    return f"p < {CERTAIN}" if value < CERTAIN else f"p = {value:.3f}"
+def _chance(p_value: float | None) -> str:
+    return "p not known" if p_value is None else chance(p_value)

@@ -10,27 +10,27 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._groups import SITE, codes, levels_of, parsed, two_of
 from common.analyses._reversal import SUMS, Aggregate, Arm, Within, reversal_of, stratum_difference
 from common.analyses._reversal_answer import Compared, Names, Stratum, answer_of
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer
 from common.asking.exact_sums import Integers, Part, Total, counts, exact_products, exact_sum, reals
+from common.asking.groups import SITE, codes, levels_of, parsed, two_of
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 from common.study.spelling import unknown
 
 ARMS, STRATA, EVENT, WHOLE = "groups", "strata", "event", "aggregate"
 CELLS, SIGNS = "cells", "signs"
-SIGN_WORDS = ("more, beyond chance", "more", "less", "less, beyond chance", "not known")
+SIGN_WORDS = ("surely more", "more", "less", "surely less", "not known")
 SURE_Z = 1.96
 
 
 @dataclass(frozen=True)
 class Simpson:
-    """outcome: a column of numbers, or of words with `event`. exposure: a column of two levels; second less first.
+    """outcome: a column of numbers, or of words with `event_is`. exposure: a column of two levels; second less first.
 
-    strata: site, or a column of categories. event: the word of the outcome that is counted; where levels of the
+    strata: site, or a column of categories. event_is: the word of the outcome that is counted; where levels of the
     outcome are named, the second of two if not given. levels: such as ("sex=female|male",). reveal: every hospital's
     own numbers, or how many hospitals have which sign and nothing of a single one, where strata are hospitals.
     """
@@ -43,7 +43,7 @@ class Simpson:
     outcome: str
     exposure: str
     strata: str = SITE
-    event: str = ""
+    event_is: str = ""
     levels: tuple[str, ...] = ()
     reveal: Literal["hospitals", "signs"] = "hospitals"
 
@@ -56,6 +56,16 @@ class Simpson:
     def whole_hospitals(self) -> bool:
         """Where a hospital works its sign out itself."""
         return self.reveal == "signs"
+
+    @property
+    def least_hospitals(self) -> int:
+        """Of two, how many have which sign tells which one has."""
+        return 3 if self.reveal == "signs" else 1
+
+    @property
+    def most_rounds(self) -> int:
+        """The second where only signs are revealed."""
+        return 2 if self.reveal == "signs" else 1
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round; two where only signs are revealed."""
@@ -118,10 +128,10 @@ class Simpson:
         """The word that is counted, then all that are known where somebody named them; nothing of numbers."""
         named = dict(parsed(text) for text in self.levels)
         levels = named.get(self.outcome) or tuple(public.levels.get(self.outcome, ()))
-        if self.event and levels and self.event not in levels:
-            raise unknown(f"level of {self.outcome}", self.event, levels)
-        if self.event:
-            return self.event, *levels
+        if self.event_is and levels and self.event_is not in levels:
+            raise unknown(f"level of {self.outcome}", self.event_is, levels)
+        if self.event_is:
+            return self.event_is, *levels
         return (levels[1], *levels) if len(levels) == 2 else ()
 
     def _values(self, records: Records, event: tuple[str, ...]) -> NDArray[np.float64]:

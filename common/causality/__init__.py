@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from common.causality.continuous_model import gaussian as gaussian
     from common.causality.discrete_model import DiscreteModel as DiscreteModel
     from common.causality.discrete_model import Distribution as Distribution
-    from common.causality.effect import Effect as Effect
-    from common.causality.effect import find_effect as find_effect
     from common.causality.graph import Graph as Graph
     from common.causality.graph import make_graph as make_graph
     from common.causality.graph_text import graph_of_text as graph_of_text
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from common.causality.identification import Hedge as Hedge
     from common.causality.identification import factorisation as factorisation
     from common.causality.identification import identify as identify
+    from common.causality.identified_effect import Effect as Effect
+    from common.causality.identified_effect import find_effect as find_effect
     from common.causality.linear_model import LinearModel as LinearModel
     from common.causality.mechanisms import Mechanism as Mechanism
     from common.causality.paths import find_paths as find_paths
@@ -37,7 +37,7 @@ else:
             "adjustment": ("adjustment_of", "front_door"),
             "continuous_model": ("Additive", "AdditiveModel", "gaussian"),
             "discrete_model": ("DiscreteModel", "Distribution"),
-            "effect": ("Effect", "find_effect"),
+            "identified_effect": ("Effect", "find_effect"),
             "graph": ("Graph", "make_graph"),
             "graph_text": ("graph_of_text", "read_graph"),
             "identification": ("Hedge", "factorisation", "identify"),

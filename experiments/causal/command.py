@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.causality.effect import Effect, find_effect, helpful_measurements, instruments
 from common.causality.graph import Graph
 from common.causality.graph_text import as_text as graph_as_text
 from common.causality.identification import factorisation
+from common.causality.identified_effect import Effect, find_effect, helpful_measurements, instruments
 from common.causality.paths import roles_between
 from common.causality.rendering import as_latex, as_text, question_as_text
 from common.causality.separation import independences

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from common.causality.effect import Effect
 from common.causality.graph import Graph
+from common.causality.identified_effect import Effect
 from common.causality.rendering import as_latex, as_text, question_as_latex, question_as_text
 from common.causality.separation import independences
 from experiments.causal.sentences import headline, minimal_sets, reasons, roles

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.causality.adjustment import Adjustment, adjustment_of
-from common.causality.effect import Effect, helpful_measurements, instruments
+from common.causality.identified_effect import Effect, helpful_measurements, instruments
 from common.causality.paths import find_paths
 from common.causality.rendering import question_as_text
 from common.errors import GraphError

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from common.causality.discrete_model import DiscreteModel
-from common.causality.effect import find_effect, helpful_measurements, instruments
 from common.causality.expression import Probability
 from common.causality.graph import Graph
 from common.causality.graph_text import graph_of_text
 from common.causality.identification import Hedge, factorisation, identify, simplified
+from common.causality.identified_effect import find_effect, helpful_measurements, instruments
 from common.causality.mechanisms import Mechanism
 from common.causality.rendering import as_latex, as_text, question_as_latex, question_as_text
 from common.causality.tables import effect_table, evaluate, joint_table

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from common.causality.effect import find_effect
 from common.causality.graph_text import graph_of_text
+from common.causality.identified_effect import find_effect
 from experiments.causal.effect_page import effect_page
 from experiments.causal.ladder import rungs
 from experiments.causal.ladder_page import ladder_page
