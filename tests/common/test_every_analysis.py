@@ -82,8 +82,9 @@ ENTRIES: dict[str, Asked] = {
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
     "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
-    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
+    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
