@@ -12,6 +12,7 @@ import typer
 from common.files import access as files
 from experiments.commands import (
     approve,
+    ask,
     audits,
     compare,
     consent,
@@ -80,6 +81,7 @@ def begin(
 cli.command()(runs.run)
 cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
+cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(studies.check)
 cli.command()(approve.approve)

@@ -20,6 +20,11 @@ class AnalysisAbilities(Protocol):
     most_rounds: int
     """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
 
+    whole_hospitals: bool
+    """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
+    does not fall apart into its patients' parts, and no noise makes it private. A property where its options decide.
+    """
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
@@ -34,3 +39,8 @@ def of_hospitals(analysis: Any) -> bool:
 def most_rounds_of(analysis: Any) -> int:
     """How many queries it takes at most, as far as noise is concerned; 1 where the analysis does not say."""
     return int(getattr(analysis, "most_rounds", 1))
+
+
+def whole_hospitals(analysis: Any) -> bool:
+    """Whether a hospital's part is no sum over its persons; not, where the analysis does not say."""
+    return bool(getattr(analysis, "whole_hospitals", False))

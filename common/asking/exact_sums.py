@@ -7,7 +7,7 @@ rows are divided among hospitals, gives the same sum to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
@@ -111,18 +111,46 @@ def exact_sum(rows: NDArray[np.float64]) -> Integers:
 
     Raises HospitalError where one is not finite, or beyond 2**120.
     """
+    return _summed_digits(rows, lambda digits: digits.sum(axis=0))
+
+
+def exact_sums_by(groups: NDArray[np.integer], rows: NDArray[np.float64], size: int) -> Integers:
+    """`exact_sum` of the rows of each group 0 to size - 1, (size, ...); the rows of another group are left out.
+
+    groups: (N,). Raises HospitalError as `exact_sum`.
+    """
+    inside = np.flatnonzero((groups >= 0) & (groups < size))
+    order = inside[np.argsort(groups[inside], kind="stable")]
+    there, first = np.unique(groups[order], return_index=True)
+
+    def summed(digits: NDArray[np.int64]) -> NDArray[np.int64]:
+        sums = np.zeros((size, *digits.shape[1:]), dtype=np.int64)
+        if len(there):
+            sums[there] = np.add.reduceat(digits, first, axis=0)
+        return sums
+
+    return _summed_digits(np.asarray(rows)[order], summed)
+
+
+def _summed_digits(rows: NDArray[np.float64], summed: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Integers:
+    """What `summed` makes of rows of digits, put together again; it must be linear."""
     values = np.array(rows, dtype=np.float64)
     if not np.all(np.abs(values) <= LARGEST_REAL):
         raise HospitalError("a number of a sum is not finite, or too large to be added up.")
-    shape = values.shape[1:]
+    shape = np.shape(summed(np.zeros(values.shape, dtype=np.int64)))
     total = [0] * prod(shape)
+    largest = float(np.max(np.abs(values), initial=0.0))
     # From the highest digit down: each is a whole number of its place, and what is left is exact as well.
     for place in range(REAL_BITS // DIGIT_BITS - 1, -1, -1):
         scale = 2.0 ** (DIGIT_BITS * place - FRACTION_BITS)
+        if scale > largest:
+            continue
         digits = np.trunc(values / scale)
         values -= digits * scale
-        sums = digits.astype(np.int64).sum(axis=0).ravel().tolist()
+        sums = np.asarray(summed(digits.astype(np.int64))).ravel().tolist()
         total = [before + (more << DIGIT_BITS * place) for before, more in zip(total, sums, strict=True)]
+        if not values.any():
+            break
     return object_array(total, shape)
 
 

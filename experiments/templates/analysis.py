@@ -15,7 +15,7 @@ from common.errors import AnalysisError
 class Mine:
     """column: of numbers. limit: those above it are counted.
 
-    An option without a default is a word on the command line; the others have `--set limit=70`.
+    An option without a default is a word on the command line; the others have `--option limit=70`.
     """
 
     discloses: ClassVar[str] = "How many rows have a value, and how many of those lie above the limit."

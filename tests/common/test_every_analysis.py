@@ -7,12 +7,18 @@ tables of its own. Where options change what it does, several lines, told apart 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from common.analyses.correlation import Correlation
+from common.analyses.mean import Mean
+from common.analyses.median import Median
+from common.analyses.t_test import TTest
 from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry
 from wardround.testing import AnalysisTests
@@ -27,7 +33,63 @@ class Asked:
     records: Callable[[], Tables] = tiny_records
 
 
+def visits() -> Tables:
+    """Every patient's rows are three visits or fewer."""
+    return tuple(
+        replace(one, persons=np.array([f"{one.site}{row // 3}" for row in range(len(one))])) for one in tiny_records()
+    )
+
+
 ENTRIES: dict[str, Asked] = {
+    "anova": Asked({"column": "age", "group": "ward"}),
+    "anova:site": Asked({"column": "before", "group": "site", "equal_variances": False}),
+    "auc": Asked({"score": "age", "truth": "disease"}),
+    "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
+    "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
+    "combat": Asked({"features": ["weight", "before", "after"], "covariates": ["age", "sex"]}),
+    "combat:scanners": Asked({"features": ["weight", "before"], "scanner": "sex", "empirical_bayes": False}),
+    "correlation": Asked({"columns": ["age", "weight", "before"]}),
+    "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
+    "count": Asked({"columns": ["age", "ward"]}),
+    "cox": Asked({"time": "months", "event": "died", "covariates": ["age", "sex"]}),
+    "cox:ties on a grid": Asked(
+        {"time": "months", "event": "died", "covariates": ["age"], "ties": "breslow", "width": 6.0, "strata": "sex"}
+    ),
+    "cox:hospitals": Asked({"time": "months", "event": "died", "covariates": ["age", "treated"], "strata": "site"}),
+    "cross_table": Asked({"rows": "ward", "columns": "disease"}),
+    "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
+    "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
+    "histogram:laid out": Asked({"column": "weight"}),
+    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
+    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
+    "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
+    "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
+    "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
+    "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
+    "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
+    "logrank": Asked({"time": "months", "event": "died", "group": "ward"}),
+    "logrank:strata": Asked(
+        {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
+    ),
+    "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
+    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
+    "mean": Asked({"column": "age"}),
+    "median": Asked({"column": "age"}),
+    "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
+    "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
+    "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
+    "proportion": Asked({"column": "ward"}),
+    "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
+    "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
+    "rate": Asked({"events": "died", "time": "months", "per": 1000}),
+    "t_test": Asked({"column": "age", "group": "disease"}),
+    "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
+    "variance": Asked({"column": "weight"}),
+    "wilcoxon": Asked({"first": "before", "second": "after"}),
     "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
     "heavy_hitters": Asked(
         {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
@@ -42,10 +104,33 @@ ENTRIES: dict[str, Asked] = {
 
 
 class TestEveryAnalysis(AnalysisTests):
+    aggregations = ("secagg",)  # the others add up the same words: below
+
     @pytest.fixture(params=ENTRIES)
     def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
         asked = ENTRIES[request.param]
         return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+class TestEveryGrouping(AnalysisTests):
+    aggregations = ("secagg",)
+
+    @pytest.fixture(
+        params=[
+            Grouped(Mean("age"), "ward"),
+            Grouped(Median("pain"), "site"),
+            Grouped(Grouped(TTest("age", "disease"), "sex"), "site"),
+            Grouped(Correlation(("age", "weight"), "spearman"), "treated"),
+        ],
+        ids=["ward", "site", "sex and site", "ranks"],
+    )
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        return request.param, tiny_records()
+
+
+@pytest.mark.parametrize("analysis", [Mean("age"), Median("pain")], ids=["real numbers", "counts"])
+def test_under_every_aggregation_the_answer_is_that_of_all_rows(analysis: Analysis) -> None:
+    AnalysisTests().test_under_every_aggregation_the_answer_is_that_of_all_rows((analysis, tiny_records()))
 
 
 def test_every_analysis_is_tested() -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from common.analyses._moments import moment_parts
 from common.analyses.mean import Mean
 from common.asking.analysis import Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -24,7 +25,7 @@ class Silent(Mean):
 
 class Absent(Mean):
     def ask(self, public: Any) -> Any:
-        yield Query({"present": counts(), "missing": counts(), "powers": reals(2)})
+        yield Query(moment_parts(1))
         return Answer({})
 
 
@@ -34,7 +35,7 @@ class Averaging(Mean):
     def summarise(self, records: Any, query: Any) -> Any:
         values = records.numbers(self.column)
         mean = np.nanmean(values) if np.any(~np.isnan(values)) else 0.0
-        return {**super().summarise(records, query), "powers": exact_sum(np.array([[mean, mean**2]]))}
+        return {**super().summarise(records, query), "powers": exact_sum(np.array([[[mean, mean**2]]]))}
 
 
 class Rounding(Mean):
@@ -45,7 +46,7 @@ class Rounding(Mean):
         values = values[~np.isnan(values)] / 3
         return {
             **super().summarise(records, query),
-            "powers": exact_sum(np.array([[values.sum(), (values**2).sum()]])),
+            "powers": exact_sum(np.array([[[values.sum(), (values**2).sum()]]])),
         }
 
 
@@ -53,19 +54,19 @@ class Ranking(Mean):
     """What a row adds depends on who else is there."""
 
     def summarise(self, records: Any, query: Any) -> Any:
-        return {**super().summarise(records, query), "missing": np.array(len(records) ** 2)}
+        return {**super().summarise(records, query), "left_out": np.array(len(records) ** 2)}
 
 
 class Sensitive(Mean):
     def ask(self, public: Any) -> Any:
-        total = yield Query({"present": counts(most_by_one=0.5), "missing": counts(), "powers": reals(2)})
-        return Answer({"n": int(total.count("present"))}, words=("Counted.",))
+        total = yield Query({**moment_parts(1), "n": counts(1, most_by_one=0.5)})
+        return Answer({"n": int(total.count("n")[0])}, words=("They were counted.",))
 
 
 class Bounded(Mean):
     def ask(self, public: Any) -> Any:
-        total = yield Query({"present": counts(), "missing": counts(), "powers": reals(2, most_by_one=1e5)})
-        return Answer({"n": int(total.count("present"))}, words=("Counted.",))
+        total = yield Query({**moment_parts(1), "powers": reals(1, 2, most_by_one=1e4)})
+        return Answer({"n": int(total.count("n")[0])}, words=("They were counted.",))
 
 
 class Remembering(Mean):
@@ -74,21 +75,35 @@ class Remembering(Mean):
     def ask(self, public: Any) -> Any:
         self.asked.append(1)
         total = yield Query(
-            {"present": counts(), "missing": counts(), "powers": reals(2)},
+            moment_parts(1),
             {"time": np.array([float(len(self.asked))])},
         )
-        return Answer({"n": int(total.count("present"))}, words=("Counted.",))
+        return Answer({"n": int(total.count("n")[0])}, words=("They were counted.",))
 
 
 class Drawing(Mean):
     def ask(self, public: Any) -> Any:
-        total = yield Query({"present": counts(), "missing": counts(), "powers": reals(2)})
-        return Answer({"n": int(total.count("present")) + np.random.random()}, words=("Counted.",))
+        total = yield Query(moment_parts(1))
+        return Answer({"n": int(total.count("n")[0]) + np.random.random()}, words=("They were counted.",))
+
+
+class Vast(Mean):
+    """A count has room in 64 bits, and three of its size have not."""
+
+    def summarise(self, records: Any, query: Any) -> Any:
+        large = 1 << 62 if records.site == "north" else 0
+        return {**super().summarise(records, query), "left_out": np.array(large)}
+
+
+class Unprintable(Mean):
+    def ask(self, public: Any) -> Any:
+        yield Query(moment_parts(1), {"edge": np.array([np.inf])})
+        return Answer({"n": 3}, words=("It was counted.",))
 
 
 class Shapeless(Mean):
     def summarise(self, records: Any, query: Any) -> Any:
-        return {**super().summarise(records, query), "missing": np.zeros(2, np.int64)}
+        return {**super().summarise(records, query), "left_out": np.zeros(2, np.int64)}
 
 
 class Spoiling(Mean):
@@ -100,9 +115,11 @@ class Spoiling(Mean):
 
 class Unchecked(Mean):
     def ask(self, public: Any) -> Any:
-        total = yield Query({"present": counts(), "missing": counts(), "powers": reals(2)})
-        n = int(total.count("present"))
-        return Answer({"mean": float(total["powers"][0]) / n if n else float("nan")}, words=("Counted.",))
+        total = yield Query(moment_parts(1))
+        n = int(total.count("n")[0])
+        return Answer(
+            {"mean": float(total["powers"][0, 0]) / n if n else float("nan")}, words=("They were counted.",)
+        )
 
 
 class Curt(Mean):
@@ -132,7 +149,9 @@ class Guessing(Mean):
         )
 
 
-def shown(numbers: Mapping[str, Any], *tables: Table, figures: tuple[Figure, ...] = (), words: str = "So.") -> Shown:
+def shown(
+    numbers: Mapping[str, Any], *tables: Table, figures: tuple[Figure, ...] = (), words: str = "So it is."
+) -> Shown:
     return Shown("age", shown=Answer(numbers, tables, figures, (words,)))
 
 
@@ -153,6 +172,7 @@ ANALYSES: dict[str, tuple[Any, ...]] = {
     "a_persons_share_of_a_sum_follows_from_that_person_alone": (Averaging, Ranking, Rounding),
     "one_row_moves_no_sum_by_more_than_is_declared": (Sensitive, Bounded),
     "the_queries_and_the_answer_follow_from_the_sums_alone": (Remembering, Drawing),
+    "under_every_aggregation_the_answer_is_that_of_all_rows": (Vast, Unprintable),
     "a_hospital_sends_what_was_asked_for_and_changes_nothing": (Shapeless, Spoiling),
     "whatever_the_data_are_the_answer_is_finite_or_refused_in_words": (Unchecked, Curt),
     "programs_and_people_can_read_the_answer": UNREADABLE,
