@@ -10,6 +10,7 @@ approved table names (`common.asking.differences`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Literal
 
 from client.asking.answered import ExactAnswer, query_digest, question_digest
@@ -58,12 +59,18 @@ def decide(
     return "noise"
 
 
+def tells_hospitals(question: Question) -> bool:
+    """Whether it tells of single hospitals."""
+    columns = [one.partition("=")[0].strip() for one in question.by.split(",")]
+    return SITE in columns or of_hospitals(question.build())
+
+
 def _refuse_kind(asked: Asked, policy: Policy) -> None:
     question = asked.question
     if policy.analyses is not None and question.analysis.name not in policy.analyses:
         named = f"analyses = {list(policy.analyses)}"
         raise RefusedError("analyses", f"{named}, and the question is of {question.analysis.name!r}.")
-    if policy.required_sums and (question.by == SITE or of_hospitals(question.build())):
+    if policy.required_sums and tells_hospitals(question):
         raise RefusedError("sums", "required_sums, and the question tells of single hospitals.")
 
 
@@ -95,7 +102,7 @@ def _refuse_less(noise: SumNoise, required: RequiredNoise) -> None:
 def _refuse_thin(asked: Asked, levels: Levels, rules: QuestionRules, persons: int) -> None:
     """By the number of groups and of persons, both of which everybody knows, and not by who is in which."""
     try:
-        groups = len(table_of(asked.question, levels).cells(levels)) - (asked.question.by not in ("", SITE))
+        groups = prod(len(words) for _, words in table_of(asked.question, levels).groups(levels))
     except StudyError as error:
         raise RefusedError("query", str(error)) from error
     if groups * rules.least_cell > persons:

@@ -43,7 +43,7 @@ Sets = NDArray[np.bool_]
 class ExactTable:
     """Sums that are told as they are, of the rows that meet `where`, in every group of `by` ("": all together).
 
-    name: as people write it.
+    name: as people write it. by: as a `Question` has it.
     """
 
     name: str
@@ -52,13 +52,23 @@ class ExactTable:
 
     def cells(self, levels: Levels) -> tuple[Predicate, ...]:
         """The sets of rows that it is of; of a grouped one also whoever is in no group. A hospital is one site."""
-        if not self.by or self.by == SITE:
-            return (self.where,)
-        groups = levels.get(self.by, ())
-        inside: list[Predicate] = [OneOf(self.by, (level,)) for level in groups]
-        outside = joined("and", [one.turned for one in inside])
-        nobody = joined("or", [Missing(self.by), outside]) if groups else Missing(self.by)
-        return tuple(joined("and", [self.where, one]) for one in (*inside, nobody))
+        found: list[Predicate] = [self.where]
+        for column, words in self.groups(levels):
+            inside: list[Predicate] = [OneOf(column, (word,)) for word in words]
+            outside = [joined("and", [one.turned for one in inside])] if inside else []
+            nobody = joined("or", [Missing(column), *outside])
+            found = [joined("and", [cell, one]) for cell in found for one in (*inside, nobody)]
+        return tuple(found)
+
+    def groups(self, levels: Levels) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The columns that it is grouped by, but for the hospital, each with its words."""
+        found = []
+        for one in filter(None, (part.strip() for part in self.by.split(","))):
+            column, named, words = (part.strip() for part in one.partition("="))
+            own = tuple(word.strip() for word in words.split("|") if word.strip())
+            if column != SITE:
+                found.append((column, own if named else tuple(levels.get(column, ()))))
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,12 @@ HARMLESS = [
     ["age >= 60", "not age < 60"],
     ["sex = f", "sex != m"],
     ["", "/site"],
+    ["", "/site, kind=a|b"],
+    ["/sex, grade", "sex = f"],
     ["age >= 60/sex", "age >= 60"],
 ]
 TELLING = {
+    ("/kind=a|b", "kind = a and age > 3"): "rows with kind = a but those with age > 3 and kind = a",
     ("", "age >= 60"): "all rows but those with age >= 60",
     ("age >= 60", "age > 60"): "rows with age >= 60 but those with age > 60",
     ("/sex", "sex = f and age = 61"): "sex = f but those with age = 61 and sex = f",
