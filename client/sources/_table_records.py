@@ -12,7 +12,7 @@ from client.sources._asked import NUMBER, WORDS, Kind, level_of, numbers_of
 from client.sources._table_cases import Part, Plan, case_of, convention_cells
 from client.sources._table_columns import Levels, Number, Reading, UnusableError, text_of
 from client.sources._table_layout import refuse_absent, seems_to_name_persons
-from client.sources._table_numbers import found_convention
+from client.sources._table_numbers import Convention, found_convention
 from client.sources._table_parquet import Cell
 from client.sources._table_targets import Class, Quantity, Survival
 from common.asking.records import Records, Values
@@ -55,7 +55,8 @@ def columns_of(plan: Plan, asked: Mapping[str, Kind]) -> dict[str, Kind | Surviv
         found[one.column] = one.levels if isinstance(one, Levels) else NUMBER
     target = plan.target
     if isinstance(target, Class):
-        found[target.column] = target.classes
+        numbers = all(Convention().number(name) is not None for name in target.classes)
+        found[target.column] = NUMBER if numbers else target.classes
     elif isinstance(target, Quantity):
         found[target.column] = NUMBER
     elif isinstance(target, Survival):

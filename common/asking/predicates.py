@@ -203,6 +203,8 @@ def checked(predicate: Predicate, levels: Mapping[str, tuple[str, ...]]) -> Pred
         return predicate
     known = levels[predicate.column]
     if isinstance(predicate, Beyond):
+        if all(as_number(word) is not None for word in known):
+            return predicate
         raise StudyError(
             f"column {predicate.column!r} holds words ({', '.join(known)}), which are not compared by size: "
             f"{predicate.text!r}."

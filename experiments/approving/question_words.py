@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from client.asking.asked import Levels
-from client.asking.decision import table_of
+from client.asking.decision import table_of, tells_hospitals
 from client.node_settings import FILE as NODE_FILE
 from client.node_settings import read_settings
 from client.policy import read_policy
 from client.source_abilities import abilities, can
 from client.withdrawn import withdrawn
-from common.asking.abilities import of_hospitals
-from common.asking.differences import SITE
 from common.asking.levels import levels_of
 from common.asking.question import Question
 from common.asking.records import Records
@@ -48,7 +46,7 @@ def _one(question: Question, levels: Levels) -> str:
         parts.append(f"It is answered with noise, and costs every person here epsilon {question.epsilon:g}{delta}.")
     else:
         parts.append("It is answered as it is, without noise.")
-    if question.by == SITE or of_hospitals(analysis):
+    if tells_hospitals(question):
         parts.append("It tells of SINGLE hospitals.")
     return " ".join(parts)
 
@@ -56,9 +54,12 @@ def _one(question: Question, levels: Levels) -> str:
 def _groups(question: Question, levels: Levels) -> str:
     if not question.by:
         return ""
-    if question.by == SITE:
-        return ", each hospital by itself"
-    return f", in groups of {question.by} ({', '.join(levels.get(question.by, ())) or 'none is named'}, and no group)"
+    named = [
+        f"{column} ({', '.join(words) or 'no word is named'}, and no group)"
+        for column, words in table_of(question, levels).groups(levels)
+    ]
+    hospitals = ["hospital"] if tells_hospitals(question) else []
+    return f", in groups of {' and '.join([*named, *hospitals])}"
 
 
 def _who_reads(study: Study) -> str:
@@ -81,7 +82,7 @@ def _counted(study: Study, folder: Path) -> Iterator[str]:
             cell.text: cell
             for one in map(Question.of, study.analyses)
             if not one.epsilon
-            for cell in table_of(one, levels).cells(levels)
+            for cell in table_of(one, levels).cells(levels, together=1)
         }
         found = sorted(
             (len(np.unique(records.take(cell.rows(records)).persons)), text) for text, cell in cells.items()

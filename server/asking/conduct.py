@@ -16,6 +16,7 @@ from common.asking.answer import Answer
 from common.asking.pooled import conduct
 from common.asking.public import public_of
 from common.asking.question import Question
+from common.asking.small_cells import held_back
 from common.data.names import SiteId
 from common.errors import AnalysisError, StudyError, TooFewHospitalsError, WardroundError
 from common.files.access import append
@@ -157,10 +158,16 @@ class Asker:
         least = least_hospitals_of(analysis)
         channel.cohort = channel.cohort.demanding(least)
         try:
-            return conduct(analysis, public, conversation.summed).answer, "answered", ""
+            answer = conduct(analysis, public, conversation.summed).answer
+            return held_back(answer, self._least_cell(conversation.question)), "answered", ""
         except (AnalysisError, TooFewHospitalsError, StudyError) as error:
             channel.exchange.take_dropped()
             return Answer({}, words=(str(error),)), "no answer", str(error)
+
+    def _least_cell(self, question: Question) -> int:
+        """Fewest rows of what is shown of real patients; noise hides who is in a cell, however small."""
+        is_real = bool(self.study.federation.roster)
+        return self.study.report.least_cell if is_real and not question.epsilon else 0
 
     def _answers(self, channel: Channel, answers: list[dict[str, Any]]) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""A hospital's answers to questions by its policy: as they are, with noise, or refused by one word; and what it keeps."""
+"""A hospital answers questions by its policy: as they are, with noise, or refused by a word; and what it keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from client.policy import read_policy
 from client.policy_rules import broken
 from common.errors import HospitalError, RefusedError, StudyError
 from common.wire.refusals import SENTENCES
-from tests.security.asked_hospital import Asker, first_power, mean
+from tests.security.asked_hospital import SOURCE, Asker, first_power, mean
 
 FREE = "questions.free = true\n"
 COUNT = {"name": "count", "where": ["sick = yes"]}
@@ -73,12 +73,10 @@ def test_a_listed_question_is_answered_as_it_is_and_is_in_the_log(tmp_path: Path
 
 
 def test_a_study_that_promises_privacy_answers_nothing_as_it_is(tmp_path: Path) -> None:
-    study = {"privacy": {"name": "dpsgd", "noise_multiplier": 1.0, "clip_norm": 1.0, "delta": 1e-5}}
-    try:
-        asker = Asker(tmp_path, [mean()], study=study)
-        assert word(asker, column="chol") == "noise"
-    except StudyError:
-        pytest.skip("the study cannot be built so")
+    study = {"privacy": {"name": "dpsgd", "epsilon": 1.0, "delta": 1e-3}}
+    study["source"] = {**SOURCE, "decimal": "."}
+    study["split"] = {"assignment": "independent"}
+    assert word(Asker(tmp_path, [mean()], study=study), column="chol") == "noise"
 
 
 def test_noise_is_charged_to_everybody_here_before_it_leaves_and_once(tmp_path: Path) -> None:
@@ -146,8 +144,8 @@ def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
 def test_a_hospital_without_a_promise_of_others_adds_all_of_the_noise(tmp_path: Path) -> None:
     """Aggregation 'plain' shows single parts: whatever a coordinator asks, shares are by the approved study."""
     asker = Asker(tmp_path, policy=FREE)
-    spread = np.std([int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(30)])
-    assert spread > 1.0
+    spread = np.std([int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(8)])
+    assert spread > 0.3
 
 
 def test_approval_sees_what_listed_questions_tell_together(tmp_path: Path) -> None:

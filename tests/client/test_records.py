@@ -13,6 +13,7 @@ from client.hospital import close_all, open_hospital
 from client.records import left_out_of, records_of
 from client.sources.heart import Heart
 from common.asking.levels import levels_of
+from common.asking.predicates import parse_all
 from common.errors import StudyError, UnknownNameError
 from common.study.catalogue import SOURCES
 from common.study.options import Entry
@@ -123,6 +124,15 @@ def test_times_and_events_are_numbers_however_a_table_writes_them(tmp_path: Path
     options = {"features": ["age"], "target": "survival", "time": "days", "event": "status", "folder": str(tmp_path)}
     records = SOURCES.build(Entry("table", options)).records("A", 0)
     assert records.numbers("days").tolist() == [100, 20] and records.numbers("status").tolist() == [1, 0]
+
+
+def test_classes_that_are_numbers_are_numbers_and_levels_as_well(tmp_path: Path) -> None:
+    (tmp_path / "A.csv").write_text("age,died\n61,1\n70,0\n")
+    options = {"features": ["age"], "label": "died", "classes": ["0", "1"], "folder": str(tmp_path)}
+    records = SOURCES.build(Entry("table", options)).records("A", 0)
+    assert records.numbers("died").tolist() == [1, 0] and records.words("died").tolist() == ["1", "0"]
+    levels = levels_of(study_of("table", options))
+    assert parse_all(["died = 1", "died > 0"], levels).rows(records).tolist() == [True, False]
 
 
 def test_a_partition_gives_every_hospital_its_own_persons(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_every_question_is_said_with_what_it_tells_of_whom_and_how(tmp_path: Pat
     assert "'mean chol by sex', of all rows, in groups of sex (f, m, and no group). It tells: " in said[1]
     assert "answered as it is, without noise" in said[1] and "SINGLE" not in said[1]
     assert "of rows with age >= 60" in said[2] and "costs every person here epsilon 0.5." in said[2]
-    assert "each hospital by itself" in said[3] and "SINGLE hospitals" in said[3]
+    assert "in groups of hospital. " in said[3] and "SINGLE hospitals" in said[3]
     assert "this hospital's own exact sums" in said[4] and len(said) == 5
     assert question_sentences(replace(asker, listed=()).hospital.study, tmp_path) == ()
 

@@ -74,11 +74,11 @@ class Asker:
             "seed": 1,
             "strategy": "fedavg",
             "aggregation": "plain",
-            "source": {**SOURCE, "folder": str(self.data)},
             "task": {"name": "classification", "network": "logistic"},
             "analyses": list(self.listed),
             **self.study,
         }
+        table["source"] = {**self.study.get("source", SOURCE), "folder": str(self.data)}
         return open_hospital(parse_json(json.dumps(table)).json, 0, withdrawn=self.withdrawn)
 
     def total(self, name: str = "mean", **options: Any) -> Total:

@@ -103,14 +103,10 @@ def test_the_victims_value_is_told_without_the_guard_alone(
 
 def test_grouping_by_so_much_that_groups_are_single_persons_is_refused(tmp_path: Path) -> None:
     ages = [str(age) for age in range(40, 80)]
-    study = {"source": {**_source(tmp_path), "categorical": {"sex": ["f", "m"], "age": ages}}}
+    study = {"source": {**SOURCE, "categorical": {"sex": ["f", "m"], "age": ages}}}
     with pytest.raises(RefusedError) as refusal:
         Asker(tmp_path, [mean(by="age")], study=study).total(column="chol", by="age")
     assert refusal.value.reason == "cells"
-
-
-def _source(root: Path) -> dict[str, Any]:
-    return {**SOURCE, "folder": str(root / "data"), "features": ["chol", "sex", "age"]}
 
 
 FREE = "questions.free = true\n"
