@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -21,6 +21,8 @@ from common.study.catalogue import SOURCES
 from common.study.report_settings import TAKEN
 from common.wire.train_requests import SPLITS
 
+WARM = b"records"
+"""Under which they are kept with the hospital: every query of a question is of the same rows."""
 NOT_ASKED = frozenset({*TAKEN, PERSONS, "site", "unsampled"})
 """Columns of cases that are no facts of a person, or that are read otherwise."""
 
@@ -41,7 +43,16 @@ def records_of(hospital: Hospital, part: str | None = None) -> Records:
     Rows that could not be used, persons who withdrew, and those whose consent does not cover the study are left out,
     as in training. Raises SourceError as the source does.
     """
-    parts = [hospital.splits[name] for name in (SPLITS if part is None else (part,))]
+    if part is None:
+        kept = hospital.hashes.get(WARM)
+        if not isinstance(kept, Records):
+            kept = hospital.hashes[WARM] = _records_of(hospital, SPLITS)
+        return kept
+    return _records_of(hospital, (part,))
+
+
+def _records_of(hospital: Hospital, names: Iterable[str]) -> Records:
+    parts = [hospital.splits[name] for name in names]
     source = cast(Source, SOURCES.build(hospital.study.source))
     if not can(source, "records"):
         return _joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)

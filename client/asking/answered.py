@@ -103,7 +103,7 @@ def exact_answers(place: Place, since: str = "") -> tuple[ExactAnswer, ...]:
             ExactAnswer(one["question"], _table(one), one["state"], one["day"], tuple(one["queries"]))
             for one in table["answers"]
         )
-    except (LookupError, TypeError, StudyError) as error:
+    except (LookupError, TypeError, ValueError, StudyError) as error:
         raise _damaged() from error
     return tuple(one for one in found if one.day >= since)
 
@@ -119,6 +119,7 @@ def keep_exact(place: Place, asked: Asked, table: ExactTable, state: str) -> Non
     answers = (*(one for one in every if one is not own), kept)
     rows = [
         {"question": one.question, "name": one.table.name, "where": one.table.where.text, "by": one.table.by}
+        | {"also": [[column, list(words)] for column, words in one.table.also]}
         | {"state": one.state, "day": one.day, "queries": list(one.queries)}
         for one in answers
     ]
@@ -185,7 +186,8 @@ def _integers(numbers: list[str], part: Part) -> Integers:
 
 def _table(row: Mapping[str, Any]) -> ExactTable:
     where = parse_all([row["where"]] if row["where"] else [])
-    return ExactTable(str(row["name"]), where, str(row["by"]))
+    also = tuple((str(column), tuple(map(str, words))) for column, words in row["also"])
+    return ExactTable(str(row["name"]), where, str(row["by"]), also)
 
 
 def _of_data(place: Place) -> str:

@@ -60,7 +60,7 @@ class Coefficients:
         places = (6, 7, 8) if first else (0, 4, 5)
         y, low, high = (tuple(rows[i][place] for i in chosen) for place in places)
         series = Series(self.ratio or "coefficient", tuple(self.names[i] for i in chosen), y, low, high)
-        return Figure("points", title, "", self.ratio or "coefficient", (series,))
+        return Figure("ratios" if self.ratio else "points", title, "", self.ratio or "coefficient", (series,))
 
     def _keys(self) -> tuple[str, ...]:
         keys = ("estimate", "standard_error", "t" if self.degrees is not None else "z", "p", "low", "high")

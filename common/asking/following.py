@@ -7,17 +7,36 @@ patient stands out. It may still tell false totals, and so choose among the quer
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import Generator, MutableMapping
+from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
 from common.asking.analysis import Analysis, Public, Query, Told
+from common.asking.answer import Answer
+from common.asking.exact_sums import Total
 from common.errors import AnalysisError, RefusedError, WireError
 from common.wire.questions import NOT_UNDERSTOOD, AskedQuery, read_total
 
+MOST_UNDER_WAY = 32
 NEAR = 1e-4
 """By how much numbers that are told may differ: processors round the last bits of a long computation differently."""
+
+
+@dataclass
+class _UnderWay:
+    """A conversation, and the query that it waits for the totals of."""
+
+    conversation: Generator[Query, Total, Answer]
+    query: Query
+
+    def go_on(self, numbers: tuple[int, ...]) -> None:
+        self.query = self.conversation.send(read_total(self.query.parts, numbers))
+
+
+_under_way: dict[bytes, _UnderWay] = {}
+"""By all that they depend on: in one process hospitals share them, and none is begun again for every query."""
 
 
 def follow(asked: AskedQuery, analysis: Analysis, public: Public, memory: MutableMapping[str, bytes]) -> None:
@@ -53,11 +72,31 @@ def _with_latest(asked: AskedQuery, told: list[list[str]]) -> list[list[str]]:
 
 
 def _query_after(analysis: Analysis, public: Public, told: list[list[str]]) -> Query:
-    conversation = analysis.ask(public)
-    query = next(conversation)
+    """What the analysis asks once it was told these totals; taken up where it was left, or from its beginning."""
+    keys = _keys(analysis, public, told)
+    if keys[-1] in _under_way:
+        return _under_way[keys[-1]].query
+    known = _under_way.pop(keys[-2], None) if told else None
+    if known is None:
+        conversation = analysis.ask(public)
+        known = _UnderWay(conversation, next(conversation))
+        late = told
+    else:
+        late = told[-1:]
+    for numbers in late:
+        known.go_on(tuple(int(number, 16) for number in numbers))
+    _under_way[keys[-1]] = known
+    while len(_under_way) > MOST_UNDER_WAY:
+        del _under_way[next(iter(_under_way))]
+    return known.query
+
+
+def _keys(analysis: Analysis, public: Public, told: list[list[str]]) -> list[bytes]:
+    """Of the conversation before the first total, and after each."""
+    keys = [sha256(repr((type(analysis), analysis, public)).encode()).digest()]
     for numbers in told:
-        query = conversation.send(read_total(query.parts, tuple(int(number, 16) for number in numbers)))
-    return query
+        keys.append(sha256(keys[-1] + " ".join(numbers).encode()).digest())
+    return keys
 
 
 def _near(one: Told, other: Told) -> bool:

@@ -82,7 +82,7 @@ def _counted(study: Study, folder: Path) -> Iterator[str]:
             cell.text: cell
             for one in map(Question.of, study.analyses)
             if not one.epsilon
-            for cell in table_of(one, levels).cells(levels)
+            for cell in table_of(one, levels).cells(levels, together=1)
         }
         found = sorted(
             (len(np.unique(records.take(cell.rows(records)).persons)), text) for text, cell in cells.items()
