@@ -168,6 +168,24 @@ class Run:
             parts = [task.predict(network, part).numpy() for part in torch.split(given, CASES_AT_ONCE)]
         return np.concatenate(parts) if parts else np.empty(0)
 
+    def counterfactual(
+        self, images: ArrayLike, causes: ArrayLike, **actions: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What images would have been, had causes been set: counterfactual(images, causes, thickness=4).
+
+        images: (N, C, H, W) in [0, 1]. causes: (N, K), in the order of the study's task. Returns both as they would
+        have been. Raises WardroundError for a run of another task than `deep_scm`, and for an unknown cause.
+        """
+        from common.causality.deep.model import DeepModel
+
+        network = self.model()
+        if not isinstance(network, DeepModel):
+            raise StudyError(f"{self.folder} is no run of task 'deep_scm': it knows no causes.")
+        given = [torch.as_tensor(np.asarray(one), dtype=torch.float32) for one in (images, causes)]
+        with torch.no_grad():
+            made, acted = network.counterfactual(given[0], given[1], actions)
+        return made.clamp(0, 1).numpy(), acted.numpy()
+
     def audit(self, seconds: float | None = None, pictures: bool = True) -> Report:
         """Attack what crossed the wire, and write `audit.html` and `audit.json`; what was found.
 

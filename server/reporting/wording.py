@@ -69,6 +69,8 @@ SCORE_MEANINGS = {
     "calibration_error": "how far predicted chances lie from how often they came true, on average: 0 is perfect",
     "accuracy": "the share of cases that are classified correctly",
     "balanced_accuracy": "the share of correctly classified cases, averaged over the classes",
+    "fidelity": "the share of an image's variance that is there again where it is made of what the model abducted",
+    "composition": "how far an image lies from itself made again, in grey levels of 255: 0 is perfect",
     "auc": "the chance that a sick case is ranked above a healthy one: 1 is perfect, 0.5 is guessing",
 }
 

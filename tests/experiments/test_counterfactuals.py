@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import wardround
 from client.hospital import open_hospital
 from common.causality.deep.model import Cause
 from common.errors import StudyError, WardroundError
@@ -133,6 +134,30 @@ def test_images_of_a_file_are_asked_about_too_and_wrong_ones_are_refused(run: Pa
     assert len(found.cases) == 2 and found.truths is None
     with pytest.raises(StudyError, match="of thickness, intensity, scanner"):
         answer(run, Asked((), Whose(file=tmp_path / "bad.npz")), tmp_path)
+
+
+def test_python_answers_as_the_command_does(run: Path, tmp_path: Path) -> None:
+    found = answer(run, Asked(("thickness=3.5",), Whose(hospital="hospital-2")), tmp_path).found
+    made, acted = wardround.load(run).counterfactual(found.cases.inputs, found.cases.targets, thickness=3.5)
+    assert np.allclose(made, found.outcomes[0].images["total"], atol=1e-6)
+    assert np.allclose(acted, found.outcomes[0].values, atol=1e-3)
+
+
+def test_arrays_of_a_hospitals_own_are_learned_from(tmp_path: Path) -> None:
+    for site in ("a", "b"):
+        images, causes = np.random.default_rng(0).random((4, 1, 8, 8)), np.arange(8.0).reshape(4, 2)
+        np.savez(tmp_path / f"{site}.npz", images=images, targets=causes, person=[f"{site}{k}" for k in range(4)])
+    study = parse(
+        STUDY,
+        (
+            f"source={{name='npz', folder='{tmp_path}', target='number'}}",
+            "task.graph='a & b -> image'",
+            "task.causes=[{name='a'}, {name='b'}]",
+        ),
+    )
+    hospital = open_hospital(study.json, 0)
+    batch = hospital.train.batch()
+    assert batch.targets.shape == (2, 2) and hospital.task.loss(hospital.network, batch).isfinite().all()
 
 
 def test_a_run_of_another_task_and_an_unknown_patient_are_refused(
