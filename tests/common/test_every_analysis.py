@@ -71,7 +71,6 @@ ENTRIES: dict[str, Asked] = {
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
     "mcnemar": Asked({"first": "treated", "second": "disease"}),
-    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
     "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
     "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
     "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
@@ -82,9 +81,6 @@ ENTRIES: dict[str, Asked] = {
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
     "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
-    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
-    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
@@ -106,7 +102,6 @@ ENTRIES: dict[str, Asked] = {
     "heavy_hitters:words": Asked(
         {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
     ),
-    "mean": Asked({"column": "age"}),
     "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
     "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
 }
