@@ -40,8 +40,7 @@ def of_hospitals(analysis: Any) -> bool:
     if said is not None:
         return bool(said)
     options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
-    named = any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
-    return named
+    return any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
 
 
 def most_rounds_of(analysis: Any) -> int:
