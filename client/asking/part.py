@@ -27,6 +27,7 @@ from common.study.expected_patients import expected_patients
 from common.wire.train_requests import SPLITS
 
 EVENT = "question"
+STATE = b"state of records"
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
 
@@ -46,6 +47,13 @@ def part_of(
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
+
+
+def _state(hospital: Hospital) -> str:
+    """Of all its records, whatever the policy lets questions read; worked out once while it is warm."""
+    if STATE not in hospital.hashes:
+        hospital.hashes[STATE] = answered.state_of(records_of(hospital))
+    return str(hospital.hashes[STATE])
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -76,7 +84,7 @@ def _decided(
     levels: Levels,
 ) -> Mapping[str, Integers]:
     since = policy.questions.since
-    before, state = answered.exact_answers(place, since), answered.state_of(records)
+    before, state = answered.exact_answers(place, since), _state(hospital)
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":

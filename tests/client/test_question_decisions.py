@@ -46,6 +46,7 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("questions.least_cell = 25", "cells", mean(by="sex")),
     ("required_sums = true", "sums", mean(by="site")),
     ("questions.columns = ['age']", "columns", mean()),
+    (FREE, "epsilon", {**COUNT, "epsilon": 100.0}),
     ("", "query", {**COUNT, "where": ["sick >"]}),
     ("", "query", {**COUNT, "where": ["sick = maybe"]}),
 ]
