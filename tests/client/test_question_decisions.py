@@ -131,6 +131,15 @@ def test_exact_answers_after_a_change_wait_for_the_hospitals_people(tmp_path: Pa
     assert first_power(again.total(column="chol")) == sum(range(300, 340)) - 301
 
 
+def test_a_study_of_other_columns_is_of_the_same_data_and_one_of_other_persons_is_not(tmp_path: Path) -> None:
+    Asker(tmp_path, [mean()]).total(column="chol")
+    fewer = {"source": {**SOURCE, "features": ["chol"], "categorical": {}}}
+    assert first_power(Asker(tmp_path, [mean()], study=fewer).total(column="chol")) == sum(range(300, 340))
+    levels = {"sex": ["f", "m"], "age": [str(age) for age in range(41, 80)]}
+    others = {"source": {**SOURCE, "categorical": levels}}
+    assert word(Asker(tmp_path, [mean()], study=others), column="chol") == "changed"
+
+
 def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
     asker = Asker(tmp_path, [mean()])
     asker.total(column="chol")
