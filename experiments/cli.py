@@ -21,6 +21,7 @@ from experiments.commands import (
     describe,
     doctor,
     evaluations,
+    example,
     export,
     inherited,
     jobs,
@@ -37,6 +38,7 @@ from experiments.commands import (
     runs,
     server,
     studies,
+    survey,
     track,
     tune,
 )
@@ -102,6 +104,8 @@ cli.command()(measures.bench)
 cli.add_typer(data.cli, name="data")
 cli.add_typer(pacs.cli, name="pacs")
 cli.add_typer(privacy.cli, name="privacy")
+cli.add_typer(survey.cli, name="survey")
+cli.add_typer(example.cli, name="example")
 cli.add_typer(log.cli, name="log")
 cli.add_typer(server.cli, name="server")
 cli.command()(doctor.doctor)

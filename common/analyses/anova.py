@@ -33,11 +33,6 @@ class Anova:
     levels: tuple[str, ...] = ()
     equal_variances: bool = True
 
-    @property
-    def of_hospitals(self) -> bool:
-        """Where hospitals are the groups."""
-        return self.group == "site"
-
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
         levels = levels_of(self.group, self.levels, public)

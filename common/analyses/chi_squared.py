@@ -37,11 +37,6 @@ class ChiSquared:
     levels: tuple[str, ...] = ()
     correction: bool = True
 
-    @property
-    def of_hospitals(self) -> bool:
-        """Where hospitals are its rows or columns."""
-        return "site" in (self.rows, self.columns)
-
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
         crossed = Crossed.of(self.rows, self.columns, self.levels, public)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from common.analyses import _event_times as finding
 from common.analyses._coefficients import demand_confidence
-from common.analyses._indicator import event_word
+from common.analyses._indicator import demand_event, event_word
 from common.analyses._survival_table import (
     LEAST_SPAN,
     UNTIL,
@@ -76,6 +76,7 @@ class KaplanMeier:
     def __post_init__(self) -> None:
         finding.demand_width(self.width)
         demand_confidence(self.confidence)
+        demand_event(self.event_is)
         if self.interval not in INTERVALS:
             raise unknown("kind of interval", self.interval, INTERVALS)
         if not 0 <= self.until < float("inf"):

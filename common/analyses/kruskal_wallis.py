@@ -30,11 +30,6 @@ class KruskalWallis:
     levels: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
 
-    @property
-    def of_hospitals(self) -> bool:
-        """Where hospitals are the groups."""
-        return self.group == "site"
-
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round for how many there are, one for bins, or as many as part all values."""
         levels = levels_of(self.group, self.levels, public)

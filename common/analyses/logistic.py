@@ -16,7 +16,7 @@ from common.analyses import _preparation as preparing
 from common.analyses._coefficients import demand_confidence, most_notable, p_text
 from common.analyses._design import Design, words_of
 from common.analyses._generalised import BINS, Fitted
-from common.analyses._indicator import event_word, happened
+from common.analyses._indicator import demand_event, event_word, happened
 from common.analyses._preparation import Prepared
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -53,8 +53,8 @@ class _Binomial:
 @dataclass(frozen=True)
 class Logistic:
     """outcome: a column of 0 and 1, or of words of which `event_is` is the one asked about (else the second of two
-    public levels). covariates: columns, or two joined as `age:sex`. robust: the sandwich's standard errors (HC0).
-    levels: of a column of words, as `sex=female|male`, the reference first.
+    public levels), or of numbers and `event_is = ">0"`. covariates: columns, or two joined as `age:sex`. robust: the
+    sandwich's standard errors (HC0). levels: of a column of words, as `sex=female|male`, the reference first.
     """
 
     discloses: ClassVar[str] = (
@@ -70,6 +70,7 @@ class Logistic:
 
     def __post_init__(self) -> None:
         demand_confidence(self.confidence)
+        demand_event(self.event_is)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, one for each of Newton's steps, and one for fit and calibration."""

@@ -13,7 +13,7 @@ from scipy import stats
 from common.analyses import _event_times as finding
 from common.analyses._coefficients import p_text
 from common.analyses._design import words_of
-from common.analyses._indicator import event_word
+from common.analyses._indicator import demand_event, event_word
 from common.analyses._survival_table import (
     SurvivalTable,
     disclosure,
@@ -71,6 +71,7 @@ class Logrank:
 
     def __post_init__(self) -> None:
         finding.demand_width(self.width)
+        demand_event(self.event_is)
         if self.weights not in WEIGHTS:
             raise unknown("weights", self.weights, WEIGHTS)
 

@@ -59,8 +59,8 @@ class MannWhitney:
             Table("Mann-Whitney U test", ("U", "p", "left out"), ((statistic, p_value, missing),)),
         )
         words = (
-            f"{self.column} of a patient with {self.group} = {levels[0]} is above that of one with {levels[1]} with a "
-            f"chance of {short(area.area)}{between(area.low, area.high)}, ties counted half; {chance(p_value)}.",
+            f"{self.column} of a patient with {self.group} = {levels[0]} is above that of one with {levels[1]} with "
+            f"a chance of {short(area.area)}{between(area.low, area.high)}, ties counted half; {chance(p_value)}.",
             *left_out(missing),
         )
         return Answer(numbers, tables, (), words)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Protocol
 
 FEWEST_HOSPITALS = 1
+SITE = "site"
+"""Stands for a column that says at which hospital a row is."""
 
 
 class AnalysisAbilities(Protocol):
@@ -32,8 +35,10 @@ def least_hospitals_of(analysis: Any) -> int:
 
 
 def of_hospitals(analysis: Any) -> bool:
-    """Whether it tells of single hospitals; not, where the analysis does not say."""
-    return bool(getattr(analysis, "of_hospitals", False))
+    """Whether it tells of single hospitals: it says so, or one of its options names SITE as a column."""
+    options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
+    named = any(SITE == one or (isinstance(one, tuple) and SITE in one) for one in options)
+    return named or bool(getattr(analysis, "of_hospitals", False))
 
 
 def most_rounds_of(analysis: Any) -> int:

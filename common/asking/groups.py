@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from common.asking.abilities import SITE as SITE
 from common.asking.analysis import Public
 from common.asking.records import Records
 from common.errors import StudyError
 from common.study.spelling import nearest
 
 EQUALS, EITHER = "=", "|"
-SITE = "site"
-"""Stands for a column that says at which hospital a row is."""
 
 
 def levels_of(column: str, named: tuple[str, ...], public: Public) -> tuple[str, ...]:

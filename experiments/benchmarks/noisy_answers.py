@@ -70,7 +70,7 @@ def _row(name: str, ours: float, peer: str, theirs: float | None) -> dict[str, C
 
 
 def _ages(path: Path) -> Floats:
-    return np.genfromtxt(path, delimiter=",", usecols=0, missing_values="?").astype(np.float64)
+    return np.array([float(line.split(",")[0]) for line in path.read_text().splitlines() if line], np.float64)
 
 
 def _tables(ages: list[Floats]) -> list[Records]:
@@ -156,7 +156,7 @@ def _peer(values: Floats) -> dict[str, dict[str, float]]:
     python = os.environ.get(PEERS_PYTHON)
     if not python:
         return {}
-    script = Path(__file__).with_name("_noisy_answers_peer.py")
+    script = Path(__file__).with_name("_noisy_answers_peers.py")
     work = {"values": values.tolist(), "low": LOW, "high": HIGH, "epsilons": EPSILONS, "repeats": REPEATS}
     with TemporaryDirectory() as place:
         asked, found = Path(place) / "work.json", Path(place) / "found.json"

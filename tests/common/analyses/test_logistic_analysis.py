@@ -101,3 +101,12 @@ def test_columns_that_give_each_other_nearly_are_refused() -> None:
     close = records.numbers("age") + 1e-9 * np.random.default_rng(0).normal(size=40)
     with pytest.raises(AnalysisError, match="'close' is given by age"):
         answered(Logistic("died", ("age", "close")), replace(records, columns={**records.columns, "close": close}))
+
+
+def test_an_event_is_told_from_a_number_by_a_comparison() -> None:
+    records = patients(80)
+    old = replace(records, columns={**records.columns, "old": (records.numbers("age") >= 60).astype(np.float64)})
+    compared = answered(Logistic("age", ("falls",), event_is=">=60"), records)
+    assert compared.numbers == answered(Logistic("old", ("falls",)), old).numbers
+    with pytest.raises(StudyError, match="compares with a number"):
+        Logistic("age", ("falls",), event_is=">old")

@@ -1,6 +1,6 @@
 """OpenDP on the work of `bench noisy-answers`, in a Python of its own: errors of a count, a histogram and a mean.
 
-Called as `python _noisy_answers_peer.py VALUES.json RESULTS.json`; imports nothing of this project.
+Called as `python _noisy_answers_peers.py VALUES.json RESULTS.json`; imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import opendp.prelude as dp
-
+dp: Any = import_module("opendp.prelude")
 Release = Callable[[list[Any]], Any]
 
 

@@ -1,0 +1,1 @@
+"""`wardround example`: small protocols between a few parties, with what every one of them saw."""
