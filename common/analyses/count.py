@@ -28,7 +28,7 @@ class Count:
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
         total = yield Query({"rows": counts(), "persons": counts(), "complete": counts()})
-        found = {name: int(total.count(name)) for name in ("rows", "persons", "complete")}
+        found = {name: max(int(total.count(name)), 0) for name in ("rows", "persons", "complete")}
         header: tuple[str, ...] = ("rows", "persons")
         if self.columns:
             header = (*header, "complete")
