@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.asking.abilities import of_hospitals
+from common.asking.abilities import SITE, least_hospitals_of, most_rounds_of, of_hospitals, without_noise_of
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Figure, Table
 from common.asking.exact_sums import Integers, Part, Total, counts
-from common.asking.groups import SITE, codes, levels_of
+from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError
 
@@ -44,6 +44,21 @@ class Grouped:
     def of_hospitals(self) -> bool:
         """Where hospitals are the groups, or the analysis tells of them."""
         return self.by == SITE or of_hospitals(self.analysis)
+
+    @property
+    def least_hospitals(self) -> int:
+        """As the analysis says."""
+        return least_hospitals_of(self.analysis)
+
+    @property
+    def most_rounds(self) -> int:
+        """As the analysis says: groups share their rounds."""
+        return most_rounds_of(self.analysis)
+
+    @property
+    def without_noise(self) -> str:
+        """As the analysis says."""
+        return without_noise_of(self.analysis)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """As many rounds as the slowest group takes. A group that cannot be answered is said to be so."""
