@@ -162,15 +162,15 @@ class Logrank:
             for g in there.tolist()
         )
         numbers = {
-            "rows": int(tested.sizes.sum()),
+            "n": int(tested.sizes.sum()),
             "missing": missing,
             "statistic": statistic,
             "degrees_of_freedom": degrees,
             "p": p,
             "weights": self.weights,
             "groups": {
-                groups[g]: {
-                    "persons": int(tested.sizes[g]),
+                f"{self.group}={groups[g]}": {
+                    "n": int(tested.sizes[g]),
                     "events": int(tested.events[g]),
                     "observed": float(tested.observed[g]),
                     "expected": float(tested.expected[g]),
@@ -183,7 +183,7 @@ class Logrank:
         test = f"{p_text(p)}, chi-squared {statistic:.2f} on {degrees}"
         words = [f"Survival {differ} between groups of {self.group} ({test})."]
         words += [f"{missing} rows are left out: a time, event or group is missing."] * (missing > 0)
-        table = Table(f"Log-rank test by {self.group}", ("", "persons", "events", "expected (weighted)"), rows)
+        table = Table(f"Log-rank test by {self.group}", ("", "n", "events", "expected (weighted)"), rows)
         return Answer(numbers, (table,), (), tuple(words))
 
 
