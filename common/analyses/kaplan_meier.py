@@ -63,6 +63,7 @@ class KaplanMeier:
         "By group, at every time of an event on the grid, how many had it and how many were last seen since the time "
         "before; with times as they are, each is some person's."
     )
+    without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str
     group: str = ""

@@ -61,6 +61,7 @@ class Logrank:
         "before; with strata = site, sums over hospitals of observed and expected events alone."
     )
     of_hospitals: ClassVar[bool] = False
+    without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str
     group: str

@@ -20,6 +20,9 @@ class AnalysisAbilities(Protocol):
     """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
     hospital alone. A property where its options decide."""
 
+    without_noise: str
+    """A sentence where noise is refused: why, and which analysis answers with it. One that does not say takes it."""
+
     most_rounds: int
     """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
 
@@ -51,3 +54,8 @@ def most_rounds_of(analysis: Any) -> int:
 def whole_hospitals(analysis: Any) -> bool:
     """Whether a hospital's part is no sum over its persons; not, where the analysis does not say."""
     return bool(getattr(analysis, "whole_hospitals", False))
+
+
+def without_noise_of(analysis: Any) -> str:
+    """Why it is never asked with noise; empty where it may be."""
+    return str(getattr(analysis, "without_noise", ""))

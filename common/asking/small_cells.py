@@ -199,5 +199,5 @@ def _followed(hidden: Hidden) -> list[tuple[int, int]]:
     places = np.argwhere(hidden)
     equations = np.array([line[hidden] for line in _lines(hidden.shape)], dtype=np.float64)
     fitted = np.linalg.lstsq(equations.T, np.eye(len(places)), rcond=None)[0]
-    exact = np.isclose(equations.T @ fitted, np.eye(len(places)), atol=1e-9).all(axis=0)
+    exact = np.atleast_1d(np.isclose(equations.T @ fitted, np.eye(len(places)), atol=1e-9).all(axis=0))
     return [(int(row), int(column)) for (row, column), is_known in zip(places, exact, strict=True) if is_known]
