@@ -99,7 +99,7 @@ def _refuse_weak(asked: Asked, noise: SumNoise, policy: Policy) -> None:
         raise RefusedError("unbounded", f"one row can change the part {unbounded[0]!r} without bound.")
     if asked.number > noise.rounds:
         raise RefusedError("query", f"the noise is of {noise.rounds} queries; this is number {asked.number}.")
-    if most is not None and noise.epsilon > most * ROUNDING:
+    if not asked.is_listed and noise.epsilon > most * ROUNDING:
         raise RefusedError("epsilon", f"questions.largest_epsilon = {most:g}; this asks for {noise.epsilon:g}.")
     if required is not None:
         _refuse_less(noise, required)
