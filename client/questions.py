@@ -11,6 +11,7 @@ from client.hospital import Hospital
 from client.policy import read_policy
 from common.asking.following import follow
 from common.asking.public import public_of
+from common.asking.shared_noise import noise_of
 from common.asking.totals import flat
 from common.errors import RefusedError, StudyError
 from common.privacy.noise_source import IntegerNoise
@@ -28,11 +29,11 @@ def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
         analysis = asked.question.build()
     except StudyError as error:
         raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
-    follow(asked, analysis, public_of(hospital.study, hospital.roster), local.secrets)
+    hospitals, public = len(hospital.roster), public_of(hospital.study, hospital.roster)
     try:
-        weighed = asked_of(
-            hospital.study, len(hospital.roster), asked.question, asked.query, asked.number, local.cohort.sites
-        )
+        noise = noise_of(asked.question, hospital.study, hospitals)
+        query = follow(asked, analysis, public, local.secrets, noise)
+        weighed = asked_of(hospital.study, hospitals, asked.question, query, asked.number, local.cohort.sites)
     except StudyError as error:
         raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
     place = None if kept.simulated or local.folder is None else Place(local.folder, local.data, local.run)

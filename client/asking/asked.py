@@ -12,10 +12,8 @@ from common.asking.levels import levels_of
 from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
-from common.study.catalogue import AGGREGATIONS
+from common.asking.shared_noise import noise_of
 from common.study.study import Study
-from common.sums.abilities import colluding_of
-from common.sums.cohorts import noise_shares, reveals
 
 Levels = Mapping[str, tuple[str, ...]]
 """Words that columns may hold, by the study."""
@@ -47,11 +45,7 @@ def asked_of(
     """
     levels = levels_of(study)
     text, listed = text_of(question, levels), {text_of(Question.of(entry), levels) for entry in study.analyses}
-    noise = question.noise()
-    if noise is not None:
-        fewest = noise_shares(study, hospitals)
-        colluding = colluding_of(AGGREGATIONS.build(study.aggregation))
-        noise = noise.of_shares(reveals(study), fewest, colluding)
+    noise = noise_of(question, study, hospitals)
     return Asked(question, query, number, noise, sites, text in listed, text)
 
 

@@ -19,6 +19,7 @@ EXACT = (
     "How often every value occurs in each group: exact ranks are the whole distribution of the column; with `edges`, "
     "how many rows of each group lie between them."
 )
+NO_NOISE = "its rounds close in on single values, and its p does not count noise; a histogram by group takes noise."
 LEVELS = "levels"
 
 

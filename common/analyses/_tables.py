@@ -10,13 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from common.analyses._intervals import wilson
 from common.analyses._moments import LEVEL
 from common.asking.analysis import Public, Query
-from common.asking.exact_sums import counts
+from common.asking.exact_sums import Total, counts
 from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 
 ROWS, COLUMNS = "rows", "columns"
+
+
+def rows_of(total: Total, name: str) -> NDArray[np.int64]:
+    """Counts of a sum; what noise took below 0 is 0."""
+    return np.maximum(total.count(name), 0)
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,6 @@ def risk_ratio(table: NDArray[np.int64]) -> Effect:
 
 def risk_difference(table: NDArray[np.int64]) -> Effect:
     """The same as a difference; interval by Newcombe (1998, method 10), from Wilson's."""
-    from common.analyses.proportion import wilson
-
     (a, b), (c, d) = table.tolist()
     if a + b == 0 or c + d == 0:
         return Effect(None, None, None)

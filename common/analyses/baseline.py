@@ -30,15 +30,18 @@ Found = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class Baseline:
-    """columns: of any kind; a column whose levels are named is one of categories. group: patients are shown by it too.
+    """columns: of any kind; a column whose levels are named is one of categories. group: they are shown by it too.
 
     Of two groups standardised differences are shown (Austin 2009; of several levels Yang and Dalton 2012).
     resolution: quartiles are found to within it; 0: exactly.
     """
 
     discloses: ClassVar[str] = (
-        "Of every column, and in every group, how many rows are in each level; or the sum of values and of "
-        "those squared, and how many lie between cuts that close in on the quartiles, which are values of single patients."
+        "Of every column, and in every group, how many rows are in each level; or sums of values and of those "
+        "squared, and how many lie between cuts that close in on the quartiles, which are values of single patients."
+    )
+    without_noise: ClassVar[str] = (
+        "its rounds close in on single values; private_quantile and quantile_tree take noise."
     )
     columns: tuple[str, ...]
     group: str = ""

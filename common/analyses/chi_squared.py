@@ -32,6 +32,7 @@ class ChiSquared:
     """
 
     discloses: ClassVar[str] = "How many rows are in every pair of levels."
+    without_noise: ClassVar[str] = "its intervals and p do not count noise; a cross table takes noise."
     rows: str
     columns: str
     levels: tuple[str, ...] = ()

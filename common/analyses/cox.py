@@ -188,7 +188,7 @@ class Cox:
             "score": float(first @ np.linalg.solve(climb.first.information.astype(np.float64), first)),
         }
         numbers: dict[str, Any] = {
-            "rows": prepared.rows,
+            "n": prepared.rows,
             "missing": prepared.missing,
             "events": events,
             "ties": self.ties,

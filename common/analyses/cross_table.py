@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._tables import Crossed, crossed_part
+from common.analyses._tables import Crossed, crossed_part, rows_of
 from common.analyses._words import left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Table
@@ -31,7 +31,7 @@ class CrossTable:
         """One round."""
         crossed = Crossed.of(self.rows, self.columns, self.levels, public)
         total = yield crossed.query
-        table, missing = total.count("n"), int(total.count("left_out"))
+        table, missing = rows_of(total, "n"), int(rows_of(total, "left_out"))
         if table.sum() == 0:
             raise AnalysisError(
                 f"{self.rows!r} and {self.columns!r} are in none of their levels together in any row."

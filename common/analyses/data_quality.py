@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses._tables import rows_of
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total, counts
@@ -56,18 +57,18 @@ class DataQuality:
         parts |= {"kinds": counts(size, len(KINDS), most_by_one=3.0 * size)}
         parts |= {f"levels of {name}": counts(len(words)) for name, words in levels.items()}
         total = yield Query(parts, tells)
-        rows, persons = int(total.count("rows")), int(total.count("persons"))
+        rows, persons = max(int(total.count("rows")), 0), max(int(total.count("persons")), 0)
         if rows == 0:
             raise AnalysisError("there is not a single row at any hospital.")
-        kinds = {name: _kinds(one) for name, one in zip(self.columns, total.count("kinds").tolist(), strict=True)}
+        kinds = {name: _kinds(one) for name, one in zip(self.columns, rows_of(total, "kinds").tolist(), strict=True)}
         for name, words in levels.items():
-            found = total.count(f"levels of {name}").tolist()
+            found = rows_of(total, f"levels of {name}").tolist()
             kinds[name]["levels"] = {word: int(count) for word, count in zip(words, found, strict=True)}
         numbers = {
             "rows": rows,
             "persons": persons,
-            "rows_beyond_one_a_person": rows - persons,
-            "complete": int(total.count("complete")),
+            "rows_beyond_one_a_person": max(rows - persons, 0),
+            "complete": max(int(total.count("complete")), 0),
             "columns": kinds,
         }
         return Answer(numbers, self._tables(rows, kinds), (), self._words(numbers, kinds))
@@ -86,9 +87,9 @@ class DataQuality:
         each = tuple(
             (
                 name,
-                rows - one["missing"],
+                max(rows - one["missing"], 0),
                 one["missing"],
-                one["missing"] / rows,
+                min(one["missing"] / rows, 1.0),
                 one["below"],
                 one["above"],
                 one["undeclared"],

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from common.analyses._intervals import wilson
 from common.analyses._moments import LEVEL
 from common.analyses._tables import Crossed, Effect, crossed_part
 from common.analyses._words import between, left_out, short
 from common.analyses.cross_table import cross_tables
-from common.analyses.proportion import wilson
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total
@@ -32,6 +32,7 @@ class Diagnostics:
     """
 
     discloses: ClassVar[str] = "How many rows are in every pair of the test's result and the truth."
+    without_noise: ClassVar[str] = "its intervals and p do not count noise; a cross table takes noise."
     test: str
     truth: str
     levels: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from common.analyses._distinct_values import checked_edges
 from common.analyses._doubles import demand_finite
 from common.analyses._order_statistics import STEP, bin_counts, values_at
+from common.analyses._tables import rows_of
 from common.analyses._words import left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -50,6 +51,13 @@ class Histogram:
         if not (isfinite(low) and isfinite(high) and (low < high or self.low is None)):
             raise StudyError(f"histogram.low must be below histogram.high; they are {self.low} and {self.high}.")
 
+    @property
+    def without_noise(self) -> str:
+        """Where edges must be found."""
+        return (
+            "" if self.edges or self.low is not None else "without edges there is none: give edges, or low and high."
+        )
+
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round; where no edges are given, those of two quantiles before it."""
         edges = np.array(self.edges)
@@ -71,7 +79,8 @@ class Histogram:
         return round_edges(found[ranks[0]], found[ranks[1]], self.bins)
 
     def _answer(self, edges: NDArray[np.float64], total: Total) -> Answer:
-        each, (below, above), missing = total.count("bins"), total.count("outside"), int(total.count("missing"))
+        each, (below, above) = rows_of(total, "bins"), rows_of(total, "outside")
+        missing = int(rows_of(total, "missing"))
         n = int(each.sum() + below + above)
         if n == 0:
             raise AnalysisError(f"column {self.column!r} has no value at any hospital.")

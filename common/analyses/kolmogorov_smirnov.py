@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._rank_test import EXACT, group_counts, group_part
+from common.analyses._rank_test import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import chance, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -24,6 +24,7 @@ class KolmogorovSmirnov:
     """column: of numbers. group: a column of two levels. edges: of bins, in which values count as tied."""
 
     discloses: ClassVar[str] = EXACT
+    without_noise: ClassVar[str] = NO_NOISE
     column: str
     group: str
     levels: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._rank_test import EXACT, group_counts, group_part
+from common.analyses._rank_test import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import chance, left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -25,6 +25,7 @@ class KruskalWallis:
     """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied."""
 
     discloses: ClassVar[str] = EXACT
+    without_noise: ClassVar[str] = NO_NOISE
     column: str
     group: str
     levels: tuple[str, ...] = ()

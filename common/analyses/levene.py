@@ -35,6 +35,9 @@ class Levene:
         "Of each group, how many rows there are, the sums of their values and of those squared, also of their "
         "distances from the group's centre; of medians how many rows lie between cuts that close in on them."
     )
+    without_noise: ClassVar[str] = (
+        "its rounds close in on single values; private_quantile and quantile_tree take noise."
+    )
     column: str
     group: str
     levels: tuple[str, ...] = ()

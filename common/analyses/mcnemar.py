@@ -31,6 +31,7 @@ class McNemar:
     """
 
     discloses: ClassVar[str] = "How many rows are in every pair of levels."
+    without_noise: ClassVar[str] = "its intervals and p do not count noise; a cross table takes noise."
     first: str
     second: str
     levels: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ class Median:
     """column: of numbers; missing values are counted and left out. resolution: found to within it; 0: exactly."""
 
     discloses: ClassVar[str] = Quantiles.discloses
+    without_noise: ClassVar[str] = Quantiles.without_noise
     column: str
     resolution: float = 0.0
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from common.analyses._intervals import wilson
 from common.analyses._moments import LEVEL
+from common.analyses._tables import rows_of
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Total, counts
@@ -35,7 +36,7 @@ class Proportion:
         """One round."""
         levels = levels_of(self.column, self.levels, public)
         total = yield Query({"n": counts(len(levels)), "missing": counts()}, {"levels": levels})
-        each, missing = [int(one) for one in total.count("n")], int(total.count("missing"))
+        each, missing = [int(one) for one in rows_of(total, "n")], int(rows_of(total, "missing"))
         n = sum(each)
         if n == 0:
             raise AnalysisError(f"column {self.column!r} is in none of its levels ({', '.join(levels)}) in any row.")
@@ -67,14 +68,6 @@ def _share(count: int, n: int) -> dict[str, float]:
     low, high = wilson(count, n)
     exact = exact_interval(count, n)
     return {"n": count, "share": count / n, "low": low, "high": high, "exact_low": exact[0], "exact_high": exact[1]}
-
-
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """Wilson's score interval of a share."""
-    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
-    centre = (count + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * sqrt(count * (n - count) / n + z * z / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def exact_interval(count: int, n: int) -> tuple[float, float]:

@@ -56,6 +56,9 @@ class Quantiles:
         "How many rows lie between cuts that close in on each quantile; exact ones are values of single patients, "
         "where a resolution keeps them within it."
     )
+    without_noise: ClassVar[str] = (
+        "its rounds close in on single values; private_quantile and quantile_tree take noise."
+    )
     column: str
     at: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
     method: Method = "linear"

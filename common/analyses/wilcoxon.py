@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._distinct_values import STEP, ranked, value_counts
+from common.analyses._rank_test import NO_NOISE
 from common.analyses._words import chance, left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -30,6 +31,7 @@ class Wilcoxon:
         "How often every absolute difference occurs, of pairs that rise and of those that fall; with `edges`, how "
         "many lie between them."
     )
+    without_noise: ClassVar[str] = NO_NOISE
     first: str
     second: str
     edges: tuple[float, ...] = ()

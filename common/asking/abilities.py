@@ -20,6 +20,9 @@ class AnalysisAbilities(Protocol):
     """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
     hospital alone. A property where its options decide."""
 
+    without_noise: str
+    """A sentence where noise is refused: why, and which analysis answers with it. One that does not say takes it."""
+
     most_rounds: int
     """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
 
@@ -37,7 +40,7 @@ def least_hospitals_of(analysis: Any) -> int:
 def of_hospitals(analysis: Any) -> bool:
     """Whether it tells of single hospitals: it says so, or one of its options names SITE as a column."""
     options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
-    named = any(SITE == one or (isinstance(one, tuple) and SITE in one) for one in options)
+    named = any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
     return named or bool(getattr(analysis, "of_hospitals", False))
 
 
@@ -49,3 +52,8 @@ def most_rounds_of(analysis: Any) -> int:
 def whole_hospitals(analysis: Any) -> bool:
     """Whether a hospital's part is no sum over its persons; not, where the analysis does not say."""
     return bool(getattr(analysis, "whole_hospitals", False))
+
+
+def without_noise_of(analysis: Any) -> str:
+    """Why it is never asked with noise; empty where it may be."""
+    return str(getattr(analysis, "without_noise", ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer
 from common.asking.exact_sums import Total
+from common.asking.noise import SumNoise
+from common.asking.shared_noise import Telling, telling
 from common.errors import AnalysisError, RefusedError, WireError
 from common.wire.questions import NOT_UNDERSTOOD, AskedQuery, read_total
 
@@ -30,34 +32,47 @@ class _UnderWay:
 
     conversation: Generator[Query, Total, Answer]
     query: Query
+    told: Telling
 
     def go_on(self, numbers: tuple[int, ...]) -> None:
-        self.query = self.conversation.send(read_total(self.query.parts, numbers))
+        self.query = self.conversation.send(self.told(self.query, read_total(self.query.parts, numbers)))
 
 
 _under_way: dict[bytes, _UnderWay] = {}
 """By all that they depend on: in one process hospitals share them, and none is begun again for every query."""
 
 
-def follow(asked: AskedQuery, analysis: Analysis, public: Public, memory: MutableMapping[str, bytes]) -> None:
+def follow(
+    asked: AskedQuery,
+    analysis: Analysis,
+    public: Public,
+    memory: MutableMapping[str, bytes],
+    noise: SumNoise | None = None,
+) -> Query:
     """Remember the totals told so far, and raise RefusedError unless they lead to this very query.
 
-    memory: of this run of this study, from message to message.
+    memory: of this run of this study, from message to message. noise: in the totals. What one row changes is as the
+    analysis says here, and never as it came: noise is made for it.
     """
     key = f"question/{sha256(asked.question.json.encode()).hexdigest()}"
     told = _with_latest(asked, json.loads(memory.get(key, b"[]")))
     try:
-        wanted = _query_after(analysis, public, told)
+        wanted = _query_after(analysis, public, told, noise)
     except (WireError, AnalysisError, StopIteration) as error:
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} does not follow: {error}") from error
     if not alike(wanted, asked.query):
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} is not the one that the analysis asks.")
     memory[key] = json.dumps(told).encode()
+    return replace(asked.query, parts=wanted.parts, either=wanted.either)
 
 
 def alike(one: Query, other: Query) -> bool:
     """Whether two queries ask for the same sums, and tell the same but for rounding."""
-    if (one.step, dict(one.parts), one.tells.keys()) != (other.step, dict(other.parts), other.tells.keys()):
+    asked, came = (
+        {name: (part.kind, part.shape, part.most_by_one) for name, part in query.parts.items()}
+        for query in (one, other)
+    )
+    if (one.step, asked, one.tells.keys()) != (other.step, came, other.tells.keys()):
         return False
     return all(_near(told, other.tells[name]) for name, told in one.tells.items())
 
@@ -71,15 +86,15 @@ def _with_latest(asked: AskedQuery, told: list[list[str]]) -> list[list[str]]:
     return [*told[: asked.number - 2], [f"{number:x}" for number in asked.before]]
 
 
-def _query_after(analysis: Analysis, public: Public, told: list[list[str]]) -> Query:
+def _query_after(analysis: Analysis, public: Public, told: list[list[str]], noise: SumNoise | None) -> Query:
     """What the analysis asks once it was told these totals; taken up where it was left, or from its beginning."""
-    keys = _keys(analysis, public, told)
+    keys = _keys(analysis, public, told, noise)
     if keys[-1] in _under_way:
         return _under_way[keys[-1]].query
     known = _under_way.pop(keys[-2], None) if told else None
     if known is None:
         conversation = analysis.ask(public)
-        known = _UnderWay(conversation, next(conversation))
+        known = _UnderWay(conversation, next(conversation), telling(noise, len(public.sites)))
         late = told
     else:
         late = told[-1:]
@@ -91,9 +106,9 @@ def _query_after(analysis: Analysis, public: Public, told: list[list[str]]) -> Q
     return known.query
 
 
-def _keys(analysis: Analysis, public: Public, told: list[list[str]]) -> list[bytes]:
+def _keys(analysis: Analysis, public: Public, told: list[list[str]], noise: SumNoise | None) -> list[bytes]:
     """Of the conversation before the first total, and after each."""
-    keys = [sha256(repr((type(analysis), analysis, public)).encode()).digest()]
+    keys = [sha256(repr((type(analysis), analysis, public, noise)).encode()).digest()]
     for numbers in told:
         keys.append(sha256(keys[-1] + " ".join(numbers).encode()).digest())
     return keys

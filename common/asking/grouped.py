@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.asking.abilities import of_hospitals
+from common.asking.abilities import SITE, least_hospitals_of, most_rounds_of, of_hospitals, without_noise_of
 from common.asking.analysis import Analysis, Public, Query, Told
 from common.asking.answer import Answer, Figure, Table
 from common.asking.exact_sums import Integers, Part, Total, counts
-from common.asking.groups import SITE, codes, levels_of
+from common.asking.groups import codes, levels_of
 from common.asking.records import Records
 from common.errors import AnalysisError
 
@@ -44,6 +44,21 @@ class Grouped:
     def of_hospitals(self) -> bool:
         """Where hospitals are the groups, or the analysis tells of them."""
         return self.by == SITE or of_hospitals(self.analysis)
+
+    @property
+    def least_hospitals(self) -> int:
+        """As the analysis says."""
+        return least_hospitals_of(self.analysis)
+
+    @property
+    def most_rounds(self) -> int:
+        """As the analysis says: groups share their rounds."""
+        return most_rounds_of(self.analysis)
+
+    @property
+    def without_noise(self) -> str:
+        """As the analysis says."""
+        return without_noise_of(self.analysis)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """As many rounds as the slowest group takes. A group that cannot be answered is said to be so."""
@@ -141,7 +156,21 @@ def stacked(queries: Mapping[str, Query], levels: tuple[str, ...], first: bool) 
             parts[key] = _behind(parts.get(key), one)
             tells[f"{SHAPE} {name} {key}"] = np.array(one.shape, dtype=np.float64)
         tells |= {f"{TOLD} {name} {told}": value for told, value in query.tells.items()}
-    return Query(parts, tells, STEP)
+    return Query(parts, tells, STEP, _either(queries.values(), parts))
+
+
+def _either(queries: Collection[Query], parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """Stacked parts of which one row changes one only: those of which that is true in every group, or any one.
+
+    A row of no group changes no group's parts, and a row of a group does not change how many are in none.
+    """
+    own = [key for key in parts if key != UNGROUPED]
+    shared = [key for key in own if all(_is_either(query, *key.split(" ", 1)) for query in queries)]
+    return (*([UNGROUPED] if UNGROUPED in parts else []), *(shared or own[:1]))
+
+
+def _is_either(query: Query, kind: str, name: str) -> bool:
+    return name in query.either or name not in query.parts or query.parts[name].kind != kind
 
 
 def queries_of(query: Query) -> dict[str, Query]:
@@ -164,22 +193,26 @@ def unstacked(total: Total, queries: Mapping[str, Query]) -> dict[str, Total]:
     places: dict[str, int] = {}
     found = {}
     for name, query in queries.items():
-        own = {}
+        own, noise = {}, {}
         for part, one in query.parts.items():
             key = f"{one.kind} {part}"
             start = places.get(key, 0)
             places[key] = start + one.size
+            if key in total.noise:
+                noise[part] = total.noise[key]
             own[part] = total.integers[key][start : start + one.size].reshape(one.shape)
-        found[name] = Total(query.parts, own)
+        found[name] = Total(query.parts, own, noise)
     return found
 
 
 def _behind(before: Part | None, one: Part) -> Part:
     if before is None:
-        return Part((one.size,), one.kind, one.most_by_one)
+        return Part((one.size,), one.kind, one.most_by_one, one.most_by_first)
     bounds = (before.most_by_one, one.most_by_one)
     known = [bound for bound in bounds if bound is not None]
-    return Part((before.size + one.size,), one.kind, max(known) if len(known) == 2 else None)
+    of_first = [most for most in (before.most_by_first, one.most_by_first) if most is not None]
+    most, most_of_first = (max(of) if len(of) == 2 else None for of in (known, of_first))
+    return Part((before.size + one.size,), one.kind, most, most_of_first)
 
 
 def _after(prefix: str, tells: Mapping[str, Told]) -> dict[str, Told]:

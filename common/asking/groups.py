@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from common.asking.abilities import SITE as SITE
+from common.asking.abilities import SITE
 from common.asking.analysis import Public
 from common.asking.records import Records
 from common.errors import StudyError

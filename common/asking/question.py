@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from common.asking.abilities import most_rounds_of
+from common.asking.abilities import most_rounds_of, without_noise_of
 from common.asking.analysis import Analysis
 from common.asking.grouped import Grouped
 from common.asking.noise_law import Kind
@@ -94,7 +94,10 @@ class Question:
             return None
         from common.asking.noise import SumNoise
 
-        rounds = most_rounds_of(self.build())
+        analysis = self.build()
+        if why := without_noise_of(analysis):
+            raise StudyError(f"question {self.words!r} has no answer with noise: {why}")
+        rounds = most_rounds_of(analysis)
         kind: Kind = "gaussian" if self.delta else "geometric"
         return SumNoise(self.epsilon, self.delta, kind, shares, rounds=rounds)
 

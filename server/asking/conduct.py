@@ -16,6 +16,7 @@ from common.asking.answer import Answer
 from common.asking.pooled import conduct
 from common.asking.public import public_of
 from common.asking.question import Question
+from common.asking.shared_noise import noise_of, telling
 from common.asking.small_cells import held_back
 from common.data.names import SiteId
 from common.errors import AnalysisError, StudyError, TooFewHospitalsError, WardroundError
@@ -158,6 +159,8 @@ class Asker:
         least = least_hospitals_of(analysis)
         channel.cohort = channel.cohort.demanding(least)
         try:
+            noise = noise_of(conversation.question, self.study, len(public.sites))
+            conversation.telling = telling(noise, len(public.sites))
             answer = conduct(analysis, public, conversation.summed).answer
             return held_back(answer, self._least_cell(conversation.question)), "answered", ""
         except (AnalysisError, TooFewHospitalsError, StudyError) as error:

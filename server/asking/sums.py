@@ -9,6 +9,7 @@ from time import perf_counter
 from common.asking.analysis import Query
 from common.asking.exact_sums import Total
 from common.asking.question import Question
+from common.asking.shared_noise import Telling, telling
 from common.asking.totals import flat, form_of, total_of
 from common.data.names import SiteId
 from common.errors import AnalysisError, TooFewHospitalsError
@@ -60,10 +61,14 @@ class Channel:
 
 @dataclass
 class Conversation:
-    """A question's queries, one after the other, all of them over the same hospitals."""
+    """A question's queries, one after the other, all of them over the same hospitals.
+
+    telling: makes a total what the analysis is told, with the law of its noise.
+    """
 
     channel: Channel
     question: Question
+    telling: Telling = field(default_factory=lambda: telling(None, 0))
     opened: list[OpenedQuery] = field(default_factory=list)
 
     def summed(self, query: Query) -> Total:
@@ -78,7 +83,7 @@ class Conversation:
         dropped = (*dict.fromkeys(exchange.take_dropped()), *self._absent())
         self._demand_enough(collected, dropped)
         assert collected.total is not None
-        total = total_of(query.parts, collected.total)
+        total = self.telling(query, total_of(query.parts, collected.total))
         self.opened.append(
             OpenedQuery(
                 len(self.opened) + 1,

@@ -47,6 +47,7 @@ ENTRIES: dict[str, Asked] = {
     "auc": Asked({"score": "age", "truth": "disease"}),
     "baseline": Asked({"columns": ["age", "ward"], "group": "treated"}),
     "bland_altman": Asked({"first": "before", "second": "after"}),
+    "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
     "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
     "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
     "combat": Asked({"features": ["weight", "before", "after"], "covariates": ["age", "sex"]}),
@@ -55,15 +56,23 @@ ENTRIES: dict[str, Asked] = {
     "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
     "count": Asked({"columns": ["age", "ward"]}),
     "cox": Asked({"time": "months", "event": "died", "covariates": ["age", "sex"]}),
+    "cox:hospitals": Asked({"time": "months", "event": "died", "covariates": ["age", "treated"], "strata": "site"}),
     "cox:ties on a grid": Asked(
         {"time": "months", "event": "died", "covariates": ["age"], "ties": "breslow", "width": 6.0, "strata": "sex"}
     ),
-    "cox:hospitals": Asked({"time": "months", "event": "died", "covariates": ["age", "treated"], "strata": "site"}),
     "cross_table": Asked({"rows": "ward", "columns": "disease"}),
     "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
     "diagnostics": Asked({"test": "treated", "truth": "disease"}),
+    "heavy_hitters": Asked(
+        {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
+    ),
+    "heavy_hitters:words": Asked(
+        {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
+    ),
     "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
     "histogram:laid out": Asked({"column": "weight"}),
+    "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
+    "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
     "kolmogorov_smirnov": Asked({"column": "weight", "group": "sex"}),
     "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
     "levene": Asked({"column": "age", "group": "sex"}),
@@ -71,13 +80,13 @@ ENTRIES: dict[str, Asked] = {
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
     "mcnemar": Asked({"first": "treated", "second": "disease"}),
-    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
     "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
     "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
     "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
     "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
     "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
     "logrank": Asked({"time": "months", "event": "died", "group": "ward"}),
+    "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
     "logrank:strata": Asked(
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
@@ -85,13 +94,19 @@ ENTRIES: dict[str, Asked] = {
     "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
     "mann_whitney": Asked({"column": "pain", "group": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
+    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
+    "mcnemar": Asked({"first": "treated", "second": "disease"}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
     "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
     "paired_t_test": Asked({"first": "before", "second": "after"}),
     "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
+    "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
     "proportion": Asked({"column": "ward"}),
+    "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
     "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
     "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
     "rate": Asked({"events": "died", "time": "months", "per": 1000}),
@@ -106,7 +121,6 @@ ENTRIES: dict[str, Asked] = {
     "heavy_hitters:words": Asked(
         {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
     ),
-    "mean": Asked({"column": "age"}),
     "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
     "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from common.analyses._moments import moment_parts
+from common.analyses.count import Count
 from common.analyses.mean import Mean
 from common.asking.analysis import Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -122,6 +124,14 @@ class Unchecked(Mean):
         )
 
 
+class Rooted(Count):
+    """Takes the root of a count."""
+
+    def ask(self, public: Any) -> Any:
+        total = yield Query({name: counts() for name in ("rows", "persons", "complete")})
+        return Answer({"root": math.sqrt(int(total.count("complete")))}, words=("They were counted.",))
+
+
 class Curt(Mean):
     def ask(self, public: Any) -> Any:
         try:
@@ -175,6 +185,7 @@ ANALYSES: dict[str, tuple[Any, ...]] = {
     "under_every_aggregation_the_answer_is_that_of_all_rows": (Vast, Unprintable),
     "a_hospital_sends_what_was_asked_for_and_changes_nothing": (Shapeless, Spoiling),
     "whatever_the_data_are_the_answer_is_finite_or_refused_in_words": (Unchecked, Curt),
+    "counts_with_noise_are_answered_or_refused_in_words": (Rooted(("ward",)),),
     "programs_and_people_can_read_the_answer": UNREADABLE,
     "a_column_that_does_not_exist_is_answered_with_the_nearest": (Guessing,),
 }
