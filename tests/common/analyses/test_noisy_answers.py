@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from common.analyses.bounded_mean import BoundedMean
+from common.analyses.count import Count
+from common.analyses.cross_table import CrossTable
 from common.analyses.heavy_hitters import HeavyHitters
+from common.analyses.histogram import Histogram
 from common.analyses.private_quantile import PrivateQuantile
+from common.analyses.proportion import Proportion
 from common.analyses.quantile_tree import QuantileTree, consistent
 from common.asking import Records
 from common.asking.abilities import most_rounds_of
@@ -132,3 +136,24 @@ def test_bounds_are_needed_and_must_hold_something() -> None:
         BoundedMean("age")
     with pytest.raises(StudyError, match="low < high"):
         QuantileTree("age", 5, 5)
+
+
+def test_counts_bins_cells_and_shares_cost_one_count_and_say_how_far_they_may_be_off() -> None:
+    words = np.where(np.arange(300) % 3 == 0, "yes", "no").astype(np.str_)
+    options: dict[str, Any] = {"levels": ("smokes=yes|no",)}
+    for analysis, table in (
+        (Count(), hospitals(words, "smokes")),
+        (Histogram("age", low=20, high=100), hospitals(AGES)),
+        (Proportion("smokes", **options), hospitals(words, "smokes")),
+        (CrossTable("smokes", "smokes", **options), hospitals(words, "smokes")),
+    ):
+        exact = ask_tables(analysis, table).answer
+        assert "noise_margin" not in exact.numbers and not any("Noise" in said for said in exact.words)
+        noisy = NoisySums(SumNoise(0.5, shares=4), SeededNoise(generator(5, "cells"))).ask(analysis, table).answer
+        assert noisy.numbers["noise_margin"] == pytest.approx(6.0), "that of one count at epsilon 0.5"
+        assert any("within 6 of the truth" in said for said in noisy.words)
+    shares = [
+        one.numbers["levels"]["yes"] for one in answers(Proportion("smokes", **options), words, 0.2, 100, "smokes")
+    ]
+    assert np.mean([one["low"] <= 1 / 3 <= one["high"] for one in shares]) >= 0.95
+    assert all(one["exact_low"] is None for one in shares)
