@@ -152,4 +152,9 @@ def _over(cases: Cases, made: Answer) -> Images:
         for start in range(0, len(cases), AT_ONCE):
             batch = cases.batch(slice(start, start + AT_ONCE))
             parts.append(made(batch.inputs, batch.targets.float(), start))
-    return np.asarray(torch.cat(parts).numpy(), np.float32)
+    whole = torch.cat(parts)
+    if not whole.isfinite().all():
+        raise StudyError(
+            "the model answers with numbers that are not finite: its training diverged, or a value is absurd."
+        )
+    return np.asarray(whole.numpy(), np.float32)

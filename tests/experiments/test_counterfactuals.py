@@ -101,7 +101,7 @@ def test_the_command_writes_a_page_figures_and_images(run: Path, classifier: Pat
     result = CliRunner().invoke(cli, [*arguments, "--classifier", str(classifier), "--mediated"])
     assert result.exit_code == 0, result.output
     page = (tmp_path / "counterfactuals.html").read_text()
-    assert "do(thickness = 4)" in page and "direct only" in page and "true, do(scanner" in page
+    assert "do(thickness = 4)" in page and "direct only" in page and "the truth" in page
     figures = json.loads((tmp_path / "counterfactuals.json").read_text())
     assert figures["patients"] == 6 and set(figures["distance"]) == {"thickness", "intensity", "scanner"}
     assert [one["action"] for one in figures["classifier"]["shifts"]] == ["do(thickness = 4)", "do(scanner = 1)"]
