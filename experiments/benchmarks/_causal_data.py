@@ -16,8 +16,8 @@ HEART = (
     "age", "sex", "pain", "pressure", "cholesterol", "sugar", "ecg", "rate", "angina", "oldpeak", "slope", "vessels",
     "thal", "num",
 )  # fmt: skip
-HEART_LEVELS = ("sex=0|1", "pain=1|2|3|4", "ecg=0|1|2")
-HEART_COVARIATES = ("age", "sex", "pain", "sugar", "ecg")
+HEART_LEVELS = ("sex=0|1", "pain=1|2|3|4")
+HEART_COVARIATES = ("age", "sex", "pain")
 NHEFS_LEVELS = ("education=1|2|3|4|5", "exercise=0|1|2", "active=0|1|2")
 NHEFS_COVARIATES = (
     "sex", "race", "age", "age^2", "education", "smokeintensity", "smokeintensity^2", "smokeyrs", "smokeyrs^2",

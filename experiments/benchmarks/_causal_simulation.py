@@ -17,9 +17,10 @@ from common.asking.analysis import Public
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
 from common.errors import AnalysisError
-from experiments.benchmarks._causal_designs import MadeStudy
+from experiments.benchmarks._causal_designs import Floats, MadeStudy
 
 COVARIATES = ("x1", "x2")
+MOST_STEPS, NEAR = 25, 1e-8
 NORMAL = 1.959963984540054
 Makes = Callable[[float], PointEffect]
 WAYS: Mapping[str, Makes] = {
@@ -101,30 +102,34 @@ def _meta(tables: Sequence[Records]) -> tuple[float, float] | None:
 
 def _own_aipw(table: Records) -> tuple[float, float] | None:
     """One hospital's estimate with the standard error of its influence function; none where a model has no fit."""
-    try:
-        ask_tables(WAYS["aipw"](0.0), [table])
-    except AnalysisError:
-        return None
     y, a = table.numbers("outcome"), table.numbers("treated")
     x = np.column_stack([np.ones(len(y)), *(table.numbers(name) for name in COVARIATES)])
-    e = _fitted(x, a, x)
-    binary = bool(np.isin(y, (0, 1)).all())
     design, arms = np.column_stack([x, a]), [np.column_stack([x, np.full(len(y), arm)]) for arm in (1.0, 0.0)]
-    if binary:
-        m1, m0 = (_fitted(design, y, arm) for arm in arms)
-    else:
-        coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
-        m1, m0 = (arm @ coefficients for arm in arms)
+    e, m1, m0 = _fitted(x, a, x), *(_model_of(y)(design, y, arm) for arm in arms)
+    if e is None or m1 is None or m0 is None:
+        return None
     influence = m1 - m0 + a / e * (y - m1) - (1 - a) / (1 - e) * (y - m0)
     estimate, error = float(influence.mean()), float(influence.std(ddof=1) / sqrt(len(y)))
-    return (estimate, error) if np.isfinite(estimate) and error > 1e-9 else None
+    return (estimate, error) if error > 1e-9 else None
 
 
-def _fitted(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Chances at other rows, of a logistic regression by Newton's steps."""
+def _model_of(y: Floats) -> Callable[[Floats, Floats, Floats], Floats | None]:
+    return _fitted if np.isin(y, (0, 1)).all() else _least_squares
+
+
+def _least_squares(x: Floats, y: Floats, at: Floats) -> Floats | None:
+    coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+    return np.asarray(at @ coefficients) if rank == x.shape[1] else None
+
+
+def _fitted(x: Floats, y: Floats, at: Floats) -> Floats | None:
+    """Chances at other rows, of a logistic regression by Newton's steps; none where they find no end."""
     coefficients = np.zeros(x.shape[1])
-    for _ in range(30):
+    for _ in range(MOST_STEPS):
         p = 1 / (1 + np.exp(-np.clip(x @ coefficients, -30, 30)))
         slope = (x * (p * (1 - p))[:, None]).T @ x
-        coefficients = coefficients + np.linalg.lstsq(slope, x.T @ (y - p), rcond=None)[0]
-    return np.asarray(1 / (1 + np.exp(-np.clip(at @ coefficients, -30, 30))))
+        step = np.linalg.lstsq(slope, x.T @ (y - p), rcond=None)[0]
+        coefficients = coefficients + step
+        if np.abs(step).max() < NEAR * (1 + np.abs(coefficients).max()):
+            return np.asarray(1 / (1 + np.exp(-(at @ coefficients)))) if np.linalg.cond(slope) < 1e12 else None
+    return None

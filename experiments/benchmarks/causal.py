@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,7 +61,7 @@ _NOTES = (
     "rounds, 32 or 8 bytes each.",
     "RMSE, cover and its Monte Carlo error +-: of made federations of known effect; to meta: RMSE by that of "
     "hospitals' own AIPW weighted by inverse variances.",
-    "heart: exercise angina on disease, adjusted for age, sex, chest pain, sugar, ECG and hospital. NHEFS: giving up "
+    "heart: exercise angina on disease, adjusted for age, sex, chest pain and hospital. NHEFS: giving up "
     "smoking on weight. LaLonde: training on earnings in the trial, and of its treated beside a survey's people.",
     f"NHEFS, LaLonde and DoWhy come from the Python that {PEERS_PYTHON} names; without it they are not measured.",
 )
@@ -111,6 +111,7 @@ def _heart() -> list[Outcome]:
         "standardisation": Standardisation(**common),  # type: ignore[arg-type]
         "ipw": Ipw(**common),  # type: ignore[arg-type]
         "aipw": Aipw(**common),  # type: ignore[arg-type]
+        "aipw, arms apart": Aipw(**common, apart=True),  # type: ignore[arg-type]
         "aipw, 5 folds": Aipw(**common, folds=5, ridge=1.0),  # type: ignore[arg-type]
     }
     found = [_ask("heart", way, analysis, tables, public) for way, analysis in ways.items()]
@@ -118,14 +119,16 @@ def _heart() -> list[Outcome]:
 
 
 def _meta_of_heart(analysis: PointEffect, tables: Sequence[Records]) -> list[Outcome]:
-    """Hospitals' own estimates by inverse variances; one that has none is left out, as it would be."""
+    """Hospitals' own estimates by inverse variances; a model without a best fit is pulled together."""
     own = []
     for table in tables:
-        try:
-            answer = ask_tables(analysis, [table]).answer.numbers["difference"]
-        except AnalysisError:
-            continue
-        own.append((answer["estimate"], answer["standard_error"]))
+        for ridge in (0.0, 1.0):
+            try:
+                answer = ask_tables(replace(analysis, ridge=ridge), [table]).answer.numbers["difference"]
+            except AnalysisError:
+                continue
+            own.append((answer["estimate"], answer["standard_error"]))
+            break
     weights = [1 / error**2 for _, error in own]
     estimate = sum(w * e for w, (e, _) in zip(weights, own, strict=True)) / sum(weights)
     half = 1.96 / sqrt(sum(weights))
@@ -148,14 +151,14 @@ def _smoking(columns: Mapping[str, Sequence[float]]) -> list[Outcome]:
 def _training(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> list[Outcome]:
     made = data.lalonde(columns)
     common = {"outcome": "re78", "treatment": "treat", "sites": "ignored"}
-    trial = Standardisation(**common, covariates=("age",))  # type: ignore[arg-type]
+    naive = Standardisation(**common, covariates=())  # type: ignore[arg-type]
     adjusted = {**common, "covariates": data.LALONDE_COVARIATES, "population": "treated"}
     ways: dict[str, PointEffect] = {
         "standardisation": Standardisation(**adjusted),  # type: ignore[arg-type]
         "ipw": Ipw(**adjusted),  # type: ignore[arg-type]
         "aipw": Aipw(**adjusted),  # type: ignore[arg-type]
     }
-    found = [_ask("LaLonde, trial", "standardisation", trial, *made["trial"])]
+    found = [_ask(f"LaLonde, {place}", "difference of means", naive, *made[place]) for place in made]
     return found + [_ask("LaLonde, survey", way, analysis, *made["survey"]) for way, analysis in ways.items()]
 
 
