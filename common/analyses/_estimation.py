@@ -24,9 +24,10 @@ from common.asking.exact_sums import (
 from common.causality.equations import Block, Floats, Rows, by_block, flat, shares, slopes
 from common.errors import AnalysisError
 
-MOST_ROUNDS = 60
+MOST_ROUNDS = 30
 NEAR = 1e-11
 """Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
+LEAST_PART = 2.0**-6
 NEAR_IN_A_REPLICATE = 1e-7
 MOST_SHARE = 2.0**55
 NUMBERS_AT_A_TIME = 1 << 21
@@ -73,35 +74,52 @@ def sums(
         return _summed(blocks, rows, theta, query)
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Where a block's parameters are, from where they came there, and which part of Newton's step that was."""
+
+    theta: Floats
+    before: Floats
+    inverse: Floats | None = None
+    step: Floats | None = None
+    part: float = 1.0
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a whole step led here that was next to nothing."""
+        return self.step is not None and self.part == 1.0 and _length(self.step) <= NEAR * _size(self.theta)
+
+
 def solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
-    """Newton's steps in every block by itself: those that read others follow them. A step that grows is halved."""
-    theta = {block.name: np.zeros(block.size) for block in blocks}
-    steps: dict[str, Floats] = {}
+    """Newton's steps in every block by itself: those that read others follow them."""
+    points = {block.name: _Point(np.zeros(block.size), np.zeros(block.size)) for block in blocks}
     for _ in range(MOST_ROUNDS):
-        total = yield Query(_score_parts(blocks, False), {**tells, "theta": flat(blocks, theta)}, "solve")
-        next_steps = {block.name: _newton(block, total, theta[block.name]) for block in blocks}
-        for block in blocks:
-            name = block.name
-            grows = not block.reads and name in steps and _length(next_steps[name]) > _length(steps[name])
-            # Newton's step from where the last one went too far is worth nothing: half of the last one instead.
-            if grows and _length(steps[name]) > NEAR * _size(theta[name]):
-                theta[name], steps[name] = theta[name] - steps[name] / 2, steps[name] / 2
-                next_steps[name] = np.full(block.size, np.inf)
-            else:
-                theta[name], steps[name] = theta[name] + next_steps[name], next_steps[name]
-        _demand_finite(blocks, theta)
-        if all(_length(next_steps[name]) <= NEAR * _size(theta[name]) for name in theta):
+        theta = {name: point.theta for name, point in points.items()}
+        if all(point.arrived for point in points.values()):
             return theta
+        total = yield Query(_score_parts(blocks, False), {**tells, "theta": flat(blocks, theta)}, "solve")
+        points = {block.name: _next(block, total, points[block.name]) for block in blocks}
     raise AnalysisError(
         "the models have no best fit: in some group the outcome or the treatment is always the same. "
         "Name fewer covariates, or set ridge = 1."
     )
 
 
-def _newton(block: Block, total: Total, theta: Floats) -> Floats:
-    scores = total[f"scores of {block.name}"] - block.pulls * theta
-    slope = total[f"slopes of {block.name} in {block.name}"] - np.diag(block.pulls)
-    return -_inverse(block, slope) @ scores
+def _next(block: Block, total: Total, point: _Point) -> _Point:
+    """A step on; or half of the last one where it went too far.
+
+    Too far: from where it led to, the same slopes would take a longer step (Deuflhard 2011, "Newton Methods for
+    Nonlinear Problems", the natural monotonicity test). Blocks that read others are not held: what they read moves.
+    """
+    scores = total[f"scores of {block.name}"] - block.pulls * point.theta
+    if point.inverse is not None and point.step is not None and not block.reads and point.part > LEAST_PART:
+        again = _length(point.inverse @ scores)
+        if again > _length(point.step) and again > NEAR * _size(point.theta):
+            half = point.part / 2
+            return _Point(point.before + half * point.step, point.before, point.inverse, point.step, half)
+    inverse = _inverse(block, total[f"slopes of {block.name} in {block.name}"] - np.diag(block.pulls))
+    step = -inverse @ scores
+    return _Point(point.theta + step, point.theta, inverse, step)
 
 
 def _inverse(block: Block, slope: Floats) -> Floats:
@@ -123,12 +141,6 @@ def _length(step: Floats) -> float:
 
 def _size(theta: Floats) -> float:
     return 1.0 + float(np.abs(theta).max())
-
-
-def _demand_finite(blocks: Sequence[Block], theta: Mapping[str, Floats]) -> None:
-    for block in blocks:
-        if not np.all(np.isfinite(theta[block.name])):
-            raise AnalysisError(f"the model of {block.name} has no best fit in these rows; set ridge = 1.")
 
 
 def _pairs(blocks: Sequence[Block], across: bool) -> list[tuple[Block, Block]]:
