@@ -10,6 +10,7 @@ approved table names (`common.asking.differences`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import prod
 from typing import Literal
 
@@ -18,7 +19,7 @@ from client.asking.asked import Asked, Levels
 from client.asking.rules import QuestionRules
 from client.policy import Policy, RequiredNoise
 from common.asking.abilities import of_hospitals
-from common.asking.differences import SITE, ExactTable, undeclared
+from common.asking.differences import SITE, Derived, ExactTable, undeclared
 from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
@@ -26,12 +27,28 @@ from common.errors import RefusedError, StudyError
 from common.study.study import Study
 
 Decision = Literal["exact", "noise"]
+Words = tuple[str, tuple[str, ...]]
+"""A column and the words that it may hold."""
 ROUNDING = 1 + 1e-9
+MOST_KEPT = 64
 
 
 def table_of(question: Question, levels: Levels) -> ExactTable:
     """A question as the sets of rows that it is of. Raises StudyError for a condition that cannot be read."""
-    return ExactTable(question.words, parse_all(question.where, levels), question.by)
+    where = parse_all(question.where, levels)
+    return ExactTable(question.words, where, question.by, _own_groups(question.analysis.options.values(), levels))
+
+
+def _own_groups(options: Iterable[object], levels: Levels) -> tuple[Words, ...]:
+    """Columns that an analysis names and whose words are known: it may add up by them, and is taken to."""
+    found: dict[str, tuple[str, ...]] = {}
+    words = [word for one in options for word in (one if isinstance(one, list | tuple) else [one])]
+    for word in words:
+        for part in word.split(":") if isinstance(word, str) else ():
+            column, named, own = (piece.strip() for piece in part.partition("="))
+            known = tuple(each.strip() for each in own.split("|")) if named else levels.get(column, ())
+            found |= {column: tuple(filter(None, known))} if len(known) > 1 else {}
+    return tuple(sorted(found.items()))
 
 
 def exact_tables(study: Study, levels: Levels) -> tuple[ExactTable, ...]:
@@ -82,7 +99,7 @@ def _refuse_weak(asked: Asked, noise: SumNoise, policy: Policy) -> None:
         raise RefusedError("unbounded", f"one row can change the part {unbounded[0]!r} without bound.")
     if asked.number > noise.rounds:
         raise RefusedError("query", f"the noise is of {noise.rounds} queries; this is number {asked.number}.")
-    if most is not None and noise.epsilon > most * ROUNDING:
+    if not asked.is_listed and noise.epsilon > most * ROUNDING:
         raise RefusedError("epsilon", f"questions.largest_epsilon = {most:g}; this asks for {noise.epsilon:g}.")
     if required is not None:
         _refuse_less(noise, required)
@@ -132,8 +149,14 @@ def _refuse_exact(
 def refuse_undeclared(tables: tuple[ExactTable, ...], levels: Levels) -> None:
     """Raise RefusedError where tables together tell of rows that none of them names."""
     try:
-        found = undeclared(tables, levels)
+        found = _undeclared(tables, tuple(sorted(levels.items())))
     except StudyError as error:
         raise RefusedError("difference", str(error)) from error
     if found:
         raise RefusedError("difference", f"together with other exact answers it would tell of {found[0].rows}.")
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _undeclared(tables: tuple[ExactTable, ...], levels: tuple[Words, ...]) -> tuple[Derived, ...]:
+    """Kept from query to query of a question."""
+    return undeclared(tables, dict(levels))

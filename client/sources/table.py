@@ -280,7 +280,9 @@ class Table:
         for name, columns in headers:
             needed = [*target.columns, *keep, *(one for one in (self.person, self.split) if one)]
             refuse_absent(needed, columns, name)
-        names = tuple(map(in_one_form, self.features)) or found_features(headers, used - {""} | set(self.ignore))
+        beside = set(asked_columns(self.asked)) - {*map(in_one_form, self.categorical)}
+        used_otherwise = used - {""} | {*self.ignore, *beside}
+        names = tuple(map(in_one_form, self.features)) or found_features(headers, used_otherwise)
         for option in (
             self.categorical,
             self.impute,

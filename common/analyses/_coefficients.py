@@ -42,12 +42,15 @@ class Coefficients:
         }
 
     def table(self, title: str, note: str = "") -> Table:
-        """One row a coefficient."""
-        statistic, per_cent = "t" if self.degrees is not None else "z", f"{100 * self.confidence:g} %"
-        header: tuple[str, ...] = ("", "coefficient", "standard error", statistic, "p", f"{per_cent} from", "to")
+        """One row a coefficient: what a reader looks for first comes first."""
+        per_cent = f"{100 * self.confidence:g} %"
+        places, header = (0, 4, 5), ("", "coefficient", f"{per_cent} from", "to", "p", "standard error")
         if self.ratio:
-            header += (self.ratio, f"{per_cent} from", "to")
-        rows: list[tuple[Cell, ...]] = [(name, *row) for name, row in zip(self.names, self._rows(), strict=True)]
+            places, header = (6, 7, 8), ("", self.ratio, f"{per_cent} from", "to", "p", "coefficient")
+        rows: list[tuple[Cell, ...]] = [
+            (name, *(row[place] for place in places), p_cell(row[3]), row[0] if self.ratio else row[1])
+            for name, row in zip(self.names, self._rows(), strict=True)
+        ]
         return Table(title, header, tuple(rows), note)
 
     def forest(self, title: str) -> Figure:
@@ -57,7 +60,7 @@ class Coefficients:
         places = (6, 7, 8) if first else (0, 4, 5)
         y, low, high = (tuple(rows[i][place] for i in chosen) for place in places)
         series = Series(self.ratio or "coefficient", tuple(self.names[i] for i in chosen), y, low, high)
-        return Figure("points", title, "", self.ratio or "coefficient", (series,))
+        return Figure("ratios" if self.ratio else "points", title, "", self.ratio or "coefficient", (series,))
 
     def _keys(self) -> tuple[str, ...]:
         keys = ("estimate", "standard_error", "t" if self.degrees is not None else "z", "p", "low", "high")
@@ -104,6 +107,11 @@ def demand_confidence(confidence: float) -> None:
     """Raise StudyError for what is no level of confidence."""
     if not 0 < confidence < 1:
         raise StudyError(f"confidence must lie between 0 and 1, such as 0.95; not {confidence:g}.")
+
+
+def p_cell(p: float) -> str:
+    """In a table."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_text(p: float) -> str:

@@ -42,10 +42,10 @@ def concordance(
     later = np.flip(np.cumsum(np.flip(leaving, axis=1), axis=1), axis=1) - events
     below = np.cumsum(later, axis=2) - later
     pairs = int(np.sum(events.sum(axis=2) * later.sum(axis=2)))
-    ordered, unknown = int(np.sum(events * below)), int(np.sum(events * later))
+    ordered, same = int(np.sum(events * below)), int(np.sum(events * later))
     if not pairs:
         return Concordance(0.0, None, 1.0, 0)
-    return Concordance(ordered / pairs, (ordered + unknown / 2) / pairs, (ordered + unknown) / pairs, pairs)
+    return Concordance(ordered / pairs, (ordered + same / 2) / pairs, (ordered + same) / pairs, pairs)
 
 
 def concordance_sums(

@@ -16,7 +16,7 @@ from common.analyses import _preparation as preparing
 from common.analyses._coefficients import demand_confidence, most_notable, p_text
 from common.analyses._design import Design, words_of
 from common.analyses._generalised import BINS, Fitted
-from common.analyses._indicator import event_word, happened
+from common.analyses._indicator import demand_event, event_word, happened
 from common.analyses._preparation import Prepared
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -53,8 +53,8 @@ class _Binomial:
 @dataclass(frozen=True)
 class Logistic:
     """outcome: a column of 0 and 1, or of words of which `event_is` is the one asked about (else the second of two
-    public levels). covariates: columns, or two joined as `age:sex`. robust: the sandwich's standard errors (HC0).
-    levels: of a column of words, as `sex=female|male`, the reference first.
+    public levels), or of numbers and `event_is = ">0"`. covariates: columns, or two joined as `age:sex`. robust: the
+    sandwich's standard errors (HC0). levels: of a column of words, as `sex=female|male`, the reference first.
     """
 
     discloses: ClassVar[str] = (
@@ -70,6 +70,7 @@ class Logistic:
 
     def __post_init__(self) -> None:
         demand_confidence(self.confidence)
+        demand_event(self.event_is)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """Two rounds to prepare, one for each of Newton's steps, and one for fit and calibration."""
@@ -114,7 +115,11 @@ class Logistic:
             "events": events,
             "brier": fit.squared_error / prepared.rows,
             "pseudo_r_squared": 1 - fit.log_likelihood / fit.null_log_likelihood,
-            "calibration": fit.calibration.tolist(),
+            "calibration": {
+                _bin(place): {"n": int(n), "events": int(came), "predicted": predicted / n}
+                for place, (n, came, predicted) in enumerate(fit.calibration.tolist())
+                if n
+            },
         }
         title = f"Logistic regression of {self.outcome} ({events} events in {prepared.rows} rows)"
         words = (
@@ -126,7 +131,7 @@ class Logistic:
         return Answer(numbers, tables, (coefficients.forest(title), _calibration_figure(fit.calibration)), words)
 
     def _words(self, numbers: Mapping[str, Any], size: int) -> tuple[str, ...]:
-        p, each = numbers["likelihood_ratio_p"], min(numbers["events"], numbers["rows"] - numbers["events"])
+        p, each = numbers["likelihood_ratio_p"], min(numbers["events"], numbers["n"] - numbers["events"])
         said = [] if p is None else [f"The covariates together tell of the outcome: {p_text(p)} (likelihood ratio)."]
         if size > 1 and each < 10 * (size - 1):
             said.append(
@@ -141,20 +146,27 @@ def _quality(numbers: Mapping[str, Any]) -> Table:
     return Table("Fit", header, (tuple(numbers[name] for name in names),))
 
 
+def _bin(place: int) -> str:
+    return f"{place / BINS:g} to {(place + 1) / BINS:g}"
+
+
 def _calibration(bins: Values) -> Table:
     rows = tuple(
-        (f"{place / BINS:g} to {(place + 1) / BINS:g}", int(n), int(events), predicted / n, events / n)
+        (_bin(place), int(n), int(events), predicted / n, events / n)
         for place, (n, events, predicted) in enumerate(bins.tolist())
         if n
     )
-    return Table("Calibration", ("predicted risk", "rows", "events", "mean predicted", "observed"), rows)
+    return Table("Calibration", ("predicted risk", "n", "events", "mean predicted", "observed"), rows)
 
 
 def _calibration_figure(bins: Values) -> Figure:
-    filled = [(predicted / n, events / n) for n, events, predicted in bins.tolist() if n]
-    x, y = tuple(one for one, _ in filled), tuple(one for _, one in filled)
-    series = (Series("observed", x, y), Series("perfect", (0.0, 1.0), (0.0, 1.0)))
-    return Figure("lines", "Calibration", "predicted risk", "observed share", series)
+    filled = [(_bin(place), *row) for place, row in enumerate(bins.tolist()) if row[0]]
+    x = tuple(name for name, *_ in filled)
+    series = (
+        Series("observed", x, tuple(came / n for _, n, came, _ in filled)),
+        Series("predicted", x, tuple(predicted / n for _, n, _, predicted in filled)),
+    )
+    return Figure("bars", "Calibration", "predicted risk", "share of events", series)
 
 
 analysis: type[Analysis] = Logistic

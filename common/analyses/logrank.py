@@ -13,7 +13,7 @@ from scipy import stats
 from common.analyses import _event_times as finding
 from common.analyses._coefficients import p_text
 from common.analyses._design import words_of
-from common.analyses._indicator import event_word
+from common.analyses._indicator import demand_event, event_word
 from common.analyses._survival_table import (
     SurvivalTable,
     disclosure,
@@ -72,6 +72,7 @@ class Logrank:
 
     def __post_init__(self) -> None:
         finding.demand_width(self.width)
+        demand_event(self.event_is)
         if self.weights not in WEIGHTS:
             raise unknown("weights", self.weights, WEIGHTS)
 
@@ -161,15 +162,15 @@ class Logrank:
             for g in there.tolist()
         )
         numbers = {
-            "rows": int(tested.sizes.sum()),
+            "n": int(tested.sizes.sum()),
             "missing": missing,
             "statistic": statistic,
             "degrees_of_freedom": degrees,
             "p": p,
             "weights": self.weights,
             "groups": {
-                groups[g]: {
-                    "persons": int(tested.sizes[g]),
+                f"{self.group}={groups[g]}": {
+                    "n": int(tested.sizes[g]),
                     "events": int(tested.events[g]),
                     "observed": float(tested.observed[g]),
                     "expected": float(tested.expected[g]),
@@ -182,7 +183,7 @@ class Logrank:
         test = f"{p_text(p)}, chi-squared {statistic:.2f} on {degrees}"
         words = [f"Survival {differ} between groups of {self.group} ({test})."]
         words += [f"{missing} rows are left out: a time, event or group is missing."] * (missing > 0)
-        table = Table(f"Log-rank test by {self.group}", ("", "persons", "events", "expected (weighted)"), rows)
+        table = Table(f"Log-rank test by {self.group}", ("", "n", "events", "expected (weighted)"), rows)
         return Answer(numbers, (table,), (), tuple(words))
 
 

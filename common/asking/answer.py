@@ -33,9 +33,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Figure:
-    """steps: lines that stay until the next x; points: with intervals, one below the other where x are words."""
+    """steps: lines that stay until the next x; points: with intervals, one below the other where x are words; ratios:
+    such points on a logarithmic axis, beside 1.
+    """
 
-    kind: Literal["bars", "lines", "steps", "points"]
+    kind: Literal["bars", "lines", "steps", "points", "ratios"]
     title: str
     x_label: str
     y_label: str

@@ -8,8 +8,9 @@ anybody: a hospital that refuses on these grounds would do so whoever its patien
 
 Looked for are: every region that all cells together cut out, by elimination (its indicator is in the span of the
 cells' indicators); every cell within another one, and what is left; and whatever elimination leaves as a set. Each
-must be one that a table names, or several of them together: then whoever approves the tables has seen it. Longer
-chains that give only sets of several regions are not looked for.
+must be one that a table names, or several of them together: then whoever approves the tables has seen it. Groups that
+an analysis makes by itself, as of a t-test, a cross table or a regression, are looked at one column at a time and two
+together, as far as that is not too much. Longer chains that give only sets of several regions are not looked for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import inf, prod
 
 import numpy as np
@@ -43,22 +44,26 @@ Sets = NDArray[np.bool_]
 class ExactTable:
     """Sums that are told as they are, of the rows that meet `where`, in every group of `by` ("": all together).
 
-    name: as people write it. by: as a `Question` has it.
+    name: as people write it. by: as a `Question` has it. also: columns in whose groups the analysis itself adds up,
+    with the words of each: of two of them, as in a cross table or a regression, also together.
     """
 
     name: str
     where: Predicate
     by: str = ""
+    also: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def cells(self, levels: Levels) -> tuple[Predicate, ...]:
-        """The sets of rows that it is of; of a grouped one also whoever is in no group. A hospital is one site."""
-        found: list[Predicate] = [self.where]
-        for column, words in self.groups(levels):
-            inside: list[Predicate] = [OneOf(column, (word,)) for word in words]
-            outside = [joined("and", [one.turned for one in inside])] if inside else []
-            nobody = joined("or", [Missing(column), *outside])
-            found = [joined("and", [cell, one]) for cell in found for one in (*inside, nobody)]
-        return tuple(found)
+    def cells(self, levels: Levels, together: int = 0) -> tuple[Predicate, ...]:
+        """The sets of rows that it is of; of a grouped one also whoever is in no group. A hospital is one site.
+
+        together: of how many of `also` groups are looked at together; 0: of none.
+        """
+        found: dict[str, Predicate] = {}
+        for count in range(min(together, len(self.also)) + 1):
+            for chosen in combinations(self.also, count):
+                cells = _product(self.where, (*self.groups(levels), *chosen))
+                found |= {cell.text: cell for cell in cells}
+        return tuple(found.values())
 
     def groups(self, levels: Levels) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The columns that it is grouped by, but for the hospital, each with its words."""
@@ -69,6 +74,16 @@ class ExactTable:
             if column != SITE:
                 found.append((column, own if named else tuple(levels.get(column, ()))))
         return tuple(found)
+
+
+def _product(where: Predicate, groups: Iterable[tuple[str, tuple[str, ...]]]) -> list[Predicate]:
+    found = [where]
+    for column, words in groups:
+        inside: list[Predicate] = [OneOf(column, (word,)) for word in words]
+        outside = [joined("and", [one.turned for one in inside])] if inside else []
+        nobody = joined("or", [Missing(column), *outside])
+        found = [joined("and", [cell, one]) for cell in found for one in (*inside, nobody)]
+    return found
 
 
 @dataclass(frozen=True)
@@ -83,16 +98,26 @@ def undeclared(tables: Iterable[ExactTable], levels: Levels) -> tuple[Derived, .
 
     levels: words that columns may hold, where the study says. Raises StudyError for too many to be checked.
     """
-    cells = tuple({cell.text: cell for table in tables for cell in table.cells(levels)}.values())
-    if len(cells) > MOST_CELLS:
-        raise StudyError(f"tables of {len(cells)} cells are too many to be checked together; {MOST_CELLS} can be.")
-    atoms = sets_of(cells, levels)
+    cells, atoms = _as_fine_as_can_be(tuple(tables), levels)
     regions, _ = _regions(atoms)
     found: dict[bytes, str] = {}
     for region in _followed(regions):
         if not _is_union(region, regions):
             found.setdefault(region.tobytes(), _words(region, regions, cells))
     return tuple(Derived(words) for words in found.values())
+
+
+def _as_fine_as_can_be(tables: Sequence[ExactTable], levels: Levels) -> tuple[tuple[Predicate, ...], Sets]:
+    """Cells of all tables, with the groups that analyses make by themselves as far as these are few enough."""
+    for together in (2, 1, 0):
+        cells = tuple({cell.text: cell for one in tables for cell in one.cells(levels, together)}.values())
+        try:
+            if len(cells) <= MOST_CELLS:
+                return cells, sets_of(cells, levels)
+        except StudyError:
+            if not together:
+                raise
+    raise StudyError(f"tables of {len(cells)} cells are too many to be checked together; {MOST_CELLS} can be.")
 
 
 def same_rows(one: Predicate, other: Predicate, levels: Levels) -> bool:

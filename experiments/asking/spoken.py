@@ -36,7 +36,7 @@ def question_of(
     if not said:
         raise StudyError("a question begins with an analysis's name; `wardround list analyses` has them.")
     name, left = _named(said)
-    given = {**_placed(name, left), **(options or {})}
+    given = {**_placed(name, left), **_lists(name, options or {})}
     for reserved in BESIDE.keys() & given.keys():
         raise StudyError(f"option {reserved!r} of a question is said by itself: --{reserved}, not as --option.")
     every = (*where, *([" ".join(conditions)] if conditions else ()))
@@ -93,6 +93,13 @@ def _placed(name: str, words: list[str]) -> dict[str, Any]:
             f"said with --option: {', '.join(sorted(set(kinds) - set(fields))) or 'it has none'}."
         )
     return given
+
+
+def _lists(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as given, one word alone in a list where several may stand."""
+    hints = get_type_hints(ANALYSES.load(name))
+    several = {option for option, kind in hints.items() if get_origin(kind) is tuple}
+    return {one: [value] if one in several and isinstance(value, str) else value for one, value in options.items()}
 
 
 def _as(word: str, kind: Any) -> Any:

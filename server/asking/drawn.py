@@ -7,7 +7,7 @@ from typing import Any
 
 from server.asking.told import cell
 from server.reporting.charts.bars import bar, legend, row
-from server.reporting.charts.forest import Estimate, forest
+from server.reporting.charts.forest import Estimate, forest, forest_of_ratios
 from server.reporting.charts.lines import Band, Line, line_chart
 from server.reporting.curves import Points
 from server.reporting.markup import Markup, joined, tag
@@ -20,7 +20,7 @@ def drawn(figure: Mapping[str, Any]) -> Markup:
     """One figure, with its axes in words."""
     series = figure["series"][:MOST_SERIES]
     note = f"{len(figure['series']) - MOST_SERIES} more are in the table." * (len(figure["series"]) > MOST_SERIES)
-    kinds = {"bars": _bars, "points": _points, "lines": _lines, "steps": _lines}
+    kinds = {"bars": _bars, "points": _points, "ratios": _points, "lines": _lines, "steps": _lines}
     return joined([kinds[figure["kind"]](figure, series), tag("p", note, class_="note") if note else None])
 
 
@@ -53,6 +53,8 @@ def _points(figure: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> M
     ]
     if not estimates:
         return tag("p", "No value is known.", class_="quiet")
+    if figure["kind"] == "ratios":
+        return joined([_axes(figure), forest_of_ratios(estimates[:MOST_ROWS], cell)])
     ends = [end for one in estimates for end in (one.low, one.high, one.value) if end is not None]
     at = 0.0 if min(ends) < 0 < max(ends) else None
     return joined([_axes(figure), forest(estimates[:MOST_ROWS], cell, at)])

@@ -46,6 +46,7 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("questions.least_cell = 25", "cells", mean(by="sex")),
     ("required_sums = true", "sums", mean(by="site")),
     ("questions.columns = ['age']", "columns", mean()),
+    (FREE, "epsilon", {**COUNT, "epsilon": 100.0}),
     ("", "query", {**COUNT, "where": ["sick >"]}),
     ("", "query", {**COUNT, "where": ["sick = maybe"]}),
 ]
@@ -128,6 +129,15 @@ def test_exact_answers_after_a_change_wait_for_the_hospitals_people(tmp_path: Pa
     assert word(later, column="chol") == "changed"
     again = replace(later, policy="questions.since = '2999-01-01'\n")
     assert first_power(again.total(column="chol")) == sum(range(300, 340)) - 301
+
+
+def test_a_study_of_other_columns_is_of_the_same_data_and_one_of_other_persons_is_not(tmp_path: Path) -> None:
+    Asker(tmp_path, [mean()]).total(column="chol")
+    fewer = {"source": {**SOURCE, "features": ["chol"], "categorical": {}}}
+    assert first_power(Asker(tmp_path, [mean()], study=fewer).total(column="chol")) == sum(range(300, 340))
+    levels = {"sex": ["f", "m"], "age": [str(age) for age in range(41, 80)]}
+    others = {"source": {**SOURCE, "categorical": levels}}
+    assert word(Asker(tmp_path, [mean()], study=others), column="chol") == "changed"
 
 
 def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:

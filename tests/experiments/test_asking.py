@@ -224,3 +224,8 @@ def test_words_that_say_no_question_are_refused_with_what_was_meant(words: str, 
 def test_groups_are_named_once() -> None:
     with pytest.raises(StudyError, match="groups are named once"):
         question_of(["mean", "age", "by", "site"], by="sex")
+
+
+def test_one_word_is_a_list_where_an_option_takes_several() -> None:
+    question = question_of(["linear", "chol", "cp"], options={"levels": "cp=4|3|2|1"})
+    assert question.analysis.options["levels"] == ["cp=4|3|2|1"]

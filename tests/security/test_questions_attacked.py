@@ -165,7 +165,7 @@ def test_two_hospitals_that_differ_by_the_victim_refuse_alike(tmp_path: Path) ->
     found = []
     for name, withdrawn in (("with", frozenset[str]()), ("without", frozenset([VICTIM]))):
         (tmp_path / name).mkdir()
-        policy = FREE + "questions.largest_epsilon = 2\nquestions.least_cell = 5\n"
+        policy = FREE + "questions.least_cell = 5\n"
         asker = Asker(tmp_path / name, [mean(), mean(by="sex")], policy=policy, withdrawn=withdrawn)
         found.append([outcome(asker, **one) for one in TRIED])
     assert found[0] == found[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 
 from server.reporting.charts.bars import row
 from server.reporting.charts.scale import Scale, extent
@@ -11,6 +12,7 @@ from server.reporting.charts.strip import strip_axis
 from server.reporting.markup import Markup, tag
 
 HEIGHT, MIDDLE = 26, 13
+LARGEST_RATIO, MOST_MARKS = 1e4, 6
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,42 @@ def forest(estimates: Sequence[Estimate], words: Callable[[float], str], at: flo
     return tag("div", *rows, row("", strip_axis(scale)), class_="rows strips")
 
 
-def _drawn(one: Estimate, scale: Scale, words: Callable[[float], str], at: float | None) -> Markup:
+def forest_of_ratios(estimates: Sequence[Estimate], words: Callable[[float], str]) -> Markup:
+    """The same on a logarithmic axis, where half and twice are as far from the line at 1."""
+    ends = [_power(end) for one in estimates for end in (one.value, one.low, one.high) if end is not None]
+    low, high = min(*ends, -0.1), max(*ends, 0.1)
+    linear = Scale(low - 0.03 * (high - low), high + 0.03 * (high - low), 0, 100)
+
+    def scale(value: float) -> float:
+        return linear(_power(value))
+
+    rows = [row(one.name, _drawn(one, scale, words, 1.0), note=one.note) for one in estimates]
+    texts = [
+        tag("text", f"{mark:g}", x=_percent(scale(mark)), y=12, text_anchor="middle")
+        for mark in _ratio_marks(linear.low, linear.high)
+    ]
+    return tag(
+        "div", *rows, row("", tag("svg", *texts, class_="strip-axis", aria_hidden="true")), class_="rows strips"
+    )
+
+
+def _power(ratio: float) -> float:
+    """Of ten, within what is drawn."""
+    return log10(min(max(ratio, 1 / LARGEST_RATIO), LARGEST_RATIO))
+
+
+def _ratio_marks(low: float, high: float) -> list[float]:
+    """Round ratios between two powers of ten, about six at most: 1, 2 and 5, or powers alone."""
+    powers = range(floor(low), ceil(high) + 1)
+    for factors in ((1, 1.2, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        marks = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [mark for mark in marks if low <= log10(mark) <= high]
+        if len(inside) <= MOST_MARKS:
+            return inside
+    return inside[:: -(-len(inside) // MOST_MARKS)]
+
+
+def _drawn(one: Estimate, scale: Callable[[float], float], words: Callable[[float], str], at: float | None) -> Markup:
     tip = f"{one.name}: {words(one.value)}" + (
         f" ({words(one.low)} to {words(one.high)})" if one.low is not None and one.high is not None else ""
     )

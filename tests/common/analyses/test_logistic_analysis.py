@@ -35,9 +35,10 @@ def test_it_is_that_of_statsmodels_on_all_rows() -> None:
 
 def test_the_calibration_counts_every_row_once() -> None:
     answer = answered(Logistic("died", ("age",)), patients())
-    bins = np.array(answer.numbers["calibration"])
-    assert bins[:, 0].sum() == 240 and bins[:, 1].sum() == answer.numbers["events"]
-    assert np.isclose(bins[:, 2].sum(), answer.numbers["events"])  # the intercept's score is 0
+    bins = answer.numbers["calibration"].values()
+    assert sum(one["n"] for one in bins) == 240 and sum(one["events"] for one in bins) == answer.numbers["events"]
+    predicted = sum(one["n"] * one["predicted"] for one in bins)
+    assert np.isclose(predicted, answer.numbers["events"])  # the intercept's score is 0
 
 
 def test_words_are_an_outcome_too() -> None:
@@ -101,3 +102,12 @@ def test_columns_that_give_each_other_nearly_are_refused() -> None:
     close = records.numbers("age") + 1e-9 * np.random.default_rng(0).normal(size=40)
     with pytest.raises(AnalysisError, match="'close' is given by age"):
         answered(Logistic("died", ("age", "close")), replace(records, columns={**records.columns, "close": close}))
+
+
+def test_an_event_is_told_from_a_number_by_a_comparison() -> None:
+    records = patients(80)
+    old = replace(records, columns={**records.columns, "old": (records.numbers("age") >= 60).astype(np.float64)})
+    compared = answered(Logistic("age", ("falls",), event_is=">=60"), records)
+    assert compared.numbers == answered(Logistic("old", ("falls",)), old).numbers
+    with pytest.raises(StudyError, match="compares with a number"):
+        Logistic("age", ("falls",), event_is=">old")

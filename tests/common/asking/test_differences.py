@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.asking.differences import ExactTable, same_rows, sets_of, undeclared
-from common.asking.predicates import parse, parse_all
+from common.asking.predicates import EVERY, parse, parse_all
 from common.asking.records import Records
 from common.errors import StudyError
 
@@ -66,6 +66,17 @@ def test_denning_trackers_are_found() -> None:
     assert undeclared(asked, {"t": ("1", "2"), "hiv": ("yes", "no")})
     individual = tables("age = 61", "age = 61 and not hiv = yes")
     assert "hiv != yes" in undeclared(individual, {})[0].rows
+
+
+def test_groups_that_an_analysis_makes_by_itself_count() -> None:
+    by_sex = ExactTable("t_test chol sex", EVERY, "", (("sex", ("f", "m")),))
+    found = {one.rows for one in undeclared([by_sex, *tables("sex = f and age != 47")], LEVELS)}
+    assert "rows with sex = f but those with age != 47 and sex = f" in found
+    both = ExactTable("cross_table", EVERY, "", (("grade", ("1", "2", "3")), ("sex", ("f", "m"))))
+    assert undeclared([both, *tables("sex = f and grade = 2", "/sex")], LEVELS) == ()
+    assert undeclared([both, *tables("sex = f and grade = 2 and age != 47")], LEVELS)
+    many = ExactTable("linear", EVERY, "", tuple((f"c{k}", ("a", "b", "c")) for k in range(12)))
+    assert undeclared([many], {}) == ()
 
 
 def test_what_is_too_much_to_be_checked_is_refused_and_not_waved_through() -> None:
