@@ -20,6 +20,7 @@ from client import (
     incidents,
     own_parts,
     patient_scores,
+    questions,
     state_store,
     told_groups,
 )
@@ -109,6 +110,12 @@ def train_local(message: Message, context: Context) -> Message:
 def keep_model(message: Message, context: Context) -> Message:
     """Keep the model that the run ended with."""
     return _reply(message, context, partial(delivered_models.take, context))
+
+
+@app.query("question")
+def answer_question(message: Message, context: Context) -> Message:
+    """Add up what a question asks for, for the sum of all hospitals."""
+    return _reply(message, context, questions.answer)
 
 
 @app.query("protocol")

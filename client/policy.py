@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from client.asking.rules import QuestionRules
 from client.hours import Window, windows_of
 from client.privacy_limit import Limit, read_limit
 from common.errors import FileError, HospitalError, StudyError
@@ -64,12 +65,12 @@ class Policy:
     it, and its digest.
 
     What a study must be to be served; each of these rules is off where it is not given. tasks, strategies, networks:
-    names that a study may choose. analyses: the same of analyses, of which this version has none. devices: kinds of
-    devices it may compute on, such as "cpu". least_cohort: fewest hospitals that a round may ask. required_sums:
-    whether the study must reveal sums alone. required_noise: what it must promise.
-    largest_epsilon_a_person: epsilon, at delta, of all studies together, beside `privacy-limit.toml`. own_scores:
-    false keeps this hospital's own scores from being told. hours: when it computes. time_zone: of hours, such as
-    "Europe/Berlin"; the machine's own where it is not given.
+    names that a study may choose. analyses: the same of analyses, questions that are no model. questions: what may be
+    asked beside training, as `client.asking.rules` has it. devices: kinds of devices it may compute on, such as
+    "cpu". least_cohort: fewest hospitals that a round may ask. required_sums: whether the study must reveal sums
+    alone. required_noise: what it must promise. largest_epsilon_a_person: epsilon, at delta, of all studies together,
+    beside `privacy-limit.toml`. own_scores: false keeps this hospital's own scores from being told. hours: when it
+    computes. time_zone: of hours, such as "Europe/Berlin"; the machine's own where it is not given.
     """
 
     least_in_sum: int = 1
@@ -85,6 +86,7 @@ class Policy:
     required_sums: bool = False
     required_noise: RequiredNoise | None = None
     largest_epsilon_a_person: Limit | None = None
+    questions: QuestionRules = field(default_factory=QuestionRules)
     own_scores: bool = True
     hours: str = ""
     time_zone: str = ""
@@ -108,9 +110,9 @@ class Policy:
 
     def _check_names(self) -> None:
         """A misspelt name would permit nothing, and nobody would know why."""
-        from common.study.catalogue import NETWORKS, STRATEGIES, TASKS
+        from common.study.catalogue import ANALYSES, NETWORKS, STRATEGIES, TASKS
 
-        catalogues = {"tasks": TASKS, "strategies": STRATEGIES, "networks": NETWORKS}
+        catalogues = {"tasks": TASKS, "strategies": STRATEGIES, "networks": NETWORKS, "analyses": ANALYSES}
         for rule, catalogue in catalogues.items():
             for name in getattr(self, rule) or ():
                 if name not in catalogue.names() and name not in catalogue.plugged() and not set(".:") & set(name):
@@ -138,10 +140,12 @@ class Policy:
     @property
     def judges(self) -> bool:
         """Whether any rule is given that a study may break."""
-        given = (self.tasks, self.strategies, self.networks, self.required_noise, self.largest_epsilon_a_person)
+        named = (self.tasks, self.strategies, self.networks, self.analyses)
+        given = (*named, self.required_noise, self.largest_epsilon_a_person)
         return (
             any(rule is not None for rule in given)
             or self.required_sums
+            or self.questions.judges
             or not self.own_scores
             or max(self.least_cohort, self.least_in_sum) > 1
         )

@@ -51,6 +51,7 @@ def broken(study: Study, policy: Policy) -> tuple[Broken, ...]:
         _noise,
         _person,
         _scores,
+        _questions,
     )
     return tuple(one for rule in rules for one in rule(study, policy))
 
@@ -107,7 +108,8 @@ def _names(study: Study, policy: Policy) -> Iterator[Broken]:
         "strategies": (policy.strategies, study.strategy.name),
         "networks": (policy.networks, _name_of(network)),
     }
-    for rule, (permitted, name) in chosen.items():
+    asked = [("analyses", (policy.analyses, entry.name)) for entry in study.analyses]
+    for rule, (permitted, name) in (*chosen.items(), *asked):
         if permitted is not None and name is not None and name not in permitted:
             yield Broken(rule, f"{rule} = {list(permitted)}, and the study chooses {name!r}.")
 
@@ -244,3 +246,26 @@ def _scores(study: Study, policy: Policy) -> Iterator[Broken]:
         )
     elif study.baselines.local:
         yield Broken("scores", "own_scores = false, and baselines.local asks for scores of a model of its own.")
+
+
+def _questions(study: Study, policy: Policy) -> Iterator[Broken]:
+    """Of what the study lists; what is asked beside is weighed when it comes."""
+    if not study.analyses:
+        return
+    from client.asking.decision import exact_tables
+    from common.asking.differences import undeclared
+    from common.asking.levels import levels_of
+
+    levels = levels_of(study)
+    try:
+        tables = exact_tables(study, levels)
+        found = undeclared(tables, levels)
+    except StudyError as error:
+        yield Broken("difference", f"its questions cannot be checked together: {error}")
+        return
+    bounded = policy.required_noise is not None or policy.largest_epsilon_a_person is not None
+    if tables and (bounded or not policy.questions.exact):
+        rule = "questions.exact = false" if not policy.questions.exact else "noise is required of whatever is told"
+        yield Broken("noise", f"{rule}, and {tables[0].name!r} is answered as it is.")
+    for one in found:
+        yield Broken("difference", f"its questions together tell of {one.rows}, and no question of it is of these.")

@@ -6,12 +6,13 @@ study is read (`common.study.study`), and so are `pooled_statistics` and `person
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 from client.new_cases import Kind, Learned, NewCase, NewFile, PreparesNew, columns_digest
 from client.source import Source, Streaming
+from common.asking.records import Records
 from common.data.cases import Cases, Quarantined, SiteId
 from common.errors import StudyError
 
@@ -27,6 +28,10 @@ class SourceAbilities(Protocol):
     """What a number that is learned is called."""
     new_kinds: ClassVar[tuple[Kind, ...]]
     """Kinds of files that `new_cases` prepares."""
+    asked: Mapping[str, Any]
+    """Option: columns of words of its cases that questions read, and what they hold (`client.sources._asked`)."""
+    levels: Mapping[str, tuple[str, ...]]
+    """The words that a column of its records may hold, by the options alone: read where there are no data as well."""
 
     def input_names(self) -> tuple[str, ...]:
         """What the columns of its inputs are called, in order."""
@@ -42,6 +47,13 @@ class SourceAbilities(Protocol):
 
     def parts(self, site: SiteId | None, seed: int) -> Iterator[Cases | Quarantined]:
         """The same cases in the same order, one file's or person's at a time, each by its own files alone."""
+        ...
+
+    def records(self, site: SiteId | None, seed: int) -> Records:
+        """Every case's row as it was written, whole numbers and words, of the same persons in the same order.
+
+        No column names persons. Without this member, questions read columns of `cases` that hold one value a case.
+        """
         ...
 
     def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase | Quarantined]:

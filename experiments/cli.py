@@ -12,7 +12,9 @@ import typer
 from common.files import access as files
 from experiments.commands import (
     approve,
+    ask,
     audits,
+    causal,
     compare,
     consent,
     consortium,
@@ -79,6 +81,7 @@ def begin(
 cli.command()(runs.run)
 cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
+cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(studies.check)
 cli.command()(approve.approve)
@@ -91,6 +94,7 @@ cli.command("test")(inherited.try_file)
 cli.command()(pages.watch)
 cli.command()(runs.report)
 cli.command()(compare.compare)
+cli.command()(causal.causal)
 cli.command()(track.track)
 cli.add_typer(audits.cli, name="audit")
 cli.command()(predict.predict)

@@ -17,6 +17,9 @@ from common.files.locks import held
 from common.study.plugins import Trust, trusting
 from common.study.spelling import unknown
 from common.study.study import Study, parse, parse_json
+from server.asking.conduct import Asker
+from server.asking.page import write_page
+from server.asking.words import read_questions
 from server.live_file import kept_live
 from server.progress import Progress
 from server.redelivery import Resending
@@ -63,6 +66,9 @@ def _run(grid: Grid, context: Context) -> None:
     study, name = read_study(str(config.get("study", "")))
     name = str(config.get("study-name", "")) or name
     folder = Path(str(config.get("run-folder", "")) or new_default_folder(name))
+    if questions := str(config.get("questions", "")):
+        _ask(study, name, grid, folder, context, questions)
+        return
     conductor = Conductor(
         study,
         name,
@@ -89,6 +95,27 @@ def _run(grid: Grid, context: Context) -> None:
                 error.add_note(f"The report could not be written either: {another}")
             raise
         write_report(folder)
+
+
+def _ask(study: Study, name: str, grid: Grid, folder: Path, context: Context, questions: str) -> None:
+    """Questions in the place of training; their folder is no run to go on with."""
+    config = context.run_config
+    asker = Asker(
+        study,
+        name,
+        grid,
+        RunFolder(folder),
+        progress,
+        read_questions(questions),
+        int(config.get("hospitals", 0)),
+        tuple(json.loads(str(config.get("sites", "")) or "[]")),
+    )
+    with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if config.get("nodes", False):
+            say_so(folder, context.run_id)
+        with kept_live(folder, progress):
+            asker.run()
+        write_page(folder)
 
 
 def read_study(text: str) -> tuple[Study, str]:

@@ -9,6 +9,8 @@
     run.predict(inputs)
     run.audit()
 
+    wardround.ask("study.toml", "mean", "age", by="sex").numbers     # a question to its hospitals, by sums alone
+
 `wardround.imaging` measures, registers and resamples arrays and images of NumPy, SimpleITK, PyTorch and MONAI.
 Nothing heavy is imported before it is asked for.
 """
@@ -21,12 +23,17 @@ from common.lazy_exports import handed_on
 if TYPE_CHECKING:
     from common.study.study import Study as Study
     from wardround import imaging as imaging
+    from wardround.asking import Answered as Answered
+    from wardround.asking import ask as ask
     from wardround.runs import Run as Run
     from wardround.runs import load as load
     from wardround.runs import run as run
     from wardround.studies import study as study
 else:
-    _named = handed_on(__name__, {"runs": ("Run", "load", "run"), "studies": ("Study", "study")})
+    _named = handed_on(
+        __name__,
+        {"asking": ("Answered", "ask"), "runs": ("Run", "load", "run"), "studies": ("Study", "study")},
+    )
 
     def __getattr__(name):
         from importlib import import_module
@@ -34,4 +41,4 @@ else:
         return import_module("wardround.imaging") if name == "imaging" else _named(name)
 
 
-__all__ = ["Run", "Study", "__version__", "imaging", "load", "run", "study"]
+__all__ = ["Answered", "Run", "Study", "__version__", "ask", "imaging", "load", "run", "study"]

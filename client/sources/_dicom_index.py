@@ -12,6 +12,7 @@ from client.sources._dicom_headers import Header
 from client.sources._dicom_series import Headers, Series, counted_files, series_of
 from client.sources._dicom_table import Row, Table
 from client.sources._persons import person_named
+from client.sources._site_table import Kept
 from common.data.cases import Quarantined, SiteId
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
@@ -30,7 +31,7 @@ BY_FOLDER, BY_INSTITUTION = "folder", "InstitutionName"
 class Chosen:
     """One series that is to be used, or cannot be: fault. label, consent: the table's words for it.
 
-    consent: None where no column says who consents.
+    consent: None where no column says who consents. kept: columns that the cases hand on, and the table's words.
     """
 
     series: Series
@@ -40,6 +41,7 @@ class Chosen:
     segmentations: tuple[Header, ...]
     fault: str
     consent: str | None = None
+    kept: Kept = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ def _chosen(
     site, fault_of_site = _site(series, table, row, choice)
     person, fault_of_person = _person(series, row, doubtful)
     consent = (row.consent if row else "") if table.has_consent else None
-    chosen = Chosen(series, person, site, row.label if row else "", tuple(segmentations), "", consent)
+    chosen = Chosen(
+        series, person, site, row.label if row else "", tuple(segmentations), "", consent, row.kept if row else ()
+    )
     faults = [series.fault, fault_of_site, fault_of_person, _fault_of_segmentations(series, segmentations)]
     return replace(chosen, fault=next((fault for fault in faults if fault), ""))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client.consent import consent_column
 from client.sources._dicom_headers import Header
 from client.sources._persons import person_named, refuse_doubtful
+from client.sources._site_table import Kept
 from client.sources._table_files import read_rows
 from common.data.names import fault_of, in_one_form
 from common.errors import SourceError
@@ -21,7 +22,7 @@ SITE_COLUMN = "site"
 
 @dataclass(frozen=True)
 class Row:
-    """Words of one line, "" for what it does not say. site: in one form. key, consent: as they are written."""
+    """Words of one line, "" for what it does not say. site: in one form. key, consent, kept: as they are written."""
 
     key: str
     line: int
@@ -29,6 +30,7 @@ class Row:
     site: str
     label: str
     consent: str
+    kept: Kept = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Table:
         return self.rows.get(header.series if self.by_series else person_named(header.patient_id))
 
 
-def read_table(folder: Path, name: str, site_column: str, label_column: str, named_consent: str = "") -> Table:
+def read_table(
+    folder: Path, name: str, site_column: str, label_column: str, named_consent: str = "", keep: Sequence[str] = ()
+) -> Table:
     """A table in the folder; one without anything where `name` is "".
 
     site_column, label_column: "" where none is needed, except that a column `site` is used where it is there.
-    named_consent: as for `consent_column`. Raises SourceError, with the line, where a patient or series is not
-    named, or named twice with different words.
+    named_consent: as for `consent_column`. keep: columns to hand on. Raises SourceError, with the line, where a
+    patient or series is not named, or named twice with different words.
     """
     if not name:
         return Table()
@@ -71,12 +75,14 @@ def read_table(folder: Path, name: str, site_column: str, label_column: str, nam
     consent = consent_column(found.columns, named_consent, name)
     columns = (keys[0], *(persons or [""]), site_column, label_column, consent)
     places = [found.place(one) if one else None for one in columns]
+    kept = [(one, found.place(one)) for one in keep]
     if found.broken:
         raise SourceError(f"line {found.broken[0].line} of {name} has not as many cells as there are columns.")
     rows: dict[str, Row] = {}
     for each in found.rows:
         cells = ["" if place is None else in_one_form(_text(each.cells[place])) for place in places]
-        row = Row(cells[0], each.line, person_named(cells[1]), *cells[2:])
+        words = tuple((one, in_one_form(_text(each.cells[place]))) for one, place in kept)
+        row = Row(cells[0], each.line, person_named(cells[1]), cells[2], cells[3], cells[4], words)
         _check(row, name, persons, site_column)
         key = row.key if keys[0] in SERIES_COLUMNS else person_named(row.key)
         before = rows.setdefault(key, row)

@@ -121,7 +121,7 @@ def cases_of(parts: Sequence[Part], plan: Plan, site: str, strict: bool) -> Case
             cells = {column: row.cells[place] for column, place in places.items()}
             cell = text_of(row.cells[table.place(consent)]) if consent else ""
             try:
-                usable.append(_one(cells, plan, part.reading, site, alike))
+                usable.append(case_of(cells, plan, part.reading, site, alike))
                 said.append((usable[-1].person, cell))
                 kept.append([text_of(row.cells[table.place(column)]) for column in plan.keep])
             except UnusableError as error:
@@ -169,7 +169,8 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _one(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, alike: Counter[str]) -> One:
+def case_of(cells: Mapping[str, Cell], plan: Plan, reading: Reading, site: str, alike: Counter[str]) -> One:
+    """A row as a case; alike: how many rows without a name were the same so far. Raises UnusableError."""
     inputs = inputs_of(cells, plan.features, reading)
     target = plan.target.value(cells, reading)
     split = _split(cells[plan.split], plan.split) if plan.split else ""

@@ -115,9 +115,10 @@ class Survival:
         time = reading.number(row[self.time], self.time)
         if time < 0:
             raise UnusableError(f"column {self.time!r} holds {time:g}: a time under observation is 0 or more")
-        return time, self._event(row[self.event])
+        return time, self.event_of(row[self.event])
 
-    def _event(self, cell: Cell) -> float:
+    def event_of(self, cell: Cell) -> float:
+        """1 for the event, 0 for none. Raises UnusableError."""
         never, ever = (self.words[:1], self.words[1:]) if self.words else (NO_EVENT, EVENT)
         for value, words in ((0.0, never), (1.0, ever)):
             if matching(cell, words) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,6 +13,7 @@ import numpy as np
 
 from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import gathered
+from client.sources._asked import asked_columns, levels_of
 from client.sources._nifti_volume import NotFinite, Reading, Volume, read_scan, read_turned_scan
 from client.sources._volume_intensity import NORMALISATIONS, Normalisation
 from client.sources._volume_new import Lying, new_case
@@ -49,7 +50,8 @@ class VolumeSource(ABC):
 
     consent_column: the table's column that says which studies a person consents to, as `client.consent` has it; ""
     for `consent`, where it has one. keep: columns of the table that the cases hand on as words; what
-    report.subgroups names is added by itself.
+    report.subgroups names is added by itself. asked: columns of the table that questions read, and what they hold, as
+    of source "table".
 
     Spacing is kept to 0.1 um. What resampling and `size` take from the truth is counted in the column `removed`, what
     is in slices that were not drawn in `unsampled`: (N, classes) voxels.
@@ -80,6 +82,7 @@ class VolumeSource(ABC):
     label_values: tuple[int, ...] = ()
     consent_column: str = ""
     keep: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
@@ -90,6 +93,7 @@ class VolumeSource(ABC):
         one_of(where, NORMALISATIONS, normalisation=self.normalisation)
         positive(where, **{f"spacing_mm[{index}]": mm for index, mm in enumerate(self.spacing_mm)})
         self._check_size(where)
+        asked_columns(self.asked)
         if len(self.spacing_mm) not in (0, 3):
             raise StudyError(f"{where}.spacing_mm must be three numbers, x, y and z; it is {list(self.spacing_mm)}.")
         if self.window and (len(self.window) != 2 or not self.window[0] < self.window[1]):
@@ -102,11 +106,21 @@ class VolumeSource(ABC):
 
     def _demand_table(self) -> None:
         """Raise StudyError where columns are to be handed on, and there is no table that has any."""
-        if self.keep:
+        if self.handed_on:
             raise StudyError(
-                f"source {self.name!r} has no table, and {', '.join(self.keep)} would be a column of it "
-                "(source.keep, report.subgroups): name the table in source.table."
+                f"source {self.name!r} has no table, and {', '.join(self.handed_on)} would be a column of it "
+                "(source.keep, source.asked, report.subgroups): name the table in source.table."
             )
+
+    @property
+    def handed_on(self) -> tuple[str, ...]:
+        """Columns of the table that are in the cases."""
+        return tuple(dict.fromkeys((*self.keep, *asked_columns(self.asked))))
+
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]:
+        """Of `asked`."""
+        return levels_of(asked_columns(self.asked))
 
     @property
     @abstractmethod
@@ -207,7 +221,9 @@ class VolumeSource(ABC):
             removed=prepared.removed,
             unsampled=prepared.unsampled,
             consent=None if scan.consent is None else np.full(len(prepared.inputs), scan.consent),
-        ).with_columns(**{name: np.full(len(prepared.inputs), dict(scan.kept).get(name, "")) for name in self.keep})
+        ).with_columns(
+            **{name: np.full(len(prepared.inputs), dict(scan.kept).get(name, "")) for name in self.handed_on}
+        )
 
     def _reading(self) -> Reading:
         return Reading(len(self.classes), self.label_values, self.one_a_class, self.channels_a_file, self.not_finite)

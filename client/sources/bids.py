@@ -116,10 +116,10 @@ class Bids(VolumeSource):
         return by_site(list(self._found(folder)), table, table_name, demanded)
 
     def _listed(self, folder: Path) -> dict[str, Listed] | None:
-        if not (self.site_column or self.person_column or self.keep) and not (folder / self.table).is_file():
+        if not (self.site_column or self.person_column or self.handed_on) and not (folder / self.table).is_file():
             return None
         columns = Columns(
-            self.site_column, "participant_id", self.person_column, ("person",), self.consent_column, self.keep
+            self.site_column, "participant_id", self.person_column, ("person",), self.consent_column, self.handed_on
         )
         return listed(inside(folder, self.table), columns, REMEDY)
 

@@ -86,6 +86,8 @@ class Dicom(VolumeSource):
             LabelFiles(self.labels)
         else:
             one_of(f"source {self.name!r}", (SEGMENTATIONS, CONTOURS, TABLE), labels=self.labels)
+        if not self.table:
+            self._demand_table()
         if self.labels == TABLE and not self.table:
             raise StudyError("source.labels = 'table' needs source.table, the table's name.")
         if self.site not in ("", BY_FOLDER, BY_INSTITUTION) and not self.table:
@@ -184,7 +186,7 @@ class Dicom(VolumeSource):
             removed=None if self.labels == TABLE else prepared.removed,
             unsampled=None if self.labels == TABLE else prepared.unsampled,
             consent=None if chosen.consent is None else np.full(count, chosen.consent),
-        )
+        ).with_columns(**{name: np.full(count, dict(chosen.kept).get(name, "")) for name in self.handed_on})
 
     def _volume(self, chosen: Chosen, stack: Stack) -> Volume:
         """A stack and its labels, axes towards right, front and top."""
@@ -262,7 +264,7 @@ class Dicom(VolumeSource):
     def _table(self) -> Table:
         column = "" if self.site in (BY_FOLDER, BY_INSTITUTION) else self.site
         label = self.label if self.labels == TABLE else ""
-        return read_table(self._folder(), self.table, column, label, self.consent_column)
+        return read_table(self._folder(), self.table, column, label, self.consent_column, self.handed_on)
 
     def _index(self, site: SiteId | None) -> Index:
         return self._indexed(self._listing(site))

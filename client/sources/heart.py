@@ -18,6 +18,7 @@ from client.source import Source, gathered
 from client.sources._flamby_heart import TEST_ROWS
 from client.sources._folders import LARGEST_TABLE_BYTES, existing, needed
 from client.sources._table_text import decoded
+from common.asking.records import Records
 from common.data.cases import Cases, Quarantined, SiteId
 from common.data.pooled_statistics import Pooled
 from common.errors import FileError, SourceError
@@ -42,6 +43,35 @@ KEPT: Mapping[str, Callable[[NDArray[np.float64]], NDArray[Any]]] = {
     "age": lambda rows: rows[:, 0],
     "sex": lambda rows: np.where(rows[:, 1] > 0, "m", "f"),
 }
+NAMES = (
+    "age",
+    "sex",
+    "cp",
+    "trestbps",
+    "chol",
+    "fbs",
+    "restecg",
+    "thalach",
+    "exang",
+    "oldpeak",
+    "slope",
+    "ca",
+    "thal",
+    "num",
+)
+"""UCI's own: age in years, sex, chest pain, resting blood pressure in mmHg, cholesterol in mg/dl, raised fasting
+sugar, resting ECG, largest heart rate a minute, angina under exercise, ST depression in mm, its slope, vessels
+coloured, thallium scan, diagnosis (0: healthy)."""
+DISEASE = "disease"
+"""0 or 1, what is to be predicted: `num` above 0."""
+WORDS_OF = {
+    "sex": {0: "f", 1: "m"},
+    "cp": {1: "1", 2: "2", 3: "3", 4: "4"},
+    "restecg": {0: "0", 1: "1", 2: "2"},
+    "slope": {1: "1", 2: "2", 3: "3"},
+    "thal": {3: "3", 6: "6", 7: "7"},
+}
+"""Columns whose numbers are names."""
 SCALING = Pooled(
     "means and deviations of each hospital's patients",
     "source.scaling = 'hospital'",
@@ -63,6 +93,8 @@ class Heart:
     "hospital" uses the hospital's own mean and deviation; "none" leaves raw values, as FLamby does.
     given_split: "flamby" keeps its split of each hospital, as a public list; a row that is not in it trains.
     keep: age (years) and sex (f, m) as the cases hand them on; what report.subgroups names is added by itself.
+
+    Questions read the fourteen columns by UCI's names, sex as f and m, and `disease`, 0 or 1.
 
     A patient is named by the digest of its row, so that no other row's presence or place in the file changes it.
     """
@@ -91,10 +123,8 @@ class Heart:
 
     def cases(self, site: SiteId | None, seed: int) -> Cases:
         """All usable patients of one hospital, in the order of its file. inputs: (N, 13); targets: (N,)."""
-        if site not in HOSPITALS:
-            raise unknown("hospital", str(site), HOSPITALS)
-        path = needed(existing(self.folder, "heart", REMEDY) / f"processed.{site}.data", REMEDY)
-        rows, names, quarantined = _read(path, site)
+        site = _hospital(site)
+        rows, names, quarantined = _read(self._path(site), site)
         return Cases.of(
             self._inputs(rows),
             (rows[:, DIAGNOSIS] > 0).astype(np.int64),
@@ -105,12 +135,31 @@ class Heart:
             **self._kept(rows),
         )
 
+    def records(self, site: SiteId | None, seed: int) -> Records:
+        """The same patients, with what the file says of slope, ca and thal as well."""
+        site = _hospital(site)
+        rows, names, _ = _read(self._path(site), site, raw=True)
+        numbers = dict(zip(NAMES, rows.T, strict=True)) | {DISEASE: (rows[:, DIAGNOSIS] > 0).astype(np.float64)}
+        columns = {
+            name: _in_words(values, WORDS_OF[name]) if name in WORDS_OF else values.copy()
+            for name, values in numbers.items()
+        }
+        return Records(columns, np.array(names), site)
+
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]:
+        """Of the columns whose numbers are names."""
+        return {name: tuple(words.values()) for name, words in WORDS_OF.items()}
+
     def new_cases(self, new: NewFile, learned: Learned) -> Iterator[NewCase]:
         """Rows in the columns of the four files, without a header; the diagnosis may be left out, or be a ?."""
         if self.scaling == "hospital":
             raise SourceError("cannot be brought to the scale that was learned: each hospital scaled by its own rows")
         rows, names, quarantined = _read(new.paths[0], new.name, diagnosed=False)
         yield NewCase(new.name, self._inputs(rows), tuple(names), left_out=quarantined)
+
+    def _path(self, site: SiteId) -> Path:
+        return needed(existing(self.folder, "heart", REMEDY) / f"processed.{site}.data", REMEDY)
 
     def _kept(self, rows: NDArray[np.float64]) -> dict[str, Any]:
         return {name: KEPT[name](rows) for name in self.keep}
@@ -135,9 +184,21 @@ class Heart:
         return {"given_split": np.where(of_test, "test", "train"), "prescribed": ("test",)}
 
 
+def _hospital(site: SiteId | None) -> SiteId:
+    if site not in HOSPITALS:
+        raise unknown("hospital", str(site), HOSPITALS)
+    return site
+
+
+def _in_words(values: NDArray[np.float64], words: Mapping[int, str]) -> NDArray[np.str_]:
+    """ "" for a number that is no name of the column's."""
+    return np.array([words.get(value, "") for value in values.tolist()], dtype=np.str_)
+
+
 def _read(
-    path: Path, site: str, diagnosed: bool = True
+    path: Path, site: str, diagnosed: bool = True, raw: bool = False
 ) -> tuple[NDArray[np.float64], list[str], tuple[Quarantined, ...]]:
+    """Rows, names and what is left out. raw: with the columns that are not learned from, NaN where missing."""
     rows: list[list[float]] = []
     names: list[str] = []
     quarantined: list[Quarantined] = []
@@ -149,7 +210,8 @@ def _read(
         if not diagnosed:
             row = [*row[:DIAGNOSIS], *["0"] * (len(row) >= DIAGNOSIS), *row[DIAGNOSIS + 1 :]]
         try:
-            rows.append(_numbers(row))
+            checked = _numbers(row)
+            rows.append([_number(text) for text in row] if raw else checked)
         except ValueError as error:
             quarantined.append(Quarantined(f"{site}-{number:03d}", str(error)))
             continue

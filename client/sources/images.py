@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source, gathered
+from client.sources._asked import asked_columns, levels_of
 from client.sources._folders import existing, inside
 from client.sources._image_files import Pattern
 from client.sources._image_fitting import Aspect, Colour, Fitting, MaskRescaling, intensities
@@ -64,7 +65,7 @@ class Images:
     intensities: what becomes 0 and 1, else 0 and 255 or 65535 by the file's type; floats stay as they are. pages:
     "each" page of a TIFF is a case, or files of several are left out. dpi: whether the files' resolution is the
     pixel spacing. keep: columns of the table that the cases hand on as words; what report.subgroups names is added by
-    itself.
+    itself. asked: columns of the table that questions read, and what they hold, as of source "table".
 
     folder: where the data are. path, label, mask, person, site, split: columns of `table`. spacing: columns of
     it that hold the size of a pixel, in mm: one, or rows' and columns'. consent_column: the column that says
@@ -87,6 +88,7 @@ class Images:
     spacing: tuple[str, ...] = ()
     consent_column: str = ""
     keep: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     mask_values: tuple[int | str, ...] = ()
     size: int | tuple[int, ...] = 128
@@ -115,6 +117,7 @@ class Images:
             raise StudyError(f"{where}.intensities must be [low, high], low below high; it is {self.intensities}.")
         if len(self.spacing) > 2 or (self.spacing and self.dpi):
             raise StudyError(f"{where}: spacing is one column or two, of rows and of columns, or else dpi = true.")
+        asked_columns(self.asked)
         self._check_table() if self.table else self._check_patterns()
         if self.has_masks:
             check_classes(self.classes)
@@ -134,7 +137,7 @@ class Images:
             )
 
     def _check_patterns(self) -> None:
-        for name in ("label", "mask", "person", "site", "split", "spacing", "consent_column", "keep"):
+        for name in ("label", "mask", "person", "site", "split", "spacing", "consent_column", "keep", "asked"):
             if getattr(self, name):
                 raise StudyError(
                     f"source 'images'.{name} names a column of source.table, and there is none; without it fields of "
@@ -160,7 +163,16 @@ class Images:
         if not self.table:
             return self._by_pattern
         columns = (self.path, self.label, self.mask, self.person, self.site, self.split, self.spacing)
-        return ByTable(self.table, *columns, self.consent_column, self.keep)
+        return ByTable(self.table, *columns, self.consent_column, self._handed_on)
+
+    @property
+    def _handed_on(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.keep, *asked_columns(self.asked))))
+
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]:
+        """Of `asked`."""
+        return levels_of(asked_columns(self.asked))
 
     @property
     def has_masks(self) -> bool:

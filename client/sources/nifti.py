@@ -101,7 +101,7 @@ class Nifti(VolumeSource):
             self._demand_table()
             return None
         names = (self.site_column, self.patient_column, self.person_column)
-        columns = Columns(*names, consent=self.consent_column, keep=self.keep)
+        columns = Columns(*names, consent=self.consent_column, keep=self.handed_on)
         return listed(inside(folder, self.table), columns, REMEDY)
 
     def _layout(self) -> Layout:

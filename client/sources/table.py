@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from client.consent import consent_column
 from client.new_cases import Kind, Learned, NewCase, NewFile
 from client.source import Source
+from client.sources._asked import asked_columns, levels_of
 from client.sources._folders import existing
 from client.sources._persons import PERSON_COLUMNS
 from client.sources._table_cases import Part, Plan, cases_of, found_reading, hospital_scaled
@@ -26,8 +27,10 @@ from client.sources._table_layout import (
 from client.sources._table_new import NewRows, found_learned
 from client.sources._table_numbers import THOUSANDS, Convention
 from client.sources._table_options import constants_of, numbers_of, scales_of, units_of, words_of
+from client.sources._table_records import records_of_rows
 from client.sources._table_targets import Class, Quantity, Survival, Target
 from client.sources._table_text import AUTO
+from common.asking.records import Records
 from common.data.cases import Cases, SiteId
 from common.data.names import fault_of, in_one_form, refuse_alike
 from common.data.pooled_statistics import Pooled
@@ -70,7 +73,8 @@ class Table:
     given `consent`, if there is one.
     features: columns to learn from, in this order; if not given, all that nothing else names, by name. In a study
     of real hospitals name them: no hospital sees another's columns. ignore: columns to leave out. keep: columns that
-    the cases hand on as words, learned from or not; what report.subgroups names is added by itself.
+    the cases hand on as words, learned from or not; what report.subgroups names is added by itself. asked: columns
+    that questions may read beside these, and what they hold: { bmi = "number", ward = "words", sex = ["f", "m"] }.
 
     categorical: of columns of words, their levels: sex = ["f", "m"]. They become indicators of all but the first;
     any other word is quarantined. All other columns hold numbers. units: a unit that a column's cells may carry.
@@ -108,6 +112,7 @@ class Table:
     features: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
     categorical: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -136,7 +141,7 @@ class Table:
             raise StudyError("source.events names two words: of what was censored, and of the event.")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise StudyError(f"source.classes must name two classes or more, each once; it is {list(self.classes)}.")
-        _ = self._reading(Convention()), self._features(self.features)
+        _ = self._reading(Convention()), self._features(self.features), self.levels
         for column in set(self.impute) & set(self.categorical):
             raise StudyError(
                 f"source.impute is of numbers; for {column!r}, in source.categorical, name a level '' instead."
@@ -183,13 +188,32 @@ class Table:
 
         Raises SourceError where no row can be used, or a table's columns are not what the study names.
         """
+        parts, plan = self._parts(site)
+        return cases_of(parts, plan, site or "", self._is_strict)
+
+    def records(self, site: SiteId | None, seed: int) -> Records:
+        """The same rows as they were written: learned from, to be predicted, `keep` and `asked`."""
+        parts, plan = self._parts(site)
+        return records_of_rows(parts, plan, asked_columns(self.asked), site or "")
+
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]:
+        """Of `asked`, `categorical` and `classes`."""
+        named = {
+            in_one_form(name): words for name, words in words_of("categorical", self.categorical, least=2).items()
+        }
+        known = {name: tuple(word for word in words if word) for name, words in named.items()}
+        classes = {in_one_form(self.label): self.classes} if self.target == "class" and self.classes else {}
+        return {**levels_of(asked_columns(self.asked)), **known, **classes}
+
+    def _parts(self, site: SiteId | None) -> tuple[list[Part], Plan]:
+        """A hospital's rows of every table, and what is read of each."""
         if site is not None and site not in self.sites():
             raise unknown("hospital", site, self.sites())
         files = self._files()
         own = [files[site]] if site is not None and not self.site else list(files.values())
         plan = self._plan(list(files.values()))
-        parts = [self._part(self._rows(name), plan, site) for name in own]
-        return cases_of(parts, plan, site or "", self._is_strict)
+        return [self._part(self._rows(name), plan, site) for name in own], plan
 
     def scaled(self, cases: Cases) -> Cases:
         """Numbers at mean 0 and deviation 1 of these rows, where `scaling` says so."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from math import sqrt
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from common.analyses._moments import moment_parts, moment_sums, moments_of
+from common.analyses._words import between, left_out, rows, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
-from common.asking.exact_sums import Integers, Total, counts, exact_products, reals
+from common.asking.exact_sums import Integers, Total
 from common.asking.records import Records
 from common.errors import AnalysisError
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -29,37 +27,31 @@ class Mean:
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round: how many, their sum and the sum of their squares."""
-        total = yield Query({"present": counts(), "missing": counts(), "powers": reals(2)})
-        n, missing = int(total.count("present")), int(total.count("missing"))
-        if n < 2:
-            raise AnalysisError(f"column {self.column!r} is known of {n} rows; a mean with an interval needs 2.")
-        first, second = total.exact("powers")
-        mean, variance = float(first / n), float((second - first * first / n) / (n - 1))
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * sqrt(variance / n)
-        numbers: dict[str, Any] = {
-            "n": n,
+        total = yield Query(moment_parts(1))
+        (found,), missing = moments_of(total), int(total.count("left_out"))
+        if found.n < 2:
+            raise AnalysisError(
+                f"column {self.column!r} is known of {found.n} rows; a mean with an interval needs 2."
+            )
+        low, high = found.interval
+        numbers = {
+            "n": found.n,
             "missing": missing,
-            "mean": mean,
-            "variance": variance,
-            "standard_deviation": sqrt(variance),
-            "low": mean - half,
-            "high": mean + half,
+            "mean": float(found.mean),
+            "variance": float(found.variance),
+            "standard_deviation": found.deviation,
+            "low": low,
+            "high": high,
         }
-        row = (self.column, n, missing, mean, mean - half, mean + half, sqrt(variance))
+        row = (self.column, found.n, missing, numbers["mean"], low, high, found.deviation)
         header = ("column", "n", "missing", "mean", "95 % from", "to", "standard deviation")
-        return Answer(numbers, (Table(f"Mean of {self.column}", header, (row,)),))
+        words = f"Mean {self.column} is {short(float(found.mean))}{between(low, high)}, of {rows(found.n)}."
+        table = Table(f"Mean of {self.column}", header, (row,))
+        return Answer(numbers, (table,), (), (words, *left_out(missing)))
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Rows with and without a value, and the first two powers of their values."""
-        values = records.numbers(self.column)
-        present = values[~np.isnan(values)]
-        return {
-            "present": np.array(len(present)),
-            "missing": np.array(len(values) - len(present)),
-            "powers": exact_products(
-                np.stack([np.ones_like(present), present], axis=1), np.stack([present, present], axis=1)
-            ),
-        }
+        return moment_sums(records.numbers(self.column), np.zeros(len(records), np.int64), 1)
 
 
 analysis: type[Analysis] = Mean

@@ -12,5 +12,8 @@ from common.asking.exact_sums import Total as Total
 from common.asking.exact_sums import counts as counts
 from common.asking.exact_sums import exact_products as exact_products
 from common.asking.exact_sums import exact_sum as exact_sum
+from common.asking.exact_sums import exact_sums_by as exact_sums_by
 from common.asking.exact_sums import reals as reals
+from common.asking.noise import SumNoise as SumNoise
+from common.asking.noise_law import NoiseLaw as NoiseLaw
 from common.asking.records import Records as Records

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Protocol
 
 FEWEST_HOSPITALS = 1
+SITE = "site"
+"""Stands for a column that says at which hospital a row is."""
 
 
 class AnalysisAbilities(Protocol):
@@ -13,7 +16,36 @@ class AnalysisAbilities(Protocol):
     least_hospitals: ClassVar[int]
     """Fewest hospitals that it makes sense, or is safe, to ask together."""
 
+    of_hospitals: bool
+    """Whether it tells of single hospitals: which one a row is of then changes the answer, and a sum may be of one
+    hospital alone. A property where its options decide."""
+
+    most_rounds: int
+    """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
+
+    whole_hospitals: bool
+    """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
+    does not fall apart into its patients' parts, and no noise makes it private. A property where its options decide.
+    """
+
 
 def least_hospitals_of(analysis: Any) -> int:
     """Fewest hospitals that may be asked together; 1 where the analysis does not say."""
     return int(getattr(analysis, "least_hospitals", FEWEST_HOSPITALS))
+
+
+def of_hospitals(analysis: Any) -> bool:
+    """Whether it tells of single hospitals: it says so, or one of its options names SITE as a column."""
+    options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
+    named = any(SITE == one or (isinstance(one, tuple) and SITE in one) for one in options)
+    return named or bool(getattr(analysis, "of_hospitals", False))
+
+
+def most_rounds_of(analysis: Any) -> int:
+    """How many queries it takes at most, as far as noise is concerned; 1 where the analysis does not say."""
+    return int(getattr(analysis, "most_rounds", 1))
+
+
+def whole_hospitals(analysis: Any) -> bool:
+    """Whether a hospital's part is no sum over its persons; not, where the analysis does not say."""
+    return bool(getattr(analysis, "whole_hospitals", False))

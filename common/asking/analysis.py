@@ -21,12 +21,14 @@ class Query:
     """What one round asks of every hospital, all of them the same.
 
     parts: what is to be added up, by name. tells: what it takes to compute it, such as coefficients, edges of bins
-    or names. step: which of an analysis's rounds it is, where they differ in kind.
+    or names. step: which of an analysis's rounds it is, where they differ in kind. either: parts of which one row
+    changes one only, such as those who are known and those who are missing: noise for one is noise for all of them.
     """
 
     parts: Mapping[str, Part]
     tells: Mapping[str, Told] = field(default_factory=dict)
     step: str = ""
+    either: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Analysis(Protocol):
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """The hospital's half: this hospital's part of every sum of the query, and nothing else.
 
-        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A row's share must depend on
-        that row and the query alone, so that hospitals' parts add up to what all rows together give.
+        Counts are arrays of NumPy's whole numbers, real numbers what `exact_sum` gives. A person's share must
+        depend on that person's rows and the query alone, so that hospitals' parts add up to what all rows give.
         """
         ...

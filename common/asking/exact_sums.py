@@ -7,8 +7,8 @@ rows are divided among hospitals, gives the same sum to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from common.asking.noise_law import NoiseLaw
 from common.errors import HospitalError, WireError
 
 FRACTION_BITS = 128
@@ -71,10 +72,14 @@ def reals(*shape: int, most_by_one: float | None = None) -> Part:
 
 @dataclass(frozen=True)
 class Total:
-    """What came of adding up: by name, whole numbers of units in the shape of their part."""
+    """What came of adding up: by name, whole numbers of units in the shape of their part.
+
+    noise: of every part that has some; an interval allows for it.
+    """
 
     parts: Mapping[str, Part]
     integers: Mapping[str, Integers]
+    noise: Mapping[str, NoiseLaw] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Doubles nearest to the exact sums."""
@@ -84,7 +89,15 @@ class Total:
         """Fractions, for what a difference of two large sums would lose."""
         units = self.parts[name].units
         values = [Fraction(value, units) for value in self.integers[name].ravel().tolist()]
-        return _objects(values, self.parts[name].shape)
+        return object_array(values, self.parts[name].shape)
+
+    def noise_variance(self, name: str) -> float:
+        """Of one entry; 0 where the sum is exact."""
+        return self.noise[name].variance if name in self.noise else 0.0
+
+    def noise_margin(self, name: str, level: float = 0.95) -> float:
+        """How far an entry may be off, with this chance; 0 where the sum is exact."""
+        return self.noise[name].margin(level) if name in self.noise else 0.0
 
     def count(self, name: str) -> NDArray[np.int64]:
         """Whole numbers."""
@@ -98,19 +111,47 @@ def exact_sum(rows: NDArray[np.float64]) -> Integers:
 
     Raises HospitalError where one is not finite, or beyond 2**120.
     """
+    return _summed_digits(rows, lambda digits: digits.sum(axis=0))
+
+
+def exact_sums_by(groups: NDArray[np.integer], rows: NDArray[np.float64], size: int) -> Integers:
+    """`exact_sum` of the rows of each group 0 to size - 1, (size, ...); the rows of another group are left out.
+
+    groups: (N,). Raises HospitalError as `exact_sum`.
+    """
+    inside = np.flatnonzero((groups >= 0) & (groups < size))
+    order = inside[np.argsort(groups[inside], kind="stable")]
+    there, first = np.unique(groups[order], return_index=True)
+
+    def summed(digits: NDArray[np.int64]) -> NDArray[np.int64]:
+        sums = np.zeros((size, *digits.shape[1:]), dtype=np.int64)
+        if len(there):
+            sums[there] = np.add.reduceat(digits, first, axis=0)
+        return sums
+
+    return _summed_digits(np.asarray(rows)[order], summed)
+
+
+def _summed_digits(rows: NDArray[np.float64], summed: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Integers:
+    """What `summed` makes of rows of digits, put together again; it must be linear."""
     values = np.array(rows, dtype=np.float64)
     if not np.all(np.abs(values) <= LARGEST_REAL):
         raise HospitalError("a number of a sum is not finite, or too large to be added up.")
-    shape = values.shape[1:]
+    shape = np.shape(summed(np.zeros(values.shape, dtype=np.int64)))
     total = [0] * prod(shape)
+    largest = float(np.max(np.abs(values), initial=0.0))
     # From the highest digit down: each is a whole number of its place, and what is left is exact as well.
     for place in range(REAL_BITS // DIGIT_BITS - 1, -1, -1):
         scale = 2.0 ** (DIGIT_BITS * place - FRACTION_BITS)
+        if scale > largest:
+            continue
         digits = np.trunc(values / scale)
         values -= digits * scale
-        sums = digits.astype(np.int64).sum(axis=0).ravel().tolist()
+        sums = np.asarray(summed(digits.astype(np.int64))).ravel().tolist()
         total = [before + (more << DIGIT_BITS * place) for before, more in zip(total, sums, strict=True)]
-    return _objects(total, shape)
+        if not values.any():
+            break
+    return object_array(total, shape)
 
 
 def exact_products(left: NDArray[np.float64], right: NDArray[np.float64]) -> Integers:
@@ -127,7 +168,9 @@ def exact_products(left: NDArray[np.float64], right: NDArray[np.float64]) -> Int
 
 def added_integers(left: Integers, right: Integers) -> Integers:
     """Of one shape; NumPy's own sum of two arrays without an axis is no array."""
-    return _objects([a + b for a, b in zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)], left.shape)
+    return object_array(
+        [a + b for a, b in zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)], left.shape
+    )
 
 
 def _halves(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -150,7 +193,7 @@ def checked(parts: Mapping[str, Part], sums: Mapping[str, NDArray[np.generic] | 
         values = np.asarray(sums[name])
         if values.shape != part.shape or values.dtype.kind not in "iuO":
             raise ValueError(f"part {name!r} is {values.dtype} of shape {values.shape}; it must be {part}.")
-        integers = _objects(values, part.shape)
+        integers = object_array(values, part.shape)
         demand_room(name, part, integers)
         found[name] = integers
     return found
@@ -165,13 +208,13 @@ def demand_room(name: str, part: Part, integers: Integers) -> None:
 
 def added(parts: Mapping[str, Part], sums: Iterable[Mapping[str, Integers]]) -> Total:
     """The sum of hospitals' sums."""
-    total = {name: _objects([0] * part.size, part.shape) for name, part in parts.items()}
+    total = {name: object_array([0] * part.size, part.shape) for name, part in parts.items()}
     for one in sums:
         total = {name: added_integers(values, one[name]) for name, values in total.items()}
     return Total(parts, total)
 
 
-def _objects(values: Iterable[object], shape: tuple[int, ...]) -> NDArray[np.object_]:
+def object_array(values: Iterable[object], shape: tuple[int, ...]) -> NDArray[np.object_]:
     """Python's own numbers in an array: NumPy would make doubles or 64 bits of some."""
     flat = np.asarray(values, dtype=object).ravel()
     array = np.empty(flat.size, dtype=object)

@@ -15,8 +15,8 @@ from common.causality.graph import Graph, Names
 from common.causality.separation import connected
 from common.errors import GraphError
 
-MOST_CANDIDATES = 16
-"""For lists of every set; 2^16 are looked at in a second or so."""
+MOST_CANDIDATES = 12
+"""For lists of every set."""
 MOST_MEDIATORS = 10
 
 
@@ -83,7 +83,7 @@ class Adjustment:
         return self.graph.sorted(kept)
 
     def every(self) -> Iterator[tuple[str, ...]]:
-        """All valid sets, small ones first. Raises GraphError where more than 16 variables might be adjusted for."""
+        """All valid sets, small ones first. Raises GraphError where more than 12 variables might be adjusted for."""
         names = self.candidates
         if len(names) > MOST_CANDIDATES:
             raise GraphError(
@@ -116,7 +116,7 @@ class Adjustment:
         return self.graph.sorted(found) if self.valid(found) else None
 
 
-def adjustment(graph: Graph, treatments: Iterable[str], outcomes: Iterable[str]) -> Adjustment:
+def adjustment_of(graph: Graph, treatments: Iterable[str], outcomes: Iterable[str]) -> Adjustment:
     """Of an effect. Raises UnknownNameError for a name that is not the graph's, GraphError where the two overlap."""
     some, others = graph.demand(*treatments), graph.demand(*outcomes)
     if both := some & others:

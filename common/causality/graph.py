@@ -15,7 +15,7 @@ Arrow = tuple[str, str]
 Pair = frozenset[str]
 """Two variables with a common cause outside of the graph."""
 
-MOST_VARIABLES = 1000
+MOST_VARIABLES = 200
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from common.study.spelling import unknown
 
 LARGEST_BYTES = 1 << 20
 LONGEST_NAME = 60
+MOST_EDGES = 100_000
 _EDGE = re.compile(r"\s*(<->|->|<-|↔|→|←)\s*")
 _NAME = re.compile(r"[^\W\d][\w.]*(?:[ -][\w.]+)*")
 _KEYS = ("arrows", "common_causes", "hidden", "variables", "effect", "given")
@@ -87,6 +88,8 @@ def _read_chain(chain: str, arrows: list[Arrow], pairs: list[Arrow], nodes: list
     for sign, words in zip(rest[::2], rest[1::2], strict=True):
         right = _names(words)
         nodes += right
+        if len(left) * len(right) + len(arrows) + len(pairs) > MOST_EDGES:
+            raise GraphError(f"the causal graph has more than {MOST_EDGES} edges.")
         edges = [(one, other) for one in left for other in right]
         if sign in ("<->", "↔"):
             pairs += edges

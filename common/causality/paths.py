@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Literal
+from typing import Literal, cast
 
-from common.causality.graph import Graph
+from common.causality.graph import Graph, Names
 
 Role = Literal["confounder", "collider", "mediator"]
 MOST_PATHS = 500
@@ -68,6 +68,24 @@ def find_paths(graph: Graph, start: str, end: str, given: Iterable[str] = ()) ->
     return tuple(sorted(found, key=lambda path: len(path.nodes)))
 
 
+def roles_between(graph: Graph, cause: str, effect: str) -> Mapping[str, Role]:
+    """What every other variable is to two, whatever the path: one that is none of the three is not named.
+
+    A mediator lies on a causal path; a confounder causes the first, and the second by a way that leaves the first
+    out; a collider is an effect of both. Raises UnknownNameError for a name that is not the graph's.
+    """
+    graph.demand(cause, effect)
+    first, second = frozenset({cause}), frozenset({effect})
+    beside = graph.without_effects_of(first)
+    mediators = graph.descendants(first) & graph.ancestors(second)
+    confounders = graph.ancestors(first) & beside.ancestors(second)
+    colliders = graph.descendants(first) & graph.descendants(second)
+    found: dict[str, Role] = {}
+    for role, names in (("collider", colliders), ("confounder", confounders), ("mediator", mediators)):
+        found |= dict.fromkeys(graph.sorted(names - first - second), cast(Role, role))
+    return {name: found[name] for name in graph.nodes if name in found}
+
+
 def _walks(
     graph: Graph, nodes: tuple[str, ...], edges: tuple[str, ...], end: str
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -79,7 +97,22 @@ def _walks(
     steps = ((CAUSES, graph.children), (CAUSED, graph.parents), (TOGETHER, graph.siblings))
     for edge, neighbours in steps:
         for node in graph.sorted(neighbours[here] - frozenset(nodes)):
+            if not _reaches(graph, node, end, frozenset(nodes)):
+                continue
             yield from _walks(graph, (*nodes, node), (*edges, edge), end)
+
+
+def _reaches(graph: Graph, start: str, end: str, avoided: Names) -> bool:
+    """Whether some way that meets none of `avoided` joins two: else a search would go all ways that lead nowhere."""
+    seen, border = {start}, [start]
+    while border:
+        here = border.pop()
+        if here == end:
+            return True
+        more = (graph.parents[here] | graph.children[here] | graph.siblings[here]) - seen - avoided
+        seen |= more
+        border.extend(more)
+    return False
 
 
 def _role(before: str, after: str) -> Role:

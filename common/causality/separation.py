@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations, islice
+from typing import NamedTuple
 
 from common.causality.graph import Graph, Names
 
+MOST_INDEPENDENCES = 200
 Arrival = tuple[str, bool]
 """A variable, and whether the edge on which a walk came has its arrowhead there."""
+
+
+class Independence(NamedTuple):
+    """Two variables, and given what they are independent."""
+
+    one: str
+    other: str
+    given: tuple[str, ...]
 
 
 def separated(graph: Graph, some: Iterable[str], others: Iterable[str], given: Iterable[str] = ()) -> bool:
@@ -55,3 +66,32 @@ def blanket(graph: Graph, node: str, among: Iterable[str]) -> Names:
         if node not in connected(graph, frozenset({one}), kept - {one}):
             kept -= {one}
     return kept
+
+
+def independences(graph: Graph) -> tuple[Independence, ...]:
+    """What data could refute: pairs that the graph makes independent, each with a smallest set given which they are.
+
+    At most 200 of them. Of two that no set separates, nothing is said, though they have no edge.
+    """
+    found = (
+        Independence(one, other, given)
+        for one, other in combinations(graph.nodes, 2)
+        if (given := smallest_separator(graph, one, other)) is not None
+    )
+    return tuple(islice(found, MOST_INDEPENDENCES))
+
+
+def smallest_separator(graph: Graph, one: str, other: str) -> tuple[str, ...] | None:
+    """A set given which two are independent, and no part of which is enough; None where there is none.
+
+    Of all their causes, those that either meets first (van der Zander, Liśkiewicz and Textor 2019, section 4).
+    """
+    if other in graph.parents[one] | graph.children[one] | graph.siblings[one]:
+        return None
+    start, end = frozenset({one}), frozenset({other})
+    given = graph.ancestors(start | end) - start - end
+    met = connected(graph, start, given)
+    if other in met:
+        return None
+    near = given & met
+    return graph.sorted(near & connected(graph, end, near))

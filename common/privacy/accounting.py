@@ -51,6 +51,20 @@ def epsilon_of(releases: Iterable[Release], delta: float) -> Bound:
     """What all `releases` together cost. Raises StudyError for an impossible delta."""
     check_delta(delta)
     releases = tuple(releases)
+    pure = [release for release in releases if release.noise == "geometric"]
+    together = _epsilon_of(releases, delta)
+    if not pure:
+        return together
+    plain = sum(release.steps / release.noise_multiplier for release in pure)
+    others = _epsilon_of(tuple(release for release in releases if release.noise != "geometric"), delta)
+    tight, by_renyi = (
+        min(together.epsilon, others.epsilon + plain),
+        min(together.epsilon_rdp, others.epsilon_rdp + plain),
+    )
+    return Bound(tight, by_renyi, delta)
+
+
+def _epsilon_of(releases: tuple[Release, ...], delta: float) -> Bound:
     merged, variation = gaussians(releases), variation_of(releases)
     if not variation:
         return _bound(merged, delta)

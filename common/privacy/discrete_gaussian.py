@@ -22,8 +22,6 @@ How many proposals are rejected, which time can show, is independent of the draw
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from functools import lru_cache
@@ -34,22 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import StudyError
+from common.privacy.lazy_chances import ONE, ChanceTable, RandomBytes, happens
 from common.study.checks import positive
-
-RandomBytes = Callable[[int], bytes]
-"""That many bytes, independent and uniform."""
 
 LARGEST_SIGMA = 2.0**55
 """13 sigma is a 64-bit whole number."""
 
 _MOST_BLOCKS_A_SIGMA_BITS = 6
 _CUT_SIGMAS = 13
-_FIRST_BITS, _REST_BITS = 16, 112
-_ONE = 1 << (_FIRST_BITS + _REST_BITS)
-_UNDECIDED = -1
 _DIGITS = Context(prec=60)
-_ROUNDING = 2.0**-16
-"""Far above the error of a chance in 16-bit steps worked out in float64, which is below 2^-34."""
 _BATCH = 1 << 15
 
 
@@ -85,12 +76,11 @@ def largest_draw(sigma: float) -> int:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """thresholds: cumulative chances of j, of 2^128. first: (65536,) int16, j by a uniform number's first 16 bits."""
+    """Of 2^bits numbers each. table: chances of j."""
 
     sigma: float
     bits: int
-    thresholds: list[int]
-    first: NDArray[np.int16]
+    table: ChanceTable
 
     @property
     def exponent(self) -> float:
@@ -101,11 +91,7 @@ class _Blocks:
 @lru_cache(maxsize=16)
 def _blocks(sigma: float) -> _Blocks:
     bits = _block_bits(sigma)
-    thresholds = _thresholds(sigma, bits)
-    starts = np.array([threshold >> _REST_BITS for threshold in thresholds], np.int64)
-    first = np.searchsorted(starts, np.arange(1 << _FIRST_BITS)).astype(np.int16)
-    first[starts[starts < first.size]] = _UNDECIDED
-    return _Blocks(sigma, bits, thresholds, first)
+    return _Blocks(sigma, bits, ChanceTable.of(_thresholds(sigma, bits)))
 
 
 def _block_bits(sigma: float) -> int:
@@ -127,7 +113,7 @@ def _thresholds(sigma: float, bits: int) -> list[int]:
             weights.append(weight)
             weight, step = weight * step, step * ratio * ratio
         whole = sum(weights)
-        return [int(part / whole * _ONE) for part in accumulate(weights[:-1])]
+        return [int(part / whole * ONE) for part in accumulate(weights[:-1])]
 
 
 def _half_inverse_square(sigma: float) -> Decimal:
@@ -136,7 +122,7 @@ def _half_inverse_square(sigma: float) -> Decimal:
 
 def _some(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
     """The accepted of `count` proposals, in the order drawn."""
-    block = _draw_blocks(blocks, count, random_bytes)
+    block = blocks.table.draw(count, random_bytes)
     words: NDArray[np.uint64] = np.frombuffer(random_bytes(8 * count), "<u8")
     rest = (words & np.uint64(2**blocks.bits - 1)).view(np.int64)
     negative = (words >> np.uint64(63)).view(np.int64)
@@ -148,39 +134,18 @@ def _some(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.
     return signed[kept]
 
 
-def _draw_blocks(blocks: _Blocks, count: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
-    uniform = np.frombuffer(random_bytes(2 * count), "<u2")
-    block: NDArray[np.int64] = blocks.first[uniform].astype(np.int64)
-    undecided = np.flatnonzero(block == _UNDECIDED)
-    numbers = _lengthened(uniform[undecided], random_bytes)
-    block[undecided] = [bisect_right(blocks.thresholds, number) for number in numbers]
-    return block
-
-
 def _accepted(
     blocks: _Blocks, block: NDArray[np.int64], rest: NDArray[np.int64], random_bytes: RandomBytes
 ) -> NDArray[np.bool_]:
-    uniform = np.frombuffer(random_bytes(2 * block.size), "<u2")
     share = rest * 2.0**-blocks.bits
-    chance = np.exp(share * (share + 2 * block) * -blocks.exponent) * 2.0**_FIRST_BITS
-    above = chance - uniform
-    accepted: NDArray[np.bool_] = above >= 1 + _ROUNDING
-    undecided = np.flatnonzero(~accepted & (above > -_ROUNDING))
-    numbers = _lengthened(uniform[undecided], random_bytes)
-    for at, number in zip(undecided.tolist(), numbers, strict=True):
-        accepted[at] = number < exact_chance(blocks.sigma, int(block[at]) << blocks.bits, int(rest[at]))
-    return accepted
+    return happens(
+        np.exp(share * (share + 2 * block) * -blocks.exponent),
+        lambda at: exact_chance(blocks.sigma, int(block[at]) << blocks.bits, int(rest[at])),
+        random_bytes,
+    )
 
 
 def exact_chance(sigma: float, start: int, rest: int) -> int:
     """exp(-((start + rest)^2 - start^2) / (2 sigma^2)) in steps of 2^-128, rounded down."""
     with localcontext(_DIGITS):
-        return int((-_half_inverse_square(sigma) * (rest * (2 * start + rest))).exp() * _ONE)
-
-
-def _lengthened(first: NDArray[np.uint16], random_bytes: RandomBytes) -> list[int]:
-    """The uniform numbers of 128 bits that begin with these 16."""
-    length = _REST_BITS // 8
-    octets = random_bytes(length * first.size)
-    rests = (int.from_bytes(octets[start : start + length], "little") for start in range(0, len(octets), length))
-    return [head << _REST_BITS | rest for head, rest in zip(first.tolist(), rests, strict=True)]
+        return int((-_half_inverse_square(sigma) * (rest * (2 * start + rest))).exp() * ONE)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from math import frexp, ldexp, sqrt
 
 import numpy as np
@@ -29,8 +30,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from common.errors import HospitalError
-from common.privacy.discrete_gaussian import RandomBytes, discrete_gaussian
+from common.privacy.discrete_gaussian import discrete_gaussian
+from common.privacy.lazy_chances import RandomBytes
 from common.privacy.noise_source import NoiseSource
+from common.privacy.polya import polya_differences
 from common.study.checks import between, positive
 
 LARGEST_VALUE = 2.0**19
@@ -56,6 +59,10 @@ class SystemNoise:
         """(size,) int64, to within 2^-116 of the exact distribution. Raises StudyError unless 0 < sigma <= 2^55."""
         return discrete_gaussian(size, sigma, _system_bytes())
 
+    def geometric_share(self, size: int, decay: Fraction, shares: int) -> NDArray[np.int64]:
+        """(size,) int64: one of so many hospitals' shares of two-sided geometric noise."""
+        return polya_differences(size, decay, shares, _system_bytes())
+
 
 @dataclass(frozen=True)
 class SeededNoise:
@@ -70,6 +77,10 @@ class SeededNoise:
     def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
         """(size,) int64, as by SystemNoise."""
         return discrete_gaussian(size, sigma, self.generator.bytes)
+
+    def geometric_share(self, size: int, decay: Fraction, shares: int) -> NDArray[np.int64]:
+        """(size,) int64, as by SystemNoise."""
+        return polya_differences(size, decay, shares, self.generator.bytes)
 
 
 def add_gaussian(

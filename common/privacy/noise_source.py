@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -17,4 +18,16 @@ class NoiseSource(Protocol):
 
     def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
         """(size,) whole numbers k drawn with chance proportional to exp(-k^2 / (2 sigma^2))."""
+        ...
+
+
+class IntegerNoise(Protocol):
+    """Independent draws of whole numbers, for sums of whole numbers."""
+
+    def discrete_gaussian(self, size: int, sigma: float) -> NDArray[np.int64]:
+        """(size,) whole numbers k drawn with chance proportional to exp(-k^2 / (2 sigma^2))."""
+        ...
+
+    def geometric_share(self, size: int, decay: Fraction, shares: int) -> NDArray[np.int64]:
+        """(size,) whole numbers; the sum of so many shares is k with chance proportional to exp(-decay |k|)."""
         ...

@@ -11,7 +11,7 @@ from common.errors import StudyError
 Unit = Literal["patient", "sample", "hospital"]
 """Neighbouring data sets differ by adding or removing all of one patient, one case, or one hospital."""
 
-Noise = Literal["gaussian", "discrete gaussian"]
+Noise = Literal["gaussian", "discrete gaussian", "geometric"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Release:
     """`steps` times the same noisy sum, each over an own Poisson sample of the units.
 
     noise_multiplier: standard deviation of the noise over the sensitivity (the most that adding or removing one unit
-    changes the sum, in L2); for discrete noise, of the discrete Gaussian's parameter sigma. sampling_rate: chance of
+    changes the sum, in L2); for discrete noise, of the discrete Gaussian's parameter sigma; for geometric noise, one
+    over its epsilon, its scale over the sensitivity in L1, and nothing else is counted on. sampling_rate: chance of
     each unit to be in the sum; 1: all are. variation: at most this, in total variation, is what leaves in one step
     from what the other fields describe, as where noise has a limited room; accountants charge it to delta.
     """

@@ -37,7 +37,7 @@ from common.study.training_checks import check_classes, check_personal, check_pr
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
 
-NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy", "engine")
+NAMING = ("source", "partition", "task", "strategy", "aggregation", "privacy", "engine", "analyses")
 """What of a study names entries, and so plug-ins, here or in its options."""
 
 
@@ -103,7 +103,8 @@ class Study:
     round, and who is waited for. defence: against a hospital that poisons the model.
     baselines: models trained without a federation, to compare. audit: how long
     attacks take, and when a light is amber or red. report: what the report tells of groups of persons. dossier:
-    purpose, parties and legal basis, for whoever signs.
+    purpose, parties and legal basis, for whoever signs. analyses: questions that hospitals answer with sums,
+    beside any model: `wardround ask`.
     """
 
     title: str = field(metadata={EXAMPLE: 'title = "Brain tumours of three hospitals"'})
@@ -130,6 +131,7 @@ class Study:
     audit: Audit = field(default_factory=Audit)
     report: Report = field(default_factory=Report)
     dossier: Dossier = field(default_factory=Dossier)
+    analyses: tuple[Entry, ...] = ()
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -188,7 +190,13 @@ class Study:
     @property
     def _table(self) -> dict[str, Any]:
         """What is at its default is left out of what came later: such a study reads as it did before."""
-        unsaid = {"plugins": {}, "report": asdict(Report()), "dossier": {}, "defence": asdict(Defence())}
+        unsaid = {
+            "plugins": {},
+            "analyses": (),
+            "report": asdict(Report()),
+            "dossier": {},
+            "defence": asdict(Defence()),
+        }
         table = {**asdict(self), "dossier": {key: said for key, said in asdict(self.dossier).items() if said}}
         return {key: value for key, value in table.items() if key not in unsaid or value != unsaid[key]}
 
@@ -342,9 +350,18 @@ def _check_pairs(study: Study) -> None:
     check_stopping(study.stopping, study.federation.evaluate_every, study.privacy is not None, by_score)
     check_defence(study.defence, study.privacy is not None, study.split.validation, study.strategy.name, work)
     _check_withheld(study)
+    _check_analyses(study)
     check_fine_tuning(study.fine_tuning, study.rounds, None if study.privacy is None else study.privacy.name)
     if study.server_schedule is not None and learning_rate_of(strategy) is None:
         raise StudyError(f"server_schedule is of strategy.learning_rate, which {study.strategy.name!r} has not.")
+
+
+def _check_analyses(study: Study) -> None:
+    """Build every question; nothing of questions is imported where there are none."""
+    if study.analyses:
+        from common.asking.question import check_questions
+
+        check_questions(study.analyses, study.aggregation)
 
 
 def _check_withheld(study: Study) -> None:

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 from common.errors import StudyError
 
 if TYPE_CHECKING:  # a study is read without NumPy
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
 
+    from common.data.names import SiteId
+    from common.sums.aggregation import Local
     from common.sums.aggregations._agreement import Agreement
     from common.sums.aggregations._fixed_point import Totals, Words
-    from common.sums.exchange import Expected
+    from common.sums.exchange import Exchange, Expected, Payload
     from common.sums.update import Update
+    from common.sums.wide import CollectedWide
 
 Keys = Literal["shared", "distributed"]
 EXACT_FLOAT32 = 1 << 24
@@ -65,6 +70,16 @@ class AggregationAbilities(Protocol):
     @property
     def codec(self) -> Codec:
         """How it rounds what hospitals send."""
+        ...
+
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide whole numbers (`expected.wide`): their exact total, and of a sum nothing else."""
+        ...
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of this hospital's numbers."""
         ...
 
     def threshold_in(self, hospitals: int) -> int:

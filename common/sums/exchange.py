@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.data.names import SiteId
 from common.sums.cohort import Cohort
 from common.sums.update import Update
+from common.sums.wide import WideForm
 
 Reveals = Literal["each", "sum"]
 Number = int | float | list[int] | list[float]
@@ -52,7 +53,8 @@ class Expected:
 
     statistics: names of the means that may come with it, sorted. cohort: the round's hospitals, and whose sums may be
     opened. step: where all values are whole multiples of it already, and no rounding may change them. range_factor:
-    by how much values may be larger than the study's largest_value; for sums of whole numbers alone.
+    by how much values may be larger than the study's largest_value; for sums of whole numbers alone. wide: where the
+    sum is of wide whole numbers, and of no update.
     """
 
     length: int
@@ -62,6 +64,7 @@ class Expected:
     cohort: Cohort = field(default_factory=lambda: Cohort(()))
     step: float | None = None
     range_factor: int = 1
+    wide: WideForm | None = None
 
     @property
     def reach(self) -> float:

@@ -42,16 +42,30 @@ BY_POLICY: Mapping[str, str] = {
     "person": "this study alone would go beyond its limit for one person (largest_epsilon_a_person)",
     "scores": "its policy forbids that its own scores are told (own_scores)",
     "devices": "its policy does not permit the device that it would compute on (devices)",
+    "difference": "exact answers together would tell of persons whom no question that its people approved is of",
 }
 """Which rule, and never its value: what a hospital would have accepted is its own matter."""
 ADMISSION: Mapping[str, str] = {**ASKED_AGAIN, **BY_PEOPLE, **BY_POLICY}
 """Refused before anything was trained or released."""
 
+OF_QUESTIONS: Mapping[str, str] = {
+    "free": "it answers no question that its approved study does not list, or only with noise (questions.free)",
+    "epsilon": "its policy permits less epsilon for one question (questions.largest_epsilon)",
+    "unbounded": "one row can change the analysis without bound, so that no noise hides it",
+    "cells": "the question has more groups than its persons are enough for (questions.least_cell)",
+    "changed": "its data changed since it answered exact questions; with noise it answers, or once its people say so",
+    "questions": "it answered as many questions of these data as its policy permits (questions.most)",
+    "query": "what it was asked is no query of this analysis, or more than a hospital answers",
+    "columns": "its records lack a column that the question names, or hold words where numbers are needed",
+    "numbers": "a number of its part is so large that no sum can hold it",
+}
+"""Of questions that are no model; nothing was released."""
 FREE_OF_CHARGE: Mapping[str, str] = {
     "budget": BUDGET_SPENT,
     "rounds": ROUNDS_SPENT,
     NOT_AGREED: NOT_ALL_SIGNED,
     **ADMISSION,
+    **OF_QUESTIONS,
 }
 """Of those that were charged nothing."""
 SENTENCES: Mapping[str, str] = {

@@ -23,6 +23,7 @@ LEGS = {
     "evaluate": "evaluate.model",
     "local": "train.local",
     "keep": "query.keep",
+    "question": "query.question",
 }
 """A leg's name and the type of Flower message that carries it."""
 

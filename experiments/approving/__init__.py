@@ -4,4 +4,5 @@ agreement.py     what is said of a study before somebody agrees, and the agreeme
 changes.py       what changed since an earlier approval
 kept.py          who agreed to what; a yes taken back, a no
 policy_words.py  the hospital's policy in sentences
+question_words.py  the questions that a study asks, in sentences
 """

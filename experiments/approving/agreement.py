@@ -29,6 +29,7 @@ from common.study.study import Study, keys_of, parse, parse_json
 from common.sums.cohorts import reveals
 from experiments.approving.changes import changes, first_words, since
 from experiments.approving.kept import approval_called
+from experiments.approving.question_words import question_sentences
 from experiments.study_view import study_facts
 from server.reporting.markup import in_a_line
 
@@ -113,6 +114,7 @@ def shown_study(study: Study, text: str, folder: Path, compared_with: str = "") 
         text,
         (
             *study_facts(study),
+            *question_sentences(study, folder),
             *_own_folder(study),
             *_no_folder(study, folder),
             *_plugins(study, folder),

@@ -36,11 +36,9 @@ def fits(study: Study, folder: Path) -> tuple[Sequence[str], bool]:
 
 
 def _sentences(policy: Policy) -> Iterator[str]:
-    for rule in ("tasks", "strategies", "networks"):
+    for rule in ("tasks", "strategies", "networks", "analyses"):
         permitted = getattr(policy, rule)
         yield f"A study may choose any of {rule}." if permitted is None else _only(rule, permitted)
-    if policy.analyses is not None:
-        yield f"{_only('analyses', policy.analyses)} This version has no analyses beside studies that train."
     if policy.least_cohort > 1:
         yield f"A round must ask {policy.least_cohort} hospitals or more, of a roster that the study names."
     if policy.least_in_sum > 1:
@@ -56,6 +54,7 @@ def _sentences(policy: Policy) -> Iterator[str]:
         if policy.own_scores
         else "Its own scores are never told: only sums of several hospitals' scores leave."
     )
+    yield from _questions(policy)
     yield from _devices(policy)
     yield (
         f"It computes at {_hours(policy)}; a round that began may end."
@@ -85,6 +84,29 @@ def _noise(required: RequiredNoise | None) -> Iterator[str]:
     if not required.trusts_coordinator:
         parts.append("is added by hospitals, not by the coordinator")
     yield f"A study that trains must add noise that {', '.join(parts)}."
+
+
+def _questions(policy: Policy) -> Iterator[str]:
+    rules = policy.questions
+    bounded = policy.required_noise is not None or policy.largest_epsilon_a_person is not None
+    yield (
+        "Questions are answered as they are where the approved study lists them, and with noise where it says so."
+        if rules.exact and not bounded
+        else "Questions are answered with noise only, whatever a study lists."
+    )
+    most = "" if rules.largest_epsilon is None else f", of epsilon {rules.largest_epsilon:g} at most each"
+    yield (
+        f"Questions that no approved study lists are answered with noise{most} (questions.free)."
+        if rules.free
+        else "Questions that no approved study lists are refused (questions.free = false)."
+    )
+    if rules.most is not None:
+        yield f"Of the same data {rules.most} different questions are answered at most."
+    yield f"A question has groups of {rules.least_cell} persons or more on average, by the number of persons here."
+    if rules.columns is not None:
+        yield f"Questions read the columns {', '.join(rules.columns)} alone." if rules.columns else "They read none."
+    if rules.since:
+        yield f"Exact answers of before {rules.since} are forgotten: later ones may differ from them by few persons."
 
 
 def _devices(policy: Policy) -> Iterator[str]:

@@ -15,10 +15,10 @@ from time import process_time
 import numpy as np
 from numpy.typing import NDArray
 
-from common.causality.effect import find_effect
 from common.causality.expression import Expression, Probability, product, quotient, summed
 from common.causality.graph import Graph, make_graph
-from common.causality.identify import Hedge, identify
+from common.causality.identification import Hedge, identify
+from common.causality.identified_effect import find_effect
 from common.causality.tables import Table, effect_table
 from common.errors import EngineError
 from common.seeding import generator
@@ -26,6 +26,7 @@ from common.seeding import generator
 LETTERS = "abcdefgh"
 HIDDEN_LEVELS, LEVELS = 3, 2
 LONGEST_PEER_S = 500
+TRUE_WITHIN = 1e-9
 Cells = NDArray[np.float64]
 
 
@@ -44,8 +45,9 @@ class Checked:
     """Of some questions: how many are identified, the largest error of a probability, and a decision's time.
 
     decided: of each question. worst: of ID's formulas; worst_named: of those of the named strategies.
-    compared: with a peer's decisions, of which `differing` are others; None where no peer was asked. peer_failed: it
-    ended in an error of its own. peer_wrong: formulas of the peer that are off by more than 1e-9, at most peer_worst.
+    compared: with a peer's decisions, of which `differing` are others, and `lost` those in which a known model's
+    truth is on its side; None where no peer was asked. peer_failed: it ended in an error of its own. peer_wrong:
+    formulas of the peer that are off by more than 1e-9, at most by peer_worst.
     """
 
     questions: int
@@ -55,6 +57,7 @@ class Checked:
     ms: float
     compared: int | None = None
     differing: int | None = None
+    lost: int | None = None
     peer_failed: int | None = None
     peer_ms: float | None = None
     peer_worst: float | None = None
@@ -200,19 +203,20 @@ def _beside(
     alone: Checked, asked: Sequence[Question], models: Sequence[RandomModel], peer: Sequence[Mapping[str, object]]
 ) -> Checked:
     both = [(ours, its) for ours, its in zip(alone.decided, peer, strict=True) if "failed" not in its]
-    errors = [
-        error_of(read_expression(its["formula"]), question, model)
-        for question, model, its in zip(asked, models, peer, strict=True)
-        if its.get("identified")
-    ]
+    errors, lost = [], 0
+    for ours, question, model, its in zip(alone.decided, asked, models, peer, strict=True):
+        if its.get("identified"):
+            errors.append(error_of(read_expression(its["formula"]), question, model))
+            lost += not ours and errors[-1] <= TRUE_WITHIN
     return replace(
         alone,
         compared=len(both),
         differing=sum(ours != its["identified"] for ours, its in both),
+        lost=lost + int(not alone.worst <= TRUE_WITHIN),
         peer_failed=len(peer) - len(both),
         peer_ms=fmean(float(str(its["ms"])) for _, its in both),
         peer_worst=max(errors, default=0.0),
-        peer_wrong=sum(not error <= 1e-9 for error in errors),
+        peer_wrong=sum(not error <= TRUE_WITHIN for error in errors),
     )
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from common import __version__
 from common.study.catalogue import (
     AGGREGATIONS,
+    ANALYSES,
     ENGINES,
     LOSSES,
     MECHANISMS,
@@ -37,6 +38,7 @@ KINDS: dict[str, Catalogue] = {
     "aggregations": AGGREGATIONS,
     "mechanisms": MECHANISMS,
     "engines": ENGINES,
+    "analyses": ANALYSES,
     "attacks": ATTACKS,
     "questions": QUESTIONS,
     "adversaries": ADVERSARIES,

@@ -25,6 +25,7 @@ USES = {
     "partition": 'partition = {{ name = "{file}", hospitals = 4 }}',
     "strategy": 'strategy = {{ name = "{file}", momentum = 0.9 }}',
     "mechanism": 'privacy = {{ name = "{file}", noise_multiplier = 1.5 }}',
+    "analysis": "wardround ask STUDY {file} COLUMN",
     "aggregation": 'aggregation = {{ name = "{file}", decimals = 4 }}',
     "engine": 'engine = "{file}"',
     "attack": "wardround audit RUN --attack {file}",
@@ -33,9 +34,6 @@ USES = {
     "benchmark": "wardround bench {file}",
 }
 """How each kind is used: a line of a study, or a command."""
-NOT_WRITTEN = {
-    "analysis": "there are no analyses yet: what is asked of hospitals is a model or its scores.",
-}
 
 
 def new(
@@ -73,11 +71,9 @@ def class_name(name: str) -> str:
 
 def _checked_kind(kind: str) -> str:
     word = kind.lower()
-    found = next((one for one in (*USES, *NOT_WRITTEN) if word in _forms(one)), None)
+    found = next((one for one in USES if word in _forms(one)), None)
     if found is None:
         raise unknown("kind of entry", kind, USES)
-    if found in NOT_WRITTEN:
-        raise StudyError(NOT_WRITTEN[found])
     return found
 
 
@@ -85,6 +81,8 @@ def _forms(kind: str) -> tuple[str, ...]:
     """The kind's word, and that for several, as `wardround list` has it."""
     if kind.endswith("y"):
         return kind, f"{kind[:-1]}ies"
+    if kind.endswith("sis"):
+        return kind, f"{kind[:-2]}es"
     return kind, f"{kind}es" if kind.endswith("s") else f"{kind}s", f"{kind[:-2]}es"
 
 
@@ -105,7 +103,8 @@ def _demand_free(kind: str, name: str) -> None:
     kinds = (*vars(catalogue).values(), *vars(more).values())
     ours = next(one for one in kinds if isinstance(one, catalogue.Catalogue) and one.kind == kind)
     if ours.has(name):
-        raise StudyError(f"there is already a {kind} {name!r}: choose another name, so that a study says which.")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise StudyError(f"there is already {article} {kind} {name!r}: choose another, so that a study says which.")
 
 
 def _demand_file(file: Path) -> None:

@@ -77,6 +77,7 @@ def begin(job: Job, link: Link, before: str = "") -> Attempt:
         "hospitals": len([one for one in names(link.folder, NODE_KEYS) if one.endswith(".pub")]),
         "resume": is_there(place, CHECKPOINT),
         "accept-changed-data": job.accepts_changed_data,
+        "questions": job.questions,
         "nodes": True,
         "node-names": json.dumps(names_of_nodes(link.folder)),
         "signing-folder": str(link.folder) if is_there(link.folder, KEY_FILE) else "",

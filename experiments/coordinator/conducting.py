@@ -19,6 +19,7 @@ from threading import Event
 from common.errors import EngineError, FileError, StudyError, WardroundError
 from experiments.coordinator import attempts
 from experiments.coordinator.attempts import Attempt
+from experiments.coordinator.endings import ending
 from experiments.coordinator.job_queue import ENDS, RUNNING, Job, JobQueue, Standing
 from experiments.coordinator.link import Link
 from experiments.coordinator.node_keys import NodeKeys
@@ -193,9 +194,7 @@ class Conducting:
         state, reason = attempts.end_of(job)
         code = 1
         if state == "completed":
-            from experiments.running.spoken_losses import last_lines
-
-            _, code = last_lines(Path(job.folder))
+            _, code = ending(job)
         return self._over(job, standing, state if state in ENDS else "failed", reason, code)
 
     def _over(self, job: Job, standing: Standing, state: str, reason: str, code: int) -> Standing:

@@ -28,7 +28,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked. study: its whole text. folder: of the run. resume: go on with what is there."""
+    """What was asked. study: its whole text. folder: of the run. resume: go on with what is there. questions: as a
+    run's configuration has them; "" where the study is run.
+    """
 
     id: str
     name: str
@@ -37,6 +39,7 @@ class Job:
     resume: bool = False
     accepts_changed_data: bool = False
     asked: str = ""
+    questions: str = ""
 
     def __post_init__(self) -> None:
         if "\0" in self.folder or not self.folder.encode(errors="ignore").decode() == self.folder:
@@ -72,13 +75,21 @@ class JobQueue:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def submit(self, name: str, study: str, run_folder: Path, resume: bool = False, accepts: bool = False) -> Job:
+    def submit(
+        self,
+        name: str,
+        study: str,
+        run_folder: Path,
+        resume: bool = False,
+        accepts: bool = False,
+        questions: str = "",
+    ) -> Job:
         """Add a job behind all others; it is on the disk when this returns."""
         last = max((int(one) for one in self.ids()), default=0)
         for number in range(last + 1, MOST_JOBS):
             if new_folder(self._folder / QUEUE, f"{number:06d}"):
                 asked = datetime.now(UTC).isoformat(timespec="seconds")
-                job = Job(f"{number:06d}", name, study, str(run_folder), resume, accepts, asked)
+                job = Job(f"{number:06d}", name, study, str(run_folder), resume, accepts, asked, questions)
                 write_json(self._place(job.id), JOB, asdict(job), durable=True)
                 return job
         raise StudyError("the queue is full.")

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.errors import StudyError
 from common.files.access import is_there, new_folder, read_text
+from experiments.coordinator.endings import ending
 from experiments.coordinator.job_queue import Job, JobQueue, Standing
 from experiments.coordinator.settings import RUNS, demand_coordinator
+
+if TYPE_CHECKING:
+    from common.study.study import Study
 
 POLL_S = 0.5
 SHORT_WAIT_S = 3600.0
@@ -19,8 +24,17 @@ SHORT_WAIT_S = 3600.0
 Say = Callable[[Iterable[str]], None]
 
 
-def submit_study(folder: Path, study: str, overrides: Sequence[str], say: Say) -> Job:
-    """A checked study into the queue, as it stands: hospitals approved every setting of it."""
+def submit_study(
+    folder: Path,
+    study: str,
+    overrides: Sequence[str],
+    say: Say,
+    asked: Callable[[Study], str] = lambda study: "",
+) -> Job:
+    """A checked study into the queue, as it stands: hospitals approved every setting of it.
+
+    asked: the questions that are asked in the place of training, as a run's configuration has them; "" for none.
+    """
     from common.study.study import parse
     from experiments.approving.agreement import demand_written_out
     from experiments.commands._study_text import read_study
@@ -39,7 +53,9 @@ def submit_study(folder: Path, study: str, overrides: Sequence[str], say: Say) -
     if parsed.federation.start_timeout_s < SHORT_WAIT_S:
         seconds = f"{parsed.federation.start_timeout_s:g} s"
         say([f"Hospitals that have yet to approve it, or to come up, are waited for {seconds} (start_timeout_s)."])
-    return JobQueue(folder).submit(name, parsed.text, _new_run_folder(folder.resolve() / RUNS / name))
+    questions = asked(parsed)
+    place = _new_run_folder(folder.resolve() / RUNS / (f"{name}-asked" if questions else name))
+    return JobQueue(folder).submit(name, parsed.text, place, questions=questions)
 
 
 def submit_again(folder: Path, run_folder: Path, accepts: bool) -> Job:
@@ -66,9 +82,7 @@ def await_end(folder: Path, job: Job, say: Say) -> int:
             say([words])
         if standing.is_over:
             if standing.state == "completed":
-                from experiments.running.spoken_losses import last_lines
-
-                say(last_lines(Path(job.folder))[0])
+                say(ending(job)[0])
             return 1 if standing.code is None else standing.code
         time.sleep(POLL_S)
 

@@ -32,6 +32,7 @@ SETTINGS = {
                     "sites": "",
                     "resume": False,
                     "accept-changed-data": False,
+                    "questions": "",
                     "nodes": False,
                     "signing-folder": "",
                     "node-names": "",

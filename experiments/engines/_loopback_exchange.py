@@ -7,7 +7,7 @@ CPU seconds are counted on each side.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import process_time
@@ -22,6 +22,8 @@ from common.sums.cohort import Cohort, Groups
 from common.sums.exchange import Collected, Expected, Payload
 from common.sums.identity import simulated
 from common.sums.update import Update
+from common.sums.wide import CollectedWide, WideForm
+from common.sums.wide_sums import collect_wide, protect_wide
 
 STUDY, RUN = "0" * 64, "1" * 32
 
@@ -41,7 +43,8 @@ class InMemoryExchange:
     """An `Exchange` over hospitals that each hold one update.
 
     lost: hospitals that do not answer from a leg on. refused: what hospitals refused to answer, and why. seconds:
-    CPU seconds of each hospital's own work, by leg. fewest, groups: of the cohort that hospitals compute.
+    CPU seconds of each hospital's own work, by leg. fewest, groups: of the cohort that hospitals compute. numbers:
+    wide ones that each holds, where those are added up and no update is.
     """
 
     aggregation: Aggregation
@@ -58,6 +61,7 @@ class InMemoryExchange:
     gone: set[SiteId] = field(default_factory=set)
     fewest: int = 1
     groups: Groups = ()
+    numbers: Mapping[SiteId, Sequence[int]] = field(default_factory=dict)
 
     @property
     def cohort(self) -> Cohort:
@@ -96,6 +100,8 @@ class InMemoryExchange:
         local = self.local(site)
         begin = process_time()
         try:
+            if leg == "round" and self.numbers:
+                return protect_wide(self.aggregation, self.numbers[site], request, local)
             if leg == "round":
                 return self.aggregation.protect(self.updates[site], request, local)
             return self.aggregation.answer(leg, request, local)
@@ -121,6 +127,13 @@ def collect(exchange: InMemoryExchange, request: Payload | None = None, needed: 
     requests: dict[SiteId, Payload] = {site: replace(order) for site in exchange.updates}
     expected = expected_of(exchange.updates, needed, exchange.groups)
     return exchange.aggregation.collect(exchange, requests, frozenset(requests), expected)
+
+
+def collect_numbers(exchange: InMemoryExchange, form: WideForm, needed: int = 1) -> CollectedWide:
+    """The sum of the wide numbers of the exchange's hospitals."""
+    requests = {site: Payload(words={"study": "{}"}) for site in exchange.updates}
+    cohort = Cohort(tuple(sorted(exchange.updates)), needed, exchange.groups)
+    return collect_wide(exchange.aggregation, exchange, requests, cohort, form)
 
 
 def random_updates(

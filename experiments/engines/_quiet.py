@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from client.hospital import close_all, site_names
+from common.asking.question import Question
 from common.files.access import kept_private
 from common.files.json_files import read_lines, read_table
 from common.study.options import Entry
@@ -16,6 +17,8 @@ from common.study.study import Study
 from experiments.catalogue import ENGINES
 from experiments.engines._fork_server import forget_pool
 from server.app import app as server_app
+from server.asking.conduct import ANSWERS
+from server.asking.words import write_questions
 
 CLIENT_APP = "client.app:app"
 
@@ -40,6 +43,20 @@ def run_quietly(
     if resume:
         close_all()
         forget_pool()
+    _on_engine(study, folder, name, {"resume": resume, "accept-changed-data": accepts})
+    return read_outcome(folder)
+
+
+def ask_quietly(study: Study, folder: Path, questions: Sequence[Question], name: str = "study") -> dict[str, Any]:
+    """Ask the study's hospitals on its engine, into `folder`; `answer.json`.
+
+    Raises WardroundError where no question could be asked.
+    """
+    _on_engine(study, folder, name, {"questions": write_questions(questions)})
+    return read_table(folder, ANSWERS, required=True)
+
+
+def _on_engine(study: Study, folder: Path, name: str, more: Mapping[str, str | int | bool]) -> None:
     sites = site_names(study)
     config: dict[str, str | int | bool] = {
         "study": study.text,
@@ -47,8 +64,9 @@ def run_quietly(
         "run-folder": str(folder),
         "hospitals": len(sites),
         "sites": json.dumps(sites),
-        "resume": resume,
-        "accept-changed-data": accepts,
+        "resume": False,
+        "accept-changed-data": False,
+        **more,
     }
     if study.engine not in ("deployment", "nodes"):
         config["simulated"] = True
@@ -61,7 +79,6 @@ def run_quietly(
             folder=folder,
             record_traffic=study.federation.record_traffic,
         )
-    return read_outcome(folder)
 
 
 def read_outcome(folder: Path) -> Outcome:

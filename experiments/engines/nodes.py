@@ -88,7 +88,8 @@ class Rehearsal:
     def submit(self, run_config: RunConfig) -> Job:
         """Put the run into the coordinator's queue."""
         resume, accepts = bool(run_config.get("resume", False)), bool(run_config.get("accept-changed-data", False))
-        return self.queue.submit(str(run_config["study-name"]), self.text, self.folder, resume, accepts)
+        name, questions = str(run_config["study-name"]), str(run_config.get("questions", ""))
+        return self.queue.submit(name, self.text, self.folder, resume, accepts, questions)
 
     def await_end(self, job: Job, timeout_s: float) -> None:
         """Wait until the study is at its end. Raises EngineError with its reason where it did not complete."""

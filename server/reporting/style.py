@@ -212,6 +212,22 @@ footer { color: var(--quiet); font-size: .8125rem; }
 .sign { border: 1px solid var(--rule); border-radius: 8px; padding: 16px 20px; background: var(--card); }
 .sign .facts div { border: 0; }
 .conditions li { margin-bottom: .5rem; max-width: 54rem; }
+.cards .row { grid-template-columns: 1fr; gap: 3px; }
+.causal { width: auto; max-width: 100%; height: auto; margin: .4rem 0 .8rem; }
+.causal .node { fill: var(--card); stroke: var(--quiet); stroke-width: 1.4; }
+.causal .named { fill: var(--ink); font-size: 15px; dominant-baseline: central; }
+.causal .node.treatment { fill: var(--federated); stroke: none; } .causal .named.treatment { fill: var(--page); }
+.causal .node.outcome { fill: var(--pooled); stroke: none; } .causal .named.outcome { fill: var(--page); }
+.causal .node.adjusted { fill: var(--good-page); stroke: var(--good); stroke-width: 2.2; }
+.causal .node.hedged { stroke: var(--bad); stroke-width: 2.6; }
+.causal .node.noise { stroke-dasharray: 3 3; } .causal .named.noise { fill: var(--quiet); }
+.cause { fill: none; stroke: var(--ink); stroke-width: 1.6; }
+.cause.cut { stroke: var(--bad); stroke-dasharray: 2 5; opacity: .75; }
+.bow { fill: none; stroke: var(--quiet); stroke-width: 1.6; stroke-dasharray: 6 4; }
+.bow.strong { stroke: var(--bad); stroke-width: 2.4; }
+.of-cause { fill: var(--ink); } .of-bow { fill: var(--quiet); } .of-cut, .of-strong { fill: var(--bad); }
+.key.treatment { color: var(--federated); } .key.outcome { color: var(--pooled); }
+.key.adjusted { color: var(--good); } .key.hedged { color: var(--bad); }
 .heat { width: auto; min-width: 0; border-collapse: separate; border-spacing: 3px; }
 .heat td { width: 8.5rem; height: 2.2rem; text-align: center; vertical-align: middle; }
 .heat td { border: 0; border-radius: 4px; padding: 4px; }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = {
+    "common.causality": ("DiscreteModel", "Graph", "find_effect", "graph_of_text", "identify", "separated"),
     "common.data": ("Batch", "Cases", "Geometry", "Image", "Pooled", "Quarantined", "Shape", "SiteId", "concatenate"),
     "common.learning": ("Network", "Task", "Training", "Work"),
     "common.study": ("Entry", "Study", "parse"),

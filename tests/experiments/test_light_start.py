@@ -46,6 +46,7 @@ MAY_IMPORT: dict[tuple[str, ...], set[str]] = {
     ("log", "verify", "."): {"cryptography"},
     ("approve", "--list", "."): set(),
     ("policy", "."): {"numpy"},
+    ("causal", "a -> b", "--effect", "a", "b"): set(),
     ("node", "accept", "--folder", "."): {"cryptography"},
     ("consortium", "list", "--folder", "."): {"cryptography"},
     ("server", "front", "--folder", "."): {"cryptography"},

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from common.asking.pooled import ask_tables
+from common.study.catalogue import ANALYSES
+from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study
 from experiments.commands.new import USES
 from experiments.engines._quiet import run_quietly
+from wardround.testing import tiny_records
 
 Wardround = Callable[..., tuple[int, str]]
 
@@ -93,6 +97,12 @@ def test_an_attack_that_was_written_is_part_of_an_audit(
     assert "it failed: ValueError: x" in (tmp_path / "run" / "audit.json").read_text()
 
 
+def test_an_analysis_that_was_written_answers(written: Callable[[str], str]) -> None:
+    analysis = ANALYSES.build(Entry(written("analysis"), {"column": "age"}))
+    numbers = ask_tables(analysis, tiny_records()).answer.numbers
+    assert numbers["n"] == 24 and numbers["share"] == numbers["above"] / 24
+
+
 def test_a_benchmark_that_was_written_is_measured(written: Callable[[str], str], wardround: Wardround) -> None:
     code, said = wardround("bench", written("benchmark"))
     assert code == 0 and "Averaging" in said
@@ -108,7 +118,7 @@ def test_a_benchmark_that_was_written_is_measured(written: Callable[[str], str],
         (("loss", "pickle"), "the name of a module"),
         (("source", "common"), "needs for something else"),
         (("source", "cases"), "needs for something else"),
-        (("analysis", "mine"), "there are no analyses yet"),
+        (("analysis", "mean"), "there is already an analysis 'mean'"),
         (("netwrk", "mine"), "did you mean 'network'"),
         (("network", "ward", "--out", "held.py"), "is there already, and nothing is overwritten"),
         (("network", "ward", "--out", "ward.txt"), "must be a Python file"),
@@ -124,6 +134,6 @@ def test_what_would_stand_in_the_way_of_something_else_is_not_written(
     assert [path.name for path in Path().iterdir()] == ["held.py"] and Path("held.py").read_text() == "mine"
 
 
-@pytest.mark.parametrize("kind", ["tasks", "strategies", "Networks", "losses"])
+@pytest.mark.parametrize("kind", ["tasks", "strategies", "Networks", "losses", "analyses"])
 def test_a_kind_may_be_named_as_the_list_names_it(wardround: Wardround, kind: str) -> None:
     assert wardround("new", kind, "ward_one")[0] == 0

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from common.asking.records import Records
 from common.data.cases import Cases, Quarantined, Shape
 from common.errors import SourceError
 from common.learning.task import Task
@@ -311,6 +312,20 @@ class Nameless(Rows):
     persons: ClassVar[str] = "?"
 
 
+@dataclass(frozen=True)
+class NamesPersons(Rows):
+    def records(self, site: str | None, seed: int) -> Records:
+        persons = self.cases(site, seed).patients
+        return Records({"bed": persons}, persons)
+
+
+@dataclass(frozen=True)
+class OfOtherRows(Rows):
+    def records(self, site: str | None, seed: int) -> Records:
+        cases = self.cases(site, seed)
+        return Records({"first": cases.inputs[::-1, 0].astype(np.float64)}, cases.patients[::-1])
+
+
 @dataclass
 class RowsThawed(Rows.__bases__[0]):  # type: ignore[misc, name-defined]
     folder: str = ""
@@ -319,6 +334,7 @@ class RowsThawed(Rows.__bases__[0]):  # type: ignore[misc, name-defined]
 SOURCES = {
     "hospitals_are_sorted_and_share_no_patient": (Doubled,),
     "cases_are_well_formed": (Unlike,),
+    "questions_read_rows_of_the_same_persons_and_never_who_they_are": (NamesPersons, OfOtherRows),
     "two_loads_are_the_same": (AnotherEachTime,),
     "the_order_of_files_does_not_matter": (AsListed,),
     "splits_share_no_patient": (NobodyTrains,),

@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 _FILES = (
     "adversaries",
     "aggregations",
+    "analyses",
     "attacks",
     "audits",
     "benchmarks",
@@ -33,6 +34,7 @@ _FILES = (
     "networks",
     "partitions",
     "questions",
+    "records",
     "sources",
     "strategies",
     "tasks",
@@ -44,6 +46,7 @@ pytest.register_assert_rewrite(*MODULES)
 if TYPE_CHECKING:
     from wardround.testing.adversaries import AdversaryTests as AdversaryTests
     from wardround.testing.aggregations import AggregationTests as AggregationTests
+    from wardround.testing.analyses import AnalysisTests as AnalysisTests
     from wardround.testing.attacks import AttackTests as AttackTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
     from wardround.testing.engines import EngineTests as EngineTests
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from wardround.testing.networks import NetworkTests as NetworkTests
     from wardround.testing.partitions import PartitionTests as PartitionTests
     from wardround.testing.questions import QuestionTests as QuestionTests
+    from wardround.testing.records import tiny_records as tiny_records
     from wardround.testing.sources import Made as Made
     from wardround.testing.sources import SourceTests as SourceTests
     from wardround.testing.strategies import StrategyTests as StrategyTests
@@ -62,6 +66,7 @@ else:
     _HANDED_ON = {
         "adversaries": ("AdversaryTests",),
         "aggregations": ("AggregationTests",),
+        "analyses": ("AnalysisTests",),
         "attacks": ("AttackTests",),
         "benchmarks": ("BenchmarkTests",),
         "engines": ("EngineTests",),
@@ -71,6 +76,7 @@ else:
         "networks": ("NetworkTests",),
         "partitions": ("PartitionTests",),
         "questions": ("QuestionTests",),
+        "records": ("tiny_records",),
         "sources": ("Made", "SourceTests"),
         "strategies": ("StrategyTests",),
         "tasks": ("TaskTests",),

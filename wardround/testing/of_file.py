@@ -6,6 +6,8 @@ def make(folder): ...           of a source: fills the folder; returns the sourc
 def spoil(folder): ...          of a source: breaks the file of one case
 changes = (another_scan, ...)   of a source: each changes one person's data in the folder
 facts = Facts(...)              of a privacy mechanism
+def records(): ...              of an analysis: tables of some hospitals, where `tiny_records` do not fit
+levels = {"sex": ("f", "m")}    of an analysis: the categories of their columns
 easy = ("rounds=1", ...)        of an attack: a run in which it must find something
 test_options = {"task": {...}}  options of an entry that has no defaults for them, by kind
 """
@@ -60,6 +62,7 @@ TESTED = {
     "strategy": Kind("StrategyTests"),
     "aggregation": Kind("AggregationTests", ("largest",)),
     "mechanism": Kind("MechanismTests", ("facts",)),
+    "analysis": Kind("AnalysisTests", ("records", "levels")),
     "attack": Kind("AttackTests", ("budget_seconds", "easy"), ("question",)),
     "question": Kind("QuestionTests", ("findings",)),
     "adversary": Kind("AdversaryTests"),

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 
 from client.participants import taking_part
+from client.records import records_of_cases
 from client.source import Source
+from client.source_abilities import abilities, can
 from client.splitting import split
+from common.asking.records import Records
 from common.data.cases import Cases
 from common.data.pooled_statistics import Pooled
 from common.errors import SourceError
@@ -104,6 +107,24 @@ class SourceTests:
                 assert np.isfinite(one.inputs).all(), f"{site} has an input that is not finite"
                 _check_targets(one)
 
+    def test_questions_read_rows_of_the_same_persons_and_never_who_they_are(
+        self, make_in: Callable[[Path], Made], tmp_path: Path
+    ) -> None:
+        """A question is asked of whoever takes part, and answered without names. Mend: `records` gives a row a case,
+        in the order of `cases`, float64 with NaN or words with ""; no column whose cells are the persons."""
+        source = make_in(tmp_path / "data").source
+        levels = getattr(source, "levels", {})
+        for site, cases in everything(source).items():
+            records = _records(source, cases, site)
+            assert records.persons.tolist() == cases.patients.tolist(), f"{site}: other persons, or in another order"
+            for name, values in records.columns.items():
+                assert values.shape == (len(cases),), f"{site}: column {name!r} has not a value a case"
+                assert values.dtype == np.float64 or values.dtype.kind == "U", f"column {name!r} is {values.dtype}"
+                assert not np.isinf(records.numbers(name)).any() if values.dtype == np.float64 else True
+                assert set(records.words(name)) - {""} != set(cases.patients), f"column {name!r} names persons"
+            for name in levels:
+                assert set(records.words(name)) <= {"", *levels[name]}, f"column {name!r} holds other words"
+
     def test_two_loads_are_the_same(self, make_in: Callable[[Path], Made], tmp_path: Path) -> None:
         """The same study trains the same model. Mend: draws only from common.seeding.generator(seed, site, ...)."""
         source = make_in(tmp_path / "data").source
@@ -185,6 +206,12 @@ def everything(source: Any) -> dict[str | None, Cases]:
     """The cases of every hospital, as a run has them."""
     sites: tuple[str | None, ...] = source.sites() if source.has_sites else (None,)
     return {site: taking_part(source, source.cases(site, seed=3), frozenset(), None) for site in sites}
+
+
+def _records(source: Any, cases: Cases, site: str | None) -> Records:
+    if can(source, "records"):
+        return abilities(source).records(site, seed=3)
+    return records_of_cases(cases, source, site or "")
 
 
 def declared_statistics(source: Any) -> tuple[Pooled, ...] | None:

@@ -9,6 +9,7 @@ from math import isfinite
 from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.exchange import Expected, Number, Payload
+from common.sums.wide import WideForm
 
 MOST_HOSPITALS = 1 << 16
 RANGE_FACTORS = (1, 4, 16, 64, 256, 1024)
@@ -22,7 +23,8 @@ class Agreement:
 
     scale: the largest weight of any hospital; n_k u_k / scale is what is added up, so that no value of it is larger
     than u_k, and nobody's weight shows. step: where values are whole multiples of it, and are to stay so.
-    range_factor: times the scale; more than 1 where too many values were clipped with less.
+    range_factor: times the scale; more than 1 where too many values were clipped with less. wide: of what form the
+    numbers are where no update is added up.
     """
 
     sites: tuple[SiteId, ...]
@@ -32,13 +34,15 @@ class Agreement:
     scale: float
     step: float | None = None
     range_factor: int = 1
+    wide: WideForm | None = None
 
     @classmethod
     def of(cls, sites: Iterable[SiteId], expected: Expected) -> Agreement:
         """The server's side. sites: the round's, those included that did not come and whose weight is not known."""
         known = (expected.largest_weight[site] for site in sites if site in expected.largest_weight)
         sums = (expected.length, expected.vectors, expected.statistics)
-        return cls(tuple(sorted(sites)), *sums, max(known, default=1.0), expected.step, expected.range_factor)
+        ranged = (max(known, default=1.0), expected.step, expected.range_factor)
+        return cls(tuple(sorted(sites)), *sums, *ranged, expected.wide)
 
     @property
     def expected(self) -> Expected:
@@ -69,6 +73,8 @@ def with_agreement(request: Payload, agreement: Agreement) -> Payload:
     }
     if agreement.step is not None:
         numbers["sum/step"] = agreement.step
+    if agreement.wide is not None:
+        numbers |= {"sum/counts": agreement.wide.counts, "sum/reals": agreement.wide.reals}
     words = {"sum/sites": list(agreement.sites), "sum/names": list(agreement.names)}
     return replace(request, numbers={**request.numbers, **numbers}, words={**request.words, **words})
 
@@ -82,7 +88,8 @@ def read_agreement(request: Payload) -> Agreement:
     sites, names = _names(request, "sum/sites"), _names(request, "sum/names")
     if not sites or len(sites) > MOST_HOSPITALS:
         raise WireError("a sum needs between 1 and 65,536 hospitals.")
-    return Agreement(sites, length, vectors, names, scale, _step(request.numbers), _range_factor(request.numbers))
+    ranged = (scale, _step(request.numbers), _range_factor(request.numbers))
+    return Agreement(sites, length, vectors, names, *ranged, _wide(request.numbers))
 
 
 def _range_factor(numbers: Mapping[str, Number]) -> int:
@@ -99,6 +106,12 @@ def _step(numbers: Mapping[str, Number]) -> float | None:
     if not isinstance(step, float) or not isfinite(step) or step <= 0:
         raise WireError("the step of a sum must be above 0.")
     return step
+
+
+def _wide(numbers: Mapping[str, Number]) -> WideForm | None:
+    if "sum/counts" not in numbers:
+        return None
+    return WideForm(_whole(numbers, "sum/counts"), _whole(numbers, "sum/reals"))
 
 
 def _whole(numbers: Mapping[str, Number], name: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._csprng import LARGEST_SMALL
+from common.sums.aggregations._digits import FEWEST_HIDING_BITS, MOST_HIDING_BITS, HiddenDigits
 from common.sums.aggregations._distributed_key import Bytes, DistributedKey, new_secret
 from common.sums.aggregations._fixed_point import FixedPoint, Totals
 from common.sums.aggregations._packing import Coefficients, Packing
@@ -27,8 +28,10 @@ from common.sums.aggregations._ring import Ring, Words
 from common.sums.aggregations._secagg_client import MaskedSum
 from common.sums.aggregations._secagg_server import open_sum
 from common.sums.aggregations._summed import collected, nothing
+from common.sums.aggregations._wide_sum import collected_wide, form_of
 from common.sums.exchange import Collected, Exchange, Expected, Payload
 from common.sums.update import Update
+from common.sums.wide import CollectedWide
 
 KEY_BITS = (2 * LARGEST_SMALL).bit_length()
 NONCE = "bfv/nonce"
@@ -68,6 +71,48 @@ class DistributedSum:
         told = (opened.proof, opened.unaware)
         return collected(exchange, opened.sites, totals, self.codec, agreement, expected, *told)
 
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide numbers in digits that hide what they carry."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
+        digits = self._digits(agreement)
+        nonce = os.urandom(32).hex()
+        orders = {site: replace(order, words={**order.words, NONCE: nonce}) for site, order in requests.items()}
+        form, uploads = _Form.of_digits(digits), {}
+
+        def accept(site: SiteId, reply: Payload) -> Words:
+            keys, uploads[site] = form.parts(reply)
+            return keys
+
+        opened = open_sum(self.sums, exchange, orders, agreement, expected.cohort, accept)
+        if opened is None:
+            return CollectedWide(None, ())
+        key_sum = form.key_sum(opened.total, len(opened.sites))
+        label = _label(next(iter(orders.values())), agreement)
+        sums = form.decrypted([uploads[site] for site in opened.sites], key_sum, label)
+        return collected_wide(digits.form, digits.settled(sums, len(opened.sites)), opened.sites)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of wide numbers."""
+        agreement, secret = read_agreement(request), new_secret()
+        digits = self._digits(agreement)
+        form = _Form.of_digits(digits)
+        masked = self.sums.mask((secret + LARGEST_SMALL).astype(np.uint32), request, local)
+        split = digits.split(digits.form.pack(numbers))
+        return form.reply(masked, form.key.encrypt(split, secret, _label(request, agreement)))
+
+    @staticmethod
+    def _digits(agreement: Agreement) -> HiddenDigits:
+        """With as much to hide carries as the sum of so many hospitals leaves room for."""
+        hospitals = len(agreement.sites)
+        for hiding_bits in range(MOST_HIDING_BITS, FEWEST_HIDING_BITS - 1, -1):
+            digits = HiddenDigits(form_of(agreement), hospitals, hiding_bits)
+            packing = Packing(1, digits.digit_bits, hospitals)
+            if DistributedKey(packing.bits, hospitals).is_exact:
+                return digits
+        raise WireError("digits of so many hospitals have no room in a coefficient.")
+
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """Hospital half of "round". Raises WireError where the sum would not be exact, or no round is under way."""
         agreement, secret = read_agreement(request), new_secret()
@@ -76,7 +121,7 @@ class DistributedSum:
         form, words = _Form.of(self, agreement), self.codec.encode(update, agreement, local.rng, local.most_clipped)
         masked = self.sums.mask((secret + LARGEST_SMALL).astype(np.uint32), request, local)
         encrypted = form.key.encrypt(form.packing.pack(words), secret, _label(request, agreement))
-        return Payload(data=np.concatenate([form.ring.pack(masked), encrypted]))
+        return form.reply(masked, encrypted)
 
 
 @dataclass(frozen=True)
@@ -94,6 +139,16 @@ class _Form:
         packing = Packing(sums.values, sums.codec.value_bits, hospitals)
         key = DistributedKey(packing.bits, hospitals)
         return cls(Ring.holding(KEY_BITS, hospitals), packing, key, sums.codec.length(agreement))
+
+    @classmethod
+    def of_digits(cls, digits: HiddenDigits) -> _Form:
+        packing = Packing(1, digits.digit_bits, digits.hospitals)
+        key = DistributedKey(packing.bits, digits.hospitals)
+        return cls(Ring.holding(KEY_BITS, digits.hospitals), packing, key, digits.length)
+
+    def reply(self, masked: Words, encrypted: Bytes) -> Payload:
+        """A hospital's, to be taken apart by `parts`."""
+        return Payload(data=np.concatenate([self.ring.pack(masked), encrypted]))
 
     @property
     def coefficients(self) -> int:

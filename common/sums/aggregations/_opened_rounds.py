@@ -22,17 +22,20 @@ from common.files.access import create, read
 from common.sums.aggregation import Local
 from common.sums.aggregations._agreement import Agreement
 from common.sums.exchange import Payload
+from common.sums.wide import QUERY, QUESTION
 
 FOLDER = "opened-sums"
 LARGEST_BYTES = 1 << 12
 
 
 def what_is_opened(request: Payload, agreement: Agreement, local: Local) -> bytes:
-    """What of one set only may be opened, in hexadecimal: training or evaluation, at one model, on these data.
+    """What of one set only may be opened, in hexadecimal: training, evaluation or a question, on these data.
 
     Deliberately blind to learning rates and their kind: of two kinds of training alike the difference tells as much.
     """
-    if local.cohort.is_covered:
+    if agreement.wide is not None:
+        parts: list[object] = ["question", local.data, request.words.get(QUESTION), request.words.get(QUERY)]
+    elif local.cohort.is_covered:
         parts = ["round", local.study, local.run, local.round]
     else:
         model = np.array([], "<f4") if request.array is None else request.array[: agreement.length or None]
@@ -56,8 +59,8 @@ def open_once(local: Local, what: bytes, sites: tuple[SiteId, ...]) -> None:
         before = _written(local.folder / FOLDER, what.decode(), now)
     if before.split(b" ")[0] != digest.encode():
         raise WireError(
-            "at this model the sum of other hospitals was opened before; it is opened once. The same hospitals may "
-            "open it again; for others the study needs another seed."
+            "at this model, or of this question, the sum of other hospitals was opened before: it is opened once. "
+            "The same hospitals may open it again; for others the study needs another seed."
         )
     if before.count(b" ") == now.count(b" ") == len(local.selection):
         _refuse_other_persons(before.decode().split()[1:], local.selection)

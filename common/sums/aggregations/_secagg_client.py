@@ -47,7 +47,8 @@ from numpy.typing import NDArray
 from common.data.cases import SiteId
 from common.errors import StudyError, WireError
 from common.sums.aggregation import Local
-from common.sums.aggregations import _keystream, _shamir, _transcript
+from common.sums.aggregations import _shamir, _transcript
+from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import read_agreement
 from common.sums.aggregations._key_agreement import (
     SHARED_BYTES,
@@ -75,6 +76,8 @@ ENCRYPTED_BYTES = 2 * _shamir.SHARE_BYTES + TAG_BYTES
 NO_SHARE = b"\xff" * _shamir.SHARE_BYTES
 """In place of a share that the hospital it came from did not encrypt rightly; no number of the field."""
 
+PLAINLY = Adding()
+
 
 @dataclass(frozen=True)
 class MaskedSum:
@@ -92,8 +95,8 @@ class MaskedSum:
             raise WireError(f"aggregation {self.protocol!r} has no such leg.")
         return answers[leg](request, local)
 
-    def mask(self, words: Words, request: Payload, local: Local) -> Words:
-        """(n,) uint32 plus this round's masks, modulo 2**32, in place.
+    def mask(self, words: Words, request: Payload, local: Local, adding: Adding = PLAINLY) -> Words:
+        """(n,) uint32 plus this round's masks, as `adding` adds up, in place.
 
         Raises WireError where the round is not under way, was answered before, or shares are missing.
         """
@@ -117,7 +120,7 @@ class MaskedSum:
         keys = dict(zip(sharing, pieces(notes["keys"], len(sharing), SIGNED_KEYS_BYTES), strict=True))
         others = {site: PublicKeys.from_bytes(keys[site]).mask for site in sites if site != local.site}
         plus, minus = pair_streams(local.site, notes["mask key"], others, notes["session"] + notes["order"])
-        _keystream.apply(words, [*plus, self_stream(notes["seed"])], minus)
+        adding.apply(words, [*plus, self_stream(notes["seed"])], minus)
         notes["mask key"] = notes["seed"] = b""
         return words
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
-from common.sums.aggregations import _keystream, _shamir, _transcript
+from common.sums.aggregations import _shamir, _transcript
+from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, with_agreement
 from common.sums.aggregations._key_agreement import SIGNATURE_BYTES, SIGNED_KEYS_BYTES, PublicKeys, public_key
 from common.sums.aggregations._legs import Legs
@@ -19,6 +20,7 @@ from common.sums.aggregations._ring import Words
 from common.sums.aggregations._secagg_client import (
     COMMITMENT_BYTES,
     ENCRYPTED_BYTES,
+    PLAINLY,
     Accept,
     MaskedSum,
     commitment,
@@ -35,7 +37,7 @@ MOST_ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Opened:
-    """The sum of the words of `sites`, (n,) uint32 modulo 2**32. opening: those that took part in the last leg.
+    """The sum of the words of `sites`, (n,) uint32, as they add up. opening: those that took part in the last leg.
 
     signatures: on `sites`, of those that gave theirs.
     """
@@ -64,6 +66,7 @@ def open_sum(
     agreement: Agreement,
     cohort: Cohort,
     accept: Accept,
+    adding: Adding = PLAINLY,
 ) -> Opened | None:
     """All legs of a round; `requests` go out with the leg "round". None where too few hospitals were left.
 
@@ -73,7 +76,7 @@ def open_sum(
     """
     legs, threshold = Legs(exchange, sums.protocol), sums.threshold.of(len(agreement.sites))
     try:
-        return _Round(legs, threshold, cohort.demanding(threshold)).run(requests, agreement, accept)
+        return _Round(legs, threshold, cohort.demanding(threshold), adding).run(requests, agreement, accept)
     except TooFewHospitalsError:
         return None
 
@@ -83,6 +86,7 @@ class _Round:
     legs: Legs
     threshold: int
     cohort: Cohort
+    adding: Adding
 
     def run(self, requests: Mapping[SiteId, Payload], agreement: Agreement, accept: Accept) -> Opened:
         keys = self._keys(requests, agreement)
@@ -94,10 +98,8 @@ class _Round:
         opened = self._opened(signatures, tuple(shares))
         session = _transcript.session(keys) + _transcript.order(asked[order[0]])
         commitments = {site: share[0] for site, share in shares.items()}
-        masks = _Masks(self.threshold, keys, session, commitments, order, opened)
-        total = np.zeros_like(words[order[0]])
-        for one in words.values():
-            np.add(total, one, out=total)
+        masks = _Masks(self.threshold, keys, session, commitments, order, opened, self.adding)
+        total = self.adding.total(words.values())
         try:
             masks.take_from(total)
         except WireError as error:
@@ -136,6 +138,7 @@ class _Masks:
     commitments: Mapping[SiteId, bytes]
     surviving: tuple[SiteId, ...]
     opened: Mapping[SiteId, Mapping[SiteId, bytes]]
+    adding: Adding
 
     def take_from(self, total: Words) -> None:
         """In place. Raises WireError where the shares given do not open a mask."""
@@ -149,7 +152,7 @@ class _Masks:
             plus, minus = pair_streams(site, self._recover(site, self._is_mask_key), others, self.session)
             added += plus
             subtracted += minus
-        _keystream.apply(total, added, subtracted)
+        self.adding.apply(total, added, subtracted)
 
     def _recover(self, site: SiteId, fits: Callable[[SiteId, bytes], bool]) -> bytes:
         points = {name: point for point, name in enumerate(self.keys, start=1)}

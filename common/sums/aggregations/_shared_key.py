@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ from common.errors import WireError
 from common.sums.aggregation import Local
 from common.sums.aggregations import _transcript
 from common.sums.aggregations._agreement import Agreement, read_agreement
+from common.sums.aggregations._digits import DIGIT_BITS, PlainDigits
 from common.sums.aggregations._fixed_point import FixedPoint, Totals, Words
 from common.sums.aggregations._key_agreement import (
     KEY_BYTES,
@@ -42,6 +44,7 @@ from common.sums.aggregations._key_agreement import (
 )
 from common.sums.aggregations._seal_bytes import SEED_BYTES, join, split
 from common.sums.aggregations._session_state import Notes, pieces, read_sites
+from common.sums.aggregations._wide_sum import form_of
 from common.sums.exchange import Payload
 from common.sums.update import Update
 
@@ -113,13 +116,24 @@ class SharedKey:
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The leg "round": the update encrypted. Raises WireError where the key is not from the round's hospitals."""
         agreement = read_agreement(request)
+        encode = partial(self.codec.encode, update, agreement, local.rng, local.most_clipped)
+        return self._encrypted(encode, agreement, request, local)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of wide numbers in digits."""
+        agreement = read_agreement(request)
+        form = form_of(agreement)
+        return self._encrypted(lambda: PlainDigits(form).split(form.pack(numbers)), agreement, request, local)
+
+    def _encrypted(
+        self, encode: Callable[[], Words], agreement: Agreement, request: Payload, local: Local
+    ) -> Payload:
         made_here = bool(local.secrets.get(f"{self.protocol}/key"))
         notes = Notes.follow(local, self.protocol, "shares" if made_here else "keys", "round")
         _demand_same(agreement, notes, local)
         if not made_here:
             notes["key"] = _unwrapped(request, notes, local)
-        words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
-        return Payload(data=join(self.scheme(agreement).encrypt(words, notes["key"])))
+        return Payload(data=join(self.scheme(agreement).encrypt(encode(), notes["key"])))
 
     def _announce(self, request: Payload, local: Local) -> Payload:
         agreement = read_agreement(request)
@@ -157,7 +171,18 @@ class SharedKey:
         blocks = split(request.data, scheme.blocks, scheme.block_bytes(fresh=False))
         totals = scheme.decrypt(scheme.load(blocks, fresh=False), notes["key"], added)
         notes.forget()
+        if agreement.wide is not None:  # so that the coordinator sees no sums of digits
+            totals = PlainDigits(agreement.wide).settled(totals).astype(np.uint64)
         return _data(totals.astype("<u4").tobytes())
+
+
+def words_of(agreement: Agreement, codec: FixedPoint) -> int:
+    """How many whole numbers a hospital encrypts. Raises WireError where a digit has no room in one."""
+    if agreement.wide is None:
+        return codec.length(agreement)
+    if codec.value_bits < DIGIT_BITS:
+        raise WireError(f"wide numbers need words of {DIGIT_BITS} bits or more (aggregation.value_bits).")
+    return PlainDigits(agreement.wide).length
 
 
 def _demand_same(agreement: Agreement, notes: Notes, local: Local) -> None:

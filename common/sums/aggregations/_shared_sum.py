@@ -26,8 +26,10 @@ from common.sums.aggregations._shared_key import (
     SharedKey,
 )
 from common.sums.aggregations._summed import collected, nothing, spoiled
+from common.sums.aggregations._wide_sum import collected_wide, form_of
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload
+from common.sums.wide import CollectedWide
 from common.wire.boundary import guarded
 
 FEWEST_ADDED = 2
@@ -38,13 +40,29 @@ def collect_shared(
 ) -> Collected:
     """All legs. Nothing is decrypted of fewer than two, or of another set than the cohort has."""
     agreement = Agreement.of(expected.cohort.sites, expected)
-    legs = Legs(exchange, shared.protocol)
-    one = _Round(legs, shared.scheme(agreement), agreement, expected.cohort.demanding(FEWEST_ADDED))
     try:
-        added, totals = one.run(requests, shared.codec.length(agreement))
+        added, totals = _round(shared, exchange, agreement, expected).run(requests, shared.codec.length(agreement))
     except TooFewHospitalsError:
         return nothing()
     return collected(exchange, added, totals, shared.codec, agreement, expected)
+
+
+def collect_shared_wide(
+    shared: SharedKey, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+) -> CollectedWide:
+    """As `collect_shared`, of wide numbers, whose carries the hospital settles that decrypts."""
+    agreement = Agreement.of(expected.cohort.sites, expected)
+    form = form_of(agreement)
+    try:
+        added, totals = _round(shared, exchange, agreement, expected).run(requests, form.words)
+    except TooFewHospitalsError:
+        return CollectedWide(None, ())
+    return collected_wide(form, totals.astype(np.uint32), added)
+
+
+def _round(shared: SharedKey, exchange: Exchange, agreement: Agreement, expected: Expected) -> _Round:
+    legs, cohort = Legs(exchange, shared.protocol), expected.cohort.demanding(FEWEST_ADDED)
+    return _Round(legs, shared.scheme(agreement), agreement, cohort)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def context(local: Local, agreement: Agreement) -> bytes:
     """
     parts = [local.study, local.run, local.round, agreement.sites, agreement.length, agreement.vectors]
     step = None if agreement.step is None else agreement.step.hex()
-    return _digest("context", [*parts, agreement.names, agreement.scale.hex(), step, agreement.range_factor])
+    wide = [] if agreement.wide is None else [[agreement.wide.counts, agreement.wide.reals]]
+    return _digest("context", [*parts, agreement.names, agreement.scale.hex(), step, agreement.range_factor, *wide])
 
 
 def session(keys: Mapping[SiteId, PublicKeys]) -> bytes:

@@ -32,7 +32,7 @@ fails, and nothing was revealed. Where hospitals may drop out, take `secagg`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar
@@ -43,7 +43,8 @@ from common.data.cases import SiteId
 from common.errors import TooFewHospitalsError, WireError
 from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
-from common.sums.aggregations import _keystream, _transcript
+from common.sums.aggregations import _transcript
+from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.aggregations._key_agreement import (
@@ -60,13 +61,15 @@ from common.sums.aggregations._key_agreement import (
 from common.sums.aggregations._legs import Legs
 from common.sums.aggregations._opened_rounds import open_once, what_is_opened
 from common.sums.aggregations._ring import Ring, Words
-from common.sums.aggregations._secagg_client import SEED_BYTES, read_keys, verify_keys
+from common.sums.aggregations._secagg_client import SEED_BYTES, Accept, read_keys, verify_keys
 from common.sums.aggregations._session_state import SITES, Notes, pieces, read_sites
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import FEWEST_HOSPITALS, Threshold
+from common.sums.aggregations._wide_sum import RING, accepting, collected_wide, form_of
 from common.sums.cohort import Cohort
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
+from common.sums.wide import CollectedWide, WideForm
 
 NAME = "additive"
 ENCRYPTED_BYTES = SEED_BYTES + TAG_BYTES
@@ -111,21 +114,59 @@ class AdditiveSharing:
     ) -> Collected:
         """Three legs; the last two need every hospital that answered the first."""
         agreement = Agreement.of(expected.cohort.sites, expected)
-        self.check(len(agreement.sites))
-        try:
-            words = self._legs(Legs(exchange, NAME), requests, agreement, expected.cohort.demanding(FEWEST_HOSPITALS))
-        except TooFewHospitalsError:
+        accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
+        words = self._collected(exchange, requests, agreement, expected.cohort, accept)
+        if not words:
             return nothing()
-        total = np.zeros(self.codec.length(agreement), np.uint32)
-        for one in words.values():
-            np.add(total, one, out=total)
-        residues = self._ring(agreement).residues(total).astype(np.uint64)
+        residues = self._ring(agreement).residues(Adding().total(words.values())).astype(np.uint64)
         return collected(exchange, tuple(words), residues, self.codec, agreement, expected)
 
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """An encrypted seed for each other hospital; what the streams of those leave of the update is kept."""
-        notes = Notes.follow(local, NAME, "keys", "round")
         agreement = read_agreement(request)
+        encode = partial(self.codec.encode, update, agreement, local.rng, local.most_clipped)
+        return self._shared(encode, Adding(), agreement, request, local)
+
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide numbers whose shares are as wide as they are."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
+        form = form_of(agreement)
+        words = self._collected(exchange, requests, agreement, expected.cohort, accepting(form))
+        return collected_wide(form, Adding(form).total(words.values()) if words else None, tuple(words))
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of wide numbers."""
+        agreement = read_agreement(request)
+        form = form_of(agreement)
+        return self._shared(partial(form.pack, numbers), Adding(form), agreement, request, local)
+
+    def _collected(
+        self,
+        exchange: Exchange,
+        requests: Mapping[SiteId, Payload],
+        agreement: Agreement,
+        cohort: Cohort,
+        accept: Accept,
+    ) -> dict[SiteId, Words]:
+        """Of each hospital the sum of its shares; nothing where one is missing."""
+        self.check(len(agreement.sites))
+        try:
+            return self._legs(Legs(exchange, NAME), requests, agreement, cohort.demanding(FEWEST_HOSPITALS), accept)
+        except TooFewHospitalsError:
+            return {}
+
+    def _shared(
+        self,
+        encode: Callable[[], Words],
+        adding: Adding,
+        agreement: Agreement,
+        request: Payload,
+        local: Local,
+    ) -> Payload:
+        """Hospital half of the leg "round"."""
+        notes = Notes.follow(local, NAME, "keys", "round")
         if _transcript.context(local, agreement) != notes["context"]:
             raise WireError("the order's agreement is not the one that keys were signed for.")
         sites = read_sites(request, agreement.sites, local.site, max(FEWEST_HOSPITALS, local.cohort.least))
@@ -139,8 +180,8 @@ class AdditiveSharing:
         seeds = {site: os.urandom(SEED_BYTES) for site in sites if site != local.site}
         channels = shared_secrets(notes["channel key"], [keys[site].channel for site in seeds])
         notes["channels"], notes["channel key"] = b"".join(channels), b""
-        kept = self.codec.encode(update, agreement, local.rng, local.most_clipped)
-        _keystream.apply(kept, [], [_stream(seed) for seed in seeds.values()])
+        kept = encode()
+        adding.apply(kept, [], [_stream(seed) for seed in seeds.values()])
         notes["kept"] = kept.tobytes()
         local.keeping.hold(b"")
         encrypted = [
@@ -164,7 +205,8 @@ class AdditiveSharing:
         local.cohort.refuse_another(agreement.sites)
         notes = Notes.begin(local, NAME, "keys")
         notes["context"] = _transcript.context(local, agreement)
-        notes["width"] = bytes([self._ring(agreement).width])
+        notes["width"] = bytes([(self._ring(agreement) if agreement.wide is None else RING).width])
+        notes["wide"] = b"" if agreement.wide is None else agreement.wide.to_bytes()
         secret = SecretKeys.generate()
         notes["channel key"] = secret.channel
         notes["announced"] = secret.announce(local.identity, notes["context"]).to_bytes()
@@ -183,13 +225,18 @@ class AdditiveSharing:
         open_once(local, notes["opening"], sites)
         local.keeping.commit(local.round)
         total = np.frombuffer(notes["kept"], np.uint32).copy()
-        _keystream.apply(total, streams)
+        Adding(WideForm.from_bytes(notes["wide"])).apply(total, streams)
         ring = Ring(notes["width"][0])
         notes.forget()
         return Payload(data=ring.pack(total))
 
     def _legs(
-        self, legs: Legs, requests: Mapping[SiteId, Payload], agreement: Agreement, cohort: Cohort
+        self,
+        legs: Legs,
+        requests: Mapping[SiteId, Payload],
+        agreement: Agreement,
+        cohort: Cohort,
+        accept: Accept,
     ) -> dict[SiteId, Words]:
         """Of each hospital, the sum of its shares."""
         asked = dict.fromkeys(requests, with_agreement(Payload(), agreement))
@@ -206,7 +253,6 @@ class AdditiveSharing:
             )
             for site in keys
         }
-        accept = partial(self._accept, self._ring(agreement), self.codec.length(agreement))
         return legs.ask("sums", wanted, accept, len(keys))
 
     def _ring(self, agreement: Agreement) -> Ring:

@@ -15,7 +15,7 @@ which this does not hold are refused before any hospital is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -34,11 +34,12 @@ from common.sums.aggregations._polynomials import DEGREE, MODULUS_BITS
 from common.sums.aggregations._seal_bfv import SealBfv
 from common.sums.aggregations._secagg_client import MaskedSum
 from common.sums.aggregations._security import require_128_bits
-from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey
-from common.sums.aggregations._shared_sum import collect_shared
+from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey, words_of
+from common.sums.aggregations._shared_sum import collect_shared, collect_shared_wide
 from common.sums.aggregations._threshold import Threshold
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
+from common.sums.wide import CollectedWide
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,20 @@ class Bfv:
         half = self._shared if self.keys == "shared" else self._distributed
         return half.protect(update, request, local)
 
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide numbers in digits."""
+        self.check(len(expected.cohort.sites))
+        if self.keys == "shared":
+            return collect_shared_wide(self._shared, exchange, requests, expected)
+        return self._distributed.collect_wide(exchange, requests, expected)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of wide numbers."""
+        half = self._shared if self.keys == "shared" else self._distributed
+        return half.protect_wide(numbers, request, local)
+
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys and shares; then survivors and unmask, or decrypt."""
         half = self._shared if self.keys == "shared" else self._distributed.sums
@@ -139,7 +154,7 @@ class Bfv:
     def _scheme(self, agreement: Agreement) -> Scheme:
         if not self._is_exact(self.value_bits, len(agreement.sites)):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
-        return SealBfv(self._packing(self.value_bits, len(agreement.sites)), self.codec.length(agreement))
+        return SealBfv(self._packing(self.value_bits, len(agreement.sites)), words_of(agreement, self.codec))
 
     def _packing(self, value_bits: int, hospitals: int) -> Packing:
         return Packing(self.values_a_coefficient, value_bits, hospitals)

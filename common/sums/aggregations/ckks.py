@@ -17,7 +17,7 @@ Degrees and moduli are checked for 128 bits of security against the table of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -32,12 +32,13 @@ from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.aggregations._seal import opened
 from common.sums.aggregations._seal_ckks import SealCkks
 from common.sums.aggregations._security import LARGEST_MODULUS_BITS, require_128_bits
-from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey
-from common.sums.aggregations._shared_sum import collect_shared
+from common.sums.aggregations._shared_key import READERS, Scheme, SharedKey, words_of
+from common.sums.aggregations._shared_sum import collect_shared, collect_shared_wide
 from common.sums.aggregations._tenseal_ckks import TensealCkks
 from common.sums.aggregations._threshold import FEWEST_HOSPITALS
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
+from common.sums.wide import CollectedWide
 
 DEFAULTS: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "tutorial": (8192, (60, 40, 40, 60)),
@@ -134,6 +135,17 @@ class Ckks:
         """The update encrypted."""
         return self._shared.protect(update, request, local)
 
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide numbers in digits."""
+        self.check(len(expected.cohort.sites))
+        return collect_shared_wide(self._shared, exchange, requests, expected)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """As `protect`, of wide numbers."""
+        return self._shared.protect_wide(numbers, request, local)
+
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys, shares, decrypt."""
         return self._shared.answer(leg, request, local)
@@ -143,7 +155,7 @@ class Ckks:
         return SharedKey("ckks", self._scheme, self.codec)
 
     def _scheme(self, agreement: Agreement) -> Scheme:
-        hospitals, words = len(agreement.sites), self.codec.length(agreement)
+        hospitals, words = len(agreement.sites), words_of(agreement, self.codec)
         if not self._is_exact(hospitals):
             raise WireError("the sum of so many hospitals has no room in a coefficient.")
         if self.mode == "tutorial":

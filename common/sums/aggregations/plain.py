@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,9 +12,12 @@ import numpy as np
 from common.data.cases import SiteId
 from common.errors import WireError
 from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregations._agreement import Agreement, read_agreement, with_agreement
+from common.sums.aggregations._wide_sum import accepting, form_of, packed
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.mean import excessive
 from common.sums.update import Update
+from common.sums.wide import CollectedWide
 from common.wire.boundary import guarded
 from common.wire.decoding import update_from_payload, update_to_payload
 
@@ -55,6 +58,26 @@ class Plain:
     def protect(self, update: Update, request: Payload, local: Local) -> Payload:
         """The update as it is."""
         return update_to_payload(update)
+
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """One leg; whoever reads it reads every hospital's numbers."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
+        form, each = form_of(agreement), {}
+        asked = {site: with_agreement(request, agreement) for site, request in requests.items()}
+        for site, reply in exchange.ask("round", asked).items():
+            try:
+                each[site] = form.unpack(guarded(partial(accepting(form), site, reply)))
+            except WireError as error:
+                exchange.drop(site, "round", str(error))
+        if not each:
+            return CollectedWide(None, ())
+        return CollectedWide(tuple(map(sum, zip(*each.values(), strict=True))), tuple(each), each)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """The numbers as they are."""
+        return packed(form_of(read_agreement(request)).pack(numbers))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """There is no other leg."""

@@ -34,7 +34,7 @@ of a survivor and a dropped one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import ClassVar
@@ -44,6 +44,7 @@ import numpy as np
 from common.data.cases import SiteId
 from common.sums.abilities import Keys
 from common.sums.aggregation import Aggregation, Local
+from common.sums.aggregations._adding import Adding
 from common.sums.aggregations._agreement import Agreement, read_agreement
 from common.sums.aggregations._fixed_point import FixedPoint
 from common.sums.aggregations._ring import Ring, Words
@@ -51,8 +52,10 @@ from common.sums.aggregations._secagg_client import MaskedSum
 from common.sums.aggregations._secagg_server import open_sum
 from common.sums.aggregations._summed import collected, nothing
 from common.sums.aggregations._threshold import Threshold
+from common.sums.aggregations._wide_sum import accepting, collected_wide, form_of, packed
 from common.sums.exchange import Collected, Exchange, Expected, Payload, Reveals
 from common.sums.update import Update
+from common.sums.wide import CollectedWide
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,22 @@ class SecureAggregation:
         agreement = read_agreement(request)
         words = self.codec.encode(update, agreement, local.rng, local.most_clipped)
         return Payload(data=self._ring(agreement).pack(self.sums.mask(words, request, local)))
+
+    def collect_wide(
+        self, exchange: Exchange, requests: Mapping[SiteId, Payload], expected: Expected
+    ) -> CollectedWide:
+        """As `collect`, of wide numbers under masks as wide as they are."""
+        agreement = Agreement.of(expected.cohort.sites, expected)
+        self.check(len(agreement.sites))
+        form = form_of(agreement)
+        cohort, adding = expected.cohort, Adding(form)
+        opened = open_sum(self.sums, exchange, requests, agreement, cohort, accepting(form), adding)
+        return collected_wide(form, None if opened is None else opened.total, () if opened is None else opened.sites)
+
+    def protect_wide(self, numbers: Sequence[int], request: Payload, local: Local) -> Payload:
+        """The numbers under masks, and nothing else."""
+        form = form_of(read_agreement(request))
+        return packed(self.sums.mask(form.pack(numbers), request, local, Adding(form)))
 
     def answer(self, leg: str, request: Payload, local: Local) -> Payload:
         """Keys, shares, survivors, unmask."""

@@ -47,9 +47,15 @@ class _Frame:
 
 
 def line_chart(
-    lines: Sequence[Line], bands: Sequence[Band] = (), *, describe: str, x_word: str, words: Callable[[float], str]
+    lines: Sequence[Line],
+    bands: Sequence[Band] = (),
+    *,
+    describe: str,
+    x_word: str,
+    words: Callable[[float], str],
+    whole_x: bool = True,
 ) -> Markup:
-    """One chart. describe: what it shows, for who cannot see it. words: writes a value."""
+    """One chart. describe: what it shows, for who cannot see it. words: writes a value. whole_x: x counts from 0."""
     every = [point for line in lines for point in line.points]
     every += [point for band in bands for side in (band.low, band.high) for point in side]
     values, rounds = [y for _, y in every if y is not None], sorted({x for x, _ in every})
@@ -62,7 +68,7 @@ def line_chart(
     frame = _Frame(Scale(low, high, LEFT, WIDTH - right), Scale(*extent(values), HEIGHT - BOTTOM, TOP))
     drawn = tag(
         "svg",
-        _axes(frame, x_word),
+        _axes(frame, x_word, whole_x),
         *(_area(band, frame) for band in bands),
         *(_path(line, frame) for line in lines),
         _end_labels(lines, frame) if at_ends else None,
@@ -75,14 +81,14 @@ def line_chart(
     return drawn if at_ends else joined([legend((line.label, line.look) for line in lines if line.label), drawn])
 
 
-def _axes(frame: _Frame, x_word: str) -> Markup:
+def _axes(frame: _Frame, x_word: str, whole_x: bool) -> Markup:
     x_end, y_end = frame.x.end, HEIGHT - BOTTOM
     parts: list[Markup] = []
     for value in ticks(frame.y.low, frame.y.high):
         y = frame.y(value)
         parts.append(tag("line", x1=LEFT, x2=x_end, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", plain(value), x=LEFT - 7, y=y + 4, text_anchor="end"))
-    for value in ticks(max(frame.x.low, 0), frame.x.high, most=6, whole=True):
+    for value in ticks(max(frame.x.low, 0) if whole_x else frame.x.low, frame.x.high, most=6, whole=whole_x):
         parts.append(tag("text", plain(value), x=frame.x(value), y=y_end + 17, text_anchor="middle"))
     parts.append(tag("line", x1=LEFT, x2=x_end, y1=y_end, y2=y_end, class_="axis"))
     parts.append(tag("text", x_word, x=(LEFT + x_end) / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis-word"))

@@ -4,7 +4,7 @@ from itertools import chain, combinations
 
 import pytest
 
-from common.causality.adjustment import adjustment, front_door
+from common.causality.adjustment import adjustment_of, front_door
 from common.causality.expression import Probability, product, summed
 from common.causality.graph_text import graph_of_text
 from common.errors import GraphError
@@ -17,30 +17,33 @@ PEARL = graph_of_text("a -> c -> d; b -> c; a -> e; b -> d; c -> e; e -> d")
 
 def test_all_sets_and_the_smallest_ones_of_a_books_graph() -> None:
     """c alone opens a - c - b, so a or b goes with it."""
-    found = adjustment(PEARL, "e", "d")
+    found = adjustment_of(PEARL, "e", "d")
     assert set(found.every()) == {("a", "c"), ("c", "b"), ("a", "c", "b")}
     assert found.minimal() == (("a", "c"), ("c", "b"))
     assert not found.valid("c") and found.back_door("ac")
 
 
 def test_what_is_adjusted_for_is_never_an_effect_of_the_treatment_on_the_way() -> None:
-    found = adjustment(graph_of_text("x -> m -> y; m -> d; z -> x; z -> y"), "x", "y")
+    found = adjustment_of(graph_of_text("x -> m -> y; m -> d; z -> x; z -> y"), "x", "y")
     assert found.forbidden == frozenset("xmyd") and found.smallest() == ("z",)
     assert not found.valid(["z", "m"]) and not found.valid(["z", "d"])
 
 
 def test_adjusting_for_a_collider_biases() -> None:
-    found = adjustment(graph_of_text("a -> x; a -> c; b -> c; b -> y; x -> y"), "x", "y")
+    found = adjustment_of(graph_of_text("a -> x; a -> c; b -> c; b -> y; x -> y"), "x", "y")
     assert found.smallest() == () and not found.valid("c") and found.valid("ca")
 
 
 def test_no_set_is_valid_against_a_double_arrow() -> None:
-    assert adjustment(graph_of_text("x -> y; x <-> y; z -> x"), "x", "y").smallest() is None
+    assert adjustment_of(graph_of_text("x -> y; x <-> y; z -> x"), "x", "y").smallest() is None
 
 
 def test_the_efficient_set_lies_near_the_outcome() -> None:
     """z and o are both enough; o leaves less variance (Henckel, Perković and Maathuis 2022)."""
-    assert adjustment(graph_of_text("z -> x -> y; z -> o -> y; i -> x; p -> y"), "x", "y").efficient() == ("o", "p")
+    assert adjustment_of(graph_of_text("z -> x -> y; z -> o -> y; i -> x; p -> y"), "x", "y").efficient() == (
+        "o",
+        "p",
+    )
 
 
 def test_sets_are_valid_where_they_give_the_true_effect_and_only_there() -> None:
@@ -53,7 +56,7 @@ def test_sets_are_valid_where_they_give_the_true_effect_and_only_there() -> None
         if y not in graph.descendants(x):
             continue
         question, model = Question(graph, (x,), (y,)), random_model(graph, rng)
-        found = adjustment(graph, x, y)
+        found = adjustment_of(graph, x, y)
         for adjusted in chain.from_iterable(combinations(others, size) for size in range(len(others) + 1)):
             formula = summed(adjusted, product([Probability((y,), (x, *adjusted)), Probability(adjusted)]))
             formula = formula if adjusted else Probability((y,), (x,))
@@ -75,7 +78,7 @@ def test_the_front_door_and_what_shuts_it() -> None:
 
 def test_a_list_of_too_many_sets_is_refused_and_a_smallest_one_found() -> None:
     graph = graph_of_text("; ".join(["x -> y", *(f"z{k} -> x; z{k} -> y" for k in range(20))]))
-    found = adjustment(graph, "x", "y")
+    found = adjustment_of(graph, "x", "y")
     with pytest.raises(GraphError, match="20 variables could be adjusted for"):
         found.minimal()
     assert len(found.smallest() or ()) == 20

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from common.causality.discrete_model import DiscreteModel
-from common.causality.effect import find_effect, helpful_measurements, instruments
 from common.causality.expression import Probability
 from common.causality.graph import Graph
 from common.causality.graph_text import graph_of_text
-from common.causality.identify import Hedge, identify, simplified
+from common.causality.identification import Hedge, factorisation, identify, simplified
+from common.causality.identified_effect import find_effect, helpful_measurements, instruments
 from common.causality.mechanisms import Mechanism
 from common.causality.rendering import as_latex, as_text, question_as_latex, question_as_text
 from common.causality.tables import effect_table, evaluate, joint_table
@@ -181,3 +181,11 @@ def test_a_large_graph_is_decided_at_once() -> None:
     graph = Graph(tuple(names), arrows, frozenset(frozenset((names[k], names[k + 4])) for k in range(0, 50, 7)))
     effect = find_effect(graph, ["v10"], ["v59"])
     assert (effect.strategy, effect.adjusted) == ("back-door", ("v8", "v9"))
+
+
+def test_a_graph_says_how_its_distribution_falls_into_factors() -> None:
+    """Of a DAG, each given its parents; of the front door, y also given what tells of the common cause."""
+    assert as_text(factorisation(graph_of_text("z -> x -> y; z -> y; y -> w"))) == (
+        "P(w | y) P(y | z, x) P(x | z) P(z)"
+    )
+    assert as_text(factorisation(graph_of_text("x -> m -> y; x <-> y"))) == "P(y | x, m) P(m | x) P(x)"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.causality.graph_text import graph_of_text
-from common.causality.paths import find_paths
-from common.causality.separation import blanket, separated
+from common.causality.paths import find_paths, roles_between
+from common.causality.separation import blanket, independences, separated
 from common.errors import UnknownNameError
 from common.seeding import generator
 from experiments.benchmarks._identification import random_graph, random_model
@@ -80,3 +80,23 @@ def test_a_name_that_is_not_the_graphs_is_refused() -> None:
 def test_in_a_dag_what_matters_of_all_before_is_the_parents() -> None:
     graph = graph_of_text("a -> b -> c -> d; a -> d")
     assert blanket(graph, "d", "abc") == {"a", "c"} and blanket(graph, "c", "ab") == {"b"}
+
+
+def test_what_data_could_refute_is_so_and_nothing_given_could_be_left_out() -> None:
+    rng = generator(9, "separators")
+    for _ in range(60):
+        graph = random_graph(rng, 6, rng.uniform(0.2, 0.5), rng.uniform(0, 0.3))
+        found = {(one, other): given for one, other, given in independences(graph)}
+        for one, other in combinations(graph.nodes, 2):
+            others = [name for name in graph.nodes if name not in (one, other)]
+            sets = [given for size in range(5) for given in combinations(others, size)]
+            enough = [set(given) for given in sets if separated(graph, [one], [other], given)]
+            assert ((one, other) in found) is bool(enough)
+            if enough:
+                given = set(found[one, other])
+                assert given in enough and not any(smaller < given for smaller in enough)
+
+
+def test_what_every_variable_is_to_a_treatment_and_an_outcome() -> None:
+    graph = graph_of_text("z -> x -> m -> y; z -> y; x -> c <- y; i -> x; p -> y; i -> j")
+    assert roles_between(graph, "x", "y") == {"z": "confounder", "m": "mediator", "c": "collider"}

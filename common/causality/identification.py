@@ -48,6 +48,8 @@ def identify(
         found = _identified_within(graph, setting, result, known)
     except _HedgeFoundError as error:
         return error.hedge
+    except RecursionError as error:
+        raise GraphError("the causal graph is too deeply nested for the ID algorithm.") from error
     return found
 
 
@@ -75,6 +77,16 @@ def simplified(expression: Expression, graph: Graph) -> Expression:
         return Probability(one.of, tuple(name for name in one.given if name in kept))
 
     return rebuilt(expression, shorter)
+
+
+def factorisation(graph: Graph) -> Expression:
+    """The joint distribution as a product, effects first, each given those before it that matter.
+
+    Without double arrows these are its parents: P(X) = prod P(x_k | pa_k), the Markov factorisation.
+    """
+    order = graph.order
+    whole = [Probability((name,), order[:place]) for place, name in enumerate(order)]
+    return simplified(product(reversed(whole)), graph)
 
 
 def _identified_within(graph: Graph, setting: Names, result: Names, known: Names) -> Expression:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
-from common.causality.adjustment import adjustment, front_door
+from common.causality.adjustment import adjustment_of, front_door
 from common.causality.expression import Expression, Probability, product, quotient, summed
 from common.causality.graph import Graph, Names
-from common.causality.identify import Hedge, demand_question, identify, simplified
+from common.causality.identification import Hedge, demand_question, identify, simplified
 from common.causality.separation import connected
 
 Strategy = Literal[
     "no effect", "none needed", "back-door", "adjustment", "front-door", "c-components", "not identified"
 ]
+
+MOST_TRIED = 20
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,16 @@ def find_effect(
     return Effect(*question, "c-components", simplified(answer, graph))
 
 
+@lru_cache(maxsize=16)
 def helpful_measurements(effect: Effect) -> tuple[tuple[str, str], ...]:
-    """Pairs whose common cause, were it measured, would identify an effect that is not; each alone would do."""
+    """Pairs whose common cause, were it measured, would identify an effect that is not; each alone would do.
+
+    One of the hedge's, or it would stand as it does; of many, the first 20 are looked at.
+    """
     graph, found = effect.graph, []
-    for pair in sorted(graph.pairs, key=graph.sorted):
+    inside = frozenset(effect.hedge.outer) if effect.hedge else frozenset[str]()
+    pairs = sorted((pair for pair in graph.pairs if pair <= inside), key=graph.sorted)
+    for pair in pairs[:MOST_TRIED]:
         one, other = graph.sorted(pair)
         cause = f"cause of {one} and {other}"
         arrows = graph.arrows | {(cause, one), (cause, other)}
@@ -119,7 +128,7 @@ def _adjusted(graph: Graph, setting: Names, result: Names, known: Names) -> tupl
     """The adjustment formula, within what is given where that was decided before the treatment."""
     if known & graph.descendants(setting):
         return None
-    smallest = adjustment(graph, setting, result).smallest(include=known)
+    smallest = adjustment_of(graph, setting, result).smallest(include=known)
     if smallest is None or (known and graph.descendants(setting) & frozenset(smallest)):
         return None
     adjusted = tuple(name for name in smallest if name not in known)

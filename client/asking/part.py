@@ -1,0 +1,170 @@
+"""This hospital's part of every sum of a query: decided, logged, charged and remembered before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from client.asking import answered
+from client.asking.asked import Asked, Levels, Place
+from client.asking.decision import Decision, decide, table_of
+from client.audit_log import note
+from client.charge_once import charge_once, release
+from client.hospital import Hospital
+from client.ledger import Charge
+from client.policy import Policy
+from client.records import records_of
+from common.asking.analysis import Analysis
+from common.asking.exact_sums import Integers, checked
+from common.asking.levels import levels_of
+from common.asking.predicates import parse_all
+from common.asking.records import Records
+from common.errors import RefusedError, StudyError
+from common.privacy.noise_source import IntegerNoise
+from common.study.expected_patients import expected_patients
+from common.wire.train_requests import SPLITS
+
+EVENT = "question"
+DELTA_SHOWN = 1e-6
+"""At which the ledger shows what noise costs that needs no delta."""
+
+
+def part_of(
+    hospital: Hospital, analysis: Analysis, asked: Asked, policy: Policy, place: Place | None, source: IntegerNoise
+) -> Mapping[str, Integers]:
+    """Whole numbers of units by part, ready to be added up.
+
+    place: None of a simulated hospital, behind which no patient is: it remembers, logs and charges nothing, and
+    answers free questions as they are. Raises RefusedError with a word, HospitalError where its folder is not as it
+    was left.
+    """
+    levels = levels_of(hospital.study)
+    records = permitted(records_of(hospital), policy)
+    if place is None:
+        return _numbers(analysis, asked, chosen(records, asked, levels), source)
+    with answered.alone(place):
+        return _decided(hospital, analysis, asked, policy, place, source, records, levels)
+
+
+def permitted(records: Records, policy: Policy) -> Records:
+    """With the columns that the policy lets questions read."""
+    names = policy.questions.columns
+    if names is None:
+        return records
+    columns = {name: values for name, values in records.columns.items() if name in names}
+    return Records(columns, records.persons, records.site)
+
+
+def chosen(records: Records, asked: Asked, levels: Levels) -> Records:
+    """The rows that meet the question's conditions. Raises RefusedError for a column that is not there."""
+    try:
+        return records.take(parse_all(asked.question.where, levels).rows(records))
+    except StudyError as error:
+        raise RefusedError("columns", str(error)) from error
+
+
+def _decided(
+    hospital: Hospital,
+    analysis: Analysis,
+    asked: Asked,
+    policy: Policy,
+    place: Place,
+    source: IntegerNoise,
+    records: Records,
+    levels: Levels,
+) -> Mapping[str, Integers]:
+    since = policy.questions.since
+    before, state = answered.exact_answers(place, since), answered.state_of(records)
+    _refuse_more(asked, policy, place)
+    decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
+    if decision == "exact":
+        if any(one.state != state for one in before):
+            raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
+        sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
+        _log(hospital, asked, place, decision)
+        answered.keep_exact(place, asked, table_of(asked.question, levels), state)
+        return sums
+    return _noisy(hospital, analysis, asked, place, source, records, levels, state)
+
+
+def _persons_told(hospital: Hospital) -> int:
+    """How many persons everybody may know of."""
+    expected = expected_patients(hospital.study.federation, hospital.site)
+    return sum(hospital.sizes(part)[0] for part in SPLITS) if expected is None else expected
+
+
+def _noisy(
+    hospital: Hospital,
+    analysis: Analysis,
+    asked: Asked,
+    place: Place,
+    source: IntegerNoise,
+    records: Records,
+    levels: Levels,
+    state: str,
+) -> Mapping[str, Integers]:
+    """The numbers of before where it was asked before; else with new noise, once everybody here was charged."""
+    key = answered.noisy_key(place, asked, state)
+    before = answered.noisy_answer(place, key)
+    if (numbers := answered.again(before, asked)) is not None:
+        _log(hospital, asked, place, "noise", charged=False)
+        return numbers
+    assert asked.noise is not None
+    if before is not None and len(before.queries) >= asked.noise.rounds:
+        raise RefusedError("query", f"the question was charged for {asked.noise.rounds} queries, and has no more.")
+    sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
+    _log(hospital, asked, place, "noise", charged=before is None)
+    if before is None:
+        charge_once(place.folder, key, _charge(hospital, asked, records))
+    answered.keep_noisy(place, key, asked, sums)
+    release(place.folder, hospital.digest)
+    return sums
+
+
+def _numbers(analysis: Analysis, asked: Asked, records: Records, source: IntegerNoise) -> Mapping[str, Integers]:
+    if asked.noise is not None:
+        records, _ = asked.noise.rows_of(records)
+    try:
+        sums = checked(asked.query.parts, analysis.summarise(records, asked.query))
+        return sums if asked.noise is None else asked.noise.add_share(asked.query, sums, source)
+    except StudyError as error:
+        raise RefusedError("columns", str(error)) from error
+
+
+def _charge(hospital: Hospital, asked: Asked, records: Records) -> Charge:
+    """Of everybody here: who meets a condition is nobody's to know."""
+    assert asked.noise is not None
+    persons = tuple(np.unique(records.persons).tolist())
+    title = f"{hospital.study.title}: {asked.question.words}"
+    delta = asked.noise.delta or DELTA_SHOWN
+    return Charge(hospital.digest, title, 0, "patient", delta, asked.noise.releases(), persons)
+
+
+def _refuse_more(asked: Asked, policy: Policy, place: Place) -> None:
+    most = policy.questions.most
+    if most is None:
+        return
+    before = answered.questions_answered(place, policy.questions.since)
+    if answered.question_digest(asked) not in before and len(before) >= most:
+        raise RefusedError("questions", f"questions.most = {most}, and so many were answered of these data.")
+
+
+def _log(hospital: Hospital, asked: Asked, place: Place, decision: Decision, charged: bool = False) -> None:
+    """On the disk before anything leaves. What is asked is in the coordinator's words: they are cut, and one line."""
+    note(
+        place.folder,
+        EVENT,
+        study=hospital.digest,
+        run=place.run,
+        analysis=asked.question.analysis.name,
+        question=answered.question_digest(asked),
+        asked=replace(asked.question, title="").words,
+        listed=asked.is_listed,
+        query=asked.number,
+        numbers=sum(part.size for part in asked.query.parts.values()),
+        answer=decision,
+        epsilon=0.0 if asked.noise is None else asked.noise.epsilon,
+        charged=charged,
+    )

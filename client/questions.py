@@ -1,0 +1,43 @@
+"""What a hospital answers to a question that is no model: its own part of every sum, into the sum of all."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from client.asking.asked import Place, asked_of
+from client.asking.part import part_of
+from client.handlers import Kept
+from client.hospital import Hospital
+from client.policy import read_policy
+from common.asking.following import follow
+from common.asking.public import public_of
+from common.asking.totals import flat
+from common.errors import RefusedError, StudyError
+from common.privacy.noise_source import IntegerNoise
+from common.study.catalogue import AGGREGATIONS
+from common.sums.aggregation import Aggregation
+from common.sums.exchange import Payload
+from common.sums.wide_sums import protect_wide
+from common.wire.questions import NOT_UNDERSTOOD, from_payload
+
+
+def answer(hospital: Hospital, request: Payload, kept: Kept) -> Payload:
+    """The leg "question". Raises RefusedError with a word for whatever is not answered."""
+    asked, local = from_payload(request), kept.local()
+    try:
+        analysis = asked.question.build()
+    except StudyError as error:
+        raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
+    follow(asked, analysis, public_of(hospital.study, hospital.roster), local.secrets)
+    try:
+        weighed = asked_of(
+            hospital.study, len(hospital.roster), asked.question, asked.query, asked.number, local.cohort.sites
+        )
+    except StudyError as error:
+        raise RefusedError(NOT_UNDERSTOOD, str(error)) from error
+    place = None if kept.simulated or local.folder is None else Place(local.folder, local.data, local.run)
+    source = cast(IntegerNoise, kept.sources.noise(f"question {weighed.text} {asked.number}"))
+    sums = part_of(hospital, analysis, weighed, read_policy(local.folder), place, source)
+    numbers = flat(asked.query.parts, sums)
+    aggregation = cast(Aggregation, AGGREGATIONS.build(hospital.study.aggregation))
+    return protect_wide(aggregation, numbers, request, local)

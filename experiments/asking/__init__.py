@@ -1,0 +1,1 @@
+"""Asking a study's hospitals: what was typed, the run that answers it, and how answers are shown."""

@@ -1,0 +1,86 @@
+"""Questions to a study's hospitals on its engine: the folder they leave, and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from common.asking.question import Question
+from common.errors import StudyError
+from common.files.access import if_there, is_there, read_text
+from common.files.locks import held
+from common.study.study import Study
+from experiments.engines._local_grid import hospital_folder
+from experiments.engines._quiet import ask_quietly
+from experiments.places import data_root_of, with_whole_folder
+from server.asking.page import PAGE
+
+LOCK = ".running"
+REAL_NODES = ("deployment", "nodes")
+"""Engines whose hospitals answer for what they approved: this machine's rehearsal approves what it is asked."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What questions left. table: of `answer.json`."""
+
+    folder: Path
+    table: dict[str, Any]
+    is_simulated: bool = False
+
+    @property
+    def page(self) -> Path:
+        """For people."""
+        return self.folder / PAGE
+
+    @property
+    def said_by_hospitals(self) -> tuple[str, ...]:
+        """Why simulated hospitals refused, in their own words; real ones keep these to themselves."""
+        sites = [str(one) for one in self.table["hospitals"]]
+        if not self.is_simulated or self.all_have_one:
+            return ()
+        found = {site: _last_refusal(hospital_folder(self.folder, site)) for site in sites}
+        words = dict.fromkeys(word for word in found.values() if word)
+        return tuple(f"{', '.join(site for site in sites if found[site] == word)}: {word}" for word in words)
+
+    @property
+    def all_have_one(self) -> bool:
+        """Whether every question has an answer."""
+        return all(one["state"] == "answered" for one in self.table["answers"])
+
+
+def questions_of(study: Study) -> tuple[Question, ...]:
+    """Those that the study lists. Raises StudyError where it lists none."""
+    if not study.analyses:
+        raise StudyError(
+            "the study lists no questions ([[analyses]]): name one, such as: wardround ask STUDY mean age by site"
+        )
+    return tuple(Question.of(entry) for entry in study.analyses)
+
+
+def ask_study(study: Study, name: str, folder: Path, questions: Sequence[Question]) -> Answered:
+    """Ask, and write the page. Raises WardroundError where the hospitals could not be asked at all."""
+    study = with_whole_folder(study)
+    if study.engine in REAL_NODES:
+        study = _listing(study, questions)
+    with held(folder, LOCK, "is in use by another run; give each a folder of its own"):
+        if is_there(folder, "about.json"):
+            raise StudyError(f"{folder} already holds a run; questions need a folder of their own.")
+        with data_root_of(folder, False):
+            table = ask_quietly(study, folder, questions, name)
+    return Answered(folder, table, study.engine not in REAL_NODES)
+
+
+def _last_refusal(place: Path) -> str:
+    """Without when, word and kind."""
+    text = if_there(read_text, place, "refusals.log") or ""
+    return text.strip().rpartition("\n")[2].partition("Error: ")[2]
+
+
+def _listing(study: Study, questions: Sequence[Question]) -> Study:
+    """With those among its [[analyses]] that are not there yet, since its hospitals approve it as it is sent."""
+    known = {Question.of(entry).json for entry in study.analyses}
+    more = tuple(one.entry for one in questions if one.json not in known)
+    return replace(study, analyses=(*study.analyses, *more))

@@ -1,0 +1,1 @@
+"""What `wardround causal` says and draws: whether an effect can be known, and the three rungs of the ladder."""

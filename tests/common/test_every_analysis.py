@@ -1,0 +1,149 @@
+"""Every analysis of ours passes the tests that anybody's inherits.
+
+A new one adds a line to ENTRIES: its options, which name columns of `wardround.testing.records.tiny_records`, or
+tables of its own. Where options change what it does, several lines, told apart after a colon: `"quantiles:median"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.analyses.correlation import Correlation
+from common.analyses.mean import Mean
+from common.analyses.median import Median
+from common.analyses.t_test import TTest
+from common.asking.analysis import Analysis
+from common.asking.grouped import Grouped
+from common.study.catalogue import ANALYSES
+from common.study.options import Entry
+from wardround.testing import AnalysisTests
+from wardround.testing.records import Tables, tiny_records
+
+
+@dataclass(frozen=True)
+class Asked:
+    """options: as a study gives them. records: tables in which it has an answer."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    records: Callable[[], Tables] = tiny_records
+
+
+def visits() -> Tables:
+    """Every patient's rows are three visits or fewer."""
+    return tuple(
+        replace(one, persons=np.array([f"{one.site}{row // 3}" for row in range(len(one))])) for one in tiny_records()
+    )
+
+
+ENTRIES: dict[str, Asked] = {
+    "agreement": Asked({"first": "treated", "second": "disease"}),
+    "anova": Asked({"column": "age", "group": "ward"}),
+    "anova:site": Asked({"column": "before", "group": "site", "equal_variances": False}),
+    "auc": Asked({"score": "age", "truth": "disease"}),
+    "baseline": Asked({"columns": ["age", "ward"], "group": "treated"}),
+    "bland_altman": Asked({"first": "before", "second": "after"}),
+    "chi_squared": Asked({"rows": "ward", "columns": "sex"}),
+    "chi_squared:two by two": Asked({"rows": "treated", "columns": "disease"}),
+    "combat": Asked({"features": ["weight", "before", "after"], "covariates": ["age", "sex"]}),
+    "combat:scanners": Asked({"features": ["weight", "before"], "scanner": "sex", "empirical_bayes": False}),
+    "correlation": Asked({"columns": ["age", "weight", "before"]}),
+    "correlation:ranks": Asked({"columns": ["age", "pain"], "method": "spearman"}),
+    "count": Asked({"columns": ["age", "ward"]}),
+    "cox": Asked({"time": "months", "event": "died", "covariates": ["age", "sex"]}),
+    "cox:ties on a grid": Asked(
+        {"time": "months", "event": "died", "covariates": ["age"], "ties": "breslow", "width": 6.0, "strata": "sex"}
+    ),
+    "cox:hospitals": Asked({"time": "months", "event": "died", "covariates": ["age", "treated"], "strata": "site"}),
+    "cross_table": Asked({"rows": "ward", "columns": "disease"}),
+    "data_quality": Asked({"columns": ["age", "ward", "pain"], "ranges": ["age=50:60", "pain=:3"]}),
+    "diagnostics": Asked({"test": "treated", "truth": "disease"}),
+    "histogram": Asked({"column": "age", "low": 40, "high": 70, "bins": 6}),
+    "histogram:laid out": Asked({"column": "weight"}),
+    "kolmogorov_smirnov": Asked({"column": "weight", "group": "sex"}),
+    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
+    "levene": Asked({"column": "age", "group": "sex"}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
+    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
+    "mcnemar": Asked({"first": "treated", "second": "disease"}),
+    "kruskal_wallis": Asked({"column": "pain", "by": "ward"}),
+    "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
+    "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
+    "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
+    "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
+    "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
+    "logrank": Asked({"time": "months", "event": "died", "group": "ward"}),
+    "logrank:strata": Asked(
+        {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
+    ),
+    "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
+    "mann_whitney": Asked({"column": "pain", "by": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "by": "disease", "edges": [70, 80, 90]}),
+    "mean": Asked({"column": "age"}),
+    "simpson": Asked({"outcome": "disease", "exposure": "treated"}),
+    "simpson:signs": Asked({"outcome": "disease", "exposure": "treated", "reveal": "signs"}),
+    "simpson:numbers": Asked({"outcome": "age", "exposure": "sex", "strata": "ward"}),
+    "median": Asked({"column": "age"}),
+    "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
+    "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
+    "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
+    "proportion": Asked({"column": "ward"}),
+    "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
+    "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
+    "rate": Asked({"events": "died", "time": "months", "per": 1000}),
+    "t_test": Asked({"column": "age", "group": "disease"}),
+    "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
+    "variance": Asked({"column": "weight"}),
+    "wilcoxon": Asked({"first": "before", "second": "after"}),
+    "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
+    "heavy_hitters": Asked(
+        {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
+    ),
+    "heavy_hitters:words": Asked(
+        {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
+    ),
+    "mean": Asked({"column": "age"}),
+    "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
+    "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
+}
+
+
+class TestEveryAnalysis(AnalysisTests):
+    aggregations = ("secagg",)  # the others add up the same words: below
+
+    @pytest.fixture(params=ENTRIES)
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        asked = ENTRIES[request.param]
+        return ANALYSES.build(Entry(request.param.partition(":")[0], asked.options)), asked.records()
+
+
+class TestEveryGrouping(AnalysisTests):
+    aggregations = ("secagg",)
+
+    @pytest.fixture(
+        params=[
+            Grouped(Mean("age"), "ward"),
+            Grouped(Median("pain"), "site"),
+            Grouped(Grouped(TTest("age", "disease"), "sex"), "site"),
+            Grouped(Correlation(("age", "weight"), "spearman"), "treated"),
+        ],
+        ids=["ward", "site", "sex and site", "ranks"],
+    )
+    def made(self, request: pytest.FixtureRequest) -> tuple[Analysis, Tables]:
+        return request.param, tiny_records()
+
+
+@pytest.mark.parametrize("analysis", [Mean("age"), Median("pain")], ids=["real numbers", "counts"])
+def test_under_every_aggregation_the_answer_is_that_of_all_rows(analysis: Analysis) -> None:
+    AnalysisTests().test_under_every_aggregation_the_answer_is_that_of_all_rows((analysis, tiny_records()))
+
+
+def test_every_analysis_is_tested() -> None:
+    missing = set(ANALYSES.names()) - {name.partition(":")[0] for name in ENTRIES}
+    assert not missing, f"{sorted(missing)} have no options to be tested with: add them to ENTRIES of this file"

@@ -1,0 +1,191 @@
+"""Questions to simulated hospitals, from words to what is left in a folder: the same bits however they are summed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wardround
+from client.hospital import open_hospital, site_names
+from client.records import records_of
+from common.asking.pooled import ask_tables
+from common.asking.public import public_of
+from common.asking.question import Question
+from common.errors import AnalysisError, StudyError
+from common.files.json_files import read_lines, read_table
+from common.study.options import Entry
+from common.study.plugins import ANYTHING, trusting
+from common.study.study import Study, parse
+from experiments.asking.spoken import question_of
+from experiments.engines._quiet import ask_quietly
+
+AGGREGATIONS = ("plain", "secagg", "additive", "bfv", "ckks")
+SITES = ("hospital-0", "hospital-1", "hospital-2")
+QUESTIONS = ("mean age by site", "median age", "cox time died age dose", "mean age where age > 50")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 90 persons, a file of each hospital."""
+    rng, folder = np.random.default_rng(3), tmp_path_factory.mktemp("asked")
+    ages, doses = rng.integers(30, 90, 90), rng.normal(size=90).round(3)
+    times = rng.exponential(20 / np.exp(0.02 * (ages - 60))).round(1) + 0.1
+    rows = [f"p{k};{ages[k]};{doses[k]};{times[k]};{int(rng.random() < 0.6)};{'fm'[k % 2]}" for k in range(90)]
+    for place, site in enumerate(SITES):
+        (folder / f"{site}.csv").write_text("\n".join(["person;age;dose;time;died;sex", *rows[place::3]]) + "\n")
+    return folder
+
+
+def study_of(data: Path, **more: Any) -> Study:
+    """Three hospitals."""
+    text = f"""
+title = "Three hospitals"
+rounds = 1
+task = {{ name = "classification", network = "logistic" }}
+aggregation = "{more.pop("aggregation", "secagg")}"
+engine = "{more.pop("engine", "inline")}"
+
+[source]
+name = "table"
+folder = "{data}"
+person = "person"
+label = "died"
+classes = ["0", "1"]
+features = ["age", "dose", "time", "sex"]
+categorical = {{ sex = ["f", "m"] }}
+
+[federation]
+dropout_wait_s = 0.0
+round_timeout_s = 60.0
+"""
+    with trusting(ANYTHING):
+        return parse(text, [f"{key}={value}" for key, value in more.items()])
+
+
+def asked(study: Study, folder: Path, *questions: str) -> dict[str, Any]:
+    with trusting(ANYTHING):
+        return ask_quietly(study, folder, [question_of(one.split()) for one in questions])
+
+
+@pytest.fixture(scope="module")
+def pooled(data: Path) -> dict[str, Any]:
+    """What the analyses say of all rows in one table, by hospital, without any message."""
+    study = study_of(data)
+    with trusting(ANYTHING):
+        tables = [records_of(open_hospital(study.json, index)) for index in range(3)]
+        found = {}
+        for words in QUESTIONS[:3]:
+            analysis = question_of(words.split()).build()
+            found[words] = ask_tables(analysis, tables, public_of(study, site_names(study))).answer.numbers
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_every_aggregation_gives_the_same_answer_to_the_last_bit(
+    data: Path, pooled: dict[str, Any], aggregation: str, tmp_path: Path
+) -> None:
+    table = asked(study_of(data, aggregation=aggregation), tmp_path / "run", *QUESTIONS)
+    assert [one["state"] for one in table["answers"]] == ["answered"] * 4
+    for words, one in zip(QUESTIONS[:3], table["answers"], strict=False):
+        assert one["numbers"] == pooled[words], words
+    assert table["answers"][3]["numbers"]["n"] < table["answers"][1]["numbers"]["n"]
+    assert ("own part" in table["sees"]) and table["reveals"] == ("each" if aggregation == "plain" else "sum")
+
+
+def test_processes_answer_a_cox_regression_under_secagg_as_pooled_data_do(
+    data: Path, pooled: dict[str, Any], tmp_path: Path
+) -> None:
+    table = asked(study_of(data, engine="processes"), tmp_path / "run", QUESTIONS[2])
+    (answer,) = table["answers"]
+    assert answer["numbers"] == pooled[QUESTIONS[2]]
+    assert answer["queries"] > 2 and answer["contributed"] == list(SITES)
+
+
+def test_the_folder_keeps_every_query_and_what_was_opened(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    table = asked(study_of(data), folder, "median age")
+    lines = read_lines(folder, "queries.jsonl")
+    assert [one["query"] for one in lines] == list(range(1, len(lines) + 1)) and len(lines) > 1
+    assert all(one["contributed"] == list(SITES) for one in lines)
+    assert read_table(folder, "answer.json") == table and table["schema"] == "wardround/answers/1"
+    about = read_table(folder, "about.json")
+    assert (about["state"], about["questions"]) == ("completed", ["median age"])
+    kinds = {(one["leg"], one["direction"]) for one in read_table(folder, "traffic.json")["kinds"]}
+    assert {("question", "to hospital"), ("question", "to server"), ("unmask", "to server")} <= kinds
+    page = (folder / "answers.html").read_text()
+    assert "Median age" in page and "hospital-2" in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_a_question_without_an_answer_says_why_and_the_next_is_still_asked(data: Path, tmp_path: Path) -> None:
+    table = asked(study_of(data), tmp_path / "run", "mean dosis", "mean sex", "mean age")
+    assert [one["state"] for one in table["answers"]] == ["no answer", "no answer", "answered"]
+    assert "its records lack a column" in table["answers"][0]["reason"]
+
+
+def test_from_python_an_answer_has_numbers_and_a_page_and_an_error_names_the_column(
+    data: Path, tmp_path: Path
+) -> None:
+    study = study_of(data)
+    answer = wardround.ask(study, "mean", "age", by="sex", folder=tmp_path / "one")
+    assert set(answer["groups"]) == {"f", "m"} and answer.page.exists() and answer.missing == {}
+    assert answer.contributed == SITES
+    with pytest.raises(AnalysisError, match="did you mean 'dose'"):
+        wardround.ask(study, "mean", "dosee", folder=tmp_path / "two")
+
+
+def test_a_study_lists_questions_and_without_them_its_text_is_what_it_was(data: Path) -> None:
+    bare = study_of(data)
+    assert "analyses" not in bare.json
+    listed = parse(bare.text + '\n[[analyses]]\nname = "mean"\ncolumn = "age"\nby = "sex"\nwhere = ["age > 50"]\n')
+    assert parse(listed.text) == listed and json.loads(listed.json)["analyses"][0]["where"] == ["age > 50"]
+    assert Question.of(listed.analyses[0]).words == "mean age by sex where age > 50"
+    wrong = {
+        'name = "meen"\ncolumn = "age"': "did you mean 'mean'",
+        'name = "mean"\ncolumm = "age"': "did you mean 'column'",
+        'name = "mean"': "column is missing",
+        'name = "mean"\ncolumn = "age"\nwhere = "age > 5"': "must be a list",
+        'name = "mean"\ncolumn = "age"\nby = 3': "must be a word",
+    }
+    for text, match in wrong.items():
+        with pytest.raises(StudyError, match=match):
+            parse(f"{bare.text}\n[[analyses]]\n{text}\n")
+    with pytest.raises(StudyError, match="lists the same question twice"):
+        parse(bare.text + 2 * '\n[[analyses]]\nname = "mean"\ncolumn = "age"\n')
+
+
+WORDS = {
+    "mean age by site": Question(Entry("mean", {"column": "age"}), (), "site"),
+    "mean age by sex where age > 50": Question(Entry("mean", {"column": "age"}), ("age > 50",), "sex"),
+    "kaplan meier time died": Question(Entry("kaplan_meier", {"time": "time", "event": "died"})),
+    "Kaplan-Meier time died": Question(Entry("kaplan_meier", {"time": "time", "event": "died"})),
+    "linear age dose sex": Question(Entry("linear", {"outcome": "age", "covariates": ["dose", "sex"]})),
+    "mean by": Question(Entry("mean", {"column": "by"})),
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_are_understood_as_somebody_would_say_them(words: str) -> None:
+    assert question_of(words.split()) == WORDS[words]
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ("meen age", "did you mean 'mean'"),
+        ("mean age chol", "is too much"),
+        ("mean", "column is missing"),
+        ("", "begins with an analysis's name"),
+    ],
+)
+def test_words_that_say_no_question_are_refused_with_what_was_meant(words: str, match: str) -> None:
+    with pytest.raises(StudyError, match=match):
+        question_of(words.split())
+
+
+def test_groups_are_named_once() -> None:
+    with pytest.raises(StudyError, match="groups are named once"):
+        question_of(["mean", "age", "by", "site"], by="sex")
