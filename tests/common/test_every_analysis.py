@@ -76,12 +76,6 @@ ENTRIES: dict[str, Asked] = {
     "kolmogorov_smirnov": Asked({"column": "weight", "group": "sex"}),
     "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
     "levene": Asked({"column": "age", "group": "sex"}),
-    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
-    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
-    "mcnemar": Asked({"first": "treated", "second": "disease"}),
-    "kaplan_meier": Asked({"time": "months", "event": "died", "group": "treated", "until": 12.0}),
-    "kaplan_meier:grid": Asked({"time": "months", "event": "died", "width": 5.0, "interval": "plain"}),
     "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
     "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
     "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
@@ -90,10 +84,6 @@ ENTRIES: dict[str, Asked] = {
     "logrank:strata": Asked(
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
-    "logrank:hospitals": Asked({"time": "months", "event": "died", "group": "sex", "strata": "site"}),
-    "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
-    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mann_whitney": Asked({"column": "pain", "group": "sex"}),
     "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
     "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
@@ -114,15 +104,6 @@ ENTRIES: dict[str, Asked] = {
     "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
     "variance": Asked({"column": "weight"}),
     "wilcoxon": Asked({"first": "before", "second": "after"}),
-    "bounded_mean": Asked({"column": "age", "low": 18, "high": 100}),
-    "heavy_hitters": Asked(
-        {"column": "ward", "least": 2, "alphabet": "cdegimnrstuv", "lengths": (2, 4), "buckets": 64}
-    ),
-    "heavy_hitters:words": Asked(
-        {"column": "ward", "least": 2, "words": ("surgery", "medicine", "palliative"), "buckets": 64}
-    ),
-    "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
-    "quantile_tree": Asked({"column": "age", "low": 18, "high": 100, "fan": 4, "levels": 3}),
 }
 
 
