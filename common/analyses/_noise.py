@@ -11,18 +11,21 @@ NORMAL = 1.959963984540054
 """Of `LEVEL`."""
 
 
-def words_of_noise(total: Total, *names: str) -> tuple[str, ...]:
+def margin_of(total: Total, name: str, added: int = 1) -> float:
+    """How far a count, or a sum of so many, may be off at 95 %; 0 where it is exact."""
+    return total.noise_margin(name) * sqrt(added)
+
+
+def words_of_noise(margin: float) -> tuple[str, ...]:
     """A sentence for readers of counts; none where they are exact."""
-    margins = {round(total.noise_margin(name)): name for name in names if name in total.noise}
-    if not margins:
+    if not margin:
         return ()
-    return (f"Noise was added: each count is within {max(margins):,} of the truth with a chance of 95 %.",)
+    return (f"Noise was added: each count is within {margin:,.0f} of the truth with a chance of 95 %.",)
 
 
-def numbers_of_noise(total: Total, *names: str) -> dict[str, float]:
-    """`noise_margin`, for programs: how far counts may be off at 95 %; nothing where they are exact."""
-    margins = [total.noise_margin(name) for name in names if name in total.noise]
-    return {"noise_margin": max(margins)} if margins else {}
+def numbers_of_noise(margin: float) -> dict[str, float]:
+    """`noise_margin`, for programs; nothing where counts are exact."""
+    return {"noise_margin": margin} if margin else {}
 
 
 def spread_of(total: Total, name: str) -> float:

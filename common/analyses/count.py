@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses._noise import numbers_of_noise, words_of_noise
+from common.analyses._noise import margin_of, numbers_of_noise, words_of_noise
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total, counts
@@ -38,8 +38,9 @@ class Count:
             header = (*header, "complete")
         table = Table("How many", header, (tuple(found[name] for name in header),))
         words = f"There are {found['rows']} rows of {found['persons']} persons."
-        numbers = {name: found[name] for name in header} | numbers_of_noise(total, *parts)
-        return Answer(numbers, (table,), (), (words, *words_of_noise(total, *parts)))
+        margin = margin_of(total, "complete", 2 if self.columns else 1)
+        numbers = {name: found[name] for name in header} | numbers_of_noise(margin)
+        return Answer(numbers, (table,), (), (words, *words_of_noise(margin)))
 
     def _found(self, total: Total) -> dict[str, int]:
         """Every row is complete or not, and of its person the first or a further one: one row, one count."""

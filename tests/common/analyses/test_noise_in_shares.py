@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.analyses._noise import noisy_wilson, numbers_of_noise, spread_of, words_of_noise
+from common.analyses._noise import margin_of, noisy_wilson, numbers_of_noise, spread_of, words_of_noise
 from common.asking import Query, counts
 from common.asking.exact_sums import added
 from common.asking.noise import SumNoise
@@ -37,9 +37,8 @@ def test_it_holds_the_share_of_the_population_as_often_as_it_says(n: int, epsilo
 
 def test_words_say_how_far_a_count_may_be_off() -> None:
     exact = added(CELLS.parts, [])
-    assert words_of_noise(exact, "n") == () and numbers_of_noise(exact, "n") == {}
+    assert words_of_noise(margin_of(exact, "n")) == () and numbers_of_noise(margin_of(exact, "n")) == {}
     noisy = SumNoise(0.1).told(CELLS, exact, 1)
-    assert words_of_noise(noisy, "n") == (
-        "Noise was added: each count is within 30 of the truth with a chance of 95 %.",
-    )
-    assert numbers_of_noise(noisy, "n") == {"noise_margin": 30.0}
+    margin = margin_of(noisy, "n")
+    assert words_of_noise(margin) == ("Noise was added: each count is within 30 of the truth with a chance of 95 %.",)
+    assert numbers_of_noise(margin) == {"noise_margin": 30.0} and margin_of(noisy, "n", 4) == 60.0
