@@ -88,10 +88,6 @@ ENTRIES: dict[str, Asked] = {
     "logrank:strata": Asked(
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
-    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
-    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
-    "mcnemar": Asked({"first": "treated", "second": "disease"}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
