@@ -175,7 +175,7 @@ class AnalysisTests:
 
     def test_counts_with_noise_are_answered_or_refused_in_words(self, made: Made) -> None:
         """Noise makes counts that no rows have, below 0 too. Mend: np.maximum(total.count(...), 0), and AnalysisError
-        where nothing is left; where noise would make an answer wrong, `without_noise` says why, and what takes it.
+        where nothing is left; where noise makes an answer wrong, `without_noise` says why, and what takes it.
         """
         analysis, tables = made
         if without_noise_of(analysis):
