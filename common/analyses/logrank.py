@@ -60,6 +60,7 @@ class Logrank:
         "By group, at every time of an event on the grid, how many had it and how many were last seen since the time "
         "before; with strata = site, sums over hospitals of observed and expected events alone."
     )
+    of_hospitals: ClassVar[bool] = False
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str

@@ -11,10 +11,8 @@ from typing import Any
 
 def main() -> None:
     """Cox (Efron), Kaplan-Meier and the log-rank test of the columns that come on standard input."""
-    import pandas
-
     lifelines, statistics = import_module("lifelines"), import_module("lifelines.statistics")
-    frame = pandas.DataFrame(json.load(sys.stdin))
+    frame = import_module("pandas").DataFrame(json.load(sys.stdin))
     frame["male"] = (frame.pop("sex") == "male").astype(float)
     found: dict[str, Any] = {}
 

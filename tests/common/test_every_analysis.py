@@ -76,6 +76,10 @@ ENTRIES: dict[str, Asked] = {
     "kolmogorov_smirnov": Asked({"column": "weight", "group": "sex"}),
     "kruskal_wallis": Asked({"column": "pain", "group": "ward"}),
     "levene": Asked({"column": "age", "group": "sex"}),
+    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
+    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
+    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
+    "mcnemar": Asked({"first": "treated", "second": "disease"}),
     "linear": Asked({"outcome": "weight", "covariates": ["age", "ward"]}),
     "linear:robust": Asked({"outcome": "weight", "covariates": ["age", "sex", "age:sex"], "errors": "hc3"}),
     "logistic": Asked({"outcome": "disease", "covariates": ["age", "sex"], "robust": True}),
@@ -84,10 +88,6 @@ ENTRIES: dict[str, Asked] = {
     "logrank:strata": Asked(
         {"time": "months", "event": "died", "group": "treated", "strata": "sex", "weights": "peto"}
     ),
-    "mann_whitney": Asked({"column": "pain", "group": "sex"}),
-    "mann_whitney:bins": Asked({"column": "weight", "group": "disease", "edges": [70, 80, 90]}),
-    "mantel_haenszel": Asked({"rows": "treated", "columns": "disease", "strata": "site"}),
-    "mcnemar": Asked({"first": "treated", "second": "disease"}),
     "mean": Asked({"column": "age"}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),

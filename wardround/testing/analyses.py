@@ -172,7 +172,7 @@ class AnalysisTests:
 
     def test_counts_with_noise_are_answered_or_refused_in_words(self, made: Made) -> None:
         """Noise makes counts that no rows have, below 0 too. Mend: np.maximum(total.count(...), 0), and AnalysisError
-        where nothing is left; where noise makes an answer wrong, `without_noise` says why, and what else takes it.
+        where nothing is left; where noise makes an answer wrong, `without_noise` says why, and what takes it.
         """
         analysis, tables = made
         if without_noise_of(analysis):
@@ -263,7 +263,7 @@ def conduct_few(analysis: Analysis, tables: Tables, public: Public) -> Asked:
 
 
 class _Noisy:
-    """Sums of hospitals in memory, with noise as large as their counts."""
+    """Sums of hospitals in memory, with noise that is larger than their counts."""
 
     rounds = 0
 
@@ -277,7 +277,7 @@ class _Noisy:
         total = added(query.parts, [checked(query.parts, self.analysis.summarise(one, query)) for one in self.tables])
         noisy = {}
         for name, part in query.parts.items():
-            noise = self.rng.integers(-20, 21, part.size).astype(object) * part.units
+            noise = self.rng.integers(-60, 61, part.size).astype(object) * part.units
             noisy[name] = (total.integers[name].ravel() + noise).reshape(part.shape)
         return Total(query.parts, noisy)
 
