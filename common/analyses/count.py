@@ -28,34 +28,32 @@ class Count:
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
-        parts = {"complete": counts(), "further": counts(most_by_first=0)}
-        if self.columns:
-            parts["incomplete"] = counts()
-        total = yield Query(parts, either=("complete", "incomplete") if self.columns else ())
-        found = self._found(total)
+        kinds = ("complete", "incomplete") if self.columns else ("rows",)
+        parts = {kind: counts() for kind in kinds} | {"further": counts(most_by_first=0)}
+        total = yield Query(parts, either=kinds)
+        found = self._found(total, kinds)
         header: tuple[str, ...] = ("rows", "persons")
         if self.columns:
             header = (*header, "complete")
         table = Table("How many", header, (tuple(found[name] for name in header),))
         words = f"There are {found['rows']} rows of {found['persons']} persons."
-        margin = margin_of(total, "complete", 2 if self.columns else 1)
+        margin = margin_of(total, kinds[0], len(kinds))
         numbers = {name: found[name] for name in header} | numbers_of_noise(margin)
         return Answer(numbers, (table,), (), (words, *words_of_noise(margin)))
 
-    def _found(self, total: Total) -> dict[str, int]:
+    def _found(self, total: Total, kinds: tuple[str, ...]) -> dict[str, int]:
         """Every row is complete or not, and of its person the first or a further one: one row, one count."""
-        complete, further = max(int(total.count("complete")), 0), max(int(total.count("further")), 0)
-        rows = complete + (max(int(total.count("incomplete")), 0) if self.columns else 0)
-        return {"rows": rows, "persons": max(rows - further, 0), "complete": complete}
+        each = [max(int(total.count(kind)), 0) for kind in kinds]
+        persons = max(sum(each) - max(int(total.count("further")), 0), 0)
+        return {"rows": sum(each), "persons": persons, "complete": each[0]}
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Complete rows and others, and rows beyond each person's first."""
         complete = len(records.complete(*self.columns))
-        found = {
-            "complete": np.array(complete),
-            "further": np.array(len(records) - len(np.unique(records.persons))),
-        }
-        return found | ({"incomplete": np.array(len(records) - complete)} if self.columns else {})
+        further = {"further": np.array(len(records) - len(np.unique(records.persons)))}
+        if not self.columns:
+            return {"rows": np.array(complete), **further}
+        return {"complete": np.array(complete), "incomplete": np.array(len(records) - complete), **further}
 
 
 analysis: type[Analysis] = Count
