@@ -22,6 +22,7 @@ from common.asking.exact_sums import (
     reals,
 )
 from common.causality.equations import Block, Floats, Rows, by_block, flat, shares, slopes
+from common.causality.regressions import predictor
 from common.errors import AnalysisError
 
 MOST_ROUNDS = 30
@@ -29,7 +30,7 @@ NEAR = 1e-11
 """Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
 LEAST_PART = 2.0**-6
 NEAR_IN_A_REPLICATE = 1e-7
-MOST_SHARE = 2.0**55
+MOST_SHARE, MOST_OF_A_FOURTH = 2.0**55, 2.0**29
 NUMBERS_AT_A_TIME = 1 << 21
 WEIGHT_STEPS = 1 << 10
 
@@ -40,25 +41,27 @@ Tells = Mapping[str, Told]
 class Estimate:
     """What the equations give.
 
-    theta: parameters by block. covariance: of the last block's.
+    theta: parameters by block. covariance: of the last block's. tails: of the contrast asked for, the sum of persons'
+    shares to the fourth power by the square of that of their squares; 0 where none was asked for.
     replicates: (R, size of the last block) by the bootstrap, or none.
     """
 
     theta: Mapping[str, Floats]
     covariance: Floats
     replicates: Floats
+    tails: float = 0.0
 
 
 def estimated(
-    blocks: Sequence[Block], tells: Tells, replicates: int = 0, seed: int = 0
+    blocks: Sequence[Block], tells: Tells, replicates: int = 0, seed: int = 0, contrast: Floats | None = None
 ) -> Generator[Query, Total, Estimate]:
     """The server's half: Newton's steps, then the spread over persons, then replicates if there are to be some."""
     theta = yield from solved(blocks, tells)
-    covariance = yield from _spread(blocks, tells, theta)
+    covariance, tails = yield from _spread(blocks, tells, theta, contrast)
     repeated = np.zeros((0, blocks[-1].size))
     if replicates:
         repeated = yield from _replicated(blocks, tells, theta, replicates, seed)
-    return Estimate(theta, covariance, repeated)
+    return Estimate(theta, covariance, repeated, tails)
 
 
 def sums(
@@ -190,14 +193,20 @@ def _add(found: dict[str, NDArray[np.integer] | Integers], name: str, more: Inte
     found[name] = added_integers(np.asarray(found[name]), more) if name in found else more
 
 
-def _spread(blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats]) -> Generator[Query, Total, Floats]:
+def _spread(
+    blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats], contrast: Floats | None
+) -> Generator[Query, Total, tuple[Floats, float]]:
     """Covariance of the last block's parameters, in two rounds: the slopes, then persons' shares of the error."""
     theta_told = {**tells, "theta": flat(blocks, theta)}
     total = yield Query(_score_parts(blocks, True), theta_told, "slopes")
     slopes_told = np.concatenate([_pulled(one, other, total).ravel() for one, other in _pairs(blocks, True)])
     size = blocks[-1].size
-    spread = yield Query({"products": reals(size, size)}, {**theta_told, "slopes": slopes_told}, "spread")
-    return spread["products"]
+    weights = np.zeros(size) if contrast is None else contrast
+    told = {**theta_told, "slopes": slopes_told, "contrast": weights}
+    spread = yield Query({"products": reals(size, size), "fourths": reals()}, told, "spread")
+    covariance = spread["products"]
+    variance = float(weights @ covariance @ weights)
+    return covariance, float(spread["fourths"]) / variance**2 if variance > 0 else 0.0
 
 
 def _pulled(one: Block, other: Block, total: Total) -> Floats:
@@ -221,6 +230,8 @@ def _shared(
         wide = np.broadcast_to(share[:, :, None], (*share.shape, share.shape[1]))
         products = exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2)))
         _add(found, "products", products)
+        contrast = np.asarray(query.tells["contrast"], dtype=np.float64)
+        _add(found, "fourths", exact_sum(_held(predictor(share, contrast), MOST_OF_A_FOURTH) ** 4))
     return found
 
 
