@@ -47,7 +47,7 @@ def _pictures(found: Found, mediated: bool) -> Markup:
     lede = (
         f"The graph is {found.graph}. All that made a patient's image beside its causes, the noise of each "
         "mechanism, is taken from the image and kept; the action changes a cause, what follows from it follows, and "
-        "the image is made anew. The last picture of an action shows, as brightness, where other draws of that noise "
+        "the image is made anew. The last picture shows, as brightness, where other draws of that noise "
         "would differ."
     )
     return section("pictures", "The patients", lede, *rows)
@@ -76,7 +76,8 @@ def _row(found: Found, number: int, mediated: bool) -> Markup:
         for path in PATHS if mediated else PATHS[:1]:
             words = outcome.words if path == "total" else f"{path} only"
             shown.append(_figure(words, outcome.images[path][number, 0], _seen(outcome, number, path)))
-        shown.append(_figure("doubt", (BRIGHTER * outcome.doubt[number, 0]).clip(0, 1)))
+    doubt = np.max([one.doubt[number, 0] for one in found.outcomes], axis=0)
+    shown.append(_figure("doubt", (BRIGHTER * doubt).clip(0, 1)))
     return tag("div", head, tag("div", *shown, class_="filmstrip"), _beside_truth(found, number), class_="figure")
 
 

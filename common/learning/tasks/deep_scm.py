@@ -63,7 +63,7 @@ class DeepScm:
     graph: str
     causes: tuple[Cause, ...]
     network: Entry = field(default_factory=lambda: Entry("conditional_ladder"))
-    beta: float = 0.8
+    beta: float = 1.0
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
