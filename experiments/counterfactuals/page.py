@@ -129,14 +129,23 @@ def _measured(found: Found) -> Markup | None:
 def _truth(found: Found) -> Markup | None:
     if found.truths is None or found.answers is None:
         return None
-    still = np.abs(found.cases.inputs[None] - found.truths).mean((1, 2, 3, 4)) * 255
-    rows = [
-        [f"do({name})", f"{value:.2f}", f"{unchanged:.2f}"]
-        for (name, value), unchanged in zip(found.distances.items(), still, strict=True)
-    ]
+    unchanged = found.unchanged
+    rows = [[f"do({name})", f"{value:.2f}", f"{unchanged[name]:.2f}"] for name, value in found.distances.items()]
     lede = "These data are simulated, so that the true image under an action of each cause is known."
+    if found.not_learned:
+        lede += f" {not_learned(found)}"
     head = ["Action", "Model to truth, grey levels", "Unchanged image to truth"]
     return section("truth", "How far from the truth", lede, table(head, rows))
+
+
+def not_learned(found: Found) -> str:
+    """A warning; "" where there is none."""
+    if not found.not_learned:
+        return ""
+    named = ", ".join(f"do({name})" for name in found.not_learned)
+    return (
+        f"Under {named} the model comes no nearer to the truth than the image left as it is: it has not learned that."
+    )
 
 
 def _bias(judged: Judged) -> Markup:
@@ -207,6 +216,7 @@ def figures_of(found: Found, judged: Judged | None) -> Mapping[str, object]:
         "patients": len(found.cases),
         "composition": found.composition,
         "distance": found.distances,
+        "distance_unchanged": found.unchanged,
         "actions": outcomes,
         "classifier": {"of": judged.of, "shifts": shifts} if judged else None,
     }
