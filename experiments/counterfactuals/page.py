@@ -47,7 +47,7 @@ def _pictures(found: Found, mediated: bool) -> Markup:
     lede = (
         f"The graph is {found.graph}. All that made a patient's image beside its causes, the noise of each "
         "mechanism, is taken from the image and kept; the action changes a cause, what follows from it follows, and "
-        "the image is made anew. The last picture of an action shows, as brightness, where other draws of that noise "
+        "the image is made anew. The last picture shows, as brightness, where other draws of that noise "
         "would differ."
     )
     return section("pictures", "The patients", lede, *rows)
@@ -76,7 +76,8 @@ def _row(found: Found, number: int, mediated: bool) -> Markup:
         for path in PATHS if mediated else PATHS[:1]:
             words = outcome.words if path == "total" else f"{path} only"
             shown.append(_figure(words, outcome.images[path][number, 0], _seen(outcome, number, path)))
-        shown.append(_figure("doubt", (BRIGHTER * outcome.doubt[number, 0]).clip(0, 1)))
+    doubt = np.max([one.doubt[number, 0] for one in found.outcomes], axis=0)
+    shown.append(_figure("doubt", (BRIGHTER * doubt).clip(0, 1)))
     return tag("div", head, tag("div", *shown, class_="filmstrip"), _beside_truth(found, number), class_="figure")
 
 
@@ -128,14 +129,23 @@ def _measured(found: Found) -> Markup | None:
 def _truth(found: Found) -> Markup | None:
     if found.truths is None or found.answers is None:
         return None
-    still = np.abs(found.cases.inputs[None] - found.truths).mean((1, 2, 3, 4)) * 255
-    rows = [
-        [f"do({name})", f"{value:.2f}", f"{unchanged:.2f}"]
-        for (name, value), unchanged in zip(found.distances.items(), still, strict=True)
-    ]
+    unchanged = found.unchanged
+    rows = [[f"do({name})", f"{value:.2f}", f"{unchanged[name]:.2f}"] for name, value in found.distances.items()]
     lede = "These data are simulated, so that the true image under an action of each cause is known."
+    if found.not_learned:
+        lede += f" {not_learned(found)}"
     head = ["Action", "Model to truth, grey levels", "Unchanged image to truth"]
     return section("truth", "How far from the truth", lede, table(head, rows))
+
+
+def not_learned(found: Found) -> str:
+    """A warning; "" where there is none."""
+    if not found.not_learned:
+        return ""
+    named = ", ".join(f"do({name})" for name in found.not_learned)
+    return (
+        f"Under {named} the model comes no nearer to the truth than the image left as it is: it has not learned that."
+    )
 
 
 def _bias(judged: Judged) -> Markup:
@@ -206,6 +216,7 @@ def figures_of(found: Found, judged: Judged | None) -> Mapping[str, object]:
         "patients": len(found.cases),
         "composition": found.composition,
         "distance": found.distances,
+        "distance_unchanged": found.unchanged,
         "actions": outcomes,
         "classifier": {"of": judged.of, "shifts": shifts} if judged else None,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from common.study.study import parse
 from experiments.cli import cli
 from experiments.counterfactuals.asked import actions_of, words_of
 from experiments.counterfactuals.conduct import Asked, answer
+from experiments.counterfactuals.page import not_learned
 from experiments.counterfactuals.persons import Whose
 from tests.experiments.trained_runs import trained_run
 
@@ -134,6 +136,14 @@ def test_images_of_a_file_are_asked_about_too_and_wrong_ones_are_refused(run: Pa
     assert len(found.cases) == 2 and found.truths is None
     with pytest.raises(StudyError, match="of thickness, intensity, scanner"):
         answer(run, Asked((), Whose(file=tmp_path / "bad.npz")), tmp_path)
+
+
+def test_a_model_that_learned_nothing_of_an_action_is_said_to_have_not(run: Path, tmp_path: Path) -> None:
+    written = answer(run, Asked(("thickness=3",), Whose(hospital="hospital-1")), tmp_path)
+    found = replace(written.found, answers=np.repeat(written.found.cases.inputs[None], 3, axis=0))
+    assert found.distances == found.unchanged and found.not_learned == ("thickness", "intensity", "scanner")
+    assert "has not learned" in not_learned(found)
+    assert not replace(found, answers=found.truths).not_learned
 
 
 def test_python_answers_as_the_command_does(run: Path, tmp_path: Path) -> None:
