@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.anonymity.criteria import Criteria, Distance, Diversity
 from common.anonymity.domains import Codes, Domain, NumberDomain, WordDomain
 from common.anonymity.partition import Group, Ints, Tree, counted, nodes_of, partition_rounds, parts_of
+from common.anonymity.handed import as_json
 from common.anonymity.release import achieved, information_loss, words
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Table
@@ -28,7 +29,8 @@ class Mondrian:
 
     ranges: of each that holds numbers, low, high and step of a public grid. words: of each that holds words, all of
     them. groups: of a column, the group that stands for a word, and of a group its own. sensitive: the column that
-    l and t are about, its values in `words`. k, l, t, diversity, distance: what every group keeps.
+    l and t are about, its values in `words`, in their order where they have one. k, l, t, diversity, distance, c: what
+    every group keeps. Of every person the first row counts, so k is of persons.
     """
 
     discloses: ClassVar[str] = (
@@ -45,15 +47,19 @@ class Mondrian:
     t: float = 1.0
     diversity: Diversity = "distinct"
     distance: Distance = "equal"
+    c: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.criteria.needs_sensitive and not self.sensitive:
+        if self._criteria(None).needs_sensitive and not self.sensitive:
             raise StudyError("l-diversity and t-closeness need the name of the sensitive column.")
+        if not self.columns or len({*self.columns, self.sensitive}) < len(self.columns) + 1:
+            raise StudyError("name one column at least, each once, and the sensitive one not among them.")
+        if self.distance == "hierarchical" and self.sensitive not in self.groups:
+            raise StudyError(f"a hierarchical distance needs the groups of {self.sensitive!r}: groups.")
 
-    @property
-    def criteria(self) -> Criteria:
-        """What every group keeps."""
-        return Criteria(self.k, self.l, self.t, self.diversity, self.distance)
+    def _criteria(self, sensitive: WordDomain | None) -> Criteria:
+        branches = sensitive.branches if sensitive is not None and self.distance == "hierarchical" else ()
+        return Criteria(self.k, self.l, self.t, self.diversity, self.distance, self.c, branches)
 
     def domains(self, levels: Mapping[str, tuple[str, ...]]) -> list[Domain]:
         """Of the quasi-identifiers. Raises StudyError where neither a range nor words of one are known."""
@@ -61,21 +67,22 @@ class Mondrian:
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round of all rows' sensitive values, then one for every depth of the tree."""
-        domains, values = self.domains(public.levels), self._sensitive(public.levels)
+        domains, sensitive = self.domains(public.levels), self._sensitive(public.levels)
+        criteria, values = self._criteria(sensitive), 1 if sensitive is None else len(sensitive)
         told = {name: words for name, words in public.levels.items() if name in (*self.columns, self.sensitive)}
-        total = yield Query({"rows": counts(len(values) + 1)}, told, "everybody")
+        total = yield Query({"rows": counts(values)}, told, "everybody")
         everybody = total.count("rows")
-        if not self.criteria.hold(everybody[None], everybody)[0]:
+        if not criteria.hold(everybody[None], everybody)[0]:
             raise AnalysisError(
                 f"all {int(everybody.sum())} rows together do not keep k = {self.k}, l = {self.l:g}, t = {self.t:g}."
             )
-        tree, groups = yield from self._cut(domains, everybody, told)
-        return _answer(self, domains, tree, groups)
+        tree, groups = yield from self._cut(domains, criteria, everybody, told)
+        return _answer(self, criteria, domains, tree, groups)
 
     def _cut(
-        self, domains: list[Domain], everybody: Ints, told: Mapping[str, tuple[str, ...]]
+        self, domains: list[Domain], criteria: Criteria, everybody: Ints, told: Mapping[str, tuple[str, ...]]
     ) -> Generator[Query, Total, tuple[Tree, tuple[Group, ...]]]:
-        asked = partition_rounds(domains, self.criteria, everybody)
+        asked = partition_rounds(domains, criteria, everybody)
         tree, parts = next(asked)
         while True:
             column, cut, child = tree.arrays()
@@ -94,16 +101,16 @@ class Mondrian:
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """This hospital's counts."""
         levels = {name: told for name, told in query.tells.items() if isinstance(told, tuple)}
-        domains, values = self.domains(levels), self._sensitive(levels)
-        sensitive = WordDomain(self.sensitive, values, {}).codes(records.words(self.sensitive)) if values else None
-        sensitive = np.zeros(len(records), np.int64) if sensitive is None else sensitive
+        domains, sensitive, people = self.domains(levels), self._sensitive(levels), records.one_a_person
+        values = 1 if sensitive is None else len(sensitive)
+        held = np.zeros(len(people), np.int64) if sensitive is None else sensitive.codes(people.words(self.sensitive))
         if query.step == "everybody":
-            return {"rows": np.bincount(sensitive, minlength=len(values) + 1)}
-        codes = codes_of(domains, records)
+            return {"rows": np.bincount(held, minlength=values)}
+        codes = codes_of(domains, people)
         ints = {name: told.astype(np.int64) for name, told in query.tells.items() if not isinstance(told, tuple)}
         tree = ints["column"], ints["cut"], ints["child"]
         parts = parts_of(domains, tree, ints["node"])
-        found = counted(codes, sensitive, len(values) + 1, nodes_of(codes, tree), parts)
+        found = counted(codes, held, values, nodes_of(codes, tree), parts)
         return {f"column {index}": one for index, one in enumerate(found)}
 
     def _domain(self, name: str, levels: Mapping[str, tuple[str, ...]]) -> Domain:
@@ -117,25 +124,27 @@ class Mondrian:
             )
         return WordDomain(name, tuple(known), self.groups.get(name, {}))
 
-    def _sensitive(self, levels: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    def _sensitive(self, levels: Mapping[str, tuple[str, ...]]) -> WordDomain | None:
         if not self.sensitive:
-            return ()
+            return None
         known = self.words.get(self.sensitive) or levels.get(self.sensitive)
         if not known:
             raise StudyError(f"what the sensitive column {self.sensitive!r} may hold must be said in words.")
-        return tuple(known)
+        tree = self.groups.get(self.sensitive, {}) if self.distance == "hierarchical" else {}
+        return WordDomain(self.sensitive, tuple(known), tree)
 
 
-def _answer(analysis: Mondrian, domains: list[Domain], tree: Tree, groups: tuple[Group, ...]) -> Answer:
-    has, loss = achieved(groups, analysis.criteria), information_loss(domains, groups)
+def _answer(
+    analysis: Mondrian, criteria: Criteria, domains: list[Domain], tree: Tree, groups: tuple[Group, ...]
+) -> Answer:
+    has, loss = achieved(groups, criteria), information_loss(domains, groups)
     released: list[tuple[Cell, ...]] = [(*words(domains, group), group.rows) for group in groups]
-    column, cut, child = tree.arrays()
     numbers: dict[str, Any] = {
         "rows": sum(group.rows for group in groups),
         "groups": [dict(zip((*analysis.columns, "rows"), row, strict=True)) for row in released],
         "information_loss": loss,
         "achieved": has,
-        "tree": {"column": column.tolist(), "cut": cut.tolist(), "child": child.tolist()},
+        "partition": as_json(domains, tree, groups),
     }
     shown = tuple(sorted(released, key=lambda row: -cast(int, row[-1]))[:MOST_ROWS_SHOWN])
     note = f"The {len(shown)} largest of {len(groups)} groups." if len(shown) < len(groups) else ""

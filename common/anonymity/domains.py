@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.anonymity.criteria import Branches
 from common.errors import StudyError
 
 Codes: TypeAlias = NDArray[np.int64]
@@ -18,10 +20,16 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class NumberDomain:
-    """A column of numbers on a public grid. values: ascending; what lies between two is taken for the lower one."""
+    """A column of numbers. values: ascending; what lies between two is taken for the lower one.
+
+    step: of a public grid, beyond whose ends there may be more; 0 where the values are all that there are. dates:
+    whether the numbers are days, as `datetime.date.toordinal` counts them.
+    """
 
     name: str
     values: tuple[float, ...]
+    step: float = 0.0
+    dates: bool = False
 
     def __post_init__(self) -> None:
         if not self.values or any(b <= a for a, b in zip(self.values, self.values[1:], strict=False)):
@@ -32,7 +40,7 @@ class NumberDomain:
         """low, low + step, ... up to high. Raises StudyError where that is no grid, or one of more than a million."""
         if not (np.isfinite([low, high, step]).all() and step > 0 and low <= high and (high - low) / step < 1e6):
             raise StudyError(f"column {name!r} needs a grid from low to high by step; it is {low}, {high}, {step}.")
-        return cls(name, tuple((low + step * np.arange(int((high - low) / step + 1e-9) + 1)).tolist()))
+        return cls(name, tuple((low + step * np.arange(int((high - low) / step + 1e-9) + 1)).tolist()), step)
 
     def __len__(self) -> int:
         return len(self.values) + 1
@@ -52,15 +60,44 @@ class NumberDomain:
     def width(self, low: Codes, high: Codes) -> NDArray[np.float64]:
         """Share of the whole range from code low to code high; all of it where unknown and known are mixed."""
         mixed = (low == 0) & (high > 0)
-        return np.where(mixed, 1.0, self.places[high] - self.places[low])
+        span = (self.places[high] - self.places[low]) * (1 - self._cell) + self._cell * (high > 0)
+        return np.where(mixed, 1.0, span)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether it is a grid of whole numbers, of which each is a value and no range."""
+        return self.step == 1 and float(self.values[0]).is_integer()
+
+    @property
+    def _cell(self) -> float:
+        """Share of the whole range that one value of the grid stands for."""
+        return 0.0 if not self.step or self._is_whole else 1 / len(self.values)
 
     def says(self, low: int, high: int) -> str:
         """As it is released: a value, or a range."""
         if high == 0:
             return UNKNOWN
-        known = self.values[max(low, 1) - 1], self.values[high - 1]
-        text = f"{known[0]:.15g}" if known[0] == known[1] else f"{known[0]:.15g} to {known[1]:.15g}"
+        text = self._open(max(low, 1), high) if self.step else self._spans(max(low, 1), high)
         return text if low > 0 else f"{UNKNOWN} or {text}"
+
+    def _spans(self, low: int, high: int) -> str:
+        first, last = self._written(self.values[low - 1]), self._written(self.values[high - 1])
+        return first if first == last else f"{first} to {last}"
+
+    def _open(self, low: int, high: int) -> str:
+        """A value of a grid stands for all up to the next, and its ends for all beyond them."""
+        lowest, highest = low == 1, high == len(self.values)
+        if lowest and highest:
+            return "any"
+        if highest:
+            return f"{self.values[low - 1]:.15g} or more"
+        if self._is_whole:
+            return f"{self.values[high - 1]:.15g} or less" if lowest else self._spans(low, high)
+        below = f"below {self.values[high]:.15g}"
+        return below if lowest else f"{self.values[low - 1]:.15g} to {below}"
+
+    def _written(self, value: float) -> str:
+        return date.fromordinal(int(value)).isoformat() if self.dates else f"{value:.15g}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +168,31 @@ class WordDomain:
         first = max(low, 1)
         ranges = [(first + a, first + b - 1) for a, b in zip(starts, [*starts[1:], len(heads)], strict=True)]
         return ((0, 0), *ranges) if low == 0 else tuple(ranges)
+
+    @property
+    def branches(self) -> Branches:
+        """Of the tree of codes: edges so long that two words are as far apart as the group is high that holds both.
+
+        A height is a share of the whole tree's; what is unknown hangs from the top.
+        """
+        chains = [(UNKNOWN,), *(self._chain(word) for word in self.ordered)]
+        top = max(len(chain) for chain in chains)
+        height: dict[str, int] = {}
+        for chain in chains:
+            for at, node in enumerate(chain):
+                height[node] = max(height.get(node, 0), at)
+        below: dict[str, list[int]] = {}
+        for code, chain in enumerate(chains):
+            for node in chain:
+                below.setdefault(node, []).append(code)
+        single = len(below[chains[1][-1]]) == len(self.words)
+        whole = max(height.values()) if single else top
+        lengths = {
+            node: ((height[self.hierarchy[node]] if node in self.hierarchy else whole) - height[node])
+            / (2 * max(whole, 1))
+            for node in below
+        }
+        return tuple((lengths[node], tuple(codes)) for node, codes in below.items() if lengths[node] > 0)
 
     def _chain(self, word: str) -> tuple[str, ...]:
         """The word, its group, that one's group, and so on."""

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from common.errors import StudyError
 
+BLOCK = 256
+"""Rows that are compared with others at a time."""
+
 
 @dataclass(frozen=True)
 class Linked:
@@ -62,14 +65,42 @@ def linked(
         if not tolerance.get(name, -1.0) >= 0:
             raise StudyError(f"side knowledge of {name!r} needs a tolerance of 0 or more in the column's own unit.")
     candidates, known = np.ones(len(group), np.int64), np.zeros(len(group), np.bool_)
+    values = np.zeros(len(group), np.int64)
+    if sensitive is not None:
+        values = np.unique(sensitive, return_inverse=True)[1].reshape(-1)
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(group) else ():
-        fits = np.ones((len(rows), len(rows)), dtype=np.bool_)
-        for name, values in side.items():
-            of = values[rows]
-            fits &= ~(np.abs(of[:, None] - of[None, :]) > tolerance[name])
-        candidates[rows] = fits.sum(axis=1)
-        if sensitive is not None:
-            alike = sensitive[rows][:, None] == sensitive[rows][None, :]
-            known[rows] = (alike | ~fits).all(axis=1)
-    return Linked(candidates, known)
+        alike = values[rows]
+        candidates[rows], known[rows] = _of_group({name: of[rows] for name, of in side.items()}, tolerance, alike)
+    return Linked(candidates, known & (sensitive is not None))
+
+
+def _of_group(
+    side: Mapping[str, NDArray[np.float64]], tolerance: Mapping[str, float], alike: NDArray[np.int64], /
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Of each row of one group: how many rows fit, and whether these have one sensitive value.
+
+    Rows are gone through in the order of one column, since only those near in it can fit: a group may be large.
+    """
+    rows = len(alike)
+    if not side:
+        return np.full(rows, rows), np.full(rows, (alike == alike[0]).all())
+    first = next(iter(side))
+    order = np.argsort(side[first], kind="stable")
+    told = {name: values[order] for name, values in side.items()}
+    alike, near, reach = alike[order], told[first], tolerance[first]
+    written = int((~np.isnan(near)).sum())
+    candidates, known = np.empty(rows, np.int64), np.empty(rows, np.bool_)
+    for begin in range(0, rows, BLOCK):
+        block = slice(begin, min(begin + BLOCK, rows))
+        low, high = 0, written
+        if block.stop <= written:
+            low = int(np.searchsorted(near[:written], near[begin] - 2 * reach, side="left"))
+            high = int(np.searchsorted(near[:written], near[block.stop - 1] + 2 * reach, side="right"))
+        window = np.concatenate([np.arange(low, high), np.arange(written, rows)])
+        fits = np.ones((block.stop - begin, len(window)), dtype=np.bool_)
+        for name, values in told.items():
+            fits &= ~(np.abs(values[block, None] - values[None, window]) > tolerance[name])
+        candidates[order[block]] = fits.sum(axis=1)
+        known[order[block]] = ((alike[block, None] == alike[None, window]) | ~fits).all(axis=1)
+    return candidates, known

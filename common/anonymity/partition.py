@@ -261,9 +261,13 @@ def _cut(tree: Tree, parts: Parts, level: Sequence[_Column], chosen: Ints) -> Pa
             first = tree.parted(node, column, cut)
             below = high.copy()
             below[column] = cut
-            nodes, lows, highs = [*nodes, first], [*lows, low.copy()], [*highs, below]
+            nodes.append(first)
+            lows.append(low.copy())
+            highs.append(below)
             low[column], node = cut + 1, first + 1
-        nodes, lows, highs = [*nodes, node], [*lows, low], [*highs, high]
+        nodes.append(node)
+        lows.append(low)
+        highs.append(high)
     width = parts.low.shape[1]
     return Parts(
         np.array(nodes, np.int64), np.array(lows, np.int64).reshape(-1, width), np.array(highs).reshape(-1, width)

@@ -27,12 +27,17 @@ def words(domains: Sequence[Domain], group: Group) -> tuple[str, ...]:
 
 def information_loss(domains: Sequence[Domain], groups: Sequence[Group]) -> float:
     """Mean width of a released value over rows and columns, 0 to 1 (Xu et al. 2006, global certainty penalty)."""
-    rows = np.array([group.rows for group in groups])
-    widths = [
+    return float(np.average(widths(domains, groups), weights=[group.rows for group in groups]))
+
+
+def widths(domains: Sequence[Domain], groups: Sequence[Group]) -> NDArray[np.float64]:
+    """(groups,) mean width of each one's released values, 0 to 1."""
+    found = [
         domain.width(*np.array([ends(domain, group.low[index], group.high[index]) for group in groups]).T)
         for index, domain in enumerate(domains)
     ]
-    return float(np.average(np.mean(widths, axis=0), weights=rows))
+    mean: NDArray[np.float64] = np.mean(found, axis=0)
+    return mean
 
 
 def achieved(groups: Sequence[Group], criteria: Criteria) -> dict[str, float]:
@@ -41,8 +46,8 @@ def achieved(groups: Sequence[Group], criteria: Criteria) -> dict[str, float]:
     everybody: NDArray[np.int64] = counts.sum(axis=0)
     return {
         "k": float(counts.sum(axis=1).min()),
-        "l": float(diversity(counts, criteria.diversity).min()),
-        "t": float(closeness(counts, everybody, criteria.distance).max()),
+        "l": float(diversity(counts, criteria.diversity, criteria.c).min()),
+        "t": float(closeness(counts, everybody, criteria.distance, criteria.branches).max()),
     }
 
 
@@ -53,13 +58,17 @@ def suppressible(
 
     A group is left out whole, and only as long as the others keep the criteria beside one another.
     """
-    left = round(most_suppressed * sum(group.rows for group in groups))
-    kept = list(groups)
-    for group in sorted(groups, key=lambda one: -information_loss(domains, [one])):
-        without = [one for one in kept if one is not group]
-        if group.rows > left or not without or information_loss(domains, [group]) <= 0:
+    left = int(most_suppressed * sum(group.rows for group in groups) + 1e-9)
+    counts = np.array([group.counts for group in groups], dtype=np.int64)
+    wide, kept, everybody = widths(domains, groups), np.ones(len(groups), np.bool_), counts.sum(axis=0)
+    for place in np.argsort(-wide, kind="stable").tolist():
+        rows = groups[place].rows
+        if rows > left or wide[place] <= 0 or rows == everybody.sum():
             continue
-        counts = np.array([one.counts for one in without], dtype=np.int64)
-        if criteria.hold(counts, counts.sum(axis=0)).all():
-            kept, left = without, left - group.rows
-    return tuple(kept)
+        kept[place] = False
+        # Nothing but the distance to all rows changes for a group by others' leaving.
+        if criteria.t < 1 and not criteria.hold(counts[kept], everybody - counts[place]).all():
+            kept[place] = True
+        else:
+            everybody, left = everybody - counts[place], left - rows
+    return tuple(group for group, stays in zip(groups, kept.tolist(), strict=True) if stays)

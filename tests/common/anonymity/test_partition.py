@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from common.anonymity.criteria import Criteria, closeness, diversity
 from common.anonymity.domains import NumberDomain, WordDomain
 from common.anonymity.partition import Group, counted, nodes_of, partition, parts_of
-from common.anonymity.release import achieved, information_loss, words
+from common.anonymity.release import achieved, information_loss, suppressible, words
 from common.errors import StudyError, WireError
 
 AGE = NumberDomain.grid("age", 20, 29, 1)
@@ -36,28 +36,54 @@ def ages(*values: float) -> np.ndarray:
 
 def test_six_ages_part_at_the_median_into_ranges_that_rows_span() -> None:
     groups = cut(ages(20, 21, 22, 25, 27, 29), Criteria(k=3))
-    assert [words([AGE], group) for group in groups] == [("20 to 22",), ("25 to 29",)]
+    assert [words([AGE], group) for group in groups] == [("22 or less",), ("25 or more",)]
     # Widths 2 and 4 of 9.
     assert information_loss([AGE], groups) == pytest.approx((3 * 2 / 9 + 3 * 4 / 9) / 6)
 
 
 def test_rows_of_one_value_never_part_and_the_nearest_cut_that_holds_is_taken() -> None:
     groups = cut(ages(20, 25, 25, 25, 25, 26, 27), Criteria(k=2))
-    assert sorted((group.rows, *words([AGE], group)) for group in groups) == [(2, "26 to 27"), (5, "20 to 25")]
+    assert sorted((group.rows, *words([AGE], group)) for group in groups) == [(2, "26 to 27"), (5, "25 or less")]
 
 
 def test_a_group_of_a_hierarchy_is_released_by_its_name() -> None:
     column = np.array(["typical", "atypical", "none", "other", "typical", "none"])
     groups = cut(np.stack([ages(*[20.0] * 6)[:, 0], PAIN.codes(column)], axis=1), Criteria(k=3))
-    assert sorted(words([AGE, PAIN], group) for group in groups) == [("20", "angina"), ("20", "no angina")]
+    assert sorted(words([AGE, PAIN], group) for group in groups) == [("20 or less", "angina"), ("20 or less", "no angina")]
     assert PAIN.says(*PAIN.widened(1, 4)) == "{atypical, typical, none, other}"
 
 
 def test_what_is_not_written_down_is_a_value_of_its_own() -> None:
     groups = cut(ages(np.nan, np.nan, 20, 21, np.nan, 22), Criteria(k=3))
-    assert sorted(words([AGE], group) for group in groups) == [("20 to 22",), ("unknown",)]
-    assert AGE.says(0, 3) == "unknown or 20 to 22"
+    assert sorted(words([AGE], group) for group in groups) == [("22 or less",), ("unknown",)]
+    assert AGE.says(0, 3) == "unknown or 22 or less"
     assert cut(ages(np.nan, 20, 21), Criteria(k=3))[0].low == (0,)
+
+
+def test_a_value_of_a_coarse_grid_stands_for_all_up_to_the_next_and_its_ends_for_all_beyond() -> None:
+    grid = NumberDomain.grid("age", 20, 60, 10)
+    said = [grid.says(1, 1), grid.says(2, 3), grid.says(5, 5), grid.says(1, 5)]
+    assert said == ["below 30", "30 to below 50", "60 or more", "any"]
+    assert grid.width(np.array([1, 2, 1, 0]), np.array([1, 3, 5, 0])).tolist() == pytest.approx([0.2, 0.4, 1, 0])
+    assert grid.width(np.array([0]), np.array([1])).tolist() == [1.0]
+
+
+def test_recursive_diversity_and_a_hierarchical_distance_are_those_worked_out_by_hand() -> None:
+    # 4, 3, 2, 1: with c = 2, 4 < 2 (3 + 2 + 1) and 4 < 2 (2 + 1), not 4 < 2 * 1; six of one kind keep none but l = 1.
+    assert diversity(np.array([[1, 4, 2, 3], [0, 6, 0, 0]]), "recursive", 2.0).tolist() == [3, 1]
+    # Codes: unknown, atypical, typical, none, other. Within a group half the way up, across all of it.
+    groups = np.array([[0, 2, 0, 0, 0], [0, 1, 1, 0, 0]])
+    found = closeness(groups, np.array([0, 1, 1, 1, 1]), "hierarchical", PAIN.branches)
+    assert found.tolist() == pytest.approx([0.25 * 0.5 + 0.5, 0.5])
+    assert closeness(groups, np.array([2, 0, 0, 0, 0]), "hierarchical", PAIN.branches).tolist() == [1.0, 1.0]
+
+
+def test_the_widest_groups_are_left_out_as_long_as_the_others_keep_the_criteria() -> None:
+    groups = cut(ages(20, 20, 20, 21, 21, 29, 24, 27), Criteria(k=2))
+    widest = max(groups, key=lambda group: AGE.width(np.array(group.low), np.array(group.high))[0])
+    kept = suppressible([AGE], groups, Criteria(k=2), 0.4)
+    assert widest not in kept and sum(group.rows for group in groups) - sum(one.rows for one in kept) <= 3
+    assert suppressible([AGE], groups, Criteria(k=2), 0.1) == groups
 
 
 def test_diversity_and_closeness_are_those_worked_out_by_hand() -> None:
