@@ -64,6 +64,13 @@ class Criteria:
         return kept
 
 
+def rows_for(k: int, rows_of_one: int) -> int:
+    """So many rows are of k persons at least, where none has more than rows_of_one of them."""
+    if rows_of_one < 1:
+        raise StudyError(f"a person has one row at least; it says {rows_of_one}.")
+    return (k - 1) * rows_of_one + 1
+
+
 def diversity(groups: NDArray[np.int64], kind: Diversity, c: float = 1.0) -> NDArray[np.float64]:
     """(M,): how many sensitive values a group has; by entropy, as many as it has as if they were even; recursively,
     the largest l that it keeps, 0 for none."""
