@@ -8,7 +8,7 @@ from statistics import fmean
 import torch
 
 from client.evaluation import evaluate
-from client.hospital import Hospital, open_hospital, site_names
+from client.hospital import open_hospital, site_names
 from client.training import Trainer
 from common.data.cases import concatenate
 from common.learning.abilities import presented
@@ -16,34 +16,25 @@ from common.learning.baseline import baseline_trainings
 from common.learning.start import first_network
 from common.metrics.roc import with_areas
 from common.seeding import generator
-from common.study.study import Study, parse_json
+from common.study.study import parse_json
 from common.sums.mean import merge
 
 Scores = dict[str, float | None]
 
 
-def scores_of_baselines(study_json: str, alone: Sequence[int]) -> dict[str, Scores]:
-    """Of a model of all hospitals' cases, and the mean of models of single hospitals, by their numbers from 0.
+def scores_of_baseline(study_json: str, teachers: Sequence[int] = ()) -> Scores:
+    """Of a model of the cases of some hospitals, by their numbers from 0, or of all; on the test cases of all.
 
-    All are scored on the test cases of all hospitals. For a process of its own.
+    It begins with the federation's first parameters and follows its rates round by round. Its steps are those of one
+    hospital of the federation, not of all of them: a step is of one batch everywhere. For a process of its own.
     """
     torch.set_num_threads(1)
     study = parse_json(study_json)
     hospitals = [open_hospital(study_json, index) for index in range(len(site_names(study)))]
-    found = {"pooled": scores_of(study, hospitals, hospitals)}
-    if alone:
-        found["one hospital"] = mean_of([scores_of(study, [hospitals[index]], hospitals) for index in alone])
-    return found
-
-
-def scores_of(study: Study, teachers: Sequence[Hospital], hospitals: Sequence[Hospital]) -> Scores:
-    """Trained on the cases of `teachers` from the federation's first parameters, at its rates round by round.
-
-    The steps are those of one hospital of the federation, not of all of them: a step is of one batch everywhere.
-    """
-    task, cases = study.build_task(), concatenate([teacher.train for teacher in teachers])
+    taught_by = [hospitals[index] for index in teachers] or hospitals
+    task, cases = study.build_task(), concatenate([one.train for one in taught_by])
     network = first_network(study, task, cases.shape)
-    rng = generator(study.seed, "baseline", *(teacher.site for teacher in teachers))
+    rng = generator(study.seed, "baseline", *(one.site for one in taught_by))
     for training in baseline_trainings(study):
         Trainer(task, network, cases, training, rng).train()
     means = merge(evaluate(task, network, hospital.splits["test"]) for hospital in hospitals)

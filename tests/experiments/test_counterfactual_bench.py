@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.benchmark import Cell
-from experiments.benchmarks._causal_baselines import Scores, mean_of, scores_of_baselines
+from experiments.benchmarks._causal_baselines import Scores, mean_of, scores_of_baseline
 from experiments.benchmarks.counterfactuals import measured, rows_of, study_of
 
 
@@ -40,9 +40,9 @@ def test_baselines_take_one_hospitals_steps_and_are_scored_on_all_hospitals_digi
     small = ("source.digits=drawn", "source.folder=''", "source.hospitals=3", "source.patients=[6]", "rounds=3")
     tiny = "task.network={ name = 'conditional_ladder', channels = [4], latents = [] }"
     study = study_of(*small, tiny, "training.steps=1", "training.batch_size=4", "split.test=0.34")
-    found = scores_of_baselines(study.json, (0, 2))
-    assert set(found) == {"pooled", "one hospital"}
-    assert found["pooled"]["distance_thickness"] != found["one hospital"]["distance_thickness"]
+    everybody, one = scores_of_baseline(study.json), scores_of_baseline(study.json, (0,))
+    assert set(everybody) == set(one)
+    assert everybody["distance_thickness"] != one["distance_thickness"]
 
 
 def test_a_mean_of_models_is_of_every_score_and_unknown_where_one_is() -> None:
