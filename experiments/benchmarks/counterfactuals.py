@@ -120,9 +120,9 @@ def _targets(rows: list[dict[str, Cell]]) -> list[Target]:
         found.append(
             _at_most(f"do({cause}), federated", ladder, cause, bar, most, f"at most {MOST_OF_POOLED} of pooled")
         )
-    for whose, vae in (("prototype's", PROTOTYPE_COMPOSITION), ("our own", _number(plain, "composition"))):
+    for whose, vae in (("prototype's", PROTOTYPE_COMPOSITION), ("same digits'", _number(plain, "composition"))):
         most = None if vae is None else vae / 2
-        words = f"half of the {whose} plain VAE's"
+        words = f"half of the {whose} plain VAE"
         found.append(_at_most("composition, federated", ladder, "composition", vae, most, words))
     return found
 
