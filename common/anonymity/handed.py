@@ -68,7 +68,9 @@ def of_json(found: Any) -> Handed:
         if (low < covered.low).any() or (high > covered.high).any() or (low > high).any():
             raise ValueError
     except (WardroundError, TypeError, ValueError, KeyError, IndexError, OverflowError):
-        raise StudyError("it holds no partition of quasi-identifiers, as `wardround ask STUDY mondrian` gives.") from None
+        raise StudyError(
+            "it holds no partition of quasi-identifiers, as `wardround ask STUDY mondrian` gives."
+        ) from None
     return Handed(domains, tree, nodes, low, high, rows)
 
 
@@ -92,7 +94,9 @@ def _domain(said: Any) -> Domain:
         fine = np.isfinite(domain.values).all()
     else:
         known, groups = said["words"], said["groups"]
-        fine = isinstance(groups, Mapping) and all(isinstance(one, str) for one in (*known, *groups, *groups.values()))
+        fine = isinstance(groups, Mapping) and all(
+            isinstance(one, str) for one in (*known, *groups, *groups.values())
+        )
         domain = WordDomain(name, tuple(known), groups)
     if not fine or not isinstance(name, str):
         raise ValueError

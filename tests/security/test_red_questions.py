@@ -1,0 +1,77 @@
+"""Breaks in questions to hospitals that were found by somebody who did not write them; each worked before it was mended."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.asking.following import follow
+from common.asking.predicates import Beyond, parse
+from common.asking.public import public_of
+from common.asking.question import Question
+from common.errors import RefusedError
+from common.privacy.group_privacy import group_epsilon, substitution_epsilon
+from common.privacy.release import Release
+from common.study.options import Entry
+from common.wire.questions import AskedQuery
+from tests.security.asked_hospital import Asker, mean
+
+
+def test_a_bound_beside_the_listed_one_is_another_question(tmp_path: Path) -> None:
+    """Of 15 digits both were one text, and the difference of two exact answers was whoever is exactly 47."""
+    asker = Asker(tmp_path, [mean("age >= 47")])
+    asker.sum_of("chol", "age >= 47")
+    with pytest.raises(RefusedError) as refusal:
+        asker.sum_of("chol", "age >= 47.00000000000001")
+    assert refusal.value.reason == "free"
+
+
+def test_a_condition_read_from_its_text_is_the_same_condition() -> None:
+    for number in ("47.00000000000001", "0.30000000000000004", "5e-324", "1.7976931348623157e308", "1e20"):
+        condition = parse(f"age >= {number}")
+        assert isinstance(condition, Beyond) and condition.bound == float(number)
+        assert parse(condition.text) == condition
+    assert parse("age >= 47.50").text == "age >= 47.5"
+
+
+def test_edges_that_are_told_within_rounding_of_the_studys_are_not_what_is_counted_by(tmp_path: Path) -> None:
+    """A cheating coordinator shifts an edge by less than rounding is forgiven: over whoever is exactly 50."""
+    asker = Asker(tmp_path)
+    question = Question.of(Entry("histogram", {"column": "age", "low": 40, "high": 80, "bins": 4}))
+    analysis, public = question.build(), public_of(asker.hospital.study, asker.hospital.roster)
+    honest = next(analysis.ask(public))
+    memory: MutableMapping[str, bytes] = {}
+    shifted = {
+        name: told * (1 + 2e-5) if not isinstance(told, tuple) else told for name, told in honest.tells.items()
+    }
+    assert any(not np.array_equal(told, honest.tells[name]) for name, told in shifted.items())
+    came = follow(AskedQuery(question, 1, replace(honest, tells=shifted)), analysis, public, memory)
+    for name, told in honest.tells.items():
+        assert np.array_equal(told, came.tells[name])
+
+
+def test_pure_epsilon_of_two_persons_is_twice_that_of_one() -> None:
+    """It was counted as a Gaussian's: 14.19 for an exchange of 1 where 2 is the truth."""
+    noise = (Release(1.0, 1.0, 1, "geometric"),)
+    assert substitution_epsilon(noise, 1e-6) == pytest.approx(2.0)
+    assert group_epsilon(noise, 1e-6, 3) == pytest.approx(3.0)
+    gaussian = Release(4.0, 1.0, 1)
+    alone = substitution_epsilon((gaussian,), 1e-6)
+    assert alone < substitution_epsilon((gaussian, *noise), 1e-6) <= alone + 2.0 + 1e-9
+
+
+LONG = [f"chol in ({', '.join(map(str, range(at, at + 150)))})" for at in (300, 310)]
+
+
+@pytest.mark.parametrize(
+    "where", [["age < 1e20"], LONG, [f"not ({' and '.join(['age < 99'] * 40)})", "age > 1" + " and age > 2" * 40]]
+)
+def test_a_hospital_reads_again_what_it_kept_of_any_condition(where: list[str], tmp_path: Path) -> None:
+    """Its own memory counted as damaged, and no question of any study was answered any more."""
+    asker = Asker(tmp_path, [mean(*where)])
+    first = asker.sum_of("chol", *where)
+    assert asker.sum_of("chol", *where) == first
