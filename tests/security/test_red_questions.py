@@ -1,4 +1,4 @@
-"""Breaks in questions to hospitals that were found by somebody who did not write them; each worked before it was mended."""
+"""Breaks in questions to hospitals found by somebody who did not write them; each worked before it was mended."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client.ledger import NO_ROUND, Charge, Ledger
 from common.asking.following import follow
 from common.asking.predicates import Beyond, parse
 from common.asking.public import public_of
 from common.asking.question import Question
-from common.errors import RefusedError
+from common.errors import RefusedError, RoundsSpentError, StudyError
 from common.privacy.group_privacy import group_epsilon, substitution_epsilon
 from common.privacy.release import Release
 from common.study.options import Entry
@@ -75,3 +76,22 @@ def test_a_hospital_reads_again_what_it_kept_of_any_condition(where: list[str], 
     asker = Asker(tmp_path, [mean(*where)])
     first = asker.sum_of("chol", *where)
     assert asker.sum_of("chol", *where) == first
+
+
+def test_questions_use_up_no_rounds_of_the_study_that_they_are_asked_through(tmp_path: Path) -> None:
+    """Four free questions, and a study of three rounds was not trained any more."""
+    asker = Asker(tmp_path, policy="questions.free = true\n")
+    for age in range(4):
+        asker.total("count", where=[f"age > {age}"], epsilon=0.5)
+    ledger, noise = Ledger(tmp_path / "folder"), (Release(1.0, 1.0, 1),)
+    assert [one.round for one in ledger.contents().entries] == [NO_ROUND] * 4
+    for number in (1, 2, 3):
+        ledger.spend(Charge(asker.hospital.digest, "t", number, "patient", 1e-6, noise, ("p07",), most=3))
+    with pytest.raises(RoundsSpentError):
+        ledger.spend(Charge(asker.hospital.digest, "t", 4, "patient", 1e-6, noise, ("p07",), most=3))
+
+
+def test_bounds_so_far_apart_that_no_number_is_their_distance_are_refused() -> None:
+    """Whether a value was beyond one of them was told by an incident, without any noise or charge."""
+    with pytest.raises(StudyError):
+        Question.of(Entry("bounded_mean", {"column": "age", "low": -1e308, "high": 1e308})).build()
