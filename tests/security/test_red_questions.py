@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import MutableMapping
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,16 @@ from common.asking.following import follow
 from common.asking.predicates import Beyond, parse
 from common.asking.public import public_of
 from common.asking.question import Question
+from common.asking.shared_noise import noise_of
 from common.errors import RefusedError, RoundsSpentError, StudyError
 from common.privacy.group_privacy import group_epsilon, substitution_epsilon
 from common.privacy.release import Release
 from common.study.options import Entry
+from common.study.study import parse_json
+from common.sums.cohorts import Cohorts
+from common.sums.wide import FIRST_ROUND
 from common.wire.questions import AskedQuery
-from tests.security.asked_hospital import Asker, mean
+from tests.security.asked_hospital import SOURCE, Asker, mean
 
 
 def test_a_bound_beside_the_listed_one_is_another_question(tmp_path: Path) -> None:
@@ -95,3 +101,18 @@ def test_bounds_so_far_apart_that_no_number_is_their_distance_are_refused() -> N
     """Whether a value was beyond one of them was told by an incident, without any noise or charge."""
     with pytest.raises(StudyError):
         Question.of(Entry("bounded_mean", {"column": "age", "low": -1e308, "high": 1e308})).build()
+
+
+@pytest.mark.parametrize(("groups", "least"), [("whole", 4), ("off", 1)])
+def test_the_difference_of_any_two_sums_holds_all_of_the_noise(groups: str, least: int) -> None:
+    """Asked again while one hospital of six was away, with the same shares: the difference held one share of four."""
+    hospitals = tuple("ABCDEF")
+    table = {"title": "t", "rounds": 1, "seed": 1, "strategy": "fedavg", "aggregation": "secagg"}
+    table |= {"task": {"name": "classification", "network": "logistic"}, "federation": {"groups": groups}}
+    study = parse_json(json.dumps(table | {"source": {**SOURCE, "folder": "/"}}))
+    cohort = Cohorts.of(study, hospitals).of_round(FIRST_ROUND)
+    opened = {cohort.openable(some) for size in range(7) for some in combinations(hospitals, size)} - {()}
+    differences = [set(one) - set(other) for one in opened for other in opened if set(other) < set(one)]
+    assert min(map(len, [*opened, *differences])) >= least
+    noise = noise_of(Question.of(Entry("count", {"epsilon": 1.0})), study, len(hospitals))
+    assert noise is not None and noise.shares <= least
