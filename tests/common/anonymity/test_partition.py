@@ -49,7 +49,10 @@ def test_rows_of_one_value_never_part_and_the_nearest_cut_that_holds_is_taken() 
 def test_a_group_of_a_hierarchy_is_released_by_its_name() -> None:
     column = np.array(["typical", "atypical", "none", "other", "typical", "none"])
     groups = cut(np.stack([ages(*[20.0] * 6)[:, 0], PAIN.codes(column)], axis=1), Criteria(k=3))
-    assert sorted(words([AGE, PAIN], group) for group in groups) == [("20 or less", "angina"), ("20 or less", "no angina")]
+    assert sorted(words([AGE, PAIN], group) for group in groups) == [
+        ("20 or less", "angina"),
+        ("20 or less", "no angina"),
+    ]
     assert PAIN.says(*PAIN.widened(1, 4)) == "{atypical, typical, none, other}"
 
 
