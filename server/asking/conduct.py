@@ -12,6 +12,7 @@ from typing import Any, cast
 from flwr.serverapp import Grid
 
 from common.asking.abilities import least_hospitals_of
+from common.asking.analysis import IMPOSSIBLE
 from common.asking.answer import Answer
 from common.asking.pooled import conduct
 from common.asking.public import public_of
@@ -41,7 +42,6 @@ from server.transport import Conversation as Transport
 LARGEST_DATA = 1 << 30
 """Bytes of one reply: digits of 2**23 words under distributed keys take the most."""
 ANSWERS, QUERIES = "answer.json", "queries.jsonl"
-IMPOSSIBLE = (ArithmeticError, ValueError, LookupError)
 NO_ROWS = "its sums are such as no rows add up to, or beyond what can be computed with"
 
 
