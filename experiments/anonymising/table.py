@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,13 @@ from common.asking.records import Records, Values
 from common.errors import StudyError
 from common.study.spelling import unknown
 
+NEARLY_ALL, LEAST_DIGITS = 0.9, 5
+_CALLED = re.compile(
+    r"(first|last|full|maiden|family|given|user|birth|vor|nach|sur)[ _-]?name|address|adresse|street|stra(ss|ß)e|"
+    r"(?<![a-z])(tel|fax|mobile|nhs)(?![a-z])|tele(ph|f)on|"
+    r"(insurance|insured|social|versicher|kranken)\w*[ _-]?(nr|no|number|nummer|id)(?![a-z])"
+)
+"""Beside what a study's table calls persons: what may be alike in some rows, and is not found by that."""
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
 
 
@@ -53,7 +61,7 @@ def read_table(path: Path) -> Table:
     convention = found_convention(_cells(rows), rows.delimiter, rows.name) if rows.delimiter else Convention()
     columns = {name: _column(rows, place, convention) for place, name in enumerate(rows.columns) if name}
     persons = np.array([str(index) for index in range(len(rows.rows))])
-    identifying = tuple(name for name in columns if seems_to_name_persons(name) or _all_differ(columns[name]))
+    identifying = tuple(name for name, values in columns.items() if _is_called_so(name) or _tells_apart(values))
     return Table(path.name, Records(columns, persons), identifying, len(rows.broken))
 
 
@@ -91,6 +99,16 @@ def _number(cell: str | float, convention: Convention) -> float | None:
     return float("nan") if cell.casefold() in MISSING else convention.number(cell)
 
 
-def _all_differ(column: Values) -> bool:
-    """Words of which no two are alike say who somebody is, whatever the column is called."""
-    return column.dtype != np.float64 and len(column) > 1 and len(np.unique(column)) == len(column)
+def _is_called_so(name: str) -> bool:
+    return seems_to_name_persons(name) or _CALLED.search(name.casefold()) is not None
+
+
+def _tells_apart(column: Values) -> bool:
+    """Whether values are nearly as many as rows: words, of which two may share one, or numbers that look like keys."""
+    if column.dtype == np.float64:
+        numbers = column[~np.isnan(column)]
+        digits = {len(f"{abs(number):.0f}") for number in numbers.tolist()}
+        is_key = bool((numbers == np.floor(numbers)).all()) and len(digits) == 1 and min(digits) >= LEAST_DIGITS
+        return is_key and len(numbers) > 1 and len(np.unique(numbers)) == len(numbers)
+    words = column[column != ""]
+    return len(words) > 1 and len(np.unique(words)) >= NEARLY_ALL * len(words)

@@ -29,6 +29,7 @@ from common.study.study import parse_json
 from common.sums.cohorts import Cohorts
 from common.sums.wide import FIRST_ROUND
 from common.wire.questions import AskedQuery
+from experiments.anonymising.table import read_table
 from tests.security.asked_hospital import SOURCE, Asker, mean
 
 
@@ -145,3 +146,13 @@ def test_an_event_alone_between_others_is_one_time(width: float) -> None:
     )
     found = answer.answer.numbers["times"]
     assert found == sorted(set(np.ceil(times / width) * width if width else times.tolist()))
+
+
+def test_keys_and_names_do_not_pass_for_what_may_be_released(tmp_path: Path) -> None:
+    """Names of which two are alike, numbers that are keys, and what is called otherwise were released as they are."""
+    lines = ["lastname;nhs;number of a case at the desk;who;age;sex;platelets"]
+    for k in range(40):
+        lines.append(f"Smith;{k % 3};{81000 + 7 * k};person {k % 38};{30 + k};{'fm'[k % 2]};{90000 + 1700 * k}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = set(read_table(tmp_path / "t.csv").identifying)
+    assert found == {"lastname", "nhs", "number of a case at the desk", "who"}
