@@ -104,7 +104,7 @@ def _is_called_so(name: str) -> bool:
 
 
 def _tells_apart(column: Values) -> bool:
-    """Whether values are nearly as many as rows: words, of which two may share one, or numbers that look like keys."""
+    """Whether values are nearly as many as rows: words, of which two may share one, or numbers like keys."""
     if column.dtype == np.float64:
         numbers = column[~np.isnan(column)]
         digits = {len(f"{abs(number):.0f}") for number in numbers.tolist()}
