@@ -101,8 +101,12 @@ class _Plan:
 
     def tells(self, word: str) -> bool:
         """Whether a sentence is of a hidden group: "sex f: ..."."""
-        each = self.names | {name for names in self.groups if len(names) == 1 for name in names}
-        return any(f" {name}:" in f" {word}" or f" {name} has" in word for name in each)
+        return any(f" {name}:" in f" {word}" or f" {name} has" in word for name in self.alone)
+
+    @property
+    def alone(self) -> frozenset[str]:
+        """Names that say by themselves which group is hidden."""
+        return self.names.union(*(names for names in self.groups if len(names) == 1))
 
     def row(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
         """Of a hidden group, nothing beyond its name."""
@@ -118,10 +122,10 @@ class _Plan:
         return replace(figure, series=tuple(self._series(one) for one in figure.series if not self._is_of(one)))
 
     def _is_of(self, series: Series) -> bool:
-        return series.name in self.names or any(series.name.startswith(f"{name}: ") for name in self.names)
+        return series.name in self.alone or any(series.name.startswith(f"{name}: ") for name in self.alone)
 
     def _series(self, series: Series) -> Series:
-        hidden = [str(x) in self.names for x in series.x]
+        hidden = [str(x) in self.alone for x in series.x]
 
         def kept(values: Sequence[float | None]) -> tuple[float | None, ...]:
             return (
