@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import signal
@@ -24,6 +25,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("common", "client", "server", "experiments", "wardround")
+LONGEST = (
+    "test_four_hosts",
+    "test_one_file_four_engines",
+    "test_matrix",
+    "test_engine_nodes",
+    "test_engine_deployment",
+    "test_story",
+    "test_lazy_models",
+    "test_audit",
+    "test_collusion",
+    "test_power_loss",
+    "test_contract_bench",
+    "test_packaging",
+)
+"""Files with a test or a shared fixture of ten seconds and more, the longest first."""
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -58,6 +75,23 @@ def _end(process: subprocess.Popen[Any]) -> None:
             if pipe is not None:
                 pipe.close()
     process.wait()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our modules once: tests start hundreds of processes, and PYTHONDONTWRITEBYTECODE may be set."""
+    if not hasattr(config, "workerinput"):
+        for package in PACKAGES:
+            compileall.compile_dir(ROOT / package, quiet=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, whole: at the end one worker would wait for another, or both would make the same fixture.
+
+    Workers that steal take from the end.
+    """
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_collection_finish() -> None:
