@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+import typer.main
+import typer.testing
 
 torch.set_num_threads(1)
 
 # Whoever starts the tests by nohup or in the background of a script has them ignore these, and all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The tree of all commands is the same at every call that a test makes, and takes longer than most calls.
+pytest.MonkeyPatch().setattr(typer.testing, "_get_command", cache(typer.main.get_command))
+
+
+def _fsync(file: int) -> None:
+    """No power goes while tests run, but where one counts the writes itself; the disk's 8 ms a write add up."""
+    os.fstat(file)
+
+
+os.fsync = _fsync
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "client", "server", "experiments", "wardround")
