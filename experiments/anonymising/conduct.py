@@ -117,8 +117,15 @@ def rows_of(table: Table, wanted: Wanted, release: Release) -> tuple[tuple[str, 
 
 def trade_off(table: Table, wanted: Wanted, ks: Sequence[int]) -> list[tuple[int, Release]]:
     """The same release with other k, as far as the table's rows go."""
-    tried = [k for k in ks if k <= len(table.records)]
-    return [(k, release_of(table, replace(wanted, criteria=replace(wanted.criteria, k=k)))) for k in tried]
+    found = []
+    for k in ks:
+        try:
+            found.append((k, release_of(table, replace(wanted, criteria=replace(wanted.criteria, k=k)))))
+        except StudyError:
+            # So many rows, or persons, that all of them together are too few; whoever asked for one k had it said.
+            if k <= wanted.criteria.k:
+                raise
+    return found
 
 
 def _counts(codes: Codes, sensitive: Codes, values: int, tree: Tree, parts: Parts) -> Counts:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.hospital import open_hospital
 from client.records import records_of
 from common.asking.records import Records, Values
 from common.data.cases import SiteId
@@ -21,6 +20,7 @@ from common.files.json_files import read_table as read_json
 from common.seeding import generator
 from common.study.study import Study
 from experiments.anonymising.table import read_table
+from experiments.evidence.ground_truth import hospital_of
 
 SUMMARY = "summary.json"
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
@@ -78,7 +78,7 @@ def release_of_study(path: Path, study: Study, sites: Sequence[SiteId]) -> Audit
     quasi, side, sensitive = _said(path, said)
     table.demand((*quasi, *side, *([sensitive] if sensitive else ())))
     try:
-        parts = [records_of(open_hospital(study, site)).one_a_person for site in sites]
+        parts = [records_of(hospital_of(study, site)).one_a_person for site in sites]
         wanted = [name for name in table.columns if all(name in one.columns for one in parts)]
         missing = [name for name in (*quasi, *side, *([sensitive] if sensitive else ())) if name not in wanted]
     except WardroundError as error:

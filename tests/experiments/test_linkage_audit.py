@@ -1,4 +1,4 @@
-"""People are looked for in a release, and the audit's own loop says who was found and whether chance would find as many."""
+"""People are looked for in a release, and the audit says who was found and whether chance would find as many."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_release_that_is_named_is_looked_for_in_the_hospitals_records(tmp_path
         lines = [f"{site}{i},{20 + i},{'m' if i % 2 else 'f'},{200 + i},{i % 2}" for i in range(40)]
         (tmp_path / f"{site}.csv").write_text("patient_id,age,sex,chol,sick\n" + "\n".join(lines) + "\n")
     study = parse(
-        f'title = "t"\nrounds = 1\nsource = {{ name = "table", folder = "{tmp_path}", label = "sick" }}\n'
+        f'title = "t"\nrounds = 1\nsource = {{ name = "table", folder = "{tmp_path}", label = "sick", person = "patient_id", categorical = {{ sex = ["f", "m"] }} }}\n'
         'task = { name = "classification", network = { name = "logistic" } }\n'
     )
     (tmp_path / "out").mkdir()
