@@ -43,8 +43,8 @@ def write_all(
     said = [finding(source, wanted, release)]
     if partition is not None:
         said.append(
-            f"Groups are of {int(release.has['k'])} rows or more in all hospitals' releases together; in this one alone "
-            f"the smallest has {fewest_here(release)}: do not let it out where it tells which hospital it is of."
+            f"Groups are of {int(release.has['k'])} rows or more in all hospitals' releases together; in this one "
+            f"alone the smallest has {fewest_here(release)}: do not let it out where it tells which hospital it is of."
         )
     if release.suppressed:
         why = "" if partition is None else ", which are in no group: if they were asked about, groups are not whole"

@@ -60,7 +60,9 @@ def measure(console: Console) -> Measured:
     notes = (
         f"anjana and pycanon run in the Python that {PEERS_PYTHON} names. anjana has four ranges for numbers, in the "
         "way of its documentation, and may leave out half of all rows or none; what it leaves out is lost whole.",
-        f"Linkage: whoever knows the quasi-identifiers, and {', '.join(f'{n} to within {by:g}' for n, by in SIDE.items())}.",
+        "Linkage: whoever knows the quasi-identifiers and "
+        + " and ".join(f"{name} to within {by:g}" for name, by in SIDE.items())
+        + ".",
     )
     return Measured("Anonymity", rows, targets, notes)
 
