@@ -263,6 +263,8 @@ def _questions(study: Study, policy: Policy) -> Iterator[Broken]:
     except StudyError as error:
         yield Broken("difference", f"its questions cannot be checked together: {error}")
         return
+    if tables and study.privacy is not None:
+        yield Broken("noise", f"the study promises privacy, and {tables[0].name!r} is answered without noise.")
     bounded = policy.required_noise is not None or policy.largest_epsilon_a_person is not None
     if tables and (bounded or not policy.questions.exact):
         rule = "questions.exact = false" if not policy.questions.exact else "noise is required of whatever is told"

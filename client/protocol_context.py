@@ -37,6 +37,7 @@ from common.sums.aggregations._fixed_point import MOST_CLIPPED
 from common.sums.cohort import Cohort
 from common.sums.cohorts import reveals
 from common.sums.opening_proof import Keeping, KeepsNothing
+from common.sums.wide import FIRST_ROUND
 
 SIMULATED_FOLDERS = "WARDROUND_SIMULATED_FOLDERS"
 """Folders of the simulated hospitals by their number, as JSON: set by our own engine, on this machine alone."""
@@ -72,7 +73,8 @@ def open_local(
                 keep_group(folder, data, group)
     rng, keeping = _rounding(hospital, context, number), KeepsNothing() if keeping is None else keeping
     most_clipped = MOST_CLIPPED if hospital.study.privacy is None else 1.0
-    selection = ("", "") if cohort.is_covered else (_study_of(hospital.study), _persons_of(hospital))
+    persons = _everybody_of(hospital) if number >= FIRST_ROUND else _persons_of(hospital)
+    selection = ("", "") if cohort.is_covered else (_study_of(hospital.study), persons)
     return Local(
         hospital.site,
         number,
@@ -102,6 +104,13 @@ def _persons_of(hospital: Hospital) -> str:
         persons, counts = np.unique(cases.patients, return_counts=True)
         parts[name] = [persons.tolist(), counts.tolist()]
     return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _everybody_of(hospital: Hospital) -> str:
+    """The same for questions, which are of all parts together: another split takes no other persons."""
+    persons = np.concatenate([cases.patients for cases in hospital.splits.values()])
+    found, counts = np.unique(persons, return_counts=True)
+    return sha256(json.dumps([found.tolist(), counts.tolist()]).encode()).hexdigest()
 
 
 def cohort_of(hospital: Hospital, context: Context, number: int) -> Cohort:

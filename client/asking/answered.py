@@ -2,9 +2,10 @@
 
 *Exact tables*, in words, and of which state of the data they were. Exact answers of two states differ by whoever
 came, left or was corrected between them: after a change no exact question is answered, by this or another study,
-until the hospital's people say that the time before is forgotten (`since` in policy.toml). That is the one thing that
-a refusal tells of the data: that they changed, as `resume` tells it as well. Of an exact question every query is
-counted: whoever says other totals than were told gets other queries, and no more than the policy has.
+until the hospital's people say that the time before is forgotten (`since` in policy.toml); and none by a study that
+takes other persons here, as where another column makes their rows unusable. That is the one thing that a refusal
+tells of the data: that they changed, as `resume` tells it as well. Of an exact question every query is counted:
+whoever says other totals than were told gets other queries, and no more than the policy has.
 
 *Noisy numbers*, so that the same question is answered by the same numbers and charged once: repeating it averages
 nothing out. A share of noise that others' complete is given again for the same hospitals only; of two sums over
@@ -16,7 +17,7 @@ Files are for the hospital's user alone. One that cannot be read stops every ans
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ from common.files.json_files import json_of, table_of
 FOLDER, LOCK, TABLES = "answered-questions", "answered-questions.lock", "exact"
 LARGEST_BYTES = 1 << 26
 FORMAT = 1
+State = Mapping[str, str]
+"""Of the data that an answer was given of: digests by column."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class ExactAnswer:
 
     question: str
     table: ExactTable
-    state: str
+    state: State
     day: str
     queries: tuple[str, ...]
 
@@ -61,13 +64,23 @@ class NoisyAnswer:
     queries: Mapping[str, Mapping[str, list[str]]]
 
 
-def state_of(records: Records) -> str:
-    """SHA-256 of who is there and what is known of them, in whatever order: another for every change."""
-    names_, rows = sorted(records.columns), []
-    columns = [records.words(name).tolist() for name in names_]
-    for person, *values in zip(records.persons.tolist(), *columns, strict=True):
-        rows.append(sha256("\x1f".join((person, *values)).encode("utf-8", "replace")).hexdigest())
-    return sha256(json.dumps([names_, sorted(rows)]).encode()).hexdigest()
+def state_of(records: Records) -> State:
+    """SHA-256 of whose rows there are, under "", and of every column of theirs, in whatever order rows come."""
+    persons = records.persons.tolist()
+    found = {"": _digest(persons)}
+    for name in records.columns:
+        words = records.words(name).tolist()
+        found[name] = _digest(f"{person}\x1f{word}" for person, word in zip(persons, words, strict=True))
+    return found
+
+
+def same_data(one: State, other: State) -> bool:
+    """Whether two states are of the same rows, and agree in the columns that both have: studies name others."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
+
+
+def _digest(words: Iterable[str]) -> str:
+    return sha256("\x1e".join(sorted(words)).encode("utf-8", "replace")).hexdigest()
 
 
 def question_digest(asked: Asked) -> str:
@@ -100,7 +113,7 @@ def exact_answers(place: Place, since: str = "") -> tuple[ExactAnswer, ...]:
         return ()
     try:
         found = tuple(
-            ExactAnswer(one["question"], _table(one), one["state"], one["day"], tuple(one["queries"]))
+            ExactAnswer(one["question"], _table(one), _state(one["state"]), one["day"], tuple(one["queries"]))
             for one in table["answers"]
         )
     except (LookupError, TypeError, ValueError, StudyError) as error:
@@ -108,7 +121,7 @@ def exact_answers(place: Place, since: str = "") -> tuple[ExactAnswer, ...]:
     return tuple(one for one in found if one.day >= since)
 
 
-def keep_exact(place: Place, asked: Asked, table: ExactTable, state: str) -> None:
+def keep_exact(place: Place, asked: Asked, table: ExactTable, state: State) -> None:
     """On the disk when this returns, and only then may the answer leave."""
     every, question, query = exact_answers(place), question_digest(asked), query_digest(asked)
     own = next((one for one in every if (one.question, one.state) == (question, state)), None)
@@ -120,18 +133,18 @@ def keep_exact(place: Place, asked: Asked, table: ExactTable, state: str) -> Non
     rows = [
         {"question": one.question, "name": one.table.name, "where": one.table.where.text, "by": one.table.by}
         | {"also": [[column, list(words)] for column, words in one.table.also]}
-        | {"state": one.state, "day": one.day, "queries": list(one.queries)}
+        | {"state": dict(one.state), "day": one.day, "queries": list(one.queries)}
         for one in answers
     ]
     _write(place, f"{TABLES}-{_of_data(place)}.json", {"answers": rows})
 
 
-def noisy_key(place: Place, asked: Asked, state: str) -> str:
+def noisy_key(place: Place, asked: Asked, state: State) -> str:
     """Names what must be given again: the question, of the same data, with the same noise."""
     noise = asked.noise
     assert noise is not None
     sites = sorted(asked.sites) if noise.shares > 1 else []
-    said = [place.data, state, asked.text, repr(noise), sites]
+    said = [place.data, sorted(state.items()), asked.text, repr(noise), sites]
     return sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -188,6 +201,12 @@ def _table(row: Mapping[str, Any]) -> ExactTable:
     where = parse_all([row["where"]] if row["where"] else [])
     also = tuple((str(column), tuple(map(str, words))) for column, words in row["also"])
     return ExactTable(str(row["name"]), where, str(row["by"]), also)
+
+
+def _state(table: object) -> State:
+    if not isinstance(table, dict) or "" not in table:
+        raise TypeError("no state of data")
+    return {str(name): str(digest) for name, digest in table.items()}
 
 
 def _of_data(place: Place) -> str:

@@ -94,12 +94,13 @@ def _refuse_kind(asked: Asked, policy: Policy) -> None:
 def _refuse_weak(asked: Asked, noise: SumNoise, policy: Policy) -> None:
     """Noise that hides too little, or that cannot hide a person at all."""
     most, required = policy.questions.largest_epsilon, policy.required_noise
-    unbounded = [name for name, part in asked.query.parts.items() if part.most_by_one is None]
-    if unbounded:
-        raise RefusedError("unbounded", f"one row can change the part {unbounded[0]!r} without bound.")
+    try:
+        noise.plan(asked.query)
+    except StudyError as error:
+        raise RefusedError("unbounded", str(error)) from error
     if asked.number > noise.rounds:
         raise RefusedError("query", f"the noise is of {noise.rounds} queries; this is number {asked.number}.")
-    if most is not None and noise.epsilon > most * ROUNDING:
+    if not asked.is_listed and noise.epsilon > most * ROUNDING:
         raise RefusedError("epsilon", f"questions.largest_epsilon = {most:g}; this asks for {noise.epsilon:g}.")
     if required is not None:
         _refuse_less(noise, required)

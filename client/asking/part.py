@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from client.asking import answered
+from client.asking.answered import State, same_data
 from client.asking.asked import Asked, Levels, Place
 from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
@@ -27,6 +29,7 @@ from common.study.expected_patients import expected_patients
 from common.wire.train_requests import SPLITS
 
 EVENT = "question"
+STATE = b"state of records"
 DELTA_SHOWN = 1e-6
 """At which the ledger shows what noise costs that needs no delta."""
 
@@ -46,6 +49,13 @@ def part_of(
         return _numbers(analysis, asked, chosen(records, asked, levels), source)
     with answered.alone(place):
         return _decided(hospital, analysis, asked, policy, place, source, records, levels)
+
+
+def _state(hospital: Hospital) -> State:
+    """Of all its records, whatever the policy lets questions read; worked out once while it is warm."""
+    if STATE not in hospital.hashes:
+        hospital.hashes[STATE] = answered.state_of(records_of(hospital))
+    return cast(State, hospital.hashes[STATE])
 
 
 def permitted(records: Records, policy: Policy) -> Records:
@@ -76,11 +86,11 @@ def _decided(
     levels: Levels,
 ) -> Mapping[str, Integers]:
     since = policy.questions.since
-    before, state = answered.exact_answers(place, since), answered.state_of(records)
+    before, state = answered.exact_answers(place, since), _state(hospital)
     _refuse_more(asked, policy, place)
     decision = decide(asked, hospital.study, levels, policy, _persons_told(hospital), before)
     if decision == "exact":
-        if any(one.state != state for one in before):
+        if not all(same_data(one.state, state) for one in before):
             raise RefusedError("changed", "the data changed since an exact answer (questions.since forgets it).")
         sums = _numbers(analysis, asked, chosen(records, asked, levels), source)
         _log(hospital, asked, place, decision)
@@ -103,7 +113,7 @@ def _noisy(
     source: IntegerNoise,
     records: Records,
     levels: Levels,
-    state: str,
+    state: State,
 ) -> Mapping[str, Integers]:
     """The numbers of before where it was asked before; else with new noise, once everybody here was charged."""
     key = answered.noisy_key(place, asked, state)

@@ -16,8 +16,8 @@ class QuestionRules:
     """`[questions]` of policy.toml: what may be asked beside training. Each holds whatever a study says.
 
     exact: whether sums leave as they are; only ever for questions that the approved study lists. free: whether
-    questions are answered that no approved study lists, with noise. largest_epsilon: of one question; what all of
-    them cost a person is `largest_epsilon_a_person`. most: how many different questions are answered of the same
+    questions are answered that no approved study lists, with noise. largest_epsilon: of one such question; what all
+    of them cost a person is `largest_epsilon_a_person`. most: how many different questions are answered of the same
     data, by all studies together. most_queries: how many different queries of one exact question are answered,
     whatever totals a coordinator says that it was told in between. least_cell: fewest persons that a group may have
     on average: a question in so many groups that this hospital's persons would be fewer in each is refused. columns:
@@ -27,7 +27,7 @@ class QuestionRules:
 
     exact: bool = True
     free: bool = False
-    largest_epsilon: float | None = None
+    largest_epsilon: float = 1.0
     most: int | None = None
     most_queries: int = 100
     least_cell: int = LEAST_CELL

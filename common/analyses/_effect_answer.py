@@ -34,7 +34,7 @@ OF_WHOM = {
 
 @dataclass(frozen=True)
 class Found:
-    """means: of the groups if treated, then if not. replicates: (R, means)."""
+    """means: of the groups if treated, then if not. replicates: (R, means). tails: as of an Estimate."""
 
     means: Floats
     covariance: Floats
@@ -42,12 +42,19 @@ class Found:
     census: Census
     plan: Plan
     wanted: Wanted
+    tails: float = 0.0
 
     @property
     def degrees(self) -> float:
-        """Of freedom: persons less the coefficients of the largest model."""
+        """Of freedom: persons less the coefficients of the largest model, or fewer where few persons count for most.
+
+        A variance of n shares with kurtosis k is known as well as one of 2 n / (k - 1) normal ones, which is what
+        weights of rarely treated persons come to.
+        """
         models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
-        return float(max(self.census.persons - models, 1))
+        persons = self.census.persons
+        of_tails = 2 / max(self.tails - 1 / persons, 2 / persons)
+        return float(max(min(persons - models, of_tails) if self.tails else persons - models, 1))
 
 
 def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, wanted: Wanted) -> Found:
@@ -55,7 +62,8 @@ def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, want
     centre, scale = known.outcome
     means = centre + scale * (matrix @ estimate.theta["means"])
     covariance = scale**2 * (matrix @ estimate.covariance @ matrix.T)
-    return Found(means, covariance, centre + scale * (estimate.replicates @ matrix.T), known, plan, wanted)
+    replicates = centre + scale * (estimate.replicates @ matrix.T)
+    return Found(means, covariance, replicates, known, plan, wanted, estimate.tails)
 
 
 @dataclass(frozen=True)

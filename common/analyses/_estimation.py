@@ -22,13 +22,15 @@ from common.asking.exact_sums import (
     reals,
 )
 from common.causality.equations import Block, Floats, Rows, by_block, flat, shares, slopes
+from common.causality.regressions import predictor
 from common.errors import AnalysisError
 
-MOST_ROUNDS = 60
+MOST_ROUNDS = 30
 NEAR = 1e-11
 """Of the last step, relative to the parameters: Newton's steps are then right to the rounding."""
+LEAST_PART = 2.0**-6
 NEAR_IN_A_REPLICATE = 1e-7
-MOST_SHARE = 2.0**55
+MOST_SHARE, MOST_OF_A_FOURTH = 2.0**55, 2.0**29
 NUMBERS_AT_A_TIME = 1 << 21
 WEIGHT_STEPS = 1 << 10
 
@@ -39,25 +41,27 @@ Tells = Mapping[str, Told]
 class Estimate:
     """What the equations give.
 
-    theta: parameters by block. covariance: of the last block's.
+    theta: parameters by block. covariance: of the last block's. tails: of the contrast asked for, the sum of persons'
+    shares to the fourth power by the square of that of their squares; 0 where none was asked for.
     replicates: (R, size of the last block) by the bootstrap, or none.
     """
 
     theta: Mapping[str, Floats]
     covariance: Floats
     replicates: Floats
+    tails: float = 0.0
 
 
 def estimated(
-    blocks: Sequence[Block], tells: Tells, replicates: int = 0, seed: int = 0
+    blocks: Sequence[Block], tells: Tells, replicates: int = 0, seed: int = 0, contrast: Floats | None = None
 ) -> Generator[Query, Total, Estimate]:
     """The server's half: Newton's steps, then the spread over persons, then replicates if there are to be some."""
     theta = yield from solved(blocks, tells)
-    covariance = yield from _spread(blocks, tells, theta)
+    covariance, tails = yield from _spread(blocks, tells, theta, contrast)
     repeated = np.zeros((0, blocks[-1].size))
     if replicates:
         repeated = yield from _replicated(blocks, tells, theta, replicates, seed)
-    return Estimate(theta, covariance, repeated)
+    return Estimate(theta, covariance, repeated, tails)
 
 
 def sums(
@@ -73,35 +77,52 @@ def sums(
         return _summed(blocks, rows, theta, query)
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Where a block's parameters are, from where they came there, and which part of Newton's step that was."""
+
+    theta: Floats
+    before: Floats
+    inverse: Floats | None = None
+    step: Floats | None = None
+    part: float = 1.0
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a whole step led here that was next to nothing."""
+        return self.step is not None and self.part == 1.0 and _length(self.step) <= NEAR * _size(self.theta)
+
+
 def solved(blocks: Sequence[Block], tells: Tells) -> Generator[Query, Total, dict[str, Floats]]:
-    """Newton's steps in every block by itself: those that read others follow them. A step that grows is halved."""
-    theta = {block.name: np.zeros(block.size) for block in blocks}
-    steps: dict[str, Floats] = {}
+    """Newton's steps in every block by itself: those that read others follow them."""
+    points = {block.name: _Point(np.zeros(block.size), np.zeros(block.size)) for block in blocks}
     for _ in range(MOST_ROUNDS):
-        total = yield Query(_score_parts(blocks, False), {**tells, "theta": flat(blocks, theta)}, "solve")
-        next_steps = {block.name: _newton(block, total, theta[block.name]) for block in blocks}
-        for block in blocks:
-            name = block.name
-            grows = not block.reads and name in steps and _length(next_steps[name]) > _length(steps[name])
-            # Newton's step from where the last one went too far is worth nothing: half of the last one instead.
-            if grows and _length(steps[name]) > NEAR * _size(theta[name]):
-                theta[name], steps[name] = theta[name] - steps[name] / 2, steps[name] / 2
-                next_steps[name] = np.full(block.size, np.inf)
-            else:
-                theta[name], steps[name] = theta[name] + next_steps[name], next_steps[name]
-        _demand_finite(blocks, theta)
-        if all(_length(next_steps[name]) <= NEAR * _size(theta[name]) for name in theta):
+        theta = {name: point.theta for name, point in points.items()}
+        if all(point.arrived for point in points.values()):
             return theta
+        total = yield Query(_score_parts(blocks, False), {**tells, "theta": flat(blocks, theta)}, "solve")
+        points = {block.name: _next(block, total, points[block.name]) for block in blocks}
     raise AnalysisError(
         "the models have no best fit: in some group the outcome or the treatment is always the same. "
         "Name fewer covariates, or set ridge = 1."
     )
 
 
-def _newton(block: Block, total: Total, theta: Floats) -> Floats:
-    scores = total[f"scores of {block.name}"] - block.pulls * theta
-    slope = total[f"slopes of {block.name} in {block.name}"] - np.diag(block.pulls)
-    return -_inverse(block, slope) @ scores
+def _next(block: Block, total: Total, point: _Point) -> _Point:
+    """A step on; or half of the last one where it went too far.
+
+    Too far: from where it led to, the same slopes would take a longer step (Deuflhard 2011, "Newton Methods for
+    Nonlinear Problems", the natural monotonicity test). Blocks that read others are not held: what they read moves.
+    """
+    scores = total[f"scores of {block.name}"] - block.pulls * point.theta
+    if point.inverse is not None and point.step is not None and not block.reads and point.part > LEAST_PART:
+        again = _length(point.inverse @ scores)
+        if again > _length(point.step) and again > NEAR * _size(point.theta):
+            half = point.part / 2
+            return _Point(point.before + half * point.step, point.before, point.inverse, point.step, half)
+    inverse = _inverse(block, total[f"slopes of {block.name} in {block.name}"] - np.diag(block.pulls))
+    step = -inverse @ scores
+    return _Point(point.theta + step, point.theta, inverse, step)
 
 
 def _inverse(block: Block, slope: Floats) -> Floats:
@@ -123,12 +144,6 @@ def _length(step: Floats) -> float:
 
 def _size(theta: Floats) -> float:
     return 1.0 + float(np.abs(theta).max())
-
-
-def _demand_finite(blocks: Sequence[Block], theta: Mapping[str, Floats]) -> None:
-    for block in blocks:
-        if not np.all(np.isfinite(theta[block.name])):
-            raise AnalysisError(f"the model of {block.name} has no best fit in these rows; set ridge = 1.")
 
 
 def _pairs(blocks: Sequence[Block], across: bool) -> list[tuple[Block, Block]]:
@@ -178,14 +193,20 @@ def _add(found: dict[str, NDArray[np.integer] | Integers], name: str, more: Inte
     found[name] = added_integers(np.asarray(found[name]), more) if name in found else more
 
 
-def _spread(blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats]) -> Generator[Query, Total, Floats]:
+def _spread(
+    blocks: Sequence[Block], tells: Tells, theta: Mapping[str, Floats], contrast: Floats | None
+) -> Generator[Query, Total, tuple[Floats, float]]:
     """Covariance of the last block's parameters, in two rounds: the slopes, then persons' shares of the error."""
     theta_told = {**tells, "theta": flat(blocks, theta)}
     total = yield Query(_score_parts(blocks, True), theta_told, "slopes")
     slopes_told = np.concatenate([_pulled(one, other, total).ravel() for one, other in _pairs(blocks, True)])
     size = blocks[-1].size
-    spread = yield Query({"products": reals(size, size)}, {**theta_told, "slopes": slopes_told}, "spread")
-    return spread["products"]
+    weights = np.zeros(size) if contrast is None else contrast
+    told = {**theta_told, "slopes": slopes_told, "contrast": weights}
+    spread = yield Query({"products": reals(size, size), "fourths": reals()}, told, "spread")
+    covariance = spread["products"]
+    variance = float(weights @ covariance @ weights)
+    return covariance, float(spread["fourths"]) / variance**2 if variance > 0 else 0.0
 
 
 def _pulled(one: Block, other: Block, total: Total) -> Floats:
@@ -209,6 +230,8 @@ def _shared(
         wide = np.broadcast_to(share[:, :, None], (*share.shape, share.shape[1]))
         products = exact_products(np.ascontiguousarray(wide), np.ascontiguousarray(wide.swapaxes(1, 2)))
         _add(found, "products", products)
+        contrast = np.asarray(query.tells["contrast"], dtype=np.float64)
+        _add(found, "fourths", exact_sum(_held(predictor(share, contrast), MOST_OF_A_FOURTH) ** 4))
     return found
 
 

@@ -206,7 +206,7 @@ def answered_coefficients(
 def fit_numbers(prepared: Prepared, fit: Fitted, coefficients: Coefficients) -> Mapping[str, Any]:
     """All that both families answer."""
     return {
-        "rows": prepared.rows,
+        "n": prepared.rows,
         "missing": prepared.missing,
         "coefficients": coefficients.numbers(),
         "covariance": coefficients.covariance.tolist(),

@@ -88,7 +88,8 @@ class PointEffect:
         known = yield from census(self.wanted, public)
         plan = self.plan("logistic" if known.binary else "linear", len(known.names))
         tells = {**known.tells, "family": (plan.family,)}
-        estimate = yield from estimated(blocks_of(plan), tells, self.bootstrap, self.seed)
+        contrast = means(plan)[0] - means(plan)[1]
+        estimate = yield from estimated(blocks_of(plan), tells, self.bootstrap, self.seed, contrast)
         seen: Overlap | None = None
         if self.method != "standardisation":
             seen = yield from overlap(plan, tells, estimate.theta, known.names)

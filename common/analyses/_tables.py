@@ -43,7 +43,7 @@ class Crossed:
     def query(self) -> Query:
         """One round."""
         parts = {"n": counts(len(self.rows), len(self.columns)), "left_out": counts()}
-        return Query(parts, {ROWS: self.rows, COLUMNS: self.columns})
+        return Query(parts, {ROWS: self.rows, COLUMNS: self.columns}, either=tuple(parts))
 
 
 def crossed_part(records: Records, first: str, second: str, query: Query) -> Mapping[str, NDArray[np.integer]]:

@@ -231,7 +231,7 @@ class Combat:
         unequal = [np.sqrt(total["between"][k][1] / prepared.rows) for k in range(2)]
         slopes = standard.slopes / (prepared.spreads[1:] * np.array(prepared.design.column_scales[1:]))[:, None]
         numbers: dict[str, Any] = {
-            "rows": prepared.rows,
+            "n": prepared.rows,
             "missing": prepared.missing,
             "alone_with_scanner": small,
             "scanners": scanners,

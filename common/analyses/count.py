@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses._noise import margin_of, numbers_of_noise, words_of_noise
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Total, counts
@@ -27,22 +28,32 @@ class Count:
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
-        total = yield Query({"rows": counts(), "persons": counts(), "complete": counts()})
-        found = {name: max(int(total.count(name)), 0) for name in ("rows", "persons", "complete")}
+        kinds = ("complete", "incomplete") if self.columns else ("rows",)
+        parts = {kind: counts() for kind in kinds} | {"further": counts(most_by_first=0)}
+        total = yield Query(parts, either=kinds)
+        found = self._found(total, kinds)
         header: tuple[str, ...] = ("rows", "persons")
         if self.columns:
             header = (*header, "complete")
         table = Table("How many", header, (tuple(found[name] for name in header),))
         words = f"There are {found['rows']} rows of {found['persons']} persons."
-        return Answer({name: found[name] for name in header}, (table,), (), (words,))
+        margin = margin_of(total, kinds[0], len(kinds))
+        numbers = {name: found[name] for name in header} | numbers_of_noise(margin)
+        return Answer(numbers, (table,), (), (words, *words_of_noise(margin)))
+
+    def _found(self, total: Total, kinds: tuple[str, ...]) -> dict[str, int]:
+        """Every row is complete or not, and of its person the first or a further one: one row, one count."""
+        each = [max(int(total.count(kind)), 0) for kind in kinds]
+        persons = max(sum(each) - max(int(total.count("further")), 0), 0)
+        return {"rows": sum(each), "persons": persons, "complete": each[0]}
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
-        """Rows, persons, and complete rows."""
-        return {
-            "rows": np.array(len(records)),
-            "persons": np.array(len(np.unique(records.persons))),
-            "complete": np.array(len(records.complete(*self.columns))),
-        }
+        """Complete rows and others, and rows beyond each person's first."""
+        complete = len(records.complete(*self.columns))
+        further = {"further": np.array(len(records) - len(np.unique(records.persons)))}
+        if not self.columns:
+            return {"rows": np.array(complete), **further}
+        return {"complete": np.array(complete), "incomplete": np.array(len(records) - complete), **further}
 
 
 analysis: type[Analysis] = Count

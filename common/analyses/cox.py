@@ -56,6 +56,7 @@ class Cox:
         "since: where that is one person, the covariates are that person's. With strata = site, one "
         "number for each pair of covariates in each of Newton's rounds, of all hospitals together."
     )
+    of_hospitals: ClassVar[bool] = False
     time: str
     event: str
     covariates: tuple[str, ...]
@@ -188,7 +189,7 @@ class Cox:
             "score": float(first @ np.linalg.solve(climb.first.information.astype(np.float64), first)),
         }
         numbers: dict[str, Any] = {
-            "rows": prepared.rows,
+            "n": prepared.rows,
             "missing": prepared.missing,
             "events": events,
             "ties": self.ties,

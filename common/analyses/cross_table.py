@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses._noise import margin_of, numbers_of_noise, words_of_noise
 from common.analyses._tables import Crossed, crossed_part, rows_of
 from common.analyses._words import left_out
 from common.asking.analysis import Analysis, Public, Query
@@ -43,7 +44,9 @@ class CrossTable:
             "columns": list(crossed.columns),
             "counts": table.tolist(),
         }
-        return Answer(numbers, cross_tables(crossed, table), (), left_out(missing))
+        margin = margin_of(total, "n")
+        said = (*words_of_noise(margin), *left_out(missing))
+        return Answer(numbers | numbers_of_noise(margin), cross_tables(crossed, table), (), said)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by both columns."""

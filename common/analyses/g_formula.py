@@ -85,7 +85,7 @@ class GFormula:
         family: Family = "logistic" if known.binary else "linear"
         blocks = _blocks(self, family, known.names)
         tells = {**known.tells, "family": (family,), "names": known.names}
-        estimate = yield from estimated(blocks, tells, self.bootstrap, self.seed)
+        estimate = yield from estimated(blocks, tells, self.bootstrap, self.seed, np.array([1.0, -1.0]))
         plan = Plan("standardisation", "all", family, len(known.names) + len(self.treatments) - 1)
         answer = answer_of(found_of(estimate, np.eye(2), known, plan, wanted), None)
         regime = f"Treated means always treated ({', '.join(self.treatments)}), untreated never."

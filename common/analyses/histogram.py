@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._distinct_values import checked_edges
 from common.analyses._doubles import demand_finite
+from common.analyses._noise import margin_of, numbers_of_noise, words_of_noise
 from common.analyses._order_statistics import STEP, bin_counts, values_at
 from common.analyses._tables import rows_of
 from common.analyses._words import left_out
@@ -66,7 +67,7 @@ class Histogram:
         elif not self.edges:
             edges = yield from self._laid_out()
         parts = {"bins": counts(len(edges) - 1), "outside": counts(2), "missing": counts()}
-        total = yield Query(parts, {"edges": edges}, BINS)
+        total = yield Query(parts, {"edges": edges}, BINS, either=tuple(parts))
         return self._answer(edges, total)
 
     def _laid_out(self) -> Generator[Query, Total, NDArray[np.float64]]:
@@ -84,7 +85,7 @@ class Histogram:
         n = int(each.sum() + below + above)
         if n == 0:
             raise AnalysisError(f"column {self.column!r} has no value at any hospital.")
-        numbers = {
+        numbers: dict[str, Any] = {
             "n": n,
             "missing": missing,
             "edges": edges.tolist(),
@@ -96,10 +97,13 @@ class Histogram:
         rows = [(name, int(count), int(count) / n) for name, count in zip(names, each, strict=True)]
         if below or above:
             rows = [("below", int(below), int(below) / n), *rows, ("above", int(above), int(above) / n)]
-        series = Series(self.column, names, tuple(float(one) for one in each))
+        margin, drawn = margin_of(total, "bins"), tuple(float(one) for one in each)
+        low, high = (tuple(max(0.0, one + off) for one in drawn) if margin else () for off in (-margin, margin))
+        series = Series(self.column, names, drawn, low, high)
         figure = Figure("bars", f"{self.column} of {n} rows", self.column, "rows", (series,))
         table = Table(f"Histogram of {self.column}", (self.column, "n", "share"), tuple(rows))
-        return Answer(numbers, (table,), (figure,), left_out(missing))
+        said = (*words_of_noise(margin), *left_out(missing))
+        return Answer(numbers | numbers_of_noise(margin), (table,), (figure,), said)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by bin, below and above; or on the way to edges, between cuts."""

@@ -111,13 +111,13 @@ class KaplanMeier:
         shown, figure, alone = disclosure(table, self.width)
         means = [self._restricted(table, g, curve) for g, curve in enumerate(curves)]
         numbers: dict[str, Any] = {
-            "rows": int(table.sizes.sum()),
+            "n": int(table.sizes.sum()),
             "missing": missing,
             "times": table.times.tolist(),
             "groups": {name: _group_numbers(table, g, curves[g], means[g]) for g, name in enumerate(names)},
             "disclosure": alone,
         }
-        tables = (self._summary(table, names, curves, means), _risk_table(table, names, curves), shown)
+        tables = (self._summary(table, names, curves, means), *_over_time(table, names, curves), shown)
         words = (*self._words(table, names, curves), _alone_words(alone, self.width))
         unknown_means = [name for name, mean in zip(names, means, strict=True) if self.until and mean is None]
         if unknown_means:
@@ -138,7 +138,7 @@ class KaplanMeier:
         self, table: SurvivalTable, names: list[str], curves: list[Curve], means: list[tuple[float, float] | None]
     ) -> Table:
         per_cent = f"{100 * self.confidence:g} %"
-        header: tuple[str, ...] = ("", "persons", "events", "median", f"{per_cent} from", "to")
+        header: tuple[str, ...] = ("", "n", "events", "median", f"{per_cent} from", "to")
         if self.until:
             header += (f"mean until {self.until:g}", "standard error")
         rows: list[tuple[Cell, ...]] = []
@@ -234,7 +234,7 @@ def _first_at_most_half(times: Values, values: Values) -> float | None:
 
 def _group_numbers(table: SurvivalTable, g: int, curve: Curve, mean: tuple[float, float] | None) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "persons": int(table.sizes[g]),
+        "n": int(table.sizes[g]),
         "events": table.events[g].tolist(),
         "at_risk": table.at_risk[g].tolist(),
         "censored": table.censored[g].tolist(),
@@ -251,24 +251,20 @@ def _group_numbers(table: SurvivalTable, g: int, curve: Curve, mean: tuple[float
     return found
 
 
-def _risk_table(table: SurvivalTable, names: list[str], curves: list[Curve]) -> Table:
+def _over_time(table: SurvivalTable, names: list[str], curves: list[Curve]) -> tuple[Table, ...]:
     """At round times: how many are at risk, and the share without the event."""
     last = float(table.times[-1]) if len(table.times) else 0.0
-    if last < LEAST_SPAN:
-        return Table(
-            "At risk", ("", "at the start"), tuple((n, int(s)) for n, s in zip(names, table.sizes, strict=True))
-        )
-    step = _round_step(last / (SHOWN_TIMES - 1))
+    step = _round_step(last / (SHOWN_TIMES - 1)) if last > LEAST_SPAN else 1.0
     shown = [k * step for k in range(int(last / step) + 1)]
-    rows: list[tuple[Cell, ...]] = []
+    header = ("time", *(f"{time:g}" for time in shown))
+    risk: list[tuple[Cell, ...]] = []
+    free: list[tuple[Cell, ...]] = []
     for g, (name, curve) in enumerate(zip(names, curves, strict=True)):
-        risk = [_at(table.times, table.at_risk[g], table.sizes[g], time) for time in shown]
-        free = [
-            float(np.concatenate([[1.0], curve.survival])[np.searchsorted(table.times, time, "right")])
-            for time in shown
-        ]
-        rows += [(f"{name}: at risk", *risk), (f"{name}: without the event", *free)]
-    return Table("At risk", ("time", *(f"{time:g}" for time in shown)), tuple(rows), "At the next time of an event.")
+        survival = np.concatenate([[1.0], curve.survival])
+        risk.append((name, *(_at(table.times, table.at_risk[g], table.sizes[g], time) for time in shown)))
+        free.append((name, *(float(survival[np.searchsorted(table.times, time, "right")]) for time in shown)))
+    note = "At the next time of an event."
+    return Table("At risk", header, tuple(risk), note), Table("Share without the event", header, tuple(free))
 
 
 def _at(times: Values, at_risk: NDArray[np.int64], size: int, time: float) -> int:

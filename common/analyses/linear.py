@@ -131,7 +131,7 @@ class Linear:
         raw = (covariance * scales[:, None] * scales[None, :]).astype(np.float64)
         coefficients = Coefficients(prepared.names, estimates, raw, self.confidence, rows - size)
         numbers = {
-            "rows": rows,
+            "n": rows,
             "missing": prepared.missing,
             "coefficients": coefficients.numbers(),
             "covariance": raw.tolist(),

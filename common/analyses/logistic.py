@@ -115,7 +115,11 @@ class Logistic:
             "events": events,
             "brier": fit.squared_error / prepared.rows,
             "pseudo_r_squared": 1 - fit.log_likelihood / fit.null_log_likelihood,
-            "calibration": fit.calibration.tolist(),
+            "calibration": {
+                _bin(place): {"n": int(n), "events": int(came), "predicted": predicted / n}
+                for place, (n, came, predicted) in enumerate(fit.calibration.tolist())
+                if n
+            },
         }
         title = f"Logistic regression of {self.outcome} ({events} events in {prepared.rows} rows)"
         words = (
@@ -127,7 +131,7 @@ class Logistic:
         return Answer(numbers, tables, (coefficients.forest(title), _calibration_figure(fit.calibration)), words)
 
     def _words(self, numbers: Mapping[str, Any], size: int) -> tuple[str, ...]:
-        p, each = numbers["likelihood_ratio_p"], min(numbers["events"], numbers["rows"] - numbers["events"])
+        p, each = numbers["likelihood_ratio_p"], min(numbers["events"], numbers["n"] - numbers["events"])
         said = [] if p is None else [f"The covariates together tell of the outcome: {p_text(p)} (likelihood ratio)."]
         if size > 1 and each < 10 * (size - 1):
             said.append(
@@ -142,20 +146,27 @@ def _quality(numbers: Mapping[str, Any]) -> Table:
     return Table("Fit", header, (tuple(numbers[name] for name in names),))
 
 
+def _bin(place: int) -> str:
+    return f"{place / BINS:g} to {(place + 1) / BINS:g}"
+
+
 def _calibration(bins: Values) -> Table:
     rows = tuple(
-        (f"{place / BINS:g} to {(place + 1) / BINS:g}", int(n), int(events), predicted / n, events / n)
+        (_bin(place), int(n), int(events), predicted / n, events / n)
         for place, (n, events, predicted) in enumerate(bins.tolist())
         if n
     )
-    return Table("Calibration", ("predicted risk", "rows", "events", "mean predicted", "observed"), rows)
+    return Table("Calibration", ("predicted risk", "n", "events", "mean predicted", "observed"), rows)
 
 
 def _calibration_figure(bins: Values) -> Figure:
-    filled = [(predicted / n, events / n) for n, events, predicted in bins.tolist() if n]
-    x, y = tuple(one for one, _ in filled), tuple(one for _, one in filled)
-    series = (Series("observed", x, y), Series("perfect", (0.0, 1.0), (0.0, 1.0)))
-    return Figure("lines", "Calibration", "predicted risk", "observed share", series)
+    filled = [(_bin(place), *row) for place, row in enumerate(bins.tolist()) if row[0]]
+    x = tuple(name for name, *_ in filled)
+    series = (
+        Series("observed", x, tuple(came / n for _, n, came, _ in filled)),
+        Series("predicted", x, tuple(predicted / n for _, n, _, predicted in filled)),
+    )
+    return Figure("bars", "Calibration", "predicted risk", "share of events", series)
 
 
 analysis: type[Analysis] = Logistic

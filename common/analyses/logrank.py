@@ -60,6 +60,7 @@ class Logrank:
         "By group, at every time of an event on the grid, how many had it and how many were last seen since the time "
         "before; with strata = site, sums over hospitals of observed and expected events alone."
     )
+    of_hospitals: ClassVar[bool] = False
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str
@@ -162,15 +163,15 @@ class Logrank:
             for g in there.tolist()
         )
         numbers = {
-            "rows": int(tested.sizes.sum()),
+            "n": int(tested.sizes.sum()),
             "missing": missing,
             "statistic": statistic,
             "degrees_of_freedom": degrees,
             "p": p,
             "weights": self.weights,
             "groups": {
-                groups[g]: {
-                    "persons": int(tested.sizes[g]),
+                f"{self.group}={groups[g]}": {
+                    "n": int(tested.sizes[g]),
                     "events": int(tested.events[g]),
                     "observed": float(tested.observed[g]),
                     "expected": float(tested.expected[g]),
@@ -183,7 +184,7 @@ class Logrank:
         test = f"{p_text(p)}, chi-squared {statistic:.2f} on {degrees}"
         words = [f"Survival {differ} between groups of {self.group} ({test})."]
         words += [f"{missing} rows are left out: a time, event or group is missing."] * (missing > 0)
-        table = Table(f"Log-rank test by {self.group}", ("", "persons", "events", "expected (weighted)"), rows)
+        table = Table(f"Log-rank test by {self.group}", ("", "n", "events", "expected (weighted)"), rows)
         return Answer(numbers, (table,), (), tuple(words))
 
 

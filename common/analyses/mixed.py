@@ -201,7 +201,7 @@ class Mixed:
         statistic = max(none.deviance - best.deviance, 0.0)
         shift = _of_scales(prepared, self.method)
         numbers: dict[str, Any] = {
-            "rows": prepared.rows,
+            "n": prepared.rows,
             "missing": prepared.missing,
             "groups": groups,
             "method": self.method,

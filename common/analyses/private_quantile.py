@@ -20,7 +20,7 @@ from common.study.checks import sized
 
 LEVEL = 0.95
 MOST_ROUNDS = 30
-PLACES = 1001
+PLACES = 501
 SPREADS, SIZES = 2.0 ** -np.arange(1, 10), 2.0 ** np.arange(3, 24)
 """Of what is believed: how widely values are spread, in parts of the range, and how many there are."""
 MISFIT = 0.3
@@ -109,8 +109,10 @@ class _Belief:
 
     @property
     def middle(self) -> float:
-        """As likely above the quantile as below."""
-        chances = np.exp(self._log_chances - self._log_chances.max()).sum(axis=(1, 2))
+        """As likely above the quantile as below, among places that no balance has ruled out."""
+        inside = (self.surely_above <= self.places) & (self.places <= self.surely_below)
+        possible = np.where(inside[:, None, None], self._log_chances, -np.inf)
+        chances = np.exp(possible - possible.max()).sum(axis=(1, 2))
         whole = np.cumsum(chances)
         return float(self.places[np.searchsorted(whole, whole[-1] / 2)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from scipy import stats
 
 from common.analyses._intervals import wilson
 from common.analyses._moments import LEVEL
+from common.analyses._noise import margin_of, noisy_wilson, numbers_of_noise, spread_of, words_of_noise
 from common.analyses._tables import rows_of
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Figure, Series, Table
@@ -35,12 +36,15 @@ class Proportion:
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round."""
         levels = levels_of(self.column, self.levels, public)
-        total = yield Query({"n": counts(len(levels)), "missing": counts()}, {"levels": levels})
+        parts = {"n": counts(len(levels)), "missing": counts()}
+        total = yield Query(parts, {"levels": levels}, either=tuple(parts))
         each, missing = [int(one) for one in rows_of(total, "n")], int(rows_of(total, "missing"))
         n = sum(each)
         if n == 0:
             raise AnalysisError(f"column {self.column!r} is in none of its levels ({', '.join(levels)}) in any row.")
         shares = {level: _share(count, n) for level, count in zip(levels, each, strict=True)}
+        if margin := margin_of(total, "n"):
+            shares = {level: one | _with_noise(total, at) for at, (level, one) in enumerate(shares.items())}
         header = (self.column, "n", "of", "share", "95 % from", "to", "exact from", "to (exact)")
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (level, one["n"], n, *list(one.values())[1:]) for level, one in shares.items()
@@ -55,7 +59,8 @@ class Proportion:
         )
         figure = Figure("points", f"Share by {self.column}", self.column, "share of patients", (series,))
         table = Table(f"Share by {self.column}", header, rows, note)
-        return Answer({"n": n, "missing": missing, "levels": shares}, (table,), (figure,))
+        numbers: dict[str, Any] = {"n": n, "missing": missing, "levels": shares}
+        return Answer(numbers | numbers_of_noise(margin), (table,), (figure,), words_of_noise(margin))
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by level, and those in none."""
@@ -64,7 +69,14 @@ class Proportion:
         return {"n": np.bincount(group[group >= 0], minlength=len(levels)), "missing": np.array(np.sum(group < 0))}
 
 
-def _share(count: int, n: int) -> dict[str, float]:
+def _with_noise(total: Total, at: int) -> dict[str, float | None]:
+    """Wilson's interval, noise allowed for; there is no exact one."""
+    each = total["n"]
+    low, high = noisy_wilson(float(each[at]), float(each.sum()), len(each), spread_of(total, "n"))
+    return {"low": low, "high": high, "exact_low": None, "exact_high": None}
+
+
+def _share(count: int, n: int) -> dict[str, float | None]:
     low, high = wilson(count, n)
     exact = exact_interval(count, n)
     return {"n": count, "share": count / n, "low": low, "high": high, "exact_low": exact[0], "exact_high": exact[1]}

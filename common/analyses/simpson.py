@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from common.analyses._reversal import SUMS, Aggregate, Arm, Within, reversal_of, stratum_difference
 from common.analyses._reversal_answer import Compared, Names, Stratum, answer_of
+from common.asking.abilities import SITE
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer
 from common.asking.exact_sums import Integers, Part, Total, counts, exact_products, exact_sum, reals
-from common.asking.groups import SITE, codes, levels_of, parsed, two_of
+from common.asking.groups import codes, levels_of, parsed, two_of
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
 from common.study.spelling import unknown

@@ -38,10 +38,12 @@ def least_hospitals_of(analysis: Any) -> int:
 
 
 def of_hospitals(analysis: Any) -> bool:
-    """Whether it tells of single hospitals: it says so, or one of its options names SITE as a column."""
+    """Whether it tells of single hospitals: as it says, or else where one of its options names SITE as a column."""
+    said = getattr(analysis, "of_hospitals", None)
+    if said is not None:
+        return bool(said)
     options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
-    named = any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
-    return named or bool(getattr(analysis, "of_hospitals", False))
+    return any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
 
 
 def most_rounds_of(analysis: Any) -> int:

@@ -37,12 +37,13 @@ class Part:
     """One array of a sum. kind: whole numbers, or real ones.
 
     most_by_one: by how much one row can change it at most, all its entries' changes added up; None: without bound,
-    and then no noise makes it private.
+    and then no noise makes it private. most_by_first: the same of a person's only row, where that is less.
     """
 
     shape: tuple[int, ...]
     kind: Literal["counts", "reals"]
     most_by_one: float | None = None
+    most_by_first: float | None = None
 
     @property
     def size(self) -> int:
@@ -60,9 +61,9 @@ class Part:
         return 1 if self.kind == "counts" else 1 << FRACTION_BITS
 
 
-def counts(*shape: int, most_by_one: float | None = 1.0) -> Part:
+def counts(*shape: int, most_by_one: float | None = 1.0, most_by_first: float | None = None) -> Part:
     """Whole numbers; a row is counted once, unless it is said otherwise."""
-    return Part(shape, "counts", most_by_one)
+    return Part(shape, "counts", most_by_one, most_by_first)
 
 
 def reals(*shape: int, most_by_one: float | None = None) -> Part:

@@ -63,12 +63,16 @@ def follow(
     if not alike(wanted, asked.query):
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} is not the one that the analysis asks.")
     memory[key] = json.dumps(told).encode()
-    return replace(asked.query, either=wanted.either)
+    return replace(asked.query, parts=wanted.parts, either=wanted.either)
 
 
 def alike(one: Query, other: Query) -> bool:
     """Whether two queries ask for the same sums, and tell the same but for rounding."""
-    if (one.step, dict(one.parts), one.tells.keys()) != (other.step, dict(other.parts), other.tells.keys()):
+    asked, came = (
+        {name: (part.kind, part.shape, part.most_by_one) for name, part in query.parts.items()}
+        for query in (one, other)
+    )
+    if (one.step, asked, one.tells.keys()) != (other.step, came, other.tells.keys()):
         return False
     return all(_near(told, other.tells[name]) for name, told in one.tells.items())
 

@@ -207,10 +207,12 @@ def unstacked(total: Total, queries: Mapping[str, Query]) -> dict[str, Total]:
 
 def _behind(before: Part | None, one: Part) -> Part:
     if before is None:
-        return Part((one.size,), one.kind, one.most_by_one)
+        return Part((one.size,), one.kind, one.most_by_one, one.most_by_first)
     bounds = (before.most_by_one, one.most_by_one)
     known = [bound for bound in bounds if bound is not None]
-    return Part((before.size + one.size,), one.kind, max(known) if len(known) == 2 else None)
+    of_first = [most for most in (before.most_by_first, one.most_by_first) if most is not None]
+    most, most_of_first = (max(of) if len(of) == 2 else None for of in (known, of_first))
+    return Part((before.size + one.size,), one.kind, most, most_of_first)
 
 
 def _after(prefix: str, tells: Mapping[str, Told]) -> dict[str, Told]:

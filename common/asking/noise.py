@@ -145,7 +145,7 @@ class SumNoise:
 
     def plan(self, query: Query) -> dict[str, PartNoise | None]:
         """Noise of every part; None for one that no row changes. Raises StudyError for one without a bound."""
-        changed = [name for name, part in query.parts.items() if part.most_by_one != 0]
+        changed = [name for name, part in query.parts.items() if self._most(part) != 0]
         groups = len([name for name in changed if name not in query.either])
         groups += any(name in query.either for name in changed)
         return {name: self._of(name, part, groups) if name in changed else None for name, part in query.parts.items()}
@@ -171,13 +171,21 @@ class SumNoise:
     def _multiplier(self) -> float:
         return noise_for(self.epsilon, self.delta * (1 - LEAST_CHARGE), 1.0, self.rounds)
 
+    def _most(self, part: Part) -> float | None:
+        """By how much all rows of a person can change it."""
+        if part.most_by_one is None:
+            return None
+        first = part.most_by_one if part.most_by_first is None else part.most_by_first
+        return first + (self.rows_a_person - 1) * part.most_by_one
+
     def _of(self, name: str, part: Part, groups: int) -> PartNoise:
-        if part.most_by_one is None or not 0 < part.most_by_one < inf:
+        bound = self._most(part)
+        if bound is None or not 0 < bound < inf:
             raise StudyError(
                 f"part {name!r} has no bound on what one row can change, so that no noise makes it private: "
                 f"an analysis of bounded values is needed; the bound is {part.most_by_one!r}."
             )
-        most = Fraction(part.most_by_one) * self.rows_a_person
+        most = Fraction(bound)
         step = Fraction(1) if part.kind == "counts" else _step(most / part.size)
         step_units = int(step * part.units)
         if self.kind == "geometric":

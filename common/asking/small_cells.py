@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from common.asking.answer import Answer, Cell, Figure, Series, Table
 
 SIZE, CROSS, ALL, GROUPS, COUNTS, OUTSIDE = "n", " / ", "all", "groups", "counts", ("below", "above")
+BY_NAME = (GROUPS, "calibration")
+"""Of an answer's numbers, by the names that rows of a table have."""
 WITHHELD = "withheld"
 """In an answer's numbers: how many cells, or groups, are held back."""
 MOST_TRIED = 400
@@ -87,13 +89,13 @@ class _Plan:
 
     def tells(self, word: str) -> bool:
         """Whether a sentence is of a hidden group: "sex f: ..."."""
-        return any(f" {name}:" in word or f" {name} has" in word for name in self.names)
+        return any(f" {name}:" in f" {word}" or f" {name} has" in word for name in self.names)
 
     def figure(self, figure: Figure) -> Figure:
         return replace(figure, series=tuple(self._series(one) for one in figure.series if not self._is_of(one)))
 
     def _is_of(self, series: Series) -> bool:
-        return any(series.name.startswith(f"{name}: ") for name in self.names)
+        return series.name in self.names or any(series.name.startswith(f"{name}: ") for name in self.names)
 
     def _series(self, series: Series) -> Series:
         hidden = [str(x) in self.names for x in series.x]
@@ -124,8 +126,9 @@ def _crossed_row(row: tuple[Cell, ...], hidden: Hidden, index: int) -> tuple[Cel
 def _numbers(numbers: Mapping[str, Any], plan: _Plan, least: int) -> dict[str, Any]:
     """Groups by name; lists and tables of counts in the same way as tables hide them."""
     found = dict(numbers)
-    if isinstance(found.get(GROUPS), Mapping):
-        found[GROUPS] = {name: None if name in plan.names else own for name, own in found[GROUPS].items()}
+    for key in BY_NAME:
+        if isinstance(found.get(key), Mapping):
+            found[key] = {name: None if name in plan.names else own for name, own in found[key].items()}
     if COUNTS in found:
         given, outside = np.array(found[COUNTS]), [name for name in OUTSIDE if name in found]
         if given.ndim == 1 and len(given):
@@ -196,5 +199,5 @@ def _followed(hidden: Hidden) -> list[tuple[int, int]]:
     places = np.argwhere(hidden)
     equations = np.array([line[hidden] for line in _lines(hidden.shape)], dtype=np.float64)
     fitted = np.linalg.lstsq(equations.T, np.eye(len(places)), rcond=None)[0]
-    exact = np.isclose(equations.T @ fitted, np.eye(len(places)), atol=1e-9).all(axis=0)
+    exact = np.atleast_1d(np.isclose(equations.T @ fitted, np.eye(len(places)), atol=1e-9).all(axis=0))
     return [(int(row), int(column)) for (row, column), is_known in zip(places, exact, strict=True) if is_known]

@@ -107,7 +107,7 @@ def shares(
 def _solved(total: Floats, own: Floats, target: Floats) -> Floats:
     """(total - own)^-1 target for every person, without the person's own slopes where that has no answer."""
     try:
-        return np.linalg.solve(total - own, target[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(total - own, target[:, :, None])[:, :, 0], dtype=np.float64)
     except np.linalg.LinAlgError:
         steps = []
         for mine, aim in zip(own, target, strict=True):

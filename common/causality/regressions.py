@@ -31,7 +31,7 @@ def expected(family: Family, design: Floats, coefficients: NDArray[Any]) -> NDAr
 def logistic(value: NDArray[Any]) -> NDArray[Any]:
     """1 / (1 + exp(-value)), also of complex numbers."""
     held = value + (np.clip(value.real, -LARGEST_EXPONENT, LARGEST_EXPONENT) - value.real)
-    return 1.0 / (1.0 + np.exp(-held))
+    return np.asarray(1.0 / (1.0 + np.exp(-held)))
 
 
 def regression(

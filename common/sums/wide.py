@@ -22,6 +22,8 @@ WORD_BITS = 32
 COUNT_BITS, REAL_BITS = 64, 256
 MOST_WORDS = 1 << 23
 """Of one sum, 32 MiB."""
+FIRST_ROUND = 1 << 20
+"""Of a run in which questions are asked: rounds of training, and the evaluation after them, come before."""
 QUESTION, QUERY = "question", "query"
 """Words of a request for such numbers: all that decides of what a sum is opened, and so of whom it may be."""
 

@@ -10,6 +10,8 @@ from common.errors import StudyError
 from common.surveys.intervals import Share, share_of
 from common.surveys.randomisers import KINDS, Randomiser
 
+MOST_PERSONS = 10**8
+
 
 @dataclass(frozen=True)
 class Responses:
@@ -77,7 +79,7 @@ def together(places: Sequence[Responses]) -> Responses:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_PERSONS:
         raise ValueError(f"{value!r} is no count")
     return value
 

@@ -94,9 +94,9 @@ def _questions(policy: Policy) -> Iterator[str]:
         if rules.exact and not bounded
         else "Questions are answered with noise only, whatever a study lists."
     )
-    most = "" if rules.largest_epsilon is None else f", of epsilon {rules.largest_epsilon:g} at most each"
     yield (
-        f"Questions that no approved study lists are answered with noise{most} (questions.free)."
+        "Questions that no approved study lists are answered with noise, of epsilon "
+        f"{rules.largest_epsilon:g} at most each (questions.free)."
         if rules.free
         else "Questions that no approved study lists are refused (questions.free = false)."
     )

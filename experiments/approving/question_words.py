@@ -11,7 +11,8 @@ from client.asking.asked import Levels
 from client.asking.decision import table_of, tells_hospitals
 from client.node_settings import FILE as NODE_FILE
 from client.node_settings import read_settings
-from client.policy import read_policy
+from client.policy import Policy, read_policy
+from client.policy_rules import broken
 from client.source_abilities import abilities, can
 from client.withdrawn import withdrawn
 from common.asking.levels import levels_of
@@ -24,6 +25,9 @@ from common.study.options import Entry
 from common.study.study import Study
 from common.sums.cohorts import reveals
 
+OF_QUESTIONS = ("difference", "noise")
+"""Words of refusals that a study without any policy can meet."""
+
 
 def question_sentences(study: Study, folder: Path) -> Sequence[str]:
     """What each question tells, of whom, and how; () of a study that asks none."""
@@ -34,6 +38,13 @@ def question_sentences(study: Study, folder: Path) -> Sequence[str]:
     if any(not one.epsilon for one in questions):
         said.append(_who_reads(study))
     return (f"It asks {len(questions)} questions beside any training.", *said, *_counted(study, folder))
+
+
+def refused_questions(study: Study) -> Sequence[str]:
+    """Why hospitals would refuse a study's questions whatever their policy says, for whoever writes the study."""
+    refused = [one.sentence for one in broken(study, Policy()) if one.word in OF_QUESTIONS]
+    remedy = "List a question of these rows as well, so that hospitals see it, or ask with noise (epsilon)."
+    return [f"Real hospitals refuse this: {sentence} {remedy}" for sentence in refused]
 
 
 def _one(question: Question, levels: Levels) -> str:

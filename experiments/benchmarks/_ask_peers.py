@@ -102,7 +102,7 @@ def _cox(rows: Records) -> Found:
     import statsmodels.api as sm
 
     model = sm.PHReg(_column(rows, "months"), _design(rows)[:, 1:], _column(rows, "died"), ties="efron")
-    fit = model.fit(gtol=1e-12)
+    fit = model.fit(tol=1e-12)
     return {"coefficients.age.estimate": fit.params[0], "coefficients.age.standard_error": fit.bse[0]}
 
 

@@ -67,8 +67,8 @@ def measure(console: Console) -> Measured:
         Target("furthest from a peer", furthest_off, None, NEAR, f"at most {NEAR:g}", furthest_off <= NEAR),
     ]
     notes = (
-        f"{len(SITES)} hospitals of {len(tables[0])} patients; equal: every number of the answer is the very same as of "
-        f"one table of all rows, through {' and '.join(SUMS)}.",
+        f"{len(SITES)} hospitals of {len(tables[0])} patients; equal: every number of the answer is the very same as "
+        f"of one table of all rows, through {' and '.join(SUMS)}.",
         "ms pooled: of one table without messages. ms: with all legs of secagg on this machine, without a network.",
         "difference: from the peer's numbers, relative where they are above 1. Noisy answers beside OpenDP: "
         "wardround bench noisy-answers.",

@@ -77,11 +77,14 @@ def _describe_study(part: str | None) -> None:
 def _describe_own(kind: str) -> None:
     """What a hospital runs, or what its `policy.toml` may say."""
     if kind == POLICY:
+        from client.asking.rules import QuestionRules
         from client.policy import Policy, RequiredNoise
 
         _describe(Policy)
         say([""])
         _describe(RequiredNoise)
+        say([""])
+        _describe(QuestionRules)
         return
     from common.study import program
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from common.files.json_files import read_table
 from experiments.coordinator.job_queue import Job
-from server.asking.conduct import ANSWERS
 
 
 def ending(job: Job) -> tuple[list[str], int]:
@@ -16,6 +15,8 @@ def ending(job: Job) -> tuple[list[str], int]:
         from experiments.running.spoken_losses import last_lines
 
         return last_lines(folder)
+    from server.asking.conduct import ANSWERS
+
     answers = read_table(folder, ANSWERS, required=True)["answers"]
     lacking = [str(one["question"]["words"]) for one in answers if one["state"] != "answered"]
     lines = [f"{len(answers) - len(lacking)} of {len(answers)} questions have an answer (in {folder})"]

@@ -14,7 +14,7 @@ from common.files.access import private_folder, write
 from experiments.counterfactuals.asked import actions_of
 from experiments.counterfactuals.found import Found, find, model_of
 from experiments.counterfactuals.judged import Judged, judge
-from experiments.counterfactuals.page import figures_of, page_of
+from experiments.counterfactuals.page import figures_of, not_learned, page_of
 from experiments.counterfactuals.persons import Whose, cases_of
 from experiments.prediction.trained import load_trained
 
@@ -83,6 +83,7 @@ def _sentences(found: Found, judged: Judged | None) -> list[str]:
     said += [
         f"{name}: {value:.2f} grey levels from the true counterfactual" for name, value in found.distances.items()
     ]
+    said += [warning] if (warning := not_learned(found)) else []
     for shift in judged.shifts if judged else ():
         said.append(
             f"{shift.words}: score of {judged.of if judged else ''} {shift.change:+.3f} "

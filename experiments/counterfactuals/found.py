@@ -28,6 +28,8 @@ Answer = Callable[[Tensor, Tensor, int], Tensor]
 AT_ONCE = 64
 DRAWS = 8
 """Of the posterior's noise, for how sure a picture is."""
+NO_NEARER = 0.95
+"""Share of the unchanged image's distance to the truth from which a model has learned nothing of an action."""
 PATHS: tuple[Path, ...] = ("total", "direct", "indirect")
 
 
@@ -76,6 +78,21 @@ class Found:
         return {
             cause.name: float(grey_distance(torch.from_numpy(a), torch.from_numpy(t)).mean()) for cause, a, t in pairs
         }
+
+    @property
+    def unchanged(self) -> dict[str, float]:
+        """Mean grey levels between images left as they are and the true counterfactuals, by cause."""
+        if self.truths is None:
+            return {}
+        still = torch.from_numpy(self.cases.inputs)
+        pairs = zip(self.causes, self.truths, strict=True)
+        return {cause.name: float(grey_distance(still, torch.from_numpy(truth)).mean()) for cause, truth in pairs}
+
+    @property
+    def not_learned(self) -> tuple[str, ...]:
+        """Causes under whose action an image left as it is would be as near to the truth as the model's."""
+        unchanged = self.unchanged
+        return tuple(name for name, value in self.distances.items() if value >= NO_NEARER * unchanged[name] > 0)
 
 
 def model_of(trained: Trained) -> tuple[DeepModel, tuple[Cause, ...]]:
@@ -152,4 +169,9 @@ def _over(cases: Cases, made: Answer) -> Images:
         for start in range(0, len(cases), AT_ONCE):
             batch = cases.batch(slice(start, start + AT_ONCE))
             parts.append(made(batch.inputs, batch.targets.float(), start))
-    return np.asarray(torch.cat(parts).numpy(), np.float32)
+    whole = torch.cat(parts)
+    if not whole.isfinite().all():
+        raise StudyError(
+            "the model answers with numbers that are not finite: its training diverged, or a value is absurd."
+        )
+    return np.asarray(whole.numpy(), np.float32)

@@ -34,8 +34,8 @@ def page_of(found: Found, title: str, judged: Judged | None = None, mediated: bo
 
 def _finding(found: Found, title: str) -> Markup:
     named = ", ".join(cause.name for cause in found.causes)
-    known = [f"{value:.2f} for {name}" for name, value in found.distances.items()]
-    truth = f" From the true counterfactuals they are {', '.join(known)} grey levels of 255 away." if known else ""
+    known = [f"{value:.2f} under do({name})" for name, value in found.distances.items()]
+    truth = f" From the true counterfactuals lie, in grey levels of 255: {', '.join(known)}." if known else ""
     return joined([
         f"“{title}” learned how an image comes from {named}. Here are {count(len(found.cases), 'patient')} as they "
         f"are, and as they would have been.{truth}"
@@ -47,7 +47,7 @@ def _pictures(found: Found, mediated: bool) -> Markup:
     lede = (
         f"The graph is {found.graph}. All that made a patient's image beside its causes, the noise of each "
         "mechanism, is taken from the image and kept; the action changes a cause, what follows from it follows, and "
-        "the image is made anew. The last picture of an action shows, as brightness, where other draws of that noise "
+        "the image is made anew. The last picture shows, as brightness, where other draws of that noise "
         "would differ."
     )
     return section("pictures", "The patients", lede, *rows)
@@ -75,29 +75,33 @@ def _row(found: Found, number: int, mediated: bool) -> Markup:
     for outcome in found.outcomes:
         for path in PATHS if mediated else PATHS[:1]:
             words = outcome.words if path == "total" else f"{path} only"
-            shown.append(_figure(_caption(words, outcome, number, path), outcome.images[path][number, 0]))
-        shown.append(_figure("doubt", (BRIGHTER * outcome.doubt[number, 0]).clip(0, 1)))
-    for cause, truth, values_then in zip(found.causes, _of(found.truths), _of(found.done), strict=False):
-        column = [one.name for one in found.causes].index(cause.name)
-        words = f"true, do({cause.name} = {values_then[number, column]:.4g})"
-        shown.append(_figure(words, truth[number, 0]))
-        if found.answers is not None:
-            shown.append(_figure("the model's", found.answers[column, number, 0]))
-    return tag("div", head, tag("div", *shown, class_="filmstrip"), class_="figure")
+            shown.append(_figure(words, outcome.images[path][number, 0], _seen(outcome, number, path)))
+    doubt = np.max([one.doubt[number, 0] for one in found.outcomes], axis=0)
+    shown.append(_figure("doubt", (BRIGHTER * doubt).clip(0, 1)))
+    return tag("div", head, tag("div", *shown, class_="filmstrip"), _beside_truth(found, number), class_="figure")
 
 
-def _of(values: NDArray[np.floating] | None) -> NDArray[np.floating] | Sequence[NDArray[np.floating]]:
-    return () if values is None else values
+def _beside_truth(found: Found, number: int) -> Markup | None:
+    if found.truths is None or found.answers is None or found.done is None:
+        return None
+    shown = []
+    for column, cause in enumerate(found.causes):
+        words = f"do({cause.name} = {found.done[column, number, column]:.4g})"
+        shown.append(_figure(words, found.answers[column, number, 0], "the model's"))
+        shown.append(_figure(words, found.truths[column, number, 0], "the truth"))
+    return tag("div", *shown, class_="filmstrip")
 
 
-def _caption(words: str, outcome: Outcome, number: int, path: str) -> str:
-    found = [f"{name} {values[number]:.4g} measured" for name, values in outcome.measured.items()]
-    return "; ".join([words, *(found if path == "total" else [])])
+def _seen(outcome: Outcome, number: int, path: str) -> str:
+    """What is measured in one image."""
+    found = [f"{name} {values[number]:.3g}" for name, values in outcome.measured.items()]
+    return f"measured: {', '.join(found)}" if found and path == "total" else ""
 
 
-def _figure(words: str, image: NDArray[np.floating]) -> Markup:
+def _figure(words: str, image: NDArray[np.floating], note: str = "") -> Markup:
     uri = picture_url(grey(image.astype(np.float64)))
-    return tag("figure", tag("img", src=uri, alt=words), tag("figcaption", words))
+    caption = tag("figcaption", words, tag("br") if note else None, tag("small", note) if note else None)
+    return tag("figure", tag("img", src=uri, alt=f"{words} {note}".strip()), caption)
 
 
 def _measured(found: Found) -> Markup | None:
@@ -125,14 +129,23 @@ def _measured(found: Found) -> Markup | None:
 def _truth(found: Found) -> Markup | None:
     if found.truths is None or found.answers is None:
         return None
-    still = np.abs(found.cases.inputs[None] - found.truths).mean((1, 2, 3, 4)) * 255
-    rows = [
-        [f"do({name})", f"{value:.2f}", f"{unchanged:.2f}"]
-        for (name, value), unchanged in zip(found.distances.items(), still, strict=True)
-    ]
+    unchanged = found.unchanged
+    rows = [[f"do({name})", f"{value:.2f}", f"{unchanged[name]:.2f}"] for name, value in found.distances.items()]
     lede = "These data are simulated, so that the true image under an action of each cause is known."
+    if found.not_learned:
+        lede += f" {not_learned(found)}"
     head = ["Action", "Model to truth, grey levels", "Unchanged image to truth"]
     return section("truth", "How far from the truth", lede, table(head, rows))
+
+
+def not_learned(found: Found) -> str:
+    """A warning; "" where there is none."""
+    if not found.not_learned:
+        return ""
+    named = ", ".join(f"do({name})" for name in found.not_learned)
+    return (
+        f"Under {named} the model comes no nearer to the truth than the image left as it is: it has not learned that."
+    )
 
 
 def _bias(judged: Judged) -> Markup:
@@ -203,6 +216,7 @@ def figures_of(found: Found, judged: Judged | None) -> Mapping[str, object]:
         "patients": len(found.cases),
         "composition": found.composition,
         "distance": found.distances,
+        "distance_unchanged": found.unchanged,
         "actions": outcomes,
         "classifier": {"of": judged.of, "shifts": shifts} if judged else None,
     }

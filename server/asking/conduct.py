@@ -25,6 +25,7 @@ from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
+from common.sums.wide import FIRST_ROUND
 from common.sums.wide_sums import demand_wide
 from server.asking.sums import Channel, Conversation
 from server.asking.words import SCHEMA, answer_table, opened_table, question_table
@@ -107,7 +108,7 @@ class Asker:
         for site, known in gathered.members.items():
             self.progress.publish(HospitalJoined(site, known.quarantined))
         cohorts = Cohorts.of(self.study, expected or gathered.members)
-        first_round = self.study.rounds + 1
+        first_round = max(FIRST_ROUND, self.study.rounds + 1)
         cohort = cohorts.of_round(first_round)
         aggregation.check(len(cohort.sites))
         timeout_s = self.study.federation.round_timeout_s

@@ -139,6 +139,7 @@ svg text.on { dominant-baseline: central; fill: #14181d; font-size: 12px; }
 .card-head span { color: var(--quiet); white-space: nowrap; }
 .triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 4px; }
 .filmstrip { display: flex; flex-wrap: wrap; gap: 10px 6px; } .filmstrip figure { width: 112px; }
+.filmstrip + .filmstrip { margin-top: 14px; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; background: #000; border-radius: 3px; image-rendering: pixelated; }
 figcaption { color: var(--quiet); font-size: .75rem; text-align: center; margin-top: 2px; }

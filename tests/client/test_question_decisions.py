@@ -46,6 +46,7 @@ REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("questions.least_cell = 25", "cells", mean(by="sex")),
     ("required_sums = true", "sums", mean(by="site")),
     ("questions.columns = ['age']", "columns", mean()),
+    (FREE, "epsilon", {**COUNT, "epsilon": 100.0}),
     ("", "query", {**COUNT, "where": ["sick >"]}),
     ("", "query", {**COUNT, "where": ["sick = maybe"]}),
 ]
@@ -82,7 +83,7 @@ def test_a_study_that_promises_privacy_answers_nothing_as_it_is(tmp_path: Path) 
 def test_noise_is_charged_to_everybody_here_before_it_leaves_and_once(tmp_path: Path) -> None:
     asker = Asker(tmp_path, policy=FREE)
     first, again = asker.total(**NOISY), asker.total(**NOISY)
-    assert first.integers["rows"] == again.integers["rows"]
+    assert first.integers["complete"] == again.integers["complete"]
     contents = Ledger(tmp_path / "folder").contents()
     (entry,) = contents.entries
     assert len(contents.sets[entry.patients]) == 40 and entry.releases[0].noise == "geometric"
@@ -130,6 +131,15 @@ def test_exact_answers_after_a_change_wait_for_the_hospitals_people(tmp_path: Pa
     assert first_power(again.total(column="chol")) == sum(range(300, 340)) - 301
 
 
+def test_a_study_of_other_columns_is_of_the_same_data_and_one_of_other_persons_is_not(tmp_path: Path) -> None:
+    Asker(tmp_path, [mean()]).total(column="chol")
+    fewer = {"source": {**SOURCE, "features": ["chol"], "categorical": {}}}
+    assert first_power(Asker(tmp_path, [mean()], study=fewer).total(column="chol")) == sum(range(300, 340))
+    levels = {"sex": ["f", "m"], "age": [str(age) for age in range(41, 80)]}
+    others = {"source": {**SOURCE, "categorical": levels}}
+    assert word(Asker(tmp_path, [mean()], study=others), column="chol") == "changed"
+
+
 def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
     asker = Asker(tmp_path, [mean()])
     asker.total(column="chol")
@@ -144,7 +154,9 @@ def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
 def test_a_hospital_without_a_promise_of_others_adds_all_of_the_noise(tmp_path: Path) -> None:
     """Aggregation 'plain' shows single parts: whatever a coordinator asks, shares are by the approved study."""
     asker = Asker(tmp_path, policy=FREE)
-    spread = np.std([int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(8)])
+    spread = np.std(
+        [int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["complete"][()]) for k in range(8)]
+    )
     assert spread > 0.3
 
 

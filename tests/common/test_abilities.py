@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from client.training import Trainer
+from common.causality.deep.model import Cause
 from common.data.cases import Batch, Cases, Shape
 from common.errors import HospitalError, StudyError
 from common.learning.abilities import NAMES, ROLE, can, check_declared, no_case_loss, no_soft_loss
@@ -82,8 +83,9 @@ def test_a_task_without_any_of_them_is_sound() -> None:
 @pytest.mark.parametrize("name", TASKS.names())
 def test_ours_declare_rightly(name: str) -> None:
     loaded = TASKS.load(name)
-    needed = {"regression": {"center": 1, "spread": 1}, "survival": {"cuts": (1.0,)}}.get(name, {})
-    check_declared(loaded(**needed), name)
+    needed: dict[str, dict[str, Any]] = {"regression": {"center": 1, "spread": 1}, "survival": {"cuts": (1.0,)}}
+    needed["deep_scm"] = {"graph": "age -> image", "causes": (Cause("age"),)}
+    check_declared(loaded(**needed.get(name, {})), name)
 
 
 @pytest.mark.parametrize(

@@ -227,5 +227,5 @@ def test_groups_are_named_once() -> None:
 
 
 def test_one_word_is_a_list_where_an_option_takes_several() -> None:
-    question = question_of("linear chol cp".split(), options={"levels": "cp=4|3|2|1"})
+    question = question_of(["linear", "chol", "cp"], options={"levels": "cp=4|3|2|1"})
     assert question.analysis.options["levels"] == ["cp=4|3|2|1"]

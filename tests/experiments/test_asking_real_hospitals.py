@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,9 @@ def test_a_cox_regression_is_answered_and_noise_is_charged_to_every_ledger_once(
     assert again["state"] == "answered" and again["numbers"] == mean["numbers"], "the same noise is sent again"
     assert {site: ledger(hospitals, site) for site in SITES} == charged, "and charged once"
     assert all(charged.values())
+    of_another_split = hospitals.approved(listing(replace(study(), seed=5), COX))
+    third = hospitals.ask(of_another_split, "third", COX)["answers"][0]
+    assert third["numbers"] == cox["numbers"], "another split is of the same persons, and opens the same sums"
     places = hospitals.folder_of("west").rglob("*")
     logged = [path.read_bytes() for path in places if path.is_file() and "log" in path.name]
     assert any(b"bounded_mean" in text for text in logged)

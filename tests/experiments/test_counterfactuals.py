@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from common.study.study import parse
 from experiments.cli import cli
 from experiments.counterfactuals.asked import actions_of, words_of
 from experiments.counterfactuals.conduct import Asked, answer
+from experiments.counterfactuals.page import not_learned
 from experiments.counterfactuals.persons import Whose
 from tests.experiments.trained_runs import trained_run
 
@@ -101,7 +103,7 @@ def test_the_command_writes_a_page_figures_and_images(run: Path, classifier: Pat
     result = CliRunner().invoke(cli, [*arguments, "--classifier", str(classifier), "--mediated"])
     assert result.exit_code == 0, result.output
     page = (tmp_path / "counterfactuals.html").read_text()
-    assert "do(thickness = 4)" in page and "direct only" in page and "true, do(scanner" in page
+    assert "do(thickness = 4)" in page and "direct only" in page and "the truth" in page
     figures = json.loads((tmp_path / "counterfactuals.json").read_text())
     assert figures["patients"] == 6 and set(figures["distance"]) == {"thickness", "intensity", "scanner"}
     assert [one["action"] for one in figures["classifier"]["shifts"]] == ["do(thickness = 4)", "do(scanner = 1)"]
@@ -134,6 +136,14 @@ def test_images_of_a_file_are_asked_about_too_and_wrong_ones_are_refused(run: Pa
     assert len(found.cases) == 2 and found.truths is None
     with pytest.raises(StudyError, match="of thickness, intensity, scanner"):
         answer(run, Asked((), Whose(file=tmp_path / "bad.npz")), tmp_path)
+
+
+def test_a_model_that_learned_nothing_of_an_action_is_said_to_have_not(run: Path, tmp_path: Path) -> None:
+    written = answer(run, Asked(("thickness=3",), Whose(hospital="hospital-1")), tmp_path)
+    found = replace(written.found, answers=np.repeat(written.found.cases.inputs[None], 3, axis=0))
+    assert found.distances == found.unchanged and found.not_learned == ("thickness", "intensity", "scanner")
+    assert "has not learned" in not_learned(found)
+    assert not replace(found, answers=found.truths).not_learned
 
 
 def test_python_answers_as_the_command_does(run: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from client.hospital import close_all
 from experiments.approving.policy_words import policy_sentences
-from experiments.approving.question_words import question_sentences
+from experiments.approving.question_words import question_sentences, refused_questions
 from tests.security.asked_hospital import Asker, mean
 
 
@@ -33,6 +33,13 @@ def test_small_groups_of_the_hospitals_own_persons_are_counted_for_its_people_al
     (tmp_path / "folder" / "policy.toml").write_text("questions.least_cell = 3")
     close_all()
     assert "3 persons or more" in question_sentences(asker.hospital.study, tmp_path / "folder")[-1]
+
+
+def test_whoever_writes_a_study_reads_what_hospitals_will_refuse(tmp_path: Path) -> None:
+    study = Asker(tmp_path, [mean(), mean("age >= 60")]).hospital.study
+    (said,) = refused_questions(study)
+    assert "tell of all rows but those with age >= 60" in said and "List a question of these rows" in said
+    assert refused_questions(Asker(tmp_path, [mean(), mean(by="sex")]).hospital.study) == []
 
 
 def test_the_policy_for_questions_is_said_in_sentences(tmp_path: Path) -> None:

@@ -237,11 +237,19 @@ class Opening(SecureAggregation):
         return super().protect(update, request, replace(local, cohort=replace(local.cohort, least=1)))
 
 
+class Cutting(Plain):
+    """Numbers of 64 bits have to do."""
+
+    def protect_wide(self, numbers: Any, request: Any, local: Any) -> Payload:
+        return super().protect_wide([number % (1 << 62) for number in numbers], request, local)
+
+
 AGGREGATIONS = {
     FROZEN: (thawed(Plain),),
     "the_sum_is_the_true_one_within_the_declared_error": (Rounded,),
     "the_declared_error_is_small_beside_what_is_added_up": (Boundless,),
     "statistics_add_up_exactly": (Approximate,),
+    "wide_whole_numbers_add_up_exactly": (Cutting,),
     "a_hospital_that_is_lost_is_not_in_the_sum_and_nothing_else_changes": (Miscounting,),
     "an_update_of_another_length_or_that_is_not_finite_is_not_in_the_sum": (Naive,),
     "a_hostile_reply_costs_its_sender_the_round_and_nobody_else": (Miscounting,),

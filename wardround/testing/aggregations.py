@@ -11,12 +11,19 @@ import pytest
 
 from common.data.names import SiteId
 from common.errors import StudyError
-from common.sums.abilities import stated_error
+from common.sums.abilities import can, stated_error
 from common.sums.aggregation import Aggregation
 from common.sums.exchange import Collected, Payload
 from common.sums.mean import Mean
 from common.sums.update import Update
-from experiments.engines._loopback_exchange import InMemoryExchange, collect, expected_of, random_updates
+from common.sums.wide import WideForm
+from experiments.engines._loopback_exchange import (
+    InMemoryExchange,
+    collect,
+    collect_numbers,
+    expected_of,
+    random_updates,
+)
 from wardround.testing.laws import check_options
 
 LENGTH = 500
@@ -77,6 +84,18 @@ class AggregationTests:
         assert total is not None and "loss" in total.statistics, "no statistics came back"
         wanted = sum((update.statistics["loss"] for update in updates.values()), Mean())
         assert total.statistics["loss"] == wanted, f"{total.statistics['loss'].value}, not {wanted.value}"
+
+    def test_wide_whole_numbers_add_up_exactly(self, made: Any) -> None:
+        """Questions to hospitals are such sums. Mend: `collect_wide` and `protect_wide`, whose total tells nothing
+        beside itself; without them numbers ride as whole steps, where every update may be read."""
+        if made.reveals == "sum" and not can(made, "collect_wide"):
+            return  # no question is asked through it
+        form, sites = WideForm(2, 2), tuple(self._updates(4, 1, 0))
+        numbers = {site: [place, -1, -(1 << 200) * place, (1 << 250) - place] for place, site in enumerate(sites)}
+        exchange = InMemoryExchange(made, {site: Update((), 1.0) for site in sites}, numbers=numbers)
+        wanted = tuple(map(sum, zip(*numbers.values(), strict=True)))
+        total = collect_numbers(exchange, form).total
+        assert total == wanted, f"{total}, not {wanted}"
 
     def test_a_hospital_that_is_lost_is_not_in_the_sum_and_nothing_else_changes(self, made: Any) -> None:
         """Hospitals fail. Mend: `sites` names those whose updates are in the sum, and no other; no total where there

@@ -94,6 +94,7 @@ class Rung(nn.Module):
         self.prior = convolution(2, channels, 2 * latents, 3)
         self.likelihood = convolution(2, 2 * channels, 2 * latents, 3)
         self.merge = convolution(2, latents, channels, 1)
+        self.after = Block(channels, told)
         with torch.no_grad():
             for layer in (self.prior, self.likelihood):
                 for parameter in layer.parameters():
@@ -116,7 +117,7 @@ class Rung(nn.Module):
         else:
             offset, log_ratio = self.likelihood(torch.cat([features, seen], 1)).chunk(2, 1)
             u, divergence = _posterior(offset, log_ratio, noise)
-        return features + self.merge(mean + log_scale.exp() * u), u, divergence
+        return self.after(features + self.merge(mean + log_scale.exp() * u), told), u, divergence
 
 
 def _posterior(offset: Tensor, log_ratio: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:

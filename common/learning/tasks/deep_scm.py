@@ -30,7 +30,7 @@ from common.learning.tasks._network import build_fitting
 from common.seeding import case_generators
 from common.study.catalogue import NETWORKS
 from common.study.checks import between, listed, one_of, positive
-from common.study.options import Entry
+from common.study.options import EXAMPLE, Entry
 from common.sums.mean import Mean
 
 READER_CHANNELS, READER_STRIDE = 8, 4
@@ -60,10 +60,10 @@ class DeepScm:
     views: ClassVar[tuple[str, ...]] = ("noise",)
     drawn: ClassVar[Drawn] = "panels"
 
-    graph: str
-    causes: tuple[Cause, ...]
+    graph: str = field(metadata={EXAMPLE: 'graph = "age -> volume; age & volume -> image"'})
+    causes: tuple[Cause, ...] = field(metadata={EXAMPLE: 'causes = [{ name = "age", center = 60, spread = 12 }]'})
     network: Entry = field(default_factory=lambda: Entry("conditional_ladder"))
-    beta: float = 0.8
+    beta: float = 1.0
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)

@@ -109,7 +109,7 @@ def test_rows_that_cannot_be_corrected_stay_as_they_are() -> None:
     asked = Combat(FEATURES, ("age",), "scanner")
     answer = ask_tables(asked, [first, *tables[1:]]).answer
     after = asked.corrected(first, answer.numbers)
-    assert answer.numbers["alone_with_scanner"] == 1 and answer.numbers["rows"] == 88
+    assert answer.numbers["alone_with_scanner"] == 1 and answer.numbers["n"] == 88
     assert np.isnan(after.numbers("f0")[3]) and after.numbers("f1")[3] == first.numbers("f1")[3]
     assert after.numbers("f2")[5] == first.numbers("f2")[5] and after.numbers("f2")[6] != first.numbers("f2")[6]
 

@@ -7,6 +7,7 @@ from scipy.optimize import approx_fprime
 from statsmodels.duration.hazard_regression import PHReg
 
 from common.analyses.cox import Cox
+from common.asking.abilities import of_hospitals, whole_hospitals
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
 from common.errors import AnalysisError, StudyError
@@ -153,3 +154,8 @@ def test_hazard_ratios_with_breast_cancer_are_those_of_lifelines(shared_data: Pa
     assert np.allclose([row["standard_error"] for row in rows], errors, rtol=1e-9)
     assert np.isclose(numbers["log_likelihood"], -816.315781683091, rtol=1e-13)
     assert abs(numbers["concordance"]["middle"] - 0.6773355470491476) < 1e-3
+
+
+def test_hospitals_as_strata_tell_of_no_hospital_alone() -> None:
+    stratified = Cox("time", "event", ("age",), strata="site")
+    assert whole_hospitals(stratified) and not of_hospitals(stratified)

@@ -11,6 +11,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from common.analyses.kaplan_meier import KaplanMeier
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
+from common.asking.small_cells import held_back
 from common.errors import AnalysisError, StudyError
 from tests.common.analyses.brca import brca
 from tests.common.analyses.patients import answered, patients
@@ -141,3 +142,16 @@ def test_survival_with_breast_cancer_is_that_of_lifelines(shared_data: Path) -> 
     old = records.take(records.numbers("age_at_index") > 60)
     found = answered(KaplanMeier("T", "E", until=2000.0), old).numbers["groups"]["everybody"]
     assert np.isclose(found["restricted_mean"], 1763.6078206881189, rtol=1e-12)
+
+
+def test_a_group_of_few_is_held_back_everywhere() -> None:
+    records = patients(40)
+    rare = np.where(np.arange(40) < 3, "x", records.words("sex"))
+    asked = KaplanMeier("time", "event", "sex", levels=("sex=f|m|x",))
+    shown = held_back(answered(asked, replace(records, columns={**records.columns, "sex": rare})), 5)
+    hidden = {name for name, own in shown.numbers["groups"].items() if own is None}
+    assert "sex=x" in hidden and len(hidden) == 2  # with one alone the sum would give it away
+    for table in shown.tables[:3]:
+        assert all(cell is None for row in table.rows if row[0] in hidden for cell in row[1:])
+    assert {series.name for series in shown.figures[0].series}.isdisjoint(hidden)
+    assert not any(name in word for word in shown.words for name in hidden)

@@ -35,9 +35,10 @@ def test_it_is_that_of_statsmodels_on_all_rows() -> None:
 
 def test_the_calibration_counts_every_row_once() -> None:
     answer = answered(Logistic("died", ("age",)), patients())
-    bins = np.array(answer.numbers["calibration"])
-    assert bins[:, 0].sum() == 240 and bins[:, 1].sum() == answer.numbers["events"]
-    assert np.isclose(bins[:, 2].sum(), answer.numbers["events"])  # the intercept's score is 0
+    bins = answer.numbers["calibration"].values()
+    assert sum(one["n"] for one in bins) == 240 and sum(one["events"] for one in bins) == answer.numbers["events"]
+    predicted = sum(one["n"] * one["predicted"] for one in bins)
+    assert np.isclose(predicted, answer.numbers["events"])  # the intercept's score is 0
 
 
 def test_words_are_an_outcome_too() -> None:

