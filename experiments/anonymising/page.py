@@ -135,8 +135,8 @@ def _noisy(wanted: Wanted, release: Release, noisy: NoisyRelease) -> Markup:
     counted = [*wanted.quasi, *([wanted.sensitive] if wanted.sensitive else [])]
     lede = (
         "Another way is to count on a grid that everybody may know, add noise to every count, and draw rows from "
-        f"what comes out: of {listed(counted)} alone, since every further column has its price. Its cells are as wide "
-        f"as the values above: {percent(noisy.loss)} of what a column may hold, beside {percent(release.loss)}."
+        f"what comes out: of {listed(counted)} alone, since every further column has its price. Its cells are as "
+        f"wide as the values above: {percent(noisy.loss)} of what a column may hold, beside {percent(release.loss)}."
     )
     pairs: list[tuple[str, Child]] = [
         ("Its promise", promise(noisy.epsilon)),

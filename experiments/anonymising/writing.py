@@ -44,7 +44,7 @@ def write_all(
     if partition is not None:
         said.append(
             f"Groups are of {int(release.has['k'])} rows or more in all hospitals' releases together; in this one "
-            f"alone the smallest has {fewest_here(release)}: do not let it out where it tells which hospital it is of."
+            f"alone the smallest has {fewest_here(release)}: do not let it out where it tells whose it is."
         )
     if release.suppressed:
         why = "" if partition is None else ", which are in no group: if they were asked about, groups are not whole"

@@ -146,10 +146,11 @@ def _joined(parts: Sequence[Records], names: Sequence[str]) -> Records:
 def _said(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, float], str]:
     quasi, side = said.get("quasi_identifiers"), said.get("side_knowledge", {})
     sensitive = said.get("sensitive", "")
-    names = [one for one in quasi if isinstance(one, str)] if isinstance(quasi, list) else []
+    given = quasi if isinstance(quasi, list) else []
+    names = [one for one in given if isinstance(one, str)]
     tolerances = list(side.values()) if isinstance(side, Mapping) else [-1]
     known = all(isinstance(by, (int, float)) and 0 <= by < inf for by in tolerances)
-    if not names or len(names) < len(quasi) or not known or not isinstance(sensitive, str):
+    if not names or len(names) < len(given) or not known or not isinstance(sensitive, str):
         raise StudyError(
             f"{path.parent / SUMMARY} must say of {path.name} its quasi_identifiers (a list), its side_knowledge "
             "(columns and tolerances) and its sensitive column, as `wardround anonymise` writes it."

@@ -4,8 +4,8 @@ k-anonymity promises that whoever knows a person's quasi-identifiers can do no b
 chance of each person is that of drawing from the rows that these fit, and a red light needs more rows found than that
 surely gives (Hoeffding 1956: of draws with unequal chances, no tail is heavier than the binomial one of their mean).
 A row counts as the person's where all that it holds is true of the person; so the chance is no less than that of a
-stranger's row, which agrees in whatever the adversary did not know as often as two rows do by chance. A diagnosis that
-is told is beside the most frequent one.
+stranger's row, which agrees in whatever the adversary did not know as often as two rows do by chance. A diagnosis
+that is told is beside the most frequent one.
 """
 
 from __future__ import annotations
