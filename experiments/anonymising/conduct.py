@@ -26,8 +26,8 @@ class Wanted:
     quasi: columns by which somebody might be found. sensitive: what nobody is to learn, "" where that is not said.
     drop: columns that are not released. meanings: of columns, groups that stand for words, and orders.
     most_suppressed: share of rows that may be left out to keep the others precise. side: tolerance of each column
-    that an adversary knows of a person beside the quasi-identifiers. person: the column that tells whose a row is where
-    somebody has several; k is then of persons.
+    that an adversary knows of a person beside the quasi-identifiers. person: the column that tells whose a row is
+    where somebody has several; k is then of persons.
     """
 
     quasi: tuple[str, ...]
