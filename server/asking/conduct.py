@@ -142,12 +142,8 @@ class Asker:
             "state": state,
             "reason": why,
             "discloses": question.build().discloses,
-<<<<<<< HEAD
             "of_hospitals": question.tells_hospitals,
-            **answer_table(answer),
-=======
             **answer,
->>>>>>> assail
             "contributed": list(contributed),
             "missing": [{"site": site, "reason": reason} for site, reason in sorted(dropped.items())],
             "queries": len(opened),
