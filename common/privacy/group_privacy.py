@@ -27,7 +27,8 @@ those of the exchanged pair above 1. At q = 1 this is one Gaussian of twice the 
 The rest of a step's sample, random cases and augmentation are averaged over on both sides alike, which divergences,
 being jointly convex, do not exceed. For discrete noise on a grid the sensitivity includes the rounding of one sum; k
 units, or two, move the rounded sum by no more than so many sensitivities, and `common.privacy.losses` says why a
-continuous Gaussian may then be taken.
+continuous Gaussian may then be taken. Geometric noise of epsilon keeps k epsilon of k units, and twice epsilon of an
+exchange, with no delta: that is added to the rest where it is less than what the Gaussian of it costs.
 """
 
 from __future__ import annotations
@@ -179,6 +180,14 @@ def _log_above(
 
 def _charged(releases: Sequence[Release], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     """Epsilon at what is left of delta beside the releases' distance from what they say they are."""
+    pure = [release for release in releases if release.noise == "geometric"]
+    others = [release for release in releases if release.noise != "geometric"]
+    plain = most * sum(release.steps / release.noise_multiplier for release in pure)
+    counted = (_of_gaussians(others, delta, most, pair_of) + plain, _of_gaussians(releases, delta, most, pair_of))
+    return min(counted) if pure else counted[-1]
+
+
+def _of_gaussians(releases: Sequence[Release], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     merged = gaussians(releases)
     return charged(lambda left: _epsilon(merged, left, most, pair_of), delta, variation_of(releases))
 

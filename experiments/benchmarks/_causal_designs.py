@@ -34,7 +34,6 @@ class MadeStudy:
     fewest: int
     most: int
     draw: Callable[[np.random.Generator, NDArray[np.intp]], Drawn]
-    treated_share: float = 1.0
 
     def truth(self) -> float:
         """The average effect over everybody, by drawing very many."""
@@ -42,12 +41,16 @@ class MadeStudy:
         sites = rng.integers(0, self.hospitals, TRUTH_ROWS)
         return float(self.draw(rng, sites).gain.mean())
 
-    def tables(self, seed: int) -> tuple[list[Records], Public]:
-        """One federation."""
+    def rows(self, seed: int) -> tuple[NDArray[np.intp], Drawn]:
+        """One federation: every row's hospital by number, and the rows."""
         rng = np.random.default_rng(seed)
         sizes = rng.integers(self.fewest, self.most + 1, self.hospitals)
         sites = np.repeat(np.arange(self.hospitals), sizes)
-        drawn = self.draw(rng, sites)
+        return sites, self.draw(rng, sites)
+
+    def tables(self, seed: int) -> tuple[list[Records], Public]:
+        """The same as hospitals hold it."""
+        sites, drawn = self.rows(seed)
         names = tuple(f"hospital-{index}" for index in range(self.hospitals))
         columns = {"outcome": drawn.outcome, "treated": drawn.treated}
         columns |= {f"x{index + 1}": np.ascontiguousarray(x) for index, x in enumerate(drawn.covariates.T)}
