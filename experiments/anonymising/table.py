@@ -24,7 +24,7 @@ from common.study.spelling import unknown
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 NEARLY_ALL, ENOUGH_TO_TELL = 0.9, 20
 """Share of different values from which on they say who somebody is, and the rows from which on numbers do."""
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "."})
 
 
 @dataclass(frozen=True)
