@@ -16,6 +16,8 @@ from common.asking.answer import Answer, Figure, Series, Table
 
 SIZE, AT_RISK, EVENTS, CENSORED = "n", "at_risk", "events", "censored"
 """In an answer's numbers: of one curve, beside lists of the same length."""
+CURVES, CHANCES = ("lines", "steps"), {"chance_untreated", "chance_treated"}
+"""Figures over time; and, in numbers, how many of an arm have a chance of treatment in each bin."""
 
 
 def few_held_back(answer: Answer, least: int) -> tuple[Answer, int]:
@@ -31,7 +33,7 @@ def few_held_back(answer: Answer, least: int) -> tuple[Answer, int]:
 
 
 def _points(figures: Iterable[Figure]) -> int:
-    return sum(len(series.x) for figure in figures for series in figure.series)
+    return sum(one is not None for figure in figures for series in figure.series for one in series.y)
 
 
 def shown_of(followed: Sequence[int], least: int) -> list[bool]:
@@ -66,26 +68,36 @@ def _table(table: Table, least: int) -> Table:
 
 
 def _figure(figure: Figure, least: int) -> Figure:
-    return replace(figure, series=tuple(_series(one, least) for one in figure.series))
+    kind = _curve if figure.kind in CURVES else _cells
+    return replace(figure, series=tuple(kind(one, least) if one.persons else one for one in figure.series))
 
 
-def _series(series: Series, least: int) -> Series:
-    if not series.persons:
-        return series
+def _cells(series: Series, least: int) -> Series:
+    gone = [0 < count < least for count in series.persons]
+
+    def of(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+        return tuple(None if few else one for one, few in zip(values, gone, strict=True)) if values else ()
+
+    return replace(series, y=of(series.y), low=of(series.low), high=of(series.high))
+
+
+def _curve(series: Series, least: int) -> Series:
     kept = shown_of(series.persons, least)
 
     def of(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(value for value, keep in zip(values, kept, strict=True) if keep) if values else ()
 
-    return replace(
-        series,
-        **{name: of(getattr(series, name)) for name in ("x", "y", "low", "high", "persons")},
-    )
+    x, y, low, high, persons = map(of, (series.x, series.y, series.low, series.high, series.persons))
+    return replace(series, x=x, y=y, low=low, high=high, persons=persons)
 
 
 def _numbers(numbers: Mapping[str, Any], least: int) -> dict[str, Any]:
     """Every curve in them, however deep."""
-    found = {name: _numbers(own, least) if isinstance(own, Mapping) else own for name, own in numbers.items()}
+    found: dict[str, Any] = {
+        name: _numbers(own, least) if isinstance(own, Mapping) else own for name, own in numbers.items()
+    }
+    for name in CHANCES & found.keys():
+        found[name] = [None if 0 < one < least else one for one in found[name]]
     if not (isinstance(at_risk := found.get(AT_RISK), list) and isinstance(events := found.get(EVENTS), list)):
         return found
     left = [count - came for count, came in zip(at_risk, events, strict=True)]

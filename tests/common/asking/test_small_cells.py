@@ -14,7 +14,7 @@ from common.analyses.histogram import Histogram
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.mean import Mean
 from common.asking.analysis import Public
-from common.asking.answer import Answer, Table
+from common.asking.answer import Answer, Figure, Series, Table
 from common.asking.grouped import Grouped
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
@@ -127,3 +127,10 @@ def test_persons_behind_a_cell_decide_and_are_never_shown() -> None:
     assert shown.tables[0].rows == (("all", 40, None),) and shown.words == ("all: 40 came.",)
     assert "persons" not in answer_table(shown)["tables"][0]
     assert held_back(Answer({}, (table,)), 3).tables[0].rows == table.rows
+
+
+def test_bars_of_few_persons_are_blank_and_so_are_their_numbers() -> None:
+    bars = Figure("bars", "Chance", "chance", "rows", (Series("treated", ("a", "b"), (3.0, 30.0), persons=(3, 30)),))
+    shown = held_back(Answer({"overlap": {"chance_treated": [3, 30]}}, (), (bars,)), 10)
+    assert shown.figures[0].series[0].y == (None, 30.0) and shown.numbers[WITHHELD] == 1
+    assert shown.numbers["overlap"]["chance_treated"] == [None, 30]
