@@ -30,7 +30,7 @@ GROUPS = "groups"
 
 @dataclass(frozen=True)
 class SubgroupEffects(PointEffect):
-    """group: the hospital, or a column of which the levels are known. Groups share the models; each has its own means.
+    """group: the hospital, or a column whose levels are known. Groups share the models; each has its own means.
 
     A group with fewer than two treated or two untreated persons has no effect of its own, and is named.
     """
@@ -57,7 +57,7 @@ class SubgroupEffects(PointEffect):
         kept = tuple(group for group, arm in zip(groups, arms, strict=True) if arm.min() >= FEWEST_IN_AN_ARM)
         if len(kept) < 2:
             raise AnalysisError(
-                f"{len(kept)} groups of {self.group!r} have two treated and two untreated rows; a comparison needs two."
+                f"{len(kept)} groups of {self.group!r} have two treated and two untreated rows each; two must."
             )
         family = "logistic" if known.binary else "linear"
         plan = self.plan(family, len(known.names), len(kept))
@@ -87,7 +87,9 @@ class SubgroupEffects(PointEffect):
             return public.sites
         levels = {**public.levels, **levels_named(self.levels)}
         if self.group not in levels:
-            raise StudyError(f'group = {self.group!r} needs that column\'s levels, such as levels = ["{self.group}=one|two"].')
+            raise StudyError(
+                f'group = {self.group!r} needs that column\'s levels, such as levels = ["{self.group}=one|two"].'
+            )
         return levels[self.group]
 
 

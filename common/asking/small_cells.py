@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.asking.answer import Answer, Cell, Figure, Series, Table
+from common.asking.few_persons import few_held_back
 
 SIZE, CROSS, ALL, GROUPS, COUNTS, OUTSIDE = "n", " / ", "all", "groups", "counts", ("below", "above")
 BY_NAME = (GROUPS, "calibration")
@@ -43,8 +44,9 @@ def hidden_cells(counts: Counts, least: int) -> Hidden:
 def held_back(answer: Answer, least: int) -> Answer:
     """What may be shown of an answer. least: fewest rows of a cell; up to 1 everything is shown.
 
-    Tables are known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has
-    counts, with their sums at the end.
+    Tables and figures that say of how many persons their cells are are done by these (`few_persons`). Others are
+    known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has counts, with
+    their sums at the end.
     """
     size = answer.numbers.get(SIZE)
     if least <= 1:
@@ -52,14 +54,15 @@ def held_back(answer: Answer, least: int) -> Answer:
     if isinstance(size, int) and 0 < size < least:
         return Answer({WITHHELD: 1}, words=(f"The question is of fewer than {least} rows: nothing of it is shown.",))
     plan = _Plan.of(answer, least)
+    answer, few = few_held_back(answer, least)
     if not plan.count:
-        return answer
+        return replace(answer, numbers={**answer.numbers, WITHHELD: few}) if few else answer
     said = f"{plan.count} cells of fewer than {least} rows, or that would give such a one away, are not shown."
     words = tuple(one for one in answer.words if not plan.tells(one))
     numbers = _numbers(answer.numbers, plan, least)
     tables = tuple(_table(one, plan, said) for one in answer.tables)
     figures = tuple(map(plan.figure, answer.figures))
-    return Answer({**numbers, WITHHELD: plan.count}, tables, figures, (*words, said))
+    return Answer({**numbers, WITHHELD: plan.count + few}, tables, figures, (*words, said))
 
 
 @dataclass(frozen=True)

@@ -215,5 +215,5 @@ def sees(reveals: str, tells_hospitals: bool) -> str:
     """What the coordinator reads. tells_hospitals: whether a question has sums of single hospitals."""
     if reveals == "each":
         return "The coordinator reads every hospital's own part of each sum (aggregation 'plain')."
-    but = ", except where a question is of single hospitals: of those it reads each one's own numbers"
-    return f"The coordinator reads the sums over all hospitals that took part, and no hospital's own part{but * tells_hospitals}."
+    but = ", except where a question is of single hospitals: there it reads each one's own numbers" * tells_hospitals
+    return f"The coordinator reads the sums over all hospitals that took part, and no hospital's own part{but}."
