@@ -123,7 +123,7 @@ def _is_called_so(name: str) -> bool:
 
 
 def _tells_apart(column: Values) -> bool:
-    """Whether values are nearly as many as rows: words, of which two may share one, or numbers that look like keys."""
+    """Whether values are nearly as many as rows: words, of which two may share one, or numbers like keys."""
     if column.dtype == np.float64:
         numbers = column[~np.isnan(column)].astype(np.float64)
         differ = bool((numbers == np.floor(numbers)).all()) and 1 < len(numbers) == len(np.unique(numbers))
