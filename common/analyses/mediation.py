@@ -113,6 +113,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: np.column_stack([rows["x"], rows["treatment"]]),
         lambda rows, theta: rows["mediator"],
         ridge=asked.ridge,
+        eased=(covariates,),
     )
     outcome = regression(
         "outcome",
@@ -121,6 +122,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: _design(asked, rows, rows["treatment"], rows["mediator"]),
         lambda rows, theta: rows["outcome"],
         ridge=asked.ridge,
+        eased=(covariates, covariates + 1),
     )
     noise = (Block("noise", 1, _noise, ("mediator",)),) if (between, family) == ("linear", "logistic") else ()
     reads = ("mediator", "outcome", *(block.name for block in noise))
@@ -182,7 +184,7 @@ def _over_noise(at_zero: NDArray[Any], per_unit: NDArray[Any], mean: NDArray[Any
     total: NDArray[Any] = np.zeros(len(at_zero))
     for node, weight in zip(NODES.tolist(), NODE_WEIGHTS.tolist(), strict=True):
         total = total + weight * logistic(at_zero + per_unit * (mean + deviation * node))
-    return total / np.sqrt(2 * np.pi)
+    return np.asarray(total / np.sqrt(2 * np.pi))
 
 
 def _answer(asked: Mediation, numbers: dict[str, Any], of: Found, degrees: float) -> Answer:

@@ -102,7 +102,7 @@ ENTRIES: dict[str, Asked] = {
     "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 2, "ridge": 1.0}),
     "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
-    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "subgroup_effects": Asked({**EFFECT, "within": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west", "apart": False, "ridge": 1.0}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
