@@ -48,7 +48,7 @@ class Block:
     @property
     def pulls(self) -> Floats:
         """The ridge on every parameter."""
-        pulls = np.full(self.size, self.ridge)
+        pulls = np.full(self.size, float(self.ridge))
         pulls[list(self.eased)] *= EASED
         pulls[0] = 0.0
         return pulls
