@@ -154,9 +154,10 @@ def census(wanted: Wanted, public: Public) -> Generator[Query, Total, Census]:
 def _demand_both_arms(wanted: Wanted, rows: int, treated: int, left_out: int) -> None:
     if 0 < treated < rows:
         return
+    hint = "" if treated else f" Option treated says which word of {wanted.treatment!r} is theirs."
     raise AnalysisError(
         f"of {rows} complete rows {treated} have {wanted.treatment!r} = {wanted.treated!r}; a comparison needs some "
-        f"with it and some without. {left_out} rows were left out as incomplete."
+        f"with it and some without. {left_out} rows were left out as incomplete.{hint}"
     )
 
 

@@ -32,7 +32,8 @@ BINS = "bins"
 class Histogram:
     """column: of numbers. edges: ascending; or low and high, with so many bins between. The last has its upper edge.
 
-    Where neither is given, round edges are laid over the middle 98 % of the rows, found by rounds of counts.
+    Where neither is given, round edges are laid over the middle 98 % of the rows, found by rounds of counts. low
+    and high: the ends; both, or neither. bins: how many, of one width; without ends about as many.
     """
 
     discloses: ClassVar[str] = "How many rows lie in every bin; without edges also within what the middle 98 % lie."

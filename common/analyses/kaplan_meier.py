@@ -57,6 +57,9 @@ class KaplanMeier:
     `event_is` is the event. group: a column of which the levels are known, here as `levels = ["arm=a|b"]` or in the
     study. width: of the time grid, in the unit of time; 0: times as they are. until: for the restricted mean survival
     time; 0: none. interval: log-log, log or plain, of Greenwood's variance.
+
+    event_is: of an event in words, the one that counts. levels: as `arm=a|b`, where the study does not name them.
+    confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (
@@ -64,6 +67,7 @@ class KaplanMeier:
         "before; with times as they are, each is some person's."
     )
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
+    compared: ClassVar[str] = "group"
     time: str
     event: str
     group: str = ""

@@ -52,8 +52,9 @@ class Logrank:
     """time, event: as of a survival curve. group: a column of which the levels are known.
 
     weights: logrank, all times alike; wilcoxon (Gehan), by how many are at risk; tarone-ware, by the root of that;
-    peto, by the survival of all together. strata: `site`, and then each hospital compares its own patients alone and
-    no times are asked for, or a column whose levels are known. width: of the time grid; 0: times as they are.
+    peto, by the survival of all together. strata: `site`, and then each hospital compares its own patients alone
+    and no times are asked for, or a column whose levels are known. width: of the time grid; 0: times as they are.
+    event_is: of an event in words, the one that counts. levels: as `arm=a|b`, where the study does not name them.
     """
 
     discloses: ClassVar[str] = (

@@ -42,6 +42,11 @@ class Mediation:
     mediator: a column of numbers, 0 and 1 or continuous, that lies between treatment and outcome. The effects are
     right where covariates hold all causes that treatment, mediator and outcome have in common, and no such cause of
     mediator and outcome follows from the treatment. products: the outcome's model has treatment times mediator.
+    treated: the word of the treated. control: of those not treated; none: all other words. event: of an outcome in
+    words, the one that counts as 1. levels: of columns of words, as `sex=female|male`. sites: fixed adjusts for
+    every hospital's level as well; ignored does not. ridge: pulls coefficients of the models to 0, where one has no
+    best fit (1 is mild). bootstrap: replicates, for intervals beside the others; seed: from which everybody's
+    weights in them follow.
     """
 
     discloses: ClassVar[str] = (

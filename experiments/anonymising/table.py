@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from client.sources._table_columns import text_of
 from client.sources._table_files import Rows, read_rows
@@ -18,7 +21,10 @@ from common.asking.records import Records, Values
 from common.errors import StudyError
 from common.study.spelling import unknown
 
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+NEARLY_ALL, ENOUGH_TO_TELL = 0.9, 20
+"""Share of different values from which on they say who somebody is, and the rows from which on numbers do."""
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "."})
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,21 @@ class Table:
             if name not in self.records.columns:
                 raise unknown(f"column in {self.name}", name, self.columns)
 
+    def rows_of_one(self, person: str) -> int:
+        """The most rows that one value of a column has; rows without one are of a person each."""
+        words = self.records.words(person)
+        return int(np.unique(words[words != ""], return_counts=True)[1].max(initial=1))
+
+    def days(self, name: str) -> NDArray[np.float64] | None:
+        """A column of dates such as 1950-12-31, as days; None where it holds anything else."""
+        words = self.records.columns[name]
+        if words.dtype == np.float64:
+            return None
+        known = {word: _day(word) for word in np.unique(words.astype(np.str_)).tolist() if word}
+        if not known or None in known.values():
+            return None
+        return np.array([known.get(word, np.nan) for word in words.tolist()], dtype=np.float64)
+
 
 def read_table(path: Path) -> Table:
     """CSV, TSV or Parquet. Raises SourceError where it cannot be read, StudyError where it has no row."""
@@ -53,7 +74,7 @@ def read_table(path: Path) -> Table:
     convention = found_convention(_cells(rows), rows.delimiter, rows.name) if rows.delimiter else Convention()
     columns = {name: _column(rows, place, convention) for place, name in enumerate(rows.columns) if name}
     persons = np.array([str(index) for index in range(len(rows.rows))])
-    identifying = tuple(name for name in columns if seems_to_name_persons(name) or _all_differ(columns[name]))
+    identifying = tuple(name for name in columns if seems_to_name_persons(name) or _nearly_all_differ(columns[name]))
     return Table(path.name, Records(columns, persons), identifying, len(rows.broken))
 
 
@@ -91,6 +112,18 @@ def _number(cell: str | float, convention: Convention) -> float | None:
     return float("nan") if cell.casefold() in MISSING else convention.number(cell)
 
 
-def _all_differ(column: Values) -> bool:
-    """Words of which no two are alike say who somebody is, whatever the column is called."""
-    return column.dtype != np.float64 and len(column) > 1 and len(np.unique(column)) == len(column)
+def _nearly_all_differ(column: Values) -> bool:
+    """Words that hardly repeat say who somebody is, whatever the column is called; so do numbers of records."""
+    if column.dtype == np.float64:
+        numbers = column.astype(np.float64)
+        whole = bool((numbers % 1 == 0).all())
+        return whole and len(numbers) >= ENOUGH_TO_TELL and len(np.unique(numbers)) == len(numbers)
+    words = column[column != ""]
+    return len(words) > 1 and len(np.unique(words)) >= NEARLY_ALL * len(words)
+
+
+def _day(word: str) -> float | None:
+    try:
+        return float(date.fromisoformat(word).toordinal()) if DAY.fullmatch(word) else None
+    except ValueError:
+        return None

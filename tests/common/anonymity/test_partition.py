@@ -49,7 +49,10 @@ def test_rows_of_one_value_never_part_and_the_nearest_cut_that_holds_is_taken() 
 def test_a_group_of_a_hierarchy_is_released_by_its_name() -> None:
     column = np.array(["typical", "atypical", "none", "other", "typical", "none"])
     groups = cut(np.stack([ages(*[20.0] * 6)[:, 0], PAIN.codes(column)], axis=1), Criteria(k=3))
-    assert sorted(words([AGE, PAIN], group) for group in groups) == [("20 or less", "angina"), ("20 or less", "no angina")]
+    assert sorted(words([AGE, PAIN], group) for group in groups) == [
+        ("20 or less", "angina"),
+        ("20 or less", "no angina"),
+    ]
     assert PAIN.says(*PAIN.widened(1, 4)) == "{atypical, typical, none, other}"
 
 
@@ -58,6 +61,17 @@ def test_what_is_not_written_down_is_a_value_of_its_own() -> None:
     assert sorted(words([AGE], group) for group in groups) == [("22 or less",), ("unknown",)]
     assert AGE.says(0, 3) == "unknown or 22 or less"
     assert cut(ages(np.nan, 20, 21), Criteria(k=3))[0].low == (0,)
+
+
+def test_k_l_and_t_are_those_that_pycanon_gives() -> None:
+    # pycanon 1.3.5 of twelve rows in three groups: k 3, l 2, entropy l 1 (rounded down), t .41666666666666663 of the
+    # values as words, and .25 as the numbers 1, 2, 3.
+    groups = np.array([[2, 1, 1], [2, 3, 0], [1, 0, 2]])
+    everybody = groups.sum(axis=0)
+    assert groups.sum(axis=1).min() == 3 and diversity(groups, "distinct").min() == 2
+    assert int(diversity(groups, "entropy").min()) == 1
+    assert closeness(groups, everybody, "equal").max() == pytest.approx(0.41666666666666663, abs=1e-15)
+    assert closeness(groups, everybody, "ordered").max() == pytest.approx(0.25, abs=1e-15)
 
 
 def test_a_value_of_a_coarse_grid_stands_for_all_up_to_the_next_and_its_ends_for_all_beyond() -> None:
