@@ -103,7 +103,6 @@ ENTRIES: dict[str, Asked] = {
     "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
     "subgroup_effects": Asked({**EFFECT, "group": "sex", "sites": "ignored", "ridge": 1.0}),
-    "subgroup_effects": Asked({**EFFECT, "group": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west", "apart": False, "ridge": 1.0}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
