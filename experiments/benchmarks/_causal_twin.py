@@ -7,12 +7,13 @@ closed forms where the analyses take slopes and solve; a test holds both to each
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from common.causality.equations import EASED
 from experiments.benchmarks._causal_designs import Drawn, Floats
 
 MOST_STEPS, NEAR = 30, 1e-11
@@ -24,7 +25,7 @@ Bools = NDArray[np.bool_]
 class Federations:
     """(B, N, q) covariates with 1 first and hospitals' levels last, scaled; treatment and outcome (B, N).
 
-    present: 1, or 0 where a federation has fewer rows. centre, scale: of outcomes (B,).
+    present: 1, or 0 where a federation has fewer rows. scale: of outcomes (B,).
     """
 
     x: Floats
@@ -80,10 +81,11 @@ class Fit:
     found: Bools
 
 
-def fitted(x: Floats, y: Floats, weights: Floats, logistic: bool, ridge: float | Floats = 0.0) -> Fit:
-    """Newton's steps in all federations at once."""
-    pulls = np.broadcast_to(np.asarray(ridge, dtype=np.float64).reshape(-1, 1), (len(x), x.shape[2])).copy()
-    pulls[:, 0] = 0.0
+def fitted(x: Floats, y: Floats, weights: Floats, logistic: bool, ridge: float = 0.0, ease_last: bool = False) -> Fit:
+    """Newton's steps in all federations at once. ridge: on all but the first; ease_last: hardly on the last."""
+    pulls = np.full(x.shape[2], ridge)
+    pulls[0] = 0.0
+    pulls[-1] *= EASED if ease_last else 1.0
     coefficients = np.zeros((len(x), x.shape[2]))
     found = np.zeros(len(x), dtype=np.bool_)
     diagonal = np.arange(x.shape[2])
@@ -121,24 +123,55 @@ def inverted(matrices: Floats) -> Floats:
 def expected(x: Floats, coefficients: Floats, logistic: bool) -> Floats:
     """Means that a regression predicts."""
     value = np.einsum("bnq,bq->bn", x, coefficients)
-    return 1 / (1 + np.exp(-np.clip(value, -700, 700))) if logistic else value
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -700, 700))) if logistic else value)
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Of every federation. plain, moved: persons' shares of the error by the sandwich and by the jackknife."""
+    """Of every federation. shares: persons', half-way between sandwich and jackknife; plain: the sandwich's.
+
+    model_size: of the largest model. found: whether every model has a best fit.
+    """
 
     difference: Floats
     plain: Floats
-    moved: Floats
+    shares: Floats
     persons: Floats
-    models: int
+    model_size: int
     found: Bools
+
+    @property
+    def error(self) -> Floats:
+        """Standard errors."""
+        return np.asarray(np.sqrt((self.shares**2).sum(axis=1)))
+
+    @property
+    def degrees(self) -> Floats:
+        """Of freedom, as the analyses count them."""
+        squares = (self.shares**2).sum(axis=1)
+        tails = (self.shares**4).sum(axis=1) / squares**2 - 1 / self.persons
+        of_tails = 2 / np.maximum(tails, 2 / self.persons)
+        return np.asarray(np.maximum(np.minimum(self.persons - self.model_size, of_tails), 1))
+
+    @property
+    def half_width(self) -> Floats:
+        """Of the interval."""
+        return np.asarray(student.ppf(0.975, self.degrees) * self.error)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A regression as it was fitted. bend: of its mean by the predictor."""
+
+    fit: Fit
+    design: Floats
+    residual: Floats
+    bend: Floats
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A weighted mean of values; slopes of (value - mean) times weight by each model's coefficients."""
+    """A weighted mean of values. slopes: what weight times (value - mean) changes by a model's coefficients."""
 
     weight: Floats
     value: Floats
@@ -147,130 +180,115 @@ class _Part:
     """Which model, a factor (B, N), and the design that it multiplies."""
 
 
-def estimates(way: str, made: Federations, ridge: float | Floats = 0.0, weights: Floats | None = None) -> Estimates:
-    """By standardisation, ipw or aipw. weights: of persons, by a bootstrap."""
-    x, a, y = made.x, made.treated, made.outcome
-    w = made.present if weights is None else made.present * weights
-    fits: dict[str, tuple[Fit, Floats, Floats, Floats]] = {}
-    found = np.ones(len(x), dtype=np.bool_)
-    size = 0
-    parts: list[_Part] = []
-    if way != "ipw":
-        design = np.concatenate([x, a[..., None]], axis=2)
-        fit = fitted(design, y, w, made.binary, ridge)
-        ms, ds = [], []
-        for arm in (1.0, 0.0):
-            at = np.concatenate([x, np.full((*a.shape, 1), arm)], axis=2)
-            ms.append(expected(at, fit.coefficients, made.binary))
-            ds.append(at)
-        mean = expected(design, fit.coefficients, made.binary)
-        fits["outcome"] = (fit, design, y - mean, mean * (1 - mean) if made.binary else np.ones_like(mean))
-        found &= fit.found
-        size = design.shape[2]
-        bends = [m * (1 - m) if made.binary else np.ones_like(m) for m in ms]
+def estimates(way: str, made: Federations, ridge: float = 0.0) -> Estimates:
+    """By standardisation, ipw or aipw."""
+    models = _models(way, made, made.present, ridge)
+    parts = _parts(way, made, made.present, models)
+    plain, moved = _shares(parts, models, made.present)
+    here = made.present * made.scale[:, None]
+    found = np.all([model.fit.found for model in models.values()], axis=0)
+    size = next(reversed(models.values())).design.shape[2]
+    shares = (plain + moved) / 2
+    difference = _difference(parts, made.present) * made.scale
+    return Estimates(difference, plain * here, shares * here, made.present.sum(axis=1), size, found)
+
+
+def estimates_or_pulled(way: str, made: Federations, ridge: float = 0.0) -> Estimates:
+    """A federation in which a model has no best fit is asked again with ridge = 1, as its error says."""
+    first = estimates(way, made, ridge)
+    missed = ~first.found
+    if missed.any():
+        again = estimates(way, made.take(missed), 1.0)
+        for name in ("difference", "plain", "shares", "found"):
+            getattr(first, name)[missed] = getattr(again, name)
+    return first
+
+
+def replicate(way: str, made: Federations, weights: Floats, ridge: float = 0.0) -> tuple[Floats, Bools]:
+    """Differences with every person weighted, and where there is one."""
+    w = made.present * weights
+    models = _models(way, made, w, ridge)
+    found = np.all([model.fit.found for model in models.values()], axis=0)
+    return _difference(_parts(way, made, w, models), w) * made.scale, found
+
+
+def _models(way: str, made: Federations, w: Floats, ridge: float) -> dict[str, _Model]:
+    """The treatment's first, the outcome's last."""
+    models = {}
     if way != "standardisation":
-        fit = fitted(x, a, w, True, ridge)
-        e = np.clip(expected(x, fit.coefficients, True), 1e-9, 1 - 1e-9)
-        fits["treatment"] = (fit, x, a - e, e * (1 - e))
-        found &= fit.found
-        w1, w0 = a / e, (1 - a) / (1 - e)
-        d1, d0 = -a * (1 - e) / e, (1 - a) * e / (1 - e)
-    if way == "ipw":
-        size = x.shape[2]
-        means = [(w * v * y).sum(1) / (w * v).sum(1) for v in (w1, w0)]
-        for v, d, mu, sign in ((w1, d1, means[0], 1.0), (w0, d0, means[1], -1.0)):
-            parts.append(_Part(v, y, sign, (("treatment", d * (y - mu[:, None]), x),)))
-    else:
-        one = np.ones_like(a)
-        for m, b, at, sign in zip(ms, bends, ds, (1.0, -1.0), strict=True):
-            parts.append(_Part(one, m, sign, (("outcome", b, at),)))
-        if way == "aipw":
-            for v, d, m, b, at, sign in zip((w1, w0), (d1, d0), ms, bends, ds, (1.0, -1.0), strict=True):
-                mu = (w * v * (y - m)).sum(1) / (w * v).sum(1)
-                tilt = d * (y - m - mu[:, None])
-                parts.append(_Part(v, y - m, sign, (("treatment", tilt, x), ("outcome", -v * b, at))))
-    difference = np.zeros(len(x))
-    plain, moved = np.zeros_like(a), np.zeros_like(a)
-    long = np.zeros_like(a), np.zeros_like(a)
-    influences = {name: _influence(*model, w) for name, model in fits.items()}
-    # The analysis bounds a person's whole vector of shares: their lengths are needed before it is made one number.
-    vectors: list[tuple[float, Floats, Floats]] = []
+        fit = fitted(made.x, made.treated, w, True, ridge)
+        e = np.clip(expected(made.x, fit.coefficients, True), 1e-9, 1 - 1e-9)
+        models["treatment"] = _Model(fit, made.x, made.treated - e, e * (1 - e))
+    if way != "ipw":
+        design = with_arm(made.x, made.treated)
+        fit = fitted(design, made.outcome, w, made.binary, ridge, ease_last=True)
+        mean = expected(design, fit.coefficients, made.binary)
+        models["outcome"] = _Model(fit, design, made.outcome - mean, _bend(mean, made.binary))
+    return models
+
+
+def with_arm(x: Floats, arm: Floats) -> Floats:
+    """The design of an outcome's model."""
+    return np.concatenate([x, arm[..., None]], axis=2)
+
+
+def _bend(mean: Floats, binary: bool) -> Floats:
+    return mean * (1 - mean) if binary else np.ones_like(mean)
+
+
+def _parts(way: str, made: Federations, w: Floats, models: dict[str, _Model]) -> list[_Part]:
+    """The means that the difference is made of."""
+    a, parts, seen = made.treated, [], made.outcome
+    for arm, sign in ((1.0, 1.0), (0.0, -1.0)):
+        miss: Floats = seen
+        of_outcome: tuple[tuple[str, Floats, Floats], ...] = ()
+        if way != "ipw":
+            at = with_arm(made.x, np.full(a.shape, arm))
+            mean = expected(at, models["outcome"].fit.coefficients, made.binary)
+            bend, miss = _bend(mean, made.binary), seen - mean
+            parts.append(_Part(np.ones_like(a), mean, sign, (("outcome", bend, at),)))
+        if way != "standardisation":
+            e = a - models["treatment"].residual
+            weight = a / e if arm else (1 - a) / (1 - e)
+            tilt = weight * ((e - 1) if arm else e)
+            mean_miss = (w * weight * miss).sum(axis=1) / (w * weight).sum(axis=1)
+            if way != "ipw":
+                of_outcome = (("outcome", -weight * bend, at),)
+            of_treatment = ("treatment", tilt * (miss - mean_miss[:, None]), made.x)
+            parts.append(_Part(weight, miss, sign, (of_treatment, *of_outcome)))
+    return parts
+
+
+def _difference(parts: Sequence[_Part], w: Floats) -> Floats:
+    found = [part.sign * (w * part.weight * part.value).sum(1) / (w * part.weight).sum(1) for part in parts]
+    return np.asarray(np.sum(found, axis=0))
+
+
+def _shares(parts: Sequence[_Part], models: dict[str, _Model], w: Floats) -> tuple[Floats, Floats]:
+    """By the sandwich and by the jackknife: (estimate less the truth) is nearly their sum over persons."""
+    steps = {name: _influence(model) for name, model in models.items()}
+    vectors = []
     for part in parts:
-        total = (w * part.weight).sum(1)
-        mu = (w * part.weight * part.value).sum(1) / total
-        difference = difference + part.sign * mu
-        score = part.weight * (part.value - mu[:, None])
-        p, m = score.copy(), score.copy()
+        total = (w * part.weight).sum(axis=1)[:, None]
+        mean = (w * part.weight * part.value).sum(axis=1)[:, None] / total
+        plain = part.weight * (part.value - mean)
+        moved = plain
         for name, factor, at in part.slopes:
-            step, apart = influences[name]
+            step, without = steps[name]
             across = np.einsum("bnq,bn->bq", at, factor * w)
-            p = p + np.einsum("bnq,bq->bn", step, across)
-            own = factor * np.einsum("bnq,bnq->bn", at, apart)
-            m = m + np.einsum("bnq,bq->bn", apart, across) - own
-        vectors.append((part.sign, p / total[:, None], m / (total[:, None] - part.weight)))
-    long = tuple(np.sqrt(sum(v[k] ** 2 for v in vectors)) for k in (1, 2))
-    most = long[0] / (1 - MOST_LEVERAGE)
-    shrink = np.where(long[1] <= most, 1.0, most / np.where(long[1] > 0, long[1], 1.0))
-    for sign, p, m in vectors:
-        plain, moved = plain + sign * p, moved + sign * shrink * np.nan_to_num(m)
-    scale, here = made.scale, made.present * made.scale[:, None]
-    return Estimates(difference * scale, plain * here, moved * here, made.present.sum(1), size, found)
+            plain = plain + np.einsum("bnq,bq->bn", step, across)
+            moved = moved + np.einsum("bnq,bq->bn", without, across) - factor * np.einsum("bnq,bnq->bn", at, without)
+        vectors.append((part.sign, plain / total, moved / (total - part.weight)))
+    # A person's whole vector is bounded, not only what it says of the difference.
+    short, length = (np.sqrt(sum(vector[kind] ** 2 for vector in vectors)) for kind in (1, 2))
+    most = short / (1 - MOST_LEVERAGE)
+    held = np.where(length <= most, 1.0, most / np.where(length > 0, length, 1.0))
+    return sum(sign * plain for sign, plain, _ in vectors), held * sum(sign * moved for sign, _, moved in vectors)
 
 
-def _influence(fit: Fit, x: Floats, residual: Floats, bend: Floats, w: Floats) -> tuple[Floats, Floats]:
-    """A person's shares of the coefficients, by the sandwich and left out."""
-    step = np.einsum("bqr,bnr->bnq", fit.inverse, x, optimize=True)
-    leverage = bend * np.einsum("bnq,bnq->bn", x, step)
-    plain = step * residual[..., None]
+def _influence(model: _Model) -> tuple[Floats, Floats]:
+    """A person's shares of the coefficients, by the sandwich and left out (Sherman and Morrison)."""
+    step = np.einsum("bqr,bnr->bnq", model.fit.inverse, model.design, optimize=True)
+    leverage = model.bend * np.einsum("bnq,bnq->bn", model.design, step)
+    plain = step * model.residual[..., None]
     return plain, plain / (1 - np.minimum(leverage, 1 - 1e-12))[..., None]
-
-
-@dataclass(frozen=True)
-class Meta:
-    """Of every federation by its hospitals' own estimates. hospitals: how many had one."""
-
-    difference: Floats
-    error: Floats
-    hospitals: Floats
-
-
-def meta_analysis(made: Sequence[tuple[NDArray[np.intp], Drawn]]) -> Meta:
-    """Every hospital's own AIPW with its plain sandwich, weighted by inverse variances, as textbooks have it.
-
-    A hospital in which a model has no best fit, or nobody differs, has no estimate and is left out.
-    """
-    alone, owner = [], []
-    for index, (hospitals, drawn) in enumerate(made):
-        for hospital in range(int(hospitals.max()) + 1):
-            here = hospitals == hospital
-            parts = (drawn.covariates, drawn.treated, drawn.outcome, drawn.gain)
-            rows = Drawn(*(part[here] for part in parts))
-            if 0 < rows.treated.sum() < len(rows.treated) and (rows.covariates.std(axis=0) > 0).all():
-                alone.append((np.zeros(int(here.sum()), dtype=np.intp), rows))
-                owner.append(index)
-    estimate, error = _own(federations(alone, sites=False))
-    known = np.isfinite(estimate) & (error > 1e-9)
-    weight = np.where(known, 1 / np.where(known, error, 1.0) ** 2, 0.0)
-    owners = np.array(owner)
-    total, count = (np.bincount(owners, values, len(made)) for values in (weight, known.astype(np.float64)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        difference = np.bincount(owners, weight * np.where(known, estimate, 0.0), len(made)) / total
-        return Meta(difference, 1 / np.sqrt(total), count)
-
-
-def _own(made: Federations) -> tuple[Floats, Floats]:
-    """AIPW with the standard deviation of its influence function over the root of n."""
-    x, a, y, w = made.x, made.treated, made.outcome, made.present
-    design = np.concatenate([x, a[..., None]], axis=2)
-    outcome, treatment = fitted(design, y, w, made.binary), fitted(x, a, w, True)
-    e = np.clip(expected(x, treatment.coefficients, True), 1e-9, 1 - 1e-9)
-    m1, m0 = (
-        expected(np.concatenate([x, np.full((*a.shape, 1), arm)], axis=2), outcome.coefficients, made.binary)
-        for arm in (1.0, 0.0)
-    )
-    influence = w * (m1 - m0 + a / e * (y - m1) - (1 - a) / (1 - e) * (y - m0))
-    n = w.sum(1)
-    estimate = influence.sum(1) / n
-    spread = np.sqrt((w * (influence - estimate[:, None]) ** 2).sum(1) / (n - 1) / n)
-    known = outcome.found & treatment.found
-    return np.where(known, estimate * made.scale, np.nan), np.where(known, spread * made.scale, 0.0)
