@@ -66,6 +66,19 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Of each of N people who are looked for in a release, in the order given.
+
+    rows: (N,) the row that must be theirs, -1 where none must. values: what their sensitive value must be, "" where
+    that is not sure. alike: (N,) rows that their quasi-identifiers fit: from so many anybody would have to draw.
+    """
+
+    rows: NDArray[np.int64]
+    values: tuple[str, ...]
+    alike: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Evasion:
     """Test cases moved so that the final model errs.
 

@@ -25,7 +25,10 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class Anova:
-    """column: of numbers. group: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's."""
+    """column: of numbers. group: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = "Of each group, how many rows there are, the sum of their values and of those squared."
     column: str

@@ -25,6 +25,8 @@ from common.errors import StudyError
 class Auc:
     """score: of numbers. truth: a column of two levels; positive: that of high scores.
 
+    levels: as `died=no|yes`, where the study does not name them.
+
     Without `positive` it is the second level, such as 1 of 0 and 1. edges: of bins, in which scores count as tied;
     none: exact, which tells all scores of both groups.
     """

@@ -29,8 +29,9 @@ class HeavyHitters:
     """column: of words. least: only those of so many rows are told, and of as many more as noise makes doubtful.
 
     words: those to look for, where there is a list; then one round is enough. Else beginnings of words of `lengths`
-    characters are looked for, each that is common made longer by those of `alphabet`; longer words are cut. buckets:
-    of a sketch, which has `hashes` rows of them: fewer are less to send, and more words fall together.
+    characters are looked for, each that is common made longer by those of `alphabet`; longer words are cut.
+    buckets: of a sketch, which has `hashes` rows of them: fewer are less to send, and more words fall together.
+    hashes: rows of the sketch; more of them tell words apart that fall together in one.
     """
 
     discloses: ClassVar[str] = (

@@ -21,7 +21,10 @@ from common.asking.records import Records
 
 @dataclass(frozen=True)
 class KolmogorovSmirnov:
-    """column: of numbers. group: a column of two levels. edges: of bins, in which values count as tied."""
+    """column: of numbers. group: a column of two levels. edges: of bins, in which values count as tied.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = EXACT
     without_noise: ClassVar[str] = NO_NOISE

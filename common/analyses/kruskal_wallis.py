@@ -22,7 +22,10 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class KruskalWallis:
-    """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied."""
+    """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = EXACT
     without_noise: ClassVar[str] = NO_NOISE

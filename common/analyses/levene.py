@@ -29,7 +29,10 @@ MEDIANS, SPREAD = "medians", "spread"
 
 @dataclass(frozen=True)
 class Levene:
-    """column: of numbers. group: a column of two levels or more, or site. centre: what is measured from."""
+    """column: of numbers. group: a column of two levels or more, or site. centre: what is measured from.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = (
         "Of each group, how many rows there are, the sums of their values and of those squared, also of their "

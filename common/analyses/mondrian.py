@@ -9,10 +9,10 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from common.anonymity.criteria import Criteria, Distance, Diversity
+from common.anonymity.criteria import Criteria, Distance, Diversity, rows_for
 from common.anonymity.domains import Codes, Domain, NumberDomain, WordDomain
-from common.anonymity.partition import Group, Ints, Tree, counted, nodes_of, partition_rounds, parts_of
 from common.anonymity.handed import as_json
+from common.anonymity.partition import Group, Ints, Tree, counted, nodes_of, partition_rounds, parts_of
 from common.anonymity.release import achieved, information_loss, words
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Table
@@ -29,8 +29,8 @@ class Mondrian:
 
     ranges: of each that holds numbers, low, high and step of a public grid. words: of each that holds words, all of
     them. groups: of a column, the group that stands for a word, and of a group its own. sensitive: the column that
-    l and t are about, its values in `words`, in their order where they have one. k, l, t, diversity, distance, c: what
-    every group keeps. Of every person the first row counts, so k is of persons.
+    l and t are about, its values in `words`, in their order where they have one. k, l, t, diversity, distance, c:
+    what every group keeps. rows_of_one: the most rows that a person has, so that k is of persons; 1: k is of rows.
     """
 
     discloses: ClassVar[str] = (
@@ -49,6 +49,7 @@ class Mondrian:
     diversity: Diversity = "distinct"
     distance: Distance = "equal"
     c: float = 1.0
+    rows_of_one: int = 1
 
     def __post_init__(self) -> None:
         if self._criteria(None).needs_sensitive and not self.sensitive:
@@ -60,7 +61,9 @@ class Mondrian:
 
     def _criteria(self, sensitive: WordDomain | None) -> Criteria:
         branches = sensitive.branches if sensitive is not None and self.distance == "hierarchical" else ()
-        return Criteria(self.k, self.l, self.t, self.diversity, self.distance, self.c, branches)
+        return Criteria(
+            rows_for(self.k, self.rows_of_one), self.l, self.t, self.diversity, self.distance, self.c, branches
+        )
 
     def domains(self, levels: Mapping[str, tuple[str, ...]]) -> list[Domain]:
         """Of the quasi-identifiers. Raises StudyError where neither a range nor words of one are known."""
@@ -102,12 +105,15 @@ class Mondrian:
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """This hospital's counts."""
         levels = {name: told for name, told in query.tells.items() if isinstance(told, tuple)}
-        domains, sensitive, people = self.domains(levels), self._sensitive(levels), records.one_a_person
+        domains, sensitive = self.domains(levels), self._sensitive(levels)
+        _check_rows(records, self.rows_of_one)
         values = 1 if sensitive is None else len(sensitive)
-        held = np.zeros(len(people), np.int64) if sensitive is None else sensitive.codes(people.words(self.sensitive))
+        held = np.zeros(len(records), np.int64)
+        if sensitive is not None:
+            held = sensitive.codes(records.words(self.sensitive))
         if query.step == "everybody":
             return {"rows": np.bincount(held, minlength=values)}
-        codes = codes_of(domains, people)
+        codes = codes_of(domains, records)
         ints = {name: told.astype(np.int64) for name, told in query.tells.items() if not isinstance(told, tuple)}
         tree = ints["column"], ints["cut"], ints["child"]
         parts = parts_of(domains, tree, ints["node"])
@@ -155,6 +161,12 @@ def _answer(
         f"{loss:.1%} of what its column may hold."
     )
     return Answer(numbers, (table,), words=(sentence,))
+
+
+def _check_rows(records: Records, most: int) -> None:
+    """Where more than one row a person is foreseen at all."""
+    if most > 1 and len(records) and int(np.unique(records.persons, return_counts=True)[1].max()) > most:
+        raise StudyError(f"a person has more rows than rows_of_one = {most} foresees.")
 
 
 def codes_of(domains: list[Domain], records: Records) -> Codes:

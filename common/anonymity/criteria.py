@@ -1,7 +1,7 @@
 """What every group of a release must hold: k rows, l values of what is sensitive, and how close to all of them.
 
-k-anonymity (Sweeney 2002); distinct, entropy and recursive l-diversity (Machanavajjhala et al. 2007); t-closeness by the earth
-mover's distance with equal, ordered or hierarchical distance between values (Li et al. 2007, section 4).
+k-anonymity (Sweeney 2002); distinct, entropy and recursive l-diversity (Machanavajjhala et al. 2007); t-closeness by
+the earth mover's distance with equal, ordered or hierarchical distance between values (Li et al. 2007, section 4).
 """
 
 from __future__ import annotations
@@ -62,6 +62,13 @@ class Criteria:
         if self.t < 1:
             kept &= closeness(groups, everybody, self.distance, self.branches) <= self.t + 1e-12
         return kept
+
+
+def rows_for(k: int, rows_of_one: int) -> int:
+    """So many rows are of k persons at least, where none has more than rows_of_one of them."""
+    if rows_of_one < 1:
+        raise StudyError(f"a person has one row at least; it says {rows_of_one}.")
+    return (k - 1) * rows_of_one + 1
 
 
 def diversity(groups: NDArray[np.int64], kind: Diversity, c: float = 1.0) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ def of_json(found: Any) -> Handed:
         low = _ints([end[1] for end in found["ends"]]).reshape(len(nodes), len(domains))
         high = _ints([end[2] for end in found["ends"]]).reshape(len(nodes), len(domains))
         covered = parts_of(domains, tree, nodes)
-        if not len(nodes) or not len(domains) or (np.diff(nodes) <= 0).any() or (rows < 1).any():
+        if not len(nodes) or not domains or (np.diff(nodes) <= 0).any() or (rows < 1).any():
             raise ValueError
         if (low < covered.low).any() or (high > covered.high).any() or (low > high).any():
             raise ValueError
@@ -90,8 +91,9 @@ def _said(domain: Domain) -> dict[str, Any]:
 def _domain(said: Any) -> Domain:
     name = said["name"]
     if "values" in said:
-        domain: Domain = NumberDomain(name, tuple(float(value) for value in said["values"]), float(said["step"]))
-        fine = np.isfinite(domain.values).all()
+        values = tuple(float(value) for value in said["values"])
+        fine = all(math.isfinite(value) for value in values)
+        domain: Domain = NumberDomain(name, values, float(said["step"]))
     else:
         known, groups = said["words"], said["groups"]
         fine = isinstance(groups, Mapping) and all(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.asking.answer import Answer, Cell, Figure, Series, Table
+from common.asking.few_persons import few_held_back
 from common.asking.small_numbers import Path, is_size, names_of, small_paths, without
 
 SIZE, CROSS, ALL, GROUPS, COUNTS, OUTSIDE = "n", " / ", "all", "groups", "counts", ("below", "above")
@@ -44,8 +45,9 @@ def hidden_cells(counts: Counts, least: int) -> Hidden:
 def held_back(answer: Answer, least: int) -> Answer:
     """What may be shown of an answer. least: fewest rows of a cell; up to 1 everything is shown.
 
-    Tables are known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has
-    counts, with their sums at the end.
+    Tables and figures that say of how many persons their cells are are done by these (`few_persons`). Others are
+    known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has counts, with
+    their sums at the end.
     """
     size = answer.numbers.get(SIZE)
     if least <= 1:
@@ -53,14 +55,15 @@ def held_back(answer: Answer, least: int) -> Answer:
     if isinstance(size, int) and 0 < size < least:
         return Answer({WITHHELD: 1}, words=(f"The question is of fewer than {least} rows: nothing of it is shown.",))
     plan = _Plan.of(answer, least)
+    answer, few = few_held_back(answer, least)
     if not plan.count:
-        return answer
+        return replace(answer, numbers={**answer.numbers, WITHHELD: few}) if few else answer
     said = f"{plan.count} cells of fewer than {least} rows, or that would give such a one away, are not shown."
     words = tuple(one for one in answer.words if not plan.tells(one))
     numbers = _numbers(answer.numbers, plan, least)
     tables = tuple(_table(one, plan, said) for one in answer.tables)
     figures = tuple(map(plan.figure, answer.figures))
-    return Answer({**numbers, WITHHELD: plan.count}, tables, figures, (*words, said))
+    return Answer({**numbers, WITHHELD: plan.count + few}, tables, figures, (*words, said))
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,15 @@ class _Plan:
         """Names that say by themselves which group is hidden."""
         return self.names.union(*(names for names in self.groups if len(names) == 1))
 
-    def row(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """Of a hidden group, nothing beyond its name."""
-        if str(row[0]) in self.names:
-            return (row[0], *[None] * (len(row) - 1))
-        for names in self.groups:
-            places = [at for at, one in enumerate(row) if str(one) in names]
-            if names <= {str(one) for one in row} and places:
-                return (*row[: places[-1] + 1], *[None] * (len(row) - places[-1] - 1))
+    def row(self, row: tuple[Cell, ...], header: tuple[str, ...]) -> tuple[Cell, ...]:
+        """Of a hidden group, nothing beyond its name, which stands in the row or over a column."""
+        for names in {frozenset([name]) for name in self.names} | self.groups:
+            places = [at for at, one in enumerate(row) if isinstance(one, str) and one in names]
+            over = names - {str(row[at]) for at in places}
+            if not over:
+                row = (*row[: places[-1] + 1], *[None] * (len(row) - places[-1] - 1))
+            elif over <= set(header[1:]):
+                row = tuple(None if name in over else one for name, one in zip(header, row, strict=True))
         return row
 
     def figure(self, figure: Figure) -> Figure:
@@ -142,9 +146,9 @@ def _chosen(sizes: Counts, least: int) -> Hidden:
 def _table(table: Table, plan: _Plan, said: str) -> Table:
     if table.header in plan.cells:
         rows = tuple(_crossed_row(row, plan.cells[table.header], index) for index, row in enumerate(table.rows))
-        rows = tuple(map(plan.row, rows))
+        rows = tuple(plan.row(row, table.header) for row in rows)
     else:
-        rows = tuple(map(plan.row, table.rows))
+        rows = tuple(plan.row(row, table.header) for row in table.rows)
     return table if rows == table.rows else replace(table, rows=rows, note=f"{table.note} {said}".strip())
 
 

@@ -7,9 +7,11 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from client.sources._table_columns import text_of
 from client.sources._table_files import Rows, read_rows
@@ -19,14 +21,16 @@ from common.asking.records import Records, Values
 from common.errors import StudyError
 from common.study.spelling import unknown
 
-NEARLY_ALL, LEAST_DIGITS = 0.9, 5
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+NEARLY_ALL, ENOUGH_TO_TELL, LEAST_DIGITS = 0.9, 20, 5
+"""Share of different values that says who somebody is, and rows, or digits, from which on numbers do."""
 _CALLED = re.compile(
     r"(first|last|full|maiden|family|given|user|birth|vor|nach|sur)[ _-]?name|address|adresse|street|stra(ss|ß)e|"
     r"(?<![a-z])(tel|fax|mobile|nhs)(?![a-z])|tele(ph|f)on|"
     r"(insurance|insured|social|versicher|kranken)\w*[ _-]?(nr|no|number|nummer|id)(?![a-z])"
 )
 """Beside what a study's table calls persons: what may be alike in some rows, and is not found by that."""
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "."})
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,21 @@ class Table:
         for name in names:
             if name not in self.records.columns:
                 raise unknown(f"column in {self.name}", name, self.columns)
+
+    def rows_of_one(self, person: str) -> int:
+        """The most rows that one value of a column has; rows without one are of a person each."""
+        words = self.records.words(person)
+        return int(np.unique(words[words != ""], return_counts=True)[1].max(initial=1))
+
+    def days(self, name: str) -> NDArray[np.float64] | None:
+        """A column of dates such as 1950-12-31, as days; None where it holds anything else."""
+        words = self.records.columns[name]
+        if words.dtype == np.float64:
+            return None
+        known = {word: _day(word) for word in np.unique(words.astype(np.str_)).tolist() if word}
+        if not known or None in known.values():
+            return None
+        return np.array([known.get(word, np.nan) for word in words.tolist()], dtype=np.float64)
 
 
 def read_table(path: Path) -> Table:
@@ -106,9 +125,16 @@ def _is_called_so(name: str) -> bool:
 def _tells_apart(column: Values) -> bool:
     """Whether values are nearly as many as rows: words, of which two may share one, or numbers like keys."""
     if column.dtype == np.float64:
-        numbers = column[~np.isnan(column)]
+        numbers = column[~np.isnan(column)].astype(np.float64)
+        differ = bool((numbers == np.floor(numbers)).all()) and 1 < len(numbers) == len(np.unique(numbers))
         digits = {len(f"{abs(number):.0f}") for number in numbers.tolist()}
-        is_key = bool((numbers == np.floor(numbers)).all()) and len(digits) == 1 and min(digits) >= LEAST_DIGITS
-        return is_key and len(numbers) > 1 and len(np.unique(numbers)) == len(numbers)
+        return differ and (len(numbers) >= ENOUGH_TO_TELL or (len(digits) == 1 and min(digits) >= LEAST_DIGITS))
     words = column[column != ""]
     return len(words) > 1 and len(np.unique(words)) >= NEARLY_ALL * len(words)
+
+
+def _day(word: str) -> float | None:
+    try:
+        return float(date.fromisoformat(word).toordinal()) if DAY.fullmatch(word) else None
+    except ValueError:
+        return None

@@ -36,6 +36,7 @@ from experiments.audit.visibility import as_rows, parties_of
 from experiments.evidence.budget import WorkClock
 from experiments.evidence.observing import observe, sent_orders
 from experiments.evidence.public_cases import public_cases
+from experiments.evidence.releases import release_of_study
 from experiments.observation import Observation
 from experiments.question import Plant
 from server.reporting.folder import read_run
@@ -71,7 +72,8 @@ class Effort:
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
     questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
-    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them.
+    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them. release:
+    of the study's patients, as `release_of_study` reads it.
     """
 
     seconds: float | None = None
@@ -82,6 +84,7 @@ class Effort:
     adversaries: tuple[str, ...] = ()
     said: Dossier | None = None
     public: Path | None = None
+    release: Path | None = None
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -113,7 +116,8 @@ def opened(folder: Path, effort: Effort) -> Run:
     claim = claim_of(observed.study, folder, hospitals_asked(observed, orders), observed.sites)
     seconds = observed.study.audit.seconds if effort.seconds is None else effort.seconds
     public = None if effort.public is None else public_cases(effort.public, observed.study, observed.shape)
-    return Run(folder, observed, orders, claim, effort.pictures, seconds, public)
+    release = None if effort.release is None else release_of_study(effort.release, observed.study, observed.sites)
+    return Run(folder, observed, orders, claim, effort.pictures, seconds, public, release)
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,7 @@ def _command(run: Run, effort: Effort) -> str:
         options += [part for name in names for part in (word, name)]
     options += [part for name in effort.adversaries for part in ("--adversary", name)]
     options += [] if effort.public is None else ["--public", str(effort.public)]
+    options += [] if effort.release is None else ["--release", str(effort.release)]
     return shlex.join(["wardround", "audit", str(run.folder), "--seconds", f"{run.seconds:g}", *options])
 
 

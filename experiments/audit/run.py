@@ -13,9 +13,10 @@ from experiments.audit.records import Claim
 from experiments.evidence.ground_truth import Truth, all_cases, hospital_of
 from experiments.evidence.membership_samples import samples_of
 from experiments.evidence.recomputed_updates import Orders
+from experiments.evidence.releases import AuditedRelease
 from experiments.observation import Observation
 
-HANDED: tuple[Need, ...] = ("candidates", "population", "tests", "public")
+HANDED: tuple[Need, ...] = ("candidates", "population", "tests", "public", "release")
 """What anybody may be asked about, whatever it sees."""
 
 
@@ -24,7 +25,7 @@ class Run:
     """folder: of the run. observed: the coordinator's view. orders: messages that asked for training, as recorded.
 
     claim: what was promised. pictures: whether patients' images go into the report. seconds: of all attacks. public:
-    cases of nobody in the study, as anybody can get them.
+    cases of nobody in the study, as anybody can get them. release: of its patients, that was named for this audit.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Run:
     pictures: bool = False
     seconds: float = 120.0
     public: Cases | None = None
+    release: AuditedRelease | None = None
 
     @property
     def study(self) -> Study:
@@ -52,4 +54,5 @@ class Run:
         tests = {site: hospital_of(self.study, site).splits["test"] for site in self.observed.sites}
         tests = {site: cases for site, cases in tests.items() if len(cases)}
         access = Access(candidates=asked.candidates, population=asked.population, tests=tests, public=self.public)
+        access = replace(access, release=None if self.release is None else self.release.released)
         return replace(self.observed, access=access)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +10,13 @@ import typer
 from common.errors import StudyError
 from experiments.commands._terminal import say, spoken_errors
 
-KS = (2, 3, 5, 10, 20, 50)
-RELEASE, SUMMARY, PAGE = "release.csv", "summary.json", "anonymity.html"
-
 
 def anonymise(
     table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet: one row a person.")],
     quasi: Annotated[
-        list[str], typer.Option("--quasi", "-q", help="A column by which somebody might be found; may be repeated.")
-    ],
+        list[str] | None,
+        typer.Option("--quasi", "-q", help="A column by which somebody might be found; may be repeated."),
+    ] = None,
     sensitive: Annotated[str, typer.Option(help="The column that nobody is to learn of a person.")] = "",
     k: Annotated[int, typer.Option("--k", help="Fewest rows that are alike.")] = 5,
     l: Annotated[  # noqa: E741 - the field's own name
@@ -28,15 +25,29 @@ def anonymise(
     t: Annotated[
         float, typer.Option("--t", help="Largest distance of a group's sensitive values from all rows', 0 to 1.")
     ] = 1.0,
-    diversity: Annotated[str, typer.Option(help="Of l: distinct or entropy.")] = "distinct",
-    distance: Annotated[str, typer.Option(help="Of t: equal or ordered.")] = "equal",
-    hierarchy: Annotated[Path | None, typer.Option(help="A TOML file of groups that stand for words.")] = None,
+    diversity: Annotated[str, typer.Option(help="Of l: distinct, entropy or recursive.")] = "distinct",
+    distance: Annotated[str, typer.Option(help="Of t: equal, ordered or hierarchical.")] = "equal",
+    hierarchy: Annotated[
+        Path | None, typer.Option(help="A TOML file: groups that stand for words, and words in order.")
+    ] = None,
+    c: Annotated[float, typer.Option("--c", help="Of recursive l-diversity.")] = 1.0,
+    person: Annotated[str, typer.Option(help="The column that tells whose a row is, where some have several.")] = "",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to release although it seems to say who somebody is.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="A column not to release; may be repeated.")] = None,
     side: Annotated[
         list[str] | None,
-        typer.Option(help="What else may be known of a person, as column=tolerance, such as chol=10."),
+        typer.Option(help="What else may be known of a person, as column=tolerance, such as chol=10, or column."),
     ] = None,
     suppress: Annotated[float, typer.Option(help="Share of rows that may be left out.")] = 0.0,
+    epsilon: Annotated[
+        float, typer.Option(help="Of the release with noise that the page has beside this one.")
+    ] = 1.0,
+    partition: Annotated[
+        Path | None,
+        typer.Option(help="answer.json of `wardround ask STUDY mondrian`: release by all hospitals' partition."),
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where to write; <table>-k<k> if not given.")] = None,
 ) -> None:
     """Make a table k-anonymous (Mondrian), and try to find its people all the same.
@@ -45,44 +56,30 @@ def anonymise(
     """
     with spoken_errors():
         from common.anonymity.criteria import Criteria
-        from common.files.access import write
-        from experiments.anonymising.conduct import Wanted, release_of, rows_of, trade_off
-        from experiments.anonymising.hierarchies import read_hierarchies
-        from experiments.anonymising.page import finding, page_of, summary_of
-        from experiments.anonymising.table import csv_of, read_table
+        from experiments.anonymising.conduct import Wanted
+        from experiments.anonymising.hierarchies import Meanings, read_meanings
+        from experiments.anonymising.table import read_table
+        from experiments.anonymising.writing import write_all
 
         source = read_table(table)
-        named = {*quasi, sensitive, *(drop or [])}
-        dropped = (*(drop or []), *(one for one in source.identifying if one not in named))
-        wanted = Wanted(
-            tuple(quasi),
-            Criteria(k, l, t, diversity, distance),  # type: ignore[arg-type]
-            sensitive,
-            dropped,
-            read_hierarchies(hierarchy) if hierarchy else None,
-            suppress,
-            _side(side or []),
-        )
-        release = release_of(source, wanted)
+        meanings = read_meanings(hierarchy) if hierarchy else Meanings()
+        criteria = Criteria(k, l, t, diversity, distance, c)  # type: ignore[arg-type]
+        if not 0 < epsilon < 50:
+            raise StudyError(f"epsilon must be above 0 and below 50; it is {epsilon:g}.")
+        given = tuple(quasi or ()), criteria, sensitive, tuple(drop or ()), meanings, suppress, _side(side), person
         into = folder or table.parent / f"{table.stem}-k{k}"
-        write(into, RELEASE, csv_of(*rows_of(source, wanted, release)))
-        write(into, SUMMARY, json.dumps(summary_of(wanted, release), indent=2, allow_nan=False) + "\n")
-        page = write(into, PAGE, page_of(source, wanted, release, trade_off(source, wanted, sorted({*KS, k}))))
-        say([finding(source, wanted, release)])
-        if set(dropped) - set(drop or []):
-            gone = ", ".join(one for one in dropped if one not in (drop or []))
-            say([f"Not released, since it seems to say who somebody is: {gone}."])
-        say([f"{into / RELEASE}", f"{page}"])
+        say(write_all(source, Wanted(*given), tuple(keep or ()), into, epsilon, partition))
 
 
-def _side(given: list[str]) -> dict[str, float]:
-    found = {}
-    for one in given:
+def _side(given: list[str] | None) -> dict[str, float]:
+    """Tolerance by column; a column alone is known as it is."""
+    found: dict[str, float] = {}
+    for one in given or ():
         name, mark, tolerance = one.rpartition("=")
         try:
-            found[name] = float(tolerance)
+            found[name if mark else one] = float(tolerance) if mark else 0.0
         except ValueError:
-            mark = ""
-        if not mark or not name:
+            mark, name = "=", ""
+        if mark and not name:
             raise StudyError(f"side knowledge is said as column=tolerance, such as chol=10; it is {one!r}.")
     return found

@@ -96,6 +96,12 @@ def audit(
             "folder as the study's source reads it."
         ),
     ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(
+            help="A release of the study's patients, as `wardround anonymise` writes it: who is found in it?"
+        ),
+    ] = None,
     words: Annotated[
         Path | None, typer.Option(help="A TOML file with a table `dossier`, in the place of the study's own.")
     ] = None,
@@ -129,7 +135,7 @@ def audit(
             tuple(resolved(name, Path.cwd()) for name in names or ()) for names in (attack, question, adversary)
         )
         said = None if words is None else words_of(words)
-        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public)
+        effort = Effort(seconds, pictures, poisoning, attacks, questions, adversaries, said, public, release)
         if trust_code:
             with_modules_of(Path(run))
         if matrix:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from time import perf_counter
@@ -143,6 +142,7 @@ class Asker:
             "state": state,
             "reason": why,
             "discloses": question.build().discloses,
+            "of_hospitals": question.tells_hospitals,
             **answer,
             "contributed": list(contributed),
             "missing": [{"site": site, "reason": reason} for site, reason in sorted(dropped.items())],
@@ -191,7 +191,7 @@ class Asker:
             "run": self.about["run"],
             "aggregation": self.study.aggregation.name,
             "reveals": channel.aggregation.reveals,
-            "sees": SEES[channel.aggregation.reveals],
+            "sees": sees(channel.aggregation.reveals, any(one["of_hospitals"] for one in answers)),
             "hospitals": list(channel.cohort.sites),
             "answers": answers,
         }
@@ -211,8 +211,9 @@ class Asker:
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 
-SEES: Mapping[str, str] = {
-    "each": "The coordinator reads every hospital's own part of each sum (aggregation 'plain').",
-    "sum": "The coordinator reads the sums over all hospitals that took part, and no hospital's own part.",
-}
-"""What an answer says of its aggregation."""
+def sees(reveals: str, tells_hospitals: bool) -> str:
+    """What the coordinator reads. tells_hospitals: whether a question has sums of single hospitals."""
+    if reveals == "each":
+        return "The coordinator reads every hospital's own part of each sum (aggregation 'plain')."
+    but = ", except where a question is of single hospitals: there it reads each one's own numbers" * tells_hospitals
+    return f"The coordinator reads the sums over all hospitals that took part, and no hospital's own part{but}."

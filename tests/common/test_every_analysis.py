@@ -95,14 +95,14 @@ ENTRIES: dict[str, Asked] = {
     "mondrian": Asked(
         {"columns": ["age", "sex"], "ranges": {"age": [0, 120, 1]}, "words": {"sex": ["f", "m"]}, "k": 2}
     ),
-    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "aipw": Asked({**EFFECT, "sites": "ignored", "folds": 2, "ridge": 1.0}),
     "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
     "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
     "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),
     "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 2, "ridge": 1.0}),
     "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
-    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "subgroup_effects": Asked({**EFFECT, "group": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west", "apart": False, "ridge": 1.0}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),

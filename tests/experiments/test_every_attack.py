@@ -31,6 +31,7 @@ FOUND_ELSEWHERE = {
     ),
     "learned_prior": "test_learned_prior.py::test_a_case_comes_back_from_fewer_numbers_than_it_has",
     "latent_traps": "test_cheating_coordinator.py::test_convolutions_hand_pictures_on_and_their_windows_are_decoded",
+    "linkage": "test_linkage_audit.py::test_side_knowledge_finds_people_in_spite_of_k_and_a_planted_release_is_seen",
     "lira_offline": BY_HEART,
     "lira_online": BY_HEART,
     "matching": "test_inversion.py::test_matching_of_a_small_cnn_brings_back_this_patient_and_nobody_else",

@@ -120,7 +120,7 @@ def answers(asker: Asker, times: int, **question: Any) -> np.ndarray[Any, Any]:
 def test_noise_does_not_average_out_however_often_a_question_is_asked(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     open_ = answers(Asker(tmp_path / "open", guarded=False), 60, **ILL)
-    assert len(set(open_.tolist())) > 5 and abs(open_.mean() - 1) < 3.0
+    assert len(set(open_.tolist())) > 3 and abs(open_.mean() - 1) < 3.0
     asker = Asker(tmp_path, policy=FREE)
     guarded = answers(asker, 12, **ILL)
     assert len(set(guarded.tolist())) == 1

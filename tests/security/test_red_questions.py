@@ -158,7 +158,7 @@ def test_keys_and_names_do_not_pass_for_what_may_be_released(tmp_path: Path) -> 
         lines.append(f"Smith;{k % 3};{81000 + 7 * k};person {k % 38};{30 + k};{'fm'[k % 2]};{90000 + 1700 * k}")
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     found = set(read_table(tmp_path / "t.csv").identifying)
-    assert found == {"lastname", "nhs", "number of a case at the desk", "who"}
+    assert {"lastname", "nhs", "number of a case at the desk", "who"} <= found and "sex" not in found
 
 
 LEVELS = {"sex": ("f", "m"), "ill": ("no", "yes"), "grade": ("1", "2", "3")}
