@@ -165,7 +165,8 @@ def _scale_of_mediator(wanted: Wanted, total: Total, rows: int) -> tuple[float, 
     """Its mean and standard deviation, or none where it is only 0 and 1."""
     if not wanted.mediator or int(total.count("mediator_beyond_01")) == 0:
         return None
-    return _centre_and_scale(wanted.mediator, *total.exact("mediator"), rows)
+    first, second = total.exact("mediator")
+    return _centre_and_scale(wanted.mediator, first, second, rows)
 
 
 def _census_parts(columns: int) -> dict[str, Part]:

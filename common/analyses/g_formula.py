@@ -119,6 +119,7 @@ def _blocks(asked: GFormula, family: Family, names: tuple[str, ...]) -> tuple[Bl
             lambda rows: _design(rows, before[last], last, None),
             lambda rows, theta: rows["outcome"],
             ridge=asked.ridge,
+            eased=tuple(range(len(before[last]), len(before[last]) + last + 1)),
         )
     ]
     for time in range(last - 1, -1, -1):
@@ -143,6 +144,7 @@ def _earlier(asked: GFormula, family: Family, before: list[list[int]], time: int
         response,
         reads=(later,),
         ridge=asked.ridge,
+        eased=tuple(range(len(before[time]), len(before[time]) + time + 1)),
     )
 
 

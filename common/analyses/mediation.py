@@ -118,6 +118,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: np.column_stack([rows["x"], rows["treatment"]]),
         lambda rows, theta: rows["mediator"],
         ridge=asked.ridge,
+        eased=(covariates,),
     )
     outcome = regression(
         "outcome",
@@ -126,6 +127,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: _design(asked, rows, rows["treatment"], rows["mediator"]),
         lambda rows, theta: rows["outcome"],
         ridge=asked.ridge,
+        eased=(covariates, covariates + 1),
     )
     noise = (Block("noise", 1, _noise, ("mediator",)),) if (between, family) == ("linear", "logistic") else ()
     reads = ("mediator", "outcome", *(block.name for block in noise))
@@ -187,7 +189,7 @@ def _over_noise(at_zero: NDArray[Any], per_unit: NDArray[Any], mean: NDArray[Any
     total: NDArray[Any] = np.zeros(len(at_zero))
     for node, weight in zip(NODES.tolist(), NODE_WEIGHTS.tolist(), strict=True):
         total = total + weight * logistic(at_zero + per_unit * (mean + deviation * node))
-    return total / np.sqrt(2 * np.pi)
+    return np.asarray(total / np.sqrt(2 * np.pi))
 
 
 def _answer(asked: Mediation, numbers: dict[str, Any], of: Found, degrees: float) -> Answer:

@@ -22,6 +22,7 @@ from common.asking.exact_sums import Integers, Total, counts
 from common.asking.records import Records
 from common.causality.contrasts import Interval, quantile
 from common.causality.effects import GROUP, Method, blocks_of, means
+from common.causality.regressions import Family
 from common.errors import AnalysisError, StudyError
 
 FEWEST_IN_AN_ARM = 2
@@ -30,7 +31,9 @@ GROUPS = "groups"
 
 @dataclass(frozen=True)
 class SubgroupEffects(PointEffect):
-    """group: the hospital, or a column whose levels are known. Groups share the models; each has its own means.
+    """group: the hospital, or a column of which the levels are known.
+
+    Groups share the models; each has its own means.
 
     A group with fewer than two treated or two untreated persons has no effect of its own, and is named.
     """
@@ -57,9 +60,10 @@ class SubgroupEffects(PointEffect):
         kept = tuple(group for group, arm in zip(groups, arms, strict=True) if arm.min() >= FEWEST_IN_AN_ARM)
         if len(kept) < 2:
             raise AnalysisError(
-                f"{len(kept)} groups of {self.group!r} have two treated and two untreated rows each; two must."
+                f"{len(kept)} groups of {self.group!r} have two treated and two untreated rows; "
+                "a comparison needs two."
             )
-        family = "logistic" if known.binary else "linear"
+        family: Family = "logistic" if known.binary else "linear"
         plan = self.plan(family, len(known.names), len(kept))
         tells = {**tells, GROUPS: kept, "family": (family,)}
         estimate = yield from estimated(blocks_of(plan), tells, self.bootstrap, self.seed)
@@ -87,9 +91,8 @@ class SubgroupEffects(PointEffect):
             return public.sites
         levels = {**public.levels, **levels_named(self.levels)}
         if self.group not in levels:
-            raise StudyError(
-                f'group = {self.group!r} needs that column\'s levels, such as levels = ["{self.group}=one|two"].'
-            )
+            asked = f'levels = ["{self.group}=one|two"]'
+            raise StudyError(f"group = {self.group!r} needs that column's levels, such as {asked}.")
         return levels[self.group]
 
 

@@ -142,6 +142,7 @@ def _blocks(plan: Plan) -> tuple[Block, ...]:
         lambda rows, theta: rows["outcome"],
         lambda rows: 1 - rows["target"],
         ridge=plan.ridge,
+        eased=(plan.covariates,),
     )
     reads = ("sampling", "treatment", "outcome")
     return (sampling, treatment, outcome, Block("means", 8, _scores(plan), reads))

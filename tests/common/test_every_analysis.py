@@ -95,7 +95,7 @@ ENTRIES: dict[str, Asked] = {
     "mondrian": Asked(
         {"columns": ["age", "sex"], "ranges": {"age": [0, 120, 1]}, "words": {"sex": ["f", "m"]}, "k": 2}
     ),
-    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "aipw": Asked({**EFFECT, "sites": "ignored", "folds": 2, "ridge": 1.0}),
     "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
     "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
     "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),

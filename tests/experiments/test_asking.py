@@ -14,6 +14,8 @@ from client import questions
 from client.handlers import Kept
 from client.hospital import Hospital, open_hospital, site_names
 from client.records import records_of
+from common.analyses.anova import Anova
+from common.asking.analysis import Analysis
 from common.asking.levels import levels_of
 from common.asking.pooled import ask_tables
 from common.asking.predicates import parse_all
@@ -154,6 +156,24 @@ def test_a_hospital_that_is_lost_in_the_middle_ends_the_question_and_says_over_w
         assert (first["state"], second["state"]) == ("no answer", "answered")
         assert said in first["reason"] and "hospital-1: incident" in first["reason"]
         assert [one["question"] for one in read_lines(folder, "queries.jsonl")] == [0, 1]
+
+
+def test_a_hospital_that_lies_ends_a_question_and_not_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums of squares below nought were a root's of a negative number, and the coordinator ended in a traceback."""
+    told = questions.part_of
+
+    def lied(hospital: Hospital, analysis: Analysis, *rest: Any) -> Any:
+        sums = told(hospital, analysis, *rest)
+        if hospital.site == SITES[1] and isinstance(analysis, Anova):
+            return {**sums, "powers": sums["powers"] - 10**60}
+        return sums
+
+    monkeypatch.setattr(questions, "part_of", lied)
+    table = asked(study_of(data), tmp_path / "run", "anova age sex", "mean age")
+    assert [one["state"] for one in table["answers"]] == ["no answer", "answered"]
+    assert "such as no rows add up to" in table["answers"][0]["reason"]
 
 
 def test_a_question_without_an_answer_says_why_and_the_next_is_still_asked(data: Path, tmp_path: Path) -> None:
