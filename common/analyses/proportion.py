@@ -61,7 +61,8 @@ class Proportion:
         table = Table(f"Share by {self.column}", header, rows, note)
         numbers: dict[str, Any] = {"n": n, "missing": missing, "levels": shares}
         said = tuple(
-            f"{self.column} {level}: {one['share'] or 0:.1%} (95 % from {one['low'] or 0:.1%} to {one['high'] or 0:.1%})."
+            f"{self.column} {level}: {one['share'] or 0:.1%}"
+            f" (95 % from {one['low'] or 0:.1%} to {one['high'] or 0:.1%})."
             for level, one in shares.items()
         )
         words = (*said, *words_of_noise(margin), *((IN_INTERVALS,) if margin else ()))
