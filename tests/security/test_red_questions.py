@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import MutableMapping
 from dataclasses import replace
 from itertools import combinations
@@ -21,6 +22,7 @@ from common.asking.public import public_of
 from common.asking.question import Question
 from common.asking.records import Records
 from common.asking.shared_noise import noise_of
+from common.asking.small_cells import held_back
 from common.errors import AnalysisError, RefusedError, RoundsSpentError, StudyError
 from common.privacy.group_privacy import group_epsilon, substitution_epsilon
 from common.privacy.release import Release
@@ -30,6 +32,7 @@ from common.sums.cohorts import Cohorts
 from common.sums.wide import FIRST_ROUND
 from common.wire.questions import AskedQuery
 from experiments.anonymising.table import read_table
+from server.asking.words import answer_table
 from tests.security.asked_hospital import SOURCE, Asker, mean
 
 
@@ -156,3 +159,38 @@ def test_keys_and_names_do_not_pass_for_what_may_be_released(tmp_path: Path) -> 
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     found = set(read_table(tmp_path / "t.csv").identifying)
     assert found == {"lastname", "nhs", "number of a case at the desk", "who"}
+
+
+LEVELS = {"sex": ("f", "m"), "ill": ("no", "yes"), "grade": ("1", "2", "3")}
+RARE, TOLD = 7, 987.625
+SHOWN: list[tuple[str, dict[str, object]]] = [
+    ("count", {"by": "grade"}),
+    ("mean", {"column": "chol", "by": "grade"}),
+    ("anova", {"column": "chol", "group": "grade"}),
+    ("levene", {"column": "chol", "group": "grade"}),
+    ("kruskal_wallis", {"column": "chol", "group": "grade"}),
+    ("proportion", {"column": "grade"}),
+    ("data_quality", {"columns": ["grade"]}),
+    ("baseline", {"by": "grade", "columns": ["chol"]}),
+    ("baseline", {"by": "sex", "columns": ["grade"]}),
+    ("cross_table", {"rows": "grade", "columns": "sex"}),
+    ("cross_table", {"rows": "sex", "columns": "grade"}),
+    ("simpson", {"exposure": "sex", "outcome": "ill", "strata": "grade"}),
+    ("auc", {"score": "age", "truth": "ill", "by": "grade", "edges": [40, 50, 60]}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SHOWN)
+def test_of_a_group_of_few_nothing_is_shown_by_any_analysis(name: str, options: dict[str, object]) -> None:
+    """Numbers that stood elsewhere than beside a column `n` were shown: sizes, means and quartiles of seven."""
+    rng, rows = np.random.default_rng(2), 600
+    columns = {column: rng.choice(words, rows) for column, words in LEVELS.items()}
+    columns |= {"age": rng.normal(50, 9, rows), "chol": rng.normal(200, 9, rows)}
+    columns["grade"] = np.array(["3"] * RARE + ["1", "2"] * 296 + ["1"])
+    columns["chol"][:RARE], columns["sex"][:RARE] = TOLD, ["f"] * 3 + ["m"] * 4
+    table = Records(columns, np.arange(rows).astype(np.str_), "A")
+    answer = ask_tables(Question.of(Entry(name, options)).build(), [table], Public(("A",), LEVELS)).answer
+    held = held_back(answer, 10)
+    shown = json.dumps(answer_table(replace(held, numbers={**held.numbers, "withheld": 0}, words=answer.words[:0])))
+    assert not re.search(rf"[^0-9.]({RARE}|3|4)[,}}\]]", shown) and "987.6" not in shown
+    assert not any(f" {RARE} " in word for word in held.words)
