@@ -148,6 +148,8 @@ def _table(table: Table, plan: _Plan, said: str) -> Table:
         rows = tuple(map(plan.row, rows))
     else:
         rows = tuple(map(plan.row, table.rows))
+        gone = [header in plan.alone for header in table.header]
+        rows = tuple(tuple(_without(row, gone)) for row in rows) if any(gone) else rows
     return table if rows == table.rows else replace(table, rows=rows, note=f"{table.note} {said}".strip())
 
 
