@@ -147,10 +147,15 @@ def _table(table: Table, plan: _Plan, said: str) -> Table:
         rows = tuple(_crossed_row(row, plan.cells[table.header], index) for index, row in enumerate(table.rows))
         rows = tuple(map(plan.row, rows))
     else:
-        rows = tuple(map(plan.row, table.rows))
-        gone = [header in plan.alone for header in table.header]
-        rows = tuple(tuple(_without(row, gone)) for row in rows) if any(gone) else rows
+        rows = tuple(_beside(plan.row(row), table.header, plan) for row in table.rows)
     return table if rows == table.rows else replace(table, rows=rows, note=f"{table.note} {said}".strip())
+
+
+def _beside(row: tuple[Cell, ...], header: tuple[str, ...], plan: _Plan) -> tuple[Cell, ...]:
+    """Without cells whose row and header together name a hidden group, as where groups stand side by side."""
+    said = {cell for cell in row if isinstance(cell, str)}
+    gone = [any(name in names and names <= {*said, name} for names in plan.groups) for name in header]
+    return tuple(_without(row, gone)) if any(gone) else row
 
 
 def _crossed_row(row: tuple[Cell, ...], hidden: Hidden, index: int) -> tuple[Cell, ...]:
