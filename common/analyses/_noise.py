@@ -23,7 +23,7 @@ def words_of_noise(margin: float) -> tuple[str, ...]:
     return (f"Noise was added: each count is within {margin:,.0f} of the truth with a chance of 95 %.",)
 
 
-IN_INTERVALS = "Noise was added, and the interval of 95 % allows for it."
+IN_INTERVALS = "The interval of 95 % allows for the noise that was added."
 """Of an analysis whose answer has intervals."""
 
 

@@ -61,8 +61,8 @@ class Proportion:
         table = Table(f"Share by {self.column}", header, rows, note)
         numbers: dict[str, Any] = {"n": n, "missing": missing, "levels": shares}
         said = tuple(
-            f"{self.column} {level}: {100 * one['share']:.1f} %"
-            f" (95 % {100 * one['low']:.1f} to {100 * one['high']:.1f})."
+            f"{self.column} {level}: {one['share'] or 0:.1%}"
+            f" (95 % from {one['low'] or 0:.1%} to {one['high'] or 0:.1%})."
             for level, one in shares.items()
         )
         words = (*said, *words_of_noise(margin), *((IN_INTERVALS,) if margin else ()))

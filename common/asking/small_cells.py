@@ -111,15 +111,14 @@ class _Plan:
         """Names that say by themselves which group is hidden."""
         return self.names.union(*(names for names in self.groups if len(names) == 1))
 
-    def row(self, row: tuple[Cell, ...], header: tuple[str, ...]) -> tuple[Cell, ...]:
-        """Of a hidden group, nothing beyond its name, which stands in the row or over a column."""
-        for names in {frozenset([name]) for name in self.names} | self.groups:
+    def row(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Of a hidden group, nothing beyond its name."""
+        if str(row[0]) in self.names:
+            return (row[0], *[None] * (len(row) - 1))
+        for names in self.groups:
             places = [at for at, one in enumerate(row) if isinstance(one, str) and one in names]
-            over = names - {str(row[at]) for at in places}
-            if not over:
-                row = (*row[: places[-1] + 1], *[None] * (len(row) - places[-1] - 1))
-            elif over <= set(header[1:]):
-                row = tuple(None if name in over else one for name, one in zip(header, row, strict=True))
+            if names <= {one for one in row if isinstance(one, str)} and places:
+                return (*row[: places[-1] + 1], *[None] * (len(row) - places[-1] - 1))
         return row
 
     def figure(self, figure: Figure) -> Figure:
@@ -146,10 +145,17 @@ def _chosen(sizes: Counts, least: int) -> Hidden:
 def _table(table: Table, plan: _Plan, said: str) -> Table:
     if table.header in plan.cells:
         rows = tuple(_crossed_row(row, plan.cells[table.header], index) for index, row in enumerate(table.rows))
-        rows = tuple(plan.row(row, table.header) for row in rows)
+        rows = tuple(map(plan.row, rows))
     else:
-        rows = tuple(plan.row(row, table.header) for row in table.rows)
+        rows = tuple(_beside(plan.row(row), table.header, plan) for row in table.rows)
     return table if rows == table.rows else replace(table, rows=rows, note=f"{table.note} {said}".strip())
+
+
+def _beside(row: tuple[Cell, ...], header: tuple[str, ...], plan: _Plan) -> tuple[Cell, ...]:
+    """Without cells whose row and header together name a hidden group, as where groups stand side by side."""
+    said = {cell for cell in row if isinstance(cell, str)}
+    gone = [any(name in names and names <= {*said, name} for names in plan.groups) for name in header]
+    return tuple(_without(row, gone)) if any(gone) else row
 
 
 def _crossed_row(row: tuple[Cell, ...], hidden: Hidden, index: int) -> tuple[Cell, ...]:

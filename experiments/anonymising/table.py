@@ -22,7 +22,7 @@ from common.errors import StudyError
 from common.study.spelling import unknown
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-NEARLY_ALL, ENOUGH_TO_TELL, LEAST_DIGITS = 0.9, 20, 5
+NEARLY_ALL, ENOUGH_TO_TELL, LEAST_DIGITS = 0.9, 100, 4
 """Share of different values that says who somebody is, and rows, or digits, from which on numbers do."""
 _CALLED = re.compile(
     r"(first|last|full|maiden|family|given|user|birth|vor|nach|sur)[ _-]?name|address|adresse|street|stra(ss|ß)e|"
