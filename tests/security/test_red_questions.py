@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import MutableMapping
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from client.ledger import NO_ROUND, Charge, Ledger
 from common.asking.analysis import Public
-from common.asking.exact_sums import Total
+from common.asking.exact_sums import Total, checked
 from common.asking.following import follow
 from common.asking.pooled import ask_tables
 from common.asking.predicates import Beyond, parse
@@ -194,3 +195,41 @@ def test_of_a_group_of_few_nothing_is_shown_by_any_analysis(name: str, options: 
     shown = json.dumps(answer_table(replace(held, numbers={**held.numbers, "withheld": 0}, words=answer.words[:0])))
     assert not re.search(rf"[^0-9.]({RARE}|3|4)[,}}\]]", shown) and "987.6" not in shown
     assert not any(f" {RARE} " in word for word in held.words)
+
+
+NOISY: list[tuple[str, dict[str, object]]] = [
+    ("count", {"columns": ["age", "sex"]}),
+    ("bounded_mean", {"column": "age", "low": 0, "high": 40}),
+    ("quantile_tree", {"column": "age", "low": 0, "high": 40, "fan": 3}),
+    ("private_quantile", {"column": "age", "low": 0, "high": 40, "share": 0.1}),
+    ("heavy_hitters", {"column": "grade", "buckets": 16, "hashes": 3}),
+    ("cross_table", {"rows": "sex", "columns": "ill"}),
+    ("proportion", {"column": "grade"}),
+    ("histogram", {"column": "age", "edges": [0, 1, 40]}),
+    ("data_quality", {"columns": ["age", "sex"]}),
+]
+
+
+@pytest.mark.parametrize("by", ["", "sex", "grade=3|1,site"])
+@pytest.mark.parametrize(("name", "options"), NOISY)
+def test_no_person_changes_a_query_by_more_than_its_noise_is_made_for(
+    name: str, options: dict[str, object], by: str
+) -> None:
+    """By brute force: every person of small tables left out, of values on, beside and beyond every bound."""
+    question = Question.of(Entry(name, {**options, "by": by, "epsilon": 1.0}))
+    analysis, noise, rng = question.build(), question.noise(), np.random.default_rng(4)
+    assert noise is not None
+    query = next(analysis.ask(Public(("A", "B"), LEVELS)))
+    ages = [0.0, 1.0, 40.0, -3.0, 39.99999999999999, 1e300, 5e-324, np.nan, 7.3]
+    columns = {"age": rng.choice(ages, 40)} | {key: rng.choice([*words, ""], 40) for key, words in LEVELS.items()}
+    table = Records(columns, np.arange(40).astype(np.str_), "A")
+    plan, whole = noise.plan(query), checked(query.parts, analysis.summarise(table, query))
+    for person in range(40):
+        rest = table.take(np.arange(40) != person)
+        less, lost = checked(query.parts, analysis.summarise(rest, query)), Fraction(0)
+        for part, own in plan.items():
+            unit = 1 if own is None else own.step_units
+            pairs = zip(whole[part].ravel().tolist(), less[part].ravel().tolist(), strict=True)
+            moved = sum(abs((2 * a + unit) // (2 * unit) - (2 * b + unit) // (2 * unit)) for a, b in pairs)
+            lost += moved / own.scale if own else moved * Fraction(10**9)
+        assert lost <= Fraction(noise.epsilon) / noise.rounds
