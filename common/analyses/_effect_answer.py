@@ -51,10 +51,15 @@ class Found:
         A variance of n shares with kurtosis k is known as well as one of 2 n / (k - 1) normal ones, which is what
         weights of rarely treated persons come to.
         """
-        models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
         persons = self.census.persons
         of_tails = 2 / max(self.tails - 1 / persons, 2 / persons)
-        return float(max(min(persons - models, of_tails) if self.tails else persons - models, 1))
+        return float(max(min(self.unfitted, of_tails) if self.tails else self.unfitted, 1))
+
+    @property
+    def unfitted(self) -> int:
+        """Persons less the coefficients of the largest model."""
+        models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
+        return max(self.census.persons - models, 1)
 
 
 def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, wanted: Wanted) -> Found:
@@ -146,8 +151,7 @@ def bootstrap_interval(differences: Floats, estimate: float, found: Found) -> tu
     leverage and by the normal quantile for Student's (Hesterberg 2015, "What teachers should know about the
     bootstrap": percentile intervals are too narrow by sqrt((n - 1) / n) and by t against z).
     """
-    known = found.census
-    stretch = np.sqrt(known.persons / found.degrees) * quantile(found.degrees) / quantile(np.inf)
+    stretch = np.sqrt(found.census.persons / found.unfitted) * quantile(found.degrees) / quantile(np.inf)
     low, high = np.quantile(differences - estimate, (0.025, 0.975)) * stretch
     return estimate + float(low), estimate + float(high)
 
