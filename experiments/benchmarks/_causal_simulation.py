@@ -121,7 +121,9 @@ def bootstrap_bounds(
 def bootstrap_interval(differences: Floats, first: Estimates, index: int) -> Floats:
     """Quantiles drawn apart, as the analyses do."""
     degrees, persons = first.degrees[index], first.persons[index]
-    stretch = np.sqrt(persons / max(persons - first.model_size, 1)) * student.ppf(0.975, degrees) / NORMAL
+    of_size = np.sqrt(persons / max(persons - first.model_size, 1))
+    of_error = first.error[index] / np.std(differences, ddof=1)
+    stretch = max(of_error, of_size) * student.ppf(0.975, degrees) / NORMAL
     estimate = first.difference[index]
     return np.asarray(estimate + np.quantile(differences - estimate, (0.025, 0.975)) * stretch)
 
