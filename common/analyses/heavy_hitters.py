@@ -106,6 +106,8 @@ class HeavyHitters:
             "margin": margin,
         }
         said = f"{len(words)} words of {self.column!r} were found in {self.least} rows or more each."
+        if not words and not self.words:
+            said += f" Words with other characters than {self.alphabet!r} are not looked for."
         if margin:
             said += f" Noise of up to {margin:.0f} was added: no word of fewer than {threshold:.0f} is told."
         table = Table(f"Commonest {self.column}", ("word", "rows"), tuple(zip(words, told, strict=True)))

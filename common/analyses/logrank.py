@@ -61,7 +61,6 @@ class Logrank:
         "By group, at every time of an event on the grid, how many had it and how many were last seen since the time "
         "before; with strata = site, sums over hospitals of observed and expected events alone."
     )
-    of_hospitals: ClassVar[bool] = False
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str
@@ -82,6 +81,11 @@ class Logrank:
     def whole_hospitals(self) -> bool:
         """Where each is a stratum."""
         return self.strata == SITE
+
+    @property
+    def of_hospitals(self) -> bool:
+        """Not where hospitals are strata: those compare their own patients, and sums alone are told."""
+        return self.group == SITE
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round where each hospital is a stratum, else those of a survival curve."""

@@ -37,6 +37,7 @@ class Mondrian:
         "How many patients of all hospitals hold each value of each column, in every group down to the smallest: "
         "counts of at least k in the end, and of single values within a group."
     )
+    without_noise: ClassVar[str] = "its groups hold k rows by counts as they are, and noise would say k of fewer."
     columns: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

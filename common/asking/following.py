@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from common.asking.analysis import Analysis, Public, Query, Told
+from common.asking.analysis import IMPOSSIBLE, Analysis, Public, Query, Told
 from common.asking.answer import Answer
 from common.asking.exact_sums import Total
 from common.asking.noise import SumNoise
@@ -59,7 +59,7 @@ def follow(
     told = _with_latest(asked, json.loads(memory.get(key, b"[]")))
     try:
         wanted = _query_after(analysis, public, told, noise)
-    except (WireError, AnalysisError, StopIteration) as error:
+    except (WireError, AnalysisError, StopIteration, *IMPOSSIBLE) as error:
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} does not follow: {error}") from error
     if not alike(wanted, asked.query):
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} is not the one that the analysis asks.")

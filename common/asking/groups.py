@@ -31,7 +31,11 @@ def levels_of(column: str, named: tuple[str, ...], public: Public) -> tuple[str,
         near = nearest(column, {*public.levels, SITE}, NEAR)
         guess = f" Did you mean {near!r}?" if near else f" Of {known} they are known."
         example = f"levels = [{f'{column}=first|second'!r}]"
-        raise StudyError(f"nobody named the levels of column {column!r}: name them, such as {example}.{guess}")
+        typed = f"--option 'levels={column}=first|second'"
+        raise StudyError(
+            f"nobody named the levels of column {column!r}: name them, such as {example}, or {typed} on a command "
+            f"line.{guess}"
+        )
     return tuple(public.levels[column])
 
 

@@ -108,7 +108,7 @@ class Question:
 
     @property
     def tells_hospitals(self) -> bool:
-        """Whether its sums, or what they tell, are of single hospitals: in groups by hospital, or as the analysis says."""
+        """Whether its sums are of single hospitals: in groups by hospital, or as the analysis says."""
         columns = [one.partition("=")[0].strip() for one in self.by.split(",")]
         return SITE in columns or of_hospitals(self.build())
 

@@ -107,10 +107,15 @@ def _demand_words(name: str, given: Mapping[str, Any]) -> None:
 
 
 def _lists(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as given, one word alone in a list where several may stand."""
+    """Options as given, one word alone in a list where several may stand, and a number that is a word as a word."""
     hints = get_type_hints(ANALYSES.load(name))
-    several = {option for option, kind in hints.items() if get_origin(kind) is tuple}
-    return {one: [value] if one in several and isinstance(value, str) else value for one, value in options.items()}
+    return {one: _fitting(value, hints.get(one)) for one, value in options.items()}
+
+
+def _fitting(value: Any, kind: Any) -> Any:
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return [value] if get_origin(kind) is tuple and isinstance(value, str) else value
 
 
 def _as(word: str, kind: Any) -> Any:

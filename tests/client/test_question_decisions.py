@@ -154,9 +154,7 @@ def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
 def test_a_hospital_without_a_promise_of_others_adds_all_of_the_noise(tmp_path: Path) -> None:
     """Aggregation 'plain' shows single parts: whatever a coordinator asks, shares are by the approved study."""
     asker = Asker(tmp_path, policy=FREE)
-    spread = np.std(
-        [int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(8)]
-    )
+    spread = np.std([int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(8)])
     assert spread > 0.3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import MutableMapping
 from dataclasses import replace
 from itertools import combinations
@@ -12,12 +13,17 @@ import numpy as np
 import pytest
 
 from client.ledger import NO_ROUND, Charge, Ledger
+from common.asking.analysis import Public
+from common.asking.exact_sums import Total
 from common.asking.following import follow
+from common.asking.pooled import ask_tables
 from common.asking.predicates import Beyond, parse
 from common.asking.public import public_of
 from common.asking.question import Question
+from common.asking.records import Records
 from common.asking.shared_noise import noise_of
-from common.errors import RefusedError, RoundsSpentError, StudyError
+from common.asking.small_cells import held_back
+from common.errors import AnalysisError, RefusedError, RoundsSpentError, StudyError
 from common.privacy.group_privacy import group_epsilon, substitution_epsilon
 from common.privacy.release import Release
 from common.study.options import Entry
@@ -25,6 +31,8 @@ from common.study.study import parse_json
 from common.sums.cohorts import Cohorts
 from common.sums.wide import FIRST_ROUND
 from common.wire.questions import AskedQuery
+from experiments.anonymising.table import read_table
+from server.asking.words import answer_table
 from tests.security.asked_hospital import SOURCE, Asker, mean
 
 
@@ -116,3 +124,73 @@ def test_the_difference_of_any_two_sums_holds_all_of_the_noise(groups: str, leas
     assert min(map(len, [*opened, *differences])) >= least
     noise = noise_of(Question.of(Entry("count", {"epsilon": 1.0})), study, len(hospitals))
     assert noise is not None and noise.shares <= least
+
+
+def test_times_of_events_that_a_lie_makes_more_and_more_of_are_not_looked_for_without_end() -> None:
+    """Where every span that is asked about has events they doubled from round to round, to gigabytes."""
+    analysis = Question.of(Entry("kaplan_meier", {"time": "time", "event": "died"})).build()
+    conversation = analysis.ask(Public(("A", "B", "C")))
+    query = next(conversation)
+    told = {"rows": 10**6, "events": 10**6, "between": 10**5, "missing": 0, "unfit": 0, "not decimal": 0}
+    sums = {name: np.full(part.shape, told[name], dtype=object) for name, part in query.parts.items()}
+    with pytest.raises(AnalysisError, match="a hospital came or went"):
+        conversation.send(Total(query.parts, sums))
+
+
+@pytest.mark.parametrize("width", [0.0, 0.5])
+def test_an_event_alone_between_others_is_one_time(width: float) -> None:
+    """A bin between two spans held times that were found already: they were looked for again, and told twice."""
+    rng = np.random.default_rng(5)
+    times = np.concatenate([rng.integers(1, 2000, 60) / 1000, rng.integers(64000, 128000, 60) / 1000, [1.999]])
+    columns = {"time": times, "died": np.ones(len(times))}
+    table = Records(columns, np.array([f"p{k}" for k in range(len(times))]), "A")
+    answer = ask_tables(
+        Question.of(Entry("kaplan_meier", {"time": "time", "event": "died", "width": width})).build(), [table]
+    )
+    found = answer.answer.numbers["times"]
+    assert found == sorted(set(np.ceil(times / width) * width if width else times.tolist()))
+
+
+def test_keys_and_names_do_not_pass_for_what_may_be_released(tmp_path: Path) -> None:
+    """Names of which two are alike, numbers that are keys, and what is called otherwise were released as they are."""
+    lines = ["lastname;nhs;number of a case at the desk;who;age;sex;platelets"]
+    for k in range(40):
+        lines.append(f"Smith;{k % 3};{81000 + 7 * k};person {k % 38};{30 + k};{'fm'[k % 2]};{90000 + 1700 * k}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = set(read_table(tmp_path / "t.csv").identifying)
+    assert found == {"lastname", "nhs", "number of a case at the desk", "who"}
+
+
+LEVELS = {"sex": ("f", "m"), "ill": ("no", "yes"), "grade": ("1", "2", "3")}
+RARE, TOLD = 7, 987.625
+SHOWN: list[tuple[str, dict[str, object]]] = [
+    ("count", {"by": "grade"}),
+    ("mean", {"column": "chol", "by": "grade"}),
+    ("anova", {"column": "chol", "group": "grade"}),
+    ("levene", {"column": "chol", "group": "grade"}),
+    ("kruskal_wallis", {"column": "chol", "group": "grade"}),
+    ("proportion", {"column": "grade"}),
+    ("data_quality", {"columns": ["grade"]}),
+    ("baseline", {"by": "grade", "columns": ["chol"]}),
+    ("baseline", {"by": "sex", "columns": ["grade"]}),
+    ("cross_table", {"rows": "grade", "columns": "sex"}),
+    ("cross_table", {"rows": "sex", "columns": "grade"}),
+    ("simpson", {"exposure": "sex", "outcome": "ill", "strata": "grade"}),
+    ("auc", {"score": "age", "truth": "ill", "by": "grade", "edges": [40, 50, 60]}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SHOWN)
+def test_of_a_group_of_few_nothing_is_shown_by_any_analysis(name: str, options: dict[str, object]) -> None:
+    """Numbers that stood elsewhere than beside a column `n` were shown: sizes, means and quartiles of seven."""
+    rng, rows = np.random.default_rng(2), 600
+    columns = {column: rng.choice(words, rows) for column, words in LEVELS.items()}
+    columns |= {"age": rng.normal(50, 9, rows), "chol": rng.normal(200, 9, rows)}
+    columns["grade"] = np.array(["3"] * RARE + ["1", "2"] * 296 + ["1"])
+    columns["chol"][:RARE], columns["sex"][:RARE] = TOLD, ["f"] * 3 + ["m"] * 4
+    table = Records(columns, np.arange(rows).astype(np.str_), "A")
+    answer = ask_tables(Question.of(Entry(name, options)).build(), [table], Public(("A",), LEVELS)).answer
+    held = held_back(answer, 10)
+    shown = json.dumps(answer_table(replace(held, numbers={**held.numbers, "withheld": 0}, words=answer.words[:0])))
+    assert not re.search(rf"[^0-9.]({RARE}|3|4)[,}}\]]", shown) and "987.6" not in shown
+    assert not any(f" {RARE} " in word for word in held.words)
