@@ -120,8 +120,10 @@ def bootstrap_bounds(
 
 def bootstrap_interval(differences: Floats, first: Estimates, index: int) -> Floats:
     """Quantiles drawn apart, as the analyses do."""
-    degrees = first.degrees[index]
-    stretch = np.sqrt(first.persons[index] / degrees) * student.ppf(0.975, degrees) / NORMAL
+    degrees, persons = first.degrees[index], first.persons[index]
+    of_size = np.sqrt(persons / max(persons - first.model_size, 1))
+    of_error = first.error[index] / np.std(differences, ddof=1)
+    stretch = max(of_error, of_size) * student.ppf(0.975, degrees) / NORMAL
     estimate = first.difference[index]
     return np.asarray(estimate + np.quantile(differences - estimate, (0.025, 0.975)) * stretch)
 
