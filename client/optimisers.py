@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LambdaLR
 
 from common.learning.client_work import Training
 
@@ -20,13 +21,15 @@ LEAST_AXES_OF_WEIGHTS = 2
 class LocalOptimiser:
     """parameters: all that learn. clip_norm: the most a gradient's L2 norm may be; None: any.
 
-    threshold: by how much a step shrinks every weight at most, the learning rate times `training.l1`.
+    threshold: by how much a step shrinks every weight at most, the learning rate times `training.l1`. warming: what
+    lets the rate rise in the first steps; None: it stays.
     """
 
     inner: torch.optim.Optimizer
     parameters: list[nn.Parameter]
     clip_norm: float | None = None
     threshold: float = 0.0
+    warming: LambdaLR | None = None
 
     def zero_grad(self) -> None:
         """As torch's."""
@@ -38,16 +41,22 @@ class LocalOptimiser:
             clip_grad_norm_(self.parameters, self.clip_norm)
         self.inner.step()
         if self.threshold:
-            shrink(weights_among(self.parameters), self.threshold)
+            share = 1.0 if self.warming is None else self.warming.lr_lambdas[0](self.warming.last_epoch)
+            shrink(weights_among(self.parameters), share * self.threshold)
+        if self.warming is not None:
+            self.warming.step()
 
 
 def new_optimiser(parameters: list[nn.Parameter], training: Training) -> LocalOptimiser:
     """The optimiser that the study names, with its settings."""
+    inner, steps = _inner(_groups(parameters, training), training), training.warm_up_steps
+    warming = LambdaLR(inner, lambda taken: min(1.0, (taken + 1) / (steps + 1))) if steps else None
     return LocalOptimiser(
-        _inner(_groups(parameters, training), training),
+        inner,
         parameters,
         training.clip_gradient_norm,
         training.learning_rate * training.l1,
+        warming,
     )
 
 

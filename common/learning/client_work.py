@@ -49,6 +49,9 @@ class Training:
         personal: patterns of parameters' names that each hospital trains and keeps to itself from round to round: a
             head (Arivazhagan et al. 2019, FedPer), normalisation (Li et al. 2021, FedBN; here of layers without
             running statistics). They never travel, and a hospital's scores are of its own.
+        warm_up_steps: of optimisers other than "sgd": so many first local steps of every round rise evenly to the
+            learning rate. Adam, begun anew, first moves every parameter by the whole rate, however small its
+            gradient, which round after round undoes what was learned (Liu et al. 2020, RAdam, section 3, on why).
         bootstrap: the number of a draw: each hospital trains on as many of its training patients as it has, drawn
             with replacement, so that models of several draws show how much the patients who happened to be there
             matter (Efron 1979). Not given: on all of them.
@@ -74,12 +77,13 @@ class Training:
     freeze: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
     bootstrap: int | None = None
+    warm_up_steps: int = 0
 
     def __post_init__(self) -> None:
         positive("training", epochs=self.epochs, steps=self.steps, learning_rate=self.learning_rate)
         positive("training", clip_gradient_norm=self.clip_gradient_norm)
         non_negative("training", momentum=self.momentum, weight_decay=self.weight_decay, l1=self.l1)
-        non_negative("training", bootstrap=self.bootstrap or 0)
+        non_negative("training", bootstrap=self.bootstrap or 0, warm_up_steps=self.warm_up_steps)
         listed("training", least=0, freeze=self.freeze, personal=self.personal)
         if self.batch_size != "full":
             positive("training", batch_size=self.batch_size)

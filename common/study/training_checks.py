@@ -25,6 +25,7 @@ PERSONAL_UNITS = ("patient", "sample")
 
 def check_training(training: Training, strategy: str, work: Work) -> None:
     """Raise StudyError where hospitals take no step of their own, or steps that the strategy cannot correct."""
+    _check_warm_up(training)
     if work.sends == "gradient":
         _refuse_local_steps(training, strategy)
     corrections = ("controlled", "normalised")
@@ -86,6 +87,11 @@ def check_private_training(training: Training, unit: str, work: Work, strategy: 
         raise StudyError(
             f"privacy {privacy!r} counts each patient once, and training.bootstrap draws some twice: remove it."
         )
+    if training.warm_up_steps:
+        raise StudyError(
+            f"what shows that privacy {privacy!r} adds its noise counts on steps at one rate a round: remove "
+            "training.warm_up_steps."
+        )
     if unit not in PERSONAL_UNITS:
         return
     if training.sampling == "by_class":
@@ -99,6 +105,20 @@ def check_private_training(training: Training, unit: str, work: Work, strategy: 
             f"privacy {privacy!r} promises to hide one {unit}, and training.class_weights = 'own' are made of all "
             "of a hospital's labels: one changes the loss of others, which no noise covers. Give the weights, or "
             "'balanced' with public training.class_counts."
+        )
+
+
+def _check_warm_up(training: Training) -> None:
+    steps = training.warm_up_steps
+    if steps and training.optimiser == "sgd":
+        raise StudyError(
+            "training.warm_up_steps is for optimisers whose first steps are as long as any, such as 'adam'; those of "
+            "'sgd' are as long as the gradient: remove it, or see training.schedule."
+        )
+    if training.steps is not None and steps >= training.steps:
+        raise StudyError(
+            f"training.warm_up_steps must leave one of training.steps = {training.steps} at the full rate; it is "
+            f"{steps}."
         )
 
 

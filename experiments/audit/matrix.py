@@ -55,7 +55,9 @@ def protections(study: Study, delta: float) -> tuple[Protection, ...]:
     )
     gradient = type(study.training)(batch_size=1)
     single = replace(base, strategy=Entry("fedsgd"), training=gradient)
-    once = replace(base, training=replace(study.training, epochs=1, steps=None, optimiser="sgd", momentum=0.0))
+    once = replace(
+        base, training=replace(study.training, epochs=1, steps=None, optimiser="sgd", momentum=0.0, warm_up_steps=0)
+    )
     private = replace(once, privacy=_private(1.0, delta))
     return (
         Protection("plain FedSGD, batch of 1", single),

@@ -27,6 +27,7 @@ LONGER = (
     "training.steps=25",
     "training.batch_size=32",
     "training.learning_rate=0.008",
+    "training.warm_up_steps=10",
     "federation.evaluate_every=25",
     "task.network={ name = 'conditional_ladder', channels = [16, 32] }",
 )

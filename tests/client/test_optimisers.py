@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from common.errors import StudyError
 from common.learning.client_work import Training
 from common.study.study import parse
 
+PRIVACY = "privacy={name='dpsgd', epsilon=1.0, delta=1e-3}"
 TEXT = """
 title = "Tiny"
 source = { name = "phantom" }
@@ -72,6 +75,34 @@ def test_a_long_gradient_is_cut_to_the_norm_over_all_parameters_and_a_short_one_
     torch.testing.assert_close(weight[0], torch.tensor([1 - each, -0.2 - each]), atol=1e-5, rtol=0)
     _, short = stepped(Training(learning_rate=1.0, clip_gradient_norm=3.0), [0.1, 0.1])
     torch.testing.assert_close(short, torch.tensor([0.4, -0.6]))
+
+
+def test_the_first_steps_of_a_round_rise_evenly_to_the_rate_and_so_does_the_proximal_step() -> None:
+    """Adam's first step is the rate, whatever the gradient: 1/3 and 2/3 of it, then all, are 2 rates after three."""
+    training = Training(optimiser="adam", learning_rate=0.3, warm_up_steps=2)
+    for steps, share in ((1, 1 / 3), (2, 1), (3, 2), (4, 3)):
+        _, bias = stepped(training, [0.0, 1.0], steps)
+        torch.testing.assert_close(bias, torch.tensor([0.5, -0.5]) - 0.3 * share)
+    weight, _ = stepped(replace(training, l1=0.2), [0.0, 0.0], 3)
+    torch.testing.assert_close(weight, torch.tensor([[1 - 0.12, -0.08], [0.0, 3 - 0.12]]))
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ("{warm_up_steps=2}", "those of 'sgd' are as long as the gradient"),
+        ("{optimiser='adam', steps=2, warm_up_steps=2}", "must leave one of training.steps = 2"),
+        ("{optimiser='adam', warm_up_steps=-1}", "training.warm_up_steps"),
+    ],
+)
+def test_a_warm_up_that_does_nothing_or_never_ends_is_refused(training: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        parse(TEXT, (f"training={training}",))
+
+
+def test_a_warm_up_is_refused_beside_a_promise() -> None:
+    with pytest.raises(StudyError, match="steps at one rate a round"):
+        parse(TEXT, ("training={optimiser='adam', warm_up_steps=2}", PRIVACY))
 
 
 def test_decay_of_weights_leaves_biases() -> None:

@@ -41,7 +41,7 @@ def not_simulated(training: Training) -> str:
     plain = Training()
     if training.optimiser in ("rmsprop", "adagrad"):
         return f"steps of optimiser {training.optimiser!r} are not simulated"
-    others = ("nesterov", "decayed", "l1", "clip_gradient_norm", "sampling")
+    others = ("nesterov", "decayed", "l1", "clip_gradient_norm", "sampling", "warm_up_steps")
     changed = next((name for name in others if getattr(training, name) != getattr(plain, name)), None)
     if changed is None and training.class_weights == "own":
         changed = "class_weights"
