@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._moments import Moments, moment_parts, moment_sums, moments_of
-from common.analyses._rank_test import LEVELS, demand_rows
+from common.analyses._rank_tests import LEVELS, demand_rows
 from common.analyses._words import chance, left_out
-from common.analyses.t_test import means_figure, means_table
+from common.analyses.ttest import means_figure, means_table
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total

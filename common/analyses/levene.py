@@ -12,7 +12,7 @@ from scipy import stats
 
 from common.analyses._moments import moment_parts, moment_sums, moments_of
 from common.analyses._order_statistics import bin_counts, values_at
-from common.analyses._rank_test import LEVELS, demand_rows
+from common.analyses._rank_tests import LEVELS, demand_rows
 from common.analyses._words import chance, left_out
 from common.analyses.anova import fisher
 from common.analyses.quantiles import between, place

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BESIDE: Mapping[str, Any] = {"where": tuple[str, ...], "by": str, "title": str, "epsilon": float, "delta": float}
 """What stands beside an analysis's own options."""
 BY, LEVELS, COMPARED = "by", "levels", ("group", "strata")
-"""Options that name the groups which an analysis compares: `t_test age by sex` is `t_test age sex`."""
+"""Options that name the groups which an analysis compares: `ttest age by sex` is `ttest age sex`."""
 
 
 @dataclass(frozen=True)

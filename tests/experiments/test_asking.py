@@ -220,8 +220,8 @@ WORDS = {
     "Kaplan-Meier time died": Question(Entry("kaplan_meier", {"time": "time", "event": "died"})),
     "linear age dose sex": Question(Entry("linear", {"outcome": "age", "covariates": ["dose", "sex"]})),
     "mean by": Question(Entry("mean", {"column": "by"})),
-    "t_test age by sex": Question(Entry("t_test", {"column": "age", "group": "sex"})),
-    "t_test age sex by ward": Question(Entry("t_test", {"column": "age", "group": "sex"}), (), "ward"),
+    "ttest age by sex": Question(Entry("ttest", {"column": "age", "group": "sex"})),
+    "ttest age sex by ward": Question(Entry("ttest", {"column": "age", "group": "sex"}), (), "ward"),
     "anova age by site,sex": Question(Entry("anova", {"column": "age", "group": "site"}), (), "sex"),
     "levene age by arm=a|b": Question(Entry("levene", {"column": "age", "group": "arm", "levels": ["arm=a|b"]})),
     "mantel haenszel sex died by site": Question(
@@ -245,7 +245,7 @@ def test_words_are_understood_as_somebody_would_say_them(words: str) -> None:
         ("meen age", "did you mean 'mean'"),
         ("mean age chol", "is too much"),
         ("mean", "column is not said: wardround ask STUDY mean COLUMN"),
-        ("t_test age", "group is not said"),
+        ("ttest age", "group is not said"),
         ("", "begins with an analysis's name"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from common.analyses.mann_whitney import MannWhitney
 from common.analyses.mean import Mean
 from common.analyses.median import Median
-from common.analyses.t_test import TTest
+from common.analyses.ttest import TTest
 from common.asking.abilities import of_hospitals
 from common.asking.analysis import Analysis, Public
 from common.asking.grouped import Grouped
