@@ -31,6 +31,8 @@ from common.errors import BudgetSpentError, LedgerError, RoundsSpentError
 from common.privacy.accounting import epsilon_of
 from common.privacy.release import Release, Unit
 
+NO_ROUND = 0
+"""Of a charge for a question: it is none of the study's rounds."""
 Accountant = Callable[[Iterable[Release], float], float]
 """Epsilon of all releases together, at a delta."""
 
@@ -46,7 +48,7 @@ class Charge:
 
     study: SHA-256 of the study as JSON, hexadecimal. delta: the study's own. patients: the patient of every training
     case, so as often as it has cases; a patient that may be drawn must be there. most: how often the study may be
-    charged in all; None: without end.
+    charged for rounds in all; None: without end.
     """
 
     study: str
@@ -99,7 +101,8 @@ class Ledger:
     ) -> BudgetSpentError | None:
         """Why the charge must not be made; None where it may."""
         after, sets = (*found.entries, entry), {**found.sets, entry.patients: cases}
-        if charge.most is not None and _charges_of(charge.study, after) > charge.most:
+        rounds = _charges_of(charge.study, (one for one in after if one.round != NO_ROUND))
+        if charge.most is not None and rounds > charge.most:
             return RoundsSpentError(f"this study was charged for {charge.most} rounds already, and has no more.")
         spent = histories(after, sets, cases) if limits else ()
         if not all(self._allowed(limit, spent) for limit in limits):

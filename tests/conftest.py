@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+import typer.main
+import typer.testing
 
 torch.set_num_threads(1)
 
@@ -23,7 +27,34 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# The tree of all commands is the same at every call that a test makes, and takes longer than most calls.
+pytest.MonkeyPatch().setattr(typer.testing, "_get_command", cache(typer.main.get_command))
+
+
+def _fsync(file: int) -> None:
+    """No power goes while tests run, but where one counts the writes itself; the disk's 8 ms a write add up."""
+    os.fstat(file)
+
+
+os.fsync = _fsync
+
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("common", "client", "server", "experiments", "wardround")
+LONGEST = (
+    "test_four_hosts",
+    "test_one_file_four_engines",
+    "test_matrix",
+    "test_engine_nodes",
+    "test_engine_deployment",
+    "test_story",
+    "test_lazy_models",
+    "test_audit",
+    "test_collusion",
+    "test_power_loss",
+    "test_contract_bench",
+    "test_packaging",
+)
+"""Files with a test or a shared fixture of ten seconds and more, the longest first."""
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -58,6 +89,23 @@ def _end(process: subprocess.Popen[Any]) -> None:
             if pipe is not None:
                 pipe.close()
     process.wait()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our modules once: tests start hundreds of processes, and PYTHONDONTWRITEBYTECODE may be set."""
+    if not hasattr(config, "workerinput"):
+        for package in PACKAGES:
+            compileall.compile_dir(ROOT / package, quiet=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, whole: at the end one worker would wait for another, or both would make the same fixture.
+
+    Workers that steal take from the end.
+    """
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_collection_finish() -> None:

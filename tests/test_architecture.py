@@ -131,6 +131,12 @@ def test_no_module_is_named_like_one_of_the_standard_library(path):
     assert path.stem.startswith("__") or path.stem not in sys.stdlib_module_names
 
 
+@of_every([path for path in SOURCES if by_name(path).partition("/")[0] in ("client", "common", "server")])
+def test_no_module_is_named_like_what_flower_leaves_out_of_a_bundle(path):
+    """It leaves `test_*.py` and `*_test.py` out, whatever is in them: a hospital would run another program."""
+    assert not path.stem.startswith("test_") and not path.stem.endswith("_test")
+
+
 def test_no_two_test_files_share_a_name():
     names = [path.name for path in TESTS if path.name != "conftest.py"]
     assert len(names) == len(set(names))

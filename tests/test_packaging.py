@@ -132,16 +132,13 @@ def test_no_archive_is_unpacked_by_what_python_3_11_2_lacks() -> None:
 
 @pytest.mark.skipif(find_spec("cyclonedx_py") is None, reason="needs cyclonedx-bom")
 def test_the_bill_of_materials_is_valid_and_names_what_is_installed(tmp_path: Path) -> None:
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
+    """Valid by the command's own check against the schema, which fails it otherwise."""
     bill = tmp_path / "sbom.json"
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--pyproject", str(ROOT / "pyproject.toml")]
-    command += ["--output-reproducible", "--of", "JSON", "-o", str(bill), sys.executable]
+    command += ["--output-reproducible", "--validate", "--of", "JSON", "-o", str(bill), sys.executable]
     subprocess.run(command, check=True, capture_output=True)
-    text = bill.read_text(encoding="utf-8")
-    assert JsonStrictValidator(SchemaVersion.from_version(json.loads(text)["specVersion"])).validate_str(text) is None
-    assert {"flwr", "torch", "numpy"} <= {one["name"] for one in json.loads(text)["components"]}
+    components = json.loads(bill.read_text(encoding="utf-8"))["components"]
+    assert {"flwr", "torch", "numpy"} <= {one["name"] for one in components}
 
 
 @pytest.mark.skipif(

@@ -31,7 +31,7 @@ from client.asking.asked import Asked, Place
 from client.atomic_write import write_durably
 from common.asking.differences import ExactTable
 from common.asking.exact_sums import Integers, Part, object_array
-from common.asking.predicates import parse_all
+from common.asking.predicates import parse_again
 from common.asking.records import Records
 from common.errors import FileError, HospitalError, StudyError
 from common.files.access import appending, if_there, names, private_folder, read_text
@@ -198,7 +198,7 @@ def _integers(numbers: list[str], part: Part) -> Integers:
 
 
 def _table(row: Mapping[str, Any]) -> ExactTable:
-    where = parse_all([row["where"]] if row["where"] else [])
+    where = parse_again(str(row["where"]))
     also = tuple((str(column), tuple(map(str, words))) for column, words in row["also"])
     return ExactTable(str(row["name"]), where, str(row["by"]), also)
 

@@ -18,8 +18,7 @@ from client.asking.answered import ExactAnswer, query_digest, question_digest
 from client.asking.asked import Asked, Levels
 from client.asking.rules import QuestionRules
 from client.policy import Policy, RequiredNoise
-from common.asking.abilities import of_hospitals
-from common.asking.differences import SITE, Derived, ExactTable, undeclared
+from common.asking.differences import Derived, ExactTable, undeclared
 from common.asking.noise import SumNoise
 from common.asking.predicates import parse_all
 from common.asking.question import Question
@@ -78,8 +77,7 @@ def decide(
 
 def tells_hospitals(question: Question) -> bool:
     """Whether it tells of single hospitals."""
-    columns = [one.partition("=")[0].strip() for one in question.by.split(",")]
-    return SITE in columns or of_hospitals(question.build())
+    return question.tells_hospitals
 
 
 def _refuse_kind(asked: Asked, policy: Policy) -> None:

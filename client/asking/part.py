@@ -15,7 +15,7 @@ from client.asking.decision import Decision, decide, table_of
 from client.audit_log import note
 from client.charge_once import charge_once, release
 from client.hospital import Hospital
-from client.ledger import Charge
+from client.ledger import NO_ROUND, Charge
 from client.policy import Policy
 from client.records import records_of
 from common.asking.analysis import Analysis
@@ -149,7 +149,7 @@ def _charge(hospital: Hospital, asked: Asked, records: Records) -> Charge:
     persons = tuple(np.unique(records.persons).tolist())
     title = f"{hospital.study.title}: {asked.question.words}"
     delta = asked.noise.delta or DELTA_SHOWN
-    return Charge(hospital.digest, title, 0, "patient", delta, asked.noise.releases(), persons)
+    return Charge(hospital.digest, title, NO_ROUND, "patient", delta, asked.noise.releases(), persons)
 
 
 def _refuse_more(asked: Asked, policy: Policy, place: Place) -> None:

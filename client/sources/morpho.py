@@ -32,7 +32,7 @@ MOST_PERSONS = 70_000
 
 @dataclass(frozen=True)
 class Morpho:
-    """digits: "drawn" by the program, which needs no data, or of "mnist", whose four files are in `folder`.
+    """digits: "drawn" by the program, which needs no data, or of "mnist". folder: with the four files of MNIST.
 
     hospitals: how many. patients: of each, one digit a person; of MNIST no two hospitals have the same. unlike: how
     far hospitals differ: the writers of the first are thinner by so large a share, those of the last thicker. The

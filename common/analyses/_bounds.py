@@ -17,7 +17,7 @@ def bounds_of(analysis: str, low: float | None, high: float | None) -> tuple[flo
         raise StudyError(
             f"analysis {analysis!r} needs low and high: between which a value can be, known without looking at any."
         )
-    if not (isfinite(low) and isfinite(high) and low < high):
+    if not (isfinite(low) and isfinite(high) and low < high and isfinite(high - low)):
         raise StudyError(f"analysis {analysis!r} needs low < high, both finite; they are {low!r} and {high!r}.")
     return float(low), float(high)
 

@@ -51,10 +51,15 @@ class Found:
         A variance of n shares with kurtosis k is known as well as one of 2 n / (k - 1) normal ones, which is what
         weights of rarely treated persons come to.
         """
-        models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
         persons = self.census.persons
         of_tails = 2 / max(self.tails - 1 / persons, 2 / persons)
-        return float(max(min(persons - models, of_tails) if self.tails else persons - models, 1))
+        return float(max(min(self.unfitted, of_tails) if self.tails else self.unfitted, 1))
+
+    @property
+    def unfitted(self) -> int:
+        """Persons less the coefficients of the largest model."""
+        models = self.plan.covariates if self.plan.method == "ipw" else self.plan.outcome_size
+        return max(self.census.persons - models, 1)
 
 
 def found_of(estimate: Estimate, matrix: Floats, known: Census, plan: Plan, wanted: Wanted) -> Found:
@@ -121,7 +126,11 @@ def contrasts_of(found: Found, group: int = 0) -> Contrasts:
 def answer_of(found: Found, seen: Overlap | None) -> Answer:
     """Of one group: everybody who was asked for."""
     contrasts = contrasts_of(found)
-    numbers = {**census_numbers(found.census), **contrasts.as_numbers(), **bootstrap_numbers(found)}
+    numbers = {
+        **census_numbers(found.census),
+        **contrasts.as_numbers(),
+        **bootstrap_numbers(found, contrasts.difference),
+    }
     if seen is None:
         return Answer(numbers, (contrasts_table(found, contrasts),), (), contrasts_words(found, contrasts))
     numbers["overlap"] = seen.as_numbers()
@@ -129,27 +138,29 @@ def answer_of(found: Found, seen: Overlap | None) -> Answer:
     return Answer(numbers, tables, seen.figures(), (*contrasts_words(found, contrasts), *seen.words()))
 
 
-def bootstrap_numbers(found: Found) -> dict[str, Any]:
-    """The difference's spread over replicates, where there are some."""
-    if not len(found.replicates):
+def bootstrap_numbers(found: Found, difference: Interval) -> dict[str, Any]:
+    """The difference's spread over replicates, where there are some: two or more."""
+    if len(found.replicates) < 2:
         return {}
     differences = found.replicates[:, 0] - found.replicates[:, len(found.means) // 2]
-    low, high = bootstrap_interval(differences, float(found.means[0] - found.means[len(found.means) // 2]), found)
+    low, high = bootstrap_interval(differences, difference, found)
     spread = {"replicates": len(differences), "low": low, "high": high}
     return {"bootstrap": {**spread, "standard_error": float(np.std(differences, ddof=1))}}
 
 
-def bootstrap_interval(differences: Floats, estimate: float, found: Found) -> tuple[float, float]:
+def bootstrap_interval(differences: Floats, difference: Interval, found: Found) -> tuple[float, float]:
     """Quantiles of the replicates, drawn apart from the estimate by what few persons lack.
 
     A replicate's weights have the variance of persons' weights in a plain sandwich, which is too small by their
-    leverage and by the normal quantile for Student's (Hesterberg 2015, "What teachers should know about the
-    bootstrap": percentile intervals are too narrow by sqrt((n - 1) / n) and by t against z).
+    leverage, and the normal quantile for Student's (Hesterberg 2015, "What teachers should know about the bootstrap":
+    percentile intervals are too narrow by sqrt((n - 1) / n) and by t against z). So replicates are brought to the
+    effect's standard error, which knows of leverage, where they spread less.
     """
-    known = found.census
-    stretch = np.sqrt(known.persons / found.degrees) * quantile(found.degrees) / quantile(np.inf)
-    low, high = np.quantile(differences - estimate, (0.025, 0.975)) * stretch
-    return estimate + float(low), estimate + float(high)
+    spread = float(np.std(differences, ddof=1)) or 1.0
+    of_size = np.sqrt(found.census.persons / found.unfitted)
+    stretch = max(difference.error / spread, of_size) * quantile(found.degrees) / quantile(np.inf)
+    low, high = np.quantile(differences - difference.estimate, (0.025, 0.975)) * stretch
+    return difference.estimate + float(low), difference.estimate + float(high)
 
 
 def census_numbers(known: Census) -> dict[str, Any]:

@@ -154,9 +154,10 @@ def census(wanted: Wanted, public: Public) -> Generator[Query, Total, Census]:
 def _demand_both_arms(wanted: Wanted, rows: int, treated: int, left_out: int) -> None:
     if 0 < treated < rows:
         return
+    hint = "" if treated else f" Option treated says which word of {wanted.treatment!r} is theirs."
     raise AnalysisError(
         f"of {rows} complete rows {treated} have {wanted.treatment!r} = {wanted.treated!r}; a comparison needs some "
-        f"with it and some without. {left_out} rows were left out as incomplete."
+        f"with it and some without. {left_out} rows were left out as incomplete.{hint}"
     )
 
 
@@ -164,7 +165,8 @@ def _scale_of_mediator(wanted: Wanted, total: Total, rows: int) -> tuple[float, 
     """Its mean and standard deviation, or none where it is only 0 and 1."""
     if not wanted.mediator or int(total.count("mediator_beyond_01")) == 0:
         return None
-    return _centre_and_scale(wanted.mediator, *total.exact("mediator"), rows)
+    first, second = total.exact("mediator")
+    return _centre_and_scale(wanted.mediator, first, second, rows)
 
 
 def _census_parts(columns: int) -> dict[str, Part]:

@@ -241,7 +241,8 @@ def _by_person(rows: Rows, persons: NDArray[np.str_], width: int) -> list[tuple[
     # A person's rows are ordered by what they hold, so that their rounded sum does not depend on how they came.
     keys = [column for values in rows.values() for column in _wide(values).T]
     order = np.lexsort((*keys, numbers)) if len(numbers) else np.zeros(0, dtype=np.intp)
-    step, found = max(1, NUMBERS_AT_A_TIME // width), []
+    step = max(1, NUMBERS_AT_A_TIME // width)
+    found: list[tuple[Rows, NDArray[np.intp]]] = []
     sorted_numbers = numbers[order]
     most = int(sorted_numbers[-1]) + 1 if len(order) else 0
     for start in range(0, max(most, 1), step):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,13 @@ DECIMALS = 7
 """Times of up to 6 digits after the point are looked for as such."""
 POWERS = np.arange(-40, 61)
 LARGEST_KEY = 1 << 52
+MOST_TIMES = 100_000
 ROUNDED = 1e-9
 """Of a width: a time so little above a multiple is that multiple."""
 
 Times = NDArray[np.float64]
+Span = tuple[int, int]
+"""Of keys, the second not in it."""
 Sums = dict[str, NDArray[np.integer] | Integers]
 
 
@@ -110,10 +114,12 @@ def event_times(width: float, also: Mapping[str, Told]) -> Generator[Query, Tota
     between = total.count("between")
     if int(between.sum()) < events:
         raise AnalysisError("a time is beyond what can be found: use another unit, or a larger width.")
+    _demand_same(between, events)
     spans = [(float(edges[i]), float(edges[i + 1])) for i in np.flatnonzero(between).tolist()]
     clock = _clock(width, total.count("not decimal").tolist(), spans)
     keys = [(clock.key(low), clock.key(high)) for low, high in spans]
-    times, rounds = yield from _searched(clock, keys, cuts_a_round(events), told)
+    several = [int(rows) for rows in between.tolist() if rows]
+    times, rounds = yield from _searched(clock, dict(zip(keys, several, strict=True)), cuts_a_round(events), told)
     return Found(times, rows, missing, events, rounds + 1)
 
 
@@ -167,25 +173,35 @@ def _decimal_clock(unit: int) -> _Clock:
 
 
 def _searched(
-    clock: _Clock, spans: list[tuple[int, int]], cuts: int, told: Mapping[str, Told]
+    clock: _Clock, filled: dict[Span, int], cuts: int, told: Mapping[str, Told]
 ) -> Generator[Query, Total, tuple[Times, int]]:
-    """Halve, and more than halve, the spans that have events until each is one time."""
-    rounds = 0
-    done = [low for low, high in spans if high - low == 1]
-    spans = [span for span in spans if span[1] - span[0] > 1]
-    while spans:
-        pieces = _pieces(spans, max(2, cuts // len(spans)))
+    """Halve, and more than halve, the spans that have events until each is one time. filled: with their events.
+
+    Raises AnalysisError where a round has other events than the one before, or more times than can be asked for.
+    """
+    rounds, done = 0, [low for low, high in filled if high - low == 1]
+    while left := {span: events for span, events in filled.items() if span[1] - span[0] > 1}:
+        if len(left) + len(done) > MOST_TIMES:
+            raise AnalysisError(f"events are at more than {MOST_TIMES} different times: a width is needed.")
+        pieces = _pieces(list(left), max(2, cuts // len(left)))
         keys = sorted({key for piece in pieces for key in piece})
         edges = np.array([clock.time(key) for key in keys])
         total = yield Query({"between": counts(len(keys) - 1)}, {**told, "edges": edges}, SEARCH)
-        filled = [(keys[i], keys[i + 1]) for i in np.flatnonzero(total.count("between")).tolist()]
+        between = dict(zip(pairwise(keys), total.count("between").tolist(), strict=True))
+        inside = np.array([between[piece] for piece in pieces])
+        _demand_same(inside, sum(left.values()))
+        filled = {piece: events for piece, events in zip(pieces, inside.tolist(), strict=True) if events}
         done += [low for low, high in filled if high - low == 1]
-        spans = [span for span in filled if span[1] - span[0] > 1]
         rounds += 1
     return np.array([clock.time(key) for key in sorted(done)], dtype=np.float64), rounds
 
 
-def _pieces(spans: list[tuple[int, int]], fan: int) -> list[tuple[int, int]]:
+def _demand_same(between: NDArray[np.int64], events: int) -> None:
+    if int(between.min(initial=0)) < 0 or int(between.sum()) != events:
+        raise AnalysisError(f"there were {events} events, and now there are others: a hospital came or went.")
+
+
+def _pieces(spans: list[Span], fan: int) -> list[Span]:
     found = []
     for low, high in spans:
         step = -(-(high - low) // fan)

@@ -23,6 +23,10 @@ def words_of_noise(margin: float) -> tuple[str, ...]:
     return (f"Noise was added: each count is within {margin:,.0f} of the truth with a chance of 95 %.",)
 
 
+IN_INTERVALS = "The interval of 95 % allows for the noise that was added."
+"""Of an analysis whose answer has intervals."""
+
+
 def numbers_of_noise(margin: float) -> dict[str, float]:
     """`noise_margin`, for programs; nothing where counts are exact."""
     return {"noise_margin": margin} if margin else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,11 @@ class Overlap:
 
     def figures(self) -> tuple[Figure, ...]:
         """Chances of treatment by arm, and the love plot."""
-        middles = tuple(float(value) for value in (EDGES[:-1] + EDGES[1:]) / 2)
+        used = np.flatnonzero(self.histogram.any(axis=0))
+        shown = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0)
+        bins = tuple(f"{low:.2f} to {high:.2f}" for low, high in pairwise(EDGES))[shown]
         arms = tuple(
-            Series(name, middles, tuple(float(value) for value in values))
+            Series(name, bins, tuple(map(float, values[shown])), persons=tuple(map(int, values[shown])))
             for name, values in zip(("untreated", "treated"), self.histogram, strict=True)
         )
         sides = tuple(

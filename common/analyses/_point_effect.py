@@ -29,8 +29,9 @@ class PointEffect:
     control: the word of those not treated; anything else than `treated` where it is not named. covariates: what to
     adjust for; `age^2` and `age:sex` are covariates too. levels: of columns of words, as sex=female|male. sites:
     fixed adjusts for every hospital's level as well. population: whose effect. ridge: pulls coefficients of the
-    models to 0, where one has no best fit (1 is mild). bootstrap: replicates, for intervals beside the others; seed:
-    from which everybody's weights in them follow.
+    models to 0, where one has no best fit (1 is mild). bootstrap: replicates, for intervals beside the others;
+    seed: from which everybody's weights in them follow. treated: the word of the treated. event: of an outcome in
+    words, the one that counts as 1.
     """
 
     discloses: ClassVar[str] = (

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from common.analyses._design import array_of, levels_named, words_of
 from common.analyses._event_times import Followed, Sums, rounded_up
+from common.asking.abilities import SITE
 from common.asking.analysis import Public, Query, Told
 from common.asking.answer import Figure, Series, Table
 from common.asking.exact_sums import Total, counts
+from common.asking.groups import codes
 from common.asking.records import Records
 from common.errors import StudyError
 
@@ -60,7 +62,7 @@ def group_levels(group: str, levels: tuple[str, ...], public: Public) -> tuple[s
     """A grouping column's words; ("",) where there is none. Raises StudyError where nobody named them."""
     if not group:
         return ("",)
-    known = {**public.levels, **levels_named(levels)}
+    known = {SITE: public.sites, **public.levels, **levels_named(levels)}
     if group not in known:
         raise StudyError(
             f"the groups of column {group!r} are not known: name them, such as levels = [{f'{group}=a|b'!r}]."
@@ -72,10 +74,7 @@ def group_of(records: Records, group: str, words: tuple[str, ...]) -> NDArray[np
     """(N,) which of the words; -1 for none of them."""
     if not group:
         return np.zeros(len(records), dtype=np.int64)
-    values, found = records.words(group), np.full(len(records), -1, dtype=np.int64)
-    for place, word in enumerate(words):
-        found[values == word] = place
-    return found
+    return codes(records, group, words)
 
 
 def survival_table(
@@ -123,7 +122,8 @@ def disclosure(table: SurvivalTable, width: float) -> tuple[Table, Figure, dict[
     series = Series("events alone", tuple(row[0] for row in rows), tuple(row[3] for row in rows))
     figure = Figure("lines", "What the time grid tells", "width of the grid", "share of events alone", (series,))
     numbers = {"widths": [row[0] for row in rows], "events_alone": [float(row[2]) for row in rows]}
-    return Table("Disclosure by width of the time grid", header, shown, note), figure, numbers
+    few = tuple((0, 0, alone, 0, fewest) for _, _, alone, _, fewest in rows)
+    return Table("Disclosure by width of the time grid", header, shown, note, few), figure, numbers
 
 
 def _widths(table: SurvivalTable, width: float) -> list[float]:

@@ -26,6 +26,8 @@ from common.errors import AnalysisError, StudyError
 class Agreement:
     """first, second: columns of the same levels, in order. weights: none, or of how far apart two levels are.
 
+    levels: as `grade=low|middle|high`, in order, where the study does not name them.
+
     Fleiss, Cohen and Everitt 1969, "Large sample standard errors of kappa and weighted kappa".
     """
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._moments import Moments, moment_parts, moment_sums, moments_of
-from common.analyses._rank_test import LEVELS, demand_rows
+from common.analyses._rank_tests import LEVELS, demand_rows
 from common.analyses._words import chance, left_out
-from common.analyses.t_test import means_figure, means_table
+from common.analyses.ttest import means_figure, means_table
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total
@@ -25,7 +25,10 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class Anova:
-    """column: of numbers. group: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's."""
+    """column: of numbers. group: a column of two levels or more, or site. equal_variances: Fisher's, else Welch's.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = "Of each group, how many rows there are, the sum of their values and of those squared."
     column: str

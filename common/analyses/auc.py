@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.analyses._areas import area_of
 from common.analyses._distinct_values import Ranked
-from common.analyses._rank_test import EXACT, NO_NOISE, group_counts, group_part
+from common.analyses._rank_tests import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import between, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
@@ -24,6 +24,8 @@ from common.errors import StudyError
 @dataclass(frozen=True)
 class Auc:
     """score: of numbers. truth: a column of two levels; positive: that of high scores.
+
+    levels: as `died=no|yes`, where the study does not name them.
 
     Without `positive` it is the second level, such as 1 of 0 and 1. edges: of bins, in which scores count as tied;
     none: exact, which tells all scores of both groups.

@@ -22,7 +22,11 @@ from common.causality.equations import Block
 
 @dataclass(frozen=True)
 class Balance:
-    """treatment, covariates, sites, population and ridge: as of the effects that are to be asked for afterwards."""
+    """treatment, covariates, sites, population and ridge: as of the effects that are to be asked for afterwards.
+
+    treated: the word of the treated. control: of those not treated; none: all other words. levels: of columns of
+    words, as `sex=female|male`.
+    """
 
     discloses: ClassVar[str] = (
         "How many complete and incomplete rows and how many treated there are; sums and squares of covariates by "

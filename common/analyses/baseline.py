@@ -43,6 +43,7 @@ class Baseline:
     without_noise: ClassVar[str] = (
         "its rounds close in on single values; private_quantile and quantile_tree take noise."
     )
+    compared: ClassVar[str] = "group"
     columns: tuple[str, ...]
     group: str = ""
     levels: tuple[str, ...] = ()

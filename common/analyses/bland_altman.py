@@ -13,7 +13,7 @@ from scipy import stats
 
 from common.analyses._moments import LEVEL, t_quantile
 from common.analyses._words import left_out, short
-from common.analyses.paired_t_test import PairedTTest
+from common.analyses.paired_ttest import PairedTTest
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total

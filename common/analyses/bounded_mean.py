@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses._bounds import bounds_of, clamped, missing
+from common.analyses._noise import IN_INTERVALS
+from common.analyses._words import between, rows, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total, counts, exact_sum, reals
@@ -71,9 +73,12 @@ class BoundedMean:
         }
         names = ("n", "missing", "mean", "low", "high", "standard_deviation")
         header = ("column", "n", "missing", "mean", "95 % from", "to", "standard deviation")
-        note = f"Values are cut to {low:g} and {high:g}." + (" The interval allows for the noise." if noise else "")
+        note = f"Values are cut to {low:g} and {high:g}."
         row = (self.column, *(numbers[name] for name in names))
-        return Answer(numbers, (Table(f"Mean of {self.column}", header, (row,), note),))
+        edges = between(float(numbers["low"]), float(numbers["high"]))
+        said = f"Mean {self.column} is {short(float(numbers['mean']))}{edges}, of {rows(round(n))}."
+        words = (said, *((IN_INTERVALS,) if noise else ()))
+        return Answer(numbers, (Table(f"Mean of {self.column}", header, (row,), note),), (), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Rows without a value, and Bernstein's polynomials of the others'."""

@@ -48,7 +48,8 @@ class Cox:
     `sex=female|male`, the reference first.
 
     ties: efron or breslow. strata: `site`, and then each hospital compares its own patients alone and no times are
-    asked for, or a column whose levels are known. width: of the time grid; 0: times as they are.
+    asked for, or a column whose levels are known. width: of the time grid; 0: times as they are. event_is: of an
+    event in words, the one that counts. confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (

@@ -33,6 +33,12 @@ class GFormula:
     regression would be wrong, and leaving it out as well. Iterated expectations (Robins 1986; Bang and Robins 2005):
     the outcome is expected given all the history, that given the history before the last treatment, and so on; no
     history is made up by chance. One row is a person.
+
+    treated: the word of the treated. control: of those not treated; none: all other words. event: of an outcome in
+    words, the one that counts as 1. levels: of columns of words, as `sex=female|male`. sites: fixed adjusts for
+    every hospital's level as well; ignored does not. ridge: pulls coefficients of the models to 0, where one has no
+    best fit (1 is mild). bootstrap: replicates, for intervals beside the others; seed: from which everybody's
+    weights in them follow.
     """
 
     discloses: ClassVar[str] = (
@@ -113,6 +119,7 @@ def _blocks(asked: GFormula, family: Family, names: tuple[str, ...]) -> tuple[Bl
             lambda rows: _design(rows, before[last], last, None),
             lambda rows, theta: rows["outcome"],
             ridge=asked.ridge,
+            eased=tuple(range(len(before[last]), len(before[last]) + last + 1)),
         )
     ]
     for time in range(last - 1, -1, -1):
@@ -137,6 +144,7 @@ def _earlier(asked: GFormula, family: Family, before: list[list[int]], time: int
         response,
         reads=(later,),
         ridge=asked.ridge,
+        eased=tuple(range(len(before[time]), len(before[time]) + time + 1)),
     )
 
 

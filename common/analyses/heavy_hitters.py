@@ -29,8 +29,9 @@ class HeavyHitters:
     """column: of words. least: only those of so many rows are told, and of as many more as noise makes doubtful.
 
     words: those to look for, where there is a list; then one round is enough. Else beginnings of words of `lengths`
-    characters are looked for, each that is common made longer by those of `alphabet`; longer words are cut. buckets:
-    of a sketch, which has `hashes` rows of them: fewer are less to send, and more words fall together.
+    characters are looked for, each that is common made longer by those of `alphabet`; longer words are cut.
+    buckets: of a sketch, which has `hashes` rows of them: fewer are less to send, and more words fall together.
+    hashes: rows of the sketch; more of them tell words apart that fall together in one.
     """
 
     discloses: ClassVar[str] = (
@@ -105,6 +106,8 @@ class HeavyHitters:
             "margin": margin,
         }
         said = f"{len(words)} words of {self.column!r} were found in {self.least} rows or more each."
+        if not words and not self.words:
+            said += f" Words with other characters than {self.alphabet!r} are not looked for."
         if margin:
             said += f" Noise of up to {margin:.0f} was added: no word of fewer than {threshold:.0f} is told."
         table = Table(f"Commonest {self.column}", ("word", "rows"), tuple(zip(words, told, strict=True)))

@@ -32,7 +32,8 @@ BINS = "bins"
 class Histogram:
     """column: of numbers. edges: ascending; or low and high, with so many bins between. The last has its upper edge.
 
-    Where neither is given, round edges are laid over the middle 98 % of the rows, found by rounds of counts.
+    Where neither is given, round edges are laid over the middle 98 % of the rows, found by rounds of counts. low
+    and high: the ends; both, or neither. bins: how many, of one width; without ends about as many.
     """
 
     discloses: ClassVar[str] = "How many rows lie in every bin; without edges also within what the middle 98 % lie."
@@ -101,9 +102,16 @@ class Histogram:
         low, high = (tuple(max(0.0, one + off) for one in drawn) if margin else () for off in (-margin, margin))
         series = Series(self.column, names, drawn, low, high)
         figure = Figure("bars", f"{self.column} of {n} rows", self.column, "rows", (series,))
-        table = Table(f"Histogram of {self.column}", (self.column, "n", "share"), tuple(rows))
+        table = self._table(rows, margin)
         said = (*words_of_noise(margin), *left_out(missing))
         return Answer(numbers | numbers_of_noise(margin), (table,), (figure,), said)
+
+    def _table(self, rows: list[tuple[str, int, float]], margin: float) -> Table:
+        title = f"Histogram of {self.column}"
+        if not margin:
+            return Table(title, (self.column, "n", "share"), tuple(rows))
+        shown = tuple((name, n, max(0, n - ceil(margin)), n + ceil(margin), share) for name, n, share in rows)
+        return Table(title, (self.column, "n", "95 % from", "to", "share"), shown)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by bin, below and above; or on the way to edges, between cuts."""

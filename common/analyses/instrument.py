@@ -30,7 +30,9 @@ class Instrument:
 
     Two-stage least squares with one instrument. Right where the instrument shares no cause with the outcome beside
     the covariates; of a binary instrument it is the effect on those whose treatment it decides (Imbens and Angrist
-    1994).
+    1994). treated: the word of the treated. control: of those not treated; none: all other words. event: of an
+    outcome in words, the one that counts as 1. levels: of columns of words, as `sex=female|male`. sites: fixed
+    adjusts for every hospital's level as well; ignored does not.
     """
 
     discloses: ClassVar[str] = (

@@ -57,6 +57,9 @@ class KaplanMeier:
     `event_is` is the event. group: a column of which the levels are known, here as `levels = ["arm=a|b"]` or in the
     study. width: of the time grid, in the unit of time; 0: times as they are. until: for the restricted mean survival
     time; 0: none. interval: log-log, log or plain, of Greenwood's variance.
+
+    event_is: of an event in words, the one that counts. levels: as `arm=a|b`, where the study does not name them.
+    confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (
@@ -64,6 +67,7 @@ class KaplanMeier:
         "before; with times as they are, each is some person's."
     )
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
+    compared: ClassVar[str] = "group"
     time: str
     event: str
     group: str = ""
@@ -146,7 +150,11 @@ class KaplanMeier:
             row = (name, int(table.sizes[g]), int(table.events[g].sum()))
             mean = (means[g] or (None, None)) if self.until else ()
             rows.append((*row, curve.median, curve.median_low, curve.median_high, *mean))
-        return Table(f"Survival by {self.group}" if self.group else "Survival", header, tuple(rows))
+        events = table.events.sum(axis=1)
+        persons = tuple(
+            (0, int(n), int(came), *(0,) * (len(header) - 3)) for n, came in zip(table.sizes, events, strict=True)
+        )
+        return Table(f"Survival by {self.group}" if self.group else "Survival", header, tuple(rows), persons=persons)
 
     def _words(self, table: SurvivalTable, names: list[str], curves: list[Curve]) -> tuple[str, ...]:
         said = []
@@ -172,8 +180,9 @@ class KaplanMeier:
                 (1.0, *numbers_or_none(c.survival)),
                 (1.0, *numbers_or_none(c.low)),
                 (1.0, *numbers_or_none(c.high)),
+                (int(table.sizes[g]), *(table.at_risk[g] - table.events[g]).tolist()),
             )
-            for name, c in zip(names, curves, strict=True)
+            for g, (name, c) in enumerate(zip(names, curves, strict=True))
         )
         return Figure("steps", "Kaplan-Meier", self.time, "without the event", series)
 
@@ -259,12 +268,19 @@ def _over_time(table: SurvivalTable, names: list[str], curves: list[Curve]) -> t
     header = ("time", *(f"{time:g}" for time in shown))
     risk: list[tuple[Cell, ...]] = []
     free: list[tuple[Cell, ...]] = []
+    persons: list[tuple[int, ...]] = []
     for g, (name, curve) in enumerate(zip(names, curves, strict=True)):
         survival = np.concatenate([[1.0], curve.survival])
-        risk.append((name, *(_at(table.times, table.at_risk[g], table.sizes[g], time) for time in shown)))
+        left = tuple(_at(table.times, table.at_risk[g], table.sizes[g], time) for time in shown)
+        risk.append((name, *left))
+        persons.append((0, *left))
         free.append((name, *(float(survival[np.searchsorted(table.times, time, "right")]) for time in shown)))
     note = "At the next time of an event."
-    return Table("At risk", header, tuple(risk), note), Table("Share without the event", header, tuple(free))
+    of = tuple(persons)
+    return (
+        Table("At risk", header, tuple(risk), note, of),
+        Table("Share without the event", header, tuple(free), persons=of),
+    )
 
 
 def _at(times: Values, at_risk: NDArray[np.int64], size: int, time: float) -> int:

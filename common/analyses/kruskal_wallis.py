@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from common.analyses._rank_test import EXACT, NO_NOISE, group_counts, group_part
+from common.analyses._rank_tests import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import chance, left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -22,7 +22,10 @@ from common.errors import AnalysisError, StudyError
 
 @dataclass(frozen=True)
 class KruskalWallis:
-    """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied."""
+    """column: of numbers. group: a column of two levels or more. edges: of bins, in which values count as tied.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = EXACT
     without_noise: ClassVar[str] = NO_NOISE

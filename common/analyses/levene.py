@@ -12,7 +12,7 @@ from scipy import stats
 
 from common.analyses._moments import moment_parts, moment_sums, moments_of
 from common.analyses._order_statistics import bin_counts, values_at
-from common.analyses._rank_test import LEVELS, demand_rows
+from common.analyses._rank_tests import LEVELS, demand_rows
 from common.analyses._words import chance, left_out
 from common.analyses.anova import fisher
 from common.analyses.quantiles import between, place
@@ -29,7 +29,10 @@ MEDIANS, SPREAD = "medians", "spread"
 
 @dataclass(frozen=True)
 class Levene:
-    """column: of numbers. group: a column of two levels or more, or site. centre: what is measured from."""
+    """column: of numbers. group: a column of two levels or more, or site. centre: what is measured from.
+
+    levels: as `ward=surgery|medicine`, where the study does not name them.
+    """
 
     discloses: ClassVar[str] = (
         "Of each group, how many rows there are, the sums of their values and of those squared, also of their "

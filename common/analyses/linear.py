@@ -43,8 +43,9 @@ class _Fit:
 class Linear:
     """outcome: a column of numbers. covariates: columns, or two joined as `age:sex`.
 
-    errors: classical, or robust against unequal variances: hc0, hc1, hc2, hc3 (MacKinnon and White 1985); hc3 is the
-    safe one with few rows. levels: of a column of words, as `sex=female|male`, the reference first.
+    errors: classical, or robust against unequal variances: hc0, hc1, hc2, hc3 (MacKinnon and White 1985); hc3 is
+    the safe one with few rows. levels: of a column of words, as `sex=female|male`, the reference first. confidence:
+    of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (

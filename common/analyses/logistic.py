@@ -55,6 +55,8 @@ class Logistic:
     """outcome: a column of 0 and 1, or of words of which `event_is` is the one asked about (else the second of two
     public levels), or of numbers and `event_is = ">0"`. covariates: columns, or two joined as `age:sex`. robust: the
     sandwich's standard errors (HC0). levels: of a column of words, as `sex=female|male`, the reference first.
+
+    event_is: of an outcome in words, the one that counts. confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (

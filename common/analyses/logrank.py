@@ -52,15 +52,15 @@ class Logrank:
     """time, event: as of a survival curve. group: a column of which the levels are known.
 
     weights: logrank, all times alike; wilcoxon (Gehan), by how many are at risk; tarone-ware, by the root of that;
-    peto, by the survival of all together. strata: `site`, and then each hospital compares its own patients alone and
-    no times are asked for, or a column whose levels are known. width: of the time grid; 0: times as they are.
+    peto, by the survival of all together. strata: `site`, and then each hospital compares its own patients alone
+    and no times are asked for, or a column whose levels are known. width: of the time grid; 0: times as they are.
+    event_is: of an event in words, the one that counts. levels: as `arm=a|b`, where the study does not name them.
     """
 
     discloses: ClassVar[str] = (
         "By group, at every time of an event on the grid, how many had it and how many were last seen since the time "
         "before; with strata = site, sums over hospitals of observed and expected events alone."
     )
-    of_hospitals: ClassVar[bool] = False
     without_noise: ClassVar[str] = "its rounds close in on single times, and its intervals do not count noise."
     time: str
     event: str
@@ -81,6 +81,11 @@ class Logrank:
     def whole_hospitals(self) -> bool:
         """Where each is a stratum."""
         return self.strata == SITE
+
+    @property
+    def of_hospitals(self) -> bool:
+        """Not where hospitals are strata: those compare their own patients, and sums alone are told."""
+        return self.group == SITE
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """One round where each hospital is a stratum, else those of a survival curve."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._areas import area_of
-from common.analyses._rank_test import EXACT, NO_NOISE, group_counts, group_part
+from common.analyses._rank_tests import EXACT, NO_NOISE, group_counts, group_part
 from common.analyses._words import between, chance, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table

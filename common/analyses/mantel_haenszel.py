@@ -28,6 +28,8 @@ ROWS, COLUMNS, STRATA = "rows", "columns", "strata"
 class MantelHaenszel:
     """rows, columns: of two levels each, such as a treatment and an outcome. strata: a column of levels, or site.
 
+    levels: as `arm=a|b`, of each column whose levels the study does not name.
+
     The interval is that of Robins, Breslow and Greenland (1986); the test is Cochran's, without correction.
     """
 

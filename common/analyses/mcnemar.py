@@ -27,6 +27,8 @@ from common.errors import AnalysisError
 class McNemar:
     """first, second: columns of two levels, such as before and after; the second level is counted.
 
+    levels: as `before=no|yes`, of each column whose levels the study does not name.
+
     The interval of the difference is that of Agresti and Min (2005), which adds a half to each of the four cells.
     """
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses._words import between, rows, short
 from common.analyses.quantiles import Quantiles
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
@@ -43,7 +44,10 @@ class Median:
         header = ("column", "n", "missing", "median", "95 % from", "to", "first quartile", "third quartile")
         row = (self.column, *numbers.values())
         note = f"Within {self.resolution:g}." if self.resolution else ""
-        return Answer(numbers, (Table(f"Median of {self.column}", header, (row,), note),))
+        said = f"Median {self.column} is {short(middle['value'])}{between(middle['low'], middle['high'])}"
+        quarters = f"half lie between {short(first['value'])} and {short(third['value'])}"
+        words = (f"{said}, of {rows(found['n'])}; {quarters}.",)
+        return Answer(numbers, (Table(f"Median of {self.column}", header, (row,), note),), (), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """As quantiles."""

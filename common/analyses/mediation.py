@@ -42,6 +42,11 @@ class Mediation:
     mediator: a column of numbers, 0 and 1 or continuous, that lies between treatment and outcome. The effects are
     right where covariates hold all causes that treatment, mediator and outcome have in common, and no such cause of
     mediator and outcome follows from the treatment. products: the outcome's model has treatment times mediator.
+    treated: the word of the treated. control: of those not treated; none: all other words. event: of an outcome in
+    words, the one that counts as 1. levels: of columns of words, as `sex=female|male`. sites: fixed adjusts for
+    every hospital's level as well; ignored does not. ridge: pulls coefficients of the models to 0, where one has no
+    best fit (1 is mild). bootstrap: replicates, for intervals beside the others; seed: from which everybody's
+    weights in them follow.
     """
 
     discloses: ClassVar[str] = (
@@ -113,6 +118,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: np.column_stack([rows["x"], rows["treatment"]]),
         lambda rows, theta: rows["mediator"],
         ridge=asked.ridge,
+        eased=(covariates,),
     )
     outcome = regression(
         "outcome",
@@ -121,6 +127,7 @@ def _blocks(asked: Mediation, family: Family, between: Family, covariates: int) 
         lambda rows: _design(asked, rows, rows["treatment"], rows["mediator"]),
         lambda rows, theta: rows["outcome"],
         ridge=asked.ridge,
+        eased=(covariates, covariates + 1),
     )
     noise = (Block("noise", 1, _noise, ("mediator",)),) if (between, family) == ("linear", "logistic") else ()
     reads = ("mediator", "outcome", *(block.name for block in noise))
@@ -182,7 +189,7 @@ def _over_noise(at_zero: NDArray[Any], per_unit: NDArray[Any], mean: NDArray[Any
     total: NDArray[Any] = np.zeros(len(at_zero))
     for node, weight in zip(NODES.tolist(), NODE_WEIGHTS.tolist(), strict=True):
         total = total + weight * logistic(at_zero + per_unit * (mean + deviation * node))
-    return total / np.sqrt(2 * np.pi)
+    return np.asarray(total / np.sqrt(2 * np.pi))
 
 
 def _answer(asked: Mediation, numbers: dict[str, Any], of: Found, degrees: float) -> Answer:

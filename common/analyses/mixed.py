@@ -57,8 +57,8 @@ class Mixed:
     """outcome: a column of numbers. covariates: columns, or two joined as `age:sex`.
 
     group: of what each has an intercept of its own: the hospital where nothing is said, `person`, or a column of
-    words, such as wards, whose groups each lie within one hospital. method: reml or ml. levels: of a column of words,
-    as `sex=female|male`, the reference first.
+    words, such as wards, whose groups each lie within one hospital. method: reml or ml. levels: of a column of
+    words, as `sex=female|male`, the reference first. confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (

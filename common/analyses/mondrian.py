@@ -29,14 +29,15 @@ class Mondrian:
 
     ranges: of each that holds numbers, low, high and step of a public grid. words: of each that holds words, all of
     them. groups: of a column, the group that stands for a word, and of a group its own. sensitive: the column that
-    l and t are about, its values in `words`, in their order where they have one. k, l, t, diversity, distance, c: what
-    every group keeps. rows_of_one: the most rows that a person has, so that k is of persons; 1: k is of rows.
+    l and t are about, its values in `words`, in their order where they have one. k, l, t, diversity, distance, c:
+    what every group keeps. rows_of_one: the most rows that a person has, so that k is of persons; 1: k is of rows.
     """
 
     discloses: ClassVar[str] = (
         "How many patients of all hospitals hold each value of each column, in every group down to the smallest: "
         "counts of at least k in the end, and of single values within a group."
     )
+    without_noise: ClassVar[str] = "its groups hold k rows by counts as they are, and noise would say k of fewer."
     columns: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -60,10 +60,12 @@ class _Counts:
 
 @dataclass(frozen=True)
 class Poisson:
-    """outcome: counts. covariates: columns, or two joined as `age:sex`. exposure: a column of persons, days or the
-    like that rates are per; offset: its logarithm, or another term whose coefficient is 1. robust: the sandwich's
-    standard errors (HC0), which hold where counts spread more widely than Poisson's. levels: of a column of words, as
-    `sex=female|male`, the reference first.
+    """outcome: a column of counts. covariates: columns, or two joined as `age:sex`. exposure: a column of persons,
+    days or the like that rates are per; offset: its logarithm, or another term whose coefficient is 1. robust:
+    the sandwich's standard errors (HC0), which hold where counts spread more widely than Poisson's. levels: of a
+    column of words, as `sex=female|male`, the reference first.
+
+    confidence: of the intervals, as 0.95.
     """
 
     discloses: ClassVar[str] = (

@@ -12,7 +12,7 @@ from scipy import stats
 
 from common.analyses._intervals import wilson
 from common.analyses._moments import LEVEL
-from common.analyses._noise import margin_of, noisy_wilson, numbers_of_noise, spread_of, words_of_noise
+from common.analyses._noise import IN_INTERVALS, margin_of, noisy_wilson, numbers_of_noise, spread_of, words_of_noise
 from common.analyses._tables import rows_of
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Cell, Figure, Series, Table
@@ -60,7 +60,13 @@ class Proportion:
         figure = Figure("points", f"Share by {self.column}", self.column, "share of patients", (series,))
         table = Table(f"Share by {self.column}", header, rows, note)
         numbers: dict[str, Any] = {"n": n, "missing": missing, "levels": shares}
-        return Answer(numbers | numbers_of_noise(margin), (table,), (figure,), words_of_noise(margin))
+        said = tuple(
+            f"{self.column} {level}: {one['share'] or 0:.1%}"
+            f" (95 % from {one['low'] or 0:.1%} to {one['high'] or 0:.1%})."
+            for level, one in shares.items()
+        )
+        words = (*said, *words_of_noise(margin), *((IN_INTERVALS,) if margin else ()))
+        return Answer(numbers | numbers_of_noise(margin), (table,), (figure,), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer]]:
         """Rows by level, and those in none."""

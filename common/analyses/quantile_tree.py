@@ -27,8 +27,8 @@ NORMAL_95 = 1.96
 class QuantileTree:
     """column: of numbers; rows in which it is missing are counted and left out. low, high: between which it lies.
 
-    fan: into how many parts each part is divided, levels times over: there are fan ** levels leaves. shares: of rows
-    below each quantile.
+    fan: into how many parts each part is divided, levels times over: there are fan ** levels leaves. shares: of
+    rows below each quantile. levels: how often parts are divided.
     """
 
     discloses: ClassVar[str] = "How many rows lie in each of some intervals, and in each of their parts."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._moments import LEVEL
+from common.analyses._words import between, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total, counts, exact_sum, reals
@@ -53,7 +54,10 @@ class Rate:
         }
         header = ("events", "time at risk", f"rate per {self.per:g}", "95 % from", "to", "n", "left out")
         row = tuple(numbers[name] for name in ("events", "time", "rate", "low", "high", "n", "left_out"))
-        return Answer(numbers, (Table(f"{self.events} per {self.time}", header, (row,)),))
+        edges = between(float(numbers["low"]), float(numbers["high"]))
+        rate = f"{short(float(numbers['rate']))} in {self.per:g} of {self.time}"
+        words = (f"{int(events)} {self.events} in {short(at_risk)} of {self.time}: {rate}{edges}.",)
+        return Answer(numbers, (Table(f"{self.events} per {self.time}", header, (row,)),), (), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Rows that count, those that do not, and the sums of both columns."""

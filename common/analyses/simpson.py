@@ -41,6 +41,7 @@ class Simpson:
         "hospitals, each hospital's own; with reveal = signs, these of all hospitals together, how many hospitals "
         "have which sign, and the sum of their weighted differences."
     )
+    compared: ClassVar[str] = "strata"
     outcome: str
     exposure: str
     strata: str = SITE

@@ -22,6 +22,7 @@ from common.asking.exact_sums import Integers, Total, counts
 from common.asking.records import Records
 from common.causality.contrasts import Interval, quantile
 from common.causality.effects import GROUP, Method, blocks_of, means
+from common.causality.regressions import Family
 from common.errors import AnalysisError, StudyError
 
 FEWEST_IN_AN_ARM = 2
@@ -30,7 +31,9 @@ GROUPS = "groups"
 
 @dataclass(frozen=True)
 class SubgroupEffects(PointEffect):
-    """by: the hospital, or a column of which the levels are known. Groups share the models; each has its own means.
+    """group: the hospital, or a column of which the levels are known.
+
+    Groups share the models; each has its own means.
 
     A group with fewer than two treated or two untreated persons has no effect of its own, and is named.
     """
@@ -39,12 +42,13 @@ class SubgroupEffects(PointEffect):
         PointEffect.discloses + " How many treated and untreated there are in every group, and the effect in each."
     )
     method: ClassVar[Method] = "aipw"
-    by: str = SITE
+    compared: ClassVar[str] = "group"
+    group: str = SITE
 
     @property
     def of_hospitals(self) -> bool:
         """Also where hospitals are the groups."""
-        return super().of_hospitals or self.by == SITE
+        return super().of_hospitals or self.group == SITE
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round of counts by group and arm more than an effect of all."""
@@ -56,9 +60,10 @@ class SubgroupEffects(PointEffect):
         kept = tuple(group for group, arm in zip(groups, arms, strict=True) if arm.min() >= FEWEST_IN_AN_ARM)
         if len(kept) < 2:
             raise AnalysisError(
-                f"{len(kept)} groups of {self.by!r} have two treated and two untreated rows; a comparison needs two."
+                f"{len(kept)} groups of {self.group!r} have two treated and two untreated rows; "
+                "a comparison needs two."
             )
-        family = "logistic" if known.binary else "linear"
+        family: Family = "logistic" if known.binary else "linear"
         plan = self.plan(family, len(known.names), len(kept))
         tells = {**tells, GROUPS: kept, "family": (family,)}
         estimate = yield from estimated(blocks_of(plan), tells, self.bootstrap, self.seed)
@@ -71,9 +76,9 @@ class SubgroupEffects(PointEffect):
         """This hospital's part of a round's sums."""
         if query.step == "census":
             return census_sums(self.wanted, records, query)
-        found = ready(self.wanted, records, query.tells, also=(self.by,))
+        found = ready(self.wanted, records, query.tells, also=(self.group,))
         groups = words_of(query.tells, GROUPS)
-        member = (found.words[self.by][:, None] == np.array(groups)[None, :]).astype(np.float64)
+        member = (found.words[self.group][:, None] == np.array(groups)[None, :]).astype(np.float64)
         if query.step == "groups":
             treated = found.rows["treatment"]
             arms = [member[treated == arm].sum(axis=0) for arm in (0, 1)]
@@ -82,12 +87,13 @@ class SubgroupEffects(PointEffect):
         return sums(blocks_of(plan), {**found.rows, GROUP: member}, found.persons, query)
 
     def _groups(self, public: Public) -> tuple[str, ...]:
-        if self.by == SITE:
+        if self.group == SITE:
             return public.sites
         levels = {**public.levels, **levels_named(self.levels)}
-        if self.by not in levels:
-            raise StudyError(f'by = {self.by!r} needs that column\'s levels, such as levels = ["{self.by}=one|two"].')
-        return levels[self.by]
+        if self.group not in levels:
+            asked = f'levels = ["{self.group}=one|two"]'
+            raise StudyError(f"group = {self.group!r} needs that column's levels, such as {asked}.")
+        return levels[self.group]
 
 
 @dataclass(frozen=True)
@@ -168,8 +174,8 @@ def _table(
     ]
     rows.append(("all", int(sizes.sum()), overall.estimate, overall.low, overall.high))
     note = f"effects differ between groups: p = {differing.p:.3g}, I2 = {differing.share:.0%}"
-    title = f"Effect of {asked.treatment} on {asked.outcome} by {asked.by}"
-    return Table(title, (asked.by, "n", "difference", "95 % from", "to"), tuple(rows), note)
+    title = f"Effect of {asked.treatment} on {asked.outcome} by {asked.group}"
+    return Table(title, (asked.group, "n", "difference", "95 % from", "to"), tuple(rows), note)
 
 
 def _forest(asked: SubgroupEffects, each: Mapping[str, Contrasts], overall: Interval) -> Figure:
@@ -181,7 +187,7 @@ def _forest(asked: SubgroupEffects, each: Mapping[str, Contrasts], overall: Inte
         tuple(one.low for one in intervals),
         tuple(one.high for one in intervals),
     )
-    return Figure("points", f"Effect by {asked.by}", asked.by, f"difference in {asked.outcome}", (series,))
+    return Figure("points", f"Effect by {asked.group}", asked.group, f"difference in {asked.outcome}", (series,))
 
 
 def _words(
@@ -190,7 +196,7 @@ def _words(
     said = [
         f"Over all groups {asked.treatment} changes {asked.outcome} by {overall.estimate:.4g} "
         f"(95 % {overall.low:.4g} to {overall.high:.4g}).",
-        f"That its effect is the same in every group of {asked.by} "
+        f"That its effect is the same in every group of {asked.group} "
         + ("is hardly tenable" if differing.p < 0.05 else "is not contradicted")
         + f" (p = {differing.p:.3g}); between groups it differs by a standard deviation of {differing.between:.3g}.",
     ]

@@ -37,10 +37,14 @@ FAR = 20.0
 class Transport:
     """target: the hospital of which neither outcome nor treatment is looked at. The other options as of an effect.
 
-    The effect is standardised to the target's patients and corrected by outcomes elsewhere, weighted by the odds
-    of being a patient of the target (Dahabreh et al. 2020): right where the outcome's model is, or those of
-    treatment and of being a patient there; and where hospitals differ by nothing but covariates in what changes the
-    effect.
+    The effect is standardised to the target's patients and corrected by outcomes elsewhere, weighted by the odds of
+    being a patient of the target (Dahabreh et al. 2020): right where the outcome's model is, or those of treatment
+    and of being a patient there; and where hospitals differ by nothing but covariates in what changes the effect.
+    treated: the word of the treated. control: of those not treated; none: all other words. event: of an outcome in
+    words, the one that counts as 1. levels: of columns of words, as `sex=female|male`. apart: the outcome's
+    coefficients are the arms' own. ridge: pulls coefficients of the models to 0, where one has no best fit (1 is
+    mild). bootstrap: replicates, for intervals beside the others; seed: from which everybody's weights in them
+    follow.
     """
 
     discloses: ClassVar[str] = (
@@ -138,6 +142,7 @@ def _blocks(plan: Plan) -> tuple[Block, ...]:
         lambda rows, theta: rows["outcome"],
         lambda rows: 1 - rows["target"],
         ridge=plan.ridge,
+        eased=(plan.covariates,),
     )
     reads = ("sampling", "treatment", "outcome")
     return (sampling, treatment, outcome, Block("means", 8, _scores(plan), reads))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._moments import LEVEL, moment_parts, moment_sums, moments_of
+from common.analyses._words import between, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table
 from common.asking.exact_sums import Integers, Total
@@ -49,7 +50,9 @@ class Variance:
             (f"variance of {self.column}", found.n, missing, variance, low, high),
             (f"standard deviation of {self.column}", found.n, missing, sqrt(variance), sqrt(low), sqrt(high)),
         )
-        return Answer(numbers, (Table(f"Spread of {self.column}", header, rows),))
+        edges = between(sqrt(low), sqrt(high))
+        words = (f"The standard deviation of {self.column} is {short(sqrt(variance))}{edges}, of {found.n} rows.",)
+        return Answer(numbers, (Table(f"Spread of {self.column}", header, rows),), (), words)
 
     def summarise(self, records: Records, query: Query) -> Mapping[str, NDArray[np.integer] | Integers]:
         """Rows with and without a value, and the first two powers of their values."""

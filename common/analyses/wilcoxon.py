@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._distinct_values import STEP, ranked, value_counts
-from common.analyses._rank_test import NO_NOISE
+from common.analyses._rank_tests import NO_NOISE
 from common.analyses._words import chance, left_out
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Table

@@ -1,7 +1,7 @@
 """What every group of a release must hold: k rows, l values of what is sensitive, and how close to all of them.
 
-k-anonymity (Sweeney 2002); distinct, entropy and recursive l-diversity (Machanavajjhala et al. 2007); t-closeness by the earth
-mover's distance with equal, ordered or hierarchical distance between values (Li et al. 2007, section 4).
+k-anonymity (Sweeney 2002); distinct, entropy and recursive l-diversity (Machanavajjhala et al. 2007); t-closeness by
+the earth mover's distance with equal, ordered or hierarchical distance between values (Li et al. 2007, section 4).
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ class AnalysisAbilities(Protocol):
     most_rounds: int
     """How many queries it takes at most: noise is divided between them. One that does not say takes one."""
 
+    compared: ClassVar[str]
+    """The option that `by` fills, of one that shows groups side by side itself but can do without."""
+
     whole_hospitals: bool
     """Whether a hospital's part follows from all its rows together, as where each is a stratum of its own: then it
     does not fall apart into its patients' parts, and no noise makes it private. A property where its options decide.
@@ -44,6 +47,11 @@ def of_hospitals(analysis: Any) -> bool:
         return bool(said)
     options = [getattr(analysis, one.name) for one in fields(analysis)] if is_dataclass(analysis) else []
     return any(one == SITE or (isinstance(one, tuple) and SITE in one) for one in options)
+
+
+def compared_of(analysis: Any) -> str:
+    """The option that `by` fills though it may be left out; "" where groups are answered one by one."""
+    return str(getattr(analysis, "compared", ""))
 
 
 def most_rounds_of(analysis: Any) -> int:

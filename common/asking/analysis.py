@@ -14,6 +14,8 @@ from common.asking.exact_sums import Integers, Part, Total
 from common.asking.records import Records
 
 Told = NDArray[np.float64] | tuple[str, ...]
+IMPOSSIBLE = (ArithmeticError, ValueError, LookupError, TypeError)
+"""What an analysis may raise of totals that no rows add up to, as where a hospital lied."""
 
 
 @dataclass(frozen=True)

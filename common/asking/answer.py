@@ -12,23 +12,29 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Table:
-    """rows: as many cells each as the header has. note: what a reader must know beside them."""
+    """rows: as many cells each as the header has. note: what a reader must know beside them.
+
+    persons: of how many persons' rows each cell is, in the form of `rows`; 0: of nobody's, or of so many as need no
+    hiding. It decides what is held back and is itself never shown.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    persons: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line or row of a figure: y over x, low and high where there is an interval."""
+    """One line or row of a figure: y over x, low and high where there is an interval. persons: as of a table."""
 
     name: str
     x: tuple[float | str, ...]
     y: tuple[float | None, ...]
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
+    persons: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

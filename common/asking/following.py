@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
-from common.asking.analysis import Analysis, Public, Query, Told
+from common.asking.analysis import IMPOSSIBLE, Analysis, Public, Query, Told
 from common.asking.answer import Answer
 from common.asking.exact_sums import Total
 from common.asking.noise import SumNoise
@@ -51,19 +51,20 @@ def follow(
 ) -> Query:
     """Remember the totals told so far, and raise RefusedError unless they lead to this very query.
 
-    memory: of this run of this study, from message to message. noise: in the totals. What one row changes is as the
-    analysis says here, and never as it came: noise is made for it.
+    memory: of this run of this study, from message to message. noise: in the totals. What is told and what one row
+    changes are as the analysis says here, and never as they came: an edge that is shifted by as little as rounding is
+    forgiven moves whoever is just on it, and noise is made for what one row changes.
     """
     key = f"question/{sha256(asked.question.json.encode()).hexdigest()}"
     told = _with_latest(asked, json.loads(memory.get(key, b"[]")))
     try:
         wanted = _query_after(analysis, public, told, noise)
-    except (WireError, AnalysisError, StopIteration) as error:
+    except (WireError, AnalysisError, StopIteration, *IMPOSSIBLE) as error:
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} does not follow: {error}") from error
     if not alike(wanted, asked.query):
         raise RefusedError(NOT_UNDERSTOOD, f"query {asked.number} is not the one that the analysis asks.")
     memory[key] = json.dumps(told).encode()
-    return replace(asked.query, parts=wanted.parts, either=wanted.either)
+    return wanted
 
 
 def alike(one: Query, other: Query) -> bool:

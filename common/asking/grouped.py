@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.asking.abilities import SITE, least_hospitals_of, most_rounds_of, of_hospitals, without_noise_of
 from common.asking.analysis import Analysis, Public, Query, Told
-from common.asking.answer import Answer, Figure, Table
+from common.asking.answer import Answer, Cell, Figure, Series, Table
 from common.asking.exact_sums import Integers, Part, Total, counts
 from common.asking.groups import codes, levels_of
 from common.asking.records import Records
@@ -21,6 +21,8 @@ from common.errors import AnalysisError
 STEP, LEVELS, STEPS = "grouped", "levels", "steps"
 UNGROUPED = "of no group"
 SHAPE, TOLD = "shape", "told"
+INTERVAL = "95 % from"
+"""A table's column: behind the estimate, and before the interval's other end."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,32 @@ class Grouped:
             words.append(f"{ungrouped} rows are of no group by {self.by}.")
         tables = tuple(_joined(answers, lambda one: one.tables, _same_table, self._table))
         figures = tuple(_joined(answers, lambda one: one.figures, _same_figure, self._figure))
-        return Answer(numbers, tables, figures, tuple(words))
+        return Answer(numbers, tables, figures or self._drawn(answers), tuple(words))
+
+    def _drawn(self, answers: Mapping[str, Answer]) -> tuple[Figure, ...]:
+        """Groups beside each other, where the first table of each is one estimate with its interval."""
+        rows = {level: one.tables[0].rows[0] for level, one in answers.items() if one.tables and one.tables[0].rows}
+        tables = [one.tables[0] for one in answers.values() if one.tables]
+        alike = len({table.header for table in tables}) == 1 and all(len(table.rows) == 1 for table in tables)
+        if not alike or INTERVAL not in tables[0].header[2:-1]:
+            return ()
+        place, title = tables[0].header.index(INTERVAL), tables[0].title
+        y, low, high = (tuple(_known(row[at]) for row in rows.values()) for at in (place - 1, place, place + 1))
+        name = tables[0].header[place - 1]
+        series = Series(name, tuple(rows), y, low, high)
+        return (Figure("points", f"{title}, by {self.by}", self.by, name, (series,)),)
 
     def _table(self, several: list[tuple[str, Table]]) -> Table:
         first = several[0][1]
         rows = tuple((level, *row) for level, table in several for row in table.rows)
         note = " ".join(dict.fromkeys(table.note for _, table in several if table.note))
-        return Table(f"{first.title}, by {self.by}", (self.by, *first.header), rows, note)
+        persons = tuple(
+            (0, *row)
+            for _, table in several
+            for row in table.persons or ((0,) * len(table.header),) * len(table.rows)
+        )
+        shown = persons if any(map(any, persons)) else ()
+        return Table(f"{first.title}, by {self.by}", (self.by, *first.header), rows, note, shown)
 
     def _figure(self, several: list[tuple[str, Figure]]) -> Figure:
         first = several[0][1]
@@ -141,6 +162,10 @@ class _Group:
             self.answer = end.value
         except AnalysisError as error:
             self.refused = str(error)
+
+
+def _known(cell: Cell) -> float | None:
+    return None if cell is None or isinstance(cell, str) else float(cell)
 
 
 def stacked(queries: Mapping[str, Query], levels: tuple[str, ...], first: bool) -> Query:

@@ -12,6 +12,8 @@ from common.errors import StudyError
 from common.study.spelling import nearest
 
 EQUALS, EITHER = "=", "|"
+NEAR = 0.7
+"""How alike a column must be to one whose levels are known: it may well exist, without any."""
 
 
 def levels_of(column: str, named: tuple[str, ...], public: Public) -> tuple[str, ...]:
@@ -25,10 +27,15 @@ def levels_of(column: str, named: tuple[str, ...], public: Public) -> tuple[str,
     if column == SITE and column not in public.levels:
         return public.sites
     if column not in public.levels:
-        near = nearest(column, {*public.levels, SITE})
-        guess = f" Did you mean {near!r}?" if near else ""
+        known = ", ".join(sorted({*public.levels, SITE}))
+        near = nearest(column, {*public.levels, SITE}, NEAR)
+        guess = f" Did you mean {near!r}?" if near else f" Of {known} they are known."
         example = f"levels = [{f'{column}=first|second'!r}]"
-        raise StudyError(f"nobody named the levels of column {column!r}: name them, such as {example}.{guess}")
+        typed = f"--option 'levels={column}=first|second'"
+        raise StudyError(
+            f"nobody named the levels of column {column!r}: name them, such as {example}, or {typed} on a command "
+            f"line.{guess}"
+        )
     return tuple(public.levels[column])
 
 

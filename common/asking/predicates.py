@@ -186,6 +186,16 @@ def parse(text: str) -> Predicate:
     return found
 
 
+def parse_again(text: str) -> Predicate:
+    """What a predicate's own text says, of several conditions together and so of any length."""
+    if not text:
+        return EVERY
+    reader = _Reader(text, list(_tokens(text)), is_bounded=False)
+    found = reader.either()
+    reader.demand_end()
+    return found
+
+
 def parse_all(texts: Iterable[str], levels: Mapping[str, tuple[str, ...]] | None = None) -> Predicate:
     """Rows that meet all of several predicates; every row where there are none. levels: see `checked`."""
     return checked(joined("and", map(parse, texts)), levels or {})
@@ -266,6 +276,7 @@ class _Reader:
     at: int = 0
     tests: int = 0
     depth: int = 0
+    is_bounded: bool = True
 
     def either(self) -> Predicate:
         parts = [self._both()]
@@ -300,7 +311,7 @@ class _Reader:
 
     def _test(self) -> Predicate:
         self.tests += 1
-        if self.tests > MOST_TESTS:
+        if self.is_bounded and self.tests > MOST_TESTS:
             raise StudyError(f"a condition has {MOST_TESTS} tests at most.")
         if self._takes("missing"):
             return Missing(self._value("a column"))
@@ -380,7 +391,9 @@ def _plain(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.15g}"
+    """In the fewest digits that are this number and no neighbour of it: a condition's text is what it is known by."""
+    text = short if float(short := f"{value:.15g}") == value else repr(value)
+    return text.replace("e+", "e")
 
 
 def _name(column: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from common.asking.abilities import most_rounds_of, without_noise_of
+from common.asking.abilities import SITE, compared_of, most_rounds_of, of_hospitals, without_noise_of
 from common.asking.analysis import Analysis
 from common.asking.grouped import Grouped
 from common.asking.noise_law import Kind
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BESIDE: Mapping[str, Any] = {"where": tuple[str, ...], "by": str, "title": str, "epsilon": float, "delta": float}
 """What stands beside an analysis's own options."""
+BY, LEVELS, COMPARED = "by", "levels", ("group", "strata")
+"""Options that name the groups which an analysis compares: `ttest age by sex` is `ttest age sex`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Question:
             if name in entry.options
         }
         own = {name: value for name, value in entry.options.items() if name not in BESIDE}
+        own, beside[BY] = grouped_by(entry.name, own, beside.get(BY, ""))
         return cls(Entry(entry.name, own), **beside)
 
     @property
@@ -80,7 +83,9 @@ class Question:
             self.analysis.name.replace("_", " "),
             *(_said(options[name]) for name in asked_of(self) if name in options),
         ]
-        said += ["by", self.by] * bool(self.by)
+        compared = str(options.get(compared_of(ANALYSES.load(self.analysis.name)), ""))
+        if groups := ",".join(filter(None, (compared, self.by))):
+            said += ["by", groups]
         said += [f"where {' and '.join(self.where)}"] * bool(self.where)
         said += [f"with noise of epsilon {self.epsilon:g}"] * bool(self.epsilon)
         return self.title or " ".join(said)
@@ -101,6 +106,12 @@ class Question:
         kind: Kind = "gaussian" if self.delta else "geometric"
         return SumNoise(self.epsilon, self.delta, kind, shares, rounds=rounds)
 
+    @property
+    def tells_hospitals(self) -> bool:
+        """Whether its sums are of single hospitals: in groups by hospital, or as the analysis says."""
+        columns = [one.partition("=")[0].strip() for one in self.by.split(",")]
+        return SITE in columns or of_hospitals(self.build())
+
     def build(self) -> Analysis:
         """The analysis, its options checked, in its groups. Raises StudyError."""
         analysis = cast(Analysis, ANALYSES.build(self.analysis))
@@ -113,6 +124,26 @@ class Question:
 def asked_of(question: Question) -> tuple[str, ...]:
     """Names of the options without a default, in order."""
     return named_fields(ANALYSES.load(question.analysis.name))
+
+
+def grouped_by(name: str, own: Mapping[str, Any], by: str) -> tuple[dict[str, Any], str]:
+    """The analysis's own options, and what is left of `by`.
+
+    Its first column goes to the option that the analysis declares as `compared`, or to one of `COMPARED` that it
+    cannot do without, unless that is given already; levels named with it, to option levels.
+    """
+    options, cls = dict(own), ANALYSES.load(name)
+    first, _, left = by.partition(",")
+    needed = (one for one in named_fields(cls) if one in COMPARED)
+    places = [one for one in (compared_of(cls), *needed) if one in options_of(cls) and one not in options]
+    if not first.strip() or not places:
+        return options, by
+    column, named, _ = (part.strip() for part in first.partition("="))
+    options[places[0]] = column
+    given = options.get(LEVELS, ())
+    if named and LEVELS in options_of(cls):
+        options[LEVELS] = [*([given] if isinstance(given, str) else given), first.strip()]
+    return options, left.strip()
 
 
 def named_fields(cls: type[Any]) -> tuple[str, ...]:

@@ -18,10 +18,14 @@ Telling = Callable[[Query, Total], Total]
 
 
 def noise_of(question: Question, study: Study, hospitals: int) -> SumNoise | None:
-    """None where it is answered as it is. Raises StudyError for noise that cannot be."""
+    """None where it is answered as it is. Raises StudyError for noise that cannot be.
+
+    A share is given again to whoever asks again. Where sums of any hospitals are opened, with one more and without,
+    their difference would hold that one's share alone: there each adds all of the noise.
+    """
     noise = question.noise()
-    if noise is None:
-        return None
+    if noise is None or (reveals(study) == "sum" and study.federation.groups == "off"):
+        return noise
     colluding = colluding_of(AGGREGATIONS.build(study.aggregation))
     return noise.of_shares(reveals(study), noise_shares(study, hospitals), colluding)
 

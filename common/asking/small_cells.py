@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.asking.answer import Answer, Cell, Figure, Series, Table
+from common.asking.few_persons import few_held_back
+from common.asking.small_numbers import Path, is_size, names_of, small_paths, without
 
 SIZE, CROSS, ALL, GROUPS, COUNTS, OUTSIDE = "n", " / ", "all", "groups", "counts", ("below", "above")
 BY_NAME = (GROUPS, "calibration")
@@ -43,8 +45,9 @@ def hidden_cells(counts: Counts, least: int) -> Hidden:
 def held_back(answer: Answer, least: int) -> Answer:
     """What may be shown of an answer. least: fewest rows of a cell; up to 1 everything is shown.
 
-    Tables are known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has
-    counts, with their sums at the end.
+    Tables and figures that say of how many persons their cells are are done by these (`few_persons`). Others are
+    known by their form: a column `n` has the sizes of its rows; one whose corner is "rows / columns" has counts, with
+    their sums at the end.
     """
     size = answer.numbers.get(SIZE)
     if least <= 1:
@@ -52,53 +55,80 @@ def held_back(answer: Answer, least: int) -> Answer:
     if isinstance(size, int) and 0 < size < least:
         return Answer({WITHHELD: 1}, words=(f"The question is of fewer than {least} rows: nothing of it is shown.",))
     plan = _Plan.of(answer, least)
+    answer, few = few_held_back(answer, least)
     if not plan.count:
-        return answer
+        return replace(answer, numbers={**answer.numbers, WITHHELD: few}) if few else answer
     said = f"{plan.count} cells of fewer than {least} rows, or that would give such a one away, are not shown."
     words = tuple(one for one in answer.words if not plan.tells(one))
     numbers = _numbers(answer.numbers, plan, least)
     tables = tuple(_table(one, plan, said) for one in answer.tables)
     figures = tuple(map(plan.figure, answer.figures))
-    return Answer({**numbers, WITHHELD: plan.count}, tables, figures, (*words, said))
+    return Answer({**numbers, WITHHELD: plan.count + few}, tables, figures, (*words, said))
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """names: of rows that are hidden. cells: of cross tables that are hidden, by the table's header."""
+    """names: of rows that are hidden. cells: of cross tables that are, by the table's header. paths: of numbers."""
 
     names: frozenset[str]
     cells: Mapping[tuple[str, ...], Hidden]
+    paths: frozenset[Path]
 
     @classmethod
     def of(cls, answer: Answer, least: int) -> _Plan:
         names: set[str] = set()
         cells: dict[tuple[str, ...], Hidden] = {}
         for table in answer.tables:
-            if SIZE in table.header:
-                sizes = _ints(row[table.header.index(SIZE)] for row in table.rows)
-                chosen = hidden_cells(sizes, least) if len(sizes) > 1 else (sizes > 0) & (sizes < least)
-                names |= {str(row[0]) for row, is_hidden in zip(table.rows, chosen, strict=True) if is_hidden}
-            elif _is_crossed(table) and table.header not in cells and _is_whole(table):
-                inner = np.array([_ints(row[1:-1]) for row in table.rows if row[0] != ALL])
-                cells[table.header] = hidden_cells(inner, least)
-        return cls(frozenset(names), cells)
+            for place in (at for at, header in enumerate(table.header) if is_size(header)):
+                sizes = _ints(row[place] for row in table.rows)
+                names |= {str(row[0]) for row, gone in zip(table.rows, _chosen(sizes, least), strict=True) if gone}
+            if _is_crossed(table) and table.header not in cells and _is_whole(table):
+                rows = [row for row in table.rows if row[0] != ALL]
+                inner = hidden_cells(np.array([_ints(row[1:-1]) for row in rows]), least)
+                below = [_chosen(_ints(row[1:-1]), least) for row in table.rows if row[0] == ALL]
+                cells[table.header] = np.vstack([inner, *below])
+                beside = _chosen(_ints(row[-1] for row in rows), least)
+                names |= {str(row[0]) for row, gone in zip(rows, beside, strict=True) if gone}
+        paths = small_paths(answer.numbers, lambda sizes: _chosen(np.array(sizes), least).tolist())
+        return cls(frozenset(names), cells, frozenset(paths))
 
     @property
     def count(self) -> int:
-        return len(self.names) + sum(int(one.sum()) for one in self.cells.values())
+        groups = {frozenset([name]) for name in self.names} | self.groups
+        return len(groups) + sum(int(one.sum()) for one in self.cells.values())
+
+    @property
+    def groups(self) -> set[frozenset[str]]:
+        """Names of groups whose numbers are hidden, each with the names of what they are in."""
+        return {names for path in self.paths if (names := names_of(path))}
 
     def tells(self, word: str) -> bool:
         """Whether a sentence is of a hidden group: "sex f: ..."."""
-        return any(f" {name}:" in f" {word}" or f" {name} has" in word for name in self.names)
+        return any(f" {name}:" in f" {word}" or f" {name} has" in word for name in self.alone)
+
+    @property
+    def alone(self) -> frozenset[str]:
+        """Names that say by themselves which group is hidden."""
+        return self.names.union(*(names for names in self.groups if len(names) == 1))
+
+    def row(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Of a hidden group, nothing beyond its name."""
+        if str(row[0]) in self.names:
+            return (row[0], *[None] * (len(row) - 1))
+        for names in self.groups:
+            places = [at for at, one in enumerate(row) if isinstance(one, str) and one in names]
+            if names <= {one for one in row if isinstance(one, str)} and places:
+                return (*row[: places[-1] + 1], *[None] * (len(row) - places[-1] - 1))
+        return row
 
     def figure(self, figure: Figure) -> Figure:
         return replace(figure, series=tuple(self._series(one) for one in figure.series if not self._is_of(one)))
 
     def _is_of(self, series: Series) -> bool:
-        return series.name in self.names or any(series.name.startswith(f"{name}: ") for name in self.names)
+        return series.name in self.alone or any(series.name.startswith(f"{name}: ") for name in self.alone)
 
     def _series(self, series: Series) -> Series:
-        hidden = [str(x) in self.names for x in series.x]
+        hidden = [str(x) in self.alone for x in series.x]
 
         def kept(values: Sequence[float | None]) -> tuple[float | None, ...]:
             return (
@@ -108,12 +138,24 @@ class _Plan:
         return replace(series, y=kept(series.y), low=kept(series.low), high=kept(series.high))
 
 
+def _chosen(sizes: Counts, least: int) -> Hidden:
+    return hidden_cells(sizes, least) if len(sizes) > 1 else (sizes > 0) & (sizes < least)
+
+
 def _table(table: Table, plan: _Plan, said: str) -> Table:
     if table.header in plan.cells:
         rows = tuple(_crossed_row(row, plan.cells[table.header], index) for index, row in enumerate(table.rows))
+        rows = tuple(map(plan.row, rows))
     else:
-        rows = tuple((row[0], *[None] * (len(row) - 1)) if str(row[0]) in plan.names else row for row in table.rows)
+        rows = tuple(_beside(plan.row(row), table.header, plan) for row in table.rows)
     return table if rows == table.rows else replace(table, rows=rows, note=f"{table.note} {said}".strip())
+
+
+def _beside(row: tuple[Cell, ...], header: tuple[str, ...], plan: _Plan) -> tuple[Cell, ...]:
+    """Without cells whose row and header together name a hidden group, as where groups stand side by side."""
+    said = {cell for cell in row if isinstance(cell, str)}
+    gone = [any(name in names and names <= {*said, name} for names in plan.groups) for name in header]
+    return tuple(_without(row, gone)) if any(gone) else row
 
 
 def _crossed_row(row: tuple[Cell, ...], hidden: Hidden, index: int) -> tuple[Cell, ...]:
@@ -125,7 +167,7 @@ def _crossed_row(row: tuple[Cell, ...], hidden: Hidden, index: int) -> tuple[Cel
 
 def _numbers(numbers: Mapping[str, Any], plan: _Plan, least: int) -> dict[str, Any]:
     """Groups by name; lists and tables of counts in the same way as tables hide them."""
-    found = dict(numbers)
+    found = without(numbers, plan.paths)
     for key in BY_NAME:
         if isinstance(found.get(key), Mapping):
             found[key] = {name: None if name in plan.names else own for name, own in found[key].items()}

@@ -133,6 +133,7 @@ def _outcome_model(plan: Plan, fold: int) -> Block:
         lambda rows, theta: rows["outcome"],
         _elsewhere(plan, fold),
         ridge=plan.ridge,
+        eased=(plan.covariates,),
     )
 
 

@@ -22,6 +22,8 @@ Theta = Mapping[str, NDArray[Any]]
 """Parameters by block; complex where a slope is wanted."""
 
 TINY_STEP = 2.0**-70
+EASED = 1 / 16
+"""Enough that an arm with one outcome only has a best fit: at ridge = 1 a log odds ratio of 4 is not unusual."""
 MOST_LEVERAGE = 0.9
 """Of a person on the equations: beyond it what leaving the person out would do is not followed any further."""
 
@@ -32,7 +34,7 @@ class Block:
 
     scores: (N, size), one row's share of every equation. own_slopes: (N, size, size), their derivatives by the
     block's own parameters, where they are known better than by complex steps. ridge: pulls parameters after the first
-    to 0.
+    to 0, and those that `eased` numbers by EASED of it: a treatment's, because that would pull the effect to none.
     """
 
     name: str
@@ -41,11 +43,15 @@ class Block:
     reads: tuple[str, ...] = ()
     own_slopes: Callable[[Rows, Theta], Floats] | None = None
     ridge: float = 0.0
+    eased: tuple[int, ...] = ()
 
     @property
     def pulls(self) -> Floats:
         """The ridge on every parameter."""
-        return np.array([0.0] + [self.ridge] * (self.size - 1))
+        pulls = np.full(self.size, float(self.ridge))
+        pulls[list(self.eased)] *= EASED
+        pulls[0] = 0.0
+        return pulls
 
 
 def flat(blocks: Sequence[Block], theta: Theta) -> Floats:

@@ -43,8 +43,12 @@ def regression(
     weight: Callable[[Rows], Floats] | None = None,
     reads: tuple[str, ...] = (),
     ridge: float = 0.0,
+    eased: tuple[int, ...] = (),
 ) -> Block:
-    """The equations of maximum likelihood, X' w (response - mean) = 0; size: columns of the design."""
+    """The equations of maximum likelihood, X' w (response - mean) = 0; size: columns of the design.
+
+    eased: columns of treatments, which a ridge hardly pulls.
+    """
 
     def weights(rows: Rows) -> Floats | float:
         return 1.0 if weight is None else weight(rows)
@@ -60,4 +64,4 @@ def regression(
         bend = np.ones(len(x)) if family == "linear" else mean * (1.0 - mean)
         return np.asarray(-(weights(rows) * bend)[:, None, None] * (x[:, :, None] * x[:, None, :]))
 
-    return Block(name, size, scores, reads, own_slopes, ridge)
+    return Block(name, size, scores, reads, own_slopes, ridge, eased)

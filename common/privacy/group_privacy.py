@@ -27,7 +27,8 @@ those of the exchanged pair above 1. At q = 1 this is one Gaussian of twice the 
 The rest of a step's sample, random cases and augmentation are averaged over on both sides alike, which divergences,
 being jointly convex, do not exceed. For discrete noise on a grid the sensitivity includes the rounding of one sum; k
 units, or two, move the rounded sum by no more than so many sensitivities, and `common.privacy.losses` says why a
-continuous Gaussian may then be taken.
+continuous Gaussian may then be taken. Geometric noise of epsilon keeps k epsilon of k units, and twice epsilon of an
+exchange, with no delta: that is added to the rest where it is less than what the Gaussian of it costs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def group_epsilon(releases: Sequence[Release], delta: float, k: int) -> float:
     positive("group", k=k)
     if k == 1:
         return epsilon_of(releases, delta).epsilon
-    return _charged(releases, delta, k, lambda rate: _grouped(rate, k))
+    return _charged(releases, delta, k, _grouped(k))
 
 
 def several_hospitals_epsilon(hospitals: Iterable[Sequence[Release]], delta: float) -> float:
@@ -142,9 +143,13 @@ def _substituted(rate: float) -> _Pair:
     return _Pair(_likely((0.0, 1 - rate), (1.0, rate)), _likely((0.0, 1 - rate), (-1.0, rate)))
 
 
-def _grouped(rate: float, k: int) -> _Pair:
-    chances = ((float(i), math.comb(k, i) * rate**i * (1 - rate) ** (k - i)) for i in range(k + 1))
-    return _Pair(_likely(*chances), ((0.0, 1.0),))
+@cache
+def _grouped(k: int) -> Callable[[float], _Pair]:
+    def pair_of(rate: float) -> _Pair:
+        chances = ((float(i), math.comb(k, i) * rate**i * (1 - rate) ** (k - i)) for i in range(k + 1))
+        return _Pair(_likely(*chances), ((0.0, 1.0),))
+
+    return pair_of
 
 
 def _likely(*components: Component) -> tuple[Component, ...]:
@@ -160,7 +165,7 @@ def _log_ratio(
 ) -> NDArray[np.float64]:
     """ln of a mixture's density over that of the normal distribution at nought."""
     terms = (math.log(chance) + centre * (places - 0.5 * centre) / deviation**2 for centre, chance in components)
-    return _log_sum(terms, places)
+    return reduce(np.logaddexp, terms)
 
 
 def _log_above(
@@ -170,22 +175,24 @@ def _log_above(
     from scipy.special import log_ndtr
 
     terms = (math.log(chance) + log_ndtr((centre - places) / deviation) for centre, chance in components)
-    return _log_sum(terms, places)
-
-
-def _log_sum(terms: Iterable[NDArray[np.float64]], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = np.full_like(places, -np.inf)
-    for term in terms:
-        total = np.logaddexp(total, term)
-    return total
+    return reduce(np.logaddexp, terms)
 
 
 def _charged(releases: Sequence[Release], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     """Epsilon at what is left of delta beside the releases' distance from what they say they are."""
+    pure = [release for release in releases if release.noise == "geometric"]
+    others = [release for release in releases if release.noise != "geometric"]
+    plain = most * sum(release.steps / release.noise_multiplier for release in pure)
+    counted = (_of_gaussians(others, delta, most, pair_of) + plain, _of_gaussians(releases, delta, most, pair_of))
+    return min(counted) if pure else counted[-1]
+
+
+def _of_gaussians(releases: Sequence[Release], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     merged = gaussians(releases)
     return charged(lambda left: _epsilon(merged, left, most, pair_of), delta, variation_of(releases))
 
 
+@lru_cache(maxsize=1024)
 def _epsilon(merged: tuple[Release, ...], delta: float, most: int, pair_of: Callable[[float], _Pair]) -> float:
     """most: by how many sensitivities the sum moves at most; if all units are in every sum, it alone counts."""
     if not merged:

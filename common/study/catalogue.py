@@ -14,6 +14,7 @@ import ast
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -50,8 +51,7 @@ class Catalogue:
         """Names of all entries of ours, sorted; nothing is imported but the package itself."""
         if self.known or not self.package:
             return self.known
-        paths = import_module(self.package).__path__
-        return tuple(sorted(m.name for m in pkgutil.iter_modules(paths) if not (m.ispkg or m.name.startswith("_"))))
+        return _files_of(tuple(import_module(self.package).__path__))
 
     def plugged(self) -> Mapping[str, str]:
         """Entry points of installed packages, `module:Name` by name, none of them imported. Our names stay ours."""
@@ -125,6 +125,12 @@ class Catalogue:
     def _role(self) -> Role:
         beside = _named(self.beside) if self.beside else None
         return Role(self.kind, self.plural, _named(self.role), self.optional, beside)
+
+
+@cache
+def _files_of(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """A study asks for names some hundred times."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(paths) if not (m.ispkg or m.name.startswith("_"))))
 
 
 def _named(place: str) -> Any:

@@ -19,6 +19,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     return UnknownNameError(f"No {kind} {name!r}{guess}{there}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant."""
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
+def nearest(name: str, known: Iterable[str], alike: float = 0.5) -> str | None:
+    """The known name that was probably meant. alike: at least so much, from 0 to 1."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=alike)), None)

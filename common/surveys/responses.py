@@ -11,6 +11,8 @@ from common.surveys.intervals import Share, share_of
 from common.surveys.randomisers import KINDS, Randomiser
 
 MOST_PERSONS = 10**8
+MOST_WORK = 1e5
+"""Answers times the root of persons: an interval takes as long as its deviation is wide, and these minutes."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class Responses:
         }
 
     def shares(self, level: float = 0.95) -> tuple[Share, ...]:
-        """Of persons who have each answer. Raises StudyError where nobody was asked."""
+        """Of persons who have each answer. Raises StudyError where nobody was asked, or too many of too much."""
         if not self.persons:
             raise StudyError(f"{self.question!r}: nobody was asked.")
+        if len(self.counts) * self.persons**0.5 > MOST_WORK:
+            raise StudyError(
+                f"{self.question!r}: intervals of {len(self.counts)} answers of {self.persons} persons would take "
+                "hours; ask for fewer answers."
+            )
         true, false = self.randomiser.if_true, self.randomiser.if_false
         return tuple(share_of(count, self.persons, true, false, level) for count in self.counts)
 

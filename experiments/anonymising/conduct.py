@@ -24,10 +24,10 @@ class Wanted:
     """What a person asks for.
 
     quasi: columns by which somebody might be found. sensitive: what nobody is to learn, "" where that is not said.
-    drop: columns that are not released. meanings: of columns, groups that stand for words, and orders. most_suppressed:
-    share of rows that may be left out to keep the others precise. side: tolerance of each column that an adversary
-    knows of a person beside the quasi-identifiers. person: the column that tells whose a row is where somebody has
-    several; k is then of persons.
+    drop: columns that are not released. meanings: of columns, groups that stand for words, and orders.
+    most_suppressed: share of rows that may be left out to keep the others precise. side: tolerance of each column
+    that an adversary knows of a person beside the quasi-identifiers. person: the column that tells whose a row is
+    where somebody has several; k is then of persons.
     """
 
     quasi: tuple[str, ...]
@@ -117,8 +117,15 @@ def rows_of(table: Table, wanted: Wanted, release: Release) -> tuple[tuple[str, 
 
 def trade_off(table: Table, wanted: Wanted, ks: Sequence[int]) -> list[tuple[int, Release]]:
     """The same release with other k, as far as the table's rows go."""
-    tried = [k for k in ks if k <= len(table.records)]
-    return [(k, release_of(table, replace(wanted, criteria=replace(wanted.criteria, k=k)))) for k in tried]
+    found = []
+    for k in ks:
+        try:
+            found.append((k, release_of(table, replace(wanted, criteria=replace(wanted.criteria, k=k)))))
+        except StudyError:
+            # So many rows, or persons, that all of them together are too few; whoever asked for one k had it said.
+            if k <= wanted.criteria.k:
+                raise
+    return found
 
 
 def _counts(codes: Codes, sensitive: Codes, values: int, tree: Tree, parts: Parts) -> Counts:

@@ -132,11 +132,11 @@ def _curve(release: Release, curve: Sequence[tuple[int, Release]], noisy: NoisyR
 
 
 def _noisy(wanted: Wanted, release: Release, noisy: NoisyRelease) -> Markup:
+    counted = [*wanted.quasi, *([wanted.sensitive] if wanted.sensitive else [])]
     lede = (
-        "Another way is to count on a grid that everybody may know, add noise to every count, and draw rows from what "
-        f"comes out: of {listed([*wanted.quasi, *([wanted.sensitive] if wanted.sensitive else [])])} alone, since every "
-        f"further column has its price. Its cells are as wide as the values above: {percent(noisy.loss)} of what a "
-        f"column may hold, beside {percent(release.loss)}."
+        "Another way is to count on a grid that everybody may know, add noise to every count, and draw rows from "
+        f"what comes out: of {listed(counted)} alone, since every further column has its price. Its cells are as "
+        f"wide as the values above: {percent(noisy.loss)} of what a column may hold, beside {percent(release.loss)}."
     )
     pairs: list[tuple[str, Child]] = [
         ("Its promise", promise(noisy.epsilon)),
@@ -155,7 +155,7 @@ def _noisy(wanted: Wanted, release: Release, noisy: NoisyRelease) -> Markup:
             (
                 f"{wanted.sensitive} by it",
                 f"right for {percent(noisy.told)} of all people; for the same, the most frequent value is right for "
-                f"{percent(noisy.guessed)}. What is beyond that is told of the group, with or without the person in it",
+                f"{percent(noisy.guessed)}. What is beyond that is told of the group, with the person in it or not",
             )
         )
     pairs.append(("To be released", "it must take its grid from what everybody knows; here its ends are the table's"))
@@ -166,8 +166,8 @@ def promise(epsilon: float) -> str:
     """Epsilon as what somebody who suspects a person of being in the table may learn of it."""
     surest = exp(epsilon) / (1 + exp(epsilon))
     return (
-        f"epsilon {epsilon:g}, whatever anybody knows besides: who thought it as likely as not that a person is in the "
-        f"table, or has a value there, is at most {percent(surest)} sure of it afterwards"
+        f"epsilon {epsilon:g}, whatever anybody knows besides: who thought it as likely as not that a person is in "
+        f"the table, or has a value there, is at most {percent(surest)} sure of it afterwards"
     )
 
 

@@ -22,9 +22,15 @@ from common.errors import StudyError
 from common.study.spelling import unknown
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-NEARLY_ALL, ENOUGH_TO_TELL = 0.9, 20
-"""Share of different values from which on they say who somebody is, and the rows from which on numbers do."""
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "."})
+NEARLY_ALL, ENOUGH_TO_TELL, LEAST_DIGITS = 0.9, 100, 4
+"""Share of different values that says who somebody is, and rows, or digits, from which on numbers do."""
+_CALLED = re.compile(
+    r"(first|last|full|maiden|family|given|user|birth|vor|nach|sur)[ _-]?name|address|adresse|street|stra(ss|ß)e|"
+    r"(?<![a-z])(tel|fax|mobile|nhs)(?![a-z])|tele(ph|f)on|"
+    r"(insurance|insured|social|versicher|kranken)\w*[ _-]?(nr|no|number|nummer|id)(?![a-z])"
+)
+"""Beside what a study's table calls persons: what may be alike in some rows, and is not found by that."""
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "."})
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def read_table(path: Path) -> Table:
     convention = found_convention(_cells(rows), rows.delimiter, rows.name) if rows.delimiter else Convention()
     columns = {name: _column(rows, place, convention) for place, name in enumerate(rows.columns) if name}
     persons = np.array([str(index) for index in range(len(rows.rows))])
-    identifying = tuple(name for name in columns if seems_to_name_persons(name) or _nearly_all_differ(columns[name]))
+    identifying = tuple(name for name, values in columns.items() if _is_called_so(name) or _tells_apart(values))
     return Table(path.name, Records(columns, persons), identifying, len(rows.broken))
 
 
@@ -112,12 +118,17 @@ def _number(cell: str | float, convention: Convention) -> float | None:
     return float("nan") if cell.casefold() in MISSING else convention.number(cell)
 
 
-def _nearly_all_differ(column: Values) -> bool:
-    """Words that hardly repeat say who somebody is, whatever the column is called; so do numbers of records."""
+def _is_called_so(name: str) -> bool:
+    return seems_to_name_persons(name) or _CALLED.search(name.casefold()) is not None
+
+
+def _tells_apart(column: Values) -> bool:
+    """Whether values are nearly as many as rows: words, of which two may share one, or numbers like keys."""
     if column.dtype == np.float64:
-        numbers = column.astype(np.float64)
-        whole = bool((numbers % 1 == 0).all())
-        return whole and len(numbers) >= ENOUGH_TO_TELL and len(np.unique(numbers)) == len(numbers)
+        numbers = column[~np.isnan(column)].astype(np.float64)
+        differ = bool((numbers == np.floor(numbers)).all()) and 1 < len(numbers) == len(np.unique(numbers))
+        digits = {len(f"{abs(number):.0f}") for number in numbers.tolist()}
+        return differ and (len(numbers) >= ENOUGH_TO_TELL or (len(digits) == 1 and min(digits) >= LEAST_DIGITS))
     words = column[column != ""]
     return len(words) > 1 and len(np.unique(words)) >= NEARLY_ALL * len(words)
 

@@ -43,11 +43,12 @@ def write_all(
     said = [finding(source, wanted, release)]
     if partition is not None:
         said.append(
-            f"Groups are of {int(release.has['k'])} rows or more in all hospitals' releases together; in this one alone "
-            f"the smallest has {fewest_here(release)}: do not let it out where it tells which hospital it is of."
+            f"Groups are of {int(release.has['k'])} rows or more in all hospitals' releases together; in this one "
+            f"alone the smallest has {fewest_here(release)}: do not let it out where it tells whose it is."
         )
     if release.suppressed:
-        said.append(f"Left out: {release.suppressed} of {len(release.group)} rows.")
+        why = "" if partition is None else ", which are in no group: if they were asked about, groups are not whole"
+        said.append(f"Left out: {release.suppressed} of {len(release.group)} rows{why}.")
     guessed = [one for one in wanted.drop if one in source.identifying]
     if guessed:
         said.append(f"Not released, since it seems to say who somebody is: {', '.join(guessed)}.")

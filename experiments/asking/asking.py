@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from client.hospital import site_names
 from common.asking.question import Question
-from common.errors import StudyError
+from common.errors import StudyError, TooFewHospitalsError
 from common.files.access import if_there, is_there, read_text
 from common.files.locks import held
 from common.study.study import Study
@@ -18,6 +19,7 @@ from experiments.places import data_root_of, with_whole_folder
 from server.asking.page import PAGE
 
 LOCK = ".running"
+REFUSALS, INCIDENTS = "refusals.log", "incidents.log"
 REAL_NODES = ("deployment", "nodes")
 """Engines whose hospitals answer for what they approved: this machine's rehearsal approves what it is asked."""
 
@@ -38,12 +40,9 @@ class Answered:
     @property
     def said_by_hospitals(self) -> tuple[str, ...]:
         """Why simulated hospitals refused, in their own words; real ones keep these to themselves."""
-        sites = [str(one) for one in self.table["hospitals"]]
         if not self.is_simulated or self.all_have_one:
             return ()
-        found = {site: _last_refusal(hospital_folder(self.folder, site)) for site in sites}
-        words = dict.fromkeys(word for word in found.values() if word)
-        return tuple(f"{', '.join(site for site in sites if found[site] == word)}: {word}" for word in words)
+        return _last_words(self.folder, [str(one) for one in self.table["hospitals"]], REFUSALS)
 
     @property
     def all_have_one(self) -> bool:
@@ -69,14 +68,25 @@ def ask_study(study: Study, name: str, folder: Path, questions: Sequence[Questio
         if is_there(folder, "about.json"):
             raise StudyError(f"{folder} already holds a run; questions need a folder of their own.")
         with data_root_of(folder, False):
-            table = ask_quietly(study, folder, questions, name)
+            try:
+                table = ask_quietly(study, folder, questions, name)
+            except TooFewHospitalsError as error:
+                why = () if study.engine in REAL_NODES else _last_words(folder, site_names(study), INCIDENTS)
+                raise TooFewHospitalsError("\n".join((str(error), *why))) from error
     return Answered(folder, table, study.engine not in REAL_NODES)
 
 
-def _last_refusal(place: Path) -> str:
-    """Without when, word and kind."""
-    text = if_there(read_text, place, "refusals.log") or ""
-    return text.strip().rpartition("\n")[2].partition("Error: ")[2]
+def _last_words(folder: Path, sites: Sequence[str], log: str) -> tuple[str, ...]:
+    """What stands last in a log of each, said once for all of whom it is the same."""
+    found = {site: _last_error(if_there(read_text, hospital_folder(folder, site), log) or "") for site in sites}
+    words = dict.fromkeys(word for word in found.values() if word)
+    return tuple(f"{', '.join(site for site in sites if found[site] == word)}: {word}" for word in words)
+
+
+def _last_error(text: str) -> str:
+    """The text of an error alone, without when, word, kind and traceback."""
+    errors = [line for line in text.splitlines() if "Error: " in line and not line.startswith(" ")]
+    return errors[-1].partition("Error: ")[2] if errors else ""
 
 
 def _listing(study: Study, questions: Sequence[Question]) -> Study:

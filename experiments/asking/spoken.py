@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_origin, get_type_hints
 
-from common.asking.question import BESIDE, Question, named_fields
+from common.asking.question import BESIDE, Question, grouped_by, named_fields
 from common.errors import StudyError
 from common.study.catalogue import ANALYSES
 from common.study.options import Entry, options_of
@@ -40,7 +40,9 @@ def question_of(
     for reserved in BESIDE.keys() & given.keys():
         raise StudyError(f"option {reserved!r} of a question is said by itself: --{reserved}, not as --option.")
     every = (*where, *([" ".join(conditions)] if conditions else ()))
-    question = Question(Entry(name, given), tuple(every), by or ",".join(groups), "", epsilon, delta)
+    given, beside = grouped_by(name, given, by or ",".join(groups))
+    _demand_words(name, given)
+    question = Question(Entry(name, given), tuple(every), beside, "", epsilon, delta)
     question.build()
     return question
 
@@ -95,11 +97,25 @@ def _placed(name: str, words: list[str]) -> dict[str, Any]:
     return given
 
 
+def _demand_words(name: str, given: Mapping[str, Any]) -> None:
+    takes = named_fields(ANALYSES.load(name))
+    if lacking := [one for one in takes if one not in given]:
+        raise StudyError(
+            f"analysis {name!r} takes {' '.join(takes)} after its name, and {' and '.join(lacking)} is not said: "
+            f"wardround ask STUDY {name} {' '.join(takes).upper()}"
+        )
+
+
 def _lists(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as given, one word alone in a list where several may stand."""
+    """Options as given, one word alone in a list where several may stand, and a number that is a word as a word."""
     hints = get_type_hints(ANALYSES.load(name))
-    several = {option for option, kind in hints.items() if get_origin(kind) is tuple}
-    return {one: [value] if one in several and isinstance(value, str) else value for one, value in options.items()}
+    return {one: _fitting(value, hints.get(one)) for one, value in options.items()}
+
+
+def _fitting(value: Any, kind: Any) -> Any:
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return [value] if get_origin(kind) is tuple and isinstance(value, str) else value
 
 
 def _as(word: str, kind: Any) -> Any:

@@ -19,6 +19,9 @@ from experiments.attack import Attack, Finding, Links, Per, Sees
 from experiments.evidence.releases import Released, fitting
 from experiments.observation import Observation
 
+MOST_PAIRS = 1 << 22
+"""Of a person and a row that are compared at a time."""
+
 
 @dataclass(frozen=True)
 class Linkage:
@@ -60,17 +63,17 @@ def links_of(released: Released) -> Links:
         inside = np.ones(people, np.bool_)
         for text, masks in zip(texts, by_column, strict=True):
             inside &= masks[text]
-        who = np.flatnonzero(inside)
-        if not len(who):
-            continue
-        alike[who] += len(rows)
-        fit = np.ones((len(who), len(rows)), np.bool_)
-        for name, (known, told) in side.items():
-            fit &= ~(np.abs(known[who, None] - told[None, rows]) > released.side[name])
-        fits[who] += fit.sum(axis=1)
-        row[who] = np.where(fit.any(axis=1), rows[fit.argmax(axis=1)], row[who])
-        least[who] = np.minimum(least[who], np.where(fit, value[rows], len(values)).min(axis=1))
-        most[who] = np.maximum(most[who], np.where(fit, value[rows], -1).max(axis=1))
+        every = np.flatnonzero(inside)
+        for begin in range(0, len(every), block := max(1, MOST_PAIRS // len(rows))):
+            who = every[begin : begin + block]
+            alike[who] += len(rows)
+            fit = np.ones((len(who), len(rows)), np.bool_)
+            for name, (known, told) in side.items():
+                fit &= ~(np.abs(known[who, None] - told[None, rows]) > released.side[name])
+            fits[who] += fit.sum(axis=1)
+            row[who] = np.where(fit.any(axis=1), rows[fit.argmax(axis=1)], row[who])
+            least[who] = np.minimum(least[who], np.where(fit, value[rows], len(values)).min(axis=1))
+            most[who] = np.maximum(most[who], np.where(fit, value[rows], -1).max(axis=1))
     sure = (least == most) if released.sensitive else np.zeros(people, np.bool_)
     told_value = tuple(values[at] if known else "" for at, known in zip(most.tolist(), sure.tolist(), strict=True))
     return Links(np.where(fits == 1, row, -1), told_value, alike)

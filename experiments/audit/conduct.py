@@ -72,8 +72,8 @@ class Effort:
 
     poisoning: whether small federations are run with a hospital that poisons, which takes a minute or more. attacks,
     questions, adversaries: by name, module or file, beside those of every audit; their code is run. said: words of
-    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them. release: of the
-    study's patients, as `release_of_study` reads it.
+    `[dossier]` in the place of the study's. public: cases of other people, as `public_cases` reads them. release:
+    of the study's patients, as `release_of_study` reads it.
     """
 
     seconds: float | None = None

@@ -123,8 +123,8 @@ PEERS: Mapping[str, Peer] = {
     "auc": Peer(SCIPY, _auc),
     "correlation": Peer(SCIPY, _correlation),
     "anova": Peer(SCIPY, lambda rows: _tested(stats.f_oneway(*_groups(rows, "age", "ward")))),
-    "t_test": Peer(SCIPY, lambda rows: _tested(stats.ttest_ind(*_groups(rows, "age", "sex"), equal_var=False))),
-    "paired_t_test": Peer(
+    "ttest": Peer(SCIPY, lambda rows: _tested(stats.ttest_ind(*_groups(rows, "age", "sex"), equal_var=False))),
+    "paired_ttest": Peer(
         SCIPY, lambda rows: _tested(stats.ttest_rel(_column(rows, "before"), _column(rows, "after")))
     ),
     "mann_whitney": Peer(SCIPY, lambda rows: _tested(stats.mannwhitneyu(*_groups(rows, "pain", "sex")))),

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 
 import numpy as np
+from scipy.stats import t as student
 
-from common.analyses._point_effect import PointEffect
-from common.analyses.aipw import Aipw
-from common.analyses.ipw import Ipw
-from common.analyses.standardisation import Standardisation
-from common.asking.analysis import Public
-from common.asking.pooled import ask_tables
-from common.asking.records import Records
-from common.errors import AnalysisError
 from experiments.benchmarks._causal_designs import Floats, MadeStudy
+from experiments.benchmarks._causal_meta import meta_analysis
+from experiments.benchmarks._causal_twin import (
+    Bools,
+    Estimates,
+    Federations,
+    estimates,
+    estimates_or_pulled,
+    federations,
+    replicate,
+)
 
-COVARIATES = ("x1", "x2")
-MOST_STEPS, NEAR = 25, 1e-8
 NORMAL = 1.959963984540054
-Makes = Callable[[float], PointEffect]
-WAYS: Mapping[str, Makes] = {
-    "standardisation": lambda ridge: Standardisation("outcome", "treated", COVARIATES, ridge=ridge),
-    "ipw": lambda ridge: Ipw("outcome", "treated", COVARIATES, ridge=ridge),
-    "aipw": lambda ridge: Aipw("outcome", "treated", COVARIATES, ridge=ridge),
+WAYS: Mapping[str, tuple[str, float]] = {
+    "standardisation": ("standardisation", 0.0),
+    "ipw": ("ipw", 0.0),
+    "aipw": ("aipw", 0.0),
+    "standardisation, ridge 4": ("standardisation", 4.0),
+    "aipw, ridge 4": ("aipw", 4.0),
 }
 META = "meta-analysis"
+AT_A_TIME = 250
+FIRST_SEED, FIRST_SEED_OF_BOOTSTRAP = 200_000, 300_000
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Of one study and way. error: root of the mean square. bounds: whether each interval held the truth."""
+    """Of one study and way. held: whether each interval held the truth; held_plain: the plain sandwich's, normal."""
 
     study: str
     way: str
     estimates: tuple[float, ...]
     held: tuple[bool, ...]
     truth: float
+    held_plain: tuple[bool, ...] = ()
 
     @property
     def error(self) -> float:
@@ -52,84 +57,90 @@ class Simulated:
         return fmean(self.held)
 
     @property
+    def cover_plain(self) -> float | None:
+        """The same of plain sandwiches."""
+        return fmean(self.held_plain) if self.held_plain else None
+
+    @property
     def cover_error(self) -> float:
         """Monte Carlo standard error of the cover."""
         return sqrt(max(self.cover * (1 - self.cover), 1e-12) / len(self.held))
 
 
-def simulated(study: MadeStudy, repetitions: int, first: int = 0) -> list[Simulated]:
+def simulated(study: MadeStudy, repetitions: int, first: int = FIRST_SEED) -> list[Simulated]:
     """Every way on the same federations. One in which a model has no best fit is asked again with ridge = 1."""
     truth = study.truth()
-    found: dict[str, list[tuple[float, bool]]] = {way: [] for way in (*WAYS, META)}
-    for seed in range(first, first + repetitions):
-        tables, public = study.tables(seed)
-        # One table of all rows gives the answer of the hospitals', bit for bit, in a fifth of the time.
-        whole = [_joined(tables)]
-        for way, make in WAYS.items():
-            answer = _asked(make, whole, public)
-            found[way].append((answer["estimate"], answer["low"] <= truth <= answer["high"]))
-        pooled = _meta(tables)
-        if pooled is not None:
-            estimate, error = pooled
-            found[META].append((estimate, abs(estimate - truth) <= NORMAL * error))
-    return [
-        Simulated(study.name, way, tuple(one for one, _ in pairs), tuple(held for _, held in pairs), truth)
-        for way, pairs in found.items()
-    ]
+    found: dict[str, list[Floats]] = {}
+    for seed in range(first, first + repetitions, AT_A_TIME):
+        rows = [study.rows(one) for one in range(seed, min(seed + AT_A_TIME, first + repetitions))]
+        made = federations(rows)
+        for name, (way, ridge) in WAYS.items():
+            one = estimates_or_pulled(way, made, ridge)
+            plain = NORMAL * np.sqrt((one.plain**2).sum(axis=1))
+            found.setdefault(name, []).append(np.stack([one.difference, one.half_width, plain]))
+        meta = meta_analysis(rows)
+        known = np.isfinite(meta.difference)
+        of_meta = np.stack([meta.difference, NORMAL * meta.error, NORMAL * meta.error])
+        found.setdefault(META, []).append(of_meta[:, known])
+    return [_simulated(study.name, way, np.concatenate(parts, axis=1), truth) for way, parts in found.items()]
 
 
-def _joined(tables: Sequence[Records]) -> Records:
-    columns = {name: np.concatenate([one.columns[name] for one in tables]) for name in tables[0].columns}
-    columns["site"] = np.concatenate([np.full(len(one), one.site) for one in tables])
-    return Records(columns, np.concatenate([one.persons for one in tables]), "all")
+def _simulated(study: str, way: str, found: Floats, truth: float) -> Simulated:
+    difference, half, plain = found
+    held, held_plain = (tuple((np.abs(difference - truth) <= width).tolist()) for width in (half, plain))
+    return Simulated(study, way, tuple(difference.tolist()), held, truth, held_plain)
 
 
-def _asked(make: Makes, tables: Sequence[Records], public: Public) -> dict[str, float]:
-    try:
-        return dict(ask_tables(make(0.0), tables, public).answer.numbers["difference"])
-    except AnalysisError:
-        return dict(ask_tables(make(1.0), tables, public).answer.numbers["difference"])
+def bootstrapped(study: MadeStudy, way: str, repetitions: int, replicates: int) -> Simulated:
+    """Cover of the bootstrap's intervals, of federations in which every replicate has a best fit."""
+    truth = study.truth()
+    seeds = range(FIRST_SEED_OF_BOOTSTRAP, FIRST_SEED_OF_BOOTSTRAP + repetitions)
+    made = federations([study.rows(seed) for seed in seeds])
+    first = estimates(way, made)
+    bounds, known = bootstrap_bounds(way, made, first, replicates, np.random.default_rng(1))
+    kept = known & first.found
+    held = (bounds[kept, 0] <= truth) & (truth <= bounds[kept, 1])
+    name = f"{way}, bootstrap"
+    return Simulated(study.name, name, tuple(first.difference[kept].tolist()), tuple(held.tolist()), truth)
 
 
-def _meta(tables: Sequence[Records]) -> tuple[float, float] | None:
-    """Every hospital's own AIPW with its sandwich, weighted by inverse variances, as it is usually done."""
-    found = [own for own in map(_own_aipw, tables) if own is not None]
-    if not found:
-        return None
-    weights = [1 / error**2 for _, error in found]
-    return sum(w * e for w, (e, _) in zip(weights, found, strict=True)) / sum(weights), 1 / sqrt(sum(weights))
+def bootstrap_bounds(
+    way: str, made: Federations, first: Estimates, replicates: int, rng: np.random.Generator
+) -> tuple[Floats, Bools]:
+    """(B, 2) where the bootstrap's intervals begin and end, and where every replicate has an answer."""
+    bounds, known = np.zeros((len(made.x), 2)), np.zeros(len(made.x), dtype=np.bool_)
+    for index in range(len(made.x)):
+        rows = int(first.persons[index])
+        weights = rng.exponential(size=(replicates, rows))
+        differences, there = replicate(way, _repeated(made, index, rows, replicates), weights)
+        known[index] = there.all()
+        bounds[index] = bootstrap_interval(differences, first, index)
+    return bounds, known
 
 
-def _own_aipw(table: Records) -> tuple[float, float] | None:
-    """One hospital's estimate with the standard error of its influence function; none where a model has no fit."""
-    y, a = table.numbers("outcome"), table.numbers("treated")
-    x = np.column_stack([np.ones(len(y)), *(table.numbers(name) for name in COVARIATES)])
-    design, arms = np.column_stack([x, a]), [np.column_stack([x, np.full(len(y), arm)]) for arm in (1.0, 0.0)]
-    e, m1, m0 = _fitted(x, a, x), *(_model_of(y)(design, y, arm) for arm in arms)
-    if e is None or m1 is None or m0 is None:
-        return None
-    influence = m1 - m0 + a / e * (y - m1) - (1 - a) / (1 - e) * (y - m0)
-    estimate, error = float(influence.mean()), float(influence.std(ddof=1) / sqrt(len(y)))
-    return (estimate, error) if error > 1e-9 else None
+def bootstrap_interval(differences: Floats, first: Estimates, index: int) -> Floats:
+    """Quantiles drawn apart, as the analyses do."""
+    degrees, persons = first.degrees[index], first.persons[index]
+    of_size = np.sqrt(persons / max(persons - first.model_size, 1))
+    of_error = first.error[index] / np.std(differences, ddof=1)
+    stretch = max(of_error, of_size) * student.ppf(0.975, degrees) / NORMAL
+    estimate = first.difference[index]
+    return np.asarray(estimate + np.quantile(differences - estimate, (0.025, 0.975)) * stretch)
 
 
-def _model_of(y: Floats) -> Callable[[Floats, Floats, Floats], Floats | None]:
-    return _fitted if np.isin(y, (0, 1)).all() else _least_squares
+def _repeated(made: Federations, index: int, rows: int, times: int) -> Federations:
+    x, treated, outcome = (values[index, :rows] for values in (made.x, made.treated, made.outcome))
+    return Federations(
+        np.broadcast_to(x, (times, *x.shape)),
+        np.broadcast_to(treated, (times, rows)),
+        np.broadcast_to(outcome, (times, rows)),
+        np.ones((times, rows)),
+        np.broadcast_to(made.scale[index], times),
+        made.binary,
+    )
 
 
-def _least_squares(x: Floats, y: Floats, at: Floats) -> Floats | None:
-    coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
-    return np.asarray(at @ coefficients) if rank == x.shape[1] else None
-
-
-def _fitted(x: Floats, y: Floats, at: Floats) -> Floats | None:
-    """Chances at other rows, of a logistic regression by Newton's steps; none where they find no end."""
-    coefficients = np.zeros(x.shape[1])
-    for _ in range(MOST_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ coefficients, -30, 30)))
-        slope = (x * (p * (1 - p))[:, None]).T @ x
-        step = np.linalg.lstsq(slope, x.T @ (y - p), rcond=None)[0]
-        coefficients = coefficients + step
-        if np.abs(step).max() < NEAR * (1 + np.abs(coefficients).max()):
-            return np.asarray(1 / (1 + np.exp(-(at @ coefficients)))) if np.linalg.cond(slope) < 1e12 else None
-    return None
+def ratios_to_meta(found: Sequence[Simulated], way: str) -> dict[str, float]:
+    """Root mean squared error by that of the meta-analysis, by study."""
+    meta = {one.study: one.error for one in found if one.way == META}
+    return {one.study: one.error / meta[one.study] for one in found if one.way == way}

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.hospital import open_hospital
 from client.records import records_of
 from common.asking.records import Records, Values
 from common.data.cases import SiteId
@@ -21,6 +20,7 @@ from common.files.json_files import read_table as read_json
 from common.seeding import generator
 from common.study.study import Study
 from experiments.anonymising.table import read_table
+from experiments.evidence.ground_truth import hospital_of
 
 SUMMARY = "summary.json"
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
@@ -36,8 +36,8 @@ ANYBODY = frozenset({"*", "any", "suppressed", ""})
 @dataclass(frozen=True)
 class Released:
     """rows: (M,) words of each column as released. quasi: columns made alike. side: tolerance of each other column
-    that is known of people. sensitive: what nobody is to learn, "" where that is not said. known: (N,) of each person,
-    by column, what an adversary knows.
+    that is known of people. sensitive: what nobody is to learn, "" where that is not said. known: (N,) of each
+    person, by column, what an adversary knows.
     """
 
     rows: Mapping[str, NDArray[np.str_]]
@@ -78,7 +78,7 @@ def release_of_study(path: Path, study: Study, sites: Sequence[SiteId]) -> Audit
     quasi, side, sensitive = _said(path, said)
     table.demand((*quasi, *side, *([sensitive] if sensitive else ())))
     try:
-        parts = [records_of(open_hospital(study, site)).one_a_person for site in sites]
+        parts = [records_of(hospital_of(study, site)).one_a_person for site in sites]
         wanted = [name for name in table.columns if all(name in one.columns for one in parts)]
         missing = [name for name in (*quasi, *side, *([sensitive] if sensitive else ())) if name not in wanted]
     except WardroundError as error:
@@ -114,7 +114,8 @@ def fitting(said: str, values: Values) -> NDArray[np.bool_]:
         numbers = values.astype(np.float64)
         return np.asarray(blank | ((numbers >= low) & (numbers <= high)))
     if days := DAYS.fullmatch(text):
-        return np.asarray(blank | ((values >= days[1]) & (values <= days[2])))
+        dates = values.astype(np.str_)
+        return np.asarray(blank | ((dates >= days[1]) & (dates <= days[2])))
     members = text[1:-1].split(", ") if text.startswith("{") and text.endswith("}") else [text]
     found = np.isin(values, members)
     return np.asarray(found | blank) if found.any() or len(members) > 1 else np.ones(len(values), np.bool_)
@@ -145,11 +146,13 @@ def _joined(parts: Sequence[Records], names: Sequence[str]) -> Records:
 def _said(path: Path, said: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, float], str]:
     quasi, side = said.get("quasi_identifiers"), said.get("side_knowledge", {})
     sensitive = said.get("sensitive", "")
-    fine = isinstance(quasi, list) and quasi and all(isinstance(one, str) for one in quasi)
-    fine = fine and isinstance(side, Mapping) and isinstance(sensitive, str)
-    if not fine or not all(isinstance(by, (int, float)) and 0 <= by < inf for by in side.values()):
+    given = quasi if isinstance(quasi, list) else []
+    names = [one for one in given if isinstance(one, str)]
+    tolerances = list(side.values()) if isinstance(side, Mapping) else [-1]
+    known = all(isinstance(by, (int, float)) and 0 <= by < inf for by in tolerances)
+    if not names or len(names) < len(given) or not known or not isinstance(sensitive, str):
         raise StudyError(
             f"{path.parent / SUMMARY} must say of {path.name} its quasi_identifiers (a list), its side_knowledge "
             "(columns and tolerances) and its sensitive column, as `wardround anonymise` writes it."
         )
-    return tuple(quasi), {str(name): float(by) for name, by in side.items()}, sensitive
+    return tuple(names), {str(name): float(by) for name, by in side.items()}, sensitive

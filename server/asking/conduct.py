@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from time import perf_counter
@@ -12,6 +11,7 @@ from typing import Any, cast
 from flwr.serverapp import Grid
 
 from common.asking.abilities import least_hospitals_of
+from common.asking.analysis import IMPOSSIBLE
 from common.asking.answer import Answer
 from common.asking.pooled import conduct
 from common.asking.public import public_of
@@ -19,7 +19,7 @@ from common.asking.question import Question
 from common.asking.shared_noise import noise_of, telling
 from common.asking.small_cells import held_back
 from common.data.names import SiteId
-from common.errors import AnalysisError, StudyError, TooFewHospitalsError, WardroundError
+from common.errors import AnalysisError, StudyError, TooFewHospitalsError, WardroundError, WireError
 from common.files.access import append
 from common.study.catalogue import AGGREGATIONS
 from common.study.study import Study
@@ -41,6 +41,7 @@ from server.transport import Conversation as Transport
 LARGEST_DATA = 1 << 30
 """Bytes of one reply: digits of 2**23 words under distributed keys take the most."""
 ANSWERS, QUERIES = "answer.json", "queries.jsonl"
+NO_ROWS = "its sums are such as no rows add up to, or beyond what can be computed with"
 
 
 @dataclass
@@ -141,7 +142,8 @@ class Asker:
             "state": state,
             "reason": why,
             "discloses": question.build().discloses,
-            **answer_table(answer),
+            "of_hospitals": question.tells_hospitals,
+            **answer,
             "contributed": list(contributed),
             "missing": [{"site": site, "reason": reason} for site, reason in sorted(dropped.items())],
             "queries": len(opened),
@@ -153,8 +155,12 @@ class Asker:
             },
         }
 
-    def _answer(self, conversation: Conversation) -> tuple[Answer, str, str]:
-        """The answer, and "answered"; or an empty one, "no answer", and why there is none."""
+    def _answer(self, conversation: Conversation) -> tuple[dict[str, Any], str, str]:
+        """The answer as JSON has it, and "answered"; or an empty one, "no answer", and why there is none.
+
+        Nobody sees whether a hospital's part of a sum is what its rows give. What an analysis does with totals that
+        no rows give, as a negative number of rows, ends this question and nothing else.
+        """
         channel, analysis = conversation.channel, conversation.question.build()
         public = public_of(self.study, channel.cohort.sites)
         least = least_hospitals_of(analysis)
@@ -163,10 +169,14 @@ class Asker:
             noise = noise_of(conversation.question, self.study, len(public.sites))
             conversation.telling = telling(noise, len(public.sites))
             answer = conduct(analysis, public, conversation.summed).answer
-            return held_back(answer, self._least_cell(conversation.question)), "answered", ""
-        except (AnalysisError, TooFewHospitalsError, StudyError) as error:
-            channel.exchange.take_dropped()
-            return Answer({}, words=(str(error),)), "no answer", str(error)
+            shown = held_back(answer, self._least_cell(conversation.question))
+            return answer_table(shown), "answered", ""
+        except (AnalysisError, TooFewHospitalsError, StudyError, WireError) as error:
+            why = str(error)
+        except IMPOSSIBLE as error:
+            why = f"question {conversation.question.words!r} has no answer: {NO_ROWS} ({type(error).__name__})."
+        channel.exchange.take_dropped()
+        return answer_table(Answer({}, words=(why,))), "no answer", why
 
     def _least_cell(self, question: Question) -> int:
         """Fewest rows of what is shown of real patients; noise hides who is in a cell, however small."""
@@ -181,7 +191,7 @@ class Asker:
             "run": self.about["run"],
             "aggregation": self.study.aggregation.name,
             "reveals": channel.aggregation.reveals,
-            "sees": SEES[channel.aggregation.reveals],
+            "sees": sees(channel.aggregation.reveals, any(one["of_hospitals"] for one in answers)),
             "hospitals": list(channel.cohort.sites),
             "answers": answers,
         }
@@ -201,8 +211,9 @@ class Asker:
         self.progress.publish(RunFinished(state, reason, self.folder.path))
 
 
-SEES: Mapping[str, str] = {
-    "each": "The coordinator reads every hospital's own part of each sum (aggregation 'plain').",
-    "sum": "The coordinator reads the sums over all hospitals that took part, and no hospital's own part.",
-}
-"""What an answer says of its aggregation."""
+def sees(reveals: str, tells_hospitals: bool) -> str:
+    """What the coordinator reads. tells_hospitals: whether a question has sums of single hospitals."""
+    if reveals == "each":
+        return "The coordinator reads every hospital's own part of each sum (aggregation 'plain')."
+    but = ", except where a question is of single hospitals: there it reads each one's own numbers" * tells_hospitals
+    return f"The coordinator reads the sums over all hospitals that took part, and no hospital's own part{but}."

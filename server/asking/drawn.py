@@ -30,12 +30,13 @@ def _bars(figure: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> Mar
     largest = max(values, default=0.0) or 1.0
     places = list(dict.fromkeys(cell(x) for one in series for x in one["x"]))[:MOST_ROWS]
     known = [{cell(x): y for x, y in zip(one["x"], one["y"], strict=True)} for one in series]
+    ends = [{cell(x): _between(*_interval(one, at)) for at, x in enumerate(one["x"])} for one in series]
     rows = [
         row(
             place,
             *(
-                bar(abs(value) / largest, cell(value), look, f"{one['name']} {place}: {cell(value)}")
-                for one, held, look in zip(series, known, LOOKS, strict=False)
+                bar(abs(value) / largest, cell(value), look, f"{one['name']} {place}: {cell(value)}{end[place]}")
+                for one, held, end, look in zip(series, known, ends, LOOKS, strict=False)
                 if (value := held.get(place)) is not None
             ),
         )
@@ -44,12 +45,16 @@ def _bars(figure: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> Mar
     return joined([_named(series), _axes(figure), tag("div", *rows, class_="rows")])
 
 
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({cell(low)} to {cell(high)})"
+
+
 def _points(figure: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> Markup:
     estimates = [
-        Estimate(_label(one, x, len(series)), y, *_interval(one, at), look=look)
+        Estimate(_label(one, one["x"][at], len(series)), y, *_interval(one, at), look=look)
+        for at in range(max((len(one["x"]) for one in series), default=0))
         for one, look in zip(series, LOOKS, strict=False)
-        for at, (x, y) in enumerate(zip(one["x"], one["y"], strict=True))
-        if y is not None
+        if at < len(one["x"]) and (y := one["y"][at]) is not None
     ]
     if not estimates:
         return tag("p", "No value is known.", class_="quiet")

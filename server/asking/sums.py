@@ -106,7 +106,7 @@ class Conversation:
         if self.question.epsilon and unbounded:
             raise AnalysisError(
                 f"noise can hide nobody in {self.question.analysis.name!r}: one row can change its part "
-                f"{unbounded[0]!r} by any amount. Ask for an analysis of bounded values."
+                f"{unbounded[0]!r} by any amount. Ask for bounded_mean, private_quantile, quantile_tree or counts."
             )
 
     def _next_round(self) -> int:

@@ -24,6 +24,8 @@ def origin(answer: Mapping[str, Any]) -> Iterator[str]:
         reasons.setdefault(str(one["reason"]), []).append(str(one["site"]))
     for reason, sites in reasons.items():
         yield f"Without {', '.join(sites)}: {reason}."
+    if answer.get("of_hospitals"):
+        yield "It tells of single hospitals: these numbers of each are known whichever way sums travel."
     if answer["queries"]:
         queries, sent = _counted(answer["queries"], "query", "queries"), _counted(answer["numbers_sent"], "number")
         yield f"{queries}, {sent} of each hospital, {answer['seconds']:.2g} s."

@@ -45,10 +45,18 @@ def answer_table(answer: Answer) -> dict[str, Any]:
     """Raises ValueError for a number that is not finite: an analysis says None where nothing is known."""
     return {
         "numbers": plain(answer.numbers),
-        "tables": [plain(asdict(table)) for table in answer.tables],
-        "figures": [plain(asdict(figure)) for figure in answer.figures],
+        "tables": [_shown(asdict(table)) for table in answer.tables],
+        "figures": [
+            {**_shown(asdict(figure)), "series": [_shown(asdict(one)) for one in figure.series]}
+            for figure in answer.figures
+        ],
         "words": list(answer.words),
     }
+
+
+def _shown(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only decides what is held back."""
+    return {name: plain(value) for name, value in table.items() if name != "persons"}
 
 
 def read_answer(table: Mapping[str, Any]) -> Answer:

@@ -83,7 +83,7 @@ def test_a_study_that_promises_privacy_answers_nothing_as_it_is(tmp_path: Path) 
 def test_noise_is_charged_to_everybody_here_before_it_leaves_and_once(tmp_path: Path) -> None:
     asker = Asker(tmp_path, policy=FREE)
     first, again = asker.total(**NOISY), asker.total(**NOISY)
-    assert first.integers["complete"] == again.integers["complete"]
+    assert first.integers["rows"] == again.integers["rows"]
     contents = Ledger(tmp_path / "folder").contents()
     (entry,) = contents.entries
     assert len(contents.sets[entry.patients]) == 40 and entry.releases[0].noise == "geometric"
@@ -154,9 +154,7 @@ def test_memory_that_was_damaged_stops_every_answer(tmp_path: Path) -> None:
 def test_a_hospital_without_a_promise_of_others_adds_all_of_the_noise(tmp_path: Path) -> None:
     """Aggregation 'plain' shows single parts: whatever a coordinator asks, shares are by the approved study."""
     asker = Asker(tmp_path, policy=FREE)
-    spread = np.std(
-        [int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["complete"][()]) for k in range(8)]
-    )
+    spread = np.std([int(asker.total(**{**NOISY, "where": [f"age > {k}"]}).integers["rows"][()]) for k in range(8)])
     assert spread > 0.3
 
 

@@ -16,7 +16,7 @@ import pytest
 from common.analyses.correlation import Correlation
 from common.analyses.mean import Mean
 from common.analyses.median import Median
-from common.analyses.t_test import TTest
+from common.analyses.ttest import TTest
 from common.asking.analysis import Analysis
 from common.asking.grouped import Grouped
 from common.study.catalogue import ANALYSES
@@ -95,19 +95,19 @@ ENTRIES: dict[str, Asked] = {
     "mondrian": Asked(
         {"columns": ["age", "sex"], "ranges": {"age": [0, 120, 1]}, "words": {"sex": ["f", "m"]}, "k": 2}
     ),
-    "aipw": Asked({**EFFECT, "folds": 2, "ridge": 1.0}),
+    "aipw": Asked({**EFFECT, "sites": "ignored", "folds": 2, "ridge": 1.0}),
     "balance": Asked({"treatment": "treated", "covariates": ["age", "sex"]}),
     "g_formula": Asked({"outcome": "after", "history": ["age", "treated"], "treatments": ["treated"]}),
     "instrument": Asked({**EFFECT, "instrument": "pain", "sites": "ignored"}),
     "ipw": Asked({**EFFECT, "outcome": "disease", "sites": "ignored", "bootstrap": 2, "ridge": 1.0}),
     "mediation": Asked({**EFFECT, "mediator": "before", "sites": "ignored"}),
     "standardisation": Asked({**EFFECT, "sites": "ignored", "population": "treated"}),
-    "subgroup_effects": Asked({**EFFECT, "by": "sex", "sites": "ignored", "ridge": 1.0}),
+    "subgroup_effects": Asked({**EFFECT, "group": "sex", "sites": "ignored", "ridge": 1.0}),
     "transport": Asked({**EFFECT, "target": "west", "apart": False, "ridge": 1.0}),
     "median": Asked({"column": "age"}),
     "mixed": Asked({"outcome": "before", "covariates": ["age"]}),
     "mixed:persons": Asked({"outcome": "weight", "covariates": ["age"], "group": "person", "method": "ml"}, visits),
-    "paired_t_test": Asked({"first": "before", "second": "after"}),
+    "paired_ttest": Asked({"first": "before", "second": "after"}),
     "poisson": Asked({"outcome": "pain", "covariates": ["age", "sex"], "exposure": "months"}),
     "private_quantile": Asked({"column": "age", "low": 18, "high": 100}),
     "proportion": Asked({"column": "ward"}),
@@ -115,8 +115,8 @@ ENTRIES: dict[str, Asked] = {
     "quantiles": Asked({"column": "pain", "at": [0.1, 0.5], "method": "weibull"}),
     "quantiles:coarse": Asked({"column": "weight", "resolution": 1.0}),
     "rate": Asked({"events": "died", "time": "months", "per": 1000}),
-    "t_test": Asked({"column": "age", "group": "disease"}),
-    "t_test:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
+    "ttest": Asked({"column": "age", "group": "disease"}),
+    "ttest:equal variances": Asked({"column": "age", "group": "ward", "levels": ["ward=surgery|medicine"]}),
     "variance": Asked({"column": "weight"}),
     "wilcoxon": Asked({"first": "before", "second": "after"}),
     "simpson": Asked({"outcome": "disease", "exposure": "treated"}),

@@ -14,17 +14,20 @@ from client import questions
 from client.handlers import Kept
 from client.hospital import Hospital, open_hospital, site_names
 from client.records import records_of
+from common.analyses.anova import Anova
+from common.asking.analysis import Analysis
 from common.asking.levels import levels_of
 from common.asking.pooled import ask_tables
 from common.asking.predicates import parse_all
 from common.asking.public import public_of
 from common.asking.question import Question
-from common.errors import AnalysisError, HospitalError, StudyError
+from common.errors import AnalysisError, HospitalError, StudyError, WardroundError
 from common.files.json_files import read_lines, read_table
 from common.study.options import Entry
 from common.study.plugins import ANYTHING, trusting
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
+from experiments.asking.asking import ask_study
 from experiments.asking.spoken import question_of
 from experiments.engines._quiet import ask_quietly
 
@@ -155,6 +158,24 @@ def test_a_hospital_that_is_lost_in_the_middle_ends_the_question_and_says_over_w
         assert [one["question"] for one in read_lines(folder, "queries.jsonl")] == [0, 1]
 
 
+def test_a_hospital_that_lies_ends_a_question_and_not_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums of squares below nought were a root's of a negative number, and the coordinator ended in a traceback."""
+    told = questions.part_of
+
+    def lied(hospital: Hospital, analysis: Analysis, *rest: Any) -> Any:
+        sums = told(hospital, analysis, *rest)
+        if hospital.site == SITES[1] and isinstance(analysis, Anova):
+            return {**sums, "powers": sums["powers"] - 10**60}
+        return sums
+
+    monkeypatch.setattr(questions, "part_of", lied)
+    table = asked(study_of(data), tmp_path / "run", "anova age sex", "mean age")
+    assert [one["state"] for one in table["answers"]] == ["no answer", "answered"]
+    assert "such as no rows add up to" in table["answers"][0]["reason"]
+
+
 def test_a_question_without_an_answer_says_why_and_the_next_is_still_asked(data: Path, tmp_path: Path) -> None:
     table = asked(study_of(data), tmp_path / "run", "mean dosis", "mean sex", "mean age")
     assert [one["state"] for one in table["answers"]] == ["no answer", "no answer", "answered"]
@@ -199,6 +220,17 @@ WORDS = {
     "Kaplan-Meier time died": Question(Entry("kaplan_meier", {"time": "time", "event": "died"})),
     "linear age dose sex": Question(Entry("linear", {"outcome": "age", "covariates": ["dose", "sex"]})),
     "mean by": Question(Entry("mean", {"column": "by"})),
+    "ttest age by sex": Question(Entry("ttest", {"column": "age", "group": "sex"})),
+    "ttest age sex by ward": Question(Entry("ttest", {"column": "age", "group": "sex"}), (), "ward"),
+    "anova age by site,sex": Question(Entry("anova", {"column": "age", "group": "site"}), (), "sex"),
+    "levene age by arm=a|b": Question(Entry("levene", {"column": "age", "group": "arm", "levels": ["arm=a|b"]})),
+    "mantel haenszel sex died by site": Question(
+        Entry("mantel_haenszel", {"rows": "sex", "columns": "died", "strata": "site"})
+    ),
+    "kaplan meier time died by sex": Question(
+        Entry("kaplan_meier", {"time": "time", "event": "died", "group": "sex"})
+    ),
+    "baseline age by sex": Question(Entry("baseline", {"columns": ["age"], "group": "sex"})),
 }
 
 
@@ -212,7 +244,8 @@ def test_words_are_understood_as_somebody_would_say_them(words: str) -> None:
     [
         ("meen age", "did you mean 'mean'"),
         ("mean age chol", "is too much"),
-        ("mean", "column is missing"),
+        ("mean", "column is not said: wardround ask STUDY mean COLUMN"),
+        ("ttest age", "group is not said"),
         ("", "begins with an analysis's name"),
     ],
 )
@@ -229,3 +262,48 @@ def test_groups_are_named_once() -> None:
 def test_one_word_is_a_list_where_an_option_takes_several() -> None:
     question = question_of(["linear", "chol", "cp"], options={"levels": "cp=4|3|2|1"})
     assert question.analysis.options["levels"] == ["cp=4|3|2|1"]
+
+
+def test_a_study_says_groups_that_are_compared_in_the_same_way() -> None:
+    listed = Question.of(Entry("logrank", {"time": "t", "event": "e", "by": "sex"}))
+    assert listed == question_of(["logrank", "t", "e", "by", "sex"]) and Question.of(listed.entry) == listed
+    assert listed.words == "logrank t e sex"
+    assert question_of(["kaplan_meier", "t", "e", "by", "sex"]).words == "kaplan meier t e by sex"
+
+
+def test_a_word_that_looks_like_a_number_is_a_word_where_one_is_needed() -> None:
+    question = question_of(["simpson", "died", "sex"], options={"event_is": 1})
+    assert question.analysis.options["event_is"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("words", "tells"),
+    [
+        ("mean age by site", True),
+        ("mean age by sex", False),
+        ("simpson died sex", True),
+        ("anova age by site", True),
+        ("logrank t e by site", True),
+    ],
+)
+def test_a_question_says_whether_it_is_of_single_hospitals(words: str, tells: bool) -> None:
+    assert question_of(words.split()).tells_hospitals == tells
+
+
+def test_signs_alone_tell_of_no_single_hospital() -> None:
+    assert not question_of(["simpson", "died", "sex"], options={"reveal": "signs"}).tells_hospitals
+
+
+def test_what_is_told_of_single_hospitals_is_said_though_sums_are_hidden(data: Path, tmp_path: Path) -> None:
+    of_all = asked(study_of(data), tmp_path / "all", "mean age")
+    assert of_all["sees"].endswith("no hospital's own part.") and not of_all["answers"][0]["of_hospitals"]
+    of_each = asked(study_of(data), tmp_path / "each", "mean age by site")
+    assert (
+        "except where a question is of single hospitals" in of_each["sees"] and of_each["answers"][0]["of_hospitals"]
+    )
+
+
+def test_hospitals_without_data_say_so_where_they_are_simulated(data: Path, tmp_path: Path) -> None:
+    study = study_of(data, **{"source.folder": str(tmp_path / "none")})
+    with trusting(ANYTHING), pytest.raises(WardroundError, match="none"):
+        ask_study(study, "nowhere", tmp_path / "run", [spoken("mean age")])

@@ -24,7 +24,7 @@ from experiments.engines._quiet import run_quietly
 from tests.experiments.judging import CHEATS, judged, report_of
 
 GRADIENTS = ("strategy=fedsgd", "training={batch_size=1}", "rounds=2", "federation.record_traffic=true")
-SECONDS = 6.0
+SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_names_in_an_audit_are_shown_and_not_run(audited: Callable[[str], Report
 
 def test_without_pictures_no_patients_data_are_in_the_page(tiny: Callable[..., Study], tmp_path: Path) -> None:
     run_quietly(tiny(*GRADIENTS), tmp_path)
-    assert "data:image" not in page_of(audit_run(tmp_path, Effort(2.0, pictures=False)))
+    assert "data:image" not in page_of(audit_run(tmp_path, Effort(0.5, pictures=False)))
 
 
 def test_a_run_without_recorded_traffic_is_refused_with_the_remedy(
@@ -112,7 +112,7 @@ def test_the_command_writes_both_files_and_says_the_verdict(
     tiny: Callable[..., Study], tmp_path: Path, wardround: Callable[..., tuple[int, str]]
 ) -> None:
     run_quietly(tiny(*GRADIENTS), tmp_path)
-    code, said = wardround("audit", str(tmp_path), "--seconds", "3")
+    code, said = wardround("audit", str(tmp_path), "--seconds", "1")
     assert code == 0 and "hospital-0: Do not sign" in said
     assert (tmp_path / "audit.html").is_file() and (tmp_path / "audit.json").is_file()
     assert wardround("audit", str(tmp_path / "nowhere"))[0] == 1

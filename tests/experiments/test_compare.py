@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from experiments.comparing.measured import Compared, compare_runs, short_names
 from experiments.comparing.page import page_of
 from experiments.comparing.settings import differing_settings
 from experiments.engines._quiet import read_outcome
+from experiments.running import bootstrap
 from experiments.running.bootstrap import differences, intervals
 from experiments.running.patient_scores import PatientScores, score_patients
 from experiments.running.run import run_study
@@ -64,9 +66,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def compared(runs: tuple[Path, Path]) -> Compared:
-    return compare_runs(runs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "SAMPLES", 500)
+        return compare_runs(runs)
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "SAMPLES", 500)
+    monkeypatch.setattr(bootstrap, "SAMPLES_OF_RANKS", 60)
+
+
+@cache
 def scores_of(folder: Path) -> PatientScores:
     return score_patients(parse((folder / "study.toml").read_text(encoding="utf-8")), folder)
 

@@ -1,4 +1,4 @@
-"""One result on every engine."""
+"""One result on every engine. (That of `simulation`: `test_lazy_models.py` and `test_one_file_four_engines.py`.)"""
 
 from __future__ import annotations
 
@@ -34,15 +34,6 @@ def test_a_client_fraction_draws_the_same_hospitals_on_both(tiny: Callable[..., 
     assert [r["selected"] for r in outcomes[0].rounds] == [r["selected"] for r in outcomes[1].rounds]
     assert all(len(record["contributed"]) == 2 for record in outcomes[0].rounds)
     assert outcomes[0].about["model_sha256"] == outcomes[1].about["model_sha256"]
-
-
-def test_simulation_on_ray_gives_the_same_model(tiny: Callable[..., Study], tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="the simulation extra is not installed")
-    digests = {
-        run_quietly(tiny(f"engine={engine}", "rounds=1"), tmp_path / engine).about["model_sha256"]
-        for engine in ("inline", "simulation")
-    }
-    assert len(digests) == 1
 
 
 def test_bytes_counted_are_the_bytes_that_travelled(tiny: Callable[..., Study], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ SMALL |= {"two_pathway": {"widths": [2, 2], "hidden": 2}, "dilated": {}}
 SMALL |= {"refinement": {"base": Entry("unet", {"channels": 2, "depth": 2})}}
 PLANE, TABLE, PAIR = (1, 8, 12), (5,), (2, 8, 8)
 SHAPES = dict.fromkeys(("logistic", "mlp"), TABLE) | dict.fromkeys(("affine_pair", "voxelmorph"), PAIR)
+SHAPES["conditional_ladder"] = (5, 8, 12)
 CLASSES = '["background", "ball"]'
 CONVOLUTIONAL = {"dilated", "refinement", "two_pathway", "unet"}
 READ = {"onnx", "torchscript"}

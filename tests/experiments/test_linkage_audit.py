@@ -1,10 +1,11 @@
-"""People are looked for in a release, and the audit's own loop says who was found and whether chance would find as many."""
+"""People are looked for in a release, and the audit says who was found and whether chance would find as many."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,8 +149,6 @@ def test_what_was_found_is_for_a_page() -> None:
     trials, _, _ = tried(run)
     question = FoundInARelease()
     assert question.answer(trials).startswith("Of 90 people 90 ")
-    from types import SimpleNamespace
-
     shown = question.figure(SimpleNamespace(trials=trials))  # type: ignore[arg-type]
     assert shown is not None and "by chance" in str(shown)
 
@@ -158,8 +157,9 @@ def test_a_release_that_is_named_is_looked_for_in_the_hospitals_records(tmp_path
     for site in ("north", "south"):
         lines = [f"{site}{i},{20 + i},{'m' if i % 2 else 'f'},{200 + i},{i % 2}" for i in range(40)]
         (tmp_path / f"{site}.csv").write_text("patient_id,age,sex,chol,sick\n" + "\n".join(lines) + "\n")
+    source = 'name = "table", label = "sick", person = "patient_id", categorical = { sex = ["f", "m"] }'
     study = parse(
-        f'title = "t"\nrounds = 1\nsource = {{ name = "table", folder = "{tmp_path}", label = "sick" }}\n'
+        f'title = "t"\nrounds = 1\nsource = {{ {source}, folder = "{tmp_path}" }}\n'
         'task = { name = "classification", network = { name = "logistic" } }\n'
     )
     (tmp_path / "out").mkdir()

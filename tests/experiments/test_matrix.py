@@ -22,7 +22,9 @@ SINGLE_CASES = {"plain FedSGD, batch of 1", "secagg, FedSGD", "bfv, FedSGD"}
 """A sum over hospitals of a gradient of one case each is that of a small batch, which exact inversion takes apart."""
 FEW_STEPS = {"plain FedAvg, E = 1", "plain FedAvg, E = 5"}
 """Of some eight cases each, under which a unit may have answered to one case: it is then rebuilt nearly."""
-RECORDED = ("federation.record_traffic=true", "federation.least_in_sum=4", "rounds=1")
+ALIKE = 'partition={name="iid",hospitals=4}'
+"""What hospitals of one size promise is worked out once for all."""
+RECORDED = ("federation.record_traffic=true", "federation.least_in_sum=4", "rounds=1", ALIKE)
 
 
 @pytest.fixture(scope="module")

@@ -114,13 +114,13 @@ ILL = {"name": "count", "where": [f"{WHO} and sick = yes"], "epsilon": 1.0}
 
 
 def answers(asker: Asker, times: int, **question: Any) -> np.ndarray[Any, Any]:
-    return np.array([float(asker.total(**question).exact("complete")[()]) for _ in range(times)])
+    return np.array([float(asker.total(**question).exact("rows")[()]) for _ in range(times)])
 
 
 def test_noise_does_not_average_out_however_often_a_question_is_asked(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     open_ = answers(Asker(tmp_path / "open", guarded=False), 60, **ILL)
-    assert len(set(open_.tolist())) > 5 and abs(open_.mean() - 1) < 3.0
+    assert len(set(open_.tolist())) > 3 and abs(open_.mean() - 1) < 3.0
     asker = Asker(tmp_path, policy=FREE)
     guarded = answers(asker, 12, **ILL)
     assert len(set(guarded.tolist())) == 1
@@ -176,7 +176,7 @@ def test_a_guard_that_counts_rows_would_be_such_an_oracle(tmp_path: Path) -> Non
     """So that the test above can fail: whoever refuses few rows tells by the refusal whether the victim is there."""
 
     def refuses(asker: Asker, where: str) -> bool:
-        return float(asker.total("count", where=[where]).exact("complete")[()]) < 10
+        return float(asker.total("count", where=[where]).exact("rows")[()]) < 10
 
     found = []
     for name, withdrawn in (("with", frozenset[str]()), ("without", frozenset([VICTIM]))):

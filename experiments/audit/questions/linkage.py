@@ -4,7 +4,8 @@ k-anonymity promises that whoever knows a person's quasi-identifiers can do no b
 chance of each person is that of drawing from the rows that these fit, and a red light needs more rows found than that
 surely gives (Hoeffding 1956: of draws with unequal chances, no tail is heavier than the binomial one of their mean).
 A row counts as the person's where all that it holds is true of the person; so the chance is no less than that of a
-stranger's row, which agrees in whatever the adversary did not know as often as two rows do by chance. A diagnosis that is told is beside the most frequent one.
+stranger's row, which agrees in whatever the adversary did not know as often as two rows do by chance. A diagnosis
+that is told is beside the most frequent one.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ class FoundInARelease:
             return
         allowed = 1 - run.study.audit.confidence
         words = (
-            f"{trial.attack} found the rows of {found[RIGHT]:.0f} of {found[PEOPLE]:.0f} people, where taking any row "
-            f"that fits their {_listed(trial)} finds {found[EXPECTED]:.1f}"
+            f"{trial.attack} found the rows of {found[RIGHT]:.0f} of {found[PEOPLE]:.0f} people, where taking any "
+            f"row that fits their {_listed(trial)} finds {found[EXPECTED]:.1f}"
         )
         if found[RIGHT] > found[EXPECTED] and found[CHANCE] < allowed:
             yield "red", f"{words}.", ANOTHER_WAY
@@ -108,8 +109,8 @@ class FoundInARelease:
             return "Nobody was looked for."
         people, right, expected = (sum(one.figures[name] for one in own) for name in (PEOPLE, RIGHT, EXPECTED))
         return (
-            f"Of {people:.0f} people {right:.0f} ({percent(right / max(people, 1))}) were found; whoever takes any row "
-            f"that fits finds {expected:.0f}."
+            f"Of {people:.0f} people {right:.0f} ({percent(right / max(people, 1))}) were found; whoever takes any "
+            f"row that fits finds {expected:.0f}."
         )
 
     def plants(self, run: Run) -> Iterator[Plant]:

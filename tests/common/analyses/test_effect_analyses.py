@@ -113,6 +113,16 @@ def test_a_standardised_difference_of_a_linear_model_is_its_coefficient_with_err
     assert found["standard_error"] == pytest.approx(np.sqrt((effects**2).sum()), rel=1e-9)
 
 
+def test_a_ridge_pulls_the_covariates_and_hardly_the_treatment() -> None:
+    data = made()
+    x, y = design(data), data["pressure"]
+    x[:, 1:] = (x[:, 1:] - x[:, 1:].mean(axis=0)) / x[:, 1:].std(axis=0)
+    x = np.column_stack([x, data["treated"]])
+    pulled = np.linalg.solve(x.T @ x + np.diag([0, 8, 8, 8, 8, 0.5]), x.T @ (y - y.mean()))
+    found = numbers(Standardisation("pressure", "treated", X, ridge=8))["difference"]["estimate"]
+    assert found == pytest.approx(pulled[-1], rel=1e-9)
+
+
 def test_standardised_risks_are_the_mean_predictions_of_a_logistic_model() -> None:
     data = made()
     fit = logit(data["died"], design(data, data["treated"]))

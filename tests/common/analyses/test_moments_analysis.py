@@ -13,8 +13,8 @@ from statsmodels.stats.oneway import anova_oneway
 from common.analyses.anova import Anova
 from common.analyses.correlation import Correlation
 from common.analyses.mean import Mean
-from common.analyses.paired_t_test import PairedTTest
-from common.analyses.t_test import TTest
+from common.analyses.paired_ttest import PairedTTest
+from common.analyses.ttest import TTest
 from common.analyses.variance import Variance
 from common.asking.analysis import Analysis
 from common.errors import AnalysisError, StudyError

@@ -63,6 +63,17 @@ def test_what_is_not_written_down_is_a_value_of_its_own() -> None:
     assert cut(ages(np.nan, 20, 21), Criteria(k=3))[0].low == (0,)
 
 
+def test_k_l_and_t_are_those_that_pycanon_gives() -> None:
+    # pycanon 1.3.5 of twelve rows in three groups: k 3, l 2, entropy l 1 (rounded down), t .41666666666666663 of the
+    # values as words, and .25 as the numbers 1, 2, 3.
+    groups = np.array([[2, 1, 1], [2, 3, 0], [1, 0, 2]])
+    everybody = groups.sum(axis=0)
+    assert groups.sum(axis=1).min() == 3 and diversity(groups, "distinct").min() == 2
+    assert int(diversity(groups, "entropy").min()) == 1
+    assert closeness(groups, everybody, "equal").max() == pytest.approx(0.41666666666666663, abs=1e-15)
+    assert closeness(groups, everybody, "ordered").max() == pytest.approx(0.25, abs=1e-15)
+
+
 def test_a_value_of_a_coarse_grid_stands_for_all_up_to_the_next_and_its_ends_for_all_beyond() -> None:
     grid = NumberDomain.grid("age", 20, 60, 10)
     said = [grid.says(1, 1), grid.says(2, 3), grid.says(5, 5), grid.says(1, 5)]

@@ -69,7 +69,7 @@ def test_denning_trackers_are_found() -> None:
 
 
 def test_groups_that_an_analysis_makes_by_itself_count() -> None:
-    by_sex = ExactTable("t_test chol sex", EVERY, "", (("sex", ("f", "m")),))
+    by_sex = ExactTable("ttest chol sex", EVERY, "", (("sex", ("f", "m")),))
     found = {one.rows for one in undeclared([by_sex, *tables("sex = f and age != 47")], LEVELS)}
     assert "rows with sex = f but those with age != 47 and sex = f" in found
     both = ExactTable("cross_table", EVERY, "", (("grade", ("1", "2", "3")), ("sex", ("f", "m"))))

@@ -10,7 +10,7 @@ import pytest
 from common.analyses.mann_whitney import MannWhitney
 from common.analyses.mean import Mean
 from common.analyses.median import Median
-from common.analyses.t_test import TTest
+from common.analyses.ttest import TTest
 from common.asking.abilities import of_hospitals
 from common.asking.analysis import Analysis, Public
 from common.asking.grouped import Grouped
@@ -96,3 +96,12 @@ def test_a_question_that_no_group_can_answer_is_refused_with_the_first_reason() 
         ask_tables(Grouped(Mean("age"), "sex"), empty, PUBLIC)
     with pytest.raises(StudyError, match="Did you mean 'ward'"):
         ask_tables(Grouped(Mean("age"), "wrad"), TABLES, PUBLIC)
+
+
+def test_estimates_of_groups_are_drawn_beside_each_other_where_the_analysis_draws_nothing() -> None:
+    answer = ask_tables(Grouped(Mean("age"), "sex"), TABLES, PUBLIC).answer
+    (figure,) = answer.figures
+    (series,) = figure.series
+    assert figure.kind == "points" and series.name == "mean"
+    assert series.y == tuple(one["mean"] for one in answer.numbers["groups"].values())
+    assert series.low == tuple(one["low"] for one in answer.numbers["groups"].values())

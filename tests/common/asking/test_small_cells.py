@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from common.analyses.cross_table import CrossTable
 from common.analyses.histogram import Histogram
+from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.mean import Mean
 from common.asking.analysis import Public
-from common.asking.answer import Answer
+from common.asking.answer import Answer, Figure, Series, Table
 from common.asking.grouped import Grouped
 from common.asking.pooled import ask_tables
 from common.asking.records import Records
 from common.asking.small_cells import WITHHELD, held_back, hidden_cells
+from server.asking.words import answer_table
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,36 @@ def test_of_too_few_nothing_is_shown() -> None:
     assert held_back(few, 10).numbers == {WITHHELD: 1} and held_back(few, 10).tables == ()
     many = ask_tables(Mean("age"), [people()]).answer
     assert held_back(many, 10) == many
+
+
+def followed(events: list[int]) -> Answer:
+    """40 persons, of whom so many have the event at times 1, 2 and so on; the others are seen until 99."""
+    times = np.repeat(np.arange(1.0, len(events) + 1), events)
+    every = np.concatenate([times, np.full(40 - len(times), 99.0)])
+    came = np.concatenate([np.ones(len(times)), np.zeros(40 - len(times))])
+    rows = Records({"time": every, "died": came}, np.array([f"p{i}" for i in range(40)]), "A")
+    return ask_tables(KaplanMeier("time", "died"), [rows], PUBLIC).answer
+
+
+def test_a_curve_shows_no_step_of_few_persons_and_no_end_of_few() -> None:
+    shown = held_back(followed([3, 4, 10, 6, 14]), 5)
+    assert shown.figures[0].series[0].x == (0.0, 2.0, 3.0, 4.0)
+    own = shown.numbers["groups"]["everybody"]
+    assert own["events"] == [None, None, 10, 6, 14] and own["at_risk"] == [None, 37, 33, 23, None]
+    assert [one is None for one in own["survival"]] == [True, False, False, False, True]
+    assert shown.numbers[WITHHELD] >= 2
+
+
+def test_persons_behind_a_cell_decide_and_are_never_shown() -> None:
+    table = Table("At risk", ("time", "0", "5"), (("all", 40, 3),), "", ((0, 40, 3),))
+    shown = held_back(Answer({}, (table,), (), ("all: 3 are left.", "all: 40 came.")), 5)
+    assert shown.tables[0].rows == (("all", 40, None),) and shown.words == ("all: 40 came.",)
+    assert "persons" not in answer_table(shown)["tables"][0]
+    assert held_back(Answer({}, (table,)), 3).tables[0].rows == table.rows
+
+
+def test_bars_of_few_persons_are_blank_and_so_are_their_numbers() -> None:
+    bars = Figure("bars", "Chance", "chance", "rows", (Series("treated", ("a", "b"), (3.0, 30.0), persons=(3, 30)),))
+    shown = held_back(Answer({"overlap": {"chance_treated": [3, 30]}}, (), (bars,)), 10)
+    assert shown.figures[0].series[0].y == (None, 30.0) and shown.numbers[WITHHELD] == 1
+    assert shown.numbers["overlap"]["chance_treated"] == [None, 30]

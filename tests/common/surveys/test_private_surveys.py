@@ -209,3 +209,10 @@ def test_what_is_no_survey_is_refused(answers: tuple[str, ...], epsilon: float) 
 def test_an_answer_that_is_none_is_refused_with_the_nearest() -> None:
     with pytest.raises(StudyError, match="did you mean 'yes'"):
         Randomiser(YES_NO, 1.0).randomise("yess", seeded("x"))
+
+
+def test_a_file_of_too_many_answers_of_too_many_persons_ends_at_once() -> None:
+    answers = tuple(map(str, range(1000)))
+    wanted = Responses("What?", Randomiser(answers, 1.0, "one-of-k"), (10**5,) * 1000, 10**8)
+    with pytest.raises(StudyError, match="fewer answers"):
+        wanted.shares()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from common.analyses._moments import Moments, moment_parts, moment_sums, moments_of, t_quantile
-from common.analyses._rank_test import LEVELS, demand_rows
+from common.analyses._rank_tests import LEVELS, demand_rows
 from common.analyses._words import between, chance, left_out, short
 from common.asking.analysis import Analysis, Public, Query
 from common.asking.answer import Answer, Figure, Series, Table
