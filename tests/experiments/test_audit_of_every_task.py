@@ -21,7 +21,7 @@ rounds = 2
 engine = "inline"
 source = { name = "phantom", hospitals = 3, size = 16, patients = [4, 4, 4], slices_per_patient = 1 }
 task = "classification"
-training = { batch_size = 2, steps = 2 }
+training = { batch_size = 2, steps = 2, learning_rate = 0.001 }
 federation = { start_timeout_s = 600, round_timeout_s = 600, record_traffic = true }
 baselines = { local = false, pooled = false }
 """
