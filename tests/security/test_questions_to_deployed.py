@@ -60,7 +60,7 @@ class Asking:
         collected = collect_wide(aggregation, self, requests, Cohort(SITES, 3), form_of(query.parts))
         if collected.total is None or len(collected.sites) < len(SITES):
             return None
-        return int(total_of(query.parts, collected.total).count("complete"))
+        return int(total_of(query.parts, collected.total).count("rows"))
 
     def _request(self, entry: Entry) -> Payload:
         study = self.federation.study
