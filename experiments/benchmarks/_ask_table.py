@@ -65,6 +65,12 @@ BY_ANALYSIS: Mapping[str, Mapping[str, Any]] = {
     "kaplan_meier": {"width": 1.0},
     "cox": {"width": 1.0},
     "logrank": {"width": 1.0},
+    "g_formula": {"outcome": "after", "history": ("age", "treated"), "treatments": ("treated",)},
+    "instrument": {"outcome": "after", "covariates": ("age",), "instrument": "pain"},
+    "mediation": {"outcome": "after", "covariates": ("age",), "mediator": "before"},
+    "mondrian": {"ranges": {"age": (0.0, 120.0, 1.0), "weight": (30.0, 150.0, 1.0), "before": (80.0, 200.0, 1.0)}},
+    "simpson": {"outcome": "disease", "exposure": "treated"},
+    "transport": {"outcome": "after", "covariates": ("age",), "target": SITES[-1]},
 }
 
 
@@ -102,7 +108,7 @@ def options_for(name: str) -> dict[str, Any]:
     hints = get_type_hints(cls)
     found = {option: value for option, value in own.items() if option in options_of(cls)}
     for option in named_fields(cls):
-        value = found.get(option, BY_FIELD[option] if option not in found else None)
+        value = found[option] if option in found else BY_FIELD[option]
         is_list = get_origin(hints[options_of(cls)[option].name]) is tuple
         if is_list and isinstance(value, str):
             value = (value,)
