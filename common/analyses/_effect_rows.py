@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,25 @@ FARTHEST = 2.0**20
 """Standard deviations from the mean. None of n rows can be beyond sqrt(n - 1): a query made from other rows than
 these must not stop a hospital."""
 POWER, POWERS = "^", tuple("23456789")
+
+
+class OfOneTreatment(Protocol):
+    """The options that every effect of one treatment has."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def treatment(self) -> str: ...
+    @property
+    def covariates(self) -> tuple[str, ...]: ...
+    @property
+    def treated(self) -> str: ...
+    @property
+    def control(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def levels(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,15 @@ class Wanted:
     more_treatments: tuple[str, ...] = ()
     mediator: str = ""
     without_outcome: str = ""
+
+    @classmethod
+    def of(
+        cls, asked: OfOneTreatment, sites: bool, folds: int = 1, mediator: str = "", without_outcome: str = ""
+    ) -> Wanted:
+        """What an effect of one treatment looks at. sites: whether hospitals' levels are adjusted for."""
+        words = (asked.treated, asked.control, asked.event)
+        columns = (asked.outcome, asked.treatment, asked.covariates)
+        return cls(*columns, *words, sites, folds, asked.levels, (), mediator, without_outcome)
 
 
 @dataclass(frozen=True)

@@ -61,17 +61,7 @@ class PointEffect:
     @property
     def wanted(self) -> Wanted:
         """Columns to be read."""
-        return Wanted(
-            self.outcome,
-            self.treatment,
-            self.covariates,
-            self.treated,
-            self.control,
-            self.event,
-            self.sites == "fixed",
-            self.parts_of_rows,
-            self.levels,
-        )
+        return Wanted.of(self, self.of_hospitals, self.parts_of_rows)
 
     @property
     def parts_of_rows(self) -> int:

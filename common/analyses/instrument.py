@@ -57,17 +57,7 @@ class Instrument:
     @property
     def wanted(self) -> Wanted:
         """Columns to be read."""
-        return Wanted(
-            self.outcome,
-            self.treatment,
-            self.covariates,
-            self.treated,
-            self.control,
-            self.event,
-            self.sites == "fixed",
-            levels=self.levels,
-            mediator=self.instrument,
-        )
+        return Wanted.of(self, self.of_hospitals, mediator=self.instrument)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round of counts, two of least squares, and the spread."""

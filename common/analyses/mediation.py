@@ -75,17 +75,7 @@ class Mediation:
     @property
     def wanted(self) -> Wanted:
         """Columns to be read."""
-        return Wanted(
-            self.outcome,
-            self.treatment,
-            self.covariates,
-            self.treated,
-            self.control,
-            self.event,
-            self.sites == "fixed",
-            levels=self.levels,
-            mediator=self.mediator,
-        )
+        return Wanted.of(self, self.of_hospitals, mediator=self.mediator)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round of counts, Newton's steps, and the spread."""

@@ -69,17 +69,7 @@ class Transport:
     @property
     def wanted(self) -> Wanted:
         """Columns to be read. Hospitals' own levels are not adjusted for: the target's is nowhere known."""
-        return Wanted(
-            self.outcome,
-            self.treatment,
-            self.covariates,
-            self.treated,
-            self.control,
-            self.event,
-            False,
-            levels=self.levels,
-            without_outcome=self.target,
-        )
+        return Wanted.of(self, sites=False, without_outcome=self.target)
 
     def ask(self, public: Public) -> Generator[Query, Total, Answer]:
         """A round of counts, Newton's steps, the spread, and how far the target is from the others."""

@@ -24,14 +24,13 @@ from math import inf, prod
 import numpy as np
 from numpy.typing import NDArray
 
+from common.asking.abilities import SITE
 from common.asking.predicates import Beyond, Joined, Missing, OneOf, Predicate, as_number, joined, tests_of
 from common.errors import StudyError
 
 PRIME = 2**31 - 1
 """Elimination is done modulo it: of sets that do not follow, one in two thousand million may seem to."""
 MOST_ATOMS, MOST_CELLS = 1 << 12, 256
-SITE = "site"
-"""By it every hospital is a group of its own."""
 SHOWN = 3
 """Conditions that name a set, on either side."""
 
