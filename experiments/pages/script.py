@@ -2,7 +2,8 @@
 
 Without it every page can be read and every form sent; the key is pasted, and the page is loaded again by hand. What
 it puts into the page was made by the same program as the page itself, and escaped there. It leaves a part alone in
-which somebody has selected text or is typing, keeps what was unfolded, and says since when it is not connected.
+which somebody has selected text or is typing, keeps what was unfolded (also over a moment in which the part has
+nothing to show, as when its file is being written), and says since when it is not connected.
 """
 
 SCRIPT = r"""
@@ -22,8 +23,11 @@ const isInUse = (part) => {
   return (typing && part.contains(document.activeElement)) ||
     (!chosen.isCollapsed && chosen.rangeCount > 0 && chosen.getRangeAt(0).intersectsNode(part));
 };
+const folds = new Map();
 const put = (here, fresh) => {
-  const wasOpen = inside(here, "details").map((one) => one.open);
+  const folded = inside(here, "details").map((one) => one.open);
+  if (folded.length) folds.set(here.id, folded);
+  const wasOpen = folds.get(here.id) || [];
   const at = inside(here, ACTIVE).indexOf(document.activeElement);
   const tables = inside(here, ".scroll").map((one) => one.scrollLeft);
   here.replaceWith(fresh);
