@@ -1,0 +1,144 @@
+"""A pretraining run as it is probed: its study, its hospitals, its encoder and others, and studies of few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from client.features import encoder_from, records_with
+from client.hospital import Hospital, open_hospital, site_names
+from common.asking.analysis import Public
+from common.asking.levels import CLASS
+from common.asking.public import public_of
+from common.asking.records import Records
+from common.errors import RefusedError, StudyError
+from common.files.access import read_text
+from common.learning.client_work import Training
+from common.learning.device import chosen, repeatable
+from common.learning.parameters import kept, new_network
+from common.learning.start import MODEL_FILE, Taken, read_start
+from common.selfsupervision.encoder import PART, encoder_of
+from common.study.audit_settings import Audit
+from common.study.options import Entry
+from common.study.report_settings import Report
+from common.study.start import Start
+from common.study.study import Baselines, Study, parse
+from experiments.engines._pooled import pooled_network
+from experiments.places import with_whole_folder
+
+STUDY = "study.toml"
+
+
+@dataclass(frozen=True)
+class Studied:
+    """folder: of the run. study: its own, on this machine's data."""
+
+    folder: Path
+    study: Study
+
+    @classmethod
+    def of(cls, folder: Path) -> Studied:
+        """Raises StudyError where it is no run whose encoder could be probed here."""
+        if not (folder / MODEL_FILE).is_file():
+            raise StudyError(f"{folder} is no run folder with a model ({MODEL_FILE}): name one of a pretraining run.")
+        study = with_whole_folder(parse(read_text(folder, STUDY)))
+        if study.federation.roster:
+            raise StudyError(
+                "the run's hospitals are real, and their data are not here: probe it with questions that they "
+                'approve, [[analyses]] name = "probe_logistic" in a study with [start] (docs/selfsupervision.md).'
+            )
+        if not isinstance(getattr(study.build_task(), "network", None), Entry):
+            raise StudyError(f"task {study.task.name!r} has no network of which an encoder could be taken.")
+        return cls(folder, study)
+
+    @cached_property
+    def hospitals(self) -> tuple[Hospital, ...]:
+        """All of the study, sorted. Raises StudyError where their cases have no classes."""
+        found = tuple(open_hospital(self.study.json, index) for index in range(len(site_names(self.study))))
+        if not found[0].train.classes:
+            raise StudyError("the run's cases have no classes: a probe tells classes apart.")
+        return found
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the cases."""
+        return self.hospitals[0].train.classes
+
+    @cached_property
+    def public(self) -> Public:
+        """What everybody knows; in simulation the classes as well, also where only the data name them."""
+        found = public_of(self.study, [one.site for one in self.hospitals])
+        return replace(found, levels={**found.levels, CLASS: self.classes})
+
+    def pretrained(self) -> torch.nn.Module:
+        """The run's own encoder."""
+        taken = read_start(Start(str(self.folder)))
+        return encoder_from(self.study, self._shape, taken)
+
+    def untrained(self, draw: int) -> torch.nn.Module:
+        """The same network as a seed draws it; that of draw 0 is the one that the run began with."""
+        return encoder_from(self.study, self._shape, None, self.study.seed + draw)
+
+    def pooled(self) -> torch.nn.Module:
+        """Pretrained on all hospitals' cases together, as often as the federation was."""
+        device = chosen()
+        with repeatable(device):
+            network = pooled_network(self.study, self.hospitals, device)
+        taken: Taken = {name: one.detach().cpu().numpy() for name, one in kept(network)}
+        return encoder_from(self.study, self._shape, taken)
+
+    def tables(self, encoder: torch.nn.Module) -> tuple[Records, ...]:
+        """Every hospital's cases with their features. Raises StudyError where they do not fit."""
+        try:
+            return tuple(records_with(hospital, encoder) for hospital in self.hospitals)
+        except RefusedError as error:
+            raise StudyError(str(error)) from error
+
+    def supervised(self, share: float, draw: int, rounds: int, training: Training, from_encoder: bool) -> Study:
+        """The study of the run's network on classes, with few labels: from scratch, or from the run's encoder."""
+        network: Any = getattr(self.study.build_task(), "network")  # noqa: B009 - no member of the role
+        task = Entry("classification", {"network": {"name": network.name, **network.options}})
+        plain = replace(
+            self.study,
+            task=task,
+            rounds=rounds,
+            strategy=Entry("fedavg"),
+            aggregation=Entry("plain"),
+            privacy=None,
+            engine="inline",
+            server_schedule=None,
+            stopping=None,
+            fine_tuning=None,
+            start=None,
+            baselines=Baselines(),
+            audit=Audit(),
+            report=Report(),
+            analyses=(),
+            federation=replace(
+                self.study.federation,
+                evaluate_every=0,
+                final_intervals=False,
+                record_traffic=False,
+                stop_at_score=None,
+            ),
+            training=replace(training, label_share=share, label_draw=draw),
+        )
+        if not from_encoder:
+            return plain
+        return replace(plain, start=Start(str(self.folder), part=PART, fresh=self._fresh(plain, network)))
+
+    def _fresh(self, study: Study, network: Entry) -> tuple[str, ...]:
+        """Parameters of the whole network that its encoder has not: those of the last layer."""
+        whole = new_network(study.build_task(), self._shape, study.seed)
+        with torch.random.fork_rng(devices=[]):
+            own: Mapping[str, Any] = encoder_of(network, self._shape).network.state_dict()
+        return tuple(name for name, _ in whole.named_parameters() if name not in own)
+
+    @property
+    def _shape(self) -> Any:
+        return self.hospitals[0].train.shape
