@@ -135,7 +135,7 @@ def tested(probe: Probe, records: Records, query: Query) -> tuple[Records, Count
 def score_table(title: str, scored: Mapping[str, Scored]) -> Table:
     """A row for all hospitals, and one for each where they are told."""
     header = ("of", "n", "AUC", "95 % from", "to", "accuracy", "balanced accuracy")
-    names = ("n", "auc", "auc_error", "auc_low", "auc_high", "accuracy", "balanced_accuracy")
+    names = ("n", "auc", "auc_low", "auc_high", "accuracy", "balanced_accuracy")
     rows = tuple((site, *(one.numbers()[name] for name in names)) for site, one in scored.items())
     return Table(title, header, rows)
 

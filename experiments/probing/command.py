@@ -16,6 +16,9 @@ from experiments.probing.curves import METHODS, Asked, rows_of
 from experiments.probing.page import FIGURES, HEAD, Probed, cells, write_probed
 from experiments.probing.studied import Studied
 
+SHOWN = (0, 1, 2, 3, 4, 6)
+"""Columns for which a narrow terminal has room; all are on the page."""
+
 
 def probe_run(run: Path, asked: Asked, folder: Path, console: Console) -> tuple[Probed, Path]:
     """Measure, and write the page. Raises WardroundError where the run cannot be probed."""
@@ -47,10 +50,11 @@ def probe_run(run: Path, asked: Asked, folder: Path, console: Console) -> tuple[
 def show(probed: Probed, console: Console) -> None:
     """The table of all hospitals together, and the finding."""
     shown = Table(title="Area under the curve on all hospitals' test cases", title_justify="left", title_style="")
-    for place, name in enumerate(HEAD):
-        shown.add_column(name, justify="left" if place < 2 else "right")
+    for place in SHOWN:
+        shown.add_column(HEAD[place], justify="right" if place else "left")
     for one in probed.cells:
         if one.site == ALL:
-            shown.add_row(*(Text(cell) for cell in cells(one)))
+            whole = cells(one)
+            shown.add_row(*(Text(whole[place]) for place in SHOWN))
     console.print(shown)
     console.print(Text(probed.finding))

@@ -7,7 +7,7 @@ says nothing of the pretraining.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ PRETRAINED, FLOOR, POOLED = "pretrained", "untrained (floor)", "pretrained on po
 SCRATCH, TUNED = "supervised from scratch", "fine-tuned"
 METHODS: Mapping[str, Any] = {"logistic": ProbeLogistic, "ridge": ProbeRidge, "knn": ProbeKnn}
 CASES_AT_ONCE = 64
+GENTLE = 0.1
+"""Of the learning rate from scratch: that of fine-tuning."""
 Advance = Callable[[str], None]
 
 
@@ -94,7 +96,7 @@ def rows_of(studied: Studied, asked: Asked, folder: Path, advance: Advance) -> I
         tables: tuple[Records, ...] = ()
         if name != FLOOR:
             advance(f"{name}: features")
-            tables = studied.tables(studied.pooled() if name == POOLED else studied.pretrained())
+            tables = studied.tables(studied.pooled()) if name == POOLED else studied.own_tables
         for draw in range(asked.draws):
             if name == FLOOR:
                 advance(f"{name}: features of encoder {draw}")
@@ -120,8 +122,10 @@ def _trained(studied: Studied, asked: Asked, name: str, folder: Path, advance: A
     for share in asked.shares:
         for draw in asked.draws_of(share, name):
             advance(f"{name}: {100 * share:g} % of labels, draw {draw}")
-            study = studied.supervised(share, draw, asked.rounds, asked.training, name == TUNED)
+            study = studied.supervised(share, draw, asked.rounds, asked.training)
             place = folder / f"{'tuned' if name == TUNED else 'scratch'}-{share:g}-{draw}"
+            if name == TUNED:
+                study = _begun(studied, asked, replace(study, training=_gentle(study.training)), place)
             run_quietly(study, place, place.name)
             network = load_trained(place).network
             hospitals = [open_hospital(study.json, index) for index in range(len(studied.hospitals))]
@@ -130,6 +134,23 @@ def _trained(studied: Studied, asked: Asked, name: str, folder: Path, advance: A
             figures = {site: _figures([one]) for site, one in scored.items() if len(one[0])}
             everybody = _figures(list(scored.values()))
             yield Row(name, share, draw, dict(zip(studied.classes, labels, strict=True)), {ALL: everybody, **figures})
+
+
+def _begun(studied: Studied, asked: Asked, study: Study, place: Path) -> Study:
+    """From the run's encoder, and the probe of the same labels behind it."""
+    training = study.training
+    assert training.label_share is not None
+    draws = {"share": training.label_share, "draw": training.label_draw or 0, "seed": study.seed, "least": 1}
+    own = asked.options if asked.method == "logistic" else {}
+    found = ask_tables(ProbeLogistic(**{**own, **draws}), studied.own_tables, studied.public).answer.numbers
+    coefficients, intercepts = (np.array(found[name], np.float64) for name in ("coefficients", "intercepts"))
+    file = place.with_name(f"{place.name}-start") / "model.safetensors"
+    return studied.begun(study, coefficients, intercepts, file)
+
+
+def _gentle(training: Training) -> Training:
+    """What was learned without labels moves by small steps."""
+    return replace(training, learning_rate=training.learning_rate * GENTLE)
 
 
 def _scored(study: Study, hospital: Hospital, network: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""`probe.html`, `probe.json` and `probe.csv`: areas under the curve by share of labels, and what they stand beside."""
+"""`probe.html`, `probe.json` and `probe.csv`: areas under the curve by share of labels, beside the floor."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Probed:
             return f"With {share_words(least)} of the labels there is no area under the curve to compare."
         side = "above" if own.auc > floor.auc else "not above"
         return (
-            f"With {share_words(least)} of the labels ({own.labels:.0f}) the pretrained encoder reaches an area under "
-            f"the curve of {score(own.auc)}{between(own)}; untrained it reaches {score(floor.auc)}{between(floor)}: "
-            f"it is {side} its floor."
+            f"With {share_words(least)} of the labels ({own.labels:.0f}) the pretrained encoder reaches an area "
+            f"under the curve of {score(own.auc)}{between(own)}; untrained it reaches "
+            f"{score(floor.auc)}{between(floor)}: it is {side} its floor."
         )
 
 
@@ -137,12 +137,13 @@ def _curves(probed: Probed) -> Markup:
         "curves",
         "Labels and what they make of the encoder",
         f"A {probed.asked.method} probe of frozen features, exactly as on pooled features; labels are drawn class by "
-        "class in every hospital. The floor is the same network, never trained: what is not above it was not learned.",
+        "class in every hospital. The floor is the same network, never trained: what is not above it was not "
+        "learned.",
         figure("Area under the curve on all hospitals' test cases", _chart(whole, probed.asked.encoders)),
         table(HEAD, [cells(one) for one in whole]),
         tag(
             "p",
-            "Intervals are over other test patients and other draws of labels; in brackets the lowest and highest draw.",
+            "Intervals are over other test patients and other draws of labels; in brackets the lowest and highest.",
             class_="note",
         ),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from client.features import encoder_from, records_with
 from client.hospital import Hospital, open_hospital, site_names
@@ -17,12 +18,12 @@ from common.asking.levels import CLASS
 from common.asking.public import public_of
 from common.asking.records import Records
 from common.errors import RefusedError, StudyError
-from common.files.access import read_text
+from common.files.access import private_folder, read_text
+from common.files.tensor_files import write_tensors
 from common.learning.client_work import Training
 from common.learning.device import chosen, repeatable
 from common.learning.parameters import kept, new_network
 from common.learning.start import MODEL_FILE, Taken, read_start
-from common.selfsupervision.encoder import PART, encoder_of
 from common.study.audit_settings import Audit
 from common.study.options import Entry
 from common.study.report_settings import Report
@@ -32,6 +33,7 @@ from experiments.engines._pooled import pooled_network
 from experiments.places import with_whole_folder
 
 STUDY = "study.toml"
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,16 @@ class Studied:
         except RefusedError as error:
             raise StudyError(str(error)) from error
 
-    def supervised(self, share: float, draw: int, rounds: int, training: Training, from_encoder: bool) -> Study:
-        """The study of the run's network on classes, with few labels: from scratch, or from the run's encoder."""
+    @cached_property
+    def own_tables(self) -> tuple[Records, ...]:
+        """Of the run's own encoder."""
+        return self.tables(self.pretrained())
+
+    def supervised(self, share: float, draw: int, rounds: int, training: Training) -> Study:
+        """The study of the run's network on classes, with few labels, from scratch."""
         network: Any = getattr(self.study.build_task(), "network")  # noqa: B009 - no member of the role
         task = Entry("classification", {"network": {"name": network.name, **network.options}})
-        plain = replace(
+        return replace(
             self.study,
             task=task,
             rounds=rounds,
@@ -128,16 +135,27 @@ class Studied:
             ),
             training=replace(training, label_share=share, label_draw=draw),
         )
-        if not from_encoder:
-            return plain
-        return replace(plain, start=Start(str(self.folder), part=PART, fresh=self._fresh(plain, network)))
 
-    def _fresh(self, study: Study, network: Entry) -> tuple[str, ...]:
-        """Parameters of the whole network that its encoder has not: those of the last layer."""
-        whole = new_network(study.build_task(), self._shape, study.seed)
-        with torch.random.fork_rng(devices=[]):
-            own: Mapping[str, Any] = encoder_of(network, self._shape).network.state_dict()
-        return tuple(name for name, _ in whole.named_parameters() if name not in own)
+    def begun(self, study: Study, coefficients: Values, intercepts: Values, file: Path) -> Study:
+        """A study from the run's encoder, behind it the probe as the last layer (Kumar et al. 2022, "LP-FT": a last
+        layer that is drawn distorts what was pretrained before it has learned anything).
+
+        coefficients: (K, D), or (1, D) of two classes. Raises StudyError where the network ends otherwise.
+        """
+        network = new_network(study.build_task(), self._shape, study.seed)
+        own = encoder_from(self.study, self._shape, read_start(Start(str(self.folder)))).float().state_dict()
+        tensors = {name: own[name].numpy() for name, _ in network.named_parameters() if name in own}
+        last = {name: tuple(one.shape) for name, one in network.named_parameters() if name not in own}
+        if len(coefficients) == 1:
+            coefficients, intercepts = (np.concatenate([-one / 2, one / 2]) for one in (coefficients, intercepts))
+        for name, shape in last.items():
+            head = coefficients if len(shape) == 2 else intercepts
+            if head.shape != shape:
+                raise StudyError(f"the network's {name} is of shape {list(shape)}, and no last layer of classes.")
+            tensors[name] = head.astype(np.float32)
+        private_folder(file.parent)
+        write_tensors(file.parent, file.name, tensors)
+        return replace(study, start=Start(str(file)))
 
     @property
     def _shape(self) -> Any:

@@ -19,9 +19,9 @@ LEVEL = 0.95
 class Cell:
     """Of one encoder, share and hospital (ALL: of all together).
 
-    auc: the mean over draws. low, high: where it would lie with other test patients and other draws: DeLong's variance
-    of one draw, and the variance between draws over their number. lowest, highest: of single draws. above_floor: the
-    mean minus the floor's; None where one is not known.
+    auc: the mean over draws. low, high: where it would lie with other test patients and other draws, by DeLong's
+    variance of one draw and the variance between draws over their number. lowest, highest: of single draws.
+    above_floor: the mean minus the floor's; None where one is not known.
     """
 
     encoder: str
