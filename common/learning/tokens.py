@@ -16,7 +16,7 @@ SLOWEST = 10_000.0
 
 def patchify(images: Tensor, patch: tuple[int, ...]) -> Tensor:
     """(N, C, *S) -> (N, T, P): patches in the order of rows, each with all its pixels, channels innermost."""
-    axes, grid = len(patch), _grid(tuple(images.shape[2:]), patch)
+    axes, grid = len(patch), patch_grid(tuple(images.shape[2:]), patch)
     parts = images.reshape(images.shape[0], images.shape[1], *chain(*zip(grid, patch, strict=True)))
     order = (0, *range(2, 2 + 2 * axes, 2), *range(3, 3 + 2 * axes, 2), 1)
     return parts.permute(order).reshape(images.shape[0], prod(grid), prod(patch) * images.shape[1])
@@ -24,7 +24,7 @@ def patchify(images: Tensor, patch: tuple[int, ...]) -> Tensor:
 
 def unpatchify(patches: Tensor, patch: tuple[int, ...], sides: tuple[int, ...]) -> Tensor:
     """(N, T, P) -> (N, C, *sides): what `patchify` was given."""
-    axes, grid = len(patch), _grid(sides, patch)
+    axes, grid = len(patch), patch_grid(sides, patch)
     parts = patches.reshape(len(patches), *grid, *patch, -1)
     order = (0, 1 + 2 * axes, *chain(*((1 + axis, 1 + axes + axis) for axis in range(axes))))
     return parts.permute(order).reshape(len(patches), -1, *sides)
@@ -52,5 +52,6 @@ def chosen(tokens: Tensor, places: Tensor) -> Tensor:
     return tokens.gather(1, places[:, :, None].expand(-1, -1, tokens.shape[2]))
 
 
-def _grid(sides: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...]:
+def patch_grid(sides: tuple[int, ...], patch: tuple[int, ...]) -> tuple[int, ...]:
+    """Patches along each axis."""
     return tuple(side // length for side, length in zip(sides, patch, strict=True))

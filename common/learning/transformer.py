@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from common.learning.tokens import patchify, sincos_positions
+from common.learning.tokens import patch_grid, patchify, sincos_positions
 
 PositionKind = Literal["sincos", "learned"]
 Pooling = Literal["mean", "class_token"]
@@ -97,10 +97,9 @@ class VisionTransformer(nn.Module):
         pooling: Pooling = "mean",
     ) -> None:
         super().__init__()
-        self.patch, self.width, self.heads = patch, width, heads
-        self.grid = tuple(side // length for side, length in zip(sides, patch, strict=True))
+        self.patch, self.width = patch, width
         self.embed = linear(channels * prod(patch), width)
-        self.position = Positions(self.grid, width, positions)
+        self.position = Positions(patch_grid(sides, patch), width, positions)
         self.lead: nn.Module = LeadingToken(width) if pooling == "class_token" else nn.Identity()
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width)

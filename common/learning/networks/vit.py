@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from torch import nn
 
 from common.data.cases import Shape
 from common.errors import StudyError
-from common.learning.networks._shapes import channels_of_grid
+from common.learning.networks._shapes import channels_of_grid, refuse_unusable
 from common.learning.task import Network
+from common.learning.tokens import patch_grid
 from common.learning.transformer import Pooling, PositionKind, VisionTransformer
 from common.study.checks import each, positive, sized
 
@@ -53,13 +55,13 @@ class Vit:
 
     def build(self, shape: Shape) -> nn.Module:
         """(N, channels, [D,] H, W) float32 -> (N, classes) logits. Raises StudyError unless patches divide sides."""
-        channels, axes = channels_of_grid("vit", shape)
-        sides = shape.inputs[1:]
+        refuse_unusable("vit", shape)
+        patch = self.patch_for(shape)
         return VisionTransformer(
-            channels,
-            sides,
+            shape.inputs[0],
+            shape.inputs[1:],
             shape.classes,
-            patch=self._patch_of(axes, sides),
+            patch=patch,
             width=self.width,
             depth=self.depth,
             heads=self.heads,
@@ -68,19 +70,22 @@ class Vit:
             pooling=self.pooling,
         )
 
-    def _patch_of(self, axes: int, sides: tuple[int, ...]) -> tuple[int, ...]:
+    def patch_for(self, shape: Shape) -> tuple[int, ...]:
+        """Sides of a patch of images of `shape`. Raises StudyError unless they divide the image's."""
+        _, axes = channels_of_grid("vit", Shape(shape.inputs, 1))
+        sides = shape.inputs[1:]
         patch = self.patch_sides or (self.patch,) * axes
         if len(patch) != axes:
-            raise StudyError(f"network 'vit'.patch_sides must list {axes} sides, as images have; it lists {len(patch)}.")
+            raise StudyError(
+                f"network 'vit'.patch_sides must list {axes} sides, as images have; it lists {len(patch)}."
+            )
         if any(side % length for side, length in zip(sides, patch, strict=True)):
             fitting = (-(-side // length) * length for side, length in zip(sides, patch, strict=True))
             raise StudyError(
                 f"network 'vit' needs images that its patches of {_by(patch)} divide; they are {_by(sides)}. Pad them "
                 f"to {_by(tuple(fitting))}, or choose another patch."
             )
-        tokens = 1
-        for side, length in zip(sides, patch, strict=True):
-            tokens *= side // length
+        tokens = prod(patch_grid(sides, patch))
         if tokens > MOST_TOKENS:
             raise StudyError(
                 f"network 'vit' makes {tokens} patches of {_by(patch)} of an image of {_by(sides)}, and all are "
