@@ -59,7 +59,7 @@ def rows_of(kept: KeptRows) -> list[Row]:
 def measured(rows: Sequence[Row]) -> Measured:
     """The table, means over seeds, and the targets."""
     return Measured("Pretraining without labels", table_of(rows), targets_of(rows), [
-        "AUC of a logistic regression on frozen features, on the test cases of all hospitals. Labels: equally many of "
+        "AUC of a logistic regression on frozen features, on all hospitals' test cases. Labels: equally many of "
         f"every class, drawn {DRAWS[0.01]} times at 1 % and {DRAWS[0.1]} at 10 %; means over draws and seeds.",
         "untrained: the same network before any step. A table without it is worthless: features of a random network "
         "know much. pooled: all hospitals' images in one place, passed over as often.",
