@@ -34,7 +34,7 @@ class BiasField:
 
     def chances(self, axes: int) -> int:
         """One of each polynomial, and how strong."""
-        return 1 + len(_degrees(axes)) if self.strength else 0
+        return 1 + len(_degrees(axes))
 
     def numbers(self, axes: int) -> int:
         """A coefficient of each polynomial."""
@@ -42,8 +42,6 @@ class BiasField:
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, polynomials) coefficients, whose absolute values sum to the strength at most."""
-        if not self.strength:
-            return chances
         directions = 2 * chances[:, 1:] - 1
         length = np.abs(directions).sum(axis=1, keepdims=True)
         return np.asarray(self.strength * chances[:, :1] * directions / np.maximum(length, 1e-12))

@@ -24,7 +24,7 @@ class CutOut:
 
     def chances(self, axes: int) -> int:
         """How much, and where along each axis."""
-        return 1 + axes if self.share else 0
+        return 1 + axes
 
     def numbers(self, axes: int) -> int:
         """Half the sides' share of the image's, and the middle, from -1 to 1."""
@@ -32,8 +32,6 @@ class CutOut:
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1 + axes). The box lies within the image."""
-        if not self.share:
-            return chances
         side = (self.share * chances[:, :1]) ** (1 / (len(shape) - 1))
         return np.concatenate([side, (2 * chances[:, 1:] - 1) * (1 - side)], axis=1)
 

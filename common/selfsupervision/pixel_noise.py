@@ -47,8 +47,6 @@ class PixelNoise:
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 5); all but the first are whole numbers below 2 ** 18, so that float32 holds them."""
-        if not self.deviation:
-            return chances
         places = np.floor(chances[:, 1:] * TABLE)
         places[:, 2] += 1 - places[:, 2] % 2  # odd, so that a window passes every number before one comes twice
         return np.column_stack([self.deviation * chances[:, 0], places])

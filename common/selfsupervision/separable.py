@@ -62,7 +62,7 @@ class Ghosts:
 
     def chances(self, axes: int) -> int:
         """How strong, how many, along which axis."""
-        return 3 if self.strength else 0
+        return 3
 
     def numbers(self, axes: int) -> int:
         """How many, and how strong along each axis."""
@@ -70,8 +70,6 @@ class Ghosts:
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1 + axes)."""
-        if not self.strength:
-            return chances
         strength, many, place = chances.T
         axes = len(shape) - 1
         along = np.floor(place * axes)[:, None] == np.arange(axes)

@@ -63,9 +63,8 @@ class Crop:
         reversed_ = (mirror < 0.5) & self._may_be_mirrored(axes)
         turned = _in_shape(_turns((2 * angles - 1) * self.rotation_degrees * pi / 180, axes), shape[1:])
         maps = turned * np.where(reversed_, -sides, sides)[:, None, :]
-        return np.concatenate([maps, centres[:, :, None]], axis=2)[:, ::-1, [*range(axes - 1, -1, -1), axes]].reshape(
-            count, -1
-        )
+        rows = np.concatenate([maps, centres[:, :, None]], axis=2)[:, ::-1, [*range(axes - 1, -1, -1), axes]]
+        return rows.reshape(count, self.numbers(axes))
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Of the images' own size."""

@@ -21,8 +21,8 @@ class Grey(Pipeline):
 
     contrast: by which share greys are stretched about their mean, more or less, at most. brightness: by how many of
     their standard deviations they are moved at most. gamma: the most that an exponent of greys differs from 1, as a
-    logarithm. blur_pixels: standard deviation of a Gaussian, at most. noise: standard deviation at most, as a share of
-    the range of greys. cut_out: hidden share of a view, at most. Each is off at 0.
+    logarithm. blur_pixels: standard deviation of a Gaussian, at most. noise: standard deviation at most, as a share
+    of the range of greys. cut_out: hidden share of a view, at most. Each is off at 0.
     """
 
     smallest_crop: float = 0.3
