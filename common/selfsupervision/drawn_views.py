@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.data.cases import Batch
+from common.errors import StudyError
 from common.seeding import case_generators
 from common.selfsupervision.augmentation import Augmentation
 from common.selfsupervision.held import generators_of
 from common.selfsupervision.pipeline import Pipeline
 from common.study.catalogue import AUGMENTATIONS
 from common.study.options import Entry
+from common.study.plugins import Trust, current_trust
 
 Views = Mapping[str, Entry]
 """What makes each view, by its name: crops of several sizes are of several entries."""
+MOST_BUILT = 64
+_BUILT: dict[str, tuple[Trust, Augmentation]] = {}
 
 
 def drawn_views(
@@ -43,10 +47,17 @@ def held_views(augmentation: Entry | Views, batch: Batch, names: Iterable[str]) 
 def seen(augmentation: Entry, inputs: Tensor, drawn: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
     """The inputs as one view shows them, in their own precision and on their own device.
 
-    size: of the view, (*S), such as a local crop's; the inputs' own where it is not given.
+    size: of the view, (*S), such as a local crop's; the inputs' own where it is not given. Raises StudyError where a
+    person's own augmentation gives anything else.
     """
-    pipeline = cast(Augmentation, AUGMENTATIONS.build(augmentation))
-    return pipeline.apply(inputs, drawn.to(inputs.device), size or tuple(inputs.shape[2:]))
+    wanted = size or tuple(inputs.shape[2:])
+    views = _built(augmentation).apply(inputs, drawn.to(inputs.device), wanted)
+    if views.shape != (*inputs.shape[:2], *wanted) or views.dtype != inputs.dtype:
+        raise StudyError(
+            f"augmentation {augmentation.name!r} must give views of shape {(*inputs.shape[:2], *wanted)} in "
+            f"{inputs.dtype}; it gave {tuple(views.shape)} in {views.dtype}."
+        )
+    return views
 
 
 def _drawn(
@@ -54,14 +65,34 @@ def _drawn(
 ) -> dict[str, Tensor]:
     shape, rows = tuple(inputs.shape[1:]), dict[str, NDArray[np.float32]]()
     for name in names:
-        entry = augmentation if isinstance(augmentation, Entry) else augmentation[name]
-        rows[name] = _of_one_view(cast(Augmentation, AUGMENTATIONS.build(entry)), generators, shape)
+        rows[name] = _of_one_view(
+            augmentation if isinstance(augmentation, Entry) else augmentation[name], generators, shape
+        )
     return {name: torch.from_numpy(row).to(inputs.device) for name, row in rows.items()}
 
 
 def _of_one_view(
-    pipeline: Augmentation, generators: Sequence[np.random.Generator], shape: tuple[int, ...]
+    entry: Entry, generators: Sequence[np.random.Generator], shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
+    pipeline = _built(entry)
     if isinstance(pipeline, Pipeline):
         return pipeline.draw_each(generators, shape)
-    return np.stack([pipeline.draw(rng, shape) for rng in generators])
+    tried = generators or [np.random.default_rng(0)]
+    rows = [np.asarray(pipeline.draw(rng, shape), np.float32) for rng in tried]
+    if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
+        raise StudyError(
+            f"augmentation {entry.name!r} must draw one row of numbers, as long for each case; it drew "
+            f"{', '.join(sorted({str(row.shape) for row in rows}))} numbers."
+        )
+    return np.stack(rows)[: len(generators)]
+
+
+def _built(entry: Entry) -> Augmentation:
+    """Once for as long as the same code may be run: a step asks several times."""
+    key, trust = repr(entry), current_trust()
+    found = _BUILT.get(key)
+    if found is None or found[0] is not trust:
+        if len(_BUILT) >= MOST_BUILT:
+            _BUILT.clear()
+        found = _BUILT[key] = trust, cast(Augmentation, AUGMENTATIONS.build(entry))
+    return found[1]

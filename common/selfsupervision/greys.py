@@ -56,8 +56,6 @@ class Greys:
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 3)."""
-        if not chances.shape[1]:
-            return chances
         stretch, shift, curve = (2 * chances - 1).T
         return np.stack([1 + self.contrast * stretch, self.brightness * shift, np.exp(self.gamma * curve)], axis=1)
 

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.errors import StudyError
+
 Chances = NDArray[np.float64]
 
 
@@ -21,7 +23,7 @@ class Step(Protocol):
     """One change of an image."""
 
     def chances(self, axes: int) -> int:
-        """How many uniform numbers it takes of a case with so many spatial axes; 0 where it is off."""
+        """How many uniform numbers it takes of a case with so many spatial axes."""
         ...
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -29,7 +31,7 @@ class Step(Protocol):
         ...
 
     def numbers(self, axes: int) -> int:
-        """How many numbers it draws."""
+        """How many numbers it draws; 0 where it is off."""
         ...
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
@@ -58,19 +60,25 @@ class Pipeline:
 
     def draw_each(self, generators: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float32]:
         """(N, P): of each case what `draw` gives of its generator."""
-        axes, steps = len(shape) - 1, self.steps()
+        axes = len(shape) - 1
+        if not 1 <= axes <= 3:
+            raise StudyError(
+                f"augmentations of ours are for images of 1 to 3 axes, and not for cases of shape {shape}."
+            )
+        steps = [step for step in self.steps() if step.numbers(axes)]
         counts = [step.chances(axes) for step in steps]
-        chances = np.stack([rng.random(sum(counts)) for rng in generators])
+        chances = np.array([rng.random(sum(counts)) for rng in generators]).reshape(-1, sum(counts))
         parts = np.split(chances, np.cumsum(counts)[:-1], axis=1)
         drawn = [step.drawn(part, shape) for step, part in zip(steps, parts, strict=True)]
         return np.concatenate(drawn, axis=1).astype(np.float32)
 
     def apply(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
         """(N, C, *size) views."""
-        first, *others = self.steps()
+        first, *rest = self.steps()
         axes = images.ndim - 2
+        others = [step for step in rest if step.numbers(axes)]
         parts = iter(torch.split(drawn, [step.numbers(axes) for step in (first, *others)], dim=1))
         seen = first.resized(images, next(parts), size)
         for step, part in zip(others, parts, strict=True):
-            seen = step.apply(seen, part) if step.numbers(axes) else seen
+            seen = step.apply(seen, part)
         return seen

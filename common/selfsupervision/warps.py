@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import log, pi
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from common.errors import StudyError
 from common.selfsupervision.pipeline import Chances
@@ -62,9 +63,8 @@ class Crop:
         reversed_ = (mirror < 0.5) & self._may_be_mirrored(axes)
         turned = _in_shape(_turns((2 * angles - 1) * self.rotation_degrees * pi / 180, axes), shape[1:])
         maps = turned * np.where(reversed_, -sides, sides)[:, None, :]
-        return np.concatenate([maps, centres[:, :, None]], axis=2)[:, ::-1, [*range(axes - 1, -1, -1), axes]].reshape(
-            count, -1
-        )
+        rows = np.concatenate([maps, centres[:, :, None]], axis=2)[:, ::-1, [*range(axes - 1, -1, -1), axes]]
+        return rows.reshape(count, self.numbers(axes))
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Of the images' own size."""
@@ -72,6 +72,8 @@ class Crop:
 
     def resized(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
         """(N, C, *size), linearly interpolated; beyond an image its edge goes on."""
+        if self == Crop() and size == tuple(images.shape[2:]):
+            return images
         axes = images.ndim - 2
         maps = drawn.to(images.dtype).reshape(-1, axes, axes + 1)
         if axes == 1:  # torch samples planes and volumes alone
@@ -128,8 +130,16 @@ def _in_a_plane(maps: Tensor) -> Tensor:
 
 
 def _sampled(images: Tensor, maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    grid = affine_grid(maps, [*images.shape[:2], *size], align_corners=False)
+    grid = (_places(size).to(maps) @ maps.transpose(1, 2)).reshape(-1, *size, len(size))
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+@cache
+def _places(size: tuple[int, ...]) -> Tensor:
+    """(pixels, axes + 1) float64 middles of a view's pixels, -1 to 1 at its edges, the last axis first; and 1."""
+    along = [(2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in size]
+    middles = torch.stack(torch.meshgrid(*along, indexing="ij")[::-1], dim=-1).reshape(-1, len(size))
+    return torch.cat([middles, torch.ones(len(middles), 1, dtype=torch.float64)], dim=1)
 
 
 def side_of(sides: tuple[int, ...], share: float) -> tuple[int, ...]:
