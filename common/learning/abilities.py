@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
 
     from common.data.cases import Batch, Shape
     from common.learning.task import Task
+    from common.sums.mean import Mean
 
 Drawn = Literal["outlines", "pair", "panels"]
 """Truth and prediction drawn on the image; two images and the moved one; or whatever `panels` answers."""
@@ -82,6 +83,25 @@ class Abilities(Protocol):
         """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
         ...
 
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """(N, ...) by name: what scores are made of, of each case alone; `score` is made of nothing else.
+
+        So a network is asked once, in pieces of bounded memory, whatever is then scored: all cases, single patients,
+        or samples of them. In float64, so that a piece's size leaves no trace. Of a task that says `scored_whole`, or
+        whose scores are means of one number a case.
+        """
+        ...
+
+    def judged(self, answered: Mapping[str, Tensor]) -> Mapping[str, Mean]:
+        """`score` of cases that were `answered`, all of them together."""
+        ...
+
+    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """(N,) by name, in the place of `judged` where a score is the mean of a number a case: those numbers, NaN for
+        none. Where they compare cases, a patient's score is that of the own cases among all others.
+        """
+        ...
+
     def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
         """(N,) float32: what the parameters of one group of `optimised` are to make small."""
         ...
@@ -135,6 +155,8 @@ TOGETHER = (
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
     ("panels", "drawn"),
+    ("judged", "answered"),
+    ("judged_each", "answered"),
 )
 """The first is of no use without the second."""
 COLUMNS = ("inputs", "targets", "patients")
@@ -164,6 +186,11 @@ def couples(task: Task) -> bool:
 def scored_whole(task: Task) -> bool:
     """Whether all cases that a hospital scores are one batch."""
     return bool(getattr(task, "scored_whole", False))
+
+
+def compares_patients(task: Task) -> bool:
+    """Whether no patient's part in a score can be told: it is of all together, and no mean of a number a case."""
+    return scored_whole(task) and not can(task, "judged_each")
 
 
 def companion(task: Task) -> tuple[str, ...]:
