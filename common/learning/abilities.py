@@ -43,7 +43,7 @@ class Abilities(Protocol):
     """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
-    averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    averaged with the model: a teacher, a centre. Their parameters and persistent buffers are float32."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
