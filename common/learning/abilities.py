@@ -43,6 +43,9 @@ class Abilities(Protocol):
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
     averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    follows_parameters: bool
+    """Whether the companion moves in `follow` alone, by what is learned alone, so that no case moves it but through a
+    step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -131,6 +134,7 @@ class Abilities(Protocol):
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
     ("follow", "companion"),
+    ("follows_parameters", "companion"),
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
@@ -169,6 +173,11 @@ def scored_whole(task: Task) -> bool:
 def companion(task: Task) -> tuple[str, ...]:
     """Beginnings of the names of what is exchanged beside the model; () for most."""
     return tuple(getattr(task, "companion", ()))
+
+
+def follows_parameters(task: Task) -> bool:
+    """Whether its companion moves by what is learned alone; where nothing is said, cases may move it."""
+    return bool(getattr(task, "follows_parameters", False))
 
 
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
@@ -265,7 +274,7 @@ def _check_kinds(task: Task, name: str) -> None:
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole", "weighs_classes", "outlines", "patched"):
+    for member in ("couples", "scored_whole", "follows_parameters", "weighs_classes", "outlines", "patched"):
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):
