@@ -33,7 +33,8 @@ class Abilities(Protocol):
 
     views: ClassVar[tuple[str, ...]]
     """Columns that `augment` adds to a batch, with a row for every case: crops, masks, random starts. `loss` gets
-    them; `score` and `predict` are asked about cases as they are held, and must do without."""
+    them; `score` and `predict` are asked about cases as they are held, and must do without. A case by itself has the
+    loss of views that `augment` makes of it alone (`common.learning.losses.as_held`)."""
     couples: ClassVar[bool]
     """Whether the loss compares cases of a batch with each other. It is still (N,), one term a case, finite for a
     batch of one, and a step takes the mean of the terms; a batch is never cut into pieces. With FedSGD the terms of a
@@ -224,9 +225,7 @@ def shown_shape(task: Task, shape: Shape) -> Shape:
 
 
 def no_case_loss(task: Task) -> str:
-    """Why the loss of one case as it is held tells nothing; empty where it does."""
-    if views(task):
-        return f"its loss is of what augmentation drew ({', '.join(views(task))}), and a case as it is held has none"
+    """Why one case by itself has no loss; empty where it has, of views that follow from it alone if need be."""
     if couples(task):
         return "its loss compares the cases of a batch, and a case alone has none"
     return no_one_gradient(task)
@@ -239,9 +238,16 @@ def no_one_gradient(task: Task) -> str:
     return ""
 
 
+def no_guessed_loss(task: Task) -> str:
+    """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
+    if views(task):
+        return f"its loss is of what augmentation drew ({', '.join(views(task))}), which a search does not know"
+    return no_case_loss(task)
+
+
 def no_soft_loss(task: Task) -> str:
     """Why a guessed case has no loss that an attack can follow; empty where it has."""
-    if reason := no_case_loss(task):
+    if reason := no_guessed_loss(task):
         return reason
     if getattr(task, "own_loss", None) is not None:
         return "this search guesses probabilities of classes, and the study's own loss takes classes"
