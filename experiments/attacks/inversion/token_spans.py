@@ -4,7 +4,9 @@ Every patch x at place t becomes a token z = W x + c_t, of which attention is sh
 shift. The gradient of the weights that make queries, keys and values is a sum over tokens of d u^T, so that its rows
 span exactly what the tokens span, as long as there are fewer of them than numbers of a token. A patch at place t is in
 the update if and only if gain * (z - mean(z)) + sigma shift lies in that span; x and sigma are the unknowns, and the
-equations are linear in both and far more than these. (Petrov et al. 2024, DAGER, section 4.1, look for words among a
+equations are linear in both and far more than these. Places that are sines and cosines of rows and columns are no
+independent vectors: then what is certain at one layer is a patch but for a few directions, and the spans of all later
+layers, in which every token must lie as well, settle these. (Petrov et al. 2024, DAGER, section 4.1, look for words among a
 vocabulary so; here patches are solved for, and the place, which differs from token to token, says where they lie.)
 
 What MAE hides is in its gradient as well. That of the layer that paints is sum_t r_t h_t^T, with h_t what the decoder
@@ -49,11 +51,21 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Patches:
-    """places: (K,) of the patches that were found. values: (K, P). tokens: rank of the update, 0 where it is full."""
+    """places: (K,) of the patches that were found. values: (K, P). tokens: rank of the update, 0 where it is full.
+
+    free: (D, P) what may be added to any of them, so far as one layer tells; (0, P) where they are certain.
+    """
 
     places: Tensor
     values: Tensor
     tokens: int
+    free: Tensor
+
+    @classmethod
+    def none(cls, embedding: Embedding, tokens: int) -> Patches:
+        """No patch of an update of so many tokens."""
+        empty = torch.zeros(0, embedding.weight.shape[1], dtype=torch.float64)
+        return cls(torch.zeros(0, dtype=torch.int64), empty, tokens, empty)
 
 
 class _Watch:
@@ -83,17 +95,20 @@ class _Watch:
 
 
 def embedding_of(network: nn.Module, shape: Shape) -> Embedding | None:
-    """Of a network that cuts images into patches and normalises tokens before it compares them; None of any other."""
+    """Of a network, in float64, that cuts images into patches and normalises tokens before it compares them; None of any other."""
     size = prod(shape.inputs)
     numbered = torch.arange(size, dtype=torch.float64).reshape(1, *shape.inputs)
     runs = []
     for image in (torch.zeros_like(numbered), numbered):
-        with torch.no_grad(), _Watch(network) as watch:
-            network(image)
+        try:
+            with torch.no_grad(), _Watch(network) as watch:
+                network(image)
+        except (RuntimeError, TypeError, ValueError, LookupError):
+            return None
         runs.append(watch.seen)
     nothing, counted = runs
     kinds = [type(module) for _, module, _ in nothing[:3]]
-    if kinds != [nn.Linear, nn.LayerNorm, nn.Linear] or nothing[0][2].ndim != 3:
+    if len(counted) != len(nothing) or kinds != [nn.Linear, nn.LayerNorm, nn.Linear] or nothing[0][2].ndim != 3:
         return None
     (_, embed, patches), (_, norm, tokens), (attends, _, _) = counted[0], nothing[1], nothing[2]
     if patches[0].numel() != size or tokens.shape[1] < patches.shape[1]:
@@ -106,27 +121,43 @@ def embedding_of(network: nn.Module, shape: Shape) -> Embedding | None:
     return Embedding(weight, at_nothing, patches[0].round().long(), gain, shift, attends)
 
 
-def patches_in(gradient: Tensor, embedding: Embedding) -> Patches:
-    """The patches of one case behind the gradient (rows, width) of the layer that attends. None of several cases."""
+def patches_in(gradient: Tensor, embedding: Embedding, places: Tensor | None = None) -> Patches:
+    """The patches behind the gradient (rows, width) of the layer that attends.
+
+    places: (K,) where they lie, where that is known: then they are told but for what is `free`. Where it is not, only
+    places are told of which nothing is.
+    """
     width, per_patch = embedding.weight.shape
     _, sizes, rows = torch.linalg.svd(gradient.double(), full_matrices=False)
     tokens = int((sizes > RANK * sizes[0]).sum())
-    nothing = Patches(torch.zeros(0, dtype=torch.int64), torch.zeros(0, per_patch, dtype=torch.float64), 0)
     if width - tokens < per_patch + 1 + FEWEST_SPARE:
-        return nothing
+        return Patches.none(embedding, 0)
     outside = torch.eye(width, dtype=torch.float64) - rows[:tokens].T @ rows[:tokens]
-    moved = outside @ _scaled(embedding, embedding.weight.T).T
-    shifted = (outside @ embedding.shift)[:, None]
-    known = embedding.shift.abs().max() > 0
-    unknowns = torch.cat([moved, shifted], dim=1) if known else moved
-    strengths = torch.linalg.svdvals(unknowns)
-    if strengths[-1] < RANK * strengths[0]:  # a place that two cases show: what lies between them fits as well
-        return Patches(nothing.places, nothing.values, tokens)
+    unknowns = outside @ _scaled(embedding, embedding.weight.T).T
+    if embedding.shift.abs().max() > 0:
+        unknowns = torch.cat([unknowns, (outside @ embedding.shift)[:, None]], dim=1)
     wanted = -(outside @ _scaled(embedding, embedding.at_nothing).T)
-    solved = torch.linalg.lstsq(unknowns, wanted).solution
+    left, strengths, right = torch.linalg.svd(unknowns, full_matrices=False)
+    firm = strengths > RANK * strengths[0]
+    if places is None and not firm.all():
+        return Patches.none(embedding, tokens)
+    solved = right[firm].T @ ((left[:, firm].T @ wanted) / strengths[firm, None])
     off = (unknowns @ solved - wanted).norm(dim=0) / wanted.norm(dim=0).clamp(min=1e-30)
-    places = torch.nonzero(off < MISSES)[:, 0]
-    return Patches(places, solved[:per_patch, places].T, tokens)
+    fit = torch.nonzero(off < MISSES)[:, 0]
+    if places is None and len(fit) > tokens:  # what is even all over may lie anywhere
+        fit = fit[:0]
+    if places is not None:
+        fit = places if bool(torch.isin(places, fit).all()) else fit[:0]
+    return Patches(fit, solved[:per_patch, fit].T, tokens, right[~firm][:, :per_patch])
+
+
+def outside_span(gradient: Tensor) -> Tensor | None:
+    """(width, width) projects out of the span of what a layer was shown; None where that may be anything."""
+    _, sizes, rows = torch.linalg.svd(gradient.double(), full_matrices=False)
+    rank = int((sizes > RANK * sizes[0]).sum())
+    if rank >= gradient.shape[1] or rank >= gradient.shape[0]:
+        return None
+    return torch.eye(gradient.shape[1], dtype=torch.float64) - rows[:rank].T @ rows[:rank]
 
 
 def hidden_in(gradient: Tensor, shown: Tensor, painted_slope: Tensor, steps: Tensor) -> Tensor | None:
