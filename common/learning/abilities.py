@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
 
     from common.data.cases import Batch, Shape
     from common.learning.task import Task
+    from common.sums.mean import Mean
 
 Drawn = Literal["outlines", "pair", "panels"]
 """Truth and prediction drawn on the image; two images and the moved one; or whatever `panels` answers."""
@@ -43,7 +44,7 @@ class Abilities(Protocol):
     """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
-    averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    averaged with the model: a teacher, a centre. Their parameters and persistent buffers are float32."""
     follows_parameters: bool
     """Whether the companion moves in `follow` alone, by what is learned alone, so that no case moves it but through a
     step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
@@ -84,6 +85,25 @@ class Abilities(Protocol):
 
     def follow(self, network: nn.Module) -> None:
         """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
+        ...
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """(N, ...) by name: what scores are made of, of each case alone; `score` is made of nothing else.
+
+        So a network is asked once, in pieces of bounded memory, whatever is then scored: all cases, single patients,
+        or samples of them. In float64, so that a piece's size leaves no trace. Of a task that says `scored_whole`, or
+        whose scores are means of one number a case.
+        """
+        ...
+
+    def judged(self, answered: Mapping[str, Tensor]) -> Mapping[str, Mean]:
+        """`score` of cases that were `answered`, all of them together."""
+        ...
+
+    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """(N,) by name, in the place of `judged` where a score is the mean of a number a case: those numbers, NaN for
+        none. Where they compare cases, a patient's score is that of the own cases among all others.
+        """
         ...
 
     def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
@@ -140,6 +160,8 @@ TOGETHER = (
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
     ("panels", "drawn"),
+    ("judged", "answered"),
+    ("judged_each", "answered"),
 )
 """The first is of no use without the second."""
 COLUMNS = ("inputs", "targets", "patients")
@@ -169,6 +191,11 @@ def couples(task: Task) -> bool:
 def scored_whole(task: Task) -> bool:
     """Whether all cases that a hospital scores are one batch."""
     return bool(getattr(task, "scored_whole", False))
+
+
+def compares_patients(task: Task) -> bool:
+    """Whether no patient's part in a score can be told: it is of all together, and no mean of a number a case."""
+    return scored_whole(task) and not can(task, "judged_each")
 
 
 def companion(task: Task) -> tuple[str, ...]:

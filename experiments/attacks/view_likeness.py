@@ -71,7 +71,7 @@ class ViewLikeness:
             known = min(observed.models) < max(observed.models) and first is not None
             return learned - self._likeness(target, first, cases) if known and first is not None else learned
 
-        return by_hospital("view_likeness", self, observed, budget_seconds, scored, FINAL_MODEL)
+        return by_hospital("view_likeness", self, observed, budget_seconds, scored, FINAL_MODEL, by_loss=False)
 
     def _likeness(self, target: Target, parameters: Vector, cases: Cases) -> Floats:
         """(N,) mean cosine of all pairs of views of a case."""
