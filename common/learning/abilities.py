@@ -48,6 +48,8 @@ class Abilities(Protocol):
     follows_parameters: bool
     """Whether the companion moves in `follow` alone, by what is learned alone, so that no case moves it but through a
     step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
+    private_options: ClassVar[Mapping[str, object]]
+    """Options under which a task `follows_parameters` that does not with others: they are named in a refusal."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -156,6 +158,7 @@ NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if
 TOGETHER = (
     ("follow", "companion"),
     ("follows_parameters", "companion"),
+    ("private_options", "follows_parameters"),
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
@@ -206,6 +209,11 @@ def companion(task: Task) -> tuple[str, ...]:
 def follows_parameters(task: Task) -> bool:
     """Whether its companion moves by what is learned alone; where nothing is said, cases may move it."""
     return bool(getattr(task, "follows_parameters", False))
+
+
+def private_options(task: Task) -> Mapping[str, object]:
+    """Options that privacy for one patient needs; {} for most."""
+    return dict(getattr(task, "private_options", {}))
 
 
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:

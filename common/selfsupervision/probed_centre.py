@@ -14,13 +14,18 @@ that it takes away what the teacher says whatever it sees, as biases do, and not
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from common.seeding import generator
+from common.selfsupervision.teacher import Centre
 
+CentreKind = Literal["cases", "noise"]
+"""What a teacher's answers are averaged over: those to a step's cases, as published, or to images of noise."""
 PROBES, COARSEST = 32, 4
 """Images of noise, and the side of the coarser of their two grids: a network answers smooth images otherwise."""
 WAYS = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -45,6 +50,20 @@ class ProbedCentre(nn.Module):
         with torch.no_grad():
             answered: Tensor = teacher(self.probes)
             self.mean.lerp_(answered.mean(0), 1 - momentum)
+
+
+def centre_of(kind: CentreKind, width: int, shape: tuple[int, ...]) -> nn.Module:
+    """A centre of (width,) answers, for images of a shape (C, *S)."""
+    return Centre(width) if kind == "cases" else ProbedCentre(width, shape)
+
+
+def move_centre(network: nn.Module, momentum: float) -> None:
+    """`network.centre` after a step, whichever it is, by `network.teacher`."""
+    centre = network.get_submodule("centre")
+    if isinstance(centre, ProbedCentre):
+        centre.move(network.get_submodule("teacher"), momentum)
+    else:
+        cast(Centre, centre).move(momentum)
 
 
 def images_of_noise(shape: tuple[int, ...]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.errors import StudyError
-from common.learning.abilities import check_declared, companion, couples, follows_parameters, optimised, views
+from common.learning.abilities import check_declared, companion, couples, follows_parameters, optimised, private_options, views
 from common.learning.client_work import Training
 from common.learning.task import Task
 from common.study.catalogue import MECHANISMS, STRATEGIES, TASKS
@@ -52,8 +52,14 @@ def _check_privacy(task: Task, entry: Entry, privacy: Entry | None) -> None:
             raise StudyError(
                 f"privacy {privacy.name!r} promises to hide one {MECHANISMS.build(privacy).unit}, and task "
                 f"{entry.name!r} {reason}: choose privacy 'hospital', which clips and noises all that a hospital "
-                f"sends, or {_instead(task)}."
+                f"sends, or {_mended(task, moved) or _instead(task)}."
             )
+
+
+def _mended(task: Task, moved: bool) -> str:
+    """Options of its own with which it goes; "" where none are."""
+    options = private_options(task) if moved else {}
+    return f"set {', '.join(f'task.{name} = {value!r}' for name, value in options.items())}" if options else ""
 
 
 def _instead(task: Task) -> str:
@@ -63,9 +69,14 @@ def _instead(task: Task) -> str:
     from common.learning.tasks._pretraining import Unlabelled
 
     loaded = {name: TASKS.load(name) for name in TASKS.names()}
-    private = [name for name, one in loaded.items() if issubclass(one, Unlabelled) and not couples(one)]
-    fit = [f"'{name}'" for name in private if not companion(loaded[name]) or hasattr(loaded[name], FOLLOWS)]
+    private = [(name, one) for name, one in loaded.items() if issubclass(one, Unlabelled) and not couples(one)]
+    fit = [_named(name, one) for name, one in private if not companion(one) or hasattr(one, FOLLOWS)]
     return f"a task without labels that has it: {', '.join(fit)}" if fit else "another task"
+
+
+def _named(name: str, task: Task) -> str:
+    options = ", ".join(f"{option} = {value!r}" for option, value in private_options(task).items())
+    return f"'{name}' (with {options})" if options else f"'{name}'"
 
 
 def _check_strategy(task: Task, entry: Entry, strategy: Entry) -> None:
