@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from common.learning.tasks._pretraining import Pretraining, Unlabelled, exactly,
 from common.selfsupervision.distillation import regression_loss
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.encoder import encoder_of, perceptron
-from common.selfsupervision.teacher import Centre, move_teacher, teacher_of
+from common.selfsupervision.probed_centre import CentreKind, centre_of, move_centre
+from common.selfsupervision.teacher import move_teacher, teacher_of
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
-from common.study.checks import WIDEST, between, sized
+from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
 from common.sums.mean import Mean
 
@@ -32,11 +33,13 @@ class Byol(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that are predicted, behind a layer of `hidden`; the
     predictor has one too. momentum: what the teacher keeps of itself in a step (tau). centre_momentum: the same of
-    the mean of what it says, which is taken from that.
+    the mean of what it says, which is taken from that. centre: of what it says of "cases", or of images of "noise",
+    which no person moves: privacy for one patient needs that (`common.selfsupervision.probed_centre`).
     """
 
     views: ClassVar[tuple[str, ...]] = VIEWS
     companion: ClassVar[tuple[str, ...]] = ("teacher", "centre")
+    private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
     augmentation: Entry = field(default_factory=lambda: Entry("grey"))
@@ -44,12 +47,19 @@ class Byol(Unlabelled):
     hidden: int = 128
     momentum: float = 0.99
     centre_momentum: float = 0.9
+    centre: CentreKind = "cases"
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
         AUGMENTATIONS.build(self.augmentation)
         sized("task", WIDEST, projection=self.projection, hidden=self.hidden)
+        one_of("task", ("cases", "noise"), centre=self.centre)
         between("task", 0, 1, momentum=self.momentum, centre_momentum=self.centre_momentum)
+
+    @property
+    def follows_parameters(self) -> bool:
+        """Whether no case moves teacher or centre."""
+        return self.centre == "noise"
 
     def build_network(self, shape: Shape) -> nn.Module:
         """`encoder`, `projector` and `predictor`; `teacher`, of the first two, and `centre`."""
@@ -60,7 +70,7 @@ class Byol(Unlabelled):
             projector=projector,
             predictor=perceptron(self.projection, self.hidden, self.projection),
             teacher=teacher_of(encoder=encoder.network, projector=projector),
-            centre=Centre(self.projection),
+            centre=centre_of(self.centre, self.projection, shape.inputs),
         )
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -80,7 +90,7 @@ class Byol(Unlabelled):
     def follow(self, network: nn.Module) -> None:
         """The teacher and the centre, a little of the way."""
         move_teacher(network, self.momentum)
-        cast(Centre, network.get_submodule("centre")).move(self.centre_momentum)
+        move_centre(network, self.centre_momentum)
 
     def _losses(self, network: nn.Module, inputs: Tensor, batch: Batch) -> Tensor:
         drawn = held_views(self.augmentation, batch, VIEWS)
