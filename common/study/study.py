@@ -33,6 +33,7 @@ from common.study.stopping import Stopping, check_stopping
 from common.study.strategy_abilities import learning_rate_of
 from common.study.task_checks import check_task
 from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
+from common.study.truth_checks import check_truth
 
 NO_PRIVACY = "none"
 """`privacy = "none"`: what a study of real hospitals must write out where it promises no epsilon."""
@@ -342,6 +343,7 @@ def _check_pairs(study: Study) -> None:
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
     check_task(task, study.task, study.strategy, study.privacy, study.training)
     _check_partition(study, source)
+    check_truth(source, study.source, task, study.task, study.training, study.partition)
     check_training(study.training, study.strategy.name, work)
     check_classes(study.training, task, study.task.name)
     stopping = None if study.stopping is None else study.stopping.keep
