@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -19,7 +19,6 @@ from common.data.cases import Cases
 from common.data.columns import Column
 from common.study.catalogue import SOURCES
 from common.study.report_settings import TAKEN
-from common.wire.train_requests import SPLITS
 
 WARM = b"records"
 """Under which they are kept with the hospital: every query of a question is of the same rows."""
@@ -46,13 +45,12 @@ def records_of(hospital: Hospital, part: str | None = None) -> Records:
     if part is None:
         kept = hospital.hashes.get(WARM)
         if not isinstance(kept, Records):
-            kept = hospital.hashes[WARM] = _records_of(hospital, SPLITS)
+            kept = hospital.hashes[WARM] = _records_of(hospital, list(hospital.everybody.values()))
         return kept
-    return _records_of(hospital, (part,))
+    return _records_of(hospital, [hospital.splits[part]])
 
 
-def _records_of(hospital: Hospital, names: Iterable[str]) -> Records:
-    parts = [hospital.splits[name] for name in names]
+def _records_of(hospital: Hospital, parts: list[Cases]) -> Records:
     source = cast(Source, SOURCES.build(hospital.study.source))
     if not can(source, "records"):
         return _joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)
@@ -64,7 +62,7 @@ def _records_of(hospital: Hospital, names: Iterable[str]) -> Records:
 
 def left_out_of(hospital: Hospital) -> LeftOut:
     """How many rows and persons questions are not asked of."""
-    quarantined = dict.fromkeys(one for cases in hospital.splits.values() for one in cases.quarantined)
+    quarantined = dict.fromkeys(one for cases in hospital.everybody.values() for one in cases.quarantined)
     return LeftOut(hospital.withdrawn, len(quarantined))
 
 

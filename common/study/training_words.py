@@ -77,6 +77,12 @@ def _remarks(study: Study) -> Iterator[str]:
             f"Hospitals train on draw {training.bootstrap} of their patients, with replacement (training.bootstrap): "
             "the model is to show how much depends on who was there."
         )
+    if training.label_share is not None:
+        yield (
+            f"Of each hospital's training persons {100 * training.label_share:g} % are learned from, class by class, "
+            f"by draw {training.label_draw or 0} (training.label_share, training.label_draw); the labels of the "
+            "others are not used, and no step sees them."
+        )
     if study.start is not None and (training.freeze or training.personal):
         yield (
             "The model that the study begins from comes to each hospital once, whole, since a part of it does not "
