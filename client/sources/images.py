@@ -236,7 +236,7 @@ class Images:
         classes = () if self.unlabelled else self.classes or _labels_of(items)
         if not self.has_masks and len(classes) < 2 and not self.unlabelled:
             raise SourceError(
-                f"{self._folder()} has images of {len(classes)} classes; at least two are needed. {REMEDY}"
+                f"{self._folder()} has images of {len(classes)} classes; at least two are needed; {OR_NONE}. {REMEDY}"
             )
         splits = {item.split for item in items}
         prescribed = tuple(name for name in ("validation", "test") if name in splits)

@@ -22,7 +22,7 @@ class Start:
     check the parameters of the first round against. part: what of the model is meant, such as "encoder": parameters
     under it are taken by the names that they have within it. only: patterns of names, such as "encoder.*": these are
     taken, and all others are drawn from the seed. (): all. fresh: patterns of names that are drawn all the same, such
-    as those of a last layer.
+    as those of a last layer. `--set start=none`: the same study without any of it, as what to compare with.
     """
 
     model: str
