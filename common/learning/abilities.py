@@ -57,6 +57,8 @@ class Abilities(Protocol):
     """What the report draws of a test case."""
     weighs_classes: bool
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    unlabelled: bool
+    """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool
     """Whether `predict` says a class of every pixel or voxel."""
     patched: bool
@@ -226,6 +228,11 @@ def weighs_classes(task: Task) -> bool:
     return bool(getattr(task, "weighs_classes", False))
 
 
+def unlabelled(task: Task) -> bool:
+    """Whether it looks at no truth."""
+    return bool(getattr(task, "unlabelled", False))
+
+
 def outlines(task: Task) -> bool:
     """Whether it says a class of every pixel or voxel."""
     return bool(getattr(task, "outlines", False))
@@ -315,7 +322,8 @@ def _check_kinds(task: Task, name: str) -> None:
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole", "follows_parameters", "weighs_classes", "outlines", "patched"):
+    flags = ("couples", "scored_whole", "follows_parameters", "weighs_classes", "unlabelled", "outlines", "patched")
+    for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):
