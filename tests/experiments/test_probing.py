@@ -28,6 +28,7 @@ from common.learning.start import digest_of, read_start
 from common.study.options import Entry
 from common.study.start import Start
 from common.study.study import Study, parse
+from experiments.approving.question_words import question_sentences
 from experiments.asking.asking import ask_study
 from experiments.cli import cli
 from experiments.engines._quiet import run_quietly
@@ -264,3 +265,9 @@ def test_an_interval_is_over_patients_and_draws() -> None:
     half = 1.959963984540054 * (0.03**2 + 0.005 / 2) ** 0.5
     assert (own.auc, own.above_floor, floor.above_floor) == (pytest.approx(0.85), pytest.approx(0.15), None)
     assert (own.low, own.high) == (pytest.approx(0.85 - half), pytest.approx(min(1, 0.85 + half)))
+
+
+def test_whoever_approves_reads_that_cases_are_shown_to_an_encoder(study: Study, run: Path, tmp_path: Path) -> None:
+    listed = started(study, run, analyses=(Entry("probe_ridge"), Entry("probe_ridge", {"encoder": "random"})))
+    said = " ".join(question_sentences(listed, tmp_path))
+    assert "start.sha256" in said and "never trained" in said
