@@ -23,9 +23,9 @@ MOST_ASPECT = 10.0
 
 @dataclass(frozen=True)
 class Crop:
-    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect: by
-    which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which half
-    of the views are reversed, -1 for the last. rotation_degrees: about each axis, at most, as if pixels were square.
+    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect:
+    by which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which
+    half of the views are reversed, -1 for the last. rotation_degrees: at most, about each axis, of square pixels.
     """
 
     smallest_crop: float = 1.0

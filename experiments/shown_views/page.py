@@ -8,6 +8,7 @@ from torch import Tensor
 
 from common.study.catalogue import AUGMENTATIONS
 from experiments.audit.report.images import picture_of
+from experiments.data_check.reading import POOL
 from experiments.shown_views.cases import Shown
 from experiments.shown_views.pipelines import Named, options_of, steps_alone, told_apart, views_of
 from server.reporting.markup import Markup, tag
@@ -33,7 +34,9 @@ def _key(one: Named) -> str:
 def _opening(title: str, shown: Shown) -> Markup:
     left_out = f" {counted(shown.unlike, 'case')} of another shape left out." if shown.unlike else ""
     size = " x ".join(map(str, shown.images.shape[2:]))
-    read = f"{counted(len(shown.sites), 'case')} of {counted(len(set(shown.sites)), 'hospital')} read, {size} pixels."
+    sites = set(shown.sites)
+    whose = POOL if sites == {POOL} else counted(len(sites), "hospital")
+    read = f"{counted(len(shown.sites), 'case')} of {whose} read, {size} pixels."
     return tag(
         "header",
         tag("p", tag("span", "Views. What does the network see of a case?", class_="kind"), class_="overline"),
