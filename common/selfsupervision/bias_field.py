@@ -52,7 +52,8 @@ class BiasField:
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The same field in every channel."""
         least, _ = greys_of(images)
-        field = torch.tensordot(drawn.to(images.dtype), _polynomials(tuple(images.shape[2:])).to(images), dims=1)
+        polynomials = _polynomials(tuple(images.shape[2:])).to(images.dtype).to(images.device)
+        field = torch.tensordot(drawn.to(images.dtype), polynomials, dims=1)
         seen: Tensor = least + (images - least) * field.exp()[:, None]
         return seen
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,29 @@ def test_a_task_that_names_none_is_shown_all_of_ours_or_those_that_are_asked_for
     study = tiny()
     assert [one.title for one in augmentations_of(study)] == ["grey", "mr", "xray"]
     assert [one.entry for one in augmentations_of(study, ["none"])] == [Entry("none")]
+
+
+@dataclass(frozen=True)
+class ManyCrops:
+    """As DINO has them."""
+
+    augmentation: Entry = field(default_factory=lambda: Entry("grey"))
+    local_augmentation: Entry = field(default_factory=lambda: Entry("grey", {"largest_crop": 0.4}))
+    local_side: float = 0.5
+
+
+def test_local_crops_are_shown_at_their_own_size(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, page = tiny(SIMCLR), tmp_path / "views.html"
+    monkeypatch.setattr(Study, "build_task", lambda _: ManyCrops())
+    assert [(one.title, one.side) for one in augmentations_of(study)] == [
+        ("task.augmentation", 1.0),
+        ("task.local_augmentation", 0.5),
+    ]
+    write_views(study, page, cases=1, views=2)
+    assert (
+        "2 views of 1 case, 6 x 6 pixels" in page.read_text()
+        and "2 views of 1 case, 3 x 3 pixels" in page.read_text()
+    )
 
 
 def test_the_command_writes_its_page_and_says_so(
