@@ -45,6 +45,7 @@ from experiments.commands import (
     survey,
     track,
     tune,
+    views,
 )
 
 EXIT_CODES = (
@@ -89,6 +90,7 @@ cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(probe.probe)
 cli.command()(studies.check)
+cli.command()(views.views)
 cli.command()(approve.approve)
 cli.command()(policy.policy)
 cli.command()(consent.withdraw)
