@@ -36,7 +36,7 @@ class ProbeRegression:
 
     discloses: ClassVar[str] = (
         "Sums over all hospitals of the features of an encoder, of the products of all pairs of them and of each "
-        "with the outcome, over the cases whose outcome is used; of other cases the sums of errors and of squared errors."
+        "with the outcome, over the cases whose outcome is used; of other cases the sums of errors and their squares."
     )
     without_noise: ClassVar[str] = NO_NOISE
     outcome: str = TARGET
