@@ -35,6 +35,7 @@ from experiments.engines._quiet import run_quietly
 from experiments.probing.curves import FLOOR, PRETRAINED, Asked, Row
 from experiments.probing.studied import Studied
 from experiments.probing.summary import cells_of
+from tests.experiments.real_hospitals import RealHospitals, listing
 
 SITES = 3
 SUMS = {
@@ -271,3 +272,29 @@ def test_whoever_approves_reads_that_cases_are_shown_to_an_encoder(study: Study,
     listed = started(study, run, analyses=(Entry("probe_ridge"), Entry("probe_ridge", {"encoder": "random"})))
     said = " ".join(question_sentences(listed, tmp_path))
     assert "start.sha256" in said and "never trained" in said
+
+
+def test_real_hospitals_are_given_the_model_that_they_approved_and_answer_as_simulated_ones(
+    study: Study, run: Path, tmp_path: Path
+) -> None:
+    start = Start(str(run), digest_of(read_start(Start(str(run)))))
+    ridge, floor = probe("probe_ridge"), probe("probe_ridge", encoder="random")
+    secret = replace(study, start=start, aggregation=Entry("secagg"))
+    waits = replace(secret.federation, start_timeout_s=20.0, dropout_wait_s=0.0)
+    data = {f"site{place}": tmp_path / f"site{place}" for place in range(SITES)}
+    for site, place in data.items():
+        place.mkdir()
+        (place / f"{site}.npz").write_bytes((Path(str(study.source.options["folder"])) / f"{site}.npz").read_bytes())
+    hospitals = RealHospitals(tmp_path, data, '[questions]\ncolumns = ["class", "features"]\n')
+    approved = hospitals.approved(listing(replace(secret, federation=waits), ridge, floor))
+    answers = hospitals.ask(approved, "first", ridge, floor)["answers"]
+    assert [one["state"] for one in answers] == ["answered", "answered"], answers
+    simulated = asked(replace(study, start=start), tmp_path / "simulated", ridge, floor)
+    assert [one["numbers"]["coefficients"] for one in answers] == [one["coefficients"] for one in simulated]
+    assert all(
+        (hospitals.folder_of(site) / "start-models" / f"{start.sha256}.safetensors").is_file() for site in data
+    )
+    for site in data:
+        (hospitals.folder_of(site) / "policy.toml").write_text('[questions]\ncolumns = ["class"]\n')
+    refused = hospitals.ask(approved, "second", ridge)["answers"][0]
+    assert refused["state"] == "no answer" and "lack a column" in refused["reason"], refused["reason"]
