@@ -6,6 +6,8 @@ from typing import Any
 
 from common.errors import StudyError
 from common.learning.abilities import (
+    abilities,
+    can,
     check_declared,
     companion,
     couples,
@@ -31,11 +33,25 @@ def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None,
     check_declared(task, entry.name)
     _check_privacy(task, entry, privacy)
     _check_strategy(task, entry, strategy)
+    _check_labels(task, entry, training)
     size = training.batch_size
     if couples(task) and size != "full" and size > MOST_COUPLED_CASES:
         raise StudyError(
             f"task {entry.name!r} compares the cases of a batch with each other: training.batch_size can be at most "
             f"{MOST_COUPLED_CASES}; it is {size}."
+        )
+
+
+def _check_labels(task: Task, entry: Entry, training: Training) -> None:
+    """A share of labels is of no sense where the loss asks for none: fewer cases would be learned from, unsaid."""
+    if training.label_share is None or not can(task, "label_space"):
+        return
+    from common.data.cases import Shape
+
+    if abilities(task).label_space(Shape((1, 1, 1), 2)) == (0,):
+        raise StudyError(
+            f"task {entry.name!r} learns without labels, and training.label_share is of labels: remove it here, and "
+            "set it in the study that goes on from this one ([start])."
         )
 
 
