@@ -72,7 +72,9 @@ class Crop:
         return self.resized(images, drawn, tuple(images.shape[2:]))
 
     def resized(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
-        """(N, C, *size), linearly interpolated; beyond an image its edge goes on."""
+        """(N, C, *size), linearly interpolated; beyond an image its edge goes on. Nothing is smoothed before: a view
+        whose pixels are more than twice as wide as the image's misses some of them.
+        """
         if self == Crop() and size == tuple(images.shape[2:]):
             return images
         axes = images.ndim - 2
