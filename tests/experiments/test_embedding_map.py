@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_case_is_a_point_and_no_neighbour_is_of_the_same_person(run: Path) -> None:
     found = json.loads((run / "embedding.json").read_text())
     assert found["cases"] == len(found["points"]) > 2
-    assert {point["site"] for point in found["points"]} == {"hospital-0", "hospital-1", "hospital-2"}
+    assert len({point["site"] for point in found["points"]}) == 3
     assert 0 < sum(found["shares"]) <= 1 + 1e-9
     for row in found["neighbours"]:
         likeness = [card["likeness"] for card in row["found"]]
