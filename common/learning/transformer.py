@@ -17,6 +17,8 @@ from common.learning.tokens import patch_grid, patchify, sincos_positions
 
 PositionKind = Literal["sincos", "learned"]
 Pooling = Literal["mean", "class_token"]
+EVEN = 1e-6
+"""Added to the variance that a token is divided by the root of."""
 SPREAD = 0.02
 """Standard deviation of first positions and tokens that are learned."""
 
@@ -28,10 +30,10 @@ class TransformerBlock(nn.Module):
         super().__init__()
         hidden = max(1, round(mlp_ratio * width))
         self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention_norm = nn.LayerNorm(width, EVEN)
         self.qkv = linear(width, 3 * width)
         self.out = linear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_norm = nn.LayerNorm(width, EVEN)
         self.widen = linear(width, hidden)
         self.narrow = linear(hidden, width)
 
@@ -102,7 +104,7 @@ class VisionTransformer(nn.Module):
         self.position = Positions(patch_grid(sides, patch), width, positions)
         self.lead: nn.Module = LeadingToken(width) if pooling == "class_token" else nn.Identity()
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, mlp_ratio) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EVEN)
         self.head = nn.Linear(width, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:

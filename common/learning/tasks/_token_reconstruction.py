@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from common.learning.tasks._pretraining import Pretraining
 from common.learning.tokens import chosen, sincos_positions
-from common.learning.transformer import SPREAD, TransformerBlock, linear
+from common.learning.transformer import EVEN, SPREAD, TransformerBlock, linear
 from common.selfsupervision.tokenised import TokenEncoder, module_of
 
 
@@ -42,7 +42,7 @@ class TokenDecoder(nn.Module):
         self.embed = linear(encoder.width, width)
         self.hidden = HiddenTokens(width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, 4.0) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EVEN)
         self.paint = linear(width, values)
 
     def forward(self, encoded: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
