@@ -108,7 +108,7 @@ class IJepa(Unlabelled):
         masks = self._masks(Shape(tuple(inputs.shape[1:]), 1))
         context, blocks = (places.to(inputs.device) for places in held_blocks(batch, masks))
         encoder = cast(TokenEncoder, network.get_submodule("encoder"))
-        shown = encoder.encoded(chosen(encoder.tokens(inputs), context))
+        shown = encoder.encoded(encoder.tokens(inputs, context))
         predictor, count = network.get_submodule("predictor"), blocks.shape[1]
         predicted = predictor(_for_each(shown, count), _for_each(context, count), blocks.flatten(0, 1))
         taught = _taught(cast(TokenEncoder, network.get_submodule("teacher.encoder")), inputs, blocks.flatten(1))
