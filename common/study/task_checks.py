@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from common.errors import StudyError
-from common.learning.abilities import check_declared, companion, couples, follows_parameters, optimised, private_options, views
+from common.learning.abilities import (
+    check_declared,
+    companion,
+    couples,
+    follows_parameters,
+    optimised,
+    private_options,
+    views,
+)
 from common.learning.client_work import Training
 from common.learning.task import Task
 from common.study.catalogue import MECHANISMS, STRATEGIES, TASKS

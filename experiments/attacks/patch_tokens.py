@@ -24,7 +24,14 @@ from common.seeding import generator as seeded
 from common.study.checks import positive
 from experiments.attack import Attack, Finding, Reconstruction, Sees
 from experiments.attacks.inversion.differentiable_client import Victim
-from experiments.attacks.inversion.token_spans import Embedding, Patches, embedding_of, hidden_in, outside_span, patches_in
+from experiments.attacks.inversion.token_spans import (
+    Embedding,
+    Patches,
+    embedding_of,
+    hidden_in,
+    outside_span,
+    patches_in,
+)
 from experiments.attacks.inversion.updates import Captured, as_gradient, captured_updates, obstacle
 from experiments.evidence.budget import Budget
 from experiments.observation import Observation
@@ -43,7 +50,9 @@ class PatchTokens:
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "after Petrov et al. 2024, DAGER (NeurIPS), section 4.1; the hidden patches are our own"
     called: ClassVar[str] = "solving for the patches of an image"
-    words: ClassVar[str] = "solves the gradient of a vision transformer for the patches of an image, and where they lie"
+    words: ClassVar[str] = (
+        "solves a vision transformer's gradient for the patches of an image, and where they lie"
+    )
 
     updates: int = 4
 
@@ -73,13 +82,17 @@ class PatchTokens:
                 break
         if not found:
             return self._impossible(observed, _why_none(most))
-        figures = {"updates_attacked": float(tried), "patches_certified": float(places), "patches_hidden": float(hidden)}
+        figures = {
+            "updates_attacked": float(tried),
+            "patches_certified": float(places),
+            "patches_hidden": float(hidden),
+        }
         return Finding(
             "patch_tokens",
             observed.observer,
             True,
             seconds=budget.spent,
-            figures=figures,
+            figures={name: float(count) for name, count in counted.items()},
             settings=asdict(self),
             reconstructions=tuple(found),
         )
@@ -267,8 +280,8 @@ def _known_places(task: Task, observed: Observation, captured: Captured, patches
 def _why_none(tokens: int) -> str:
     if tokens:
         return (
-            f"an update holds {tokens} patches, and none could be certified: they are of several cases, or local steps "
-            "hide the gradient"
+            f"an update holds {tokens} patches, and none could be certified: they are of several cases, or local "
+            "steps hide the gradient"
         )
     return "every update rests on more patches than can be told apart, or carries noise: its gradient has full rank"
 

@@ -193,7 +193,9 @@ def test_whoever_knows_all_others_reads_the_teachers_answer_to_one_person_off_a_
     one = trainer(task, cases(), Careless)
     one = replace(one, training=replace(STEPS, steps=1, optimiser="sgd", learning_rate=1e-9))
     teacher = deepcopy(one.network.get_submodule("teacher"))
-    views = [task.augment(one.cases.batch(np.array([i])), np.random.default_rng(0)).tensor("second") for i in range(12)]
+    views = [
+        task.augment(one.cases.batch(np.array([i])), np.random.default_rng(0)).tensor("second") for i in range(12)
+    ]
     one.train()
     with torch.no_grad():
         mean = one.network.get_submodule("centre").mean / 0.5
