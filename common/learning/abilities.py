@@ -277,9 +277,7 @@ def no_guessed_loss(task: Task) -> str:
     """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
     if views(task):
         drawn = ", ".join(views(task))
-        return (
-            f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
-        )
+        return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
     return no_case_loss(task)
 
 

@@ -50,9 +50,7 @@ class PatchTokens:
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "after Petrov et al. 2024, DAGER (NeurIPS), section 4.1; the hidden patches are our own"
     called: ClassVar[str] = "solving for the patches of an image"
-    words: ClassVar[str] = (
-        "solves a vision transformer's gradient for the patches of an image, and where they lie"
-    )
+    words: ClassVar[str] = "solves a vision transformer's gradient for the patches of an image, and where they lie"
 
     updates: int = 4
 
@@ -82,11 +80,7 @@ class PatchTokens:
                 break
         if not found:
             return self._impossible(observed, _why_none(most))
-        figures = {
-            "updates_attacked": float(tried),
-            "patches_certified": float(places),
-            "patches_hidden": float(hidden),
-        }
+        counted = {"updates_attacked": tried, "patches_certified": places, "patches_hidden": hidden}
         return Finding(
             "patch_tokens",
             observed.observer,

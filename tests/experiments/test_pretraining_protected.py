@@ -50,7 +50,7 @@ def model(folder: Path) -> dict[str, Any]:
 
 
 def test_all_six_methods_are_tried_here() -> None:
-    assert set(NAMES) >= {"simclr", "triplet", "byol", "mae", "ijepa"}
+    assert set(NAMES) >= {"simclr", "triplet", "byol", "dino", "mae", "ijepa"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -96,7 +96,7 @@ class _Watch:
 
 
 def embedding_of(network: nn.Module, shape: Shape) -> Embedding | None:
-    """Of a network in float64 that cuts images into patches and normalises tokens before it compares them, else None."""
+    """Of a network in float64 that cuts images into patches and normalises tokens at first; None of any other."""
     size = prod(shape.inputs)
     numbered = torch.arange(size, dtype=torch.float64).reshape(1, *shape.inputs)
     runs = []
