@@ -283,7 +283,8 @@ def no_one_gradient(task: Task) -> str:
 def no_guessed_loss(task: Task) -> str:
     """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
     if views(task):
-        return f"its loss is of what augmentation drew ({', '.join(views(task))}), which a search does not know"
+        drawn = ", ".join(views(task))
+        return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
     return no_case_loss(task)
 
 
