@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from common.learning.layers import ConvolutionBlock, Normalisation, convolution
+from common.learning.layers import ChannelsLast, ConvolutionBlock, Normalisation, convolution
 from common.segmentation.arithmetic import Layer, largest_receptive_field
 from common.segmentation.upsampling import Upsampling, enlarging, layer_of, max_pooled
 
@@ -55,17 +55,17 @@ class UNet(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits of every pixel."""
-        logits: Tensor = self.head(self._decoded(inputs)[0])
+        logits: Tensor = self.head(self.decoded(inputs)[0])
         return logits
 
     def logits_of_levels(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits at full resolution, then at a half, a quarter, ... as far as there are heads."""
-        full, *deeper = self._decoded(inputs)
+        full, *deeper = self.decoded(inputs)
         heads = zip(self.deep_heads, deeper, strict=False)
         return (self.head(full), *(head(features) for head, features in heads))
 
-    def _decoded(self, inputs: Tensor) -> list[Tensor]:
-        """Features of every level of the way up, full resolution first."""
+    def decoded(self, inputs: Tensor) -> list[Tensor]:
+        """Features of every level of the way up, full resolution first, the deepest last."""
         features, kept, switches = self.down[0](inputs), [], []
         for level in self.down[1:]:
             kept.append(features)
@@ -81,6 +81,37 @@ class UNet(nn.Module):
             features = level(torch.cat([kept.pop(), enlarged], dim=1))
             decoded.append(features)
         return decoded[::-1]
+
+
+class UNetEncoder(ChannelsLast):
+    """A U-Net without its heads, whose parameters are called as in `ChannelsLast(UNet(...))`.
+
+    (N, channels_in, [D,] H, W) float32 -> (N, F) features: the mean of the deepest level. The way up is there where
+    the map at full resolution is learned too.
+    """
+
+    body: UNet
+
+    def __init__(self, body: UNet, dimensions: int, *, with_map: bool) -> None:
+        body.head, body.deep_heads = nn.Identity(), nn.ModuleList()
+        if not with_map:
+            body.enlarge, body.up = nn.ModuleList(), nn.ModuleList()
+        super().__init__(body, dimensions)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Features."""
+        deepest = self._laid_out(inputs)
+        for depth, level in enumerate(self.body.down):
+            deepest = level(self._halved(deepest) if depth else deepest)
+        return deepest.flatten(2).mean(2)
+
+    def feature_map(self, inputs: Tensor) -> Tensor:
+        """(N, widths[0], [D,] H, W) what the last layer is shown."""
+        return self.body.decoded(self._laid_out(inputs))[0]
+
+    def _halved(self, features: Tensor) -> Tensor:
+        halved: Tensor = self.body.pool(features, 2)
+        return halved
 
 
 def unet_receptive_field(depth: int, dilation: int = 1, upsampling: Upsampling = "transposed") -> int:

@@ -12,8 +12,9 @@ from common.learning.layers import ChannelsLast, Normalisation
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Network
 from common.segmentation.unet import UNet as Body
-from common.segmentation.unet import unet_receptive_field
+from common.segmentation.unet import UNetEncoder, unet_receptive_field
 from common.segmentation.upsampling import Upsampling
+from common.selfsupervision.encoder import Encoder
 from common.study.checks import DEEPEST, WIDEST, sized
 
 
@@ -58,6 +59,19 @@ class UNet:
 
         Raises StudyError unless 2 ** (levels - 1) divides every side.
         """
+        return ChannelsLast(*self._body(shape))
+
+    def build_encoder(self, shape: Shape) -> Encoder:
+        """The way down alone: the mean of the deepest level."""
+        body, dimensions = self._body(shape)
+        return Encoder(UNetEncoder(body, dimensions, with_map=False), self._widths()[-1])
+
+    def build_map_encoder(self, shape: Shape) -> nn.Module:
+        """All but the last layer: features as of `build_encoder`, and the map at full resolution."""
+        return UNetEncoder(*self._body(shape), with_map=True)
+
+    def _body(self, shape: Shape) -> tuple[Body, int]:
+        """The network, and the number of axes of its images."""
         widths = self._widths()
         channels_in, dimensions = channels_of_grid("unet", shape, divisor=2 ** (len(widths) - 1))
         body = Body(
@@ -70,7 +84,7 @@ class UNet:
             normalisation=self.normalisation,
             deep_supervision=self.deep_supervision,
         )
-        return ChannelsLast(body, dimensions)
+        return body, dimensions
 
     def _widths(self) -> tuple[int, ...]:
         return self.widths or tuple(self.channels * 2**level for level in range(self.depth))

@@ -36,6 +36,7 @@ class Unlabelled:
     """
 
     headline: ClassVar[str] = "explained"
+    unlabelled: ClassVar[bool] = True
 
     def presented(self, scores: Mapping[str, float | None]) -> Mapping[str, float | None]:
         """Rank and spread in the place of sums of features."""

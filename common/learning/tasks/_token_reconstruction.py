@@ -1,0 +1,68 @@
+"""Hidden patches painted from those that are shown, by transformers: the form of MAE (He et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from common.learning.tasks._pretraining import Pretraining
+from common.learning.tokens import chosen, sincos_positions
+from common.learning.transformer import SPREAD, TransformerBlock, linear
+from common.selfsupervision.tokenised import TokenEncoder, module_of
+
+
+class TokenReconstruction(Pretraining):
+    """`encoder`, shown the visible patches alone, and a small `decoder`.
+
+    Attention does not heed the order of tokens, so they are not brought back to theirs: hidden ones stand behind
+    those shown, each with its place, and only they are painted. The values are those of the paper's arrangement.
+    """
+
+    def __init__(self, encoder: TokenEncoder, decoder: TokenDecoder) -> None:
+        super().__init__(module_of(encoder), decoder=decoder)
+
+    def painted(self, inputs: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
+        """(N, M, P) patches at the places `hidden` (N, M), of those at `visible` (N, K)."""
+        encoder = cast(TokenEncoder, self.encoder)
+        shown = encoder.encoded(chosen(encoder.tokens(inputs), visible))
+        painted: Tensor = self.get_submodule("decoder")(shown, visible, hidden)
+        return painted
+
+
+class TokenDecoder(nn.Module):
+    """(N, leading + K, W) encoded tokens and places -> (N, M, P) hidden patches."""
+
+    def __init__(
+        self, encoder: TokenEncoder, grid: tuple[int, ...], values: int, *, width: int, depth: int, heads: int
+    ) -> None:
+        super().__init__()
+        self.leading, self.places = encoder.leading, sincos_positions(grid, width)
+        self.embed = linear(encoder.width, width)
+        self.hidden = HiddenTokens(width)
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, 4.0) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.paint = linear(width, values)
+
+    def forward(self, encoded: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
+        """The hidden patches, in the order of `hidden`."""
+        tokens = self.hidden(self.embed(encoded), hidden.shape[1])
+        placed = tokens[:, self.leading :] + self.places.to(tokens)[torch.cat([visible, hidden], dim=1)]
+        tokens = torch.cat([tokens[:, : self.leading], placed], dim=1) if self.leading else placed
+        for block in self.blocks:
+            tokens = block(tokens)
+        painted: Tensor = self.paint(self.norm(tokens[:, -hidden.shape[1] :]))
+        return painted
+
+
+class HiddenTokens(nn.Module):
+    """Puts one learned token behind all others, as often as patches are hidden."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(width) * SPREAD)
+
+    def forward(self, tokens: Tensor, count: int) -> Tensor:
+        """(N, T, width) -> (N, T + count, width)."""
+        return torch.cat([tokens, self.token.expand(tokens.shape[0], count, -1)], dim=1)

@@ -1,0 +1,141 @@
+"""A vision transformer (Dosovitskiy et al. 2021) for images and volumes, whose tokens can be left out one by one.
+
+Attention is written out: its gradient can be taken twice, case by case by `torch.func`, and is the same on every
+machine of a kind, of all of which PyTorch's fused kernels promise nothing.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from common.learning.tokens import patch_grid, patchify, sincos_positions
+
+PositionKind = Literal["sincos", "learned"]
+Pooling = Literal["mean", "class_token"]
+SPREAD = 0.02
+"""Standard deviation of first positions and tokens that are learned."""
+
+
+class TransformerBlock(nn.Module):
+    """(N, T, width) -> the same: attention among a case's tokens, then a perceptron of each, normalised before."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        hidden = max(1, round(mlp_ratio * width))
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = linear(width, 3 * width)
+        self.out = linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.widen = linear(width, hidden)
+        self.narrow = linear(hidden, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The tokens after one block."""
+        tokens = tokens + self._attended(self.attention_norm(tokens))
+        moved: Tensor = self.narrow(gelu(self.widen(self.mlp_norm(tokens))))
+        return tokens + moved
+
+    def _attended(self, tokens: Tensor) -> Tensor:
+        cases, count, width = tokens.shape
+        parts = self.qkv(tokens).reshape(cases, count, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        weights = (query * (width // self.heads) ** -0.5 @ key.transpose(-2, -1)).softmax(-1)
+        mixed: Tensor = self.out((weights @ value).transpose(1, 2).reshape(cases, count, width))
+        return mixed
+
+
+class Positions(nn.Module):
+    """Adds where they lie to all tokens of a grid, by numbers that are fixed or learned."""
+
+    def __init__(self, grid: tuple[int, ...], width: int, kind: PositionKind) -> None:
+        super().__init__()
+        self.fixed = sincos_positions(grid, width)  # follows from the options: no buffer that would travel
+        if kind == "learned":
+            self.values = nn.Parameter(torch.randn(prod(grid), width) * SPREAD)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, T, width) of all tokens, in order."""
+        return tokens + (self.values if hasattr(self, "values") else self.fixed.to(tokens))
+
+
+class LeadingToken(nn.Module):
+    """One learned token before all others."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(width) * SPREAD)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, 1 + T, width)."""
+        return torch.cat([self.token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
+
+
+class VisionTransformer(nn.Module):
+    """(N, channels, *sides) float32 -> (N, classes) logits.
+
+    patch: sides of a patch. What the last layer is shown is the mean of all tokens, or the class token alone.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        sides: tuple[int, ...],
+        classes: int,
+        *,
+        patch: tuple[int, ...],
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        positions: PositionKind = "sincos",
+        pooling: Pooling = "mean",
+    ) -> None:
+        super().__init__()
+        self.patch, self.width = patch, width
+        self.embed = linear(channels * prod(patch), width)
+        self.position = Positions(patch_grid(sides, patch), width, positions)
+        self.lead: nn.Module = LeadingToken(width) if pooling == "class_token" else nn.Identity()
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits, or, without the last layer, features."""
+        answer: Tensor = self.head(self.pooled(self.encoded(self.tokens(inputs))))
+        return answer
+
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """(N, T, width): every patch, embedded, and where it lies."""
+        tokens: Tensor = self.position(self.embed(patchify(inputs, self.patch)))
+        return tokens
+
+    def encoded(self, tokens: Tensor) -> Tensor:
+        """(N, leading + K, width) of any K of the tokens, in any order: what the blocks make of them."""
+        seen: Tensor = self.lead(tokens)
+        for block in self.blocks:
+            seen = block(seen)
+        normal: Tensor = self.norm(seen)
+        return normal
+
+    def pooled(self, encoded: Tensor) -> Tensor:
+        """(N, width) features."""
+        return encoded[:, 0] if self.leading else encoded.mean(1)
+
+    @property
+    def leading(self) -> int:
+        """Tokens before those of patches: 1 or 0."""
+        return int(isinstance(self.lead, LeadingToken))
+
+
+def linear(wide: int, out: int) -> nn.Linear:
+    """A layer as MAE begins with it (He et al. 2022, appendix A): Glorot's uniform weights, no bias at first."""
+    layer = nn.Linear(wide, out)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
