@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.data.cases import Batch, Shape
 from common.learning.task import Task
-from common.learning.tasks._pretraining import Pretraining, Unlabelled, exactly, pretraining_scores
+from common.learning.tasks._pretraining import CaseByCase, Pretraining, answer, exactly
 from common.selfsupervision.distillation import regression_loss
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.encoder import encoder_of, perceptron
@@ -21,7 +21,6 @@ from common.selfsupervision.teacher import move_teacher, teacher_of
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
-from common.sums.mean import Mean
 
 VIEWS = ("first_view", "second_view")
 UNRELATED = 4.0
@@ -29,7 +28,7 @@ UNRELATED = 4.0
 
 
 @dataclass(frozen=True)
-class Byol(Unlabelled):
+class Byol(CaseByCase):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that are predicted, behind a layer of `hidden`; the
     predictor has one too. momentum: what the teacher keeps of itself in a step (tau). centre_momentum: the same of
@@ -77,11 +76,11 @@ class Byol(Unlabelled):
         """(N,) float32, from 0 to 8, of both views."""
         return self._losses(network, batch.inputs, batch)
 
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Of views that follow from each case alone."""
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
-            return pretraining_scores(self._losses(exact.eval(), inputs, batch), UNRELATED, exact(inputs))
+            return answer(self._losses(exact.eval(), inputs, batch), UNRELATED, exact(inputs))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Beside the batch, what makes two views of each case."""
