@@ -8,9 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from common.data.cases import Batch
 from common.learning.device import exact_copy, home
-from common.selfsupervision.health import feature_sums, presented_health
-from common.sums.mean import Mean
+from common.learning.judging import numbers_of
+from common.selfsupervision.health import feature_sums, presented_health, sketched
+from common.sums.mean import Mean, means_of
 
 
 class Pretraining(nn.Module):
@@ -58,6 +60,30 @@ class Unlabelled:
     def meaning(self, value: str) -> str:
         """Of the network's answer."""
         return "features of the image, as the encoder learned them without labels; they have no unit"
+
+
+class CaseByCase(Unlabelled):
+    """And of those whose scores are means of a number a case: a task says how it answers, `answered`."""
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """As `answer` makes it, of views, masks or crops that follow from each case alone."""
+        raise NotImplementedError
+
+    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Each case's part in the scores."""
+        losses, trivial = answered["losses"], answered["trivial"]
+        explained = (1 - losses / trivial).float()
+        return {"explained": explained, "loss": losses.float(), **sketched(answered["features"])}
+
+    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+        """Means over cases."""
+        return means_of(numbers_of(self.judged_each(self.answered(network, batch))))
+
+
+def answer(losses: Tensor, trivial: float | Tensor, features: Tensor) -> dict[str, Tensor]:
+    """What scores are made of. losses: (N,) float64. trivial: what they are where nothing was learned."""
+    known = trivial if isinstance(trivial, Tensor) else torch.full_like(losses, trivial)
+    return {"losses": losses, "trivial": known, "features": features}
 
 
 def pretraining_scores(losses: Tensor, trivial: float | Tensor, features: Tensor) -> dict[str, Mean]:
