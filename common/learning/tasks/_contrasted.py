@@ -36,6 +36,7 @@ class Contrasted(Unlabelled):
     """
 
     views: ClassVar[tuple[str, ...]] = VIEWS
+    watched: ClassVar[tuple[str, ...]] = ("spread", "projection_spread")
     couples: ClassVar[bool] = True
     scored_whole: ClassVar[bool] = True
 
@@ -77,7 +78,8 @@ class Contrasted(Unlabelled):
             if len(block) > 1:
                 losses[block] = self.compared(answered[FIRST][block], answered[SECOND][block])
                 explained[block] = 1 - losses[block] / self.trivial(len(block))
-        return {"explained": explained.float(), "loss": losses.float(), **sketched(answered["features"])}
+        moments = sketched(answered["features"], projection=answered[FIRST])
+        return {"explained": explained.float(), "loss": losses.float(), **moments}
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Means of `judged_each`. A case that has nobody to be compared with has no loss."""

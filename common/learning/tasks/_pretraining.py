@@ -36,6 +36,7 @@ class Unlabelled:
     """
 
     headline: ClassVar[str] = "explained"
+    watched: ClassVar[tuple[str, ...]] = ("spread",)
 
     def presented(self, scores: Mapping[str, float | None]) -> Mapping[str, float | None]:
         """Rank and spread in the place of sums of features."""
@@ -59,12 +60,16 @@ class Unlabelled:
         return "features of the image, as the encoder learned them without labels; they have no unit"
 
 
-def pretraining_scores(losses: Tensor, trivial: float | Tensor, features: Tensor) -> dict[str, Mean]:
-    """Scores of cases. losses: (N,) float64. trivial: the loss where nothing was learned, of all or of each."""
+def pretraining_scores(
+    losses: Tensor, trivial: float | Tensor, features: Tensor, **beside: Tensor
+) -> dict[str, Mean]:
+    """Scores of cases. losses: (N,) float64. trivial: the loss where nothing was learned, of all or of each. beside:
+    (N, F) what else is answered and must differ from case to case: a task that hands on `projection` is `watched` by
+    `projection_spread`.
+    """
     explained = (1 - losses / trivial).float()
-    return {"explained": Mean.of(explained.tolist()), "loss": Mean.of(losses.float().tolist())} | feature_sums(
-        features
-    )
+    sums = feature_sums(features, **beside)
+    return {"explained": Mean.of(explained.tolist()), "loss": Mean.of(losses.float().tolist()), **sums}
 
 
 def exactly(network: nn.Module, inputs: Tensor) -> tuple[nn.Module, Tensor]:
