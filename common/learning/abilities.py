@@ -43,7 +43,7 @@ class Abilities(Protocol):
     """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
-    averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    averaged with the model: a teacher, a centre. Their parameters and persistent buffers are float32."""
     watched: ClassVar[tuple[str, ...]]
     """Scores, as they are shown, of which 0 means that the network answers all cases alike, and that are 1 at most.
     Where they fall far below what they were before the first round, the run says that it has collapsed
