@@ -95,7 +95,13 @@ def byol_cases() -> Made:
     return TASKS.build(Entry("byol", ENCODED)), unlabelled_cases()
 
 
+def mae_cases() -> Made:
+    options = {"network": {"name": "groupnorm_cnn", "channels": 16}, "masked": 0.4, "patch": 2}
+    return TASKS.build(Entry("mae", options)), unlabelled_cases()
+
+
 MAKERS = {
+    "mae": mae_cases,
     "simclr": simclr_cases,
     "byol": byol_cases,
     "classification": classification_cases,
@@ -155,6 +161,7 @@ SHAPES = {
     "mcmahan_2nn": Shape((1, 28, 28), 10),
     "mcmahan_cnn": Shape((1, 28, 28), 10),
     "groupnorm_cnn": Shape((1, 64, 64), 2),
+    "vit": Shape((1, 28, 28), 10),
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),
