@@ -41,7 +41,8 @@ Interval = tuple[float, float]
 def with_intervals(names: Iterable[str]) -> tuple[str, ...]:
     """The scores that have an interval, of all statistics of a task (`statistic_names`).
 
-    Those of no single class first, then the others by name, as many as there is room for.
+    Those of no single class first, then the others by name, as many as there is room for. Moments of features have
+    none: they are no scores by themselves.
     """
     every = sorted(names)
     single = [name for name in every if not is_structure(name) and not name.startswith(MOMENT)]

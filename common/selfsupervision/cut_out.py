@@ -43,6 +43,6 @@ class CutOut:
             places = (2 * torch.arange(length, dtype=images.dtype, device=images.device) + 1) / length - 1
             along = (places - told[:, axis + 1, None]).abs() < told[:, :1]
             inside = inside & along.reshape(-1, 1, *(length if one == axis else 1 for one in range(axes)))
-        shares = images / images[0, 0].numel()  # a sum of large greys would have no end
+        shares = images / images.shape[2:].numel()  # a sum of large greys would have no end
         mean = shares.sum(tuple(range(2, images.ndim)), keepdim=True)
         return torch.where(inside, mean, images)

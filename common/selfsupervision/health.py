@@ -39,6 +39,9 @@ def feature_sums(features: Tensor, **beside: Tensor) -> dict[str, Mean]:
 def sketched(features: Tensor, **beside: Tensor) -> dict[str, Tensor]:
     """(N,) float64 of each case, by the names of their means, on the CPU.
 
+    The sketch is rounded to float32, so that how many cases were asked for at once leaves no trace in a sum; products
+    are of the rounded numbers and exact, so that cases that are one have no spread.
+
     features: (N, F) of the encoder: first and second moments of the sketch. beside: (N, F') that are answered
     elsewhere, by name, such as `projection`: first moments, and the square alone, which is enough for the spread.
     """
@@ -104,7 +107,7 @@ def _sketch(answers: Tensor) -> NDArray[np.float64]:
     """(N, at most SKETCHED). An answer of nothing but zeros has no direction and stays 0."""
     flat = answers.detach().double().flatten(1)
     unit = normalize(flat, dim=1, eps=1e-300).cpu().numpy()
-    return np.asarray(unit @ _turned(unit.shape[1]))
+    return np.asarray((unit @ _turned(unit.shape[1])).astype(np.float32), np.float64)
 
 
 @cache

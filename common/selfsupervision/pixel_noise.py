@@ -67,7 +67,7 @@ class PixelNoise:
 
 def _noise(images: Tensor, start: Tensor, stride: Tensor, turn: Tensor) -> Tensor:
     """Normal numbers, as many as the images have."""
-    count = images[0].numel()
+    count = images.shape[1:].numel()
     places = torch.arange(count, device=images.device)
     found = start.long()[:, None] + places * stride.long()[:, None]
     if count > TABLE:

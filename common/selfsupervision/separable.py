@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from math import pi
 
 import numpy as np
 import torch
@@ -45,7 +47,8 @@ class Blur:
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """A flat image stays flat: at an edge the bell is of what is inside."""
         sigma = drawn.to(images.dtype)[:, :, None].clamp(min=LEAST_SIGMA)
-        return _along_axes(images, (_bells(length, sigma) for length in images.shape[2:]))
+        bells = {length: _bells(length, sigma) for length in set(images.shape[2:])}
+        return _along_axes(images, (bells[length] for length in images.shape[2:]))
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _along_axes(images: Tensor, matrices: Iterator[Tensor]) -> Tensor:
     """(N, C, *S) images, each axis times its (N, L, L) matrices."""
     for axis, matrix in enumerate(matrices, 2):
         moved = images.movedim(axis, -1)
-        lines = moved.reshape(moved.shape[0], -1, moved.shape[-1]) @ matrix.transpose(1, 2)
+        lines = moved.flatten(1, -2) @ matrix.transpose(1, 2)
         images = lines.reshape(moved.shape).movedim(-1, axis)
     return images
 
@@ -105,7 +108,15 @@ def _combs(length: int, ghosts: Tensor, strength: Tensor) -> Tensor:
     """(N, L, L) circulant matrices: what weakened lines of k-space are in the image. ghosts, strength: (N, 1)."""
     lines = torch.arange(length // 2 + 1, dtype=ghosts.dtype, device=ghosts.device)
     weakened = (torch.remainder(lines, ghosts) == 0) & (lines > 0)
-    spread = torch.fft.irfft((1 - strength * weakened).to(torch.complex(strength, strength).dtype), n=length)
+    spread = (1 - strength * weakened) @ _waves(length).to(ghosts)
     places = torch.arange(length, device=ghosts.device)
     found: Tensor = spread[:, (places[:, None] - places) % length]
     return found
+
+
+@cache
+def _waves(length: int) -> Tensor:
+    """(L // 2 + 1, L) float64: what each line of k-space of strength 1, with its mirror image, is in the image."""
+    lines, places = torch.arange(length // 2 + 1, dtype=torch.float64), torch.arange(length, dtype=torch.float64)
+    alone = (lines == 0) | (2 * lines == length)
+    return torch.where(alone, 1, 2)[:, None] / length * torch.cos(2 * pi / length * lines[:, None] * places)
