@@ -21,16 +21,16 @@ ORDER = 3
 
 @dataclass(frozen=True)
 class BiasField:
-    """strength: the most that a field differs from 1 anywhere, as a logarithm: of .3, from .74 to 1.35; off at 0.
+    """bias_field: the most that a field differs from 1 anywhere, as a logarithm: of .3, from .74 to 1.35; off at 0.
 
     It is the exponential of Legendre polynomials of degree 3 at most (Van Leemput et al. 1999), times greys above an
     image's least.
     """
 
-    strength: float = 0.0
+    bias_field: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, log(10), bias_field=self.strength)
+        between("augmentation", 0.0, log(10), bias_field=self.bias_field)
 
     def chances(self, axes: int) -> int:
         """One of each polynomial, and how strong."""
@@ -38,13 +38,13 @@ class BiasField:
 
     def numbers(self, axes: int) -> int:
         """A coefficient of each polynomial."""
-        return len(_degrees(axes)) if self.strength else 0
+        return len(_degrees(axes)) if self.bias_field else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, polynomials) coefficients, whose absolute values sum to the strength at most."""
         directions = 2 * chances[:, 1:] - 1
         length = np.abs(directions).sum(axis=1, keepdims=True)
-        return np.asarray(self.strength * chances[:, :1] * directions / np.maximum(length, 1e-12))
+        return np.asarray(self.bias_field * chances[:, :1] * directions / np.maximum(length, 1e-12))
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The same field in every channel."""

@@ -23,24 +23,24 @@ MOST_ASPECT = 10.0
 
 @dataclass(frozen=True)
 class Crop:
-    """smallest, largest: least and greatest share of an image's area or volume that a view shows. aspect: by which
-    factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which half of
-    the views are reversed, -1 for the last. rotation_degrees: about each axis, at most, in steps of a pixel that is
-    as long as it is wide.
+    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect: by
+    which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which half
+    of the views are reversed, -1 for the last. rotation_degrees: about each axis, at most, as if pixels were square.
     """
 
-    smallest: float = 1.0
-    largest: float = 1.0
+    smallest_crop: float = 1.0
+    largest_crop: float = 1.0
     aspect: float = 1.0
     mirrored: tuple[int, ...] = ()
     rotation_degrees: float = 0.0
 
     def __post_init__(self) -> None:
         place = "augmentation"
-        between(place, SMALLEST, 1.0, smallest_crop=self.smallest, largest_crop=self.largest)
-        if self.smallest > self.largest:
+        between(place, SMALLEST, 1.0, smallest_crop=self.smallest_crop, largest_crop=self.largest_crop)
+        if self.smallest_crop > self.largest_crop:
             raise StudyError(
-                f"{place}.smallest_crop must be at most largest_crop, {self.largest}; it is {self.smallest}."
+                f"{place}.smallest_crop must be at most largest_crop, {self.largest_crop}; "
+                f"it is {self.smallest_crop}."
             )
         between(place, 1.0, MOST_ASPECT, aspect=self.aspect)
         between(place, 0.0, 180.0, rotation_degrees=self.rotation_degrees)
@@ -82,7 +82,7 @@ class Crop:
 
     def _sides(self, share: Numbers, side: Numbers) -> Numbers:
         """(N, axes) shares of the image's sides, whose product is the drawn share, none above 1."""
-        whole: Numbers = self.smallest + (self.largest - self.smallest) * share
+        whole: Numbers = self.smallest_crop + (self.largest_crop - self.smallest_crop) * share
         longer = log(self.aspect) / 2 * (2 * side - 1)
         longer = longer - longer.mean(axis=1, keepdims=True)
         mean = np.log(whole) / side.shape[1]
