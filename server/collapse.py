@@ -14,21 +14,23 @@ from typing import Literal
 
 from common.data.names import SiteId
 
-FALLEN, PLUNGED = 0.1, 0.01
-"""Share of what a score was before the first round: below the first twice running, or once below the second."""
+FEATURES, FEATURES_FALLEN, FALLEN, PLUNGED = "spread", 0.2, 0.1, 0.01
+"""Shares of what a score was before the first round, of features and of other answers: below them twice running, or
+once below the last."""
 ALIKE = 1e-4
 """Below it cases are not told apart, whatever it was at first."""
 NARROW, BROAD = 1.02, 2.0
 """Directions: one is left where there were some."""
-UNLEARNED, PATIENCE_ROUNDS = 0.005, 15
-"""Share of the trivial loss that is explained; so little after so many rounds is none."""
+UNLEARNED, FLAT_LOOKS, FLAT_FROM, HALF = 0.01, 4, 8, 0.5
+"""Share of the trivial loss that is explained: so little in so many looks in a row, from that round on, is none; where
+answers lie at less than half of their first distance too, it is a collapse."""
 LEAST_CASES = 16
 """Of fewer cases nothing is said: they lie in few directions by themselves."""
 RANK, EXPLAINED = "effective_rank", "explained"
-Kind = Literal["fallen", "alike", "narrow", "lost", "unlearned"]
+Kind = Literal["fallen", "alike", "narrow", "trivial", "lost", "unlearned"]
 Series = list[tuple[int, Mapping[str, float]]]
 """Of one hospital, or of all: after which round, and its scores."""
-GRAVE: tuple[Kind, ...] = ("fallen", "alike", "narrow")
+GRAVE: tuple[Kind, ...] = ("fallen", "alike", "narrow", "trivial")
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Watching:
         looks = self._series[site]
         found = [one for name in self.watched if (one := _spread(name, looks, site)) is not None]
         if not any(one.is_grave for one in found):
-            found += [one for one in (_rank(looks, site), _loss(looks, site)) if one is not None]
+            found += [one for one in (_rank(looks, site), _loss(self.watched, looks, site)) if one is not None]
         return found
 
 
@@ -152,9 +154,10 @@ def _spread(name: str, looks: Series, site: SiteId) -> Finding | None:
         return Finding("lost", name, number, number, None, first, site) if was_there else None
     if value < ALIKE:
         return Finding("alike", name, _since(looks, name, ALIKE), number, value, first, site)
-    if first is None or value >= FALLEN * first:
+    limit = (FEATURES_FALLEN if name == FEATURES else FALLEN) * (first or 0.0)
+    if first is None or value >= limit:
         return None
-    since = _since(looks, name, FALLEN * first)
+    since = _since(looks, name, limit)
     if since == number and value >= PLUNGED * first:
         return None
     return Finding("fallen", name, since, number, value, first, site)
@@ -168,15 +171,16 @@ def _rank(looks: Series, site: SiteId) -> Finding | None:
     return Finding("narrow", RANK, _since(looks, RANK, NARROW), number, value, first, site)
 
 
-def _loss(looks: Series, site: SiteId) -> Finding | None:
-    """Whether the loss stays at what it is where nothing was learned."""
-    number = looks[-1][0]
-    value = looks[-1][1].get(EXPLAINED)
-    if number < PATIENCE_ROUNDS or value is None:
+def _loss(watched: Iterable[str], looks: Series, site: SiteId) -> Finding | None:
+    """Whether the loss stands at what it is where nothing was learned: of DINO ln K, of NT-Xent ln(2 N - 1)."""
+    last = [(number, scores.get(EXPLAINED)) for number, scores in looks[-FLAT_LOOKS:]]
+    if len(last) < FLAT_LOOKS or last[0][0] < FLAT_FROM:
         return None
-    if any(at and abs(scores.get(EXPLAINED, 0.0)) >= UNLEARNED for at, scores in looks):
+    if any(value is None or abs(value) >= UNLEARNED for _, value in last):
         return None
-    return Finding("unlearned", EXPLAINED, 0, number, value, _at_first(EXPLAINED, looks), site)
+    shrunk = [name for name in watched if looks[-1][1].get(name, 1.0) < HALF * (_at_first(name, looks) or 0.0)]
+    kind: Kind = "trivial" if shrunk else "unlearned"
+    return Finding(kind, EXPLAINED, last[0][0], *last[-1], _at_first(EXPLAINED, looks), site)
 
 
 def _at_first(name: str, looks: Series) -> float | None:

@@ -38,10 +38,16 @@ def sentence(finding: Finding) -> str:
                 f"{number(finding.at_first)} before the first round: of all that tells cases apart one number is "
                 f"left{_since(finding)}."
             )
+        case "trivial":
+            return (
+                f"{when} the loss of {whose} stands at what it is where nothing is learned, as after round "
+                f"{finding.since}, and answers to different cases lie at less than half of their distance before the "
+                "first round: what the network is to answer has become the same for all."
+            )
         case "unlearned":
             return (
-                f"In {count(finding.of_round, 'round')} the loss never left what it is where nothing was learned: "
-                f"{percent(abs(finding.value or 0.0))} of it is explained."
+                f"{when} the loss of {whose} stands at what it is where nothing is learned, as after round "
+                f"{finding.since}: {percent(abs(finding.value or 0.0))} of it is explained."
             )
         case "lost":
             return (

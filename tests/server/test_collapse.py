@@ -38,8 +38,8 @@ def kinds(found: Verdict) -> list[tuple[str, str, int]]:
 
 
 def test_features_that_fall_far_below_the_untrained_ones_twice_running_have_collapsed() -> None:
-    assert not judged([0.05, 0.01, 0.004]).standing
-    found = judged([0.05, 0.01, 0.004, 0.003])
+    assert not judged([0.05, 0.011, 0.004]).standing
+    found = judged([0.05, 0.011, 0.004, 0.003])
     assert found.collapsed and kinds(found) == [("fallen", "", 2)] and found.last_well == 2
 
 
@@ -56,6 +56,7 @@ def test_a_dip_is_none_and_a_collapse_that_passed_is_told_as_such() -> None:
 def test_what_is_watched_beside_the_features_falls_for_itself() -> None:
     found = judged([0.05, 0.05, 0.05], answer_spread=[0.2, 1e-6, 1e-6])
     assert found.collapsed and found.standing[0].score == "answer_spread"
+    assert not judged([0.05] * 3, answer_spread=[0.2, 0.03, 0.03]).standing
 
 
 def test_answers_that_are_one_from_the_start_are_told_before_the_first_round() -> None:
@@ -76,12 +77,15 @@ def test_directions_that_are_lost_are_told_though_the_spread_stands() -> None:
     assert not judged([0.05, 0.05], effective_rank=[1.3, 1.001]).standing
 
 
-def test_a_loss_that_never_leaves_its_trivial_value_is_a_doubt_and_no_collapse() -> None:
-    stuck = judged([0.05] * 20, explained=[0.001] * 20)
-    assert kinds(stuck) == [("unlearned", "", 0)] and not stuck.collapsed
-    assert in_short(stuck).startswith("Doubtful")
-    assert not judged([0.05] * 20, explained=[*[0.001] * 10, 0.02, *[0.001] * 9]).standing
-    assert not judged([0.05] * 10, explained=[0.001] * 10).standing
+def test_a_loss_at_its_trivial_value_is_a_doubt_and_with_answers_that_shrank_a_collapse() -> None:
+    flat = [0.3, *[0.2] * 7, *[0.004] * 4]
+    doubt = judged([0.05] * 12, explained=flat)
+    assert kinds(doubt) == [("unlearned", "", 8)] and not doubt.collapsed
+    assert in_short(doubt).startswith("Doubtful")
+    found = judged([0.05, *[0.02] * 11], explained=flat)
+    assert kinds(found) == [("trivial", "", 8)] and found.collapsed and found.last_well == 10
+    assert not judged([0.05] * 12, explained=[*flat[:-2], 0.02, 0.004]).standing
+    assert not judged([0.05] * 8, explained=[0.001] * 8).standing
 
 
 def test_what_cannot_be_measured_any_more_is_told() -> None:
