@@ -9,6 +9,7 @@ from server.reporting.comparison import compare
 from server.reporting.markup import Markup, escaped, joined, tag
 from server.reporting.records import Run
 from server.reporting.script import SCRIPT
+from server.reporting.sections.collapse import collapse
 from server.reporting.sections.datasets import holdings
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
@@ -33,6 +34,7 @@ def page_of(run: Run) -> str:
     parts = {
         "Evaluation" if untrained else "Result": evaluation(run) if untrained else result(run, comparison),
         "Fine-tuning": fine_tuning(run),
+        "Collapse": collapse(run),
         "Learning": learning(run),
         **({} if untrained else {"Certainty": evaluation(run)}),
         "Groups": subgroups(run),
@@ -84,6 +86,7 @@ IDS = {
     "Evaluation": "evaluation",
     "Certainty": "evaluation",
     "Fine-tuning": "tuned",
+    "Collapse": "collapse",
     "Learning": "learning",
     "Groups": "subgroups",
     "Worst and best": "extremes",

@@ -61,6 +61,7 @@ def about_of(value: object, rounds_planned: int | None) -> About:
         last_taken_back=_taken_back(table(raw.get("last_vote"))),
         plugins={name: text(digest) for name, digest in table(raw.get("plugins")).items()},
         program=text(raw.get("program")),
+        watched=texts(raw.get("watched")),
         programs={site: _program(table(one)) for site, one in table(raw.get("programs")).items()},
     )
 
@@ -123,6 +124,7 @@ def round_of(raw: Mapping[str, Any]) -> Round | None:
         widenings=count(ranged.get("repeats")),
         range_factor=max(1, count(ranged.get("factor"))),
         taken_back=_taken_back(raw, count(raw.get("round"))),
+        collapse=text(table(raw.get("collapse")).get("in_short")),
     )
 
 

@@ -113,8 +113,8 @@ def triplet_cases() -> Made:
 MAKERS = {
     "mae": mae_cases,
     "simclr": simclr_cases,
-    "triplet": triplet_cases,
     "byol": byol_cases,
+    "triplet": triplet_cases,
     "dino": dino_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
