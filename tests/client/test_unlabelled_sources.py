@@ -1,4 +1,4 @@
-"""A folder of images without labels is data for a task that needs none; what of it cannot be read is still put aside."""
+"""A folder of images without labels is data for a task that needs none; what cannot be read is still put aside."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_without_its_labels_a_source_gives_the_same_images_of_the_same_persons(n
     assert after.unlabelled and after.shape.classes == 0 and not after.label_counts
     assert not {"removed", "unsampled"} & after.columns.keys()
     assert after.patients.tolist() == before.patients.tolist()
-    assert all(np.array_equal(one, other) for one, other in zip(after.pieces("inputs"), before.pieces("inputs"), strict=True))
+    assert all(
+        np.array_equal(one, other) for one, other in zip(after.pieces("inputs"), before.pieces("inputs"), strict=True)
+    )
 
 
 def test_every_source_that_can_read_images_alone_is_tried_here() -> None:
@@ -119,7 +121,9 @@ def test_whoever_has_no_labels_is_told_of_the_option(make: Callable[[Path], Imag
 
 def test_arrays_need_no_targets_and_are_told_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "A.npz", x=np.ones((3, 1, 4, 4), np.float32), person=np.array(["p", "q", "q"]))
-    assert Npz(str(tmp_path), unlabelled=True, target="survival", channels="first").cases("A", 0).patients.tolist() == ["p", "q", "q"]
+    assert Npz(str(tmp_path), unlabelled=True, target="survival", channels="first").cases(
+        "A", 0
+    ).patients.tolist() == ["p", "q", "q"]
     with pytest.raises(SourceError, match="unlabelled = true"):
         Npz(str(tmp_path)).cases("A", 0)
 
@@ -133,7 +137,7 @@ def test_slices_are_spread_over_the_volume_and_not_over_its_outline(tmp_path: Pa
 
 
 def test_tumours_cannot_be_chosen_without_masks() -> None:
-    with pytest.raises(StudyError, match="source.slices = 'all'"):
+    with pytest.raises(StudyError, match=r"source\.slices = 'all'"):
         Lgg(unlabelled=True)
 
 
