@@ -14,7 +14,7 @@ from client.source_abilities import abilities, can, label_of
 from client.sources._asked import asked_columns, typed
 from client.withdrawn import PERSONS
 from common.asking.levels import CLASS, TARGET
-from common.asking.records import Records, Values
+from common.asking.records import Records, Values, joined
 from common.data.cases import Cases
 from common.data.columns import Column
 from common.study.catalogue import SOURCES
@@ -53,7 +53,7 @@ def records_of(hospital: Hospital, part: str | None = None) -> Records:
 def _records_of(hospital: Hospital, parts: list[Cases]) -> Records:
     source = cast(Source, SOURCES.build(hospital.study.source))
     if not can(source, "records"):
-        return _joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)
+        return joined([records_of_cases(cases, source, hospital.site) for cases in parts], hospital.site)
     site = hospital.site if source.has_sites else None
     persons = np.concatenate([cases.patients for cases in parts])
     every = abilities(source).records(site, hospital.study.seed)
@@ -90,9 +90,3 @@ def _target(cases: Cases, source: Source) -> Mapping[str, Values]:
 
 def _plain(values: Any) -> Values:
     return values.astype(np.str_ if values.dtype.kind in "US" else np.float64)  # type: ignore[no-any-return]
-
-
-def _joined(parts: list[Records], site: str) -> Records:
-    """Rows of several parts, in the columns of all of them."""
-    columns = {name: np.concatenate([one.columns[name] for one in parts]) for name in parts[0].columns}
-    return Records(cast(Mapping[str, Values], columns), np.concatenate([one.persons for one in parts]), site)

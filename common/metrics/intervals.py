@@ -29,6 +29,8 @@ LARGEST_PRODUCT = 1 << 20
 MOST_STATISTICS = 240
 """Of a split: beyond it scores of single classes have no interval, so that a reply stays small."""
 NORMAL_95 = 1.959963984540054
+MOMENTS = ("feature_", "features_")
+"""First words of means and products of features (`common.selfsupervision.health`)."""
 PROPORTIONS = ("accuracy", "recall", "precision", "specificity", "jaccard", "f1")
 UNIT = (*PROPORTIONS, "dice", "sensitivity", "likelihood", "pooled", "surface_dice", "volume_similarity", "f")
 """First words of scores that lie within 0 and 1."""
@@ -39,10 +41,11 @@ Interval = tuple[float, float]
 def with_intervals(names: Iterable[str]) -> tuple[str, ...]:
     """The scores that have an interval, of all statistics of a task (`statistic_names`).
 
-    Those of no single class first, then the others by name, as many as there is room for.
+    Those of no single class first, then the others by name, as many as there is room for. Moments of features have
+    none: they are no scores by themselves.
     """
     every = sorted(names)
-    single = [name for name in every if not is_structure(name)]
+    single = [name for name in every if not is_structure(name) and not name.startswith(MOMENTS)]
     room = max((MOST_STATISTICS - len(every)) // 2, 0)
     return tuple(sorted(single, key=lambda name: name.rpartition("_")[2].isdigit())[:room])
 

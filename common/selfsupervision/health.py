@@ -12,6 +12,7 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -25,12 +26,20 @@ FIRST, SECOND = "feature", "features"
 
 def feature_sums(features: Tensor) -> dict[str, Mean]:
     """Means of the sketch's numbers and of their products, of (N, F) float64 features of cases."""
+    return {name: Mean.of(column.tolist()) for name, column in sketched(features).items()}
+
+
+def sketched(features: Tensor) -> dict[str, Tensor]:
+    """(N,) float32 of each case: the sketch's numbers and their products, by the names of their means.
+
+    Rounded, so that how many cases were asked for at once leaves no trace in a sum.
+    """
     unit = normalize(features.double(), dim=1).cpu().numpy()
     sketch = unit @ _turned(unit.shape[1])
-    found = {f"{FIRST}_{i}": Mean.of(column.tolist()) for i, column in enumerate(sketch.T)}
+    found = {f"{FIRST}_{i}": column for i, column in enumerate(sketch.T)}
     for i, j in combinations_with_replacement(range(sketch.shape[1]), 2):
-        found[f"{SECOND}_{i}_{j}"] = Mean.of((sketch[:, i] * sketch[:, j]).tolist())
-    return found
+        found[f"{SECOND}_{i}_{j}"] = sketch[:, i] * sketch[:, j]
+    return {name: torch.from_numpy(column.astype(np.float32)) for name, column in found.items()}
 
 
 def presented_health(scores: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""Which patches of a case are hidden: as many of every case, drawn by a generator or, of a case as held, by itself."""
+"""Which patches of a case are hidden: as many of every case, drawn, or, of a case as held, by the case alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MASK = "mask"
 
 
 def count_of_visible(patches: int, masked: float) -> int:
-    """Patches that are shown, of so many (He et al. 2022, section 3): at least one. Raises StudyError for one patch."""
+    """Patches that are shown, of so many (He et al. 2022, section 3). Raises StudyError where there is only one."""
     if patches < 2:
         raise StudyError(
             f"of {patches} patch none can be hidden and shown: let patches be smaller, or images larger."

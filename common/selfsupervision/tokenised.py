@@ -1,4 +1,4 @@
-"""Networks whose tokens, one of every patch, can be left out: what methods that hide patches need of a transformer."""
+"""Networks whose tokens, one of every patch, can be left out: what hiding patches takes of a transformer."""
 
 from __future__ import annotations
 

@@ -83,14 +83,34 @@ def unlabelled_cases() -> Cases:
     return Cases.of(images, np.zeros(12, np.float32), [f"p{index % 6}" for index in range(12)])
 
 
+MILD = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+ENCODED = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": MILD}
+
+
 def simclr_cases() -> Made:
+    return TASKS.build(Entry("simclr", ENCODED)), unlabelled_cases()
+
+
+def byol_cases() -> Made:
+    return TASKS.build(Entry("byol", ENCODED)), unlabelled_cases()
+
+
+def mae_cases() -> Made:
+    options = {"network": {"name": "groupnorm_cnn", "channels": 16}, "masked": 0.4, "patch": 2}
+    return TASKS.build(Entry("mae", options)), unlabelled_cases()
+
+
+def triplet_cases() -> Made:
     mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
     options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
-    return TASKS.build(Entry("simclr", options)), unlabelled_cases()
+    return TASKS.build(Entry("triplet", options)), unlabelled_cases()
 
 
 MAKERS = {
+    "mae": mae_cases,
     "simclr": simclr_cases,
+    "triplet": triplet_cases,
+    "byol": byol_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
     "registration": registration_cases,
@@ -148,6 +168,7 @@ SHAPES = {
     "mcmahan_2nn": Shape((1, 28, 28), 10),
     "mcmahan_cnn": Shape((1, 28, 28), 10),
     "groupnorm_cnn": Shape((1, 64, 64), 2),
+    "vit": Shape((1, 28, 28), 10),
     "unet": Shape((1, 32, 32), 4),
     "two_pathway": Shape((1, 32, 32), 4),
     "dilated": Shape((1, 32, 32), 4),

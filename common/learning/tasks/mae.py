@@ -55,8 +55,8 @@ class Mae(Unlabelled):
     network: Entry = field(default_factory=lambda: Entry("vit"))
     masked: float = 0.75
     patch: int = 4
-    normalised: bool = False
-    decoder_width: int = 64
+    normalised: bool = True
+    decoder_width: int = 32
     decoder_depth: int = 1
     decoder_heads: int = 4
 
@@ -67,7 +67,8 @@ class Mae(Unlabelled):
         sized("task", 64, decoder_depth=self.decoder_depth)
         if self.decoder_width % self.decoder_heads:
             raise StudyError(
-                f"task.decoder_heads must divide task.decoder_width, {self.decoder_width}; it is {self.decoder_heads}."
+                f"task.decoder_heads must divide task.decoder_width, {self.decoder_width}; it is "
+                f"{self.decoder_heads}."
             )
 
     def build_network(self, shape: Shape) -> nn.Module:
