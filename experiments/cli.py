@@ -44,6 +44,7 @@ from experiments.commands import (
     survey,
     track,
     tune,
+    views,
 )
 
 EXIT_CODES = (
@@ -87,6 +88,7 @@ cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
 cli.command()(studies.check)
+cli.command()(views.views)
 cli.command()(approve.approve)
 cli.command()(policy.policy)
 cli.command()(consent.withdraw)
