@@ -111,15 +111,18 @@ class VisionTransformer(nn.Module):
         """(N, T, width): patches, embedded, and where they lie. places: (N, K) of those wanted alone."""
         patches = patchify(inputs, self.patch)
         if places is None:
-            places = torch.arange(patches.shape[1], device=inputs.device).expand(patches.shape[0], -1)
-        embedded: Tensor = self.embed(chosen(patches, places))
+            places = torch.zeros_like(patches[:, :, 0], dtype=torch.int64)
+            places = places + torch.arange(patches.shape[1], device=inputs.device)
+        else:
+            patches = chosen(patches, places)
+        embedded: Tensor = self.embed(patches)
         return embedded + self.position(places).to(embedded)
 
     def encoded(self, tokens: Tensor) -> Tensor:
         """(N, leading + K, width) of any K of the tokens, in any order: what the blocks make of them."""
         seen = tokens
         if self.leading:
-            seen = torch.cat([self.lead(seen.new_zeros(seen.shape[0], 1, dtype=torch.int64)), seen], dim=1)
+            seen = torch.cat([self.lead(torch.zeros_like(seen[:, :1, 0], dtype=torch.int64)), seen], dim=1)
         for block in self.blocks:
             seen = block(seen)
         normal: Tensor = self.norm(seen)
@@ -131,7 +134,7 @@ class VisionTransformer(nn.Module):
 
 
 def learned(count: int, width: int) -> nn.Embedding:
-    """(N, K) numbers below `count` -> (N, K, width): tokens that are learned, of which hooks for single cases know."""
+    """(N, K) numbers below `count` -> (N, K, width): tokens that are learned, which hooks for single cases know."""
     tokens = nn.Embedding(count, width)
     nn.init.normal_(tokens.weight, std=SPREAD)
     return tokens
