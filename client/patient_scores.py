@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from client.evaluation import evaluate
+from client.evaluation import evaluate_patients
 from client.hospital import Hospital
 from common.files.json_files import read_table, write_json
-from common.learning.abilities import scored_whole
+from common.learning.abilities import compares_patients
 from common.sums.mean import Mean
 
 FILE = "own-model-scores.json"
@@ -24,15 +22,11 @@ OwnScores = Mapping[str, Mapping[str, Mean]]
 
 
 def of_patients(hospital: Hospital, split: str) -> OwnScores:
-    """Of each patient alone; {} where scores compare patients, or they are too many."""
+    """Of each patient; {} where no patient's part in a score can be told, or they are too many."""
     cases = hospital.splits[split]
-    patients = np.unique(cases.patients)
-    if scored_whole(hospital.task) or len(patients) > MOST_PATIENTS:
+    if compares_patients(hospital.task) or len(set(cases.patients)) > MOST_PATIENTS:
         return {}
-    return {
-        str(patient): evaluate(hospital.task, hospital.network, cases.take(np.flatnonzero(cases.patients == patient)))
-        for patient in patients
-    }
+    return evaluate_patients(hospital.task, hospital.network, cases)
 
 
 def keep(folder: Path | None, scores: OwnScores) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from client.evaluation import evaluate
+from client.evaluation import evaluate, evaluate_patients
 from common.data.cases import Cases
 from common.errors import SourceError
 from common.learning.abilities import scored_whole
@@ -57,9 +57,7 @@ def _of_many(
     """
     if scored_whole(task) or not any(kept.any() for kept in told):
         return tuple(scores)
-    single = [
-        evaluate(task, network, cases.take(np.flatnonzero(of_case == k))) for k in range(int(of_case.max()) + 1)
-    ]
+    single = list(evaluate_patients(task, network, cases).values())
     has = np.array([[one.get(name, Mean()).weight_units > 0 for one in single] for name in scores])
     who = np.unique(has, axis=1, return_inverse=True)[1].reshape(-1)
     if _all_may_be_told([_finer(masks[kept], who) for masks, kept in zip(columns, told, strict=True)], least):

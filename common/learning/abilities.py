@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a study is read, and a report written, without torch
 
     from common.data.cases import Batch, Shape
     from common.learning.task import Task
+    from common.sums.mean import Mean
 
 Drawn = Literal["outlines", "pair", "panels"]
 """Truth and prediction drawn on the image; two images and the moved one; or whatever `panels` answers."""
@@ -33,7 +34,8 @@ class Abilities(Protocol):
 
     views: ClassVar[tuple[str, ...]]
     """Columns that `augment` adds to a batch, with a row for every case: crops, masks, random starts. `loss` gets
-    them; `score` and `predict` are asked about cases as they are held, and must do without."""
+    them; `score` and `predict` are asked about cases as they are held, and must do without. A case by itself has the
+    loss of views that `augment` makes of it alone (`common.learning.losses.as_held`)."""
     couples: ClassVar[bool]
     """Whether the loss compares cases of a batch with each other. It is still (N,), one term a case, finite for a
     batch of one, and a step takes the mean of the terms; a batch is never cut into pieces. With FedSGD the terms of a
@@ -42,7 +44,16 @@ class Abilities(Protocol):
     """Whether scores compare patients with each other: all cases that a hospital scores are then one batch."""
     companion: ClassVar[tuple[str, ...]]
     """Parts of the network, by the beginning of their names, that no gradient moves and that are exchanged and
-    averaged with the model: a teacher, a centre. Their parameters and buffers are float32."""
+    averaged with the model: a teacher, a centre. Their parameters and persistent buffers are float32."""
+    follows_parameters: bool
+    """Whether the companion moves in `follow` alone, by what is learned alone, so that no case moves it but through a
+    step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
+    private_options: ClassVar[Mapping[str, object]]
+    """Options under which a task `follows_parameters` that does not with others: they are named in a refusal."""
+    watched: ClassVar[tuple[str, ...]]
+    """Scores, as they are shown, of which 0 means that the network answers all cases alike, and that are 1 at most.
+    Where they fall far below what they were before the first round, the run says that it has collapsed
+    (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -50,6 +61,8 @@ class Abilities(Protocol):
     """What the report draws of a test case."""
     weighs_classes: bool
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    unlabelled: bool
+    """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool
     """Whether `predict` says a class of every pixel or voxel."""
     patched: bool
@@ -80,6 +93,25 @@ class Abilities(Protocol):
 
     def follow(self, network: nn.Module) -> None:
         """Move the companion after a step, in place and without a gradient, by what the network holds alone."""
+        ...
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """(N, ...) by name: what scores are made of, of each case alone; `score` is made of nothing else.
+
+        So a network is asked once, in pieces of bounded memory, whatever is then scored: all cases, single patients,
+        or samples of them. In float64, so that a piece's size leaves no trace. Of a task that says `scored_whole`, or
+        whose scores are means of one number a case.
+        """
+        ...
+
+    def judged(self, answered: Mapping[str, Tensor]) -> Mapping[str, Mean]:
+        """`score` of cases that were `answered`, all of them together."""
+        ...
+
+    def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """(N,) by name, in the place of `judged` where a score is the mean of a number a case: those numbers, NaN for
+        none. Where they compare cases, a patient's score is that of the own cases among all others.
+        """
         ...
 
     def loss_of(self, network: nn.Module, batch: Batch, group: str) -> Tensor:
@@ -131,10 +163,14 @@ class Abilities(Protocol):
 NAMES = tuple(name for name in (*Abilities.__annotations__, *vars(Abilities)) if not name.startswith("_"))
 TOGETHER = (
     ("follow", "companion"),
+    ("follows_parameters", "companion"),
+    ("private_options", "follows_parameters"),
     ("loss_of", "optimised"),
     ("optimised", "loss_of"),
     ("soft_loss", "label_space"),
     ("panels", "drawn"),
+    ("judged", "answered"),
+    ("judged_each", "answered"),
 )
 """The first is of no use without the second."""
 COLUMNS = ("inputs", "targets", "patients")
@@ -166,9 +202,29 @@ def scored_whole(task: Task) -> bool:
     return bool(getattr(task, "scored_whole", False))
 
 
+def compares_patients(task: Task) -> bool:
+    """Whether no patient's part in a score can be told: it is of all together, and no mean of a number a case."""
+    return scored_whole(task) and not can(task, "judged_each")
+
+
 def companion(task: Task) -> tuple[str, ...]:
     """Beginnings of the names of what is exchanged beside the model; () for most."""
     return tuple(getattr(task, "companion", ()))
+
+
+def follows_parameters(task: Task) -> bool:
+    """Whether its companion moves by what is learned alone; where nothing is said, cases may move it."""
+    return bool(getattr(task, "follows_parameters", False))
+
+
+def private_options(task: Task) -> Mapping[str, object]:
+    """Options that privacy for one patient needs; {} for most."""
+    return dict(getattr(task, "private_options", {}))
+
+
+def watched(task: Task) -> tuple[str, ...]:
+    """Scores that tell whether answers of different cases differ; () for most."""
+    return tuple(getattr(task, "watched", ()))
 
 
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
@@ -179,6 +235,11 @@ def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
 def weighs_classes(task: Task) -> bool:
     """Whether its loss weighs classes."""
     return bool(getattr(task, "weighs_classes", False))
+
+
+def unlabelled(task: Task) -> bool:
+    """Whether it looks at no truth."""
+    return bool(getattr(task, "unlabelled", False))
 
 
 def outlines(task: Task) -> bool:
@@ -215,9 +276,7 @@ def shown_shape(task: Task, shape: Shape) -> Shape:
 
 
 def no_case_loss(task: Task) -> str:
-    """Why the loss of one case as it is held tells nothing; empty where it does."""
-    if views(task):
-        return f"its loss is of what augmentation drew ({', '.join(views(task))}), and a case as it is held has none"
+    """Why one case by itself has no loss; empty where it has, of views that follow from it alone if need be."""
     if couples(task):
         return "its loss compares the cases of a batch, and a case alone has none"
     return no_one_gradient(task)
@@ -230,9 +289,17 @@ def no_one_gradient(task: Task) -> str:
     return ""
 
 
+def no_guessed_loss(task: Task) -> str:
+    """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
+    if views(task):
+        drawn = ", ".join(views(task))
+        return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
+    return no_case_loss(task)
+
+
 def no_soft_loss(task: Task) -> str:
     """Why a guessed case has no loss that an attack can follow; empty where it has."""
-    if reason := no_case_loss(task):
+    if reason := no_guessed_loss(task):
         return reason
     if getattr(task, "own_loss", None) is not None:
         return "this search guesses probabilities of classes, and the study's own loss takes classes"
@@ -258,14 +325,15 @@ def check_declared(task: Task, name: str) -> None:
 
 
 def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion"):
+    for member in ("views", "companion", "watched"):
         if can(task, member) and not _are_words(getattr(task, member)):
             raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
     if taken := set(views(task)) & set(COLUMNS):
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole", "weighs_classes", "outlines", "patched"):
+    flags = ("couples", "scored_whole", "follows_parameters", "weighs_classes", "unlabelled", "outlines", "patched")
+    for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):

@@ -11,9 +11,11 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -113,8 +115,42 @@ def has_float64(device: torch.device) -> bool:
     return device.type not in WITHOUT_FLOAT64
 
 
+@dataclass
+class _Held:
+    """A network that nobody changes for a while, and its copy in float64 once one was asked for."""
+
+    network: nn.Module
+    copied: nn.Module | None = None
+
+
+_held: ContextVar[_Held | None] = ContextVar("held network", default=None)
+
+
 def exact_copy(network: Module) -> Module:
-    """A copy in float64, where the network is; on the CPU where its device has no float64."""
+    """A copy in float64, where the network is; on the CPU where its device has no float64. Only to be asked."""
+    held = _held.get()
+    if held is None or held.network is not network:
+        return _copied(network)
+    if held.copied is None:
+        held.copied = _copied(network)
+    return cast(Module, held.copied)
+
+
+@contextmanager
+def one_exact_copy(network: nn.Module) -> Iterator[None]:
+    """While the block lasts `exact_copy` of this network, which nobody changes, is one and the same.
+
+    Scores of single patients are many calls, and much of their time was the copying.
+    """
+    held = _held.get()
+    token = _held.set(held if held is not None and held.network is network else _Held(network))
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def _copied(network: Module) -> Module:
     copied = deepcopy(network)
     if not has_float64(home(copied)):
         copied = copied.to("cpu")

@@ -69,9 +69,11 @@ def refuse_unsuitable(network: nn.Module) -> None:
 def _mark_companion(network: nn.Module, beginnings: Sequence[str]) -> None:
     """What is called so, or lies under it, is exchanged and never learned; the network itself says so from here on.
 
-    Raises StudyError where nothing has such a name, or what has cannot be exchanged.
+    But not a buffer that is not persistent, which is no part of a model. Raises StudyError where nothing has such a
+    name, or what has cannot be exchanged.
     """
-    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    saved = network.state_dict(keep_vars=True)
+    tensors = {name: one for name, one in saved.items() if isinstance(one, Tensor)}
     marked: dict[str, Tensor] = {}
     for beginning in beginnings:
         found = {name: one for name, one in tensors.items() if is_under(name, beginning)}

@@ -21,6 +21,8 @@ class Augmentation(Protocol):
         """(P,) what makes one view of one case of `shape`, channels first. P depends on `shape` alone."""
         ...
 
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """(N, C, *S) views of images of the same shape. drawn: (N, P). Differentiable by the images."""
+    def apply(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
+        """(N, C, *size) views of (N, C, *S) images. drawn: (N, P) float32. Differentiable by the images, in their
+        precision and on their device.
+        """
         ...

@@ -13,6 +13,7 @@ from common import __version__
 from common.study.catalogue import (
     AGGREGATIONS,
     ANALYSES,
+    AUGMENTATIONS,
     ENGINES,
     LOSSES,
     MECHANISMS,
@@ -32,6 +33,7 @@ KINDS: dict[str, Catalogue] = {
     "tasks": TASKS,
     "networks": NETWORKS,
     "losses": LOSSES,
+    "augmentations": AUGMENTATIONS,
     "sources": SOURCES,
     "partitions": PARTITIONS,
     "strategies": STRATEGIES,

@@ -14,7 +14,7 @@ from typing import Any
 import common
 from common.learning.abilities import abilities, can
 from common.learning.parameters import trainable
-from common.study.catalogue import LOSSES, NETWORKS
+from common.study.catalogue import AUGMENTATIONS, LOSSES, NETWORKS, Catalogue
 from common.study.options import Entry, options_of
 from experiments.prediction.answers import value_name
 from experiments.prediction.trained import Trained
@@ -72,10 +72,16 @@ def _spelled_out(entry: Entry, built: object) -> dict[str, Any]:
 def _plain(value: Any, option: str = "") -> Any:
     """As TOML and JSON have it."""
     if isinstance(value, Entry):
-        return _spelled_out(value, (LOSSES if option == LOSS else NETWORKS).build(value))
+        return _spelled_out(value, _catalogue_of(option).build(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(one, str(key)) for key, one in value.items()}
     return [_plain(one, option) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _catalogue_of(option: str) -> Catalogue:
+    """Where an option's entry is from: `local_augmentation` is an augmentation."""
+    last = option.rpartition("_")[2]
+    return next((one for one in (LOSSES, AUGMENTATIONS) if one.kind == last), NETWORKS)
 
 
 def _network(trained: Trained) -> dict[str, Any]:

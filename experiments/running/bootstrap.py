@@ -18,7 +18,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from common.learning.abilities import scored_whole
+from common.learning.abilities import compares_patients
 from experiments.running.patient_scores import PatientScores, Person
 
 SAMPLES = 2000
@@ -74,7 +74,7 @@ def _minus(left: float | None, right: float | None) -> float | None:
 
 def _drawn(scores: PatientScores, rng: np.random.Generator) -> NDArray[np.int64]:
     """(samples, persons): how often each person is drawn."""
-    compared = scored_whole(scores.task)
+    compared = compares_patients(scores.task)
     samples = SAMPLES_OF_RANKS if compared else SAMPLES
     times = np.zeros((samples, len(scores.persons)), np.int64)
     for places in _strata(scores.persons):

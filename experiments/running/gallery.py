@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from client.evaluation import evaluate
+from client.evaluation import evaluate_patients
 from client.hospital import Hospital, open_hospital, site_names
 from common.data.cases import Cases, SiteId
 from common.files.access import if_there
@@ -136,11 +136,10 @@ def _panels(panels: Panels) -> dict[str, Any]:
 
 def _median_patient(hospital: Hospital, cases: Cases, known: Known | None) -> tuple[str, float | None]:
     scored = [(score, patient) for (site, patient), score in (known or {}).items() if site == hospital.site]
-    for patient in np.unique(cases.patients) if known is None else ():
-        own = cases.take(np.flatnonzero(cases.patients == patient))
-        mean = evaluate(hospital.task, hospital.network, own)[hospital.task.headline]
-        if mean.weight_units:
-            scored.append((mean.value, str(patient)))
+    single = evaluate_patients(hospital.task, hospital.network, cases) if known is None else {}
+    for patient, means in single.items():
+        if (mean := means[hospital.task.headline]).weight_units:
+            scored.append((mean.value, patient))
     if not scored:
         return str(cases.patients[0]), None
     score, patient = sorted(scored)[len(scored) // 2]

@@ -18,7 +18,7 @@ from client import patient_scores as own_scores
 from client.hospital import Hospital
 from client.subgroups import cells_of_persons
 from common.data.cases import Cases, SiteId
-from common.learning.abilities import can, presented, scored_whole
+from common.learning.abilities import can, compares_patients, presented
 from common.learning.device import exact_copy, home
 from common.metrics.roc import with_areas
 from common.seeding import generator
@@ -91,7 +91,7 @@ def _gains(study: Study, scores: PatientScores, folder: Path) -> dict[str, list[
     """By hospital what its patients gain: the headline, federated minus own, and its interval, paired by patient."""
     found: dict[str, list[float]] = {}
     headline = scores.task.headline
-    for site in sorted({site for site, _ in scores.persons} if not scored_whole(scores.task) else ()):
+    for site in sorted({site for site, _ in scores.persons} if not compares_patients(scores.task) else ()):
         own = own_scores.read(folder / "hospitals" / site)
         mine = [(means, own[patient]) for (at, patient), means in _each(scores) if at == site and patient in own]
         if len(mine) < FEWEST_PATIENTS:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.evaluation import evaluate
+from client.evaluation import answers, evaluate, evaluate_patients
 from client.hospital import Hospital, open_hospital, site_names
-from common.data.cases import Cases
 from common.data.names import SiteId
 from common.errors import StudyError
 from common.files.tensor_files import read_tensors
-from common.learning.abilities import presented, scored_whole
+from common.learning.abilities import can, compares_patients, presented
+from common.learning.judging import Answered, judge, taken
 from common.learning.task import Task
 from common.metrics.roc import with_areas
 from common.study.study import Study
@@ -34,7 +35,8 @@ Values = dict[str, float | None]
 class PatientScores:
     """One model's scores on persons, in the order of hospitals and of their names.
 
-    means: of each person alone. hospitals: with the network as it scores, for tasks that compare persons.
+    means: of each person alone, or that person's part in the mean. hospitals: with the network as it scores, for
+    tasks that compare persons.
     """
 
     task: Task
@@ -45,8 +47,8 @@ class PatientScores:
 
     @property
     def headlines(self) -> dict[Person, float]:
-        """The headline of each person that has one alone; {} where scores compare persons."""
-        if scored_whole(self.task):
+        """The headline of each person that has one; {} where scores compare persons."""
+        if compares_patients(self.task):
             return {}
         shown = [presented(self.task, with_areas(means)).get(self.task.headline) for means in self.means]
         return {person: value for person, value in zip(self.persons, shown, strict=True) if value is not None}
@@ -54,13 +56,8 @@ class PatientScores:
     def restricted(self, persons: Collection[Person]) -> PatientScores:
         """Of these alone."""
         kept = [place for place, person in enumerate(self.persons) if person in persons]
-        return PatientScores(
-            self.task,
-            tuple(self.persons[place] for place in kept),
-            tuple(self.means[place] for place in kept),
-            self.hospitals,
-            self.split,
-        )
+        persons, means = (tuple(one[place] for place in kept) for one in (self.persons, self.means))
+        return replace(self, persons=persons, means=means)
 
     def of_all(self) -> Values:
         """The scores of all persons together, as a run tells them."""
@@ -68,7 +65,7 @@ class PatientScores:
 
     def resampled(self, times: NDArray[np.int64]) -> list[Values]:
         """Scores of (B, persons) samples, in which each person is taken so many times."""
-        if scored_whole(self.task):
+        if compares_patients(self.task):
             return [self._whole(row) for row in times]
         names = sorted({name for means in self.means for name in means})
         empty = Mean()
@@ -85,14 +82,27 @@ class PatientScores:
 
     def _whole(self, times: NDArray[np.int64]) -> Values:
         """A score that compares persons is that of the sample as a whole, hospital by hospital."""
-        taken = dict(zip(self.persons, times.tolist(), strict=True))
-        parts = []
-        for hospital in self.hospitals:
+        drawn = dict(zip(self.persons, times.tolist(), strict=True))
+        parts: list[Mapping[str, Mean]] = []
+        for hospital, answered in zip(self.hospitals, self._answered, strict=True):
             cases = hospital.splits[self.split]
-            counts = [taken.get((hospital.site, str(patient)), 0) for patient in cases.patients]
-            sample = cases.take(np.repeat(np.arange(len(cases)), counts))
-            parts.append(evaluate(self.task, hospital.network, sample))
+            counts = [drawn.get((hospital.site, str(patient)), 0) for patient in cases.patients]
+            rows = np.repeat(np.arange(len(cases)), counts)
+            if answered is None:
+                parts.append(evaluate(self.task, hospital.network, cases.take(rows)))
+            elif len(rows):
+                parts.append(judge(self.task, taken(answered, rows)))
         return presented(self.task, with_areas(merge(parts)))
+
+    @cached_property
+    def _answered(self) -> tuple[Answered | None, ...]:
+        """What each hospital's network answers of its cases, asked once for all samples; None where no task says so
+        or there are no cases."""
+        each = [(hospital, hospital.splits[self.split]) for hospital in self.hospitals]
+        able = can(self.task, "answered")
+        return tuple(
+            answers(self.task, hospital.network, cases) if able and len(cases) else None for hospital, cases in each
+        )
 
 
 def score_patients(
@@ -115,15 +125,9 @@ def score_patients(
             hospital = open_hospital(study.json, index)
             put(hospital.network, tensors, folder / MODEL)
             hospitals.append(hospital)
-    found = [(hospital, patient) for hospital in hospitals for patient in _patients(hospital.splits[split])]
-    means = tuple(_of_patient(hospital, hospital.splits[split], patient) for hospital, patient in found)
-    persons = tuple((hospital.site, patient) for hospital, patient in found)
-    return PatientScores(study.build_task(), persons, means, tuple(hospitals), split)
-
-
-def _patients(cases: Cases) -> list[str]:
-    return [str(patient) for patient in np.unique(cases.patients)]
-
-
-def _of_patient(hospital: Hospital, cases: Cases, patient: str) -> Mapping[str, Mean]:
-    return evaluate(hospital.task, hospital.network, cases.take(np.flatnonzero(cases.patients == patient)))
+    found = {
+        (hospital.site, patient): means
+        for hospital in hospitals
+        for patient, means in evaluate_patients(hospital.task, hospital.network, hospital.splits[split]).items()
+    }
+    return PatientScores(study.build_task(), tuple(found), tuple(found.values()), tuple(hospitals), split)

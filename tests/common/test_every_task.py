@@ -84,10 +84,20 @@ def unlabelled_cases() -> Cases:
     return Cases.of(images, np.zeros(12, np.float32), [f"p{index % 6}" for index in range(12)])
 
 
+MILD = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+ENCODED = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": MILD}
+
+
 def simclr_cases() -> Made:
-    mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
-    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
-    return TASKS.build(Entry("simclr", options)), unlabelled_cases()
+    return TASKS.build(Entry("simclr", ENCODED)), unlabelled_cases()
+
+
+def dino_cases() -> Made:
+    return TASKS.build(Entry("dino", {**ENCODED, "prototypes": 8, "momentum": 0.9})), unlabelled_cases()
+
+
+def byol_cases() -> Made:
+    return TASKS.build(Entry("byol", ENCODED)), unlabelled_cases()
 
 
 def halves() -> Cases:
@@ -110,10 +120,19 @@ def ijepa_cases() -> Made:
     return TASKS.build(Entry("ijepa", options)), halves()
 
 
+def triplet_cases() -> Made:
+    mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
+    return TASKS.build(Entry("triplet", options)), unlabelled_cases()
+
+
 MAKERS = {
     "mae": mae_cases,
     "ijepa": ijepa_cases,
     "simclr": simclr_cases,
+    "byol": byol_cases,
+    "triplet": triplet_cases,
+    "dino": dino_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
     "registration": registration_cases,

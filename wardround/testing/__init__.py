@@ -25,6 +25,7 @@ _FILES = (
     "analyses",
     "attacks",
     "audits",
+    "augmentations",
     "benchmarks",
     "engines",
     "laws",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from wardround.testing.aggregations import AggregationTests as AggregationTests
     from wardround.testing.analyses import AnalysisTests as AnalysisTests
     from wardround.testing.attacks import AttackTests as AttackTests
+    from wardround.testing.augmentations import AugmentationTests as AugmentationTests
     from wardround.testing.benchmarks import BenchmarkTests as BenchmarkTests
     from wardround.testing.engines import EngineTests as EngineTests
     from wardround.testing.losses import LossTests as LossTests
@@ -68,6 +70,7 @@ else:
         "aggregations": ("AggregationTests",),
         "analyses": ("AnalysisTests",),
         "attacks": ("AttackTests",),
+        "augmentations": ("AugmentationTests",),
         "benchmarks": ("BenchmarkTests",),
         "engines": ("EngineTests",),
         "losses": ("LossTests",),

@@ -65,11 +65,20 @@ class Cox:
         return _losses(network(batch.inputs).float()[:, 0], batch.targets)
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """In float64 as in classification, for the same reason."""
-        exact, targets = exact_copy(network), batch.targets.cpu()
+        """Of all cases of the batch, compared with each other."""
+        return self.judged(self.answered(network, batch))
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Risks, in float64 as in classification, for the same reason; times and events."""
+        exact = exact_copy(network)
         with no_grad():
             risks = exact(batch.inputs.to(home(exact)).double())[:, 0].cpu()
-            losses = _losses(risks, targets).clamp(max=LARGEST_LOSS).float()
+        return {"risks": risks, "targets": batch.targets.cpu()}
+
+    def judged(self, answered: Mapping[str, Tensor]) -> Mapping[str, Mean]:
+        """The index and the loss."""
+        risks, targets = answered["risks"], answered["targets"]
+        losses = _losses(risks, targets).clamp(max=LARGEST_LOSS).float()
         times, events = targets[:, 0].numpy(), targets[:, 1].numpy()
         found = Concordance.of(risks.float().numpy(), times, events)
         return {"c_index": found.mean(), "loss": Mean.of(losses.tolist())}

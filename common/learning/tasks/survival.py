@@ -94,13 +94,22 @@ class Survival:
         return self._learned(network(batch.inputs).float(), batch.targets)
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
-        """Likelihood, loss and what `scores` names, in float64 as in classification, for the same reason."""
-        exact, targets = exact_copy(network), batch.targets.cpu()
+        """Likelihood, loss and what `scores` names."""
+        return self.judged(self.answered(network, batch))
+
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Logits, in float64 as in classification, for the same reason; times and events."""
+        exact = exact_copy(network)
         with no_grad():
             logits = exact(batch.inputs.to(home(exact)).double()).cpu()
-            surprises = self._losses(logits, targets).clamp(max=LARGEST_LOSS).float()
-            losses = self._learned(logits, targets).clamp(max=LARGEST_LOSS).float()
-            log_survival = logsigmoid(-logits).cumsum(1)
+        return {"logits": logits, "targets": batch.targets.cpu()}
+
+    def judged(self, answered: Mapping[str, Tensor]) -> Mapping[str, Mean]:
+        """Scores of cases together: only c_index compares them."""
+        logits, targets = answered["logits"], answered["targets"]
+        surprises = self._losses(logits, targets).clamp(max=LARGEST_LOSS).float()
+        losses = self._learned(logits, targets).clamp(max=LARGEST_LOSS).float()
+        log_survival = logsigmoid(-logits).cumsum(1)
         found = {"likelihood": Mean.of((-surprises).exp().tolist()), "loss": Mean.of(losses.tolist())}
         happened, known = self._status(targets)
         if "brier" in self.scores:

@@ -4,50 +4,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
-
 from common.selfsupervision.augmentation import Augmentation
-from common.study.checks import between, non_negative
+from common.selfsupervision.cut_out import CutOut
+from common.selfsupervision.greys import Greys
+from common.selfsupervision.pipeline import Pipeline, Resizing, Step
+from common.selfsupervision.pixel_noise import PixelNoise
+from common.selfsupervision.separable import Blur
+from common.selfsupervision.warps import Crop
 
 
 @dataclass(frozen=True)
-class Grey:
-    """smallest_crop: least share of an image's area or volume that a view shows. contrast, brightness: by which
-    share of the image's own spread the greys are stretched or moved at most.
+class Grey(Pipeline):
+    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows; 1 is all
+    of it. aspect: by which factor the sides of a crop may differ; 1 for none. mirrored: spatial axes along which half
+    of the views are reversed, -1 for the last; [] for none. rotation_degrees: about each axis, at most.
+
+    contrast: by which share greys are stretched about their mean, more or less, at most. brightness: by how many of
+    their standard deviations they are moved at most. gamma: the most that an exponent of greys differs from 1, as a
+    logarithm. blur_pixels: standard deviation of a Gaussian, at most. noise: standard deviation at most, as a share
+    of the range of greys. cut_out: hidden share of a view, at most. Each is off at 0.
     """
 
     smallest_crop: float = 0.3
+    largest_crop: float = 1.0
+    aspect: float = 1.33
+    mirrored: tuple[int, ...] = (-1,)
+    rotation_degrees: float = 0.0
     contrast: float = 0.4
     brightness: float = 0.4
+    gamma: float = 0.0
+    blur_pixels: float = 0.0
+    noise: float = 0.0
+    cut_out: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.01, 1.0, smallest_crop=self.smallest_crop)
-        non_negative("augmentation", contrast=self.contrast, brightness=self.brightness)
+        self.steps()
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """(2 D + 3,) centre of the crop, half sides signed by mirroring, stretch and shift of the greys, unused."""
-        axes = len(shape) - 1
-        sides = np.full(axes, rng.uniform(self.smallest_crop, 1.0) ** (1 / axes))
-        centre = rng.uniform(-1, 1, axes) * (1 - sides)
-        mirrored = np.where(np.arange(axes) == 0, rng.choice([-1.0, 1.0]), 1.0)
-        stretch, shift = 1 + self.contrast * rng.uniform(-1, 1), self.brightness * rng.uniform(-1, 1)
-        return np.concatenate([centre, sides * mirrored, [stretch, shift]]).astype(np.float32)
-
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """Linear interpolation; the greys are stretched about each image's mean."""
-        axes = images.ndim - 2
-        theta = torch.cat([torch.diag_embed(drawn[:, axes : 2 * axes]), drawn[:, :axes, None]], dim=2)
-        cropped = grid_sample(
-            images, affine_grid(theta.to(images.dtype), list(images.shape), align_corners=False), align_corners=False
+    def steps(self) -> tuple[Resizing, *tuple[Step, ...]]:
+        """Where it looks, in which greys, how sharply, with what noise, and what is hidden."""
+        return (
+            Crop(self.smallest_crop, self.largest_crop, self.aspect, self.mirrored, self.rotation_degrees),
+            Greys(self.contrast, self.brightness, self.gamma),
+            Blur(self.blur_pixels),
+            PixelNoise(self.noise),
+            CutOut(self.cut_out),
         )
-        stretch, shift = (drawn[:, 2 * axes + place].reshape(-1, *(1,) * (axes + 1)) for place in (0, 1))
-        over = tuple(range(1, images.ndim))
-        mean, spread = cropped.mean(over, keepdim=True), cropped.std(over, keepdim=True)
-        return (cropped - mean) * stretch + mean + shift * spread
 
 
 augmentation: type[Augmentation] = Grey
