@@ -62,6 +62,7 @@ def presented_health(scores: Mapping[str, float | None]) -> dict[str, float | No
     return {**told, "effective_rank": rank, "spread": total**0.5}
 
 
+@cache
 def _place(name: str) -> tuple[int, ...]:
     return tuple(int(part) for part in name.split("_") if part.isdigit())
 
