@@ -22,14 +22,15 @@ from client.source import Source
 from client.splitting import UNLABELLED
 from common.asking.features import PART, feature_name
 from common.asking.records import Records, joined
-from common.data.cases import Cases
+from common.data.cases import Cases, Shape
 from common.errors import RefusedError, StudyError
 from common.learning.abilities import shown_shape
 from common.learning.device import exact_copy
 from common.learning.parameters import new_network
-from common.learning.start import put
+from common.learning.start import Taken, put
 from common.selfsupervision.encoder import encoder_within
 from common.study.catalogue import SOURCES
+from common.study.study import Study
 
 WARM = b"features "
 REFUSED = "encoder"
@@ -43,12 +44,24 @@ def featured_records(hospital: Hospital, which: str) -> Records:
     """
     key = WARM + which.encode()
     kept = hospital.hashes.get(key)
-    if not isinstance(kept, Records):
-        kept = hospital.hashes[key] = _featured(hospital, _encoder(hospital, which))
+    if isinstance(kept, Records):
+        return kept
+    taken = model_in(hospital.network) if which == "start" else None
+    if which == "start" and taken is None:
+        raise RefusedError(REFUSED, "the study's encoder was not given to this hospital ([start] model).")
+    try:
+        encoder = encoder_from(hospital.study, hospital.train.shape, taken)
+    except StudyError as error:
+        raise RefusedError(REFUSED, str(error)) from error
+    kept = hospital.hashes[key] = records_with(hospital, encoder)
     return kept
 
 
-def _featured(hospital: Hospital, encoder: nn.Module) -> Records:
+def records_with(hospital: Hospital, encoder: nn.Module) -> Records:
+    """Every case with what an encoder in double precision makes of it, and its part.
+
+    Raises RefusedError where cases do not fit the encoder.
+    """
     source = cast(Source, SOURCES.build(hospital.study.source))
     tables = []
     for part, cases in hospital.everybody.items():
@@ -60,23 +73,21 @@ def _featured(hospital: Hospital, encoder: nn.Module) -> Records:
     return joined([one for one in tables if len(one)] or tables[:1], hospital.site)
 
 
-def _encoder(hospital: Hospital, which: str) -> nn.Module:
-    study, task = hospital.study, hospital.task
-    shape = shown_shape(task, hospital.train.shape)
-    network = new_network(task, hospital.train.shape, study.seed)
-    taken = model_in(hospital.network)
-    if which == "start":
-        if taken is None:
-            raise RefusedError(REFUSED, "the study's encoder was not given to this hospital ([start] model).")
+def encoder_from(study: Study, shape: Shape, taken: Taken | None, seed: int | None = None) -> nn.Module:
+    """The encoder of a study's network for cases of `shape`, in double precision.
+
+    taken: parameters of the model that the study begins from; None: as `seed` draws them, or the study's.
+    Raises StudyError where the network has no encoder, or the model none of some of its parameters.
+    """
+    task = study.build_task()
+    network = new_network(task, shape, study.seed if seed is None else seed)
+    if taken is not None:
         put(network, taken)
-    try:
-        encoder, beginning = encoder_within(task, network, shape)
-    except StudyError as error:
-        raise RefusedError(REFUSED, str(error)) from error
+    encoder, beginning = encoder_within(task, network, shown_shape(task, shape))
     own = [f"{beginning}{name}" for name, _ in encoder.named_parameters()]
-    untrained = [] if taken is None or which != "start" else [name for name in own if name not in taken]
+    untrained = [name for name in own if taken is not None and name not in taken]
     if untrained:
-        raise RefusedError(REFUSED, f"the study's model has no {untrained[0]}, which its encoder would need.")
+        raise StudyError(f"the study's model has no {untrained[0]}, which its encoder would need.")
     return exact_copy(encoder).cpu().eval()
 
 

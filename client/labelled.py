@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from client.balanced_batches import groups_by_class
+from client.balanced_batches import classes_of
 from client.splitting import UNLABELLED, Places
 from common.data.cases import Cases
 from common.learning.label_draw import LabelDraw
@@ -42,8 +40,7 @@ def _is_used(person: str, drawn: frozenset[str], places: Places | None) -> bool:
 
 
 def strata_of(cases: Cases) -> NDArray[np.str_]:
-    """(N,) the class of every case, of outlines the rarest class that is shown; one word where there are none."""
-    found: NDArray[Any] = np.full(len(cases), "", dtype=np.object_)
-    for label, rows in enumerate(groups_by_class(cases)) if cases.classes else ():
-        found[rows] = str(label)
-    return found.astype(np.str_)
+    """(N,) the class of every case by name, of outlines the rarest that is shown; one word where there are none."""
+    if not cases.classes or not len(cases):
+        return np.full(len(cases), "", dtype=np.str_)
+    return np.asarray(cases.classes, dtype=np.str_)[classes_of(cases)]

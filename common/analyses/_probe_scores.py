@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from common.analyses._areas import area_of
 from common.analyses._probe import Probe, Setting, Sums, complete, words
@@ -34,10 +35,26 @@ class Scored:
     K' is 1 for two classes: the score of the second.
     """
 
+    FIGURES: ClassVar[tuple[str, ...]] = (
+        "n", "accuracy", "balanced_accuracy", "auc", "auc_error", "auc_low", "auc_high", "auc_within", "confusion"
+    )  # fmt: skip
     taken: Counts
     above: Counts
     below: Counts
     unanswered: int = 0
+
+    @classmethod
+    def exactly(cls, labels: Counts, logits: Values) -> Scored:
+        """Of cases at hand, every score a bin of its own. logits: (N, K), of which a softmax makes chances."""
+        size = logits.shape[1]
+        taken = np.zeros((size, size), np.int64)
+        np.add.at(taken, (labels, logits.argmax(axis=1)), 1)
+        chances = [logits[:, 1] - logits[:, 0]] if size == 2 else list(log_softmax(logits, axis=1).T)
+        places = [np.unique(one, return_inverse=True)[1] for one in chances]
+        own = [labels == place + (size == 2) for place in range(len(chances))]
+        above = np.stack([np.bincount(at[of], minlength=len(labels)) for at, of in zip(places, own, strict=True)])
+        below = np.stack([np.bincount(at[~of], minlength=len(labels)) for at, of in zip(places, own, strict=True)])
+        return cls(taken, above, below)
 
     def numbers(self) -> dict[str, Any]:
         """Accuracy, balanced accuracy, and the area under the curve, of several classes the mean of each against all
@@ -55,6 +72,7 @@ class Scored:
             "accuracy": float(right.sum() / n) if n else None,
             "balanced_accuracy": float(np.mean(recalls)) if recalls else None,
             "auc": float(np.mean([one.area for one in areas])) if whole else None,
+            "auc_error": only.error if only else None,
             "auc_low": only.low if only else None,
             "auc_high": only.high if only else None,
             "auc_within": max(map(_tied, self.above, self.below), default=None) if whole else None,

@@ -91,11 +91,8 @@ class ProbeRidge(Probe):
         about = targets[1:] - np.outer(products[0, 1:], targets[0] / rows)
         variances = np.diag(centred) / rows
         is_constant = variances <= Fraction(probing.CONSTANT) * np.diag(products)[1:] / rows
-        squares = (
-            np.where(is_constant, Fraction(1), variances)
-            if self.standardise
-            else exact_fractions(np.ones(len(means)))
-        )
+        squares = variances.copy() if self.standardise else exact_fractions(np.ones(len(means)))
+        squares[is_constant] = Fraction(1)
         penalised = centred.copy()
         for place in range(len(means)):
             penalised[place, place] += Fraction(self.penalty) * squares[place]

@@ -25,12 +25,12 @@ FEWEST_GHOSTS, MOST_GHOSTS = 2, 5
 
 @dataclass(frozen=True)
 class Blur:
-    """pixels: standard deviation of a Gaussian, at most; off at 0."""
+    """blur_pixels: standard deviation of a Gaussian, at most; off at 0."""
 
-    pixels: float = 0.0
+    blur_pixels: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, LARGEST_BLUR, blur_pixels=self.pixels)
+        between("augmentation", 0.0, LARGEST_BLUR, blur_pixels=self.blur_pixels)
 
     def chances(self, axes: int) -> int:
         """One."""
@@ -38,11 +38,11 @@ class Blur:
 
     def numbers(self, axes: int) -> int:
         """The deviation."""
-        return 1 if self.pixels else 0
+        return 1 if self.blur_pixels else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1) pixels."""
-        return self.pixels * chances
+        return self.blur_pixels * chances
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """A flat image stays flat: at an edge the bell is of what is inside."""
@@ -53,15 +53,15 @@ class Blur:
 
 @dataclass(frozen=True)
 class Ghosts:
-    """strength: by which share every second to fifth line of k-space is weakened along one axis, at most, as by
+    """ghosting: by which share every second to fifth line of k-space is weakened along one axis, at most, as by
     breathing or pulsation, so that fainter copies of an image lie over it (TorchIO's RandomGhosting does so, Perez-
     Garcia et al. 2021); off at 0. The mean of an image stays.
     """
 
-    strength: float = 0.0
+    ghosting: float = 0.0
 
     def __post_init__(self) -> None:
-        between("augmentation", 0.0, 1.0, ghosting=self.strength)
+        between("augmentation", 0.0, 1.0, ghosting=self.ghosting)
 
     def chances(self, axes: int) -> int:
         """How strong, how many, along which axis."""
@@ -69,7 +69,7 @@ class Ghosts:
 
     def numbers(self, axes: int) -> int:
         """How many, and how strong along each axis."""
-        return 1 + axes if self.strength else 0
+        return 1 + axes if self.ghosting else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """(N, 1 + axes)."""
@@ -77,7 +77,7 @@ class Ghosts:
         axes = len(shape) - 1
         along = np.floor(place * axes)[:, None] == np.arange(axes)
         ghosts = FEWEST_GHOSTS + np.floor(many * (1 + MOST_GHOSTS - FEWEST_GHOSTS))
-        return np.column_stack([ghosts, along * (self.strength * strength)[:, None]])
+        return np.column_stack([ghosts, along * (self.ghosting * strength)[:, None]])
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Of each axis in turn; all but one leave the image as it is."""
@@ -108,7 +108,7 @@ def _combs(length: int, ghosts: Tensor, strength: Tensor) -> Tensor:
     """(N, L, L) circulant matrices: what weakened lines of k-space are in the image. ghosts, strength: (N, 1)."""
     lines = torch.arange(length // 2 + 1, dtype=ghosts.dtype, device=ghosts.device)
     weakened = (torch.remainder(lines, ghosts) == 0) & (lines > 0)
-    spread = (1 - strength * weakened) @ _waves(length).to(ghosts)
+    spread = (1 - strength * weakened) @ _waves(length).to(ghosts.dtype).to(ghosts.device)
     places = torch.arange(length, device=ghosts.device)
     found: Tensor = spread[:, (places[:, None] - places) % length]
     return found

@@ -50,9 +50,7 @@ class PatchTokens:
     sees: ClassVar[Sees] = "sum"
     source: ClassVar[str] = "after Petrov et al. 2024, DAGER (NeurIPS), section 4.1; the hidden patches are our own"
     called: ClassVar[str] = "solving for the patches of an image"
-    words: ClassVar[str] = (
-        "solves the gradient of a vision transformer for the patches of an image, and where they lie"
-    )
+    words: ClassVar[str] = "solves a vision transformer's gradient for the patches of an image, and where they lie"
 
     updates: int = 4
 
@@ -82,17 +80,13 @@ class PatchTokens:
                 break
         if not found:
             return self._impossible(observed, _why_none(most))
-        figures = {
-            "updates_attacked": float(tried),
-            "patches_certified": float(places),
-            "patches_hidden": float(hidden),
-        }
+        counted = {"updates_attacked": tried, "patches_certified": places, "patches_hidden": hidden}
         return Finding(
             "patch_tokens",
             observed.observer,
             True,
             seconds=budget.spent,
-            figures=figures,
+            figures={name: float(count) for name, count in counted.items()},
             settings=asdict(self),
             reconstructions=tuple(found),
         )
@@ -280,8 +274,8 @@ def _known_places(task: Task, observed: Observation, captured: Captured, patches
 def _why_none(tokens: int) -> str:
     if tokens:
         return (
-            f"an update holds {tokens} patches, and none could be certified: they are of several cases, or local steps "
-            "hide the gradient"
+            f"an update holds {tokens} patches, and none could be certified: they are of several cases, or local "
+            "steps hide the gradient"
         )
     return "every update rests on more patches than can be told apart, or carries noise: its gradient has full rank"
 

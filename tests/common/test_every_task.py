@@ -91,6 +91,10 @@ def simclr_cases() -> Made:
     return TASKS.build(Entry("simclr", ENCODED)), unlabelled_cases()
 
 
+def dino_cases() -> Made:
+    return TASKS.build(Entry("dino", {**ENCODED, "prototypes": 8, "momentum": 0.9})), unlabelled_cases()
+
+
 def byol_cases() -> Made:
     return TASKS.build(Entry("byol", ENCODED)), unlabelled_cases()
 
@@ -109,8 +113,9 @@ def triplet_cases() -> Made:
 MAKERS = {
     "mae": mae_cases,
     "simclr": simclr_cases,
-    "triplet": triplet_cases,
     "byol": byol_cases,
+    "triplet": triplet_cases,
+    "dino": dino_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,
     "registration": registration_cases,

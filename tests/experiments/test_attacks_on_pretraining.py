@@ -109,7 +109,7 @@ def test_a_case_by_itself_has_the_same_loss_whoever_is_asked_about() -> None:
     together, alone = as_held(task, cases), as_held(task, cases.take([1]))
     assert torch.equal(together.tensor("mask")[1], alone.tensor("mask")[0])
     assert not torch.equal(as_held(task, cases, 1).tensor("mask"), together.tensor("mask"))
-    assert not no_case_loss(task) and "augmentation drew" in no_guessed_loss(task)
+    assert not no_case_loss(task) and "draws of augmentation" in no_guessed_loss(task)
     assert "compares the cases" in no_case_loss(SimClr())
     assert as_held(Classification(), cases) is cases
 

@@ -34,6 +34,7 @@ class Contrasted(CaseByCase):
     """
 
     views: ClassVar[tuple[str, ...]] = VIEWS
+    watched: ClassVar[tuple[str, ...]] = ("spread", "projection_spread")
     couples: ClassVar[bool] = True
     scored_whole: ClassVar[bool] = True
 
@@ -78,7 +79,8 @@ class Contrasted(CaseByCase):
             if len(block) > 1:
                 losses[block] = self.compared(answered[FIRST][block], answered[SECOND][block])
                 explained[block] = 1 - losses[block] / self.trivial(len(block))
-        return {"explained": explained.float(), "loss": losses.float(), **sketched(answered["features"])}
+        moments = sketched(answered["features"], projection=answered[FIRST])
+        return {"explained": explained.float(), "loss": losses.float(), **moments}
 
     def projected(self, network: nn.Module, inputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """(N, projection) of both views."""

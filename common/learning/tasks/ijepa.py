@@ -32,8 +32,6 @@ from common.study.checks import between, sized
 from common.study.options import Entry
 
 MOST_BLOCKS = 64
-LEAST_TRIVIAL = 1e-9
-"""Loss below which what is to be predicted is the same at every place: the teacher has collapsed."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,13 @@ class IJepa(CaseByCase):
     distance: between what is predicted and what the teacher says: "l2" as in the paper, squared, or "smooth_l1" as in
     its authors' code.
 
-    loss: mean distance over all numbers of all blocks. The trivial one is that of the mean of what the teacher says
-    of the image's blocks.
+    loss: mean distance over all numbers of all blocks. The trivial one is that of zeros: what is predicted has mean
+    0 and spread 1 at every place, so that it is 1 of "l2".
     """
 
     views: ClassVar[tuple[str, ...]] = (CONTEXT, BLOCKS)
     companion: ClassVar[tuple[str, ...]] = ("teacher",)
+    follows_parameters: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("vit"))
     blocks: int = 4
@@ -92,9 +91,7 @@ class IJepa(CaseByCase):
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
             losses, taught = self._losses(exact, inputs, batch)
-            trivial = self._distances(taught.mean(1, keepdim=True).expand_as(taught), taught)
-            known = torch.where(trivial > LEAST_TRIVIAL, trivial, losses.clamp(min=LEAST_TRIVIAL))
-            return answer(losses, known, exact(inputs))
+            return answer(losses, self._distances(torch.zeros_like(taught), taught), exact(inputs))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Beside the batch, which patches of each case are shown, and which predicted."""
@@ -109,7 +106,7 @@ class IJepa(CaseByCase):
         masks = self._masks(Shape(tuple(inputs.shape[1:]), 1))
         context, blocks = (places.to(inputs.device) for places in held_blocks(batch, masks))
         encoder = cast(TokenEncoder, network.get_submodule("encoder"))
-        shown = encoder.encoded(chosen(encoder.tokens(inputs), context))
+        shown = encoder.encoded(encoder.tokens(inputs, context))
         predictor, count = network.get_submodule("predictor"), blocks.shape[1]
         predicted = predictor(_for_each(shown, count), _for_each(context, count), blocks.flatten(0, 1))
         taught = _taught(cast(TokenEncoder, network.get_submodule("teacher.encoder")), inputs, blocks.flatten(1))
