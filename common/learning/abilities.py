@@ -50,6 +50,10 @@ class Abilities(Protocol):
     step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
     private_options: ClassVar[Mapping[str, object]]
     """Options under which a task `follows_parameters` that does not with others: they are named in a refusal."""
+    watched: ClassVar[tuple[str, ...]]
+    """Scores, as they are shown, of which 0 means that the network answers all cases alike, and that are 1 at most.
+    Where they fall far below what they were before the first round, the run says that it has collapsed
+    (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -57,6 +61,8 @@ class Abilities(Protocol):
     """What the report draws of a test case."""
     weighs_classes: bool
     """Whether the loss multiplies by the study's weights of classes (`common.learning.class_weights`)."""
+    unlabelled: bool
+    """Whether it learns from inputs alone, and looks at no truth: cases may have none."""
     outlines: bool
     """Whether `predict` says a class of every pixel or voxel."""
     patched: bool
@@ -216,6 +222,11 @@ def private_options(task: Task) -> Mapping[str, object]:
     return dict(getattr(task, "private_options", {}))
 
 
+def watched(task: Task) -> tuple[str, ...]:
+    """Scores that tell whether answers of different cases differ; () for most."""
+    return tuple(getattr(task, "watched", ()))
+
+
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
     """Groups of parameters by name; {} where one optimiser has them all."""
     return dict(getattr(task, "optimised", {}))
@@ -224,6 +235,11 @@ def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
 def weighs_classes(task: Task) -> bool:
     """Whether its loss weighs classes."""
     return bool(getattr(task, "weighs_classes", False))
+
+
+def unlabelled(task: Task) -> bool:
+    """Whether it looks at no truth."""
+    return bool(getattr(task, "unlabelled", False))
 
 
 def outlines(task: Task) -> bool:
@@ -309,14 +325,15 @@ def check_declared(task: Task, name: str) -> None:
 
 
 def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion"):
+    for member in ("views", "companion", "watched"):
         if can(task, member) and not _are_words(getattr(task, member)):
             raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
     if taken := set(views(task)) & set(COLUMNS):
         raise StudyError(
             f"task {name!r}: views must be columns of their own; {', '.join(sorted(taken))} is a case's."
         )
-    for member in ("couples", "scored_whole", "follows_parameters", "weighs_classes", "outlines", "patched"):
+    flags = ("couples", "scored_whole", "follows_parameters", "weighs_classes", "unlabelled", "outlines", "patched")
+    for member in flags:
         if can(task, member) and not isinstance(getattr(task, member), bool):
             raise StudyError(f"task {name!r}: {member} must be True or False; it is {getattr(task, member)!r}.")
     if can(task, "optimised") and not _are_groups(abilities(task).optimised):

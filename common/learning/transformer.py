@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from common.learning.tokens import patch_grid, patchify, sincos_positions
+from common.learning.tokens import chosen, patch_grid, patchify, sincos_positions
 
 PositionKind = Literal["sincos", "learned"]
 Pooling = Literal["mean", "class_token"]
+EVEN = 1e-6
+"""Added to the variance that a token is divided by the root of."""
 SPREAD = 0.02
 """Standard deviation of first positions and tokens that are learned."""
 
@@ -28,26 +30,31 @@ class TransformerBlock(nn.Module):
         super().__init__()
         hidden = max(1, round(mlp_ratio * width))
         self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention_norm = nn.LayerNorm(width, EVEN)
         self.qkv = linear(width, 3 * width)
         self.out = linear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_norm = nn.LayerNorm(width, EVEN)
         self.widen = linear(width, hidden)
         self.narrow = linear(hidden, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """The tokens after one block."""
-        tokens = tokens + self._attended(self.attention_norm(tokens))
-        moved: Tensor = self.narrow(gelu(self.widen(self.mlp_norm(tokens))))
-        return tokens + moved
+    def forward(self, tokens: Tensor, last: int | None = None) -> Tensor:
+        """The tokens after one block. last: so many at the end are wanted alone, (N, last, width)."""
+        asked = tokens if last is None else tokens[:, -last:]
+        asked = asked + self._attended(self.attention_norm(tokens), last)
+        moved: Tensor = self.narrow(gelu(self.widen(self.mlp_norm(asked))))
+        return asked + moved
 
-    def _attended(self, tokens: Tensor) -> Tensor:
+    def _attended(self, tokens: Tensor, last: int | None) -> Tensor:
+        """Case and head are one axis, laid out once, so that products need no copies of their own."""
         cases, count, width = tokens.shape
-        parts = self.qkv(tokens).reshape(cases, count, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        weights = (query * (width // self.heads) ** -0.5 @ key.transpose(-2, -1)).softmax(-1)
-        mixed: Tensor = self.out((weights @ value).transpose(1, 2).reshape(cases, count, width))
-        return mixed
+        size = width // self.heads
+        parts = self.qkv(tokens).reshape(cases, count, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.reshape(3, cases * self.heads, count, size).unbind(0)
+        asked = query if last is None else query[:, -last:]
+        weights = torch.bmm(asked * size**-0.5, key.transpose(1, 2)).softmax(-1)
+        mixed = torch.bmm(weights, value).reshape(cases, self.heads, -1, size).transpose(1, 2)
+        answer: Tensor = self.out(mixed.reshape(cases, -1, width))
+        return answer
 
 
 class Positions(nn.Module):
@@ -59,9 +66,10 @@ class Positions(nn.Module):
         if kind == "learned":
             self.values = nn.Parameter(torch.randn(prod(grid), width) * SPREAD)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(N, T, width) of all tokens, in order."""
-        return tokens + (self.values if hasattr(self, "values") else self.fixed.to(tokens))
+    def forward(self, tokens: Tensor, places: Tensor | None = None) -> Tensor:
+        """(N, T, width) of all tokens, in order, or (N, K, width) of those at `places` (N, K)."""
+        values = self.values if hasattr(self, "values") else self.fixed.to(tokens)
+        return tokens + (values if places is None else values[places])
 
 
 class LeadingToken(nn.Module):
@@ -102,7 +110,7 @@ class VisionTransformer(nn.Module):
         self.position = Positions(patch_grid(sides, patch), width, positions)
         self.lead: nn.Module = LeadingToken(width) if pooling == "class_token" else nn.Identity()
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, mlp_ratio) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EVEN)
         self.head = nn.Linear(width, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -110,9 +118,10 @@ class VisionTransformer(nn.Module):
         answer: Tensor = self.head(self.pooled(self.encoded(self.tokens(inputs))))
         return answer
 
-    def tokens(self, inputs: Tensor) -> Tensor:
-        """(N, T, width): every patch, embedded, and where it lies."""
-        tokens: Tensor = self.position(self.embed(patchify(inputs, self.patch)))
+    def tokens(self, inputs: Tensor, places: Tensor | None = None) -> Tensor:
+        """(N, T, width): patches, embedded, and where they lie. places: (N, K) of those wanted alone."""
+        patches = patchify(inputs, self.patch)
+        tokens: Tensor = self.position(self.embed(patches if places is None else chosen(patches, places)), places)
         return tokens
 
     def encoded(self, tokens: Tensor) -> Tensor:

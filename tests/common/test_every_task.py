@@ -104,10 +104,17 @@ def mae_cases() -> Made:
     return TASKS.build(Entry("mae", options)), unlabelled_cases()
 
 
+def triplet_cases() -> Made:
+    mild = {"name": "grey", "smallest_crop": 0.9, "contrast": 0.05, "brightness": 0.05}
+    options = {"network": {"name": "groupnorm_cnn", "channels": 8}, "projection": 16, "augmentation": mild}
+    return TASKS.build(Entry("triplet", options)), unlabelled_cases()
+
+
 MAKERS = {
     "mae": mae_cases,
     "simclr": simclr_cases,
     "byol": byol_cases,
+    "triplet": triplet_cases,
     "dino": dino_cases,
     "classification": classification_cases,
     "segmentation": segmentation_cases,

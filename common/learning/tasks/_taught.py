@@ -37,6 +37,7 @@ class Taught(Unlabelled):
 
     companion: ClassVar[tuple[str, ...]] = ("teacher", "centre")
     private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
+    watched: ClassVar[tuple[str, ...]] = ("spread", "answer_spread")
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
     augmentation: Entry = field(default_factory=lambda: Entry("grey"))
@@ -72,6 +73,10 @@ class Taught(Unlabelled):
         """(N,). drawn: what makes each view."""
         raise NotImplementedError
 
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """(N, K) what the loss is of, of whole images: where it is alike for all, the network has collapsed."""
+        raise NotImplementedError
+
     def trivial(self) -> float:
         """The loss of a student that knows nothing of a case."""
         raise NotImplementedError
@@ -81,17 +86,19 @@ class Taught(Unlabelled):
         return self.losses(network, batch.inputs, held_views(self.augmentations, batch, self.views))
 
     def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Losses of views that follow from each case alone, and features, in float64."""
+        """Losses of views that follow from each case alone, features and answers, in float64."""
         exact, inputs = exactly(network, batch.inputs)
         drawn = held_views(self.augmentations, batch, self.views)
         with torch.no_grad():
-            return {"losses": self.losses(exact.eval(), inputs, drawn), "features": exact(inputs)}
+            losses, features = self.losses(exact.eval(), inputs, drawn), exact(inputs)
+            return {"losses": losses, "features": features, "answers": self.answers(exact, inputs, features)}
 
     def judged_each(self, answered: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As of any task without labels."""
         losses = answered["losses"]
         explained = 1 - losses / self.trivial()
-        return {"explained": explained.float(), "loss": losses.float(), **sketched(answered["features"])}
+        moments = sketched(answered["features"], answer=answered["answers"])
+        return {"explained": explained.float(), "loss": losses.float(), **moments}
 
     def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
         """Means of `judged_each`."""

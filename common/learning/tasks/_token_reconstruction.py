@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from common.learning.tasks._pretraining import Pretraining
-from common.learning.tokens import chosen, sincos_positions
-from common.learning.transformer import SPREAD, TransformerBlock, linear
+from common.learning.tokens import sincos_positions
+from common.learning.transformer import EVEN, SPREAD, TransformerBlock, linear
 from common.selfsupervision.tokenised import TokenEncoder, module_of
 
 
@@ -26,7 +26,7 @@ class TokenReconstruction(Pretraining):
     def painted(self, inputs: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """(N, M, P) patches at the places `hidden` (N, M), of those at `visible` (N, K)."""
         encoder = cast(TokenEncoder, self.encoder)
-        shown = encoder.encoded(chosen(encoder.tokens(inputs), visible))
+        shown = encoder.encoded(encoder.tokens(inputs, visible))
         painted: Tensor = self.get_submodule("decoder")(shown, visible, hidden)
         return painted
 
@@ -42,7 +42,7 @@ class TokenDecoder(nn.Module):
         self.embed = linear(encoder.width, width)
         self.hidden = HiddenTokens(width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, 4.0) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, EVEN)
         self.paint = linear(width, values)
 
     def forward(self, encoded: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
@@ -50,9 +50,9 @@ class TokenDecoder(nn.Module):
         tokens = self.hidden(self.embed(encoded), hidden.shape[1])
         placed = tokens[:, self.leading :] + self.places.to(tokens)[torch.cat([visible, hidden], dim=1)]
         tokens = torch.cat([tokens[:, : self.leading], placed], dim=1) if self.leading else placed
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             tokens = block(tokens)
-        painted: Tensor = self.paint(self.norm(tokens[:, -hidden.shape[1] :]))
+        painted: Tensor = self.paint(self.norm(self.blocks[-1](tokens, hidden.shape[1])))
         return painted
 
 

@@ -41,6 +41,11 @@ class Byol(Taught):
         of_first, of_second = taught(network, images)
         return regression_loss(first, of_second) + regression_loss(second, of_first)
 
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """The student's projections."""
+        projected: Tensor = network.get_submodule("projector")(features)
+        return projected
+
     def trivial(self) -> float:
         """Of predictions at right angles to what the teacher says."""
         return 4.0

@@ -92,6 +92,11 @@ class Dino(Taught):
         probabilities = [sharpened(one, self.teacher_temperature) for one in taught(network, images)]
         return cross_entropy_of_views(probabilities, answered, self.temperature)
 
+    def answers(self, network: nn.Module, inputs: Tensor, features: Tensor) -> Tensor:
+        """The teacher's probabilities: at ln K even for all cases, and where one prototype has all, one for all."""
+        centred = network.get_submodule("centre")(network.get_submodule("teacher")(inputs))
+        return sharpened(centred, self.teacher_temperature)
+
     def trivial(self) -> float:
         """Of answers that are all alike."""
         return log(self.prototypes)
