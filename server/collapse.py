@@ -21,9 +21,9 @@ ALIKE = 1e-4
 """Below it cases are not told apart, whatever it was at first."""
 NARROW, BROAD = 1.02, 2.0
 """Directions: one is left where there were some."""
-UNLEARNED, FLAT_LOOKS, FLAT_FROM, HALF = 0.01, 4, 8, 0.5
-"""Share of the trivial loss that is explained: so little in so many looks in a row, from that round on, is none; where
-answers lie at less than half of their first distance too, it is a collapse."""
+UNLEARNED, FLAT_LOOKS, FLAT_FROM, SHRUNK = 0.01, 4, 8, 0.4
+"""Share of the trivial loss that is explained: so little in so many looks in a row, from that round on, is none; where all
+that is watched lies below that share of its first value too, it is a collapse."""
 LEAST_CASES = 16
 """Of fewer cases nothing is said: they lie in few directions by themselves."""
 RANK, EXPLAINED = "effective_rank", "explained"
@@ -178,8 +178,8 @@ def _loss(watched: Iterable[str], looks: Series, site: SiteId) -> Finding | None
         return None
     if any(value is None or abs(value) >= UNLEARNED for _, value in last):
         return None
-    shrunk = [name for name in watched if looks[-1][1].get(name, 1.0) < HALF * (_at_first(name, looks) or 0.0)]
-    kind: Kind = "trivial" if shrunk else "unlearned"
+    known = [(looks[-1][1].get(name, 1.0), _at_first(name, looks) or 0.0) for name in watched]
+    kind: Kind = "trivial" if known and all(value < SHRUNK * first for value, first in known) else "unlearned"
     return Finding(kind, EXPLAINED, last[0][0], *last[-1], _at_first(EXPLAINED, looks), site)
 
 
