@@ -36,7 +36,7 @@ class CollapseWatch:
     def of(
         cls, study: Study, members: Mapping[SiteId, Member], folder: RunFolder, shown: Collection[str]
     ) -> CollapseWatch:
-        """Up to where the folder's rounds are. shown: the task's scores. Raises StudyError where it watches others."""
+        """Up to where the folder's rounds are. shown: the task's scores; StudyError where it watches others."""
         split = study.federation.evaluate_split
         for name in watched(study.build_task()):
             if name not in shown:

@@ -33,14 +33,14 @@ def fading(tiny: Callable[..., Study]) -> Iterator[Callable[..., Study]]:
 
 
 def test_a_strangers_task_that_says_what_to_watch_is_watched(fading: Callable[..., Study], tmp_path: Path) -> None:
-    outcome = run_quietly(fading("rounds=6"), tmp_path)
+    outcome = run_quietly(fading("rounds=10"), tmp_path)
     collapses = [record["collapse"]["collapsed"] for record in outcome.rounds]
-    assert not collapses[0] and collapses[-1] and len(outcome.rounds) == 6
+    assert not collapses[0] and collapses[-1] and len(outcome.rounds) == 10
     assert outcome.about["collapse"]["collapsed"] and outcome.about["watched"] == ["spread"]
     assert "The network has collapsed." in write_report(tmp_path).read_text()
     assert json.loads((tmp_path / "summary.json").read_text())["collapse"]["collapsed"]
     page = run_page(Followed(tmp_path).moment())
-    assert "The network has collapsed." in page and "collapsed: 6/6" in page
+    assert "The network has collapsed." in page and "collapsed: 10/10" in page
 
 
 def test_a_study_may_end_where_it_collapses_and_a_resumed_run_stays_ended(

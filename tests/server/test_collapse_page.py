@@ -1,4 +1,4 @@
-"""The alarm in the report and its summary: it cannot be missed, and where all is well it says that somebody looked."""
+"""The alarm in the report and its summary: not to be missed, and where all is well it says that it was looked at."""
 
 from __future__ import annotations
 

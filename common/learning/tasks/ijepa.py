@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from common.selfsupervision.tokenised import (
     own_patch,
     token_encoder_of,
 )
+from common.study.catalogue import NETWORKS
 from common.study.checks import between, sized
 from common.study.options import Entry
 from common.sums.mean import Mean
