@@ -64,8 +64,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """standing: what the last look shows. passed: collapses that earlier ones showed, and the last does not. last_well: the
-    last model that told cases apart.
+    """standing: what the last look shows. passed: collapses that earlier ones showed, and the last does not.
+    last_well: the last model that told cases apart.
     """
 
     looks: tuple[Look, ...]
