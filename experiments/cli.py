@@ -38,6 +38,7 @@ from experiments.commands import (
     policy,
     predict,
     privacy,
+    probe,
     runs,
     server,
     studies,
@@ -87,6 +88,7 @@ cli.command()(runs.resume)
 cli.command()(evaluations.evaluate)
 cli.command()(ask.ask)
 cli.command()(tune.tune)
+cli.command()(probe.probe)
 cli.command()(studies.check)
 cli.command()(views.views)
 cli.command()(approve.approve)

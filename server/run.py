@@ -25,20 +25,18 @@ from common.study.study import Study
 from common.sums.abilities import readers_of
 from common.sums.aggregation import Aggregation
 from common.sums.cohorts import Cohorts
-from common.sums.exchange import Collected, Payload
+from common.sums.exchange import Collected
 from common.sums.mean import Mean
-from common.sums.update import Vector
 from common.wire.refusals import FREE_OF_CHARGE
-from common.wire.train_requests import RUN
 from server.charges import Charges, charged_rounds
 from server.checkpoint import Checkpoint, check_fits, load, save
 from server.collapse_watch import CollapseWatch
 from server.early_stopping import Watch
 from server.exchange import GridExchange
 from server.foreign_strategy import demand_state, told
+from server.giving import give
 from server.handshake import Gathered, gather
 from server.initial_model import Beginning
-from server.members import Member
 from server.model_delivery import HandingOut
 from server.pins import Pins
 from server.problems import Problem, Stage, forget_from, keep
@@ -240,7 +238,7 @@ class Conductor:
             conversation, nodes, self.traffic, self.progress, timeout_s, self.study.json, pins.run
         )
         if model is not None:
-            self._give(model, members, exchange)
+            give(model, self.study, members, exchange, self._note)
         exchange.charges = Charges(self.folder.path) if self.study.privacy is not None else None
         terms = private_terms(self.study, aggregation, members, layout.length, self.simulated)
         names = statistic_names(task, shape)
@@ -252,15 +250,6 @@ class Conductor:
         initial = read(network)
         self.about["model"] = getattr(network, "about", None)
         return rounds, layout, self._first_checkpoint(strategy, initial)
-
-    def _give(self, model: Vector, members: Mapping[SiteId, Member], exchange: GridExchange) -> None:
-        """The model that the study begins from, to hospitals that lack it: a part of it never travels again."""
-        start = self.study.start
-        lacking = [site for site, one in members.items() if start is None or one.has_model != start.sha256]
-        request = Payload(model, {}, {"study": self.study.json, RUN: exchange.run})
-        exchange.ask("start", dict.fromkeys(lacking, request))
-        for drop in exchange.take_dropped():
-            self._note(Problem("start", drop.reason, drop.site, exchange.nodes.get(drop.site)))
 
     def _first_checkpoint(self, strategy: Strategy, initial: Any) -> Checkpoint:
         with told(self.study.strategy.name, "init"):

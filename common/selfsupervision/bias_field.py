@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import log
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from common.selfsupervision.pipeline import Chances
 from common.study.checks import between
 
 ORDER = 3
+COARSE = 9
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,16 @@ class BiasField:
         return len(_degrees(axes)) if self.bias_field else 0
 
     def drawn(self, chances: Chances, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """(N, polynomials) coefficients, whose absolute values sum to the strength at most."""
+        """(N, polynomials) coefficients of a field whose logarithm reaches a share of the strength that is drawn."""
         directions = 2 * chances[:, 1:] - 1
-        length = np.abs(directions).sum(axis=1, keepdims=True)
-        return np.asarray(self.bias_field * chances[:, :1] * directions / np.maximum(length, 1e-12))
+        reached = np.abs(directions @ _coarse(len(shape) - 1)).max(axis=1, keepdims=True)
+        return np.asarray(self.bias_field * chances[:, :1] * directions / np.maximum(reached, 1e-12))
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The same field in every channel."""
         least, _ = greys_of(images)
-        field = torch.tensordot(drawn.to(images.dtype), _polynomials(tuple(images.shape[2:])).to(images), dims=1)
+        polynomials = _polynomials(tuple(images.shape[2:])).to(images.dtype).to(images.device)
+        field = torch.tensordot(drawn.to(images.dtype), polynomials, dims=1)
         seen: Tensor = least + (images - least) * field.exp()[:, None]
         return seen
 
@@ -64,13 +68,25 @@ def _degrees(axes: int) -> tuple[tuple[int, ...], ...]:
 def _polynomials(sides: tuple[int, ...]) -> Tensor:
     """(polynomials, *S) float64 values from -1 to 1."""
     along = [np.polynomial.legendre.legvander(_places(side), ORDER).T for side in sides]
+    return torch.from_numpy(_products(along))
+
+
+@cache
+def _coarse(axes: int) -> NDArray[np.float64]:
+    """(polynomials, places) values at places that are even over an image, its edges included."""
+    along = [np.polynomial.legendre.legvander(np.linspace(-1, 1, COARSE), ORDER).T] * axes
+    return _products(along).reshape(len(_degrees(axes)), -1)
+
+
+def _products(along: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
+    """(polynomials, *S) of (degrees, side) polynomials along each axis."""
     values = []
-    for degrees in _degrees(len(sides)):
+    for degrees in _degrees(len(along)):
         value = np.ones(())
         for axis, degree in enumerate(degrees):
             value = value[..., None] * along[axis][degree]
         values.append(value)
-    return torch.from_numpy(np.stack(values))
+    return np.stack(values)
 
 
 def _places(side: int) -> NDArray[np.float64]:

@@ -83,9 +83,7 @@ class BlockMasks:
 def shapes_of(grid: Sides, share: tuple[float, float]) -> tuple[Sides, ...]:
     """All shapes of blocks that hold such a share of a grid; where there is none, those that come nearest."""
     patches, ratio = prod(grid), max(LONGEST, max(grid) / min(grid))
-    compact = [
-        sides for sides in product(*(range(1, side + 1) for side in grid)) if max(sides) <= ratio * min(sides)
-    ]
+    compact = [sides for sides in product(*(range(1, side + 1) for side in grid)) if max(sides) <= ratio * min(sides)]
     fitting = [sides for sides in compact if share[0] * patches <= prod(sides) <= share[1] * patches]
     if fitting:
         return tuple(fitting)

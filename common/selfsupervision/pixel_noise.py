@@ -72,10 +72,10 @@ def _noise(images: Tensor, start: Tensor, stride: Tensor, turn: Tensor) -> Tenso
     found = start.long()[:, None] + places * stride.long()[:, None]
     if count > TABLE:
         found = found + (places >> BITS) * turn.long()[:, None]
-    return _table(images.dtype, images.device)[found & (TABLE - 1)].reshape(images.shape)
+    return _table(images.dtype).to(images.device)[found & (TABLE - 1)].reshape(images.shape)
 
 
 @cache
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _table(dtype: torch.dtype) -> Tensor:
     numbers = generator(0, "pixel noise").standard_normal(TABLE)
-    return torch.from_numpy(numbers).to(dtype).to(device)
+    return torch.from_numpy(numbers).to(dtype)

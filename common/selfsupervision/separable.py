@@ -108,7 +108,7 @@ def _combs(length: int, ghosts: Tensor, strength: Tensor) -> Tensor:
     """(N, L, L) circulant matrices: what weakened lines of k-space are in the image. ghosts, strength: (N, 1)."""
     lines = torch.arange(length // 2 + 1, dtype=ghosts.dtype, device=ghosts.device)
     weakened = (torch.remainder(lines, ghosts) == 0) & (lines > 0)
-    spread = (1 - strength * weakened) @ _waves(length).to(ghosts)
+    spread = (1 - strength * weakened) @ _waves(length).to(ghosts.dtype).to(ghosts.device)
     places = torch.arange(length, device=ghosts.device)
     found: Tensor = spread[:, (places[:, None] - places) % length]
     return found

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from common.errors import StudyError
+from common.registration.learned.spatial_transformer import gathered
 from common.selfsupervision.pipeline import Chances
 from common.study.checks import between
 
@@ -23,9 +24,9 @@ MOST_ASPECT = 10.0
 
 @dataclass(frozen=True)
 class Crop:
-    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect: by
-    which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which half
-    of the views are reversed, -1 for the last. rotation_degrees: about each axis, at most, as if pixels were square.
+    """smallest_crop, largest_crop: least and greatest share of an image's area or volume that a view shows. aspect:
+    by which factor a crop's sides may differ, beside the image's own; 1 for none. mirrored: spatial axes along which
+    half of the views are reversed, -1 for the last. rotation_degrees: at most, about each axis, of square pixels.
     """
 
     smallest_crop: float = 1.0
@@ -130,7 +131,10 @@ def _in_a_plane(maps: Tensor) -> Tensor:
 
 
 def _sampled(images: Tensor, maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    grid = (_places(size).to(maps) @ maps.transpose(1, 2)).reshape(-1, *size, len(size))
+    grid = (_places(size).to(maps.dtype).to(maps.device) @ maps.transpose(1, 2)).reshape(-1, *size, len(size))
+    if images.requires_grad and images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
+        sides = grid.new_tensor(images.shape[2:])
+        return gathered(images, (((grid.flip(-1) + 1) * sides - 1) / 2).movedim(-1, 1), "border")
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

@@ -35,10 +35,10 @@ def views(
     too easy. The page holds images of patients and needs no network.
     """
     with spoken_errors(), trusting(ANYTHING):
-        from experiments.shown_views.command import write_views
-
         files.demand_writable(html)
         asked = asked_study(study, set_)
+        from experiments.shown_views.command import write_views
+
         shown = write_views(
             asked.study,
             html,

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from common.selfsupervision.warps import side_of
 from common.study.catalogue import AUGMENTATIONS
 from experiments.audit.report.images import picture_of
+from experiments.data_check.reading import POOL
 from experiments.shown_views.cases import Shown
 from experiments.shown_views.pipelines import Named, options_of, steps_alone, told_apart, views_of
 from server.reporting.markup import Markup, tag
@@ -33,7 +35,9 @@ def _key(one: Named) -> str:
 def _opening(title: str, shown: Shown) -> Markup:
     left_out = f" {counted(shown.unlike, 'case')} of another shape left out." if shown.unlike else ""
     size = " x ".join(map(str, shown.images.shape[2:]))
-    read = f"{counted(len(shown.sites), 'case')} of {counted(len(set(shown.sites)), 'hospital')} read, {size} pixels."
+    sites = set(shown.sites)
+    whose = POOL if sites == {POOL} else counted(len(sites), "hospital")
+    read = f"{counted(len(shown.sites), 'case')} of {whose} read, {size} pixels."
     return tag(
         "header",
         tag("p", tag("span", "Views. What does the network see of a case?", class_="kind"), class_="overline"),
@@ -47,7 +51,7 @@ def _augmentation(one: Named, shown: Shown, cases: int, views: int, seed: int) -
     entry, own = one.entry, one.entry.name in AUGMENTATIONS.names()
     chosen = shown.chosen(cases)
     images = shown.images[chosen]
-    made = views_of(entry, images, views, seed)
+    made = views_of(entry, images, views, seed, side_of(tuple(images.shape[2:]), one.side))
     rows = [
         _row(images[index], [view[index] for view in made], f"{shown.sites[chosen[index]]}")
         for index in range(len(images))
@@ -58,10 +62,10 @@ def _augmentation(one: Named, shown: Shown, cases: int, views: int, seed: int) -
         _key(one),
         name,
         lede,
-        figure(f"{counted(views, 'view')} of {counted(len(images), 'case')}", *rows),
+        figure(f"{counted(views, 'view')} of {counted(len(images), 'case')}, {_pixels_of(made[0])}", *rows),
         *_pixels(one, shown, seed),
         *_steps(one, images[0], views, seed),
-        _crops(one, images[0], views, seed),
+        _smaller(one, images[:1], views, seed) if one.side == 1 else None,
         numbers("All options", facts([(name, str(value)) for name, value in options_of(entry).items()])),
     )
 
@@ -98,8 +102,12 @@ def _steps(one: Named, image: Tensor, views: int, seed: int) -> Iterator[Markup]
         yield figure(f"{name} alone, from least to most", _row(image, made, "image"), note=f"{options}.")
 
 
-def _crops(one: Named, image: Tensor, views: int, seed: int) -> Markup:
+def _smaller(one: Named, images: Tensor, views: int, seed: int) -> Markup:
     """The same draws at half the size, as methods of many crops have them."""
-    size = tuple(max(1, side // 2) for side in image.shape[1:])
-    made = [view[0] for view in views_of(one.entry, image[None], views, seed, size)]
-    return figure(f"The same views in {' x '.join(map(str, size))} pixels", _row(image, made, "image"))
+    made = views_of(one.entry, images, views, seed, side_of(tuple(images.shape[2:]), 0.5))
+    row = _row(images[0], [view[0] for view in made], "image")
+    return figure(f"The same views as small crops, {_pixels_of(made[0])}", row)
+
+
+def _pixels_of(views: Tensor) -> str:
+    return f"{' x '.join(map(str, views.shape[2:]))} pixels"

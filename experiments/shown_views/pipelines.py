@@ -26,10 +26,13 @@ JUST_BELOW_ONE = 1 - 1e-6
 
 @dataclass(frozen=True)
 class Named:
-    """title: the option of the task that names it, or its own name."""
+    """title: the option of the task that names it, or its own name. side: of its views, as a share of an image's,
+    where the task says so, as of local crops.
+    """
 
     title: str
     entry: Entry
+    side: float = 1.0
 
 
 def augmentations_of(study: Study, names: Sequence[str] = ()) -> tuple[Named, ...]:
@@ -38,10 +41,16 @@ def augmentations_of(study: Study, names: Sequence[str] = ()) -> tuple[Named, ..
         return tuple(Named(name, _checked(Entry(name))) for name in names)
     task: Any = study.build_task()
     options = fields(task) if is_dataclass(task) else ()
-    own = [(one.name, getattr(task, one.name)) for one in options if one.name.rpartition("_")[2] == KIND]
-    found = tuple(Named(f"task.{name}", value) for name, value in own if isinstance(value, Entry))
+    found = tuple(_of_option(task, one.name) for one in options if one.name.rpartition("_")[2] == KIND)
+    found = tuple(one for one in found if isinstance(one.entry, Entry))
     ours = tuple(Named(name, Entry(name)) for name in AUGMENTATIONS.names() if name != WITHOUT_CHANGE)
     return found or ours
+
+
+def _of_option(task: Any, option: str) -> Named:
+    """Beside `local_augmentation` a task may have `local_side`."""
+    side = getattr(task, f"{option.removesuffix(KIND)}side", 1.0)
+    return Named(f"task.{option}", getattr(task, option), side if isinstance(side, float) else 1.0)
 
 
 def options_of(entry: Entry) -> dict[str, object]:

@@ -14,6 +14,7 @@ from server.reporting.sections.datasets import holdings
 from server.reporting.sections.duration import time_spent
 from server.reporting.sections.evaluation import evaluation
 from server.reporting.sections.extremes import extremes
+from server.reporting.sections.features import features
 from server.reporting.sections.fine_tuning import fine_tuning
 from server.reporting.sections.learning import learning
 from server.reporting.sections.opening import opening
@@ -38,6 +39,7 @@ def page_of(run: Run) -> str:
         **({} if untrained else {"Certainty": evaluation(run)}),
         "Groups": subgroups(run),
         "Worst and best": extremes(run),
+        "Features": features(run),
         "Pictures": pictures(run),
         "Data": holdings(run),
         "What left": departures(run),
@@ -88,6 +90,7 @@ IDS = {
     "Learning": "learning",
     "Groups": "subgroups",
     "Worst and best": "extremes",
+    "Features": "features",
     "Pictures": "pictures",
     "Data": "data",
     "What left": "left",

@@ -9,6 +9,7 @@ from functools import cached_property
 from common.data.names import SiteId
 from server.problems import Problem
 from server.reporting.details import Details
+from server.reporting.embedding import Embedding
 from server.reporting.kept_here import KeptHere
 from server.reporting.patients import Cell, PatientRecord
 
@@ -268,6 +269,7 @@ class Run:
     traffic: Traffic = field(default_factory=Traffic)
     baselines: Baselines | None = None
     pictures: tuple[Picture, ...] = ()
+    embedding: Embedding | None = None
     privacy: Privacy | None = None
     study_text: str = ""
     problems: tuple[str, ...] = ()

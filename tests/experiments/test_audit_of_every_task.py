@@ -42,7 +42,6 @@ STUDIES = {
     "cox": (TIMES, f"{{name='cox', {MLP}}}"),
     "registration": (PAIRS, "{name='registration', network={name='voxelmorph', channels=2, depth=2}}"),
     "deep_scm": (DIGITS, f"{{name='deep_scm', {GRAPH}, {CAUSES}, {LADDER}}}"),
-    "simclr": ("", "{name='simclr', network={name='groupnorm_cnn', channels=4}, projection=8}"),
     "dino": ("", "{name='dino', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8, prototypes=8}"),
     "byol": ("", "{name='byol', network={name='groupnorm_cnn', channels=4}, projection=8, hidden=8}"),
     "a stranger's": ("", f"{{name='{OWN}:Bare'}}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from common.learning.judging import numbers_of
 from common.learning.tasks._pretraining import Unlabelled, exactly
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.health import sketched
-from common.selfsupervision.teacher import Centre, move_teacher
+from common.selfsupervision.probed_centre import CentreKind, move_centre
+from common.selfsupervision.teacher import move_teacher
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
-from common.study.checks import WIDEST, between, sized
+from common.study.checks import WIDEST, between, one_of, sized
 from common.study.options import Entry
 from common.sums.mean import Mean, means_of
 
@@ -30,10 +31,12 @@ class Taught(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that stand for a view, behind a layer of `hidden`.
     momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what it says, which
-    is taken from that, lest it say the same of everybody.
+    is taken from that, lest it say the same of everybody. centre: whether that is of "cases", or of images of "noise",
+    which no person moves: privacy for one patient needs those (`common.selfsupervision.probed_centre`).
     """
 
     companion: ClassVar[tuple[str, ...]] = ("teacher", "centre")
+    private_options: ClassVar[Mapping[str, object]] = {"centre": "noise"}
     watched: ClassVar[tuple[str, ...]] = ("spread", "answer_spread")
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
@@ -42,12 +45,19 @@ class Taught(Unlabelled):
     hidden: int = 128
     momentum: float = 0.99
     centre_momentum: float = 0.9
+    centre: CentreKind = "cases"
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
         AUGMENTATIONS.build(self.augmentation)
         sized("task", WIDEST, projection=self.projection, hidden=self.hidden)
+        one_of("task", ("cases", "noise"), centre=self.centre)
         between("task", 0, 1, momentum=self.momentum, centre_momentum=self.centre_momentum)
+
+    @property
+    def follows_parameters(self) -> bool:
+        """Whether no case moves teacher or centre."""
+        return self.centre == "noise"
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -101,7 +111,7 @@ class Taught(Unlabelled):
     def follow(self, network: nn.Module) -> None:
         """The teacher and the centre, a little of the way."""
         move_teacher(network, self.momentum)
-        cast(Centre, network.get_submodule("centre")).move(self.centre_momentum)
+        move_centre(network, self.centre_momentum)
 
     def shown(self, inputs: Tensor, drawn: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
         """(len(names) * N, ...) views of one size, one after another."""

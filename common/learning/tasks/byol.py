@@ -13,7 +13,8 @@ from common.learning.tasks._pretraining import Pretraining
 from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, taught
 from common.selfsupervision.distillation import regression_loss
 from common.selfsupervision.encoder import encoder_of, perceptron
-from common.selfsupervision.teacher import Centre, teacher_of
+from common.selfsupervision.probed_centre import centre_of
+from common.selfsupervision.teacher import teacher_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Byol(Taught):
             projector=projector,
             predictor=perceptron(self.projection, self.hidden, self.projection),
             teacher=teacher_of(encoder=encoder.network, projector=projector),
-            centre=Centre(self.projection),
+            centre=centre_of(self.centre, self.projection, shape.inputs),
         )
 
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:

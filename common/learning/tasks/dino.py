@@ -19,8 +19,9 @@ from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, taught
 from common.selfsupervision.distillation import cross_entropy_of_views, sharpened
 from common.selfsupervision.drawn_views import seen
 from common.selfsupervision.encoder import encoder_of, perceptron
+from common.selfsupervision.probed_centre import centre_of
 from common.selfsupervision.prototypes import Prototypes
-from common.selfsupervision.teacher import Centre, teacher_of
+from common.selfsupervision.teacher import teacher_of
 from common.selfsupervision.warps import side_of
 from common.study.catalogue import AUGMENTATIONS
 from common.study.checks import WIDEST, between, non_negative, positive, sized
@@ -78,7 +79,9 @@ class Dino(Taught):
             "prototypes": Prototypes(self.projection, self.prototypes),
         }
         teacher = teacher_of(encoder=encoder.network, **parts)
-        return Pretraining(encoder.network, **parts, teacher=teacher, centre=Centre(self.prototypes))
+        return Pretraining(
+            encoder.network, **parts, teacher=teacher, centre=centre_of(self.centre, self.prototypes, shape.inputs)
+        )
 
     def losses(self, network: nn.Module, inputs: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """(N,) nats."""
