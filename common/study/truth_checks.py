@@ -24,6 +24,8 @@ def check_truth(
         )
     if training.sampling == "by_class":
         raise StudyError(f"{where}, and training.sampling = 'by_class' draws by them: remove it.")
+    if training.label_share is not None:
+        raise StudyError(f"{where}, and training.label_share takes a share of them: remove it.")
     if partition is not None and _divides_by_labels(partition):
         raise StudyError(
             f"{where}, and partition {partition.name!r} divides by them: choose 'iid' or 'quantity'. A simulation "

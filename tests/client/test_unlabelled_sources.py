@@ -1,4 +1,4 @@
-"""A folder of images without labels is data for a task that needs none; what of it cannot be read is still put aside."""
+"""A folder of images without labels is data for a task that needs none; what cannot be read is still put aside."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_slices_are_spread_over_the_volume_and_not_over_its_outline(tmp_path: Pa
 
 
 def test_tumours_cannot_be_chosen_without_masks() -> None:
-    with pytest.raises(StudyError, match="source.slices = 'all'"):
+    with pytest.raises(StudyError, match=r"source\.slices = 'all'"):
         Lgg(unlabelled=True)
 
 
