@@ -51,9 +51,9 @@ def ridge(total: Total, rows: int, penalty: float, standardise: bool) -> Ridge:
     products = from_upper(total.exact("products"), len(targets))
     means, target_means = products[0, 1:] / rows, targets[0] / rows
     centred = products[1:, 1:] - np.outer(products[0, 1:], means)
-    variances = np.diag(centred) / rows
+    variances: Exact = np.asarray(np.diag(centred) / rows, dtype=object)
     is_constant = variances <= Fraction(probing.CONSTANT) * np.diag(products)[1:] / rows
-    squares = variances.copy() if standardise else exact_fractions(np.ones(len(means)))
+    squares: Exact = variances.copy() if standardise else exact_fractions(np.ones(len(means)))
     squares[is_constant] = Fraction(1)
     penalised = centred + np.diag(squares * Fraction(penalty))
     scale = np.sqrt(np.where(is_constant, 1.0, variances.astype(np.float64)))
