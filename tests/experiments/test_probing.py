@@ -297,3 +297,13 @@ def test_real_hospitals_are_given_the_model_that_they_approved_and_answer_as_sim
         (hospitals.folder_of(site) / "policy.toml").write_text('[questions]\ncolumns = ["class"]\n')
     refused = hospitals.ask(approved, "second", ridge)["answers"][0]
     assert refused["state"] == "no answer" and "lack a column" in refused["reason"], refused["reason"]
+
+
+def test_test_cases_that_a_study_withholds_are_not_probed(study: Study, run: Path, tmp_path: Path) -> None:
+    withheld = tmp_path / "withheld"
+    withheld.mkdir()
+    federation = replace(study.federation, withhold_test=True)
+    (withheld / "study.toml").write_text(replace(study, federation=federation).text)
+    (withheld / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    result = CliRunner().invoke(cli, ["probe", str(withheld)])
+    assert result.exit_code == 1 and "evaluated=validation" in result.output.replace("\n", " ")
