@@ -116,7 +116,9 @@ def _scores(reveals: Reveals, squares: bool, features: bool) -> Iterator[Uncover
         else "of all hospitals together, and by the difference of two sums of one"
     )
     sums = " sums over patients of their squares (final_intervals)," * squares
-    sums += " sums of a dozen numbers that the encoder makes of them, and of their products (rank and spread)," * features
+    sums += (
+        " sums of a dozen numbers that the encoder makes of them, and of their products (rank and spread)," * features
+    )
     yield Uncovered(
         f"scores of validation and test patients {whose},{sums} the numbers scored, and seconds of evaluation",
         EVERYONE,

@@ -14,6 +14,7 @@ from common.learning.abilities import (
     follows_parameters,
     optimised,
     private_options,
+    unlabelled,
     views,
     watched,
 )
@@ -112,10 +113,8 @@ def _instead(task: Task) -> str:
     """Tasks that learn without labels, as this one does, and go with such privacy, by what they declare."""
     if not views(task):
         return "another task"
-    from common.learning.tasks._pretraining import Unlabelled
-
     loaded = {name: TASKS.load(name) for name in TASKS.names()}
-    private = [(name, one) for name, one in loaded.items() if issubclass(one, Unlabelled) and not couples(one)]
+    private = [(name, one) for name, one in loaded.items() if unlabelled(one) and not couples(one)]
     fit = [_named(name, one) for name, one in private if not companion(one) or hasattr(one, FOLLOWS)]
     return f"a task without labels that has it: {', '.join(fit)}" if fit else "another task"
 

@@ -39,7 +39,6 @@ from experiments.observation import Observation
 STARTS, ITERATIONS = 6, 300
 EVEN = 1e-6
 """Share of a derivative that is none: what is hidden may be as bright as it likes."""
-WITHOUT_END: dict[str, float] = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
 SETTLED = 1e-9
 """Sum of squared shares of what layers are shown that may lie outside their spans: gradients are of float32."""
 NO_PATCHES = "the network does not begin by cutting images into patches and comparing them"
@@ -154,7 +153,9 @@ class _Reader:
                 break
             free = torch.randn(len(nearly.places), len(nearly.free), generator=generator, dtype=torch.float64)
             free = (free * size * min(start, 1)).requires_grad_(True)
-            optimiser = torch.optim.LBFGS([free], max_iter=ITERATIONS, line_search_fn="strong_wolfe", **WITHOUT_END)
+            optimiser = torch.optim.LBFGS(
+                [free], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
+            )
 
             def off(free: Tensor = free, optimiser: torch.optim.LBFGS = optimiser) -> Tensor:
                 optimiser.zero_grad()

@@ -77,7 +77,8 @@ def read(reader: _Reader) -> Tensor:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("positions", ["sincos", "learned"])
 def test_an_image_comes_back_from_maes_gradient_of_one_case_hidden_patches_too(positions: str, known: bool) -> None:
-    task = Mae(network=Entry("vit", {"width": 48, "depth": 2, "positions": positions}), decoder_width=48, normalised=False)
+    network = Entry("vit", {"width": 48, "depth": 2, "positions": positions})
+    task = Mae(network=network, decoder_width=48, normalised=False)
     batch = task.augment(images(1), np.random.default_rng(0))
     torch.testing.assert_close(read(reader_of(task, batch, known)).float(), batch.inputs, atol=0.01, rtol=0)
 
