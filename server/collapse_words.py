@@ -9,7 +9,8 @@ from server.reporting.wording import count, listed, percent
 
 ADVICE = (
     "What helps: a smaller learning rate; a teacher that changes more slowly (momentum nearer to 1) and is averaged "
-    "with the model; a sharper teacher and a centre; more cases in a batch; stronger augmentation."
+    "with the model; a sharper teacher, and a centre that follows at once (a smaller centre_momentum); more cases in "
+    "a batch; stronger augmentation."
 )
 ADVICE_AT_FIRST = (
     "This was so before the first round: are the images all alike, as after a wrong scaling or clipping, or is the "
