@@ -26,7 +26,7 @@ OUR_TASKS = "common.learning.tasks."
 
 
 def is_ours(task: Task) -> bool:
-    """Whether task, network, augmentation and loss are all of this program, and so known to take every case by itself."""
+    """Whether task, network, augmentation and loss are all ours, and so known to take every case by itself."""
     held: list[object] = [getattr(task, one.name) for one in fields(task)] if is_dataclass(task) else []
     entries = [one.name for one in held if isinstance(one, Entry)]
     return type(task).__module__.startswith(OUR_TASKS) and set(entries) <= _ours()

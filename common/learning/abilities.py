@@ -50,6 +50,10 @@ class Abilities(Protocol):
     step: privacy for a patient or a case needs that, and then undoes whatever `loss` does to it."""
     private_options: ClassVar[Mapping[str, object]]
     """Options under which a task `follows_parameters` that does not with others: they are named in a refusal."""
+    watched: ClassVar[tuple[str, ...]]
+    """Scores, as they are shown, of which 0 means that the network answers all cases alike, and that are 1 at most.
+    Where they fall far below what they were before the first round, the run says that it has collapsed
+    (`common.selfsupervision.health` makes such scores of any answers)."""
     optimised: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters, by the beginning of their names, each with an optimiser and a loss of its own: a step
     goes through them in order, and every one sees what those before it have changed."""
@@ -218,6 +222,11 @@ def private_options(task: Task) -> Mapping[str, object]:
     return dict(getattr(task, "private_options", {}))
 
 
+def watched(task: Task) -> tuple[str, ...]:
+    """Scores that tell whether answers of different cases differ; () for most."""
+    return tuple(getattr(task, "watched", ()))
+
+
 def optimised(task: Task) -> Mapping[str, tuple[str, ...]]:
     """Groups of parameters by name; {} where one optimiser has them all."""
     return dict(getattr(task, "optimised", {}))
@@ -283,7 +292,8 @@ def no_one_gradient(task: Task) -> str:
 def no_guessed_loss(task: Task) -> str:
     """Why the loss that was trained on cannot be worked out for a case that is only guessed; empty where it can."""
     if views(task):
-        return f"its loss is of what augmentation drew ({', '.join(views(task))}), which a search does not know"
+        drawn = ", ".join(views(task))
+        return f"training shows a case differently each time, by draws of augmentation ({drawn}) unknown to it"
     return no_case_loss(task)
 
 
@@ -315,7 +325,7 @@ def check_declared(task: Task, name: str) -> None:
 
 
 def _check_kinds(task: Task, name: str) -> None:
-    for member in ("views", "companion"):
+    for member in ("views", "companion", "watched"):
         if can(task, member) and not _are_words(getattr(task, member)):
             raise StudyError(f"task {name!r}: {member} must be a tuple of words; it is {getattr(task, member)!r}.")
     if taken := set(views(task)) & set(COLUMNS):

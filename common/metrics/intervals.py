@@ -22,6 +22,8 @@ from common.metrics.roc import is_structure
 from common.sums.mean import UNITS_PER_ONE, Mean, Statistics
 
 SPREAD, PATIENTS = "spread_", "patients_"
+MOMENT = "moment_"
+"""How statistics begin that are no scores by themselves, and that scores are made of as they are shown."""
 SQUARE_UNITS = 1 << 30
 """Of the sums of products: coarser than a mean's units, so that squares of distances in mm fit."""
 LARGEST_PRODUCT = 1 << 20
@@ -29,8 +31,6 @@ LARGEST_PRODUCT = 1 << 20
 MOST_STATISTICS = 240
 """Of a split: beyond it scores of single classes have no interval, so that a reply stays small."""
 NORMAL_95 = 1.959963984540054
-MOMENTS = ("feature_", "features_")
-"""First words of means and products of features (`common.selfsupervision.health`)."""
 PROPORTIONS = ("accuracy", "recall", "precision", "specificity", "jaccard", "f1")
 UNIT = (*PROPORTIONS, "dice", "sensitivity", "likelihood", "pooled", "surface_dice", "volume_similarity", "f")
 """First words of scores that lie within 0 and 1."""
@@ -45,7 +45,7 @@ def with_intervals(names: Iterable[str]) -> tuple[str, ...]:
     none: they are no scores by themselves.
     """
     every = sorted(names)
-    single = [name for name in every if not is_structure(name) and not name.startswith(MOMENTS)]
+    single = [name for name in every if not is_structure(name) and not name.startswith(MOMENT)]
     room = max((MOST_STATISTICS - len(every)) // 2, 0)
     return tuple(sorted(single, key=lambda name: name.rpartition("_")[2].isdigit())[:room])
 

@@ -21,7 +21,7 @@ def cross_entropy_of_views(taught: Sequence[Tensor], answered: Sequence[Tensor],
     """(N,) nats: mean cross entropy of what the student answers of a view and the teacher says of another one.
 
     taught: (N, K) probabilities of each global view. answered: (N, K) logits of each view, the global ones first and
-    in the same order; a view is not compared with itself (Caron et al. 2021, equation 3). temperature: of the student.
+    in the same order; a view is not compared with itself (Caron et al. 2021, equation 3). temperature: the student's.
     """
     logs = [log_softmax(one / temperature, dim=1) for one in answered]
     pairs = [(q, p) for i, q in enumerate(taught) for j, p in enumerate(logs) if i != j]

@@ -31,7 +31,7 @@ from common.study.report_settings import Report, check_subgroups, keeping_column
 from common.study.start import Start
 from common.study.stopping import Stopping, check_stopping
 from common.study.strategy_abilities import learning_rate_of
-from common.study.task_checks import check_task
+from common.study.task_checks import check_stop_on_collapse, check_task
 from common.study.training_checks import check_classes, check_personal, check_private_training, check_training
 from common.study.truth_checks import check_truth
 
@@ -344,6 +344,7 @@ def _check_pairs(study: Study) -> None:
         unit = MECHANISMS.build(study.privacy).unit
         check_private_training(study.training, unit, work, study.strategy.name, study.privacy.name)
     check_task(task, study.task, study.strategy, study.privacy, study.training)
+    check_stop_on_collapse(task, study.task, study.federation, study.privacy is not None)
     _check_partition(study, source)
     check_truth(source, study.source, task, study.task, study.training, study.partition)
     check_training(study.training, study.strategy.name, work)
@@ -363,10 +364,9 @@ def _check_pairs(study: Study) -> None:
 def _check_analyses(study: Study) -> None:
     """Build every question; nothing of questions is imported where there are none."""
     if study.analyses:
-        from common.asking.question import Question, check_questions, demand_encoder
+        from common.asking.question import check_questions
 
-        check_questions(study.analyses, study.aggregation)
-        demand_encoder(map(Question.of, study.analyses), study.start is not None)
+        check_questions(study.analyses, study.aggregation, study.start is not None)
 
 
 def _check_withheld(study: Study) -> None:

@@ -13,10 +13,12 @@ from common.learning.abilities import (
     optimised,
     private_options,
     views,
+    watched,
 )
 from common.learning.client_work import Training
 from common.learning.task import Task
 from common.study.catalogue import MECHANISMS, STRATEGIES, TASKS
+from common.study.federation import Federation
 from common.study.options import Entry
 from common.study.privacy_checks import PERSONAL_UNITS
 from common.study.strategy_abilities import averages_companion
@@ -36,6 +38,26 @@ def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None,
         raise StudyError(
             f"task {entry.name!r} compares the cases of a batch with each other: training.batch_size can be at most "
             f"{MOST_COUPLED_CASES}; it is {size}."
+        )
+
+
+def check_stop_on_collapse(task: Task, entry: Entry, federation: Federation, is_private: bool) -> None:
+    """Raise StudyError where no score tells a collapse between rounds, or reading it would cost privacy."""
+    setting = "federation.stop_on_collapse"
+    if not federation.stop_on_collapse:
+        return
+    if not watched(task):
+        raise StudyError(
+            f"{setting} needs a task that says which of its scores tell a collapse, and {entry.name!r} says none: "
+            "remove it, or give the task `watched`."
+        )
+    if federation.evaluate_every == 0:
+        raise StudyError(f"{setting} needs scores between rounds: set federation.evaluate_every to 1 or more.")
+    if is_private:
+        raise StudyError(
+            f"{setting} chooses how many rounds a model is trained by exact scores of patients, which no noise "
+            "covers, and the study promises privacy: remove it (where it collapses, the run says so all the same), "
+            "or remove [privacy]."
         )
 
 

@@ -53,9 +53,7 @@ class Fishing:
 
     def _played(self, observed: Observation, study: Study, answers: Answers, budget: Budget) -> Played:
         if not can(study.build_task(), "label_evidence"):
-            raise StudyError(
-                "fishing counts whose gradients are left by their diagnosis, and the task asks for none."
-            )
+            raise StudyError("fishing counts whose gradients are left by their diagnosis, and the study learns none.")
         if not observed.classes or work_of(study).sends != "gradient":
             raise StudyError("fishing counts whose gradients are left, and takes gradients of classes.")
         network = new_network(study.build_task(), observed.shape, study.seed, study.training)

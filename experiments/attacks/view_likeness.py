@@ -1,11 +1,11 @@
 """An encoder that has learned from a person makes the same of them however they are shown.
 
-Liu, Jia, Qu and Gong 2021, EncoderMI: Membership inference against pre-trained encoders in contrastive learning (CCS),
-section 4.3, EncoderMI-T: views of a case are more alike to an encoder that was trained on it than to one that was not.
-The attacker draws its own crops, and needs neither the task's loss nor what lies behind the encoder. A case that
-anybody finds easy looks alike to all encoders, so what the encoder of the first round makes of it, which nobody
-trained, is taken off where that is seen (their difficulty calibration is by Watson et al. 2022, On the importance of
-difficulty calibration in membership inference attacks, section 3).
+Liu, Jia, Qu and Gong 2021, EncoderMI: Membership inference against pre-trained encoders in contrastive learning
+(CCS), section 4.3, EncoderMI-T: views of a case are more alike to an encoder that was trained on it than to one that
+was not. The attacker draws its own crops, and needs neither the task's loss nor what lies behind the encoder. A case
+that anybody finds easy looks alike to all encoders, so what the encoder of the first round makes of it, which nobody
+trained, is taken off where that is seen (difficulty calibration, Watson et al. 2022, On the importance of difficulty
+calibration in membership inference attacks, section 3).
 """
 
 from __future__ import annotations

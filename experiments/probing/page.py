@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
-from math import log10
+from math import hypot, log10
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from experiments.probing.summary import Cell, cells_of
 from server.reporting.charts.lines import Band, Line, line_chart
 from server.reporting.markup import Markup, table, tag
 from server.reporting.page import document
-from server.reporting.sections.layout import figure, numbers, section
+from server.reporting.sections.layout import beside, figure, numbers, section
 from server.reporting.wording import NOTHING, score
 
 PAGE, FIGURES, ROWS = "probe.html", "probe.json", "probe.csv"
@@ -49,12 +49,22 @@ class Probed:
         own, floor = held.get(PRETRAINED), held.get(FLOOR)
         if own is None or floor is None or own.auc is None or floor.auc is None:
             return f"With {share_words(least)} of the labels there is no area under the curve to compare."
-        side = "above" if own.auc > floor.auc else "not above"
         return (
             f"With {share_words(least)} of the labels ({own.labels:.0f}) the pretrained encoder reaches an area "
             f"under the curve of {score(own.auc)}{between(own)}; untrained it reaches "
-            f"{score(floor.auc)}{between(floor)}: it is {side} its floor."
+            f"{score(floor.auc)}{between(floor)}: {_beside(own, floor)}."
         )
+
+
+def _beside(own: Cell, floor: Cell) -> str:
+    """Whether the difference is more than the two intervals would make of none."""
+    assert own.auc is not None
+    assert floor.auc is not None
+    above = own.auc - floor.auc
+    halves = [(one.high - one.low) / 2 for one in (own, floor) if one.low is not None and one.high is not None]
+    if len(halves) == 2 and abs(above) <= hypot(*halves):
+        return "intervals as wide as these do not tell the two apart"
+    return f"it is {'above' if above > 0 else 'not above'} its floor"
 
 
 def write_probed(probed: Probed, folder: Path) -> Path:
@@ -160,7 +170,7 @@ def _of_hospitals(probed: Probed) -> list[Markup]:
         drawn = _chart(own, probed.asked.encoders) if known else tag("p", "Its test cases are of one class.")
         found.append(figure(site, drawn, numbers("Numbers", table(HEAD, [cells(one) for one in own]))))
     lede = "The same probes, of all hospitals' labels, on each hospital's own test cases."
-    return [section("hospitals", "Hospital by hospital", lede, *found)]
+    return [section("hospitals", "Hospital by hospital", lede, beside(*found))]
 
 
 def _chart(found: Sequence[Cell], encoders: Sequence[str]) -> Markup:
@@ -176,7 +186,7 @@ def _chart(found: Sequence[Cell], encoders: Sequence[str]) -> Markup:
         lines,
         bands,
         describe="Area under the curve by share of labels",
-        x_word="log10 of % of labels",
+        x_word="labels: 0 is 1 %, 1 is 10 %, 2 is 100 %",
         words=score,
         whole_x=False,
     )

@@ -62,8 +62,11 @@ class Studied:
     def hospitals(self) -> tuple[Hospital, ...]:
         """All of the study, sorted. Raises StudyError where their cases have no classes."""
         found = tuple(open_hospital(self.study.json, index) for index in range(len(site_names(self.study))))
-        if not found[0].train.classes:
-            raise StudyError("the run's cases have no classes: a probe tells classes apart.")
+        if not found[0].train.classes or found[0].train.columns["targets"].item:
+            raise StudyError(
+                "the run's cases have no class each, as where they are outlined, and a probe tells classes apart: "
+                "train on few labels from the encoder instead ([start] and training.label_share)."
+            )
         return found
 
     @property

@@ -26,7 +26,7 @@ JUST_BELOW_ONE = 1 - 1e-6
 
 @dataclass(frozen=True)
 class Named:
-    """title: the option of the task that names it, or its own name. side: of its views, as a share of an image's sides,
+    """title: the option of the task that names it, or its own name. side: of its views, as a share of an image's,
     where the task says so, as of local crops.
     """
 

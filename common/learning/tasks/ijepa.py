@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from common.data.cases import Batch, Shape
 from common.errors import StudyError
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Task
-from common.learning.tasks._pretraining import Pretraining, Unlabelled, exactly, pretraining_scores
+from common.learning.tasks._pretraining import CaseByCase, Pretraining, answer, exactly
 from common.learning.tasks._token_reconstruction import TokenDecoder
 from common.learning.tokens import chosen
 from common.selfsupervision.blocks import BLOCKS, CONTEXT, BlockMasks, held_blocks, with_blocks
@@ -29,16 +28,14 @@ from common.selfsupervision.tokenised import (
     own_patch,
     token_encoder_of,
 )
-from common.study.catalogue import NETWORKS
 from common.study.checks import between, sized
 from common.study.options import Entry
-from common.sums.mean import Mean
 
 MOST_BLOCKS = 64
 
 
 @dataclass(frozen=True)
-class IJepa(Unlabelled):
+class IJepa(CaseByCase):
     """network: a transformer, whose last layer is left out. blocks: M, of about a sixth of all patches each, that are
     predicted from a third of the others. momentum: what the teacher keeps of itself in a step. predictor_width,
     predictor_depth, predictor_heads: of the transformer that predicts, which is left behind after pretraining.
@@ -51,6 +48,7 @@ class IJepa(Unlabelled):
 
     views: ClassVar[tuple[str, ...]] = (CONTEXT, BLOCKS)
     companion: ClassVar[tuple[str, ...]] = ("teacher",)
+    follows_parameters: ClassVar[bool] = True
 
     network: Entry = field(default_factory=lambda: Entry("vit"))
     blocks: int = 4
@@ -88,12 +86,12 @@ class IJepa(Unlabelled):
         """(N,) float32."""
         return self._losses(network, batch.inputs, batch)[0]
 
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Of blocks that follow from each case alone."""
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
             losses, taught = self._losses(exact, inputs, batch)
-            return pretraining_scores(losses, self._distances(torch.zeros_like(taught), taught), exact(inputs))
+            return answer(losses, self._distances(torch.zeros_like(taught), taught), exact(inputs))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Beside the batch, which patches of each case are shown, and which predicted."""

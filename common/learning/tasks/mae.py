@@ -17,7 +17,7 @@ from common.learning.abilities import Drawn
 from common.learning.networks._shapes import channels_of_grid
 from common.learning.task import Task
 from common.learning.tasks._pixel_reconstruction import PixelReconstruction
-from common.learning.tasks._pretraining import Unlabelled, exactly, pretraining_scores
+from common.learning.tasks._pretraining import CaseByCase, answer, exactly
 from common.learning.tasks._token_reconstruction import TokenDecoder, TokenReconstruction
 from common.learning.tokens import chosen, patchify, unpatchify
 from common.selfsupervision.augmentation import Augmentation
@@ -28,7 +28,6 @@ from common.selfsupervision.tokenised import grid_of, has_tokens, own_patch, tok
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import probability, sized
 from common.study.options import Entry
-from common.sums.mean import Mean
 
 EVEN = 1e-6
 """Added to the variance of a patch that its values are divided by the root of (He et al. 2022, their code)."""
@@ -38,7 +37,7 @@ Reconstruction = TokenReconstruction | PixelReconstruction
 
 
 @dataclass(frozen=True)
-class Mae(Unlabelled):
+class Mae(CaseByCase):
     """network: whose last layer is left out, from `common/learning/networks`. A transformer is shown the visible
     patches alone, and a decoder of its own paints the others; any other network is shown an image with gaps, and one
     linear layer paints (Xie et al. 2022).
@@ -103,14 +102,14 @@ class Mae(Unlabelled):
             seen_inputs = seen(self.augmentation, seen_inputs, batch.tensor(VIEW))
         return self._losses(network, seen_inputs, batch)[0]
 
-    def score(self, network: nn.Module, batch: Batch) -> Mapping[str, Mean]:
+    def answered(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """With patches hidden that follow from each case alone."""
         exact, inputs = exactly(network, batch.inputs)
         with torch.no_grad():
             losses, truth = self._losses(exact, inputs, batch)
             trivial = self._trivial(truth)
             known = torch.where(trivial > LEAST_TRIVIAL, trivial, losses.clamp(min=LEAST_TRIVIAL))
-            return pretraining_scores(losses, known, exact(inputs))
+            return answer(losses, known, exact(inputs))
 
     def augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Beside the batch, which patches of each case are hidden, and how it is changed."""

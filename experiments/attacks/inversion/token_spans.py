@@ -1,13 +1,14 @@
 """Which patches a transformer was shown, read from gradients of two of its layers: no label, no mask, no search.
 
-Every patch x at place t becomes a token z = W x + c_t, of which attention is shown u = gain * (z - mean(z)) / sigma +
-shift. The gradient of the weights that make queries, keys and values is a sum over tokens of d u^T, so that its rows
-span exactly what the tokens span, as long as there are fewer of them than numbers of a token. A patch at place t is in
-the update if and only if gain * (z - mean(z)) + sigma shift lies in that span; x and sigma are the unknowns, and the
-equations are linear in both and far more than these. Places that are sines and cosines of rows and columns are no
-independent vectors: then what is certain at one layer is a patch but for a few directions, and the spans of all later
-layers, in which every token must lie as well, settle these. (Petrov et al. 2024, DAGER, section 4.1, look for words among a
-vocabulary so; here patches are solved for, and the place, which differs from token to token, says where they lie.)
+Every patch x at place t becomes a token z = W x + c_t, of which attention is shown u = gain * (z - mean(z)) / sigma
++ shift. The gradient of the weights that make queries, keys and values is a sum over tokens of d u^T, so that its
+rows span exactly what the tokens span, as long as there are fewer of them than numbers of a token. A patch at place t
+is in the update if and only if gain * (z - mean(z)) + sigma shift lies in that span; x and sigma are the unknowns,
+and the equations are linear in both and far more than these. (Petrov et al. 2024, DAGER, section 4.1, look for words
+among a vocabulary so; here patches are solved for, and the place, which differs from token to token, says where they
+lie.) Places that are sines and cosines of rows and columns are no independent vectors: then what is certain at one
+layer is a patch but for a few directions, and the spans of all later layers, in which every token must lie as well,
+settle these.
 
 What MAE hides is in its gradient as well. That of the layer that paints is sum_t r_t h_t^T, with h_t what the decoder
 makes of the visible patches, which are known by now, and r_t the derivative by what was painted, a multiple of its
@@ -28,8 +29,8 @@ from common.data.cases import Shape
 RANK = 1e-5
 """Singular values below this share of the largest are rounding."""
 MISSES = 1e-3
-"""Relative distance of a place's patch from the span, from which on it is none of the update. Wrong places miss by a
-tenth and more; by chance one would come so near with a probability of about MISSES to the number of spare equations."""
+"""Relative distance of a place's patch from the span, from which on it is none of the update. Wrong places miss by
+more; by chance one comes so near with a probability of about MISSES to the number of spare equations."""
 FEWEST_SPARE = 4
 """Equations beyond the unknowns of a place, without which the distance says nothing."""
 
@@ -95,7 +96,7 @@ class _Watch:
 
 
 def embedding_of(network: nn.Module, shape: Shape) -> Embedding | None:
-    """Of a network, in float64, that cuts images into patches and normalises tokens before it compares them; None of any other."""
+    """Of a network in float64 that cuts images into patches and normalises tokens at first; None of any other."""
     size = prod(shape.inputs)
     numbered = torch.arange(size, dtype=torch.float64).reshape(1, *shape.inputs)
     runs = []
@@ -157,7 +158,8 @@ def outside_span(gradient: Tensor) -> Tensor | None:
     rank = int((sizes > RANK * sizes[0]).sum())
     if rank >= gradient.shape[1] or rank >= gradient.shape[0]:
         return None
-    return torch.eye(gradient.shape[1], dtype=torch.float64) - rows[:rank].T @ rows[:rank]
+    outside: Tensor = torch.eye(gradient.shape[1], dtype=torch.float64) - rows[:rank].T @ rows[:rank]
+    return outside
 
 
 def hidden_in(gradient: Tensor, shown: Tensor, painted_slope: Tensor, steps: Tensor) -> Tensor | None:
@@ -169,7 +171,8 @@ def hidden_in(gradient: Tensor, shown: Tensor, painted_slope: Tensor, steps: Ten
     if len(shown) > shown.shape[1] or float(steps.abs().min()) <= 0:
         return None
     slopes = torch.linalg.lstsq(shown.T.double(), gradient.T.double()).solution
-    return (painted_slope.double() - slopes) / steps.double()
+    hidden: Tensor = (painted_slope.double() - slopes) / steps.double()
+    return hidden
 
 
 def _scaled(embedding: Embedding, tokens: Tensor) -> Tensor:

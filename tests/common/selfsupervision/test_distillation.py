@@ -11,7 +11,7 @@ from common.selfsupervision.distillation import cross_entropy_of_views, regressi
 
 LIGHTLY_BYOL = 2.1796276569366455
 LIGHTLY_DINO = {2: 11.45474624633789, 3: 10.36184310913086}
-"""Of the rows below, by lightly.loss.NegativeCosineSimilarity (2 + 2 of it) and DINOLoss; solo.losses says the same."""
+"""Of the rows below: 2 + 2 NegativeCosineSimilarity and DINOLoss of lightly.loss; solo.losses says the same."""
 
 
 def rows(seed: int, count: int = 4) -> Tensor:
