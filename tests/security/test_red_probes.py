@@ -96,7 +96,7 @@ def test_shares_of_two_studies_are_looked_at_together(tmp_path: Path) -> None:
 
 def test_as_many_draws_as_persons_are_refused(tmp_path: Path) -> None:
     """Before: so many sums over known halves of all persons were as many equations, and gave everybody's features."""
-    questions = [probe(share=0.5, draw=draw) for draw in range(PERSONS)]
+    questions = [probe(share=(0.5, 0.3)[draw % 2], draw=draw) for draw in range(PERSONS)]
     asker = Asker(tmp_path, questions, study=NETWORK)
     found = refusal_of(asker, *questions)
     assert found == "cells", solved(asker, questions, found)
@@ -114,3 +114,70 @@ def solved(asker: Asker, questions: list[dict[str, Any]], found: list[np.ndarray
     rows = np.linalg.lstsq(np.stack(known), np.stack(found), rcond=None)[0]
     truth = np.stack([train.numbers(name) for name in featured_names(asker)], axis=1)
     return float(np.isclose(rows, truth, atol=1e-6).all(axis=1).mean())
+
+
+THRESHOLDS = 8
+IMPRINT = {**NETWORK, "task": {"name": "classification", "network": {"name": "mlp", "hidden": [THRESHOLDS + 2]}}}
+DEEP = 9
+OVERFLOWING = {**NETWORK, "task": {"name": "classification", "network": {"name": "mlp", "hidden": [3] * DEEP}}}
+
+
+def with_start(asker: Asker, tensors: Mapping[str, np.ndarray]) -> Asker:
+    """As when the model had come: its digest is in the study, and says nothing of what it does."""
+    network = asker.hospital.network
+    taken = {name: value.detach().numpy().copy() for name, value in network.named_parameters()}
+    for name, value in tensors.items():
+        assert taken[name].shape == value.shape
+        taken[name] = value.astype(np.float32)
+    setattr(network, "_start_model_put", taken)  # noqa: B010
+    return asker
+
+
+def start_of(tmp_path: Path, study: Mapping[str, Any], *questions: Mapping[str, Any]) -> Asker:
+    started = {**study, "start": {"model": "somewhere", "sha256": "0" * 64}}
+    return Asker(tmp_path, questions, study=started)
+
+
+def test_an_encoder_that_sorts_persons_into_bins_is_refused(tmp_path: Path) -> None:
+    """Before: tents over ages are combinations of features, and their products with chol are one person's chol."""
+    question = probe(encoder="start")
+    asker = start_of(tmp_path, IMPRINT, question)
+    inputs = asker.hospital.train.batch(np.arange(len(asker.hospital.train))).inputs.numpy()
+    ages = np.sort(inputs[:, 0])
+    middle = (ages[: THRESHOLDS] + ages[1 : THRESHOLDS + 1]) / 2
+    weight, bias = np.zeros((THRESHOLDS + 2, inputs.shape[1])), np.zeros(THRESHOLDS + 2)
+    weight[:THRESHOLDS, 0], bias[:THRESHOLDS] = -1, middle
+    weight[THRESHOLDS, 1] = weight[THRESHOLDS + 1, 0] = 1
+    first = next(name for name, _ in asker.hospital.network.named_parameters()).removesuffix("weight")
+    with_start(asker, {f"{first}weight": weight, f"{first}bias": bias})
+    try:
+        products = second_total(asker, **question)
+    except RefusedError as refusal:
+        assert refusal.reason == "encoder"
+        return
+    gram = np.zeros((THRESHOLDS + 3,) * 2)
+    gram[np.triu_indices(len(gram))] = products["products"]
+    gram = gram + np.triu(gram, 1).T
+    youngest = gram[1, 1 + THRESHOLDS] / gram[1, 0]
+    pytest.fail(f"the youngest has chol {youngest}, which is {inputs[inputs[:, 0].argmin(), 1]}")
+
+
+def test_an_encoder_that_overflows_at_one_person_is_refused(tmp_path: Path) -> None:
+    """Before: that person was left out unseen, and beside another encoder's sums their features followed."""
+    question = probe(encoder="start")
+    asker = start_of(tmp_path, OVERFLOWING, question)
+    ages = np.sort(asker.hospital.train.batch(np.arange(len(asker.hospital.train))).inputs.numpy()[:, 0])
+    names = [name for name, _ in asker.hospital.network.named_parameters()][: 2 * DEEP]
+    tensors: dict[str, np.ndarray] = {}
+    for weight, bias in zip(names[::2], names[1::2], strict=True):
+        tensors[weight], tensors[bias] = np.eye(3) * [1.0, 1.0, 3e38], np.zeros(3)
+    tensors[names[0]] = np.array([[1.0, 0, 0], [0, 1.0, 0], [1e30, 0, 0]])
+    tensors[names[1]] = np.array([0.0, 0.0, -1e30 * (ages[-1] + ages[-2]) / 2])
+    with_start(asker, tensors)
+    with np.errstate(all="ignore"):
+        try:
+            total = second_total(asker, **question)
+        except RefusedError as refusal:
+            assert refusal.reason == "encoder"
+            return
+    pytest.fail(f"sums of {total['products'][0]} of {len(ages)} persons were told")
