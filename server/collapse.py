@@ -21,9 +21,9 @@ ALIKE = 1e-4
 """Below it cases are not told apart, whatever it was at first."""
 NARROW, BROAD = 1.02, 2.0
 """Directions: one is left where there were some."""
-UNLEARNED, FLAT_LOOKS, FLAT_FROM, HALF = 0.01, 4, 8, 0.5
-"""Share of the trivial loss that is explained: so little in so many looks in a row, from that round on, is none; where
-answers lie at less than half of their first distance too, it is a collapse."""
+UNLEARNED, FLAT_LOOKS, FLAT_FROM, SHRUNK = 0.01, 4, 8, 0.4
+"""Share of the trivial loss that is explained: so little in so many looks in a row, from that round on, is none;
+where all that is watched lies below the last share of its first value too, it is a collapse."""
 LEAST_CASES = 16
 """Of fewer cases nothing is said: they lie in few directions by themselves."""
 RANK, EXPLAINED = "effective_rank", "explained"
@@ -64,8 +64,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """standing: what the last look shows. passed: what earlier ones showed, and the last does not. last_well: the
-    last model that told cases apart.
+    """standing: what the last look shows. passed: collapses that earlier ones showed, and the last does not.
+    last_well: the last model that told cases apart.
     """
 
     looks: tuple[Look, ...]
@@ -103,7 +103,7 @@ class Watching:
         for site, scores in (("", look.pooled), *look.sites.items()):
             self._series.setdefault(site, []).append((look.of_round, scores))
         self._standing = tuple(self._findings(look))
-        self._seen |= {_key(one): one for one in self._standing}
+        self._seen |= {_key(one): one for one in self._standing if one.is_grave}
         is_measured = any(name in look.pooled for name in self.watched)
         if is_measured and not any(one.is_grave and not one.site for one in self._standing):
             self._last_well = look.of_round
@@ -178,8 +178,9 @@ def _loss(watched: Iterable[str], looks: Series, site: SiteId) -> Finding | None
         return None
     if any(value is None or abs(value) >= UNLEARNED for _, value in last):
         return None
-    shrunk = [name for name in watched if looks[-1][1].get(name, 1.0) < HALF * (_at_first(name, looks) or 0.0)]
-    kind: Kind = "trivial" if shrunk else "unlearned"
+    now, first = looks[-1][1], {name: _at_first(name, looks) for name in watched}
+    shares = [now[name] / value for name, value in first.items() if value and name in now]
+    kind: Kind = "trivial" if shares and max(shares) < SHRUNK else "unlearned"
     return Finding(kind, EXPLAINED, last[0][0], *last[-1], _at_first(EXPLAINED, looks), site)
 
 

@@ -6,12 +6,14 @@ A run that is resumed reads its own records again, and says the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.data.names import SiteId
+from common.errors import StudyError
 from common.learning.abilities import watched
+from common.study.spelling import unknown
 from common.study.study import Study
 from server.collapse import Look, Watching
 from server.collapse_words import in_short, sentences
@@ -31,9 +33,14 @@ class CollapseWatch:
     told: str = ""
 
     @classmethod
-    def of(cls, study: Study, members: Mapping[SiteId, Member], folder: RunFolder) -> CollapseWatch:
-        """Up to where the folder's rounds are."""
+    def of(
+        cls, study: Study, members: Mapping[SiteId, Member], folder: RunFolder, shown: Collection[str]
+    ) -> CollapseWatch:
+        """Up to where the folder's rounds are. shown: the task's scores; StudyError where it watches others."""
         split = study.federation.evaluate_split
+        for name in watched(study.build_task()):
+            if name not in shown:
+                raise StudyError(f"task {study.task.name!r}, watched: {unknown('score', name, shown)}")
         cases = {site: one.cases.get(split, 0) for site, one in members.items()}
         watch = cls(Watching(watched(study.build_task()), cases), split, study.federation.stop_on_collapse)
         for record in folder.read_rounds() if watch.is_needed else ():

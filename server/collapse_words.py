@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from server.collapse import RANK, Finding, Verdict
+from collections.abc import Mapping
+
+from server.collapse import FEATURES, RANK, Finding, Verdict
 from server.reporting.wording import count, listed, percent
 
 ADVICE = (
@@ -13,6 +15,8 @@ ADVICE_AT_FIRST = (
     "This was so before the first round: are the images all alike, as after a wrong scaling or clipping, or is the "
     "model that the run began from one that had collapsed?"
 )
+ALMOST = 0.05
+ENDING = "is collapsing: it answers cases more and more alike"
 ADVICE_OF_ONE = "Look at that hospital's images, how they are scaled, and which scanner they come from."
 
 
@@ -21,11 +25,12 @@ def sentence(finding: Finding) -> str:
     when, whose, what = _when(finding.of_round), _whose(finding), answers(finding.score)
     match finding.kind:
         case "fallen":
-            share = percent((finding.value or 0.0) / (finding.at_first or 1.0))
+            share = (finding.value or 0.0) / (finding.at_first or 1.0)
+            end = "has collapsed: it answers all cases almost alike" if share < ALMOST else ENDING
             return (
-                f"{when} the {what} of {whose} hardly differ any more: they lie {number(finding.value)} from their "
-                f"mean, which is {share} of the {number(finding.at_first)} before the first round. The network has "
-                f"collapsed: it answers all cases almost alike, whatever its loss says{_since(finding)}."
+                f"{when} the {what} of {whose} have drawn together: they lie {number(finding.value)} from their "
+                f"mean, which is {percent(share)} of the {number(finding.at_first)} before the first round. The "
+                f"network {end}, whatever its loss says{_since(finding)}."
             )
         case "alike":
             return (
@@ -41,7 +46,7 @@ def sentence(finding: Finding) -> str:
         case "trivial":
             return (
                 f"{when} the loss of {whose} stands at what it is where nothing is learned, as after round "
-                f"{finding.since}, and answers to different cases lie at less than half of their distance before the "
+                f"{finding.since}, and answers to different cases lie at less than 40 % of their distance before the "
                 "first round: what the network is to answer has become the same for all."
             )
         case "unlearned":
@@ -84,12 +89,10 @@ def all_well(found: Verdict) -> str:
             "Nobody could see whether the network still tells cases apart: no evaluation had a case to measure it on."
         )
     first = found.looks[0].pooled if found.has_reference else {}
-    now = listed([_standing(name, last.pooled[name], first.get(name)) for name in known])
-    rank = last.pooled.get(RANK)
-    ranked = f", in {number(rank)} directions" if rank is not None else ""
+    now = listed([_standing(name, last.pooled, first.get(name)) for name in known])
     looks = count(len(found.looks), "evaluation")
     end = "no collapse" if found.has_reference else _without_reference()
-    return f"Looked at in {looks}, the last {_when(last.of_round).lower()}: {now}{ranked}; {end}."
+    return f"Looked at in {looks}, the last {_when(last.of_round).lower()}: {now}; {end}."
 
 
 def answers(score: str) -> str:
@@ -107,9 +110,11 @@ def number(value: float | None) -> str:
     )
 
 
-def _standing(name: str, value: float, first: float | None) -> str:
+def _standing(name: str, scores: Mapping[str, float], first: float | None) -> str:
     before = "" if first is None else f" ({number(first)} before the first round)"
-    return f"{answers(name)} lie {number(value)} from their mean{before}"
+    rank = scores.get(RANK) if name == FEATURES else None
+    ranked = "" if rank is None else f" in {number(rank)} directions"
+    return f"{answers(name)} lie {number(scores[name])} from their mean{ranked}{before}"
 
 
 def _without_reference() -> str:

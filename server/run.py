@@ -128,7 +128,9 @@ class Conductor:
         self.about["time"]["start"] = perf_counter() - begin
         self._started(rounds, checkpoint)
         self._claim(rounds)
-        watch, collapse = self._watch(rounds), CollapseWatch.of(self.study, rounds.members, self.folder)
+        shown = self._shown(rounds)
+        watch = Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+        collapse = CollapseWatch.of(self.study, rounds.members, self.folder, shown)
         ended = watch.is_over or collapse.is_over or self._bore_enough(checkpoint)
         try:
             while checkpoint.round < self.study.rounds and not ended:
@@ -147,9 +149,9 @@ class Conductor:
         number, parameters = watch.chosen(checkpoint)
         self._conclude(rounds, layout, replace(checkpoint, round=number, parameters=parameters), start, collapse)
 
-    def _watch(self, rounds: Rounds) -> Watch:
-        shown = presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names}))
-        return Watch.of(self.study.stopping, str(self.about["headline"]), shown, self.folder)
+    def _shown(self, rounds: Rounds) -> tuple[str, ...]:
+        """The scores as they are shown."""
+        return tuple(presented(self.study.build_task(), with_areas({name: Mean() for name in rounds.score_names})))
 
     def _choose(self, watch: Watch, collapse: CollapseWatch, last: Checkpoint) -> None:
         """Say how the run ended, which model it is that is kept, and what the last one is."""

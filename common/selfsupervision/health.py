@@ -28,6 +28,8 @@ SKETCHED = 12
 FEATURES = f"{MOMENT}feature_"
 PAIRS = f"{MOMENT}features_"
 SQUARE = "_square"
+ROUNDING = 1e-9
+"""Of a mean squared distance: below it are the units that means are rounded to, and no directions."""
 Shown = dict[str, float | None]
 
 
@@ -88,9 +90,9 @@ def _of_features(scores: Mapping[str, float | None]) -> Shown:
 
 
 def effective_rank(eigenvalues: NDArray[np.float64]) -> float | None:
-    """exp of the entropy of the eigenvalues' shares; None where all are 0."""
+    """exp of the entropy of the eigenvalues' shares; None where they are nothing but rounding."""
     total = float(eigenvalues.sum())
-    if total <= 0:
+    if total <= ROUNDING:
         return None
     shares = eigenvalues[eigenvalues > 0] / total
     return float(np.exp(-(shares * np.log(shares)).sum()))

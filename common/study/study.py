@@ -365,10 +365,9 @@ def _check_pairs(study: Study) -> None:
 def _check_analyses(study: Study) -> None:
     """Build every question; nothing of questions is imported where there are none."""
     if study.analyses:
-        from common.asking.question import Question, check_questions, demand_encoder
+        from common.asking.question import check_questions
 
-        check_questions(study.analyses, study.aggregation)
-        demand_encoder(map(Question.of, study.analyses), study.start is not None)
+        check_questions(study.analyses, study.aggregation, study.start is not None)
 
 
 def _check_withheld(study: Study) -> None:

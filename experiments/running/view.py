@@ -43,8 +43,8 @@ class SiteView:
 
 @dataclass
 class RunView:
-    """The state of a run, changed by `hear` alone. loss and score: over all hospitals, as last recorded. collapse: what
-    the last evaluation said of it.
+    """The state of a run, changed by `hear` alone. loss and score: over all hospitals, as last recorded.
+    collapse: what the last evaluation said of it.
     """
 
     clock: Callable[[], float] = monotonic

@@ -58,7 +58,8 @@ def finish_line(event: RunFinished) -> str:
     stopped is the error that follows.
     """
     if event.collapse:
-        return f"{event.state}: {' '.join(one for one in (event.ended_early, event.collapse) if one)} (in {event.folder})"
+        said = " ".join(one for one in (event.ended_early, event.collapse) if one)
+        return f"{event.state}: {said} (in {event.folder})"
     if event.state == "completed" and event.ended_early:
         return f"{event.ended_early} Pictures and report follow (in {event.folder})"
     if event.state == "completed":

@@ -82,7 +82,7 @@ def test_a_loss_at_its_trivial_value_is_a_doubt_and_with_answers_that_shrank_a_c
     doubt = judged([0.05] * 12, explained=flat)
     assert kinds(doubt) == [("unlearned", "", 8)] and not doubt.collapsed
     assert in_short(doubt).startswith("Doubtful")
-    found = judged([0.05, *[0.02] * 11], explained=flat)
+    found = judged([0.05, *[0.015] * 11], explained=flat)
     assert kinds(found) == [("trivial", "", 8)] and found.collapsed and found.last_well == 10
     assert not judged([0.05] * 12, explained=[*flat[:-2], 0.02, 0.004]).standing
     assert not judged([0.05] * 8, explained=[0.001] * 8).standing

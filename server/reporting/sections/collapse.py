@@ -41,9 +41,11 @@ def collapse(run: Run) -> Markup | None:
     names = [name for name in found.watched if any(name in one.pooled for one in found.looks)]
     drawn = [_spread(run, name) for name in names]
     drawn += [_drawn(run, RANK, "Effective rank of features", RANK_NOTE)] if _is_known(found, RANK) else []
-    drawn += [_drawn(run, EXPLAINED, "Share of the trivial loss explained", EXPLAINED_NOTE)] if _is_known(
-        found, EXPLAINED
-    ) else []
+    drawn += (
+        [_drawn(run, EXPLAINED, "Share of the trivial loss explained", EXPLAINED_NOTE)]
+        if _is_known(found, EXPLAINED)
+        else []
+    )
     return section(
         "collapse",
         "Does it still tell cases apart?",

@@ -97,7 +97,8 @@ def test_a_sketch_of_many_features_tells_the_spread_and_few_directions() -> None
     wide = torch.ones(400, 512).double() + drawn(3, 400, 2) @ drawn(4, 2, 512) / 10
     spread, rank = by_hand(wide)
     found = shown(feature_sums(wide))
-    assert found["spread"] == pytest.approx(spread, rel=0.4) and found["effective_rank"] == pytest.approx(rank, rel=0.3)
+    assert found["spread"] == pytest.approx(spread, rel=0.4)
+    assert found["effective_rank"] == pytest.approx(rank, rel=0.3)
 
 
 def test_what_is_answered_beside_has_a_spread_of_its_own_name() -> None:
