@@ -110,8 +110,12 @@ class PrivateTrainer:
             terms.add(parameters, self.expected_units)
             optimiser.step()
             optimiser.zero_grad()
-            follow(self.task, self.network)
+            self.follow()
         return steps
+
+    def follow(self) -> None:
+        """Move the companion after a step, by what is learned alone."""
+        follow(self.task, self.network)
 
     def noisy_sum(self) -> Vector:
         """(P,) float32: `clipped_sum`, and the noise on it."""

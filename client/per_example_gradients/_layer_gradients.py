@@ -300,6 +300,15 @@ def _added(kept: CaseGradients, first: Tensor, second: Tensor) -> Tensor:
     return cases + _spread(kept, parameter, cases.ndim)
 
 
+def _picked(kept: CaseGradients, parameter: Tensor, places: Any) -> Tensor:
+    """Rows of a parameter, others of every case: places (N, ...)."""
+    if not isinstance(places, Tensor) or places.dtype != torch.int64 or len(places) != kept.cases:
+        raise NotImplementedError("no gradients case by case of a parameter of which parts are taken.")
+    every: Tensor = _OnceACase.apply(kept, parameter)  # type: ignore[no-untyped-call]
+    case = torch.arange(kept.cases, device=places.device).reshape(-1, *(1,) * (places.ndim - 1))
+    return every[case, places]
+
+
 def _expanded(kept: CaseGradients, parameter: Tensor, *sizes: Any) -> Tensor:
     """A parameter that stands in every case, such as a learned token."""
     wanted = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
@@ -394,6 +403,7 @@ LAYERS: dict[Callable[..., Any], Callable[..., Tensor]] = {
     Tensor.__radd__: _added,
     torch.add: _added,
     Tensor.expand: _expanded,
+    Tensor.__getitem__: _picked,
     functional.conv1d: _convolution(1),
     functional.conv2d: _convolution(2),
     functional.conv3d: _convolution(3),

@@ -159,8 +159,11 @@ def named_fields(cls: type[Any]) -> tuple[str, ...]:
     return tuple(name for name, field in fields if field.default is MISSING and field.default_factory is MISSING)
 
 
-def check_questions(entries: Iterable[Entry], aggregation: Entry) -> None:
-    """Raise StudyError for a question that cannot be asked, or a sum that cannot carry any."""
+def check_questions(entries: Iterable[Entry], aggregation: Entry, has_start: bool) -> None:
+    """Raise StudyError for a question that cannot be asked, or a sum that cannot carry any.
+
+    has_start: whether the study begins from a model.
+    """
     demand_wide(AGGREGATIONS.build(aggregation), aggregation.name)
     seen: dict[str, Question] = {}
     for entry in entries:
@@ -169,6 +172,7 @@ def check_questions(entries: Iterable[Entry], aggregation: Entry) -> None:
         if question.json in seen:
             raise StudyError(f"[[analyses]] lists the same question twice: {question.words!r}.")
         seen[question.json] = question
+    demand_encoder(seen.values(), has_start)
 
 
 def reads_start(entries: Iterable[Entry]) -> bool:

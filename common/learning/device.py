@@ -170,6 +170,12 @@ def autocast(network: nn.Module, precision: str) -> AbstractContextManager[objec
     return nullcontext()
 
 
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """The context in which `autocast` changes nothing: of what loses its meaning in lower precision."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
     """While the block lasts, a GPU gives the same bits every time, on one kind of GPU; on the CPU nothing changes.

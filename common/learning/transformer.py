@@ -57,37 +57,23 @@ class TransformerBlock(nn.Module):
         return answer
 
 
-class Positions(nn.Module):
-    """Adds where they lie to all tokens of a grid, by numbers that are fixed or learned."""
+class FixedPositions(nn.Module):
+    """Places (N, K) of a grid -> (N, K, width) sines and cosines, which nothing moves and which do not travel."""
 
-    def __init__(self, grid: tuple[int, ...], width: int, kind: PositionKind) -> None:
+    def __init__(self, grid: tuple[int, ...], width: int) -> None:
         super().__init__()
-        self.fixed = sincos_positions(grid, width)  # follows from the options: no buffer that would travel
-        if kind == "learned":
-            self.values = nn.Parameter(torch.randn(prod(grid), width) * SPREAD)
+        self.values = sincos_positions(grid, width)
 
-    def forward(self, tokens: Tensor, places: Tensor | None = None) -> Tensor:
-        """(N, T, width) of all tokens, in order, or (N, K, width) of those at `places` (N, K)."""
-        values = self.values if hasattr(self, "values") else self.fixed.to(tokens)
-        return tokens + (values if places is None else values[places])
-
-
-class LeadingToken(nn.Module):
-    """One learned token before all others."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.token = nn.Parameter(torch.randn(width) * SPREAD)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(N, 1 + T, width)."""
-        return torch.cat([self.token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
+    def forward(self, places: Tensor) -> Tensor:
+        """float32."""
+        return self.values.to(places.device)[places]
 
 
 class VisionTransformer(nn.Module):
     """(N, channels, *sides) float32 -> (N, classes) logits.
 
-    patch: sides of a patch. What the last layer is shown is the mean of all tokens, or the class token alone.
+    patch: sides of a patch. leading: how many tokens stand before those of patches, 1 or 0. What the last layer is
+    shown is the mean of all tokens, or the class token alone.
     """
 
     def __init__(
@@ -107,8 +93,11 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.patch, self.width = patch, width
         self.embed = linear(channels * prod(patch), width)
-        self.position = Positions(patch_grid(sides, patch), width, positions)
-        self.lead: nn.Module = LeadingToken(width) if pooling == "class_token" else nn.Identity()
+        grid = patch_grid(sides, patch)
+        self.position = learned(prod(grid), width) if positions == "learned" else FixedPositions(grid, width)
+        self.leading = int(pooling == "class_token")
+        if self.leading:
+            self.lead = learned(1, width)
         self.blocks = nn.ModuleList(TransformerBlock(width, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width, EVEN)
         self.head = nn.Linear(width, classes)
@@ -121,12 +110,19 @@ class VisionTransformer(nn.Module):
     def tokens(self, inputs: Tensor, places: Tensor | None = None) -> Tensor:
         """(N, T, width): patches, embedded, and where they lie. places: (N, K) of those wanted alone."""
         patches = patchify(inputs, self.patch)
-        tokens: Tensor = self.position(self.embed(patches if places is None else chosen(patches, places)), places)
-        return tokens
+        if places is None:
+            places = torch.zeros_like(patches[:, :, 0], dtype=torch.int64)
+            places = places + torch.arange(patches.shape[1], device=inputs.device)
+        else:
+            patches = chosen(patches, places)
+        embedded: Tensor = self.embed(patches)
+        return embedded + self.position(places).to(embedded)
 
     def encoded(self, tokens: Tensor) -> Tensor:
         """(N, leading + K, width) of any K of the tokens, in any order: what the blocks make of them."""
-        seen: Tensor = self.lead(tokens)
+        seen = tokens
+        if self.leading:
+            seen = torch.cat([self.lead(torch.zeros_like(seen[:, :1, 0], dtype=torch.int64)), seen], dim=1)
         for block in self.blocks:
             seen = block(seen)
         normal: Tensor = self.norm(seen)
@@ -136,10 +132,12 @@ class VisionTransformer(nn.Module):
         """(N, width) features."""
         return encoded[:, 0] if self.leading else encoded.mean(1)
 
-    @property
-    def leading(self) -> int:
-        """Tokens before those of patches: 1 or 0."""
-        return int(isinstance(self.lead, LeadingToken))
+
+def learned(count: int, width: int) -> nn.Embedding:
+    """(N, K) numbers below `count` -> (N, K, width): tokens that are learned, which hooks for single cases know."""
+    tokens = nn.Embedding(count, width)
+    nn.init.normal_(tokens.weight, std=SPREAD)
+    return tokens
 
 
 def linear(wide: int, out: int) -> nn.Linear:

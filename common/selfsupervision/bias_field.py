@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import log
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,10 +50,17 @@ class BiasField:
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The same field in every channel."""
         least, _ = greys_of(images)
-        polynomials = _polynomials(tuple(images.shape[2:])).to(images.dtype).to(images.device)
-        field = torch.tensordot(drawn.to(images.dtype), polynomials, dims=1)
+        field = self._logarithm(drawn.to(images.dtype), tuple(images.shape[2:]))
         seen: Tensor = least + (images - least) * field.exp()[:, None]
         return seen
+
+    def _logarithm(self, coefficients: Tensor, sides: tuple[int, ...]) -> Tensor:
+        """(N, *S): one axis after the other, since all polynomials of a volume would be many volumes."""
+        field = (coefficients @ _of_all(len(sides)).to(coefficients)).reshape(-1, *(ORDER + 1 for _ in sides))
+        for side in sides:
+            along = torch.from_numpy(_legendre(_places(side))).to(coefficients.dtype).to(coefficients.device)
+            field = torch.tensordot(field, along, dims=([1], [0]))
+        return field
 
 
 @cache
@@ -65,28 +70,25 @@ def _degrees(axes: int) -> tuple[tuple[int, ...], ...]:
 
 
 @cache
-def _polynomials(sides: tuple[int, ...]) -> Tensor:
-    """(polynomials, *S) float64 values from -1 to 1."""
-    along = [np.polynomial.legendre.legvander(_places(side), ORDER).T for side in sides]
-    return torch.from_numpy(_products(along))
+def _of_all(axes: int) -> Tensor:
+    """(polynomials, (ORDER + 1) ** axes) float32: which of the products of degrees each is."""
+    every = list(product(range(ORDER + 1), repeat=axes))
+    return torch.tensor([[float(one == degrees) for one in every] for degrees in _degrees(axes)])
 
 
 @cache
 def _coarse(axes: int) -> NDArray[np.float64]:
     """(polynomials, places) values at places that are even over an image, its edges included."""
-    along = [np.polynomial.legendre.legvander(np.linspace(-1, 1, COARSE), ORDER).T] * axes
-    return _products(along).reshape(len(_degrees(axes)), -1)
+    along = _legendre(np.linspace(-1, 1, COARSE))
+    every: NDArray[np.float64] = along
+    for _ in range(axes - 1):
+        every = np.asarray(np.kron(every, along), np.float64)
+    return np.asarray(_of_all(axes).double().numpy() @ every)
 
 
-def _products(along: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
-    """(polynomials, *S) of (degrees, side) polynomials along each axis."""
-    values = []
-    for degrees in _degrees(len(along)):
-        value = np.ones(())
-        for axis, degree in enumerate(degrees):
-            value = value[..., None] * along[axis][degree]
-        values.append(value)
-    return np.stack(values)
+def _legendre(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(ORDER + 1, places) values from -1 to 1."""
+    return np.ascontiguousarray(np.polynomial.legendre.legvander(places, ORDER).T, np.float64)
 
 
 def _places(side: int) -> NDArray[np.float64]:

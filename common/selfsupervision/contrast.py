@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, relu
 
+from common.learning.device import full_precision
+
 Negatives = Literal["random", "all", "semi_hard", "hardest"]
 
 
@@ -20,7 +22,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     leaves nothing.
     """
     count = len(first)
-    with torch.autocast(first.device.type, enabled=False):
+    with full_precision(first.device):
         views = normalize(_wide(torch.cat([first, second])), dim=1)
         other = views.roll(count, 0)
         # What counts is how much more alike others are than the other view is: taken away before the exponential,
@@ -50,7 +52,7 @@ def triplet(
     0 for a single case, which has nobody to be told from.
     """
     count = len(anchors)
-    with torch.autocast(anchors.device.type, enabled=False):
+    with full_precision(anchors.device):
         anchors, positives = _wide(anchors), _wide(positives)
         near = (anchors - positives).square().sum(1)
         if count < 2:

@@ -33,11 +33,7 @@ class TokenEncoder(Protocol):
     """
 
     width: int
-
-    @property
-    def leading(self) -> int:
-        """See the class."""
-        ...
+    leading: int
 
     def tokens(self, inputs: Tensor, places: Tensor | None = None) -> Tensor:
         """(N, T, width) of every patch, in the order of rows, with its place; of those at `places` (N, K) alone."""

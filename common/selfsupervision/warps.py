@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import log, pi
 
 import numpy as np
@@ -72,7 +72,9 @@ class Crop:
         return self.resized(images, drawn, tuple(images.shape[2:]))
 
     def resized(self, images: Tensor, drawn: Tensor, size: tuple[int, ...]) -> Tensor:
-        """(N, C, *size), linearly interpolated; beyond an image its edge goes on."""
+        """(N, C, *size), linearly interpolated; beyond an image its edge goes on. Nothing is smoothed before: a view
+        whose pixels are more than twice as wide as the image's misses some of them.
+        """
         if self == Crop() and size == tuple(images.shape[2:]):
             return images
         axes = images.ndim - 2
@@ -138,7 +140,7 @@ def _sampled(images: Tensor, maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _places(size: tuple[int, ...]) -> Tensor:
     """(pixels, axes + 1) float64 middles of a view's pixels, -1 to 1 at its edges, the last axis first; and 1."""
     along = [(2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in size]

@@ -218,7 +218,7 @@ def parse(text: str, overrides: Iterable[str] = (), beside: Path | None = None) 
     for override in overrides:
         _override(table, override)
     folder = beside or Path.cwd()
-    return _built({key: _located(value, folder) if key in NAMING else value for key, value in table.items()})
+    return _built({key: _located(held, folder) if key in NAMING else held for key, held in table.items()})
 
 
 def keys_of(text: str, overrides: Iterable[str] = ()) -> frozenset[str]:
@@ -271,8 +271,7 @@ def _default_aggregation(table: Mapping[str, Any]) -> str:
 
 def _override(table: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(keys := path.strip().split(".")):
         raise StudyError(f"--set takes key=value, such as training.epochs=2; it was given {override!r}.")
     place = table
     for key in keys[:-1]:
@@ -365,10 +364,9 @@ def _check_pairs(study: Study) -> None:
 def _check_analyses(study: Study) -> None:
     """Build every question; nothing of questions is imported where there are none."""
     if study.analyses:
-        from common.asking.question import Question, check_questions, demand_encoder
+        from common.asking.question import check_questions
 
-        check_questions(study.analyses, study.aggregation)
-        demand_encoder(map(Question.of, study.analyses), study.start is not None)
+        check_questions(study.analyses, study.aggregation, study.start is not None)
 
 
 def _check_withheld(study: Study) -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 from common.errors import StudyError
 from common.learning.abilities import (
+    abilities,
+    can,
     check_declared,
     companion,
     couples,
     follows_parameters,
     optimised,
     private_options,
+    unlabelled,
     views,
     watched,
 )
@@ -33,11 +36,25 @@ def check_task(task: Task, entry: Entry, strategy: Entry, privacy: Entry | None,
     check_declared(task, entry.name)
     _check_privacy(task, entry, privacy)
     _check_strategy(task, entry, strategy)
+    _check_labels(task, entry, training)
     size = training.batch_size
     if couples(task) and size != "full" and size > MOST_COUPLED_CASES:
         raise StudyError(
             f"task {entry.name!r} compares the cases of a batch with each other: training.batch_size can be at most "
             f"{MOST_COUPLED_CASES}; it is {size}."
+        )
+
+
+def _check_labels(task: Task, entry: Entry, training: Training) -> None:
+    """A share of labels is of no sense where the loss asks for none: fewer cases would be learned from, unsaid."""
+    if training.label_share is None or not can(task, "label_space"):
+        return
+    from common.data.cases import Shape
+
+    if abilities(task).label_space(Shape((1, 1, 1), 2)) == (0,):
+        raise StudyError(
+            f"task {entry.name!r} learns without labels, and training.label_share is of labels: remove it here, and "
+            "set it in the study that goes on from this one ([start])."
         )
 
 
@@ -96,10 +113,8 @@ def _instead(task: Task) -> str:
     """Tasks that learn without labels, as this one does, and go with such privacy, by what they declare."""
     if not views(task):
         return "another task"
-    from common.learning.tasks._pretraining import Unlabelled
-
     loaded = {name: TASKS.load(name) for name in TASKS.names()}
-    private = [(name, one) for name, one in loaded.items() if issubclass(one, Unlabelled) and not couples(one)]
+    private = [(name, one) for name, one in loaded.items() if unlabelled(one) and not couples(one)]
     fit = [_named(name, one) for name, one in private if not companion(one) or hasattr(one, FOLLOWS)]
     return f"a task without labels that has it: {', '.join(fit)}" if fit else "another task"
 

@@ -37,7 +37,8 @@ from experiments.evidence.budget import Budget
 from experiments.observation import Observation
 
 STARTS, ITERATIONS = 6, 300
-WITHOUT_END: dict[str, float] = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
+EVEN = 1e-6
+"""Share of a derivative that is none: what is hidden may be as bright as it likes."""
 SETTLED = 1e-9
 """Sum of squared shares of what layers are shown that may lie outside their spans: gradients are of float32."""
 NO_PATCHES = "the network does not begin by cutting images into patches and comparing them"
@@ -96,6 +97,16 @@ class PatchTokens:
 
 
 @dataclass(frozen=True)
+class _Last:
+    """name: of the last layer. shown, answer: row by row. slope: the loss' derivative by the answer."""
+
+    name: str
+    shown: Tensor
+    answer: Tensor
+    slope: Tensor
+
+
+@dataclass(frozen=True)
 class _Reader:
     """One update, as the gradient of each parameter by name."""
 
@@ -142,7 +153,9 @@ class _Reader:
                 break
             free = torch.randn(len(nearly.places), len(nearly.free), generator=generator, dtype=torch.float64)
             free = (free * size * min(start, 1)).requires_grad_(True)
-            optimiser = torch.optim.LBFGS([free], max_iter=ITERATIONS, line_search_fn="strong_wolfe", **WITHOUT_END)
+            optimiser = torch.optim.LBFGS(
+                [free], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
+            )
 
             def off(free: Tensor = free, optimiser: torch.optim.LBFGS = optimiser) -> Tensor:
                 optimiser.zero_grad()
@@ -170,8 +183,7 @@ class _Reader:
         """Sum over layers of the share of what they are shown that lies outside of their spans."""
         flat = torch.zeros(self.embedding.pixels.numel(), dtype=torch.float64)
         flat = flat.index_put((self.embedding.pixels[places].reshape(-1),), values.reshape(-1))
-        every = torch.arange(len(self.embedding.pixels))
-        mask = self._mask(every[~torch.isin(every, places)]) or {}
+        mask = self._mask(_others(places, len(self.embedding.pixels))) or {}
         shown, _ = self._run(flat.reshape(1, *self.shape), mask)
         shares = [
             (inputs.reshape(-1, inputs.shape[-1]) @ outsides[name]).square().sum() / inputs.square().sum()
@@ -184,8 +196,7 @@ class _Reader:
         """(1, *shape), and how many hidden patches are in it."""
         flat = torch.full((self.embedding.pixels.numel(),), float(patches.values.mean()), dtype=torch.float64)
         flat[self.embedding.pixels[patches.places]] = patches.values
-        every = torch.arange(len(self.embedding.pixels))
-        hidden = every[~torch.isin(every, patches.places)]
+        hidden = _others(patches.places, len(self.embedding.pixels))
         values = self._hidden(flat.reshape(1, *self.shape), hidden)
         if values is None:
             return flat.reshape(1, *self.shape), 0
@@ -197,7 +208,7 @@ class _Reader:
         mask = self._mask(hidden)
         if mask is None:
             return None
-        slopes = []
+        slopes: list[_Last] = []
         for truth in (0.0, 1.0):
             image = shown.clone().reshape(-1)
             image[self.embedding.pixels[hidden]] = truth
@@ -205,10 +216,16 @@ class _Reader:
             if found is None:
                 return None
             slopes.append(found)
-        (name, last, slope), (_, _, other) = slopes
-        if len(last) != len(hidden) or slope.shape[1] != self.embedding.pixels.shape[1]:
+        first, other = slopes
+        if len(first.shown) != len(hidden) or first.slope.shape[1] != self.embedding.pixels.shape[1]:
             return None
-        return hidden_in(self.gradient[f"{name}.weight"], last, slope, slope - other)
+        gradient, steps = self.gradient[f"{first.name}.weight"], first.slope - other.slope
+        if float(steps.abs().max()) > EVEN * float(first.slope.abs().max()):
+            return hidden_in(gradient, first.shown, first.slope, steps)
+        # Each patch was to be painted less its mean and over its spread: what is even is nought whatever it is.
+        scaled = hidden_in(gradient, first.shown, first.slope, first.slope / first.answer)
+        seen = shown.reshape(-1)[self.embedding.pixels[_others(hidden, len(self.embedding.pixels))]]
+        return None if scaled is None else scaled * seen.std(1).mean() + seen.mean()
 
     def _mask(self, hidden: Tensor) -> dict[str, Tensor] | None:
         """The task's one view, where it says of every patch whether it is hidden: 1 where it is."""
@@ -219,15 +236,15 @@ class _Reader:
         column[0, hidden] = 1
         return {names[0]: column}
 
-    def _painted(self, image: Tensor, mask: dict[str, Tensor]) -> tuple[str, Tensor, Tensor] | None:
-        """Name of the last layer, what it is shown, and the loss' derivative by what it answers, row by row."""
+    def _painted(self, image: Tensor, mask: dict[str, Tensor]) -> _Last | None:
+        """The last layer, where what it answers is a part of the loss."""
         try:
             layers, loss = self._run(image, mask)
             name, shown, answer = layers[-1]
             slope = torch.autograd.grad(loss, answer)[0]
         except (RuntimeError, TypeError, ValueError, LookupError):
             return None
-        return name, shown.detach().reshape(-1, shown.shape[-1]), slope.reshape(-1, slope.shape[-1])
+        return _Last(name, *(one.detach().reshape(-1, one.shape[-1]) for one in (shown, answer, slope)))
 
     def _run(self, image: Tensor, mask: dict[str, Tensor]) -> tuple[list[tuple[str, Tensor, Tensor]], Tensor]:
         """Name, inputs and answers of every linear layer, in order, and the loss of one case."""
@@ -245,6 +262,12 @@ class _Reader:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def _others(places: Tensor, count: int) -> Tensor:
+    """All places but these."""
+    every = torch.arange(count)
+    return every[~torch.isin(every, places)]
 
 
 def _rows(inputs: Tensor) -> int:

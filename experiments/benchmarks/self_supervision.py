@@ -18,7 +18,7 @@ from experiments.benchmark import Benchmark, Cell, Measured, Target
 from experiments.benchmarks import _pretraining_ways as ways
 from experiments.benchmarks._data import find
 from experiments.benchmarks._kept_rows import CPU_S, KeptRows, Row, mean_of
-from experiments.benchmarks._label_efficiency import DRAWS, SHARES, efficiency, name_of
+from experiments.benchmarks._label_efficiency import DRAWS, SHARES, STANDARDISED, efficiency, name_of
 from experiments.benchmarks._pretraining_studies import METHODS, SETS, Method, Set, study_text
 
 FOLDER = Path("runs") / "bench" / "ssl"
@@ -61,6 +61,8 @@ def measured(rows: Sequence[Row]) -> Measured:
     return Measured("Pretraining without labels", table_of(rows), targets_of(rows), [
         "AUC of a logistic regression on frozen features, on all hospitals' test cases. Labels: equally many of "
         f"every class, drawn {DRAWS[0.01]} times at 1 % and {DRAWS[0.1]} at 10 %; means over draws and seeds.",
+        "Features are taken as they are, as in the prototype, whose figures stand beside; standardised by training "
+        "cases' spread the untrained network's are worth more.",
         "untrained: the same network before any step. A table without it is worthless: features of a random network "
         "know much. pooled: all hospitals' images in one place, passed over as often.",
         "FedEMA's rule (Zhuang et al. 2022) is made again on our steps; its authors' program, EasyFL, needs versions "
@@ -78,6 +80,7 @@ def table_of(rows: Sequence[Row]) -> list[Mapping[str, Cell]]:
             "trained": trained,
             "seeds": len(own),
             **{name_of(share): mean_of(own, name_of(share)) for share in SHARES},
+            "standardised, 1%": mean_of(own, STANDARDISED + name_of(0.01)),
             "prototype's at 1%": PROTOTYPE.get(method) if trained == FEDERATED and images == SETS[0].name else None,
             "CPU s": mean_of(own, CPU_S),
         }

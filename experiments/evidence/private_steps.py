@@ -72,6 +72,11 @@ class HandedTrainer(PrivateTrainer):
         drawn = self.hand.signals.take(replace(self, cases=units).sample())
         return own + clipped_signals(drawn, len(own), self.clip_norm)
 
+    def follow(self) -> None:
+        """As in training, but where there is no network to speak of."""
+        if not self.alone:
+            super().follow()
+
     def noisy_sum(self) -> Vector:
         """The network's part of what is released."""
         self.hand.released = super().noisy_sum()

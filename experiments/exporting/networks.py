@@ -97,7 +97,7 @@ def free_axes(network: nn.Module, example: Tensor) -> tuple[int, ...]:
         try:
             with torch.no_grad():
                 network(_longer(example, axis))
-        except RuntimeError:
+        except (RuntimeError, LookupError):
             continue
         found.append(axis)
     return tuple(found)

@@ -25,7 +25,12 @@ def probe_run(run: Path, asked: Asked, folder: Path, console: Console) -> tuple[
     if is_there(folder, FIGURES):
         raise StudyError(f"{folder} already holds a probe; name another folder.")
     studied = Studied.of(run)
-    METHODS[asked.method](**asked.options)
+    probe = METHODS[asked.method](**asked.options)
+    if studied.study.federation.withhold_test and (probe.evaluated == "test" or asked.scratch or asked.tuned):
+        raise StudyError(
+            "the run's study keeps test cases unscored (federation.withhold_test): probe it on others, with "
+            "--option evaluated=validation and without --scratch and --fine-tune."
+        )
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -135,6 +135,7 @@ class Studied:
                 final_intervals=False,
                 record_traffic=False,
                 stop_at_score=None,
+                stop_on_collapse=False,
             ),
             training=replace(training, label_share=share, label_draw=draw),
         )

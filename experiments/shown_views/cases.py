@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.data.cases import Cases, SiteId
@@ -47,15 +48,22 @@ def shown_cases(reading: Reading) -> Shown:
 
 
 def _of(stream: Stream, quota: int) -> Iterator[Tensor]:
-    """One case of each person first; then of the others."""
+    """One case of each person first, of many slices the middle one; then the others."""
     left = quota
     for part in stream.parts():
         if not isinstance(part, Cases) or not len(part):
             continue
-        _, first = np.unique(part.patients, return_index=True)
-        others = np.setdiff1d(np.arange(len(part)), first)
-        for index in np.concatenate([np.sort(first), others])[:left]:
+        middle = _middles(part.patients)
+        others = np.setdiff1d(np.arange(len(part)), middle)
+        for index in np.concatenate([middle, others])[:left]:
             yield part.batch(np.array([index])).each("inputs")[0].float()
         left -= min(left, len(part))
         if not left:
             return
+
+
+def _middles(persons: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The middle case of each person, in the order of the cases."""
+    whose = np.unique(persons, return_inverse=True)[1]
+    order, counts = np.argsort(whose, kind="stable"), np.bincount(whose)
+    return np.sort(order[np.cumsum(counts) - counts + counts // 2])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from torch import Tensor
 
+from common.data.cases import SiteId
 from common.selfsupervision.warps import side_of
 from common.study.catalogue import AUGMENTATIONS
 from experiments.audit.report.images import picture_of
@@ -18,6 +20,7 @@ from server.reporting.sections.layout import facts, figure, numbers, section
 from server.reporting.wording import count as counted
 
 PRIVATE = "This page shows images of patients where the data are of patients. It stays where it is."
+MIDDLE = (0.5, 99.5)
 CHANNEL = "Of each case its first channel is shown, on the case's own scale of grey, of a volume its middle slices."
 
 
@@ -53,7 +56,7 @@ def _augmentation(one: Named, shown: Shown, cases: int, views: int, seed: int) -
     images = shown.images[chosen]
     made = views_of(entry, images, views, seed, side_of(tuple(images.shape[2:]), one.side))
     rows = [
-        _row(images[index], [view[index] for view in made], f"{shown.sites[chosen[index]]}")
+        _row(images[index], [view[index] for view in made], _caption(shown.sites[chosen[index]]))
         for index in range(len(images))
     ]
     lede = AUGMENTATIONS.summary(entry.name) if own else "A person's own augmentation."
@@ -70,9 +73,13 @@ def _augmentation(one: Named, shown: Shown, cases: int, views: int, seed: int) -
     )
 
 
+def _caption(site: SiteId) -> str:
+    return "image" if site == POOL else site
+
+
 def _row(image: Tensor, views: Sequence[Tensor], name: str) -> Markup:
-    """The image, then its views, on the image's own scale of grey."""
-    low, high = float(image[0].min()), float(image[0].max())
+    """The image, then its views, on the scale of the middle 99 % of the image's greys."""
+    low, high = np.percentile(image[0].numpy(), MIDDLE)
     told = [(name, image), *((f"view {number}", view) for number, view in enumerate(views, 1))]
     pictures = [_picture(one, low, high, f"{word} of {name}", word) for word, one in told]
     return tag("div", *pictures, class_="filmstrip")

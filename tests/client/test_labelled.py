@@ -190,3 +190,8 @@ def test_it_goes_with_gradients_and_with_privacy_each_person_alone(study: Study,
         np.concatenate([hospital.train.patients, hospital.unlabelled.patients])
     )
     parse(study.text, ["strategy=fedsgd"])
+
+
+def test_a_task_without_labels_has_no_share_of_them() -> None:
+    with pytest.raises(StudyError, match="learns without labels"):
+        parse('title = "t"\nsource = "heart"\ntask = "simclr"\n[training]\nlabel_share = 0.1')

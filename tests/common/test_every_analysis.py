@@ -129,6 +129,7 @@ ENTRIES: dict[str, Asked] = {
     "probe_knn": Asked({"outcome": "sex", "least": 1, "neighbours": 3, "bins": 16}, encoded),
     "probe_logistic": Asked({"outcome": "ward", "least": 1, "bins": 16}, encoded),
     "probe_logistic:hospitals": Asked({"outcome": "sex", "least": 1, "bins": 16, "by_hospital": True}, encoded),
+    "probe_regression": Asked({"outcome": "age", "least": 1}, encoded),
     "probe_ridge": Asked({"outcome": "sex", "least": 1, "bins": 16}, encoded),
     "probe_ridge:few": Asked({"outcome": "sex", "least": 1, "bins": 16, "share": 0.6}, encoded),
     "proportion": Asked({"column": "ward"}),

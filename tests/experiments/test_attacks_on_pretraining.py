@@ -21,6 +21,7 @@ from common.learning.task import Task
 from common.learning.tasks.classification import Classification
 from common.learning.tasks.mae import Mae
 from common.learning.tasks.simclr import SimClr
+from common.learning.tokens import patchify
 from common.study.options import Entry
 from common.study.study import parse
 from experiments.attacks.inversion.token_spans import MISSES, embedding_of, patches_in
@@ -41,7 +42,7 @@ engine = "inline"
 strategy = "fedsgd"
 aggregation = "plain"
 source = { name = "phantom", hospitals = 3, size = 16, patients = [8, 8, 8], slices_per_patient = 1 }
-task = { name = "mae", network = { name = "vit", width = 32, depth = 1 }, decoder_width = 32 }
+task = { name = "mae", network = { name = "vit", width = 32, depth = 1 }, decoder_width = 32, normalised = false }
 training = { batch_size = 1 }
 federation = { start_timeout_s = 600, round_timeout_s = 600, record_traffic = true }
 baselines = { local = false, pooled = false }
@@ -76,9 +77,18 @@ def read(reader: _Reader) -> Tensor:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("positions", ["sincos", "learned"])
 def test_an_image_comes_back_from_maes_gradient_of_one_case_hidden_patches_too(positions: str, known: bool) -> None:
-    task = Mae(network=Entry("vit", {"width": 48, "depth": 2, "positions": positions}), decoder_width=48)
+    network = Entry("vit", {"width": 48, "depth": 2, "positions": positions})
+    task = Mae(network=network, decoder_width=48, normalised=False)
     batch = task.augment(images(1), np.random.default_rng(0))
     torch.testing.assert_close(read(reader_of(task, batch, known)).float(), batch.inputs, atol=0.01, rtol=0)
+
+
+def test_patches_that_were_normalised_come_back_but_for_their_brightness_and_contrast() -> None:
+    task = Mae(network=Entry("vit", {"width": 48, "depth": 2}), decoder_width=48, normalised=True)
+    batch = task.augment(images(1), np.random.default_rng(0))
+    found, true = (patchify(one.double(), (4, 4))[0] for one in (read(reader_of(task, batch, True)), batch.inputs))
+    cosines = torch.nn.functional.cosine_similarity(found - found.mean(1, True), true - true.mean(1, True))
+    assert cosines.min() > 0.99
 
 
 def test_an_image_comes_back_from_a_transformer_that_learns_classes() -> None:

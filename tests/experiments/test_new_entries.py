@@ -68,7 +68,7 @@ def test_the_parts_of_learning_that_were_written_run_together(
 
 
 def test_an_augmentation_that_was_written_is_known_by_its_digest_and_makes_the_views_of_a_study(
-    written: Callable[[str], str], tiny: Callable[..., Study], tmp_path: Path
+    written: Callable[[str], str], tiny: Callable[..., Study], wardround: Wardround, tmp_path: Path
 ) -> None:
     file = written("augmentation")
     options = f"augmentation={{name='{file}', strength=0.3}}, network={{name='mlp', hidden=[8]}}"
@@ -77,6 +77,8 @@ def test_an_augmentation_that_was_written_is_known_by_its_digest_and_makes_the_v
     assert list(study.plugins) == [str(tmp_path / file)]
     outcome = run_quietly(study, tmp_path / "run")
     assert outcome.about["plugins"] == study.plugins and outcome.about["model_sha256"]
+    code, said = wardround("export", "run", "--torchscript", "encoder.pt", "--trust-code")
+    assert code == 0, said
     with trusting(NOTHING), pytest.raises(StudyError, match="names code of its own, file"):
         tiny(*chosen)
     Path(file).write_text(Path(file).read_text().replace("shown = images", "shown = images[:, :, 1:]"))

@@ -22,8 +22,9 @@ from common.study.study import Study, parse
 from experiments.engines._quiet import run_quietly
 from experiments.newest_run import newest_run
 from experiments.places import with_whole_start
-from experiments.start_elsewhere import remark_on_start
+from experiments.start_elsewhere import DIVIDING, remark_on_start
 
+STUDIES = Path(__file__).parents[2] / "experiments" / "studies"
 TEXT = """
 title = "Outlines from few labels"
 rounds = 1
@@ -110,6 +111,23 @@ def test_what_a_u_net_learned_without_labels_fits_the_whole_one(
     assert taken and all(
         torch.equal(whole[name].detach(), torch.from_numpy(tensors[f"encoder.{name}"])) for name in taken
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("lgg", (1, 16, 16)), ("hippocampus3d", (1, 8, 8, 8)), ("pneumonia", (1, 28, 28))]
+)
+def test_shipped_pairs_fit_and_test_the_same_persons(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    before, after = (
+        parse((STUDIES / f"{word}_{name}.toml").read_text(encoding="utf-8")) for word in ("pretrain", "finetune")
+    )
+    assert after.start is not None and after.start.model == f"runs/pretrain_{name}"
+    assert after.training.label_share == 0.1
+    assert [getattr(after, one) for one in DIVIDING] == [getattr(before, one) for one in DIVIDING]
+    learned = new_network(before.build_task(), Shape(shape, 0), before.seed)
+    tensors = {one: tensor.detach().numpy() for one, tensor in learned.named_parameters()}
+    write_tensors(tmp_path, "model.safetensors", tensors)
+    begun = replace(after, start=replace(after.start, model=str(tmp_path)))
+    first_network(begun, begun.build_task(), Shape(shape, 2))
 
 
 def test_images_without_labels_then_few_labels_from_the_folder_of_runs(tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from client import handlers as answers
-from client.hospital import Hospital
+from client.hospital import Hospital, open_hospital
 from common.files.tensor_files import read_tensors
 from common.learning.abilities import companion, couples, private_options
 from common.learning.tasks._pretraining import Unlabelled
 from common.study.catalogue import TASKS
 from common.study.study import Study, parse
 from common.sums.exchange import Payload
+from experiments.access import Signals
 from experiments.engines._quiet import run_quietly
+from experiments.evidence.audited_training import training_of
 
 CNN = "network={name='groupnorm_cnn', channels=2}"
 VIT = "network={name='vit', patch=8, width=8, depth=1, heads=2}"
@@ -79,10 +81,15 @@ def test_sums_under_masks_or_encryption_make_the_model_that_plain_ones_make(
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not couples(TASKS.load(name))])
 def test_what_does_not_compare_cases_is_learned_under_privacy_for_one_patient(tmp_path: Path, name: str) -> None:
-    """Teachers move, by noisy steps; the audit of each is in `test_attacks_on_pretraining`."""
+    """Teachers move, by noisy steps, and an auditor has a hand in them."""
     kind = TASKS.load(name)
     study = own(name, DPSGD, "aggregation=secagg", **private_options(kind))
     outcome = run_quietly(study, tmp_path)
     assert outcome.about["state"] == "completed"
     assert all(np.isfinite(values).all() for values in model(tmp_path).values())
     assert any(part.startswith("teacher") for part in model(tmp_path)) == bool(companion(kind))
+    training = training_of(open_hospital(study.json, 0))
+    for steps in (training.begun(), training.alone()):
+        place = Signals(np.array([steps.length - 1]), np.array([5.0], np.float32))
+        released, beside = steps.step(place)
+        assert released.shape == beside.shape == (steps.length,) and np.isfinite(released).all()

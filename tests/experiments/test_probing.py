@@ -28,12 +28,14 @@ from common.learning.start import digest_of, read_start
 from common.study.options import Entry
 from common.study.start import Start
 from common.study.study import Study, parse
+from experiments.approving.question_words import question_sentences
 from experiments.asking.asking import ask_study
 from experiments.cli import cli
 from experiments.engines._quiet import run_quietly
 from experiments.probing.curves import FLOOR, PRETRAINED, Asked, Row
 from experiments.probing.studied import Studied
 from experiments.probing.summary import cells_of
+from tests.experiments.real_hospitals import RealHospitals, listing
 
 SITES = 3
 SUMS = {
@@ -214,7 +216,7 @@ def test_a_run_that_learns_gives_its_hospitals_the_model_where_it_lists_a_probe(
 
 
 def test_the_page_of_a_run_has_its_floor_and_what_was_asked_for(run: Path, tmp_path: Path) -> None:
-    said = ["probe", str(run), "--share", "0.5", "--share", "1", "--draws", "2", "--folder", str(tmp_path / "p")]
+    said = ["probe", str(run), "--share", "0.5", "--draws", "2", "--folder", str(tmp_path / "p")]
     more = ["--scratch", "--fine-tune", "--pooled", "--rounds", "1", "--json"]
     result = CliRunner().invoke(cli, [*said, *more])
     assert result.exit_code == 0, result.output
@@ -222,9 +224,8 @@ def test_the_page_of_a_run_has_its_floor_and_what_was_asked_for(run: Path, tmp_p
     assert json.loads(result.stdout) == found
     whole = {(one["encoder"], one["share"]): one for one in found["summary"] if one["site"] == "all hospitals"}
     assert len({encoder for encoder, _ in whole}) == 5
-    assert whole[PRETRAINED, 1.0]["draws"] == 1
-    assert whole[FLOOR, 1.0]["draws"] == whole[PRETRAINED, 0.5]["draws"] == 2
-    labels = {round(one["labels"]) for (_, share), one in whole.items() if share == 0.5}
+    assert whole[FLOOR, 0.5]["draws"] == whole[PRETRAINED, 0.5]["draws"] == 2
+    labels = {one["labels"] for one in whole.values()}
     assert len(labels) == 1, "training and probe use the same labels"
     rows = list(csv.DictReader((tmp_path / "p" / "probe.csv").read_text().splitlines()))
     assert {row["hospital"] for row in rows} == {"all hospitals", "site0", "site1", "site2"}
@@ -264,3 +265,45 @@ def test_an_interval_is_over_patients_and_draws() -> None:
     half = 1.959963984540054 * (0.03**2 + 0.005 / 2) ** 0.5
     assert (own.auc, own.above_floor, floor.above_floor) == (pytest.approx(0.85), pytest.approx(0.15), None)
     assert (own.low, own.high) == (pytest.approx(0.85 - half), pytest.approx(min(1, 0.85 + half)))
+
+
+def test_whoever_approves_reads_that_cases_are_shown_to_an_encoder(study: Study, run: Path, tmp_path: Path) -> None:
+    listed = started(study, run, analyses=(Entry("probe_ridge"), Entry("probe_ridge", {"encoder": "random"})))
+    said = " ".join(question_sentences(listed, tmp_path))
+    assert "start.sha256" in said and "never trained" in said
+
+
+def test_real_hospitals_are_given_the_model_that_they_approved_and_answer_as_simulated_ones(
+    study: Study, run: Path, tmp_path: Path
+) -> None:
+    start = Start(str(run), digest_of(read_start(Start(str(run)))))
+    ridge, floor = probe("probe_ridge"), probe("probe_ridge", encoder="random")
+    secret = replace(study, start=start, aggregation=Entry("secagg"))
+    waits = replace(secret.federation, start_timeout_s=20.0, dropout_wait_s=0.0)
+    data = {f"site{place}": tmp_path / f"site{place}" for place in range(SITES)}
+    for site, place in data.items():
+        place.mkdir()
+        (place / f"{site}.npz").write_bytes((Path(str(study.source.options["folder"])) / f"{site}.npz").read_bytes())
+    hospitals = RealHospitals(tmp_path, data, '[questions]\ncolumns = ["class", "features"]\n')
+    approved = hospitals.approved(listing(replace(secret, federation=waits), ridge, floor))
+    answers = hospitals.ask(approved, "first", ridge, floor)["answers"]
+    assert [one["state"] for one in answers] == ["answered", "answered"], answers
+    simulated = asked(replace(study, start=start), tmp_path / "simulated", ridge, floor)
+    assert [one["numbers"]["coefficients"] for one in answers] == [one["coefficients"] for one in simulated]
+    assert all(
+        (hospitals.folder_of(site) / "start-models" / f"{start.sha256}.safetensors").is_file() for site in data
+    )
+    for site in data:
+        (hospitals.folder_of(site) / "policy.toml").write_text('[questions]\ncolumns = ["class"]\n')
+    refused = hospitals.ask(approved, "second", ridge)["answers"][0]
+    assert refused["state"] == "no answer" and "lack a column" in refused["reason"], refused["reason"]
+
+
+def test_test_cases_that_a_study_withholds_are_not_probed(study: Study, run: Path, tmp_path: Path) -> None:
+    withheld = tmp_path / "withheld"
+    withheld.mkdir()
+    federation = replace(study.federation, withhold_test=True)
+    (withheld / "study.toml").write_text(replace(study, federation=federation).text)
+    (withheld / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    result = CliRunner().invoke(cli, ["probe", str(withheld)])
+    assert result.exit_code == 1 and "evaluated=validation" in result.output.replace("\n", " ")

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from common.study.options import Entry
 from common.study.study import Study
 from experiments.data_check.reading import reading_of
-from experiments.shown_views.cases import shown_cases
+from experiments.shown_views.cases import _middles, shown_cases
 from experiments.shown_views.command import write_views
 from experiments.shown_views.pipelines import augmentations_of, steps_alone, told_apart, views_of
 
@@ -102,6 +103,11 @@ def test_cases_are_of_all_hospitals_and_a_person_comes_once_before_one_comes_twi
     shown = shown_cases(reading_of(tiny(SIMCLR), None, None))
     assert len(shown.sites) == 64 and shown.images.shape[1:] == (1, 6, 6) and shown.unlike == 0
     assert shown.chosen(4) == [0, 16, 32, 48] and len(shown.chosen(100)) == 64
+
+
+def test_of_many_slices_of_a_person_the_middle_one_is_shown() -> None:
+    persons = np.array(["b", "b", "b", "a", "a", "b", "c"])
+    assert _middles(persons).tolist() == [2, 4, 6]
 
 
 def test_pixels_alone_tell_cases_apart_where_nothing_is_changed_and_not_where_all_is_hidden() -> None:

@@ -20,9 +20,12 @@ from common.learning.abilities import check_declared
 from common.learning.client_work import Training
 from common.learning.losses import follow
 from common.learning.parameters import Layout, new_network
+from common.learning.task import Task
 from common.privacy.noise import SeededNoise, gaussian
 from common.seeding import case_generators
 from common.selfsupervision.probed_centre import ProbedCentre
+from common.study.catalogue import TASKS
+from common.study.options import Entry
 from common.study.study import parse
 from common.sums.update import Vector
 
@@ -145,7 +148,7 @@ class Careless(PrivateTrainer):
         return clipped_sum(self._loss(), self._units(), self.clip_norm)
 
 
-def trainer(task: Dino, own: Cases, kind: type[PrivateTrainer] = PrivateTrainer) -> PrivateTrainer:
+def trainer(task: Task, own: Cases, kind: type[PrivateTrainer] = PrivateTrainer) -> PrivateTrainer:
     """The same noise, and everybody in every step, whoever is there: only cases differ."""
     noised = gaussian(NOISE * CLIP, SeededNoise(np.random.default_rng(7)))
     rng = np.random.default_rng(3)
@@ -163,6 +166,22 @@ def test_all_that_leaves_is_worked_out_from_noisy_sums_by_whoever_has_no_case(ta
     assert np.array_equal(update.vectors[0], again[0].vectors[0])
     centre = Layout.of(new_network(task, SHAPE, 1)).tensors(update.vectors[0])["centre.mean"]
     assert np.any(centre) != task.naive, "a centre of noise moves, and one of cases stands still"
+
+
+MLP = {"network": Entry("mlp", {"hidden": [8]}), "centre": "noise", "projection": 4, "hidden": 8}
+TOKENS = Entry("vit", {"patch": 1, "width": 8, "depth": 1, "heads": 2})
+OURS = {"byol": MLP, "dino": MLP, "ijepa": {"network": TOKENS}, "mae": {"network": TOKENS, "normalised": False}}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_so_is_all_that_leaves_of_every_task_of_ours(name: str) -> None:
+    task = TASKS.build(Entry(name, OURS[name]))
+    released: tuple[list[Vector], ...] = ([],)
+    update, _ = replace(trainer(task, cases(), Recorded), released=released).local_update()  # type: ignore[call-arg]
+    again, _ = replace(trainer(task, cases(0), Replayed), released=released).local_update()  # type: ignore[call-arg]
+    assert np.array_equal(update.vectors[0], again.vectors[0])
+    parts = Layout.of(new_network(task, SHAPE, 1)).tensors(update.vectors[0])
+    assert all(np.any(values) for part, values in parts.items() if part.startswith(("teacher", "centre"))), parts
 
 
 def told_apart(task: Dino, kind: type[PrivateTrainer]) -> float:

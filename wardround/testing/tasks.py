@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from client.evaluation import evaluate
 from client.training import Trainer
 from common.data.cases import Batch, Cases
-from common.learning.abilities import can, couples, scored_whole
+from common.learning.abilities import can, couples, follows_parameters, scored_whole
 from common.learning.client_work import Training
 from common.learning.judging import joined, judge
+from common.learning.losses import augmented, follow
 from common.learning.parameters import new_network, read, read_gradient
 from common.learning.task import Task
 from common.sums.mean import Mean, merge
@@ -170,6 +171,20 @@ class TaskTests:
         assert first[1] == second[1], "two calls of score differ"
         _check_same_batch(batch, given, "loss, score or predict changed the batch")
         assert np.array_equal(read(network), parameters), "loss, score or predict changed the network's parameters"
+
+    def test_a_companion_that_is_said_to_follow_the_model_is_moved_by_no_case(self, made: Tried) -> None:
+        """Privacy for one patient counts on it: noise covers what is learned, and what follows from that. Mend: let
+        `follow` read parameters alone, or do not declare `follows_parameters`."""
+        task, cases = made
+        if not follows_parameters(task):
+            pytest.skip("the task does not declare that its companion follows what is learned")
+        ends = []
+        for half in (slice(0, 6), slice(6, None)):
+            network = new_network(task, cases.shape, 1).train()
+            task.loss(network, augmented(task, cases.batch(half), np.random.default_rng(0)))
+            follow(task, network)
+            ends.append(read(network))
+        assert np.array_equal(*ends), "the companion is another after a step on other cases"
 
     def test_predictions_are_one_a_case_classes_or_numbers(self, made: Tried) -> None:
         """Whoever uses the model reads them. Mend: argmax over axis 1 where classes are learned, int64; float32

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from common.analyses._probe import Probe
 from common.analyses.probe_knn import ProbeKnn
 from common.analyses.probe_logistic import ProbeLogistic
+from common.analyses.probe_regression import ProbeRegression
 from common.analyses.probe_ridge import ProbeRidge
 from common.asking.analysis import Public
 from common.asking.exact_gram import exact_gram, on_grid
@@ -27,6 +28,7 @@ from common.errors import AnalysisError, StudyError
 
 CLASSES = ("no", "maybe", "yes")
 SITES = ("a", "b", "c")
+PARTS = ("train", "test")
 
 
 def federation(
@@ -191,6 +193,30 @@ def test_small_and_large_features_are_as_exact(scale: float) -> None:
     )
     found = asked(ProbeLogistic(least=1), tables)
     assert np.abs(np.array(found["coefficients"][0]) * scaler.scale_ - oracle.coef_[0]).max() < 1e-8
+
+
+def test_a_number_is_predicted_as_scikit_learn_does_on_pooled_features() -> None:
+    tables = tuple(
+        replace(
+            one, columns={**one.columns, "target": one.numbers(feature_name(5)) ** 2 - one.numbers(feature_name(1))}
+        )
+        for one in federation(2)
+    )
+    found = asked(ProbeRegression(penalty=2.0), tables)
+    (features, _), (tested, _) = pooled(tables, "train"), pooled(tables, "test")
+    numbers = [np.concatenate([one.numbers("target")[one.words("part") == part] for one in tables]) for part in PARTS]
+    scaler = StandardScaler().fit(features)
+    oracle = Ridge(alpha=2.0).fit(scaler.transform(features), numbers[0])
+    assert np.allclose(np.array(found["coefficients"]) * scaler.scale_, oracle.coef_, rtol=0, atol=1e-11)
+    assert found["r_squared"] == pytest.approx(oracle.score(scaler.transform(tested), numbers[1]), abs=1e-11)
+    few = asked(ProbeRegression(share=0.3), tables)
+    assert few["labels"] == pytest.approx(36, abs=2)
+    with pytest.raises(AnalysisError, match="least = 500"):
+        asked(ProbeRegression(least=500), tables)
+
+
+def test_a_penalty_that_is_lost_beside_the_products_has_an_answer() -> None:
+    assert np.isfinite(asked(ProbeRidge(penalty=1e-30, least=1), federation(2))["auc"])
 
 
 def test_neighbours_are_those_of_the_paper_worked_out_by_loops() -> None:

@@ -108,7 +108,7 @@ def test_who_has_nobody_to_be_told_from_has_no_loss_and_no_gradient(count: int) 
 
 def test_half_precision_around_it_changes_nothing() -> None:
     first, second = (one.float() for one in two_views(8, 4, 3))
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.amp.autocast_mode.autocast("cpu", torch.bfloat16):
         inside = nt_xent(first, second, 0.01)
     assert torch.equal(inside, nt_xent(first, second, 0.01))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.func import grad, vmap
 
 from common.data.cases import Batch
 from common.errors import StudyError
+from common.selfsupervision.augmentations.grey import Grey
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.study.catalogue import AUGMENTATIONS
 from common.study.options import Entry
@@ -150,3 +154,19 @@ def test_views_that_a_batch_brings_are_taken() -> None:
     images = inputs((1, 12, 10))
     brought = torch.arange(60, dtype=torch.float32).reshape(5, 12)
     assert torch.equal(held_views(Entry("grey"), batch_of(images, one=brought), ["one"])["one"], brought)
+
+
+@dataclass(frozen=True)
+class Upright(Grey):
+    """A person's own, which draws something else than its steps do."""
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        row = super().draw(rng, shape)
+        row[:2] = 1, 0
+        return row
+
+
+def test_a_pipeline_that_draws_in_its_own_way_is_asked_for_each_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(AUGMENTATIONS), "build", lambda *_: Upright())
+    drawn = drawn_views(Entry("upright"), inputs((1, 8, 8)), ["one"], np.random.default_rng(0))["one"]
+    assert drawn[:, :2].tolist() == [[1, 0]] * 5
