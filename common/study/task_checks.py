@@ -57,7 +57,8 @@ def _check_strategy(task: Task, entry: Entry, strategy: Entry) -> None:
             f"{entry.name!r}'s {what} with each step: choose strategy 'fedavg'."
         )
     if companion(task) and not averages_companion(built):
+        fitting = ", ".join(repr(one) for one in STRATEGIES.names() if averages_companion(STRATEGIES.load(one)))
         raise StudyError(
             f"strategy {strategy.name!r} does not average a companion, and task {entry.name!r} has one, "
-            f"{', '.join(companion(task))}: choose 'fedavg', 'fedavgm' or 'fedprox'."
+            f"{', '.join(companion(task))}: choose one of {fitting}."
         )

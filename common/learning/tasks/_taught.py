@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from common.learning.judging import numbers_of
 from common.learning.tasks._pretraining import Unlabelled, exactly
 from common.selfsupervision.drawn_views import drawn_views, held_views, seen
 from common.selfsupervision.health import sketched
-from common.selfsupervision.teacher import Centre, move_teacher
+from common.selfsupervision.teacher import Centre, Moments, move_teacher
 from common.study.catalogue import AUGMENTATIONS, NETWORKS
 from common.study.checks import WIDEST, between, sized
 from common.study.options import Entry
@@ -30,10 +30,9 @@ class Taught(Unlabelled):
     """network: whose last layer is left out, from `common/learning/networks`. augmentation: what makes views, from
     `common/selfsupervision/augmentations`. projection: numbers that stand for a view, behind a layer of `hidden`.
     momentum: what the teacher keeps of itself in a step. centre_momentum: the same of the mean of what it says, which
-    is taken from that, lest it say the same of everybody.
+    is taken from that, lest it say the same of everybody. standardised: whether features, before they are projected,
+    are taken less their moving mean and over their moving spread, in the place of batch normalisation.
     """
-
-    companion: ClassVar[tuple[str, ...]] = ("teacher", "centre")
 
     network: Entry = field(default_factory=lambda: Entry("groupnorm_cnn"))
     augmentation: Entry = field(default_factory=lambda: Entry("grey"))
@@ -41,12 +40,18 @@ class Taught(Unlabelled):
     hidden: int = 128
     momentum: float = 0.99
     centre_momentum: float = 0.9
+    standardised: bool = True
 
     def __post_init__(self) -> None:
         NETWORKS.build(self.network)
         AUGMENTATIONS.build(self.augmentation)
         sized("task", WIDEST, projection=self.projection, hidden=self.hidden)
         between("task", 0, 1, momentum=self.momentum, centre_momentum=self.centre_momentum)
+
+    @property
+    def companion(self) -> tuple[str, ...]:
+        """What follows, and is averaged like the model."""
+        return ("teacher", "centre", "moments") if self.standardised else ("teacher", "centre")
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -91,18 +96,35 @@ class Taught(Unlabelled):
         """Beside the batch, what makes the views of each case."""
         return batch.with_columns(**drawn_views(self.augmentations, batch.inputs, self.views, rng))
 
+    def begin(self, network: nn.Module) -> None:
+        """The teacher is the student, and nothing is taken from what it says."""
+        move_teacher(network, 0.0)
+        cast(Centre, network.get_submodule("centre")).mean.zero_()
+
     def follow(self, network: nn.Module) -> None:
         """The teacher and the centre, a little of the way."""
         move_teacher(network, self.momentum)
-        cast(Centre, network.get_submodule("centre")).move(self.centre_momentum)
+        for module in network.modules():
+            if isinstance(module, Centre):
+                module.move(self.centre_momentum)
+
+    def moments(self, width: int) -> nn.Module:
+        """Of so many features."""
+        return Moments(width) if self.standardised else nn.Identity()
 
     def shown(self, inputs: Tensor, drawn: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
         """(len(names) * N, ...) views of one size, one after another."""
         return torch.cat([seen(self.augmentations[name], inputs, drawn[name]) for name in names])
 
 
+def projected(network: nn.Module, images: Tensor) -> Tensor:
+    """(N, projection) of the student."""
+    found: Tensor = network.get_submodule("projector")(network.get_submodule("moments")(network(images)))
+    return found
+
+
 def taught(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """What the teacher says of both global views, without the centre."""
+    """What the teacher says of both global views, less the centre."""
     with torch.no_grad():
         first, second = network.get_submodule("centre")(network.get_submodule("teacher")(images)).chunk(2)
     return first, second

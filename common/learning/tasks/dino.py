@@ -15,7 +15,7 @@ from common.data.cases import Shape
 from common.errors import StudyError, first_line
 from common.learning.task import Task
 from common.learning.tasks._pretraining import Pretraining
-from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, taught
+from common.learning.tasks._taught import GLOBAL_VIEWS, Taught, projected, taught
 from common.selfsupervision.distillation import cross_entropy_of_views, sharpened
 from common.selfsupervision.drawn_views import seen
 from common.selfsupervision.encoder import encoder_of, perceptron
@@ -74,6 +74,7 @@ class Dino(Taught):
         if self.local_crops:
             self._refuse_one_size(encoder.network, shape)
         parts: dict[str, nn.Module] = {
+            "moments": self.moments(encoder.width),
             "projector": perceptron(encoder.width, self.hidden, self.projection),
             "prototypes": Prototypes(self.projection, self.prototypes),
         }
@@ -114,8 +115,7 @@ class Dino(Taught):
 
 
 def _answered(network: nn.Module, images: Tensor) -> Tensor:
-    projected = network.get_submodule("projector")(network(images))
-    answers: Tensor = network.get_submodule("prototypes")(projected)
+    answers: Tensor = network.get_submodule("prototypes")(projected(network, images))
     return answers
 
 
